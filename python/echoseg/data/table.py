@@ -1,0 +1,113 @@
+"""CSV as text with true line numbers: what every check of a cell builds on.
+
+Cells never hold commas, quotes or line breaks in the formats read here, so a quote is noise and one line is one row.
+That keeps line numbers right even where a stray quote would make a general CSV reader swallow half the file.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from echoseg.errors import DataError
+
+EXTRA = "(extra)"
+"""The column that holds what a line has beyond its header; "" where all is well."""
+
+_BLANK_LINES = re.compile(rb"(?:[\s,]*[\r\n])?")
+_UNKNOWN = ("", "nan", "na", "n/a", "none")
+
+
+def read_table(path: Path, *needed: tuple[str, ...]) -> pd.DataFrame:
+    """Read a CSV file as text.
+
+    Args:
+        path: The file; UTF-8 with or without a byte-order mark, lines ended by LF, CRLF or CR.
+        needed: Sets of columns; the file must have all of at least one set. Case and spaces do not count.
+
+    Returns:
+        One row a line that is not blank, all cells str; columns named as in `needed` or, beyond those, as in the file
+        without spaces and in lower case, and `EXTRA`; the index is the line number, counted from 1.
+
+    Raises:
+        DataError: The file is missing, unreadable, empty or UTF-16, has no row, or lacks a column.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; give a folder that holds it") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: is UTF-16 text; save it as CSV in UTF-8")
+    data = data.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"")
+
+    blank = _BLANK_LINES.match(data)
+    head = blank.end() if blank else 0
+    header, body = _cut_line(data[head:])
+    first_row = len(data[:head].splitlines()) + 2
+    names = [re.sub(r"\s", "", cell).lower() for cell in header.decode("utf-8", "replace").split(",")]
+    columns = _name_columns(path, header, names, needed)
+    # The line of commas in front gives every line one cell more than the header has; further ones are dropped.
+    cells = pd.read_csv(
+        io.BytesIO(b"," * len(columns) + b"\n" + body),
+        header=None,
+        names=range(len(columns) + 1),
+        usecols=range(len(columns) + 1),
+        dtype=str,
+        na_filter=False,
+        skip_blank_lines=False,
+        quoting=3,
+        encoding_errors="replace",
+    ).iloc[1:]
+    cells.columns = pd.Index([*columns, EXTRA])
+    cells.index = pd.RangeIndex(first_row, first_row + len(cells))
+    suspects = cells[cells[columns[0]].str.strip() == ""]
+    cells = cells.drop(index=[row for row, *line in suspects.itertuples() if not "".join(line).strip()])
+    if cells.empty:
+        raise DataError(f"{path}: has a header but no rows; nothing to read")
+    return cells
+
+
+def read_numbers(cells: pd.Series, *, blank: bool = False) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Turn text into numbers.
+
+    Args:
+        cells: Text.
+        blank: Whether a cell may say nothing (empty, nan, na, n/a, none) and then counts as nan.
+
+    Returns:
+        The values, float64, and where a cell is not a finite number (nor, with `blank`, empty).
+    """
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+    bad = ~np.isfinite(values)
+    if blank and bad.any():
+        bad[bad] = [cell.strip().lower() not in _UNKNOWN for cell in cells[bad]]
+    return values, bad
+
+
+def _cut_line(data: bytes) -> tuple[bytes, bytes]:
+    """The first line and the rest."""
+    first, *rest = re.split(rb"\r\n|\r|\n", data, maxsplit=1)
+    return first, rest[0] if rest else b""
+
+
+def _name_columns(path: Path, header: bytes, names: list[str], needed: tuple[tuple[str, ...], ...]) -> list[str]:
+    """Names as in `needed`; complains where none of the sets is there or a name stands twice."""
+    found = header.decode("utf-8", "replace").strip()
+    if not found:
+        raise DataError(f"{path}: is empty; it needs the columns {', '.join(needed[0])}")
+    if not any({name.lower() for name in columns} <= set(names) for columns in needed):
+        wanted = " or ".join(",".join(columns) for columns in needed)
+        lacking = [name for name in needed[0] if name.lower() not in names]
+        raise DataError(f"{path}, row 1: no column {', '.join(lacking)}; found {found[:200]}; needed {wanted}")
+    spelling = {name.lower(): name for columns in needed for name in columns}
+    for name in spelling:
+        if names.count(name) > 1:
+            raise DataError(f"{path}, row 1: column {spelling[name]} stands twice; keep one")
+    return [spelling.get(name, name) for name in names]

@@ -1,0 +1,92 @@
+"""The record that every reader returns: recordings with their tracings, and what was left out and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MINIMUM_ROWS = {"chords": 4, "points": 3}
+"""Fewest rows that make an outline: the long axis and three chords, or three points."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that could not be used.
+
+    Attributes:
+        file: The file as the user knows it, relative to the dataset's folder.
+        row: Its line in that file, the header being line 1; None where a line says nothing (a video).
+        reason: What is wrong, in a few words.
+    """
+
+    file: str
+    row: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        place = self.file if self.row is None else f"{self.file}, row {self.row}"
+        return f"{place}: {self.reason}"
+
+
+@dataclass(frozen=True, eq=False)
+class Tracing:
+    """What an expert drew on one frame.
+
+    Attributes:
+        frame: Index of the frame in its video, from 0.
+        coordinates: (R, 4) chords `x1, y1, x2, y2` with the long axis in row 0, or (P, 2) points; float32, pixels.
+        row: The line of the tracing file where it begins.
+    """
+
+    frame: int
+    coordinates: NDArray[np.float32]
+    row: int
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One video and its tracings.
+
+    Attributes:
+        name: As in the file list, without an ending.
+        path: The video.
+        patient: Whom it shows; the name itself where the list does not say.
+        split: The raw cell, "" if there is none.
+        fps: Frames a second; nan if unknown.
+        ef: Ejection fraction, percent; nan if unknown.
+        esv: End-systolic volume, ml; nan if unknown.
+        edv: End-diastolic volume, ml; nan if unknown.
+        row: Its line in the file list.
+        tracings: By frame.
+    """
+
+    name: str
+    path: Path
+    patient: str
+    split: str
+    fps: float
+    ef: float
+    esv: float
+    edv: float
+    row: int
+    tracings: tuple[Tracing, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A folder of recordings as read.
+
+    Attributes:
+        folder: Where it lies.
+        kind: "chords" or "points": what each tracing's coordinates are.
+        recordings: Those with at least one usable tracing, in the file list's order.
+        faults: What was left out.
+    """
+
+    folder: Path
+    kind: str
+    recordings: tuple[Recording, ...]
+    faults: tuple[Fault, ...]
