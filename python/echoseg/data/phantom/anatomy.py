@@ -1,0 +1,219 @@
+"""A beating heart in the apical four-chamber plane, with volumes that are known.
+
+Everything is told in heart coordinates, in cm: ``xi`` runs along the long axis of the left ventricle, from the
+endocardial apex at end-diastole (0) to the middle of the mitral annulus (``length``) and on into the atrium; ``eta``
+runs across it, negative to the septum, positive to the lateral wall. Each side of the ventricle is a half-width over
+the axis, linear in the width of the ventricle, so the width that holds a wanted volume follows from a quadratic.
+
+Volumes are those of the single-plane method of discs, as in EchoNet-Dynamic (Ouyang et al., "Video-based AI for
+beat-to-beat assessment of cardiac function", Nature 580, 2020), whose distributions of volumes and EF are drawn here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+SEPTAL, LATERAL = 0, 1
+_DISCS = 200  # discs of the volume; the error of the sum is far below 0.1 %
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One beat as a share of its length: end-diastole at 0, end-systole at ``systole``."""
+
+    systole: float
+    early: float  # share of the filling that the early wave leaves undone
+    early_end: float
+    atrial_start: float
+
+    def contraction(self, phase: Array | float) -> Array:
+        """How far the ventricle is contracted: 0 at end-diastole, 1 at end-systole, for phases in beats."""
+        plateau = self.systole + 0.05
+        times = [0.0, self.systole, plateau, self.early_end, self.atrial_start, 1.0]
+        values = [0.0, 1.0, 0.98, self.early, self.early * 0.92, 0.0]
+        return _smooth_steps(np.mod(phase, 1.0), times, values)
+
+    def opening(self, phase: Array | float) -> Array:
+        """How far the mitral valve is open: 0 in systole, 1 at the peak of early filling."""
+        opens = self.systole + 0.05
+        peak = opens + 0.35 * (self.early_end - opens)
+        times = [0.0, opens, peak, self.early_end, self.atrial_start, 0.5 * (self.atrial_start + 1.0), 1.0]
+        return _smooth_steps(np.mod(phase, 1.0), times, [0.0, 0.0, 1.0, 0.35, 0.3, 0.75, 0.0])
+
+
+def _smooth_steps(x: Array | float, times: list[float], values: list[float]) -> Array:
+    t, v, x = np.asarray(times), np.asarray(values), np.asarray(x, dtype=np.float64)
+    i = np.clip(np.searchsorted(t, x, side="right") - 1, 0, len(t) - 2)
+    s = (x - t[i]) / (t[i + 1] - t[i])
+    return v[i] + (v[i + 1] - v[i]) * s * s * (3.0 - 2.0 * s)
+
+
+@dataclass(frozen=True)
+class Wall:
+    """One side of the ventricle: its shape along the axis, and its muscle."""
+
+    share: float  # of the ventricle's width; the two sides sum to 2
+    widest: float  # where, as a share of the long axis
+    apex_power: float  # 2 is an ellipse, less is more pointed
+    base_power: float
+    ripple: tuple[float, ...]
+    thickness: float  # cm, at end-diastole
+
+    def basis(self, u: Array, contraction: float) -> tuple[Array, Array]:
+        """The half-width at ``u`` (share of the axis) is ``width * first + annulus * second``."""
+        widest = self.widest + 0.10 * contraction * (0.8 - self.widest)
+        power = self.apex_power * (1.0 - 0.12 * contraction)
+        above = np.clip(1.0 - u / widest, 0.0, 1.0)
+        below = np.clip((u - widest) / (1.0 - widest), 0.0, 1.0) ** self.base_power
+        wave = 1.0 + sum(r * np.sin((k + 2) * np.pi * u) for k, r in enumerate(self.ripple))
+        return self.share * (1.0 - above**power) ** (1.0 / power) * (1.0 - below) * wave, below
+
+
+@dataclass(frozen=True)
+class State:
+    """The left ventricle at one moment."""
+
+    contraction: float
+    volume: float  # ml
+    apex: float  # cm along the axis
+    base: float
+    width: float
+    annulus: float  # half-width of the mitral annulus, cm
+
+    @property
+    def length(self) -> float:
+        return self.base - self.apex
+
+
+@dataclass(frozen=True)
+class Heart:
+    """The anatomy of one patient; lengths in cm, volumes in ml, at end-diastole unless said otherwise."""
+
+    edv: float
+    esv: float
+    length: float
+    shortening: float  # share of the long axis lost at end-systole
+    apex_share: float  # share of that shortening that the apex takes
+    annulus: float
+    walls: tuple[Wall, Wall]
+    apex_thickness: float
+    bend: float  # sideways bow of the axis, cm
+    cycle: Cycle
+    atrium_length: float
+    atrium_widths: tuple[float, float]
+    atrium_power: float
+    right_width: float
+    right_apex: float  # where the right ventricle begins, as a share of the left one's axis
+    right_atrium_width: float
+
+    def state(self, phase: float) -> State:
+        """The ventricle at ``phase`` beats after end-diastole."""
+        c = float(self.cycle.contraction(phase))
+        volume = self.edv - (self.edv - self.esv) * c
+        loss = self.length * self.shortening * c
+        apex, base = self.apex_share * loss, self.length - (1.0 - self.apex_share) * loss
+        width, annulus = self._width(volume, base - apex, self.annulus * (1.0 - 0.12 * c), c)
+        return State(c, volume, apex, base, width, annulus)
+
+    def _width(self, volume: float, length: float, annulus: float, c: float) -> tuple[float, float]:
+        u = (np.arange(_DISCS) + 0.5) / _DISCS
+        first, second = np.sum([wall.basis(u, c) for wall in self.walls], axis=0)
+        target = volume / (np.pi / 4.0 * length)
+        qa, qb, qc = np.mean(first**2), annulus * np.mean(first * second), annulus**2 * np.mean(second**2) - target
+        width = (-qb + np.sqrt(max(qb * qb - qa * qc, 0.0))) / qa
+        if width >= annulus / 0.95:
+            return float(width), float(annulus)
+        # A nearly empty ventricle: the annulus narrows with it instead of flaring.
+        width = np.sqrt(target / np.mean((first + 0.95 * second) ** 2))
+        return float(width), float(0.95 * width)
+
+    def half_width(self, state: State, side: int, xi: Array) -> Array:
+        """Half-width of the left cavities (ventricle, then atrium) on one side at ``xi``: cm, 0 outside of them."""
+        u = np.clip((xi - state.apex) / state.length, 0.0, 1.0)
+        first, second = self.walls[side].basis(u, state.contraction)
+        ventricle = state.width * first + state.annulus * second
+        v = np.clip((xi - state.base) / (self.roof - state.base), 0.0, 1.0)
+        s = np.minimum(v / 0.45, 1.0)
+        s = s * s * (3.0 - 2.0 * s)
+        bulge = self.atrium_widths[side] * (1.0 + 0.12 * state.contraction)
+        closing = (1.0 - v**self.atrium_power) ** (1.0 / self.atrium_power)
+        return np.where(xi <= state.base, ventricle, (state.annulus * (1.0 - s) + bulge * s) * closing)
+
+    @property
+    def roof(self) -> float:
+        """Where the left atrium ends; it stays while the annulus moves, so the atrium fills in systole."""
+        return self.length + self.atrium_length
+
+    def outline(self, state: State, points: int = 61) -> tuple[Array, Array]:
+        """Endocardium of both sides from apex to annulus: two (points, 2) float64, (xi, eta) in cm, bow included."""
+        # Square steps: the outline turns fastest at the apex.
+        xi = state.apex + state.length * np.linspace(0.0, 1.0, points) ** 2
+        septal = np.stack([xi, self.bow(xi) - self.half_width(state, SEPTAL, xi)], axis=-1)
+        lateral = np.stack([xi, self.bow(xi) + self.half_width(state, LATERAL, xi)], axis=-1)
+        return septal, lateral
+
+    def bow(self, xi: Array) -> Array:
+        """Sideways shift of the axis at ``xi``, cm; none at the apex and at the annulus."""
+        u = np.clip(xi / self.length, -0.3, 1.6)
+        return self.bend * 4.0 * u * (1.0 - u)
+
+
+def draw_heart(rng: np.random.Generator) -> Heart:
+    """Draw one patient: EF 56 ± 12 % and EDV 91 ± 45 ml, failing hearts larger and rounder, as in EchoNet-Dynamic."""
+    ef = _draw_ef(rng)
+    edv = float(np.clip(np.exp(4.40 - 0.016 * (ef - 56.0) + 0.42 * rng.standard_normal()), 25.0, 320.0))
+    sphericity = float(np.clip(0.51 + 0.0012 * (edv - 91.0) + 0.055 * rng.standard_normal(), 0.36, 0.78))
+    length = float((edv / (0.53 * sphericity**2)) ** (1 / 3))
+    half = 0.5 * sphericity * length
+    scale = float(np.clip(length / 8.5, 0.8, 1.25))
+    bulge = 0.10 * rng.standard_normal()
+    thick = float(np.exp(0.22 * rng.standard_normal())) * 0.95 * np.sqrt(scale)
+    walls = tuple(
+        Wall(
+            share=1.0 + sign * float(np.clip(bulge + 0.04, -0.22, 0.22)),
+            widest=float(rng.uniform(0.42, 0.68)),
+            apex_power=float(rng.uniform(1.7, 2.7)),
+            base_power=float(rng.uniform(1.5, 2.8)),
+            ripple=tuple(float(r) for r in 0.025 * rng.standard_normal(3)),
+            thickness=float(thick * rng.uniform(0.8, 1.2)),
+        )
+        for sign in (-1.0, 1.0)
+    )
+    annulus = half * float(rng.uniform(0.58, 0.92))
+    atrium = float(np.clip(rng.normal(4.9, 0.9) * np.sqrt(scale), 2.8, 7.5))
+    heart_beat = _draw_cycle(rng)
+    return Heart(
+        edv=edv,
+        esv=edv * (1.0 - ef / 100.0),
+        length=length,
+        shortening=float(np.clip(ef / 100.0 * rng.uniform(0.18, 0.32), 0.02, 0.24)),
+        apex_share=float(rng.uniform(0.05, 0.25)),
+        annulus=annulus,
+        walls=(walls[0], walls[1]),
+        apex_thickness=float(thick * rng.uniform(0.5, 0.9)),
+        bend=float(0.15 * rng.standard_normal()),
+        cycle=heart_beat,
+        atrium_length=atrium,
+        atrium_widths=(annulus + float(rng.uniform(-0.1, 0.7)), annulus + float(rng.uniform(0.1, 1.2))),
+        atrium_power=float(rng.uniform(2.2, 4.5)),
+        right_width=float(np.clip(rng.normal(3.3, 0.7) * scale, 1.6, 5.5)),
+        right_apex=float(rng.uniform(0.12, 0.42)),
+        right_atrium_width=float(np.clip(rng.normal(3.9, 0.7), 2.2, 6.0)),
+    )
+
+
+def _draw_ef(rng: np.random.Generator) -> float:
+    mean, spread = ((61.0, 6.0), (45.0, 8.0), (27.0, 8.0))[rng.choice(3, p=[0.78, 0.14, 0.08])]
+    return float(np.clip(rng.normal(mean, spread), 10.0, 80.0))
+
+
+def _draw_cycle(rng: np.random.Generator) -> Cycle:
+    systole = float(rng.uniform(0.32, 0.42))
+    early_end = systole + float(rng.uniform(0.20, 0.28))
+    return Cycle(systole, float(rng.uniform(0.15, 0.40)), early_end, float(rng.uniform(early_end + 0.04, 0.86)))

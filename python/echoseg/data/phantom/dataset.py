@@ -1,0 +1,185 @@
+"""The two doors of the phantom: a folder in EchoNet-Dynamic's layout, and traced frames straight into a store.
+
+Patient ``i`` of a seed is the same behind both doors, and does not depend on how many processes drew it.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from echoseg.data.phantom.anatomy import Array
+from echoseg.data.phantom.patient import FPS, FRAMES, Patient
+from echoseg.data.phantom.view import SIZE
+from echoseg.data.store import Store, write_store
+from echoseg.geometry.contour import order_contour
+
+FILE_COLUMNS = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
+TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
+VERSION = 1  # of the pictures: raised whenever the same seed draws other ones
+_CHUNK = 4  # patients a process is handed at a time
+
+
+def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: int | None = None) -> Path:
+    """Write synthetic apical four-chamber cines in the layout of EchoNet-Dynamic.
+
+    ``FileList.csv`` holds the true volumes (ml) and EF (percent) of the two traced frames, ``VolumeTracings.csv`` what
+    an observer would have traced in them, ``Videos/`` the MJPG cines of 60 frames, 112 × 112, 50 a second.
+
+    Args:
+        out: The folder to make; it appears when it is complete.
+        videos: How many, one a patient.
+        seed: Which population.
+        workers: Processes; None takes as many as there are CPUs for this process.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: ``out`` exists.
+        ValueError: ``videos`` or ``workers`` is below 1, or ``seed`` below 0.
+
+    Source: the layout is that of https://echonet.github.io/dynamic/ (Ouyang et al., Nature 580, 2020).
+    """
+    out = Path(out)
+    _check(out, "videos", videos, seed, workers)
+    partial_out = out.parent / f".{out.name}.{os.getpid()}.partial"
+    try:
+        (partial_out / "Videos").mkdir(parents=True)
+        results = list(_each(partial(_write_video, partial_out / "Videos", seed), videos, workers, "phantom videos"))
+        splits = _splits(videos, seed)
+        files = [[*row[0], split] for row, split in zip(results, splits, strict=True)]
+        _write_table(partial_out / "FileList.csv", FILE_COLUMNS, files)
+        _write_table(partial_out / "VolumeTracings.csv", TRACING_COLUMNS, [row for _, rows in results for row in rows])
+        if out.exists():
+            raise FileExistsError(f"{out} exists already; give a new folder")
+        partial_out.rename(out)
+    finally:
+        shutil.rmtree(partial_out, ignore_errors=True)
+    return out
+
+
+def write_phantom_store(out: str | Path, *, patients: int, seed: int = 0, workers: int | None = None) -> Store:
+    """Write the traced frames of synthetic patients straight into a store: two a patient, end-diastole and end-systole.
+
+    Args:
+        out: The store to make.
+        patients: How many.
+        seed: Which population; its patients are those of ``write_phantom``.
+        workers: Processes; None takes as many as there are CPUs for this process.
+
+    Returns:
+        The opened store.
+
+    Raises:
+        FileExistsError: ``out`` exists.
+        ValueError: ``patients`` or ``workers`` is below 1, or ``seed`` below 0.
+    """
+    out = Path(out)
+    _check(out, "patients", patients, seed, workers)
+    frames = np.empty((2 * patients, SIZE, SIZE), np.uint8)
+    contours: list[Array] = []
+    records: list[dict[str, Any]] = []
+    splits = _splits(patients, seed)
+    for index, (pair, tracings, facts) in enumerate(
+        _each(partial(_traced_frames, seed), patients, workers, "phantom patients")
+    ):
+        frames[2 * index : 2 * index + 2] = pair
+        contours += [order_contour(tracing) for tracing in tracings]
+        shared = {"video": _name(index), "patient": _name(index), "split": splits[index], "row": index + 2}
+        records += [{**shared, **fact, "height": SIZE, "width": SIZE, "fps": FPS} for fact in facts]
+    manifest = {"source": "phantom", "version": VERSION, "seed": seed, "patients": patients}
+    return write_store(out, frames, contours, pd.DataFrame(records), manifest)
+
+
+def _check(out: Path, what: str, count: int, seed: int, workers: int | None) -> None:
+    if count < 1:
+        raise ValueError(f"{what}: expected at least 1, got {count}")
+    if seed < 0:
+        raise ValueError(f"seed: expected 0 or more, got {seed}")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers: expected at least 1, got {workers}")
+    if out.exists():
+        raise FileExistsError(f"{out} exists already; give a new folder")
+
+
+def _each(task: Callable[[int], Any], count: int, workers: int | None, label: str) -> Iterator[Any]:
+    """Results of ``task`` for 0 … count - 1 in order, from several processes where there is enough to do."""
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(workers, -(-count // _CHUNK))
+    bar = partial(tqdm, total=count, desc=label, unit="patient", disable=None)
+    if workers == 1:
+        yield from bar(map(task, range(count)))
+        return
+    # Spawned, not forked: the caller may hold threads (torch's, ours) that do not survive a fork.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+    try:
+        yield from bar(pool.map(task, range(count), chunksize=_CHUNK))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _name(index: int) -> str:
+    return f"PHANTOM{index:06d}"
+
+
+def _splits(count: int, seed: int) -> list[str]:
+    """One in eight for validation, one in eight for test, at least one each where there are three patients."""
+    share = max(1, round(count / 8)) if count >= 3 else 0
+    cells = np.array(["VAL"] * share + ["TEST"] * share + ["TRAIN"] * (count - 2 * share))
+    return np.random.default_rng((seed, count)).permutation(cells).tolist()
+
+
+def _write_video(folder: Path, seed: int, index: int) -> tuple[list[Any], list[list[Any]]]:
+    patient, name = Patient(seed, index), _name(index)
+    path = folder / f"{name}.avi"
+    # OpenCV's own writer takes a quality, FFmpeg's does not; in grey it fails, and the real cines are colour too.
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, codec, FPS, (SIZE, SIZE))
+    if not writer.isOpened():
+        raise OSError(f"{path}: cannot be written")
+    writer.set(cv2.VIDEOWRITER_PROP_QUALITY, patient.machine.quality)
+    for number in range(FRAMES):
+        writer.write(cv2.cvtColor(patient.frame(number), cv2.COLOR_GRAY2BGR))
+    writer.release()
+    edv, esv = patient.volumes[patient.ed], patient.volumes[patient.es]
+    listed = [name, f"{patient.ef:.6f}", f"{esv:.6f}", f"{edv:.6f}", SIZE, SIZE, round(FPS), FRAMES]
+    traced = []
+    for number in sorted((patient.ed, patient.es)):
+        traced += [[f"{name}.avi", *(f"{v:.6f}" for v in row), number] for row in patient.tracing(number)]
+    return listed, traced
+
+
+def _traced_frames(seed: int, index: int) -> tuple[Array, list[Array], list[dict[str, Any]]]:
+    patient = Patient(seed, index)
+    edv, esv = patient.volumes[patient.ed], patient.volumes[patient.es]
+    numbers = sorted((patient.ed, patient.es))
+    truth = {"ef": patient.ef, "edv": edv, "esv": esv}
+    facts = [{"frame": n, "phase": "ED" if n == patient.ed else "ES", **truth} for n in numbers]
+    frames = np.stack([_through_jpeg(patient.frame(number), patient.machine.quality) for number in numbers])
+    return frames, [patient.tracing(number) for number in numbers], facts
+
+
+def _through_jpeg(frame: Array, quality: int) -> Array:
+    packed = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE))
+
+
+def _write_table(path: Path, columns: tuple[str, ...], rows: list[list[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
