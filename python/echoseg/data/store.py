@@ -1,0 +1,371 @@
+"""A store: the traced frames of a data set, decoded once and kept where training maps them into memory.
+
+A folder of five files:
+
+- `frames.npy` (N, H, W) uint8, `points.npy` (M, 2) float32, `offsets.npy` (N+1,) int64: image i has the contour
+  `points[offsets[i]:offsets[i + 1]]`;
+- `samples.csv`: one row an image, what is known of it;
+- `manifest.json`: versions, where it came from, what was left out and why, and a checksum of each array.
+
+It appears whole or not at all: everything is written to a folder beside it, forced to disk, and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import platformdirs
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from echoseg.data.decode import decode_dataset
+from echoseg.data.decode import resize_frames as resize_frames
+from echoseg.data.echonet import FILE_LIST, TRACINGS, VIDEOS, read_echonet
+from echoseg.data.files import hash_file, new_folder
+from echoseg.data.tracing import Fault
+from echoseg.errors import DataError
+from echoseg.geometry.contour import ORDERINGS
+
+FORMAT = 1
+"""Raised whenever a store written before would mean something else now."""
+
+_ARRAYS = {"frames.npy": (np.uint8, 3), "points.npy": (np.float32, 2), "offsets.npy": (np.int64, 1)}
+_TEXT = ("video", "patient", "phase", "split")
+_WHOLE = ("frame", "row", "height", "width")
+_REAL = ("fps", "ef", "edv", "esv")
+_AGAIN = "run echoseg prepare again"
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """Decoded frames with their contours.
+
+    Attributes:
+        path: The folder.
+        frames: (N, H, W) uint8, grey, mapped read-only.
+        points: (M, 2) float32, pixels of the frames: all contours, one after the other.
+        offsets: (N+1,) int64: contour i is `points[offsets[i]:offsets[i + 1]]`.
+        samples: One row an image: video, frame, patient, phase ("ED", "ES" or ""), split (the raw cell), row (of the
+            tracing file), height and width (pixels, of the video), fps, ef (percent), edv and esv (ml); nan if unknown.
+        manifest: As written, with `faults` as dicts of file, row and reason.
+    """
+
+    path: Path
+    frames: NDArray[np.uint8]
+    points: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    samples: pd.DataFrame
+    manifest: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the frames."""
+        return self.frames.shape[1], self.frames.shape[2]
+
+    def contour(self, index: int) -> NDArray[np.float32]:
+        """(P, 2) float32, pixels: the contour of image `index`."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"image {index} of a store of {len(self)}")
+        return self.points[self.offsets[index] : self.offsets[index + 1]]
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: `$ECHOSEG_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("ECHOSEG_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("echoseg")
+
+
+def open_store(path: str | Path) -> Store:
+    """Open a store; frames stay on disk until they are looked at.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        DataError: A file is missing, damaged, of another format version, or does not fit the others.
+    """
+    path = Path(path)
+    manifest = _read_manifest(path / "manifest.json")
+    frames, points, offsets = (_map_array(path / name, *kind) for name, kind in _ARRAYS.items())
+    count = len(frames)
+    if points.shape[1] != 2:
+        raise DataError(f"{path / 'points.npy'}: shape {points.shape}, not (M, 2); {_AGAIN}")
+    fits = len(offsets) == count + 1 and offsets[0] == 0 and offsets[-1] == len(points)
+    if not fits or (np.diff(offsets) < 3).any():
+        raise DataError(f"{path / 'offsets.npy'}: does not fit {count} frames and {len(points)} points; {_AGAIN}")
+    if list(frames.shape) != [manifest["samples"], *manifest["size"]]:
+        raise DataError(f"{path / 'frames.npy'}: shape {frames.shape} is not the manifest's; {_AGAIN}")
+    samples = _read_samples(path / "samples.csv")
+    if len(samples) != count:
+        raise DataError(f"{path / 'samples.csv'}: {len(samples)} rows for {count} frames; {_AGAIN}")
+    return Store(path, frames, points, offsets, samples, manifest)
+
+
+def write_store(
+    out: str | Path,
+    frames: NDArray[np.uint8],
+    contours: Sequence[NDArray[np.float32]],
+    samples: pd.DataFrame,
+    manifest: dict[str, Any],
+) -> Store:
+    """Write a store; it appears whole or not at all.
+
+    Args:
+        out: A folder that does not exist.
+        frames: (N, H, W) uint8.
+        contours: N arrays (P, 2) float32, pixels, at least three points each.
+        samples: N rows with at least the columns that `Store` names.
+        manifest: What to remember; `faults` (dicts of file, row, reason), `ordering` and `source` are kept for it.
+
+    Raises:
+        FileExistsError: `out` exists.
+        ValueError: The parts do not fit each other.
+    """
+    if frames.ndim != 3 or frames.dtype != np.uint8:
+        raise ValueError(f"frames: expected (N, H, W) uint8, got {frames.shape} {frames.dtype}")
+    if not len(frames) == len(contours) == len(samples):
+        raise ValueError(f"{len(frames)} frames, {len(contours)} contours and {len(samples)} samples do not match")
+    with new_folder(Path(out)) as folder:
+        np.save(folder / "frames.npy", np.ascontiguousarray(frames))
+        _write_rest(folder, frames.shape, contours, samples, manifest)
+    return open_store(out)
+
+
+def prepare(
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    size: tuple[int, int] = (112, 112),
+    ordering: str | None = None,
+    strict: bool = False,
+) -> Store:
+    """Decode the traced frames of a data set once.
+
+    Args:
+        folder: An EchoNet folder, or a store, which is then opened as it is.
+        out: The store to write; must not exist. None keeps it in the cache folder, and takes it from there the next
+            time as long as tables, videos (name, size, time of change), `size` and `ordering` are the same.
+        size: (H, W) of the frames; points move with the pixels.
+        ordering: A name in `echoseg.geometry.contour.ORDERINGS`; None keeps the tracing's own order.
+        strict: Refuse a data set with faults instead of leaving those samples out.
+
+    Raises:
+        DataError: Nothing usable, faults where `strict`, or a store of another size or ordering.
+        FileExistsError: `out` exists.
+        ValueError: The ordering is unknown or `size` is not two positive numbers.
+    """
+    folder = Path(folder)
+    size = (int(size[0]), int(size[1]))
+    if min(size) < 1:
+        raise ValueError(f"size: expected (H, W) of at least 1, got {size}")
+    if ordering is not None and ordering not in ORDERINGS:
+        raise ValueError(f"unknown ordering {ordering!r}; known: {', '.join(ORDERINGS)}")
+    if (folder / "manifest.json").is_file():
+        if out is not None:
+            raise DataError(f"{folder}: is a store already; use it as it is, or give the folder it was made from")
+        store = _open_as(folder, size, ordering)
+    elif out is not None:
+        store = _prepare(folder, Path(out), size, ordering, strict)
+    else:
+        store = _prepare_cached(folder, size, ordering, strict)
+    if strict:
+        _refuse_faults(folder, [Fault(**fault) for fault in store.manifest["faults"]])
+    return store
+
+
+def _open_as(path: Path, size: tuple[int, int], ordering: str | None) -> Store:
+    """Open a store that must be of a size and, if one is asked for, an ordering."""
+    store = open_store(path)
+    if store.size != size:
+        raise DataError(f"{path}: holds frames of size {store.size}, asked for {size}; {_AGAIN} with that size")
+    if ordering not in (None, store.manifest["ordering"]):
+        held = store.manifest["ordering"]
+        raise DataError(f"{path}: holds contours in the ordering {held!r}, asked for {ordering!r}; {_AGAIN} with that")
+    return store
+
+
+def _prepare_cached(folder: Path, size: tuple[int, int], ordering: str | None, strict: bool) -> Store:
+    """The cached store of a data set, made if it is not there or damaged."""
+    source = _hash_source(folder, size, ordering)
+    path = cache_folder() / "stores" / source[:32]
+    if path.exists():
+        try:
+            return open_store(path)
+        except DataError:
+            shutil.rmtree(path, ignore_errors=True)
+    try:
+        return _prepare(folder, path, size, ordering, strict, source)
+    except FileExistsError:  # another process made the same store meanwhile
+        return open_store(path)
+
+
+def _prepare(
+    folder: Path, out: Path, size: tuple[int, int], ordering: str | None, strict: bool, source: str = ""
+) -> Store:
+    """Read, decode and write."""
+    if out.exists():
+        raise FileExistsError(f"{out}: exists already; choose another name or remove it")
+    dataset = read_echonet(folder)
+    faults = list(dataset.faults)
+    if strict:
+        _refuse_faults(folder, faults)
+    contours: list[NDArray[np.float32]] = []
+    facts: list[dict[str, Any]] = []
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        bar = tqdm(total=len(dataset.recordings), desc="decode", unit="video", disable=None)
+        with bar:
+            for decoded in decode_dataset(dataset, size=size, ordering=ordering):
+                faults.extend(decoded.faults)
+                for sample in decoded.samples:
+                    contours.append(sample.contour)
+                    facts.append(sample.facts)
+                    yield sample.image
+                bar.update()
+
+    with new_folder(out) as temporary:
+        count = _write_frames(temporary / "frames.npy", images(), size)
+        if strict:
+            _refuse_faults(folder, faults)
+        if count == 0:
+            raise DataError(f"{folder}: nothing usable in it; {len(faults)} faults, the first: {faults[0]}")
+        manifest = {
+            "source": source or _hash_source(folder, size, ordering),
+            "folder": str(folder.resolve()),
+            "kind": dataset.kind,
+            "ordering": ordering or ("chords" if dataset.kind == "chords" else "given"),
+            "faults": [asdict(fault) for fault in faults],
+        }
+        _write_rest(temporary, (count, *size), contours, pd.DataFrame(facts), manifest)
+    return open_store(out)
+
+
+def _refuse_faults(folder: Path, faults: Sequence[Fault]) -> None:
+    if faults:
+        raise DataError(f"{folder}: {len(faults)} faults, the first: {faults[0]}; mend them or leave --strict out")
+
+
+def _hash_source(folder: Path, size: tuple[int, int], ordering: str | None) -> str:
+    """What a store of this folder depends on, as one number."""
+    digest = hashlib.sha256(repr((FORMAT, size, ordering)).encode())
+    try:
+        for name in (FILE_LIST, TRACINGS):
+            digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+        videos = sorted((entry.name, entry.stat()) for entry in os.scandir(folder / VIDEOS))
+    except OSError as error:
+        read_echonet(folder)  # says what is missing better than the error does
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); check the file and its rights") from None
+    for name, state in videos:
+        digest.update(repr((name, state.st_size, state.st_mtime_ns)).encode())
+    return digest.hexdigest()
+
+
+def _write_frames(path: Path, images: Iterable[NDArray[np.uint8]], size: tuple[int, int]) -> int:
+    """Write an .npy file image by image; only at the end is it known how many there are."""
+
+    def header(count: int) -> dict[str, Any]:
+        return {"descr": "|u1", "fortran_order": False, "shape": (count, *size)}
+
+    count = 0
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header(0))  # NumPy leaves room for the first axis to grow
+        start = file.tell()
+        for image in images:
+            file.write(np.ascontiguousarray(image).data)
+            count += 1
+        file.seek(0)
+        np.lib.format.write_array_header_1_0(file, header(count))
+        if file.tell() != start:
+            raise RuntimeError("the header of frames.npy grew over the first frame")
+    return count
+
+
+def _write_rest(
+    folder: Path,
+    shape: tuple[int, ...],
+    contours: Sequence[NDArray[np.float32]],
+    samples: pd.DataFrame,
+    manifest: dict[str, Any],
+) -> None:
+    """Everything but the frames."""
+    lacking = [name for name in (*_TEXT, *_WHOLE, *_REAL) if name not in samples]
+    if lacking:
+        raise ValueError(f"samples: no column {', '.join(lacking)}")
+    for index, contour in enumerate(contours):
+        if contour.ndim != 2 or contour.shape[1] != 2 or len(contour) < 3 or not np.isfinite(contour).all():
+            raise ValueError(f"contours[{index}]: expected (P, 2) finite with P of at least 3, got {contour.shape}")
+    offsets = np.zeros(len(contours) + 1, dtype=np.int64)
+    np.cumsum([len(contour) for contour in contours], out=offsets[1:])
+    np.save(folder / "points.npy", np.concatenate(contours).astype(np.float32))
+    np.save(folder / "offsets.npy", offsets)
+    samples.to_csv(folder / "samples.csv", index=False)
+    everything = {
+        "ordering": None,
+        "source": "",
+        "faults": [],
+        **manifest,
+        "format": FORMAT,
+        "echoseg": _package_version(),
+        "size": list(shape[1:]),
+        "samples": shape[0],
+        "patients": int(samples["patient"].nunique()),
+        "sha256": {name: hash_file(folder / name) for name in _ARRAYS},
+    }
+    (folder / "manifest.json").write_text(json.dumps(everything, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _package_version() -> str:
+    try:
+        return importlib.metadata.version("echoseg")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        return "unknown"
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing, so {path.parent} is no store; {_AGAIN}") from None
+    except (OSError, ValueError):
+        raise DataError(f"{path}: cannot be read; {_AGAIN}") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        held = manifest.get("format") if isinstance(manifest, dict) else None
+        raise DataError(f"{path}: format {held!r}, this echoseg reads {FORMAT}; {_AGAIN}")
+    if not {"samples", "size", "ordering", "faults"} <= manifest.keys():
+        raise DataError(f"{path}: is incomplete; {_AGAIN}")
+    return manifest
+
+
+def _map_array(path: Path, dtype: type, dimensions: int) -> NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        raise DataError(f"{path}: missing or damaged; {_AGAIN}") from None
+    whole = isinstance(array, np.memmap) and path.stat().st_size == array.offset + array.nbytes
+    if not whole or array.dtype != dtype or array.ndim != dimensions or not len(array):
+        raise DataError(f"{path}: damaged, {array.dtype} {array.shape}; {_AGAIN}")
+    return array
+
+
+def _read_samples(path: Path) -> pd.DataFrame:
+    kinds = {**dict.fromkeys(_TEXT, str), **dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
+    try:
+        samples = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values={name: [""] for name in _REAL})
+    except (OSError, ValueError):
+        raise DataError(f"{path}: missing or damaged; {_AGAIN}") from None
+    if not kinds.keys() <= set(samples.columns):
+        raise DataError(f"{path}: lacks columns; {_AGAIN}")
+    return samples
