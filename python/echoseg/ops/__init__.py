@@ -1,0 +1,22 @@
+"""The kernels: batched drawing of targets and decoding of heatmaps, on NumPy arrays and torch tensors alike."""
+
+from __future__ import annotations
+
+from ._native import build_info
+from .band import border_band, dilate, erode
+from .decode import decode_heatmaps
+from .heatmap import render_heatmaps
+from .polygon import fill_polygons
+from .targets import Targets, render_targets
+
+__all__ = [
+    "Targets",
+    "border_band",
+    "build_info",
+    "decode_heatmaps",
+    "dilate",
+    "erode",
+    "fill_polygons",
+    "render_heatmaps",
+    "render_targets",
+]

@@ -1,0 +1,24 @@
+#include "bindings.hpp"
+#include "echoseg/band.hpp"
+
+namespace echoseg::bindings {
+
+void register_band(py::module_& m) {
+    using Function = void (*)(const uint8_t*, int64_t, ImageSize, const Kernel&, uint8_t*, int);
+    const auto define = [&m](const char* name, Function function) {
+        m.def(
+            name,
+            [function](Address masks, int64_t count, int64_t height, int64_t width, int kernel_size, int shape, int iterations,
+                       Address out, int threads) {
+                const Kernel kernel{kernel_size, static_cast<KernelShape>(shape), iterations};
+                function(at<const uint8_t>(masks), count, {height, width}, kernel, at<uint8_t>(out), threads);
+            },
+            Unlocked(), py::arg("masks"), py::arg("count"), py::arg("height"), py::arg("width"), py::arg("kernel_size"),
+            py::arg("shape"), py::arg("iterations"), py::arg("out"), py::arg("threads"));
+    };
+    define("dilate", &dilate);
+    define("erode", &erode);
+    define("border_band", &border_band);
+}
+
+}  // namespace echoseg::bindings

@@ -1,0 +1,19 @@
+#include "bindings.hpp"
+#include "echoseg/heatmap.hpp"
+
+namespace echoseg::bindings {
+
+void register_heatmap(py::module_& m) {
+    m.def(
+        "render_heatmaps",
+        [](Address landmarks, int64_t count, int64_t per_image, int64_t height, int64_t width, int kind, float sigma,
+           float radius, Address band, Address heatmaps, int threads) {
+            const HeatmapStyle style{static_cast<HeatmapKind>(kind), sigma, radius};
+            render_heatmaps(at<const float>(landmarks), count, per_image, {height, width}, style, at<const uint8_t>(band),
+                            at<float>(heatmaps), threads);
+        },
+        Unlocked(), py::arg("landmarks"), py::arg("count"), py::arg("per_image"), py::arg("height"), py::arg("width"),
+        py::arg("kind"), py::arg("sigma"), py::arg("radius"), py::arg("band"), py::arg("heatmaps"), py::arg("threads"));
+}
+
+}  // namespace echoseg::bindings

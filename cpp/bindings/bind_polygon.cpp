@@ -1,0 +1,22 @@
+#include "bindings.hpp"
+#include "echoseg/polygon.hpp"
+
+namespace echoseg::bindings {
+
+void register_polygon(py::module_& m) {
+    m.def(
+        "find_bad_point",
+        [](Address points, int64_t count) { return find_bad_point(at<const float>(points), count); }, Unlocked(),
+        py::arg("points"), py::arg("count"));
+    m.def(
+        "fill_polygons",
+        [](Address points, Address offsets, int64_t count, int64_t points_each, int64_t height, int64_t width, int rule,
+           Address masks, int threads) {
+            const Contours contours{at<const float>(points), at<const int64_t>(offsets), count, points_each};
+            fill_polygons(contours, {height, width}, static_cast<FillRule>(rule), at<uint8_t>(masks), threads);
+        },
+        Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_each"), py::arg("height"),
+        py::arg("width"), py::arg("rule"), py::arg("masks"), py::arg("threads"));
+}
+
+}  // namespace echoseg::bindings

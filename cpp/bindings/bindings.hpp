@@ -1,0 +1,30 @@
+// What the binding files share. Arrays arrive as addresses that echoseg.ops has checked: their framework owns the memory, and
+// the same call serves NumPy, torch on the CPU and, later, torch on CUDA.
+#pragma once
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+
+namespace echoseg::bindings {
+
+namespace py = pybind11;
+
+using Address = std::uintptr_t;
+
+template <typename T>
+T* at(Address address) {
+    return reinterpret_cast<T*>(address);
+}
+
+using Unlocked = py::call_guard<py::gil_scoped_release>;
+
+void register_build(py::module_& m);
+void register_polygon(py::module_& m);
+void register_band(py::module_& m);
+void register_heatmap(py::module_& m);
+void register_targets(py::module_& m);
+void register_decode(py::module_& m);
+
+}  // namespace echoseg::bindings

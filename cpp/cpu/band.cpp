@@ -1,0 +1,147 @@
+// Dilation of bit images. A structuring element is a union of boxes that all hold the origin: a rectangle is one, a cross two,
+// an ellipse one for each distinct width of its rows. Dilating by a box of length n takes log2(n) passes along each axis: after
+// a pass every bit is the OR of the next w bits, and OR-ing the bits w ahead makes that 2 w. A pass is one flat loop over the
+// whole image, since every row ends in enough zeros that nothing leaks into the next; stepping by rows is the same loop with a
+// larger shift. So the cost hardly grows with the kernel.
+//
+// Erosion is the dilation of the complement, where pixels outside the image count as zeros of the complement: as in OpenCV, the
+// image's border erodes nothing. The same kernel serves both, not its reflection: OpenCV reads both through the same offsets.
+// band = dilated XOR eroded = dilated AND dilated complement, since the origin is in the kernel.
+#include "echoseg/band.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "draw.hpp"
+#include "echoseg/parallel.hpp"
+#include "simd/rows.hpp"
+
+namespace echoseg {
+
+BandDrawer::BandDrawer(ImageSize size, const Kernel& kernel) : size_(size), iterations_(kernel.iterations) {
+    const int64_t anchor = kernel.size / 2, last = kernel.size - 1 - anchor;
+    if (kernel.shape == KernelShape::rect) {
+        // n times a rectangle is one larger rectangle.
+        boxes_ = {{anchor * iterations_, last * iterations_, anchor * iterations_, last * iterations_}};
+        iterations_ = 1;
+    } else if (kernel.shape == KernelShape::cross) {
+        boxes_ = {{anchor, last, 0, 0}, {0, 0, anchor, last}};
+    } else {
+        // OpenCV's ellipse: row dy reaches round(c * sqrt(1 - (dy / r)^2)) to either side, cut at the kernel's last column. Rows
+        // nearer the middle are at least as wide, so each width is one box, as tall as that width lasts.
+        const double square = anchor > 0 ? static_cast<double>(anchor) * static_cast<double>(anchor) : 1.0;
+        for (int64_t dy = anchor; dy >= 0; --dy) {
+            const double rest = static_cast<double>(anchor * anchor - dy * dy) * (1.0 / square);
+            const int64_t dx = static_cast<int64_t>(std::nearbyint(static_cast<double>(anchor) * std::sqrt(rest)));
+            const Box box{dx, std::min(dx, last), dy, std::min(dy, last)};
+            if (boxes_.empty() || boxes_.back().left != box.left) boxes_.push_back(box);
+        }
+    }
+    // Beyond the image nothing changes: neither by a longer reach nor after more steps than the image has rows and columns.
+    for (Box& box : boxes_) {
+        box.left = std::min(box.left, size.width - 1);
+        box.right = std::min(box.right, size.width - 1);
+        box.up = std::min(box.up, size.height - 1);
+        box.down = std::min(box.down, size.height - 1);
+        reach_x_ = std::max({reach_x_, box.left, box.right});
+        reach_y_ = std::max({reach_y_, box.up, box.down});
+    }
+    iterations_ = std::min(iterations_, size.height + size.width);
+    pitch_ = words_for(size.width + reach_x_);
+    margin_ = 2 * (reach_y_ * pitch_ + reach_x_ / 64 + 2);
+    const auto words = static_cast<size_t>(size.height * pitch_ + 2 * margin_);
+    for (auto* buffer : {&image_, &complement_, &work_, &dilated_[0], &dilated_[1], &eroded_[0], &eroded_[1]})
+        buffer->resize(words);
+}
+
+void BandDrawer::dilate_box(const uint64_t* source, int64_t rows, const Box& box, bool add, uint64_t* out) {
+    const simd::Rows& simd = simd::rows();
+    const int64_t before = box.up * pitch_ + words_for(box.left);
+    const int64_t count = before + rows * pitch_;
+    uint64_t* work = work_.data();
+    std::memcpy(work, source - before, static_cast<size_t>(count) * sizeof *work);
+    std::memset(work + count, 0, static_cast<size_t>(margin_) * sizeof *work);
+    const auto widen = [&](int64_t length, int64_t step) {
+        int64_t done = 1;
+        for (; 2 * done <= length; done *= 2) simd.or_ahead(work, count, done * step);
+        if (done < length) simd.or_ahead(work, count, (length - done) * step);
+    };
+    widen(box.left + box.right + 1, 1);
+    widen(box.up + box.down + 1, 64 * pitch_);
+    simd.copy_shifted(work + before, rows * pitch_, -(box.up * 64 * pitch_ + box.left), add, out);
+}
+
+// source: `rows` rows with zeros on all sides. The result lies in one of the buffers, behind a margin of zeros.
+uint64_t* BandDrawer::dilate(const uint64_t* source, int64_t rows, std::vector<uint64_t> (&buffers)[2]) {
+    uint64_t* out = nullptr;
+    for (int64_t i = 0; i < iterations_; ++i) {
+        out = buffers[i % 2].data() + margin_;
+        for (const Box& box : boxes_) dilate_box(source, rows, box, &box != &boxes_.front(), out);
+        simd::rows().mask_rows(out, rows, pitch_, size_.width);
+        std::memset(out + rows * pitch_, 0, static_cast<size_t>(margin_) * sizeof *out);
+        source = out;
+    }
+    return out;
+}
+
+RowRange BandDrawer::apply(RowRange rows, BandPart part) {
+    if (rows.count() <= 0) return {};
+    const int64_t reach = std::min(reach_y_ * iterations_, size_.height);
+    const RowRange window{std::max<int64_t>(rows.first - reach, 0), std::min(rows.end + reach, size_.height)};
+    const int64_t words = window.count() * pitch_;
+    const uint64_t* source = image() + window.first * pitch_;
+
+    if (part != BandPart::eroded) result_ = dilate(source, window.count(), dilated_);
+    if (part != BandPart::dilated) {
+        // Rows beyond the window are ones of the complement and taken for zeros here. It does not matter: rows at the window's
+        // edge that are not the image's own are ones themselves, and stay so.
+        uint64_t* complement = complement_.data() + margin_;
+        for (int64_t i = 0; i < words; ++i) complement[i] = ~source[i];
+        simd::rows().mask_rows(complement, window.count(), pitch_, size_.width);
+        std::memset(complement + words, 0, static_cast<size_t>(margin_) * sizeof *complement);
+        uint64_t* eroded = dilate(complement, window.count(), eroded_);
+        if (part == BandPart::band) {
+            for (int64_t i = 0; i < words; ++i) eroded[i] &= result_[i];
+        } else {
+            for (int64_t i = 0; i < words; ++i) eroded[i] = ~eroded[i] & source[i];
+        }
+        result_ = eroded;
+    }
+    return window;
+}
+
+namespace {
+
+void morph(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, BandPart part, uint8_t* out, int threads) {
+    parallel_for(count, 500 + size.pixels() / 8, threads, [&](int64_t begin, int64_t end) {
+        BandDrawer drawer(size, kernel);
+        const int64_t pitch = drawer.pitch();
+        for (int64_t i = begin; i < end; ++i) {
+            uint64_t* image = drawer.image();
+            simd::rows().pack(masks + i * size.pixels(), size.height, pitch, size.width, image);
+            int64_t low = 0, high = size.height * pitch;
+            while (low < high && image[low] == 0) ++low;
+            while (high > low && image[high - 1] == 0) --high;
+            const RowRange rows = low == high ? RowRange{} : RowRange{low / pitch, (high - 1) / pitch + 1};
+            const RowRange range = drawer.apply(rows, part);
+            write_mask(drawer.result(), pitch, range, size, out + i * size.pixels());
+        }
+    });
+}
+
+}  // namespace
+
+void dilate(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, int threads) {
+    morph(masks, count, size, kernel, BandPart::dilated, out, threads);
+}
+
+void erode(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, int threads) {
+    morph(masks, count, size, kernel, BandPart::eroded, out, threads);
+}
+
+void border_band(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, int threads) {
+    morph(masks, count, size, kernel, BandPart::band, out, threads);
+}
+
+}  // namespace echoseg

@@ -1,0 +1,84 @@
+// How one image is drawn: the parts that the single kernels and the fused targets share. Rows are bit images (simd/rows.hpp).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "echoseg/band.hpp"
+#include "echoseg/heatmap.hpp"
+#include "echoseg/polygon.hpp"
+
+namespace echoseg {
+
+struct RowRange {
+    int64_t first = 0, end = 0;
+
+    int64_t count() const { return end - first; }
+};
+
+inline int64_t words_for(int64_t bits) { return (bits + 63) / 64; }
+
+// Writes the rows in range as bytes and zeros above and below them. `words` points at row range.first.
+void write_mask(const uint64_t* words, int64_t pitch, RowRange range, ImageSize size, uint8_t* mask);
+
+class PolygonDrawer {
+   public:
+    PolygonDrawer(ImageSize size, FillRule rule, int64_t pitch);
+
+    // Draws into `words` (height rows of zeros) and says which rows it may have touched.
+    RowRange draw(const float* points, int64_t count, uint64_t* words);
+
+   private:
+    RowRange draw_center(const float* points, int64_t count, uint64_t* words);
+    RowRange draw_opencv(const float* points, int64_t count, uint64_t* words);
+
+    ImageSize size_;
+    FillRule rule_;
+    int64_t pitch_;
+    std::vector<uint64_t> marks_;  // rule opencv: the outline and the crossings that lie on a pixel
+};
+
+enum class BandPart { dilated, eroded, band };
+
+class BandDrawer {
+   public:
+    BandDrawer(ImageSize size, const Kernel& kernel);
+
+    int64_t pitch() const { return pitch_; }
+    // Where the caller puts the image: height rows, zeros outside the rows that it names.
+    uint64_t* image() { return image_.data() + margin_; }
+    // The rows in which the result may be other than zero; result() points at the first of them.
+    RowRange apply(RowRange rows, BandPart part);
+    const uint64_t* result() const { return result_; }
+
+   private:
+    // A kernel is a union of boxes of offsets read, each holding the origin.
+    struct Box {
+        int64_t left, right, up, down;
+    };
+
+    uint64_t* dilate(const uint64_t* source, int64_t rows, std::vector<uint64_t> (&buffers)[2]);
+    void dilate_box(const uint64_t* source, int64_t rows, const Box& box, bool add, uint64_t* out);
+
+    ImageSize size_;
+    std::vector<Box> boxes_;
+    int64_t iterations_, reach_x_ = 0, reach_y_ = 0, pitch_, margin_;
+    std::vector<uint64_t> image_, complement_, work_, dilated_[2], eroded_[2];
+    const uint64_t* result_ = nullptr;
+};
+
+class HeatmapDrawer {
+   public:
+    HeatmapDrawer(ImageSize size, const HeatmapStyle& style);
+
+    // `band` holds the bits of `rows` alone, outside of which it is zero; null stands for no band at all.
+    void draw(const float* landmark, const uint64_t* band, int64_t pitch, RowRange rows, float* plane);
+
+   private:
+    ImageSize size_;
+    HeatmapStyle style_;
+    float scale_, reach_;
+    std::vector<float> factor_x_, square_x_, factor_y_, square_y_;
+};
+
+}  // namespace echoseg

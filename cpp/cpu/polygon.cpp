@@ -1,0 +1,147 @@
+// Polygon filling by parity. Each edge flips one bit a row, at the first pixel that lies at or right of its crossing; a running
+// exclusive-or along the row then turns flips into spans, 64 pixels at a time. No edge list is sorted and no span is looked for,
+// so self-intersecting outlines cost the same as convex ones. The rules are in detail/crossing.hpp and detail/fixed_edge.hpp.
+#include "echoseg/polygon.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "draw.hpp"
+#include "echoseg/detail/crossing.hpp"
+#include "echoseg/detail/fixed_edge.hpp"
+#include "echoseg/parallel.hpp"
+#include "simd/rows.hpp"
+
+namespace echoseg {
+namespace {
+
+void flip(uint64_t* row, int64_t column) { row[column / 64] ^= static_cast<uint64_t>(1) << (column % 64); }
+void set(uint64_t* row, int64_t column) { row[column / 64] |= static_cast<uint64_t>(1) << (column % 64); }
+
+// Bresenham from the left end to the right one; both lie inside the image.
+void mark_line(detail::Pixel a, detail::Pixel b, uint64_t* words, int64_t pitch) {
+    if (b.x < a.x) std::swap(a, b);
+    int64_t along = b.x - a.x;
+    int64_t across = b.y < a.y ? a.y - b.y : b.y - a.y;
+    const int64_t step_y = b.y < a.y ? -1 : 1;
+    const bool steep = across > along;
+    if (steep) std::swap(along, across);
+    int64_t error = along - 2 * across;
+    for (int64_t i = 0; i <= along; ++i) {
+        set(words + a.y * pitch, a.x);
+        const bool both = error < 0;
+        error += (both ? 2 * along : 0) - 2 * across;
+        if (steep || both) a.y += step_y;
+        if (!steep || both) a.x += 1;
+    }
+}
+
+}  // namespace
+
+void write_mask(const uint64_t* words, int64_t pitch, RowRange range, ImageSize size, uint8_t* mask) {
+    std::memset(mask, 0, static_cast<size_t>(range.first * size.width));
+    simd::rows().expand(words, range.count(), pitch, size.width, mask + range.first * size.width);
+    std::memset(mask + range.end * size.width, 0, static_cast<size_t>((size.height - range.end) * size.width));
+}
+
+PolygonDrawer::PolygonDrawer(ImageSize size, FillRule rule, int64_t pitch) : size_(size), rule_(rule), pitch_(pitch) {
+    if (rule == FillRule::opencv) marks_.resize(static_cast<size_t>(size.height * pitch));
+}
+
+RowRange PolygonDrawer::draw(const float* points, int64_t count, uint64_t* words) {
+    if (count == 0) return {};
+    return rule_ == FillRule::center ? draw_center(points, count, words) : draw_opencv(points, count, words);
+}
+
+RowRange PolygonDrawer::draw_center(const float* points, int64_t count, uint64_t* words) {
+    const int height = static_cast<int>(size_.height), width = static_cast<int>(size_.width);
+    RowRange range{size_.height, 0};
+    const float* from = points + 2 * (count - 1);
+    for (int64_t i = 0; i < count; ++i) {
+        const float* to = points + 2 * i;
+        const detail::Edge edge = detail::make_edge(from[0], from[1], to[0], to[1], height);
+        from = to;
+        if (edge.first_row >= edge.end_row) continue;
+        range.first = std::min<int64_t>(range.first, edge.first_row);
+        range.end = std::max<int64_t>(range.end, edge.end_row);
+        for (int y = edge.first_row; y < edge.end_row; ++y) {
+            const int column = detail::ceil_clamped(edge.crossing(y), width);
+            if (column < width) flip(words + y * pitch_, column);
+        }
+    }
+    if (range.count() <= 0) return {};
+    uint64_t* rows = words + range.first * pitch_;
+    simd::rows().parity_fill(rows, range.count(), pitch_);
+    simd::rows().mask_rows(rows, range.count(), pitch_, size_.width);
+    return range;
+}
+
+RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t* words) {
+    const int64_t height = size_.height, width = size_.width;
+    RowRange range{height, 0};
+    const auto rounded = [](const float* p) {
+        return detail::Pixel{static_cast<int64_t>(std::nearbyint(p[0])), static_cast<int64_t>(std::nearbyint(p[1]))};
+    };
+    const auto touch = [&range](int64_t first, int64_t end) {
+        range.first = std::min(range.first, first);
+        range.end = std::max(range.end, end);
+    };
+    detail::Pixel from = rounded(points + 2 * (count - 1));
+    for (int64_t i = 0; i < count; ++i) {
+        const detail::Pixel to = rounded(points + 2 * i);
+        detail::Pixel a = from, b = to;
+        if (detail::clip_edge(a, b, height, width)) {
+            mark_line(a, b, marks_.data(), pitch_);
+            touch(std::min(a.y, b.y), std::max(a.y, b.y) + 1);
+        }
+        detail::FixedEdge edge;
+        if (detail::make_fixed_edge(from, to, a, b, edge)) {
+            const int64_t first = std::max<int64_t>(edge.first_row, 0), end = std::min(edge.end_row, height);
+            if (first < end) touch(first, end);
+            int64_t x = edge.x + (first - edge.first_row) * edge.dx;
+            for (int64_t y = first; y < end; ++y, x += edge.dx) {
+                const int64_t column = std::max<int64_t>((x + 65535) >> 16, 0);
+                if (column >= width) continue;
+                flip(words + y * pitch_, column);
+                if (x == column * 65536) set(marks_.data() + y * pitch_, column);
+            }
+        }
+        from = to;
+    }
+    if (range.count() <= 0) return {};
+    uint64_t* rows = words + range.first * pitch_;
+    uint64_t* marks = marks_.data() + range.first * pitch_;
+    simd::rows().parity_fill(rows, range.count(), pitch_);
+    simd::rows().mask_rows(rows, range.count(), pitch_, width);
+    for (int64_t i = 0; i < range.count() * pitch_; ++i) {
+        rows[i] |= marks[i];
+        marks[i] = 0;
+    }
+    return range;
+}
+
+int64_t find_bad_point(const float* points, int64_t count) {
+    for (int64_t i = 0; i < 2 * count; ++i)
+        if (!(std::fabs(points[i]) <= kCoordinateLimit)) return i / 2;
+    return -1;
+}
+
+void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, int threads) {
+    if (contours.count == 0) return;
+    const int64_t points = (contours.end(contours.count - 1) - contours.begin(0)) / contours.count;
+    const int64_t pitch = words_for(size.width);
+    parallel_for(contours.count, 200 + 20 * points + size.pixels() / 30, threads, [&](int64_t begin, int64_t end) {
+        PolygonDrawer drawer(size, rule, pitch);
+        std::vector<uint64_t> words(static_cast<size_t>(size.height * pitch));
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t first = contours.begin(i);
+            const RowRange range = drawer.draw(contours.points + 2 * first, contours.end(i) - first, words.data());
+            uint64_t* rows = words.data() + range.first * pitch;
+            write_mask(rows, pitch, range, size, masks + i * size.pixels());
+            std::memset(rows, 0, static_cast<size_t>(range.count() * pitch) * sizeof *rows);
+        }
+    });
+}
+
+}  // namespace echoseg

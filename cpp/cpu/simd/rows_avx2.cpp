@@ -1,0 +1,63 @@
+// The level "avx2".
+#if defined(ECHOSEG_X86_LEVELS)
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <immintrin.h>
+
+#include "echoseg/detail/heat.hpp"
+#include "rows.hpp"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+namespace echoseg::avx2 {
+namespace {
+
+inline void expand_word(uint64_t word, uint8_t* out) {
+    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+    const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201u));
+    const __m256i one = _mm256_set1_epi8(1);
+    for (int half = 0; half < 2; ++half) {
+        const __m256i copies = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(word >> (32 * half))), spread);
+        const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(copies, bit), bit);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32 * half), _mm256_and_si256(set, one));
+    }
+}
+
+inline uint64_t pack_word(const uint8_t* in) {
+    uint64_t word = 0;
+    for (int half = 0; half < 2; ++half) {
+        const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + 32 * half));
+        const int zero = _mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_setzero_si256()));
+        word |= static_cast<uint64_t>(~static_cast<uint32_t>(zero)) << (32 * half);
+    }
+    return word;
+}
+
+#include "rows.inl"
+
+}  // namespace
+}  // namespace echoseg::avx2
+
+namespace echoseg::simd {
+
+const Rows kRowsAvx2 = {
+    "avx2",            avx2::parity_fill,    avx2::mask_rows,    avx2::expand,       avx2::pack,          avx2::or_ahead,
+    avx2::copy_shifted, avx2::gaussian_table, avx2::square_table, avx2::gaussian_row, avx2::euclidean_row, avx2::argmax,
+};
+
+}  // namespace echoseg::simd
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif

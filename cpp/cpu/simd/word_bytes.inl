@@ -1,0 +1,23 @@
+// One word against 64 bytes, eight at a time by multiplication: for every level without instructions of its own.
+
+inline void expand_word(uint64_t word, uint8_t* out) {
+    for (int i = 0; i < 8; ++i) {
+        // Copy the byte to all eight, keep bit i of copy i, move it to the lowest place.
+        const uint64_t copies = ((word >> (8 * i)) & 0xff) * 0x0101010101010101u;
+        const uint64_t kept = copies & 0x8040201008040201u;
+        const uint64_t ones = ((kept + 0x7f7f7f7f7f7f7f7fu) | kept) >> 7 & 0x0101010101010101u;
+        memcpy(out + 8 * i, &ones, 8);
+    }
+}
+
+inline uint64_t pack_word(const uint8_t* in) {
+    uint64_t word = 0;
+    for (int i = 0; i < 8; ++i) {
+        uint64_t bytes;
+        memcpy(&bytes, in + 8 * i, 8);
+        const uint64_t low = bytes & 0x7f7f7f7f7f7f7f7fu;
+        const uint64_t ones = ((low + 0x7f7f7f7f7f7f7f7fu) | bytes) >> 7 & 0x0101010101010101u;
+        word |= (ones * 0x0102040810204080u) >> 56 << (8 * i);
+    }
+    return word;
+}

@@ -1,0 +1,35 @@
+// Everything that a batch trains on, image by image while its bits are in the first-level cache: the polygon's bits become the
+// mask, their dilation and erosion the band, and the band's bits cut the heatmaps.
+#include "echoseg/targets.hpp"
+
+#include <cstring>
+
+#include "draw.hpp"
+#include "echoseg/parallel.hpp"
+
+namespace echoseg {
+
+void render_targets(const Contours& contours, const float* landmarks, int64_t per_image, ImageSize size,
+                    const TargetStyle& style, uint8_t* masks, uint8_t* band, float* heatmaps, int threads) {
+    const int64_t pixels = size.pixels();
+    parallel_for(contours.count, 2000 + pixels / 8 + per_image * pixels / 12, threads, [&](int64_t begin, int64_t end) {
+        BandDrawer bands(size, style.kernel);
+        const int64_t pitch = bands.pitch();
+        PolygonDrawer polygons(size, style.rule, pitch);
+        HeatmapDrawer maps(size, style.heatmap);
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t first = contours.begin(i);
+            const RowRange filled = polygons.draw(contours.points + 2 * first, contours.end(i) - first, bands.image());
+            uint64_t* rows = bands.image() + filled.first * pitch;
+            write_mask(rows, pitch, filled, size, masks + i * pixels);
+
+            const RowRange range = bands.apply(filled, BandPart::band);
+            write_mask(bands.result(), pitch, range, size, band + i * pixels);
+            for (int64_t k = i * per_image; k < (i + 1) * per_image; ++k)
+                maps.draw(landmarks + 2 * k, bands.result(), pitch, range, heatmaps + k * pixels);
+            std::memset(rows, 0, static_cast<size_t>(filled.count() * pitch) * sizeof *rows);
+        }
+    });
+}
+
+}  // namespace echoseg

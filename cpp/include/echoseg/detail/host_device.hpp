@@ -1,0 +1,7 @@
+#pragma once
+
+#if defined(__CUDACC__)
+#define ECHOSEG_HD __host__ __device__
+#else
+#define ECHOSEG_HD
+#endif

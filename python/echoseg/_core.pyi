@@ -1,0 +1,93 @@
+# The native module, for type checkers. tests/test_ops_build.py keeps it in step with cpp/bindings.
+# Arrays are addresses; 0 stands for none.
+
+__version__: str
+compiler: str
+
+def border_band(
+    masks: int,
+    count: int,
+    height: int,
+    width: int,
+    kernel_size: int,
+    shape: int,
+    iterations: int,
+    out: int,
+    threads: int,
+) -> None: ...
+def cuda_built() -> bool: ...
+def cuda_devices() -> list[str]: ...
+def decode_argmax(
+    heatmaps: int, planes: int, height: int, width: int, points: int, confidence: int, threads: int
+) -> None: ...
+def default_threads() -> int: ...
+def dilate(
+    masks: int,
+    count: int,
+    height: int,
+    width: int,
+    kernel_size: int,
+    shape: int,
+    iterations: int,
+    out: int,
+    threads: int,
+) -> None: ...
+def erode(
+    masks: int,
+    count: int,
+    height: int,
+    width: int,
+    kernel_size: int,
+    shape: int,
+    iterations: int,
+    out: int,
+    threads: int,
+) -> None: ...
+def fill_polygons(
+    points: int,
+    offsets: int,
+    count: int,
+    points_each: int,
+    height: int,
+    width: int,
+    rule: int,
+    masks: int,
+    threads: int,
+) -> None: ...
+def find_bad_point(points: int, count: int) -> int: ...
+def render_heatmaps(
+    landmarks: int,
+    count: int,
+    per_image: int,
+    height: int,
+    width: int,
+    kind: int,
+    sigma: float,
+    radius: float,
+    band: int,
+    heatmaps: int,
+    threads: int,
+) -> None: ...
+def render_targets(
+    points: int,
+    offsets: int,
+    count: int,
+    points_each: int,
+    landmarks: int,
+    per_image: int,
+    height: int,
+    width: int,
+    rule: int,
+    kernel_size: int,
+    shape: int,
+    iterations: int,
+    kind: int,
+    sigma: float,
+    radius: float,
+    masks: int,
+    band: int,
+    heatmaps: int,
+    threads: int,
+) -> None: ...
+def simd_level() -> str: ...
+def simd_levels() -> list[str]: ...

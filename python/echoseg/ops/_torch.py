@@ -1,0 +1,70 @@
+"""The kernels as torch operators, so that ``torch.compile(fullgraph=True)`` goes through them.
+
+Each takes its outputs as arguments that it writes to; allocation stays with torch. They have no gradients: what they
+make are targets. Imported at the first tensor, never before.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from . import _native
+
+
+@torch.library.custom_op("echoseg::fill_polygons", mutates_args=("out",))
+def fill_polygons(points: Tensor, offsets: Tensor | None, rule: int, out: Tensor) -> None:
+    _native.fill_polygons(points, offsets, rule, out)
+
+
+@torch.library.custom_op("echoseg::morph", mutates_args=("out",))
+def morph(operation: str, masks: Tensor, kernel_size: int, shape: int, iterations: int, out: Tensor) -> None:
+    _native.morph(operation, masks, kernel_size, shape, iterations, out)
+
+
+@torch.library.custom_op("echoseg::render_heatmaps", mutates_args=("out",))
+def render_heatmaps(
+    landmarks: Tensor, kind: int, sigma: float, radius: float, band: Tensor | None, out: Tensor
+) -> None:
+    _native.render_heatmaps(landmarks, kind, sigma, radius, band, out)
+
+
+@torch.library.custom_op("echoseg::render_targets", mutates_args=("mask", "band", "heatmaps"))
+def _render_targets(
+    points: Tensor,
+    offsets: Tensor | None,
+    landmarks: Tensor,
+    rule: int,
+    kernel_size: int,
+    shape: int,
+    iterations: int,
+    kind: int,
+    sigma: float,
+    radius: float,
+    mask: Tensor,
+    band: Tensor,
+    heatmaps: Tensor,
+) -> None:
+    style = (rule, kernel_size, shape, iterations, kind, sigma, radius)
+    _native.render_targets(points, offsets, landmarks, style, mask, band, heatmaps)
+
+
+def render_targets(
+    points: Tensor,
+    offsets: Tensor | None,
+    landmarks: Tensor,
+    style: tuple[int, int, int, int, int, float, float],
+    mask: Tensor,
+    band: Tensor,
+    heatmaps: Tensor,
+) -> None:
+    _render_targets(points, offsets, landmarks, *style, mask, band, heatmaps)
+
+
+@torch.library.custom_op("echoseg::decode_argmax", mutates_args=("points", "confidence"))
+def decode_argmax(heatmaps: Tensor, points: Tensor, confidence: Tensor) -> None:
+    _native.decode_argmax(heatmaps, points, confidence)
+
+
+for _operator in (fill_polygons, morph, render_heatmaps, _render_targets, decode_argmax):
+    _operator.register_fake(lambda *arguments: None)
