@@ -93,7 +93,8 @@ def _retrieve(capture: cv2.VideoCapture) -> Frame | None:
 
 def _is_whole_motion_jpeg(head: bytes, size: int) -> bool:
     """Whether a file's head says AVI of JPEG frames and all of it is there; a cut one lacks the index at its end."""
-    return head.startswith(b"RIFF") and b"MJPG" in head and int.from_bytes(head[4:8], "little") + 8 <= size
+    is_avi = head[:4] == b"RIFF" and head[8:16] == b"AVI LIST"
+    return is_avi and b"MJPG" in head and int.from_bytes(head[4:8], "little") + 8 <= size
 
 
 @contextlib.contextmanager

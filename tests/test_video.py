@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from _folders import FRAMES, SIZE, SUNNYBROOK, grey_of, write_video
+from echoseg.data.video import decode_frames, read_frames
+from echoseg.errors import DataError
+
+JPEG_START = b"\xff\xd8\xff"
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp("video") / "v.avi")
+
+
+@pytest.fixture(scope="module")
+def speckle(tmp_path_factory):
+    """Five grey frames full of texture, written as EchoNet's are: grey in three equal channels, Motion JPEG."""
+    path = tmp_path_factory.mktemp("video") / "speckle.avi"
+    random = np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 50, (112, 112))
+    for _ in range(5):
+        image = cv2.GaussianBlur(random.integers(0, 256, (112, 112), dtype=np.uint8), (0, 0), 2)
+        writer.write(cv2.cvtColor(cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX), cv2.COLOR_GRAY2BGR))
+    writer.release()
+    return path
+
+
+def jpegs(path) -> list[bytes]:
+    """The JPEG images inside an AVI, found without any video reader."""
+    data = path.read_bytes()
+    at = data.find(JPEG_START)
+    found = []
+    while at >= 0:
+        found.append(data[at : at + int.from_bytes(data[at - 4 : at], "little")])
+        at = data.find(JPEG_START, at + len(found[-1]))
+    return found
+
+
+def looks_like(images, frames) -> bool:
+    return len(images) == len(frames) and all(
+        abs(int(image.mean()) - grey_of(frame)) <= 5 for image, frame in zip(images, frames, strict=True)
+    )
+
+
+@pytest.mark.parametrize("code", ["MJPG", "XVID", "mp4v"])
+def test_all_frames_or_some_in_grey(tmp_path, code):
+    path = write_video(tmp_path / ("v.mp4" if code == "mp4v" else "v.avi"), code=code)
+    everything = read_frames(path)
+    assert everything.shape == (FRAMES, *SIZE)
+    assert everything.dtype == np.uint8
+    assert looks_like(everything, range(FRAMES))
+    for frames in ([0], [FRAMES - 1], [1, 2, 6]):
+        np.testing.assert_array_equal(read_frames(path, frames), everything[frames])
+
+
+def test_pixels_are_the_luminance_of_the_jpeg(speckle):
+    truth = np.stack([cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) for data in jpegs(speckle)])
+    error = np.abs(read_frames(speckle).astype(int) - truth)
+    assert error.max() <= 1
+    assert error.mean() < 0.001
+
+
+def test_the_fallback_differs_by_two_grey_levels_at_most(speckle, tmp_path):
+    whole = read_frames(speckle)
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(speckle.read_bytes()[:-20])  # its index is gone, so FFmpeg reads it
+    again = read_frames(cut)
+    assert again.shape == whole.shape
+    assert np.abs(again.astype(int) - whole).max() <= 2
+
+
+@pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is not here")
+def test_real_videos():
+    assert [len(read_frames(path)) for path in sorted(SUNNYBROOK.glob("Videos/*.avi"))] == [18, 18, 20, 18]
+
+
+def test_a_damaged_frame_is_missing_and_later_ones_keep_their_numbers(video, tmp_path):
+    data = bytearray(video.read_bytes())
+    third = data.find(jpegs(video)[3])
+    data[third : third + 200] = bytes(200)
+    path = tmp_path / "damaged.avi"
+    path.write_bytes(data)
+    found, count = decode_frames(path)
+    assert count == FRAMES
+    assert sorted(found) == [0, 1, 2, 4, 5, 6, 7]
+    assert looks_like([found[5], found[7]], [5, 7])
+    with pytest.raises(DataError, match=r"damaged\.avi: frame 3 cannot be read"):
+        read_frames(path, [1, 3])
+
+
+def test_a_cut_video_gives_what_is_there_and_says_what_is_not(video, tmp_path, capfd):
+    data = video.read_bytes()
+    path = tmp_path / "cut.avi"
+    path.write_bytes(data[: data.find(jpegs(video)[5]) - 8])
+    assert looks_like(read_frames(path, [1, 4]), [1, 4])
+    with pytest.raises(DataError, match=r"cut\.avi: frame 6 cannot be read, 5 frames found"):
+        read_frames(path, [1, 6])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_frame_beyond_the_end(video):
+    with pytest.raises(DataError, match=r"v\.avi: frame 8 cannot be read, 8 frames found"):
+        read_frames(video, [2, 8])
+
+
+def test_the_count_in_the_header_is_not_believed(video, tmp_path):
+    data = bytearray(video.read_bytes())
+    for count in (0, 1, 2**31 - 1):
+        data[48:52] = count.to_bytes(4, "little")  # dwTotalFrames of avih
+        path = tmp_path / f"{count}.avi"
+        path.write_bytes(data)
+        assert looks_like(read_frames(path), range(FRAMES))
+
+
+NO_VIDEOS = {
+    "empty": b"",
+    "text": b"hello " * 1000,
+    "zeros": bytes(5000),
+    "four letters": b"RIFF",
+    "a head only": b"RIFF\xff\xff\xff\xffAVI LIST",
+    "a false head": b"RIFF\x10\0\0\0AVI MJPG" + bytes(500),
+}
+
+
+@pytest.mark.parametrize("content", NO_VIDEOS)
+def test_no_video_is_one_quiet_line(tmp_path, content, capfd):
+    path = tmp_path / "v.avi"
+    path.write_bytes(NO_VIDEOS[content])
+    with pytest.raises(DataError, match="replace the file") as caught:
+        read_frames(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(DataError, match=r"no\.avi: cannot be read"):
+        read_frames(tmp_path / "no.avi")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_frames(tmp_path)
+
+
+@pytest.mark.parametrize("frames", [[], [-1], [2, 2], [3, 1]])
+def test_frame_numbers_must_increase(video, frames):
+    with pytest.raises(ValueError, match="increasing"):
+        read_frames(video, frames)
+
+
+def test_threads_get_the_same_frames_and_the_log_level_comes_back(video):
+    before = cv2.utils.logging.getLogLevel()
+    expected = read_frames(video)
+    with ThreadPoolExecutor(8) as pool:
+        for images in pool.map(lambda _: read_frames(video), range(32)):
+            np.testing.assert_array_equal(images, expected)
+    assert cv2.utils.logging.getLogLevel() == before
