@@ -21,12 +21,22 @@ namespace echoseg {
 
 BandDrawer::BandDrawer(ImageSize size, const Kernel& kernel) : size_(size), iterations_(kernel.iterations) {
     const int64_t anchor = kernel.size / 2, last = kernel.size - 1 - anchor;
+    // Beyond the image nothing changes: neither by a longer reach nor after more steps than the image has rows and columns.
+    const auto add = [this](int64_t left, int64_t right, int64_t up, int64_t down) {
+        const int64_t columns = size_.width - 1, rows = size_.height - 1;
+        const Box box{std::min(left, columns), std::min(right, columns), std::min(up, rows), std::min(down, rows)};
+        if (!boxes_.empty() && boxes_.back().left == box.left && boxes_.back().right == box.right) return;
+        boxes_.push_back(box);
+        reach_x_ = std::max({reach_x_, box.left, box.right});
+        reach_y_ = std::max({reach_y_, box.up, box.down});
+    };
     if (kernel.shape == KernelShape::rect) {
         // n times a rectangle is one larger rectangle.
-        boxes_ = {{anchor * iterations_, last * iterations_, anchor * iterations_, last * iterations_}};
+        add(anchor * iterations_, last * iterations_, anchor * iterations_, last * iterations_);
         iterations_ = 1;
     } else if (kernel.shape == KernelShape::cross) {
-        boxes_ = {{anchor, last, 0, 0}, {0, 0, anchor, last}};
+        add(0, 0, anchor, last);
+        add(anchor, last, 0, 0);
     } else {
         // OpenCV's ellipse: row dy reaches round(c * sqrt(1 - (dy / r)^2)) to either side, cut at the kernel's last column. Rows
         // nearer the middle are at least as wide, so each width is one box, as tall as that width lasts.
@@ -34,18 +44,8 @@ BandDrawer::BandDrawer(ImageSize size, const Kernel& kernel) : size_(size), iter
         for (int64_t dy = anchor; dy >= 0; --dy) {
             const double rest = static_cast<double>(anchor * anchor - dy * dy) * (1.0 / square);
             const int64_t dx = static_cast<int64_t>(std::nearbyint(static_cast<double>(anchor) * std::sqrt(rest)));
-            const Box box{dx, std::min(dx, last), dy, std::min(dy, last)};
-            if (boxes_.empty() || boxes_.back().left != box.left) boxes_.push_back(box);
+            add(dx, std::min(dx, last), dy, std::min(dy, last));
         }
-    }
-    // Beyond the image nothing changes: neither by a longer reach nor after more steps than the image has rows and columns.
-    for (Box& box : boxes_) {
-        box.left = std::min(box.left, size.width - 1);
-        box.right = std::min(box.right, size.width - 1);
-        box.up = std::min(box.up, size.height - 1);
-        box.down = std::min(box.down, size.height - 1);
-        reach_x_ = std::max({reach_x_, box.left, box.right});
-        reach_y_ = std::max({reach_y_, box.up, box.down});
     }
     iterations_ = std::min(iterations_, size.height + size.width);
     pitch_ = words_for(size.width + reach_x_);
@@ -53,6 +53,7 @@ BandDrawer::BandDrawer(ImageSize size, const Kernel& kernel) : size_(size), iter
     const auto words = static_cast<size_t>(size.height * pitch_ + 2 * margin_);
     for (auto* buffer : {&image_, &complement_, &work_, &dilated_[0], &dilated_[1], &eroded_[0], &eroded_[1]})
         buffer->resize(words);
+    result_ = image();
 }
 
 void BandDrawer::dilate_box(const uint64_t* source, int64_t rows, const Box& box, bool add, uint64_t* out) {

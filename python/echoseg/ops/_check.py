@@ -23,7 +23,7 @@ def is_torch(array: Any) -> bool:
 
 
 def dtype_name(array: Any) -> str:
-    return str(array.dtype).removeprefix("torch.")
+    return str(array.dtype).removeprefix("torch.") if is_torch(array) else array.dtype.name
 
 
 def choice(what: str, name: str, known: Mapping[str, int]) -> int:

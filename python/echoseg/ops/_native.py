@@ -71,15 +71,19 @@ def fill_polygons(points: Any, offsets: Any, rule: int, out: Any) -> None:
 def morph(operation: str, masks: Any, kernel_size: int, shape: int, iterations: int, out: Any) -> None:
     _refuse_overlap((out,), masks=masks)
     function = {"dilate": _core.dilate, "erode": _core.erode, "border_band": _core.border_band}[operation]
-    addresses = _address("masks", masks), _address("out", out)
-    function(addresses[0], *masks.shape, kernel_size, shape, iterations, addresses[1], _threads())
+    count, height, width = masks.shape
+    source, target = _address("masks", masks), _address("out", out)
+    function(source, count, height, width, kernel_size, shape, iterations, target, _threads())
 
 
 def render_heatmaps(landmarks: Any, kind: int, sigma: float, radius: float, band: Any, out: Any) -> None:
     _refuse_overlap((out,), landmarks=landmarks, band=band)
-    address = _point_addresses("landmarks", landmarks)
-    band_address, out_address = _address("band", band), _address("out", out)
-    _core.render_heatmaps(address, *out.shape, kind, sigma, radius, band_address, out_address, _threads())
+    count, per_image, height, width = out.shape
+    source = _point_addresses("landmarks", landmarks)
+    band_address, target = _address("band", band), _address("out", out)
+    _core.render_heatmaps(
+        source, count, per_image, height, width, kind, sigma, radius, band_address, target, _threads()
+    )
 
 
 def render_targets(

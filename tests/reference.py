@@ -1,0 +1,108 @@
+"""Slow, obvious oracles for the kernels, and the polygons that they are tried on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def fill_center(contour: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Even-odd at pixel centres, each pixel against each edge, without a division: exact on a grid of 1/32 pixel."""
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float64)
+    inside = np.zeros(size, bool)
+    for (xa, ya), (xb, yb) in zip(
+        contour.astype(np.float64), np.roll(contour, -1, axis=0).astype(np.float64), strict=True
+    ):
+        (x0, y0), (x1, y1) = ((xa, ya), (xb, yb)) if ya <= yb else ((xb, yb), (xa, ya))
+        inside ^= (y0 <= y) & (y < y1) & ((x - x0) * (y1 - y0) >= (y - y0) * (x1 - x0))
+    return inside.astype(np.uint8)
+
+
+def fill_opencv(contour: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    import cv2
+
+    mask = np.zeros(size, np.uint8)
+    if len(contour):
+        cv2.fillPoly(mask, [np.rint(contour).astype(np.int32)], 1)
+    return mask
+
+
+def kernel(kernel_size: int, shape: str) -> np.ndarray:
+    import cv2
+
+    return cv2.getStructuringElement(getattr(cv2, f"MORPH_{shape.upper()}"), (kernel_size, kernel_size))
+
+
+def dilate(mask: np.ndarray, element: np.ndarray, iterations: int = 1) -> np.ndarray:
+    """One shifted copy for each offset of the structuring element, zeros coming in from outside."""
+    anchor, (height, width) = len(element) // 2, mask.shape
+    for _ in range(iterations):
+        padded = np.pad(mask, len(element))
+        mask = np.zeros_like(mask)
+        for row, column in np.argwhere(element):
+            top, left = len(element) + row - anchor, len(element) + column - anchor
+            mask |= padded[top : top + height, left : left + width]
+    return mask
+
+
+def erode(mask: np.ndarray, element: np.ndarray, iterations: int = 1) -> np.ndarray:
+    """The dilation of what is not there; outside the image nothing is missing."""
+    return 1 - dilate(1 - mask, element, iterations)
+
+
+def distance(landmarks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N, K, H, W) float64."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    return np.hypot(x - landmarks[..., 0, None, None].astype(float), y - landmarks[..., 1, None, None].astype(float))
+
+
+def heatmaps(
+    landmarks: np.ndarray,
+    size: tuple[int, int],
+    kind: str = "gaussian",
+    sigma: float = 4.0,
+    radius: float = np.inf,
+    band: np.ndarray | None = None,
+) -> np.ndarray:
+    d = distance(landmarks, size)
+    values = np.exp(-(d**2) / (2 * sigma**2)) if kind == "gaussian" else np.maximum(0, 1 - d / radius)
+    values = np.where(d <= radius, values, 0)
+    return values if band is None else values * (band[:, None] != 0)
+
+
+def random_polygon(random: np.random.Generator, size: tuple[int, int], points: int) -> np.ndarray:
+    """(points, 2) float32 of one of ten kinds, most of them nasty."""
+    height, width = size
+    extent = np.array([width, height], float)
+    kind = random.integers(10)
+    angle = np.sort(random.uniform(0, 2 * np.pi, points))
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    if kind == 0:  # convex, about the image
+        polygon = random.uniform(0, 1, 2) * extent + circle * random.uniform(1, max(size))
+    elif kind == 1:  # a star: concave, in the image
+        polygon = extent / 2 + circle * random.uniform(0.1, 0.5, (points, 1)) * extent
+    elif kind == 2:  # self-intersecting
+        polygon = random.uniform(0, 1, (points, 2)) * extent
+    elif kind == 3:  # partly off the image
+        polygon = random.uniform(-1, 2, (points, 2)) * extent
+    elif kind == 4:  # mostly off the image
+        polygon = random.normal(0, 10, (points, 2)) * extent
+    elif kind == 5:  # tiny
+        polygon = random.uniform(0, 1, 2) * extent + random.normal(0, 1.5, (points, 2))
+    elif kind == 6:  # as far out as is allowed
+        polygon = random.uniform(-(2**20), 2**20, (points, 2))
+    elif kind == 7:  # vertices on pixel centres
+        polygon = np.round(random.uniform(-0.1, 1.1, (points, 2)) * extent)
+    elif kind == 8:  # corners, edges and middles of the image, again and again: collinear and repeated points
+        polygon = random.integers(-3, 4, (points, 2)) * extent / 2
+    else:  # vertices on a grid of 1/32 pixel, where rounding could go wrong
+        polygon = np.round(random.uniform(-0.1, 1.1, (points, 2)) * extent * 32) / 32
+    return polygon.astype(np.float32)
+
+
+def random_batch(
+    random: np.random.Generator, size: tuple[int, int], count: int, most: int = 16
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Contours, and the same as (points, offsets)."""
+    contours = [random_polygon(random, size, int(random.integers(1, most))) for _ in range(count)]
+    offsets = np.cumsum([0] + [len(c) for c in contours])
+    return contours, np.concatenate(contours), offsets.astype(np.int64)

@@ -1,0 +1,124 @@
+"""What the kernels refuse before they touch memory, and what ``out`` means, for every operator alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from echoseg import ops
+
+SIZE = (16, 24)
+POINTS = np.random.default_rng(0).uniform(0, 16, (3, 8, 2)).astype(np.float32)
+MASKS = np.random.default_rng(1).integers(0, 2, (3, *SIZE)).astype(np.uint8)
+HEATMAPS = np.random.default_rng(2).random((3, 8, *SIZE)).astype(np.float32)
+
+# name: (call, input, name of the input in messages, shape and dtype of out)
+OPERATORS = {
+    "fill_polygons": (lambda a, out=None: ops.fill_polygons(a, SIZE, out=out), POINTS, "points", (3, *SIZE), np.uint8),
+    "dilate": (lambda a, out=None: ops.dilate(a, out=out), MASKS, "masks", (3, *SIZE), np.uint8),
+    "erode": (lambda a, out=None: ops.erode(a, out=out), MASKS, "masks", (3, *SIZE), np.uint8),
+    "border_band": (lambda a, out=None: ops.border_band(a, out=out), MASKS, "masks", (3, *SIZE), np.uint8),
+    "render_heatmaps": (
+        lambda a, out=None: ops.render_heatmaps(a, SIZE, out=out),
+        POINTS,
+        "landmarks",
+        (3, 8, *SIZE),
+        np.float32,
+    ),
+    "decode_heatmaps": (
+        lambda a, out=None: ops.decode_heatmaps(a, out=None if out is None else (out, np.empty((3, 8), np.float32)))[0],
+        HEATMAPS,
+        "heatmaps",
+        (3, 8, 2),
+        np.float32,
+    ),
+}
+every_operator = pytest.mark.parametrize(("call", "array", "name", "shape", "dtype"), OPERATORS.values(), ids=OPERATORS)
+
+
+def misaligned(array):
+    raw = np.zeros(array.nbytes + 1, np.uint8)[1:]
+    copy = raw.view(array.dtype).reshape(array.shape)
+    copy[:] = array
+    return copy
+
+
+@every_operator
+def test_out_is_what_comes_back(call, array, name, shape, dtype):
+    expected = call(array)
+    assert expected.shape == shape
+    assert expected.dtype == dtype
+    out = np.full(shape, 9, dtype)
+    assert call(array, out) is out
+    np.testing.assert_array_equal(out, expected)
+
+
+@every_operator
+def test_input_is_left_alone(call, array, name, shape, dtype):
+    before = array.copy()
+    before.setflags(write=False)
+    call(before)
+    np.testing.assert_array_equal(before, array)
+
+
+@every_operator
+def test_empty_batches(call, array, name, shape, dtype):
+    assert call(array[:0]).shape == (0, *shape[1:])
+
+
+@every_operator
+def test_arrays_that_cannot_be_read_as_they_lie(call, array, name, shape, dtype):
+    with pytest.raises(TypeError, match=f"{name} must be a NumPy array or a torch tensor, not list"):
+        call(array.tolist())
+    with pytest.raises(TypeError, match=f"{name} must be {array.dtype}, not float64"):
+        call(array.astype(np.float64))
+    with pytest.raises(ValueError, match=f"{name} must have the shape"):
+        call(array[0])
+    with pytest.raises(ValueError, match=f"{name} must be contiguous"):
+        call(np.repeat(array, 2, axis=1)[:, ::2])
+    if array.itemsize > 1:
+        with pytest.raises(ValueError, match=f"{name} must be contiguous, aligned and in native byte order"):
+            call(array.astype(array.dtype.newbyteorder()))
+        with pytest.raises(ValueError, match=f"{name} must be contiguous, aligned"):
+            call(misaligned(array))
+
+
+@every_operator
+def test_outputs_that_cannot_be_written(call, array, name, shape, dtype):
+    with pytest.raises(ValueError, match="must have the shape"):
+        call(array, np.empty((shape[0] + 1, *shape[1:]), dtype))
+    with pytest.raises(TypeError, match="not int16"):
+        call(array, np.empty(shape, np.int16))
+    frozen = np.empty(shape, dtype)
+    frozen.setflags(write=False)
+    with pytest.raises(ValueError, match="must be writeable"):
+        call(array, frozen)
+    with pytest.raises(ValueError, match="must be contiguous"):
+        call(array, np.empty((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2])
+    if array.shape == shape and array.dtype == dtype:
+        with pytest.raises(ValueError, match="must not share memory"):
+            call(array, array)
+
+
+@pytest.mark.parametrize("size", [(0, 8), (8, -1), (8, 2**20 + 1)])
+def test_sizes_out_of_range(size):
+    with pytest.raises(ValueError, match="must be between 1 and 1048576"):
+        ops.fill_polygons(POINTS, size)
+
+
+@pytest.mark.parametrize("size", [8, (8,), (8, 8, 8), (8.0, 8), ("8", 8), (True, 8)])
+def test_sizes_of_another_kind(size):
+    with pytest.raises(TypeError):
+        ops.fill_polygons(POINTS, size)
+
+
+def test_products_that_overflow():
+    landmarks = np.broadcast_to(np.float32(1), (1, 1, 2)).copy()
+    many = np.lib.stride_tricks.as_strided(landmarks, (2**24, 1, 2), (0, 0, 0))
+    with pytest.raises(ValueError, match="contiguous"):
+        ops.render_heatmaps(many, (2**20, 2**20))
+    with pytest.raises(ValueError, match="too large to address"):
+        ops._check.output("out", None, "float32", (2**24, 1, 2**20, 2**20), like=landmarks)
+
+
+def test_a_square_image_of_numpy_integers():
+    assert ops.fill_polygons(POINTS, (np.int64(16), np.int32(24))).shape == (3, 16, 24)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import reference
+from echoseg.ops import border_band, dilate, erode, fill_polygons
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def opencv(mask, kernel_size, shape, iterations):
+    kernel = reference.kernel(kernel_size, shape)
+    grown, shrunk = cv2.dilate(mask, kernel, iterations=iterations), cv2.erode(mask, kernel, iterations=iterations)
+    return {dilate: grown, erode: shrunk, border_band: grown ^ shrunk}
+
+
+def some_masks(random, size):
+    _, points, offsets = reference.random_batch(random, size, 4)
+    noise = random.random((3, *size)) < [[[0.03]], [[0.5]], [[0.97]]]
+    return np.concatenate(
+        [fill_polygons(points, size, offsets=offsets), noise, np.zeros((1, *size)), np.ones((1, *size))]
+    ).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shape", ["rect", "cross", "ellipse"])
+@pytest.mark.parametrize("seeds", [range(start, start + 40) for start in range(0, 160, 40)], ids=str)
+def test_equals_opencv_in_every_pixel(shape, seeds):
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        size = tuple(int(side) for side in random.integers(1, 140, 2))
+        kernel_size, iterations = int(random.integers(1, 40)), int(random.integers(1, 4))
+        masks = some_masks(random, size)
+        expected = [opencv(mask, kernel_size, shape, iterations) for mask in masks]
+        for operator in (dilate, erode, border_band):
+            got = operator(masks, kernel_size=kernel_size, shape=shape, iterations=iterations)
+            np.testing.assert_array_equal(got, [e[operator] for e in expected], f"{seed} {operator.__name__}")
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 7), st.sampled_from(["rect", "cross", "ellipse"]), st.integers(1, 3))
+def test_equals_the_oracle(seed, kernel_size, shape, iterations):
+    random = np.random.default_rng(seed)
+    mask = (random.random((random.integers(1, 20), random.integers(1, 80))) < random.uniform(0, 1)).astype(np.uint8)
+    element = reference.kernel(kernel_size, shape)
+    arguments = {"kernel_size": kernel_size, "shape": shape, "iterations": iterations}
+    grown, shrunk = reference.dilate(mask, element, iterations), reference.erode(mask, element, iterations)
+    np.testing.assert_array_equal(dilate(mask[None], **arguments)[0], grown)
+    np.testing.assert_array_equal(erode(mask[None], **arguments)[0], shrunk)
+    np.testing.assert_array_equal(border_band(mask[None], **arguments)[0], grown ^ shrunk)
+
+
+def test_dilation_equals_scipy():
+    ndimage = pytest.importorskip("scipy.ndimage")
+    mask = (np.random.default_rng(0).random((50, 70)) < 0.05).astype(np.uint8)
+    for shape in ("rect", "cross", "ellipse"):
+        expected = ndimage.binary_dilation(mask, reference.kernel(7, shape), iterations=2)
+        np.testing.assert_array_equal(dilate(mask[None], kernel_size=7, shape=shape, iterations=2)[0], expected)
+
+
+def test_the_first_seed_s_band():
+    """3 × 3, dilated twice XOR eroded twice: two pixels to either side of the border."""
+    mask = np.zeros((1, 20, 20), np.uint8)
+    mask[:, 6:14, 5:15] = 1
+    band = border_band(mask, kernel_size=3, iterations=2)
+    expected = np.zeros_like(mask)
+    expected[:, 4:16, 3:17] = 1
+    expected[:, 8:12, 7:13] = 0
+    np.testing.assert_array_equal(band, expected)
+
+
+@pytest.mark.parametrize("shape", ["rect", "cross", "ellipse"])
+@pytest.mark.parametrize(
+    ("kernel_size", "iterations"), [(1, 5), (101, 1), (64, 3), (2, 1000), (5, 2**31 - 1), (2**15, 2**31 - 1)]
+)
+def test_kernels_larger_than_the_image(shape, kernel_size, iterations):
+    random = np.random.default_rng(4)
+    masks = some_masks(random, (13, 70))
+    small = min(kernel_size, 301)
+    few = min(iterations, 2 + 200 // (small // 2 + 1))  # every pixel is reached by then
+    expected = [opencv(mask, small, shape, few)[border_band] for mask in masks]
+    got = border_band(masks, kernel_size=kernel_size, shape=shape, iterations=iterations)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_images_do_not_leak_into_each_other():
+    random = np.random.default_rng(5)
+    masks = (random.random((40, 30, 64)) < 0.5).astype(np.uint8)
+    together = border_band(masks, kernel_size=9)
+    for mask, band in zip(masks, together, strict=True):
+        np.testing.assert_array_equal(border_band(mask[None], kernel_size=9)[0], band)
+
+
+def test_any_value_but_zero_counts_as_one():
+    mask = np.random.default_rng(6).integers(0, 4, (3, 20, 30)).astype(np.uint8) * 85
+    np.testing.assert_array_equal(border_band(mask), border_band((mask > 0).astype(np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shape": "disc"}, "unknown shape 'disc'; known: rect, cross, ellipse"),
+        ({"kernel_size": 0}, "kernel_size must be between 1 and 32768"),
+        ({"iterations": 0}, "iterations must be between 1"),
+    ],
+)
+def test_arguments_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        border_band(np.zeros((1, 4, 4), np.uint8), **arguments)

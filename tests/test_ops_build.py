@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import ast
+import re
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import echoseg
+import pytest
+from echoseg import _core, ops
+
+
+def test_the_stub_says_what_the_module_has():
+    stub = ast.parse(Path(echoseg.__file__).with_name("_core.pyi").read_text())
+    functions = {node.name: node for node in stub.body if isinstance(node, ast.FunctionDef)}
+    values = {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)}
+    hidden = {"__doc__", "__file__", "__loader__", "__name__", "__package__", "__spec__"}
+    assert {*functions, *values} == set(dir(_core)) - hidden
+    for name, node in functions.items():
+        signature = getattr(_core, name).__doc__.splitlines()[0]
+        assert re.findall(r"(\w+): ", signature.partition(" ->")[0]) == [a.arg for a in node.args.args], name
+
+
+def test_the_package_says_that_it_is_typed():
+    assert Path(echoseg.__file__).with_name("py.typed").exists()
+
+
+def test_build_info_is_complete():
+    info = ops.build_info()
+    assert info["simd_level"] in info["simd_levels"]
+    assert info["simd_levels"][0] == "baseline"
+    assert info["threads"] >= 1
+    assert isinstance(info["cuda_built"], bool)
+    if not info["cuda_built"]:
+        assert info["cuda_devices"] == []
+    try:
+        assert info["version"] == version("echoseg")
+    except PackageNotFoundError:
+        pytest.skip("echoseg runs from its source folder")
+
+
+@pytest.mark.cuda
+def test_a_device_is_named():
+    if not ops.build_info()["cuda_built"]:
+        pytest.skip("built without CUDA")
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    assert ops.build_info()["cuda_devices"][0] == torch.cuda.get_device_name(0)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from echoseg.ops import border_band, decode_heatmaps, fill_polygons, render_heatmaps
+from hypothesis import given
+from hypothesis import strategies as st
+from reference import distance, heatmaps
+
+SIZE = (60, 90)
+
+
+def some_landmarks(seed, count=4, per_image=7):
+    random = np.random.default_rng(seed)
+    return random.uniform([-20, -20], [SIZE[1] + 20, SIZE[0] + 20], (count, per_image, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("sigma", [0.2, 1, 4, 5.5, 40, 1e4])
+@pytest.mark.parametrize("radius", [None, 8, 10.5, 1000])
+def test_gaussian_is_the_formula(sigma, radius):
+    landmarks = some_landmarks(0)
+    expected = heatmaps(landmarks, SIZE, sigma=sigma, radius=np.inf if radius is None else radius)
+    np.testing.assert_allclose(
+        render_heatmaps(landmarks, SIZE, sigma=sigma, radius=radius), expected, atol=1e-6, rtol=0
+    )
+
+
+@pytest.mark.parametrize("radius", [0.5, 3, 10, 500])
+def test_euclidean_is_the_formula(radius):
+    landmarks = some_landmarks(1)
+    expected = heatmaps(landmarks, SIZE, "euclidean", radius=radius)
+    np.testing.assert_allclose(
+        render_heatmaps(landmarks, SIZE, kind="euclidean", radius=radius), expected, atol=1e-6, rtol=0
+    )
+
+
+def test_radius_is_where_it_ends():
+    landmarks = np.array([[[30, 20]]], np.float32)
+    heatmap = render_heatmaps(landmarks, SIZE, radius=5)[0, 0]
+    np.testing.assert_array_equal(heatmap > 0, distance(landmarks, SIZE)[0, 0] <= 5)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "euclidean"])
+def test_a_heatmap_is_zero_outside_the_band_and_untouched_inside(kind):
+    random = np.random.default_rng(2)
+    band = (random.random((4, *SIZE)) < 0.5).astype(np.uint8) * 255
+    landmarks = some_landmarks(2)
+    full = render_heatmaps(landmarks, SIZE, kind=kind, radius=12)
+    cut = render_heatmaps(landmarks, SIZE, kind=kind, radius=12, band=band)
+    np.testing.assert_array_equal(cut, full * (band[:, None] > 0))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 140), st.integers(1, 70), st.floats(0.01, 100), st.booleans())
+def test_any_size_sigma_and_place(seed, width, height, sigma, far):
+    random = np.random.default_rng(seed)
+    landmarks = random.uniform(-(2**20) if far else -30, 2**20 if far else 170, (2, 3, 2)).astype(np.float32)
+    band = (random.random((2, height, width)) < 0.7).astype(np.uint8)
+    got = render_heatmaps(landmarks, (height, width), sigma=sigma, radius=30, band=band)
+    expected = heatmaps(landmarks, (height, width), sigma=sigma, radius=30, band=band)
+    # At the radius itself the two may round to different sides; such a pixel is 0 in one of them.
+    unsure = abs(distance(landmarks, (height, width)) - 30) < 1e-4
+    np.testing.assert_allclose(np.where(unsure, 0, got), np.where(unsure, 0, expected), atol=1e-6, rtol=0)
+
+
+def test_values_lie_between_zero_and_one_and_peak_at_one():
+    landmarks = np.round(some_landmarks(3)).clip(0, 59)
+    for arguments in ({}, {"kind": "euclidean", "radius": 6}):
+        drawn = render_heatmaps(landmarks, SIZE, **arguments)
+        assert drawn.min() == 0
+        assert (drawn.max(axis=(2, 3)) == 1).all()
+
+
+def test_no_denormal_numbers():
+    drawn = render_heatmaps(some_landmarks(4), SIZE, sigma=2)
+    assert drawn[drawn > 0].min() > np.finfo(np.float32).tiny
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "laplace"}, "unknown kind 'laplace'; known: gaussian, euclidean"),
+        ({"kind": "euclidean"}, "needs a radius"),
+        ({"sigma": 0.0}, "sigma must be between"),
+        ({"sigma": float("nan")}, "sigma must be between"),
+        ({"radius": -1.0}, "radius must be between"),
+        ({"band": np.zeros((4, 60, 91), np.uint8)}, r"band must have the shape \(4, 60, 90\)"),
+    ],
+)
+def test_arguments_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        render_heatmaps(some_landmarks(5), SIZE, **arguments)
+
+
+def test_a_missing_landmark_is_refused():
+    landmarks = some_landmarks(6)
+    landmarks[1, 0] = np.nan
+    with pytest.raises(ValueError, match=r"landmarks must be finite.*point 7 is not"):
+        render_heatmaps(landmarks, SIZE)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.0, 0.02, 0.5]))
+def test_argmax_is_numpy_s(seed, height, width, nans):
+    random = np.random.default_rng(seed)
+    maps = random.integers(-3, 3, (2, 3, height, width)).astype(np.float32)  # many ties
+    maps[random.random(maps.shape) < nans] = np.nan
+    maps[random.random(maps.shape) < 0.1] = -np.inf
+    points, confidence = decode_heatmaps(maps)
+    best = maps.reshape(2, 3, -1).argmax(axis=2)
+    np.testing.assert_array_equal(points, np.stack([best % width, best // width], axis=2))
+    np.testing.assert_array_equal(confidence, maps.reshape(2, 3, -1).max(axis=2))
+
+
+def test_a_rendered_landmark_is_found_again():
+    landmarks = some_landmarks(7).clip(0, 59)
+    points, confidence = decode_heatmaps(render_heatmaps(landmarks, SIZE))
+    np.testing.assert_array_equal(points, np.rint(landmarks))
+    assert (confidence > 0.98).all()
+
+
+def test_unknown_method():
+    with pytest.raises(ValueError, match="unknown method 'mean'; known: argmax"):
+        decode_heatmaps(np.zeros((1, 1, 4, 4), np.float32), method="mean")
+
+
+def test_first_seed_s_recipe_end_to_end():
+    """A heatmap of a landmark on the contour, cut by the band of that contour."""
+    angle = np.linspace(0, 2 * np.pi, 42, endpoint=False)
+    contour = (56 + 30 * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype(np.float32)[None]
+    band = border_band(fill_polygons(contour, (112, 112), rule="opencv"), iterations=2)
+    drawn = render_heatmaps(contour[:, ::6].copy(), (112, 112), sigma=5, radius=10, band=band)
+    assert drawn.shape == (1, 7, 112, 112)
+    assert ((drawn > 0) <= (band[:, None] > 0)).all()

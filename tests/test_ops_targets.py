@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from echoseg.ops import Targets, border_band, fill_polygons, render_heatmaps, render_targets
+from reference import random_batch
+
+STYLES = [
+    {},
+    {"rule": "opencv", "kernel_size": 5, "shape": "ellipse", "iterations": 1, "radius": 8.0},
+    {"kind": "euclidean", "radius": 10.0, "shape": "cross", "iterations": 3},
+    {"kernel_size": 31, "sigma": 1.5},
+]
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("size", [(112, 112), (50, 64), (33, 127), (1, 1)])
+def test_equal_to_the_single_operators(style, size):
+    random = np.random.default_rng(0)
+    _, points, offsets = random_batch(random, size, 60)
+    landmarks = random.uniform(-10, max(size) + 10, (60, 7, 2)).astype(np.float32)
+    targets = render_targets(points, landmarks, size, offsets=offsets, **style)
+
+    band_style = {"iterations": 2} | {k: v for k, v in style.items() if k in ("kernel_size", "shape", "iterations")}
+    heat_style = {k: v for k, v in style.items() if k in ("kind", "sigma", "radius")}
+    mask = fill_polygons(points, size, offsets=offsets, rule=style.get("rule", "center"))
+    band = border_band(mask, **band_style)
+    np.testing.assert_array_equal(targets.mask, mask)
+    np.testing.assert_array_equal(targets.band, band)
+    np.testing.assert_array_equal(targets.heatmaps, render_heatmaps(landmarks, size, band=band, **heat_style))
+
+
+def test_out_is_drawn_into_whatever_it_held():
+    random = np.random.default_rng(1)
+    contours = random.uniform(0, 64, (5, 9, 2)).astype(np.float32)
+    landmarks = random.uniform(0, 64, (5, 3, 2)).astype(np.float32)
+    fresh = render_targets(contours, landmarks, (64, 64))
+    out = Targets(
+        np.full((5, 64, 64), 7, np.uint8),
+        np.full((5, 64, 64), 9, np.uint8),
+        np.full((5, 3, 64, 64), np.nan, np.float32),
+    )
+    assert render_targets(contours, landmarks, (64, 64), out=out) is out
+    for a, b in zip(out, fresh, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_no_landmarks_and_no_images():
+    contours = np.random.default_rng(2).uniform(0, 64, (5, 9, 2)).astype(np.float32)
+    targets = render_targets(contours, np.zeros((5, 0, 2), np.float32), (64, 64))
+    assert targets.heatmaps.shape == (5, 0, 64, 64)
+    assert targets.mask.any()
+    empty = render_targets(np.zeros((0, 9, 2), np.float32), np.zeros((0, 3, 2), np.float32), (64, 64))
+    assert [a.shape for a in empty] == [(0, 64, 64), (0, 64, 64), (0, 3, 64, 64)]
+
+
+def test_as_many_landmark_sets_as_contours():
+    with pytest.raises(ValueError, match=r"landmarks must have the shape \(5, K, 2\)"):
+        render_targets(np.zeros((5, 9, 2), np.float32), np.zeros((4, 7, 2), np.float32), (64, 64))
+
+
+def test_outputs_that_share_memory_are_refused():
+    contours, landmarks = np.zeros((5, 9, 2), np.float32), np.zeros((5, 7, 2), np.float32)
+    mask = np.zeros((5, 8, 8), np.uint8)
+    with pytest.raises(ValueError, match="share memory"):
+        render_targets(contours, landmarks, (8, 8), out=Targets(mask, mask, np.zeros((5, 7, 8, 8), np.float32)))

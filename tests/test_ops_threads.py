@@ -1,0 +1,109 @@
+"""Threads, forks, and instruction sets: the same pixels, and no hanging."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from echoseg import ops
+
+PROGRAM = """
+import hashlib
+import numpy as np
+from echoseg import ops
+random = np.random.default_rng(0)
+digest = hashlib.sha256()
+for size in ((112, 112), (37, 129), (64, 64)):
+    contours = random.uniform(-20, 140, (150, 21, 2)).astype(np.float32)
+    landmarks = random.uniform(-20, 140, (150, 7, 2)).astype(np.float32)
+    for style in ({}, {"rule": "opencv", "kernel_size": 6, "shape": "ellipse", "radius": 9.5},
+                  {"kind": "euclidean", "radius": 14.0, "shape": "cross"}):
+        targets = ops.render_targets(contours, landmarks, size, **style)
+        free = ops.render_heatmaps(landmarks, size)
+        for array in (*targets, free, *ops.decode_heatmaps(targets.heatmaps), ops.erode(targets.mask)):
+            digest.update(array.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def run(program=PROGRAM, **environment):
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | environment, timeout=120
+    )
+    return finished.stdout.strip() or finished.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def digest():
+    return run(ECHOSEG_NUM_THREADS="1")
+
+
+@pytest.mark.parametrize("level", ops.build_info()["simd_levels"])
+def test_every_instruction_set_gives_the_same_bits(level, digest):
+    assert run(ECHOSEG_SIMD=level) == digest
+
+
+@pytest.mark.parametrize("threads", ["2", "7", "64"])
+def test_any_number_of_threads_gives_the_same_bits(threads, digest):
+    assert run(ECHOSEG_NUM_THREADS=threads) == digest
+
+
+def test_an_unknown_instruction_set_is_named():
+    assert "ECHOSEG_SIMD=mmx is not available here; choose one of: baseline" in run(ECHOSEG_SIMD="mmx")
+
+
+def test_number_of_threads_follows_the_environment_and_the_affinity():
+    program = "from echoseg import ops; print(ops.build_info()['threads'])"
+    assert run(program, ECHOSEG_NUM_THREADS="5") == "5"
+    assert run(program, ECHOSEG_NUM_THREADS="") == str(len(os.sched_getaffinity(0)))
+    pinned = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); " + program
+    assert run(pinned, ECHOSEG_NUM_THREADS="") == "1"
+
+
+def some_work():
+    contours = np.random.default_rng(3).uniform(0, 112, (50, 42, 2)).astype(np.float32)
+    return ops.render_targets(contours, contours[:, :7].copy(), (112, 112))
+
+
+def work_digest():
+    return hashlib.sha256(some_work().heatmaps.tobytes()).hexdigest()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # Python warns of forking with threads: just what is tried here
+def test_forking_after_use_does_not_hang(monkeypatch):
+    monkeypatch.setenv("ECHOSEG_NUM_THREADS", "3")
+    expected = work_digest()
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        results = [pool.apply_async(work_digest) for _ in range(6)]
+        assert {result.get(timeout=60) for result in results} == {expected}
+    assert work_digest() == expected
+
+
+def test_several_python_threads_may_call_at_once(monkeypatch):
+    monkeypatch.setenv("ECHOSEG_NUM_THREADS", "3")
+    expected = work_digest()
+    digests = []
+    threads = [threading.Thread(target=lambda: digests.extend(work_digest() for _ in range(10))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert digests == [expected] * 60
+
+
+def test_one_thread_in_a_loader_s_worker(monkeypatch):
+    import torch.utils.data
+    from echoseg.ops import _native
+
+    assert _native._threads() == 0
+    monkeypatch.setattr(torch.utils.data, "get_worker_info", lambda: object())
+    assert _native._threads() == 1

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from echoseg import ops
+
+SIZE = (40, 70)
+CONTOURS = torch.rand(5, 12, 2, generator=torch.Generator().manual_seed(0)) * 50
+LANDMARKS = torch.rand(5, 3, 2, generator=torch.Generator().manual_seed(1)) * 50
+
+
+def draw_and_decode(contours, landmarks):
+    mask = ops.fill_polygons(contours, SIZE, rule="opencv")
+    band = ops.border_band(mask, iterations=2)
+    heatmaps = ops.render_heatmaps(landmarks, SIZE, band=band, radius=9)
+    points, confidence = ops.decode_heatmaps(heatmaps)
+    targets = ops.render_targets(contours, landmarks, SIZE)
+    return mask, band, heatmaps, points, confidence, ops.dilate(mask), ops.erode(mask), *targets
+
+
+def test_torch_draws_what_numpy_draws():
+    drawn = draw_and_decode(CONTOURS, LANDMARKS)
+    assert all(isinstance(array, torch.Tensor) for array in drawn)
+    for tensor, array in zip(drawn, draw_and_decode(CONTOURS.numpy(), LANDMARKS.numpy()), strict=True):
+        np.testing.assert_array_equal(tensor.numpy(), array)
+
+
+def test_torch_draws_into_out_without_a_copy():
+    out = torch.full((5, *SIZE), 9, dtype=torch.uint8)
+    address = out.data_ptr()
+    assert ops.fill_polygons(CONTOURS, SIZE, out=out) is out
+    assert out.data_ptr() == address
+    assert torch.equal(out, ops.fill_polygons(CONTOURS, SIZE))
+
+
+def test_ragged_tensors():
+    offsets = torch.arange(6) * 12
+    assert torch.equal(
+        ops.fill_polygons(CONTOURS.reshape(-1, 2), SIZE, offsets=offsets), ops.fill_polygons(CONTOURS, SIZE)
+    )
+    with pytest.raises(ValueError, match="offsets must run from 0 to 60"):
+        ops.fill_polygons(CONTOURS.reshape(-1, 2), SIZE, offsets=offsets + 1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, while it traces
+def test_compile_goes_through_in_one_graph():
+    compiled = torch.compile(draw_and_decode, fullgraph=True, backend="aot_eager")
+    for a, b in zip(compiled(CONTOURS, LANDMARKS), draw_and_decode(CONTOURS, LANDMARKS), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_operators_keep_their_promises_to_torch():
+    masks = torch.zeros((5, *SIZE), dtype=torch.uint8)
+    torch.library.opcheck(torch.ops.echoseg.fill_polygons.default, (CONTOURS, None, 0, masks))
+    torch.library.opcheck(torch.ops.echoseg.morph.default, ("dilate", masks, 3, 0, 1, masks.clone()))
+
+
+def test_tensors_that_are_refused():
+    with pytest.raises(ValueError, match=r"points must be contiguous; call .contiguous\(\)"):
+        ops.fill_polygons(CONTOURS[:, ::2], SIZE)
+    with pytest.raises(TypeError, match="points must be float32, not float64"):
+        ops.fill_polygons(CONTOURS.double(), SIZE)
+    with pytest.raises(TypeError, match="out must be of the same framework"):
+        ops.fill_polygons(CONTOURS, SIZE, out=np.empty((5, *SIZE), np.uint8))
+    with pytest.raises(NotImplementedError, match="points is on meta, but the kernels run on the CPU so far"):
+        ops.fill_polygons(CONTOURS.to("meta"), SIZE)
+    with pytest.raises(ValueError, match="must be finite"):
+        ops.fill_polygons(CONTOURS * float("nan"), SIZE)
+    raw = torch.zeros(5 * 12 * 2 * 4 + 4, dtype=torch.uint8)
+    shifted = torch.frombuffer(raw.numpy()[1:-3], dtype=torch.float32).reshape(5, 12, 2)
+    with pytest.raises(ValueError, match="must be aligned"):
+        ops.fill_polygons(shifted, SIZE)
+
+
+def test_numpy_works_without_torch():
+    program = """
+import sys
+import numpy as np
+from echoseg import ops
+mask = ops.fill_polygons(np.random.rand(2, 9, 2).astype(np.float32) * 20, (20, 20))
+ops.render_targets(np.zeros((2, 9, 2), np.float32), np.zeros((2, 3, 2), np.float32), (8, 8))
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
