@@ -249,6 +249,17 @@ def test_patient_column(folder, column):
     assert [recording.patient for recording in read_echonet(folder).recordings] == ["p1", "p1", "c"]
 
 
+def test_a_table_longer_than_any_buffer(folder):
+    lines = [line for frame in range(1500) for line in chord_lines("a", frame, ellipse_chords())]
+    lines[-1] += ",more"
+    (folder / TRACINGS).write_text("\n".join(["FileName,X1,Y1,X2,Y2,Frame", *lines]))
+    (folder / LIST).write_text("FileName\na\n")
+    dataset = read_echonet(folder)
+    assert kept(dataset) == {"a": list(range(1499))}
+    assert [fault.row for fault in dataset.faults] == [15001]
+    assert dataset.recordings[0].tracings[-1].row == 14982
+
+
 def test_video_with_another_ending_is_found(folder):
     (folder / "Videos/b.avi").rename(folder / "Videos/b.MP4")
     dataset = read_echonet(folder)

@@ -363,7 +363,13 @@ def _map_array(path: Path, dtype: type, dimensions: int) -> NDArray[Any]:
 def _read_samples(path: Path) -> pd.DataFrame:
     kinds = {**dict.fromkeys(_TEXT, str), **dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
     try:
-        samples = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values={name: [""] for name in _REAL})
+        samples = pd.read_csv(
+            path,
+            dtype=kinds,
+            keep_default_na=False,
+            na_values={name: [""] for name in _REAL},
+            float_precision="round_trip",
+        )
     except (OSError, ValueError):
         raise DataError(f"{path}: missing or damaged; {_AGAIN}") from None
     if not kinds.keys() <= set(samples.columns):

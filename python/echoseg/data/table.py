@@ -45,7 +45,8 @@ def read_table(path: Path, *needed: tuple[str, ...]) -> pd.DataFrame:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path}: is UTF-16 text; save it as CSV in UTF-8")
-    data = data.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"")
+    # pandas ends a cell at NUL, some versions silently; another control character says the same and survives.
+    data = data.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").replace(b"\0", b"\1")
 
     blank = _BLANK_LINES.match(data)
     head = blank.end() if blank else 0
@@ -53,7 +54,8 @@ def read_table(path: Path, *needed: tuple[str, ...]) -> pd.DataFrame:
     first_row = len(data[:head].splitlines()) + 2
     names = [re.sub(r"\s", "", cell).lower() for cell in header.decode("utf-8", "replace").split(",")]
     columns = _name_columns(path, header, names, needed)
-    # The line of commas in front gives every line one cell more than the header has; further ones are dropped.
+    # The line of commas in front gives every line one cell more than the header has; further ones are dropped. Read in
+    # one piece: pandas 2 looks for that width in every piece anew.
     cells = pd.read_csv(
         io.BytesIO(b"," * len(columns) + b"\n" + body),
         header=None,
@@ -64,6 +66,7 @@ def read_table(path: Path, *needed: tuple[str, ...]) -> pd.DataFrame:
         skip_blank_lines=False,
         quoting=3,
         encoding_errors="replace",
+        low_memory=False,
     ).iloc[1:]
     cells.columns = pd.Index([*columns, EXTRA])
     cells.index = pd.RangeIndex(first_row, first_row + len(cells))
