@@ -361,15 +361,13 @@ def _map_array(path: Path, dtype: type, dimensions: int) -> NDArray[Any]:
 
 
 def _read_samples(path: Path) -> pd.DataFrame:
-    kinds = {**dict.fromkeys(_TEXT, str), **dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
+    kinds = {**dict.fromkeys((*_TEXT, *_REAL), str), **dict.fromkeys(_WHOLE, int)}
     try:
-        samples = pd.read_csv(
-            path,
-            dtype=kinds,
-            keep_default_na=False,
-            na_values={name: [""] for name in _REAL},
-            float_precision="round_trip",
-        )
+        samples = pd.read_csv(path, dtype=kinds, keep_default_na=False)
+        for name in _REAL:  # by float(), since not every pandas reads a float back to the last bit
+            samples[name] = [float(cell or "nan") for cell in samples[name]]
+    except KeyError:
+        raise DataError(f"{path}: lacks columns; {_AGAIN}") from None
     except (OSError, ValueError):
         raise DataError(f"{path}: missing or damaged; {_AGAIN}") from None
     if not kinds.keys() <= set(samples.columns):
