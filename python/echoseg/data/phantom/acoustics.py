@@ -34,6 +34,7 @@ class Machine:
     haze: Array  # amplitude of the reverberation, which stands still
     noise: Array  # amplitude of the receiver's noise
     texture: Array  # (DEPTHS, BEAMS, 2): scatterers of the haze
+    compound: tuple[float, float]  # lateral and axial smoothing of the envelope, samples
     level: float  # dB of muscle below white
     dynamic_range: float  # dB
     gamma: float
@@ -46,13 +47,15 @@ def draw_machine(view: View, rng: np.random.Generator) -> Machine:
     """Draw transducer, settings and acoustic window."""
     axial = _gaussian(rng.uniform(0.7, 1.5))
     near_width = rng.uniform(0.8, 1.8)
-    near, far = _gaussian(near_width), _gaussian(near_width * rng.uniform(1.2, 2.4))
+    near, far = _gaussian(near_width), _gaussian(near_width * rng.uniform(1.2, 3.2))
     mix = np.clip(np.linspace(rng.uniform(-0.8, 0.2), rng.uniform(0.8, 1.6), DEPTHS, dtype=np.float32), 0.0, 1.0)[
         :, None
     ]
     depth_cm = np.linspace(0.0, view.depth, DEPTHS, dtype=np.float32)[:, None]
     dynamic_range = float(rng.uniform(35.0, 62.0))
-    noise_floor = rng.uniform(-62.0, -30.0) + rng.uniform(0.0, 14.0) * (depth_cm / view.depth) ** 2
+    noise_floor = (
+        float(np.clip(rng.normal(-48.0, 8.0), -65.0, -28.0)) + rng.uniform(0.0, 12.0) * (depth_cm / view.depth) ** 2
+    )
     return Machine(
         axial=axial,
         near=near,
@@ -64,9 +67,10 @@ def draw_machine(view: View, rng: np.random.Generator) -> Machine:
         haze=_haze(depth_cm, rng),
         noise=np.broadcast_to(decibel(noise_floor), (DEPTHS, BEAMS)).astype(np.float32),
         texture=rng.standard_normal((DEPTHS, BEAMS, 2), dtype=np.float32),
-        level=float(rng.uniform(4.0, 24.0)),
+        compound=(float(rng.uniform(0.3, 1.6)), float(rng.uniform(0.3, 1.0))),
+        level=float((1.0 - rng.uniform(0.4, 0.95)) * dynamic_range),
         dynamic_range=dynamic_range,
-        gamma=float(np.exp(rng.normal(0.0, 0.25))),
+        gamma=float(np.exp(rng.normal(0.12, 0.3))),
         smoothing=float(rng.uniform(0.3, 1.3)),
         black=float(max(rng.normal(0.0, 3.0), 0.0)),
         quality=int(rng.integers(70, 98)),
@@ -113,7 +117,7 @@ def _haze(depth_cm: Array, rng: np.random.Generator) -> Array:
         band = np.exp(-0.5 * ((depth_cm - k * rng.uniform(0.5, 1.2)) / rng.uniform(0.05, 0.15)) ** 2)
         amplitude = amplitude + band * decibel(rng.uniform(-16.0, 2.0))
     patchy = decibel(smooth_noise(rng, (DEPTHS, BEAMS), (8, 6)) * rng.uniform(1.0, 4.0))
-    clutter = decibel(smooth_noise(rng, (DEPTHS, BEAMS), (4, 4)) * rng.uniform(2.0, 7.0) + rng.uniform(-52.0, -26.0))
+    clutter = decibel(smooth_noise(rng, (DEPTHS, BEAMS), (4, 4)) * rng.uniform(2.0, 7.0) + rng.uniform(-56.0, -28.0))
     return amplitude * patchy + clutter
 
 
@@ -152,6 +156,7 @@ def echo(machine: Machine, tissue: Array, rng: np.random.Generator) -> Array:
 
 def display(machine: Machine, view: View, envelope: Array) -> Array:
     """Log compression, grey map, scan conversion, area averaging and JPEG: (SIZE, SIZE) uint8."""
+    envelope = cv2.GaussianBlur(envelope, (0, 0), sigmaX=machine.compound[0], sigmaY=machine.compound[1])
     level = cv2.log(envelope + 1e-6) * np.float32(20.0 / np.log(10.0))
     grey = np.clip(1.0 + (level - machine.level) / machine.dynamic_range, 0.0, 1.0)
     grey = cv2.pow(grey, machine.gamma) * (255.0 - machine.black) + machine.black

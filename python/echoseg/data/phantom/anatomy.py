@@ -28,6 +28,7 @@ class Cycle:
     """One beat as a share of its length: end-diastole at 0, end-systole at ``systole``."""
 
     systole: float
+    valve_delay: float  # by which the valve lags behind the volume
     early: float  # share of the filling that the early wave leaves undone
     early_end: float
     atrial_start: float
@@ -44,7 +45,7 @@ class Cycle:
         opens = self.systole + 0.05
         peak = opens + 0.35 * (self.early_end - opens)
         times = [0.0, opens, peak, self.early_end, self.atrial_start, 0.5 * (self.atrial_start + 1.0), 1.0]
-        return _smooth_steps(np.mod(phase, 1.0), times, [0.0, 0.0, 1.0, 0.35, 0.3, 0.75, 0.0])
+        return _smooth_steps(np.mod(phase - self.valve_delay, 1.0), times, [0.0, 0.0, 1.0, 0.35, 0.3, 0.75, 0.0])
 
 
 def _smooth_steps(x: Array | float, times: list[float], values: list[float]) -> Array:
@@ -108,6 +109,7 @@ class Heart:
     atrium_length: float
     atrium_widths: tuple[float, float]
     atrium_power: float
+    atrium_wall: float  # thickness of its lateral wall, cm
     right_width: float
     right_apex: float  # where the right ventricle begins, as a share of the left one's axis
     right_atrium_width: float
@@ -185,7 +187,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
         )
         for sign in (-1.0, 1.0)
     )
-    annulus = half * float(rng.uniform(0.58, 0.92))
+    annulus = half * float(rng.uniform(0.66, 1.0))
     atrium = float(np.clip(rng.normal(4.9, 0.9) * np.sqrt(scale), 2.8, 7.5))
     heart_beat = _draw_cycle(rng)
     return Heart(
@@ -196,12 +198,13 @@ def draw_heart(rng: np.random.Generator) -> Heart:
         apex_share=float(rng.uniform(0.05, 0.25)),
         annulus=annulus,
         walls=(walls[0], walls[1]),
-        apex_thickness=float(thick * rng.uniform(0.5, 0.9)),
+        apex_thickness=float(thick * rng.uniform(0.5, 1.4)),
         bend=float(0.15 * rng.standard_normal()),
         cycle=heart_beat,
         atrium_length=atrium,
-        atrium_widths=(annulus + float(rng.uniform(-0.1, 0.7)), annulus + float(rng.uniform(0.1, 1.2))),
+        atrium_widths=(annulus + float(rng.normal(0.15, 0.35)), annulus + float(rng.uniform(-0.2, 1.1))),
         atrium_power=float(rng.uniform(2.2, 4.5)),
+        atrium_wall=float(rng.uniform(0.2, 0.8)),
         right_width=float(np.clip(rng.normal(3.3, 0.7) * scale, 1.6, 5.5)),
         right_apex=float(rng.uniform(0.12, 0.42)),
         right_atrium_width=float(np.clip(rng.normal(3.9, 0.7), 2.2, 6.0)),
@@ -216,4 +219,10 @@ def _draw_ef(rng: np.random.Generator) -> float:
 def _draw_cycle(rng: np.random.Generator) -> Cycle:
     systole = float(rng.uniform(0.32, 0.42))
     early_end = systole + float(rng.uniform(0.20, 0.28))
-    return Cycle(systole, float(rng.uniform(0.15, 0.40)), early_end, float(rng.uniform(early_end + 0.04, 0.86)))
+    return Cycle(
+        systole,
+        float(rng.normal(0.01, 0.03)),
+        float(rng.uniform(0.15, 0.40)),
+        early_end,
+        float(rng.uniform(early_end + 0.04, 0.86)),
+    )

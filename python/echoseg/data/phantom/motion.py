@@ -50,7 +50,8 @@ def _epicardium(heart: Heart, state: State, side: int, xi: Array, cavity: Array)
     first, second = muscle.basis(u, 0.0)
     thick = muscle.thickness
     ventricle = (state.width + thick / muscle.share) * first + (state.annulus + 0.9 * thick) * second
-    atrial = 0.22 + (0.9 * thick - 0.22) * np.exp(-np.clip(xi - heart.length, 0.0, None) / 0.4)
+    rest = heart.atrium_wall if side == LATERAL else 0.22
+    atrial = rest + (0.9 * thick - rest) * np.exp(-np.clip(xi - heart.length, 0.0, None) / 0.4)
     atrium = np.where(xi < heart.roof + 0.25, cavity + atrial, 0.0)
     return np.where(xi <= heart.length, np.maximum(ventricle, cavity + 0.3 * thick * (xi > 0)), atrium)
 

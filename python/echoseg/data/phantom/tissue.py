@@ -12,8 +12,6 @@ import numpy as np
 from echoseg.data.phantom.anatomy import LATERAL, SEPTAL, Array, Heart
 from echoseg.data.phantom.motion import COLUMNS, ETA_MIN, PITCH, ROWS, XI_MIN, Borders, reference_rows
 
-_SOFT = 0.14  # cm, how gradual a border is
-
 
 def decibel(value: Array | float) -> Array:
     """Amplitude of a level in dB."""
@@ -59,8 +57,8 @@ def _by_side(border: Array, side: Array) -> Array:
     return np.where(side == SEPTAL, left, right)
 
 
-def _inside(edge: Array | float, distance: Array) -> Array:
-    return np.clip((edge - distance) / _SOFT + 0.5, 0.0, 1.0)
+def _inside(edge: Array | float, distance: Array, soft: float = 0.14) -> Array:
+    return np.clip((edge - distance) / soft + 0.5, 0.0, 1.0)
 
 
 def _blend(under: Array | float, over: Array | float, mask: Array) -> Array:
@@ -82,7 +80,12 @@ def _surroundings(
     amplitude = decibel(level)
     beside = (xi > 0) & (xi < heart.roof + 0.5) & (outside > -0.1)
     line = np.exp(-0.5 * ((outside - 0.12) / rng.uniform(0.08, 0.25)) ** 2) * beside
-    return amplitude + line * decibel(np.where(side == LATERAL, rng.uniform(-6.0, 9.0), rng.uniform(-14.0, 2.0)))
+    amplitude = amplitude + line * decibel(np.where(side == LATERAL, rng.uniform(-6.0, 9.0), rng.uniform(-14.0, 2.0)))
+    # The same line over the apex, where it is an arc across the beams.
+    arc = (xi + heart.apex_thickness - distance**2 / rng.uniform(4.0, 9.0)) / rng.uniform(0.15, 0.4)
+    return amplitude + np.exp(-0.5 * arc**2 - (distance / rng.uniform(1.5, 3.0)) ** 4) * decibel(
+        rng.uniform(-16.0, 8.0)
+    )
 
 
 def _right_heart(
@@ -95,10 +98,10 @@ def _right_heart(
     side: Array,
     rng: np.random.Generator,
 ) -> Array:
-    level = smooth_noise(rng, (ROWS, COLUMNS), (8, 6)) * 3.0 + rng.uniform(-12.0, 0.0)
+    level = smooth_noise(rng, (ROWS, COLUMNS), (8, 6)) * 3.0 + rng.uniform(-24.0, 0.0)
     right = (side == SEPTAL) & (outer > wall + 0.05)
     amplitude = _blend(amplitude, decibel(level), _inside(outer + rng.uniform(0.25, 0.5), distance) * right)
-    blood = decibel(rng.uniform(-46.0, -22.0))
+    blood = decibel(rng.uniform(-46.0, -14.0))
     return _blend(amplitude, blood, _inside(outer, distance) * right)
 
 
@@ -115,17 +118,21 @@ def _left_heart(
     ventricular = np.clip((heart.length - xi) / 0.5 + 0.5, 0.0, 1.0)
     septum, free = rng.uniform(-1.0, 6.0), rng.uniform(-6.0, 3.0)
     muscle = _blend(float(free), float(septum), np.clip(0.5 - 2.0 * (side - 0.5), 0.0, 1.0))
-    atrial = np.where(side == SEPTAL, rng.uniform(-16.0, 0.0), rng.uniform(-14.0, 0.0))
-    apical = np.clip(1.0 - xi / (0.35 * heart.length), 0.0, 1.0) * rng.uniform(-10.0, 2.0)
+    atrial = np.where(side == SEPTAL, rng.uniform(-30.0, 0.0), rng.uniform(-14.0, 2.0))
+    apical = np.clip(1.0 - xi / (0.35 * heart.length), 0.0, 1.0) * rng.uniform(-14.0, 2.0)
     level = _blend(atrial, muscle, ventricular) + apical
     body = (xi > -heart.apex_thickness) & (xi < heart.roof + 0.25)
     amplitude = _blend(amplitude, decibel(level), _inside(wall, distance) * body)
 
-    blood = decibel(rng.uniform(-50.0, -26.0) + smooth_noise(rng, (ROWS, COLUMNS), (6, 5)) * 2.0)
+    atrial_blood = rng.uniform(-50.0, -26.0) if rng.random() < 0.7 else rng.uniform(-26.0, -10.0)
+    level = _blend(
+        float(atrial_blood), float(rng.uniform(-50.0, -24.0)), np.clip((heart.length - xi) / 0.8 + 0.5, 0.0, 1.0)
+    )
+    blood = decibel(level + smooth_noise(rng, (ROWS, COLUMNS), (6, 5)) * 3.0)
     # Trabeculae: half-filled with muscle towards the apex, inside the border that people trace.
-    depth = rng.uniform(0.1, 0.45) * np.clip(1.0 - xi / (0.7 * heart.length), 0.0, 1.0)
+    depth = rng.uniform(0.0, 0.3) * np.clip(1.0 - xi / (0.7 * heart.length), 0.0, 1.0)
     spongy = decibel(rng.uniform(-22.0, -6.0)) * _inside(depth, cavity - distance)
-    hollow = _inside(cavity, distance) * (cavity > 0.02)
+    hollow = _inside(cavity, distance, rng.uniform(0.1, 0.45)) * (cavity > 0.02)
     return _blend(amplitude, blood + spongy, hollow)
 
 
@@ -133,8 +140,8 @@ def _details(amplitude: Array, heart: Heart, rest: Borders, xi: Array, eta: Arra
     """Add in place: papillary muscle, moderator band, false tendon, and the fibrous corners of the annulus."""
     annulus = float(rest.cavity[LATERAL][_row(heart.length)])
     for sign, level in ((-1.0, rng.uniform(-4.0, 7.0)), (1.0, rng.uniform(-6.0, 7.0))):
-        centre = (heart.length + rng.uniform(-0.1, 0.4), sign * (annulus + rng.uniform(0.1, 0.5)))
-        _blob(amplitude, xi, eta, centre, (rng.uniform(0.25, 0.6), rng.uniform(0.15, 0.4)), level)
+        centre = (heart.length + rng.uniform(-0.1, 0.6), sign * (annulus + rng.uniform(0.1, 0.5)))
+        _blob(amplitude, xi, eta, centre, (rng.uniform(0.25, 0.9), rng.uniform(0.15, 0.4)), level)
     if rng.random() < 0.65:
         at = rng.uniform(0.35, 0.62) * heart.length
         edge = float(rest.cavity[LATERAL][_row(at)])
@@ -155,6 +162,17 @@ def _details(amplitude: Array, heart: Heart, rest: Borders, xi: Array, eta: Arra
         at = rng.uniform(0.4, 0.65) * heart.length
         right = -float(rest.wall[SEPTAL][_row(at)]) - rng.uniform(0.6, 1.6)
         _blob(amplitude, xi, eta, (at, right), (0.3, rng.uniform(0.4, 1.0)), rng.uniform(-14.0, 0.0))
+    for _ in range(rng.integers(0, 4)):  # fat and pericardium that happen to face the beam
+        at = rng.uniform(0.0, 1.3) * heart.length
+        edge = float(rest.wall[LATERAL][_row(at)])
+        _blob(
+            amplitude,
+            xi,
+            eta,
+            (at, edge + rng.uniform(0.0, 1.5)),
+            (rng.uniform(0.1, 0.3), rng.uniform(0.3, 0.8)),
+            rng.uniform(-6.0, 8.0),
+        )
     if rng.random() < 0.6:  # tricuspid leaflets, as a short line
         right = -float(rest.wall[SEPTAL][_row(heart.length - 0.5)])
         centre = (heart.length - rng.uniform(0.3, 1.2), right - rng.uniform(0.4, 1.6))

@@ -26,9 +26,9 @@ class Valve:
 
 
 def draw_valve(rng: np.random.Generator) -> Valve:
-    """Draw a valve; one leaflet in three is hardly seen."""
+    """Draw a valve; one leaflet in four is hardly seen."""
     share = rng.uniform(0.55, 0.72)
-    levels = tuple(float(rng.uniform(-4.0, 8.0) - (14.0 if rng.random() < 0.33 else 0.0)) for _ in range(2))
+    levels = tuple(float(rng.uniform(-4.0, 8.0) - (14.0 if rng.random() < 0.25 else 0.0)) for _ in range(2))
     return Valve(
         lengths=(float(share), float(1.06 - share)),
         tenting=float(np.deg2rad(rng.uniform(2.0, 30.0))),
