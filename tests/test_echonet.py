@@ -285,7 +285,7 @@ FATAL = {
     "utf-16": (lambda f: (f / LIST).write_bytes("FileName\na\n".encode("utf-16")), ["UTF-16", "UTF-8"]),
     "nothing usable": (
         lambda f: (f / LIST).write_text("FileName\nz\ny\n"),
-        ["nothing usable", "5 faults", "FileList.csv, row 2: video Videos/z.avi is missing"],
+        ["nothing usable", "FileList.csv, row 2: video Videos/z.avi is missing (fault 1 of 5)"],
     ),
 }
 

@@ -288,11 +288,11 @@ def test_what_shows_only_in_the_video_is_named_and_left_out(folder, case, tmp_pa
     (fault,) = store.manifest["faults"]
     assert (fault["file"], fault["row"]) == (file, row)
     assert words in fault["reason"]
-    with pytest.raises(DataError, match=f"1 faults, the first: {file}"):
+    with pytest.raises(DataError, match=rf"{file}.* \(fault 1 of 1\)"):
         prepare(folder, strict=True)  # the cached store is there, and is refused all the same
-    with pytest.raises(DataError, match=f"1 faults, the first: {file}"):
+    with pytest.raises(DataError, match=rf"{file}.* \(fault 1 of 1\)"):
         prepare(folder, tmp_path / "strict", strict=True)
-    with pytest.raises(DataError, match=f"1 faults, the first: {file}"):
+    with pytest.raises(DataError, match=rf"{file}.* \(fault 1 of 1\)"):
         prepare(store.path, strict=True)
     assert leftovers(tmp_path) == ["cache", "data"]
     assert leftovers(cache_folder() / "stores") == [store.path.name]
@@ -308,14 +308,25 @@ def test_faults_of_the_tables_come_along_and_strict_refuses_before_decoding(fold
     set_cell(folder / TRACINGS, 24, 3, "?")
     assert [fault["row"] for fault in prepare(folder).manifest["faults"]] == [24]
     monkeypatch.setattr(module, "decode_dataset", None)
-    with pytest.raises(DataError, match=r"1 faults, the first: VolumeTracings\.csv, row 24: X2 is '\?'"):
+    with pytest.raises(DataError, match=r"VolumeTracings\.csv, row 24: X2 is '\?'.* \(fault 1 of 1\)"):
         prepare(folder, folder.parent / "out", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"), [(".", "no such folder"), (TRACINGS, "missing"), ("Videos", "no such folder")]
+)
+@pytest.mark.parametrize("out", [None, "s"])
+def test_what_is_missing_is_named_whether_cached_or_not(folder, tmp_path, gone, words, out):
+    shutil.rmtree(folder / gone) if (folder / gone).is_dir() else (folder / gone).unlink()
+    with pytest.raises(DataError, match=f"{(folder / gone).name}: {words}"):
+        prepare(folder, out and tmp_path / out)
+    assert leftovers(tmp_path) == (["data"] if folder.exists() else [])
 
 
 def test_nothing_usable_leaves_nothing(folder, tmp_path):
     for name in "abc":
         (folder / "Videos" / f"{name}.avi").write_bytes(b"")
-    with pytest.raises(DataError, match=r"nothing usable in it; 3 faults, the first: Videos/a\.avi: is empty"):
+    with pytest.raises(DataError, match=r"nothing usable in it; Videos/a\.avi: is empty.* \(fault 1 of 3\)"):
         prepare(folder, tmp_path / "s")
     assert leftovers(tmp_path) == ["data"]
 

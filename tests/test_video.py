@@ -103,6 +103,16 @@ def test_a_cut_video_gives_what_is_there_and_says_what_is_not(video, tmp_path, c
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_video_that_changes_its_size(video, speckle, tmp_path):
+    data, small = speckle.read_bytes(), jpegs(video)[0]
+    large = jpegs(speckle)[2]
+    path = tmp_path / "mixed.avi"
+    path.write_bytes(data.replace(large, small + bytes(len(large) - len(small))))
+    assert decode_frames(path)[0][2].shape == SIZE
+    with pytest.raises(DataError, match=r"mixed\.avi: its frames are not all of one size"):
+        read_frames(path)
+
+
 def test_frame_beyond_the_end(video):
     with pytest.raises(DataError, match=r"v\.avi: frame 8 cannot be read, 8 frames found"):
         read_frames(video, [2, 8])

@@ -10,7 +10,7 @@ Sources: https://echonet.github.io/dynamic/, https://echonet.github.io/pediatric
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,7 @@ VIDEOS = "Videos"
 
 _COORDINATES = {"chords": ("X1", "Y1", "X2", "Y2"), "points": ("X", "Y")}
 _LIMIT = 2.0**20  # what the kernels accept
+_OVERLONG = "more cells than the header has columns"
 _ENDINGS = (".avi", ".mp4", ".mov", ".mkv", ".wmv", ".webm")
 
 
@@ -68,7 +69,7 @@ def read_echonet(folder: str | Path) -> Dataset:
         trace_faults.append(Fault(TRACINGS, stray.row, f"{name} is not in {FILE_LIST}"))
     faults = (*sorted(list_faults.values(), key=_by_row), *sorted(trace_faults, key=_by_row))
     if not recordings:
-        raise DataError(f"{folder}: nothing usable in it; {len(faults)} faults, the first: {faults[0]}")
+        raise DataError(f"{folder}: nothing usable in it; {faults[0]} (fault 1 of {len(faults)})")
     return Dataset(folder=folder, kind=kind, recordings=tuple(recordings), faults=faults)
 
 
@@ -81,38 +82,39 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault]]:
     table = read_table(folder / FILE_LIST, ("FileName",))
     faults: dict[int, Fault] = {}
 
-    def complain(rows: Iterable[int], reasons: Iterable[str]) -> None:
-        for row, reason in zip(rows, reasons, strict=True):
-            faults.setdefault(row, Fault(FILE_LIST, row, reason))
+    def complain(row: int, reason: str) -> None:
+        faults.setdefault(row, Fault(FILE_LIST, row, reason))
 
     names = [_stem(cell) for cell in table["FileName"]]
     for row, name, cell in zip(table.index, names, table["FileName"], strict=True):
         if reason := _unsafe(name):
-            complain([row], [f"FileName {cell!r} {reason}"])
-    overlong = table[EXTRA].str.strip() != ""
-    complain(table.index[overlong], ["more cells than the header has columns" for _ in range(int(overlong.sum()))])
+            complain(row, f"FileName {cell!r} {reason}")
+    for row in table.index[table[EXTRA].str.strip() != ""]:
+        complain(row, _OVERLONG)
+    blank = pd.Series("", index=table.index)
     numbers = {}
     for column in ("fps", "ef", "esv", "edv"):
-        cells = table.get(column, pd.Series("", index=table.index))
+        cells = table.get(column, blank)
         numbers[column], bad = read_numbers(cells, blank=True)
-        complain(table.index[bad], [f"{column.upper()} is {cell!r}, not a number" for cell in cells[bad]])
-    splits = table.get("split", pd.Series("", index=table.index)).str.strip()
-    patients = table.get("patientid", table.get("patient", pd.Series("", index=table.index))).str.strip()
+        for row, cell in cells[bad].items():
+            complain(row, f"{column.upper()} is {cell!r}, not a number")
+    splits = table.get("split", blank).str.strip().tolist()
+    patients = table.get("patientid", table.get("patient", blank)).str.strip().tolist()
 
     videos = _find_videos(folder / VIDEOS)
     listed: list[Recording] = []
     first: dict[str, int] = {}
     for i, (row, name) in enumerate(zip(table.index, names, strict=True)):
         if name in first:
-            complain([row], [f"{name} is listed twice (first in row {first[name]})"])
+            complain(row, f"{name} is listed twice (first in row {first[name]})")
             continue
         if name not in videos:
-            complain([row], [f"video {VIDEOS}/{name}.avi is missing"])
+            complain(row, f"video {VIDEOS}/{name}.avi is missing")
         first[name] = row
         path = folder / VIDEOS / videos.get(name, name)
         facts = {column: float(values[i]) for column, values in numbers.items()}
-        who = patients.iloc[i] or name
-        listed.append(Recording(name=name, path=path, patient=who, split=splits.iloc[i], row=row, tracings=(), **facts))
+        who = patients[i] or name
+        listed.append(Recording(name=name, path=path, patient=who, split=splits[i], row=row, tracings=(), **facts))
     return listed, faults
 
 
@@ -207,7 +209,7 @@ def _check_cells(table: pd.DataFrame, names: Sequence[str]) -> tuple[NDArray[np.
             damage.setdefault(int(i), f"{name} is {table[name].iloc[i]!r}, {problem}")
         values[:, column] = np.where(bad | far, 0, numbers)
     for i in np.flatnonzero(table[EXTRA].str.strip() != ""):
-        damage.setdefault(int(i), "more cells than the header has columns")
+        damage.setdefault(int(i), _OVERLONG)
     values.flags.writeable = False
     return values, dict(sorted(damage.items()))
 

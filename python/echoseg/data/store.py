@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from echoseg.data.decode import decode_dataset
-from echoseg.data.decode import resize_frames as resize_frames
 from echoseg.data.echonet import FILE_LIST, TRACINGS, VIDEOS, read_echonet
 from echoseg.data.files import hash_file, new_folder
 from echoseg.data.tracing import Fault
@@ -241,7 +240,7 @@ def _prepare(
         if strict:
             _refuse_faults(folder, faults)
         if count == 0:
-            raise DataError(f"{folder}: nothing usable in it; {len(faults)} faults, the first: {faults[0]}")
+            raise DataError(f"{folder}: nothing usable in it; {faults[0]} (fault 1 of {len(faults)})")
         manifest = {
             "source": source or _hash_source(folder, size, ordering),
             "folder": str(folder.resolve()),
@@ -255,7 +254,7 @@ def _prepare(
 
 def _refuse_faults(folder: Path, faults: Sequence[Fault]) -> None:
     if faults:
-        raise DataError(f"{folder}: {len(faults)} faults, the first: {faults[0]}; mend them or leave --strict out")
+        raise DataError(f"{folder}: {faults[0]} (fault 1 of {len(faults)}); mend them or do without strict")
 
 
 def _hash_source(folder: Path, size: tuple[int, int], ordering: str | None) -> str:
@@ -364,12 +363,10 @@ def _read_samples(path: Path) -> pd.DataFrame:
     kinds = {**dict.fromkeys((*_TEXT, *_REAL), str), **dict.fromkeys(_WHOLE, int)}
     try:
         samples = pd.read_csv(path, dtype=kinds, keep_default_na=False)
-        for name in _REAL:  # by float(), since not every pandas reads a float back to the last bit
-            samples[name] = [float(cell or "nan") for cell in samples[name]]
-    except KeyError:
-        raise DataError(f"{path}: lacks columns; {_AGAIN}") from None
+        # By float(), since not every pandas reads a float back to the last bit.
+        numbers = {name: [float(cell or "nan") for cell in samples[name]] for name in _REAL if name in samples}
     except (OSError, ValueError):
         raise DataError(f"{path}: missing or damaged; {_AGAIN}") from None
     if not kinds.keys() <= set(samples.columns):
         raise DataError(f"{path}: lacks columns; {_AGAIN}")
-    return samples
+    return samples.assign(**numbers)

@@ -35,7 +35,8 @@ def read_frames(path: str | Path, frames: Sequence[int] | None = None) -> NDArra
         (T, H, W) uint8, grey.
 
     Raises:
-        DataError: The file is missing, cannot be opened as a video, or ends before the last frame asked for.
+        DataError: The file is missing, cannot be opened as a video, ends before the last frame asked for, or changes
+            its size.
         ValueError: `frames` is empty, negative or not increasing.
     """
     found, count = decode_frames(path, frames)
@@ -44,7 +45,10 @@ def read_frames(path: str | Path, frames: Sequence[int] | None = None) -> NDArra
         raise DataError(f"{path}: frame {lacking} cannot be read, {count} frames found; replace the file or the number")
     if not found:
         raise DataError(f"{path}: holds no frame that can be decoded; replace the file")
-    return np.stack([found[frame] for frame in sorted(found)])
+    images = [found[frame] for frame in sorted(found)]
+    if any(image.shape != images[0].shape for image in images):
+        raise DataError(f"{path}: its frames are not all of one size; replace the file")
+    return np.stack(images)
 
 
 def decode_frames(path: str | Path, frames: Sequence[int] | None = None) -> tuple[dict[int, Frame], int]:
