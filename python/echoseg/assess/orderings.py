@@ -1,0 +1,55 @@
+"""What the ordering of a tracing's points does to its mask: the first seed paper's comparison, made again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from echoseg.assess.overlap import dice
+from echoseg.data.decode import resize_points
+from echoseg.data.store import Store
+from echoseg.data.tracing import Dataset
+from echoseg.geometry.contour import ORDERINGS, order_contour
+from echoseg.ops import fill_polygons
+
+COMPARED = tuple(name for name in ORDERINGS if name != "given")
+
+
+def masks_by_ordering(dataset: Dataset, store: Store) -> dict[str, np.ndarray]:
+    """Fill the tracing of each image of a store once by each ordering.
+
+    Args:
+        dataset: chord tracings.
+        store: made from them.
+
+    Returns:
+        By ordering, (N, H, W) uint8, in the order of the store.
+    """
+    traced = {(video.name, tracing.frame): tracing for video in dataset.recordings for tracing in video.tracings}
+    tracings = []
+    for sample in store.samples.itertuples():
+        ends = traced[sample.video, sample.frame].coordinates.reshape(-1, 2)
+        tracings.append(resize_points(ends, (sample.height, sample.width), store.size).reshape(-1, 4))
+    masks = {}
+    for name in COMPARED:
+        contours = [order_contour(tracing, name) for tracing in tracings]
+        offsets = np.cumsum([0, *map(len, contours)], dtype=np.int64)
+        masks[name] = fill_polygons(np.concatenate(contours), store.size, offsets=offsets)
+    return masks
+
+
+def compare_orderings(masks: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Foreground Dice of each ordering's masks against those of ``chords``.
+
+    Returns:
+        A row an ordering: mean, min, and the share of masks below 0.95.
+    """
+    scores = {name: dice(mask, masks["chords"]) for name, mask in masks.items()}
+    return pd.DataFrame(
+        {
+            "ordering": list(scores),
+            "mean": [score.mean() for score in scores.values()],
+            "min": [score.min() for score in scores.values()],
+            "below_0.95": [(score < 0.95).mean() for score in scores.values()],
+        }
+    )

@@ -1,0 +1,40 @@
+"""Look at a data set without training: what can be used, what cannot and why, what the ordering of points does."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from echoseg.cli.prepare import print_faults
+
+HELP = "look at a data set"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with tracings")
+    parser.add_argument("--strict", action="store_true", help="fail if anything would be left out")
+    parser.add_argument("--out", type=Path, help="folder for the orderings' table and figure; must not exist")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from echoseg.assess.orderings import compare_orderings, masks_by_ordering
+    from echoseg.data.echonet import read_echonet
+    from echoseg.data.store import prepare
+    from echoseg.report.results import new_folder, write_orderings
+    from echoseg.report.tables import text_table
+
+    store = prepare(arguments.data, strict=arguments.strict)
+    dataset = read_echonet(arguments.data)
+    print(f"{arguments.data}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
+    print_faults(store.manifest["faults"])
+    if dataset.kind != "chords":
+        return
+
+    masks = masks_by_ordering(dataset, store)
+    table = compare_orderings(masks)
+    rows = [[name, *(f"{value:.3f}" for value in values)] for name, *values in table.itertuples(index=False)]
+    print("\nforeground Dice of the mask, by the order in which the points are joined, against 'chords'")
+    print(text_table(["ordering", "mean", "min", "below 0.95"], rows))
+    if arguments.out:
+        with new_folder(arguments.out) as folder:
+            write_orderings(table, masks, store.frames, folder)

@@ -1,0 +1,40 @@
+"""Decode the traced frames of a data set once, into a store that training maps into memory."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from echoseg.geometry.contour import ORDERINGS
+
+HELP = "decode traced frames into a store"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with tracings")
+    parser.add_argument("--out", type=Path, help="store to write; must not exist (default: kept in the cache folder)")
+    parser.add_argument("--size", type=int, nargs=2, default=(112, 112), metavar=("H", "W"), help="default: 112 112")
+    parser.add_argument("--ordering", choices=tuple(ORDERINGS), help="default: the tracing's own order")
+    parser.add_argument("--strict", action="store_true", help="refuse data with any fault instead of leaving it out")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from echoseg.data.store import prepare
+
+    store = prepare(
+        arguments.data,
+        arguments.out,
+        size=tuple(arguments.size),
+        ordering=arguments.ordering,
+        strict=arguments.strict,
+    )
+    print(f"{store.path}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
+    print_faults(store.manifest["faults"])
+
+
+def print_faults(faults: list[dict]) -> None:
+    """Say how many samples were left out, and each with its place and reason."""
+    if faults:
+        print(f"left out: {len(faults)}")
+    for fault in faults:
+        print(f"  {fault['file']}, row {fault['row']}: {fault['reason']}")

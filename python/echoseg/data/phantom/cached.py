@@ -1,0 +1,20 @@
+"""The phantom that training uses where no data is named."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from echoseg.data.phantom.dataset import VERSION, write_phantom_store
+from echoseg.data.store import cache_folder
+
+PATIENTS, SEED = 400, 0
+
+
+def cached_phantom() -> Path:
+    """A store of phantoms in the cache folder, made at the first call."""
+    path = cache_folder() / "phantoms" / f"v{VERSION}-{PATIENTS}-patients-seed-{SEED}"
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):  # another process made the same meanwhile
+            write_phantom_store(path, patients=PATIENTS, seed=SEED)
+    return path

@@ -1,0 +1,85 @@
+"""A run against tracings: a table of images, and the summary that ``metrics.json`` holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from echoseg.assess.bootstrap import mean_interval
+from echoseg.assess.landmark_error import landmark_error
+from echoseg.assess.overlap import dice, dice_all_pixels, iou
+from echoseg.assess.surface import surface_distances
+from echoseg.data.split import assign_splits
+from echoseg.data.store import Store
+from echoseg.errors import DataError
+from echoseg.geometry.ragged import pad_contours
+from echoseg.inference.predict import Prediction, Predictor
+from echoseg.ops import fill_polygons
+
+SPLITS = ("train", "val", "test", "all")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions on one split beside the truth.
+
+    Attributes:
+        images: a row an image: video, frame, patient, phase, and each measure.
+        indices: (N,) int64, the images' places in the store.
+        true_masks: (N, H, W) uint8.
+        prediction: for the same images.
+        summary: one split's entry of ``metrics.json``.
+    """
+
+    images: pd.DataFrame
+    indices: np.ndarray
+    true_masks: np.ndarray
+    prediction: Prediction
+    summary: dict
+
+
+def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluation:
+    """Measure a predictor on one split of a store, at the store's size.
+
+    Raises:
+        DataError: the store has no image in this split, or frames of another size than the run's.
+    """
+    config = predictor.config
+    if store.size != config.size:
+        raise DataError(f"{store.path}: frames are {store.size}, the run was trained on {config.size}; prepare anew")
+    splits = assign_splits(store.samples["split"], store.samples["patient"], test_fold=config.test_fold)
+    indices = np.arange(len(store)) if split == "all" else np.flatnonzero(splits == split)
+    if not len(indices):
+        raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
+
+    contours = pad_contours(store.points, store.offsets)[indices]
+    true_masks = fill_polygons(contours, store.size)
+    prediction = predictor(store.frames[indices])
+    images = store.samples.iloc[indices][["video", "frame", "patient", "phase"]].reset_index(drop=True)
+    images["dice"] = dice(prediction.masks, true_masks)
+    images["dice_all_pixels"] = dice_all_pixels(prediction.masks, true_masks)
+    images["iou"] = iou(prediction.masks, true_masks)
+    images["hd95_px"], images["assd_px"] = surface_distances(prediction.masks, true_masks)
+    images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
+    if prediction.landmarks is not None:
+        true_landmarks = predictor.codec.landmarks(contours)
+        images["landmark_error_px"] = landmark_error(prediction.landmarks, true_landmarks).mean(axis=1)
+    return Evaluation(images, indices, true_masks, prediction, _summary(images, true_masks))
+
+
+def _summary(images: pd.DataFrame, true_masks: np.ndarray) -> dict:
+    measures = ["dice", "dice_all_pixels", "iou", "hd95_px", "assd_px", "landmark_error_px"]
+    black = np.zeros_like(true_masks)
+    return {
+        "images": len(images),
+        "patients": int(images["patient"].nunique()),
+        **{name: float(images[name].mean()) for name in measures if name in images},
+        "dice_ci95": list(mean_interval(images["dice"].to_numpy(), images["patient"].to_numpy())),
+        "empty_predictions": int((images["area_px"] == 0).sum()),
+        "all_black": {
+            "dice": float(dice(black, true_masks).mean()),
+            "dice_all_pixels": float(dice_all_pixels(black, true_masks).mean()),
+        },
+    }

@@ -1,0 +1,86 @@
+"""Figures of a run, as PNG. Drawn with matplotlib's object interface: no display, no global state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from echoseg.inference.evaluate import Evaluation
+from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay
+
+
+def curves_figure(log: pd.DataFrame, path: Path) -> None:
+    """Training loss and validation Dice by epoch.
+
+    Args:
+        log: the columns of ``log.csv``.
+        path: PNG to write.
+    """
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(log["epoch"], log["train_loss"], color="black")
+    left.set(xlabel="epoch", ylabel="training loss")
+    right.plot(log["epoch"], log["val_dice"], color="black")
+    right.set(xlabel="epoch", ylabel="validation foreground Dice", ylim=(0, 1))
+    _save(figure, path)
+
+
+def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> None:
+    """Best, median and worst image of a split, four each, with predicted and true outline.
+
+    Args:
+        evaluation: of the split.
+        frames: (N, H, W) uint8, the frames that were evaluated.
+        path: PNG to write.
+    """
+    scores = evaluation.images["dice"].to_numpy()
+    order = np.argsort(-scores, kind="stable")
+    columns = min(4, len(order))
+    middle = (len(order) - columns) // 2
+    picks = {"best": order[:columns], "median": order[middle : middle + columns], "worst": order[-columns:]}
+
+    figure = Figure(figsize=(2.3 * columns, 7.6), layout="constrained")
+    landmarks = evaluation.prediction.landmarks
+    axes = figure.subplots(len(picks), columns, squeeze=False)
+    for row, (name, chosen) in zip(axes, picks.items(), strict=True):
+        for axis, i in zip(row, chosen, strict=True):
+            picture = draw_overlay(
+                frames[i],
+                predicted=evaluation.prediction.masks[i],
+                true=evaluation.true_masks[i],
+                landmarks=None if landmarks is None else landmarks[i],
+            )
+            axis.imshow(picture)
+            axis.set_axis_off()
+            image = evaluation.images.iloc[i]
+            axis.set_title(f"{name}: {image['video']}\nframe {image['frame']}, Dice {scores[i]:.3f}", fontsize=7)
+    for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
+        axes[0, 0].plot([], [], color=np.array(colour) / 255, label=label)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    _save(figure, path)
+
+
+def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: dict[str, float], path: Path) -> None:
+    """What each contour ordering makes of one tracing.
+
+    Args:
+        frame: (H, W) uint8.
+        masks: by ordering, (H, W) uint8.
+        scores: by ordering, the mean Dice of the whole data set.
+        path: PNG to write.
+    """
+    figure = Figure(figsize=(2.3 * len(masks), 2.8), layout="constrained")
+    for axis, (name, mask) in zip(figure.subplots(1, len(masks)), masks.items(), strict=True):
+        axis.imshow(draw_overlay(frame, predicted=mask))
+        axis.set_axis_off()
+        axis.set_title(f"{name}\nDice {scores[name]:.3f}", fontsize=9)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=110)

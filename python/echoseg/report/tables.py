@@ -1,0 +1,34 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns padded to one width: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = []
+    for first, *others in [header, ["-" * width for width in widths], *rows]:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return "\n".join(lines)
+
+
+def metrics_table(summary: dict, split: str) -> str:
+    """One split's entry of ``metrics.json`` as text; foreground Dice first, the papers' Dice beside it, labelled."""
+    low, high = summary["dice_ci95"]
+    black = summary["all_black"]
+    rows = [
+        ["foreground Dice", f"{summary['dice']:.4f}", f"{black['dice']:.4f}"],
+        ["  95% interval", f"{low:.4f}-{high:.4f}", ""],
+        ["all-pixel Dice (papers)", f"{summary['dice_all_pixels']:.4f}", f"{black['dice_all_pixels']:.4f}"],
+        ["IoU", f"{summary['iou']:.4f}", ""],
+        ["HD95, px", f"{summary['hd95_px']:.2f}", ""],
+        ["ASSD, px", f"{summary['assd_px']:.2f}", ""],
+    ]
+    if "landmark_error_px" in summary:
+        rows.append(["landmark error, px", f"{summary['landmark_error_px']:.2f}", ""])
+    rows.append(["empty predictions", str(summary["empty_predictions"]), ""])
+    title = f"{split}: {summary['images']} images of {summary['patients']} patients"
+    return f"{title}\n{text_table(['', 'model', 'all black'], rows)}"

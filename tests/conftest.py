@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+
+# before torch is imported: the suite's workers share the cores already
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    """No test reads or fills the user's cache folder."""
+    monkeypatch.setenv("ECHOSEG_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def disc_store(tmp_path_factory):
+    """A store that a tiny network learns in seconds: dark, noisy discs on grey, 32 × 32, 48 patients."""
+    from echoseg.data.store import write_store
+
+    random = np.random.default_rng(0)
+    count, side = 48, 32
+    centre, radius = random.uniform(12, 19, (count, 1, 2)), random.uniform(6, 9, (count, 1, 1))
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    contours = centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    y, x = np.mgrid[:side, :side]
+    inside = np.hypot(x - centre[:, :, :1], y - centre[:, :, 1:]) < radius
+    frames = random.normal(120, 20, (count, side, side)) - 80 * inside
+    samples = pd.DataFrame(
+        {
+            "video": [f"disc{i:02d}" for i in range(count)],
+            "frame": 0,
+            "patient": [f"disc{i:02d}" for i in range(count)],
+            "phase": "",
+            "split": ["TRAIN"] * 32 + ["VAL"] * 8 + ["TEST"] * 8,
+            "row": np.arange(count) + 2,
+            "height": side,
+            "width": side,
+            "fps": 50.0,
+            "ef": np.nan,
+            "edv": np.nan,
+            "esv": np.nan,
+        }
+    )
+    path = tmp_path_factory.mktemp("data") / "discs"
+    manifest = {"source": "test", "ordering": None, "faults": []}
+    return write_store(path, frames.clip(0, 255).astype(np.uint8), list(contours.astype(np.float32)), samples, manifest)

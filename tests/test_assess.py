@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from echoseg.assess.bootstrap import mean_interval
+from echoseg.assess.landmark_error import landmark_error
+from echoseg.assess.overlap import dice, dice_all_pixels, iou
+from echoseg.assess.surface import surface_distances
+
+shapes = st.tuples(st.just(2), st.integers(1, 3), st.integers(1, 7), st.integers(1, 7))
+pairs = hnp.arrays(np.uint8, shapes, elements=st.integers(0, 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs)
+def test_overlap_equals_sets_of_pixels(masks):
+    predicted, true = masks
+    for i in range(len(true)):
+        a, b = set(np.flatnonzero(predicted[i])), set(np.flatnonzero(true[i]))
+        assert dice(predicted, true)[i] == pytest.approx(2 * len(a & b) / (len(a) + len(b)) if a | b else 1)
+        assert iou(predicted, true)[i] == pytest.approx(len(a & b) / len(a | b) if a | b else 1)
+        assert dice_all_pixels(predicted, true)[i] == pytest.approx(1 - len(a ^ b) / true[i].size)
+
+
+@settings(max_examples=40, deadline=None)
+@given(pairs)
+def test_surface_distances_equal_all_pairs(masks):
+    hd95, assd = surface_distances(*masks)
+    for i, (a, b) in enumerate(zip(*masks, strict=True)):
+        border_a, border_b = border(a), border(b)
+        if not len(border_a) or not len(border_b):
+            expected = np.hypot(*a.shape) if len(border_a) or len(border_b) else 0
+            assert hd95[i] == assd[i] == expected
+            continue
+        distances = np.linalg.norm(border_a[:, None] - border_b[None], axis=2)
+        near_a, near_b = distances.min(axis=1), distances.min(axis=0)
+        assert hd95[i] == pytest.approx(max(np.percentile(near_a, 95), np.percentile(near_b, 95)))
+        assert assd[i] == pytest.approx(np.concatenate([near_a, near_b]).mean())
+
+
+def border(mask):
+    padded = np.pad(mask, 1)
+    return np.array(
+        [
+            (y, x)
+            for y, x in np.argwhere(mask)
+            if not all(padded[y + 1 + dy, x + 1 + dx] for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)))
+        ]
+    ).reshape(-1, 2)
+
+
+def test_an_all_black_prediction_scores_zero_however_many_pixels_agree():
+    true = np.zeros((1, 10, 10), np.uint8)
+    true[0, 4:7, 4:7] = 1
+    black = np.zeros_like(true)
+    assert dice(black, true) == 0
+    assert dice_all_pixels(black, true) == pytest.approx(0.91)
+
+
+def test_landmark_error_is_a_distance():
+    error = landmark_error(np.float32([[[3, 4], [1, 1]]]), np.float32([[[0, 0], [1, 1]]]))
+    assert error.tolist() == [[5, 0]]
+
+
+def test_the_interval_draws_patients_not_images():
+    random = np.random.default_rng(0)
+    patient_means = random.normal(0.9, 0.05, 50)
+    values, patients = np.repeat(patient_means, 20), np.repeat(np.arange(50), 20).astype(str)
+    low, high = mean_interval(values, patients)
+    # a patient's twenty equal images say no more than one: ± 1.96 σ / √50
+    assert high - low == pytest.approx(2 * 1.96 * patient_means.std() / np.sqrt(50), rel=0.1)
+    assert low < values.mean() < high
+    assert mean_interval(values[:20], patients[:20]) == pytest.approx((values[0], values[0]))
