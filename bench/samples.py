@@ -1,0 +1,28 @@
+"""The inputs that all benchmarks share: contours like those of a left ventricle, and landmarks on them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+POINTS = 42
+LANDMARKS = 7
+SIZES = {"N=64, 112×112": (64, (112, 112)), "N=2000, 112×112": (2000, (112, 112)), "N=64, 512×512": (64, (512, 512))}
+FEW = {name: SIZES[name] for name in ("N=64, 112×112", "N=64, 512×512")}
+
+
+def contours(count: int, size: tuple[int, int]) -> np.ndarray:
+    """(count, 42, 2) float32: smooth ovals, longer than wide, about as large as an apical ventricle in its frame."""
+    random = np.random.default_rng(0)
+    angle = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
+    waves = sum(
+        random.normal(0, 0.04 / k, (count, 1)) * np.cos(k * angle + random.uniform(0, 6, (count, 1))) for k in (2, 3, 4)
+    )
+    radius = 1 + waves
+    x = 0.5 + random.uniform(-0.05, 0.05, (count, 1)) + 0.16 * radius * np.cos(angle)
+    y = 0.5 + random.uniform(-0.05, 0.05, (count, 1)) + 0.30 * radius * np.sin(angle)
+    return (np.stack([x, y], axis=2) * [size[1], size[0]]).astype(np.float32)
+
+
+def landmarks(count: int, size: tuple[int, int]) -> np.ndarray:
+    """(count, 7, 2) float32, on the contours."""
+    return contours(count, size)[:, :: POINTS // LANDMARKS].copy()

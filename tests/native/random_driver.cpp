@@ -1,0 +1,205 @@
+// Random and nasty input against slow loops. Every array is a heap block of exactly its size, so that AddressSanitizer sees one
+// element too far.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "echoseg/decode.hpp"
+#include "echoseg/parallel.hpp"
+#include "echoseg/simd.hpp"
+#include "echoseg/targets.hpp"
+
+using namespace echoseg;
+
+namespace {
+
+std::mt19937 generator(1);
+
+int integer(int low, int high) { return std::uniform_int_distribution<int>(low, high)(generator); }
+double real(double low, double high) { return std::uniform_real_distribution<double>(low, high)(generator); }
+
+void check(bool right, const char* what) {
+    if (right) return;
+    std::fprintf(stderr, "wrong: %s\n", what);
+    std::exit(1);
+}
+
+struct Batch {
+    std::vector<float> points;
+    std::vector<int64_t> offsets{0};
+
+    Contours contours() const {
+        return {points.data(), offsets.data(), static_cast<int64_t>(offsets.size()) - 1, 0};
+    }
+};
+
+Batch random_batch(ImageSize size, int count) {
+    Batch batch;
+    for (int i = 0; i < count; ++i) {
+        const int points = integer(0, 14), kind = integer(0, 4);
+        for (int p = 0; p < points; ++p)
+            for (const int64_t side : {size.width, size.height}) {
+                const double s = static_cast<double>(side);
+                double at = real(0, s);
+                if (kind == 1) at = real(-2 * s, 3 * s);
+                if (kind == 2) at = real(-kCoordinateLimit, kCoordinateLimit);
+                if (kind == 3) at = std::round(at);
+                if (kind == 4) at = integer(-2, 3) * s / 2;
+                batch.points.push_back(static_cast<float>(at));
+            }
+        batch.offsets.push_back(static_cast<int64_t>(batch.points.size() / 2));
+    }
+    batch.points.shrink_to_fit();
+    batch.offsets.shrink_to_fit();
+    return batch;
+}
+
+// Even-odd at pixel centres by cross products; the coordinates of kinds 0 to 4 make no ties that double could miss.
+bool inside(const Batch& batch, int64_t contour, int64_t x, int64_t y) {
+    bool in = false;
+    const int64_t begin = batch.offsets[contour], end = batch.offsets[contour + 1];
+    for (int64_t i = begin; i < end; ++i) {
+        const float* a = &batch.points[2 * (i == begin ? end - 1 : i - 1)];
+        const float* b = &batch.points[2 * i];
+        if (a[1] > b[1]) std::swap(a, b);
+        const double x0 = a[0], y0 = a[1], x1 = b[0], y1 = b[1];
+        if (y0 <= y && y < y1 && (x - x0) * (y1 - y0) >= (y - y0) * (x1 - x0)) in = !in;
+    }
+    return in;
+}
+
+void try_fill(ImageSize size, const Batch& batch) {
+    const int64_t count = batch.contours().count;
+    std::vector<uint8_t> masks(static_cast<size_t>(count * size.pixels()), 9);
+    fill_polygons(batch.contours(), size, FillRule::center, masks.data(), 0);
+    for (int64_t i = 0; i < count; ++i)
+        for (int64_t y = 0; y < size.height; ++y)
+            for (int64_t x = 0; x < size.width; ++x)
+                check(masks[(i * size.height + y) * size.width + x] == inside(batch, i, x, y), "fill, center");
+    fill_polygons(batch.contours(), size, FillRule::opencv, masks.data(), 0);
+    for (const uint8_t value : masks) check(value <= 1, "fill, opencv");  // compared with OpenCV from Python
+}
+
+void try_band(ImageSize size) {
+    const int64_t count = integer(0, 3);
+    std::vector<uint8_t> masks(static_cast<size_t>(count * size.pixels())), band(masks.size(), 9);
+    const double share = real(0, 1);
+    for (uint8_t& value : masks) value = real(0, 1) < share ? 255 : 0;
+    Kernel kernel{integer(1, 12), static_cast<KernelShape>(integer(0, 2)), integer(1, 3)};
+    if (integer(0, 9) == 0) kernel = {integer(1, 32768), KernelShape::rect, integer(1, 2147483647)};
+    border_band(masks.data(), count, size, kernel, band.data(), 0);
+    if (kernel.shape != KernelShape::rect) return;  // compared with OpenCV from Python
+    const int64_t up = int64_t{kernel.size / 2} * kernel.iterations;
+    const int64_t down = int64_t{kernel.size - 1 - kernel.size / 2} * kernel.iterations;
+    for (int64_t i = 0; i < count; ++i)
+        for (int64_t y = 0; y < size.height; ++y)
+            for (int64_t x = 0; x < size.width; ++x) {
+                bool any = false, all = true;
+                for (int64_t v = std::max<int64_t>(0, y - up); v <= std::min(size.height - 1, y + down); ++v)
+                    for (int64_t u = std::max<int64_t>(0, x - up); u <= std::min(size.width - 1, x + down); ++u) {
+                        const bool set = masks[(i * size.height + v) * size.width + u] != 0;
+                        any |= set;
+                        all &= set;
+                    }
+                check(band[(i * size.height + y) * size.width + x] == (any != all), "band");
+            }
+}
+
+void try_targets(ImageSize size, const Batch& batch) {
+    const int64_t count = batch.contours().count, per_image = integer(0, 3);
+    std::vector<float> landmarks;
+    for (int64_t i = 0; i < count * per_image; ++i)
+        for (const int64_t side : {size.width, size.height})
+            landmarks.push_back(static_cast<float>(real(-20, static_cast<double>(side) + 20)));
+    landmarks.shrink_to_fit();
+    const auto gaussian = integer(0, 1) == 0;
+    const TargetStyle style{static_cast<FillRule>(integer(0, 1)),
+                            {integer(1, 9), static_cast<KernelShape>(integer(0, 2)), integer(1, 3)},
+                            {gaussian ? HeatmapKind::gaussian : HeatmapKind::euclidean, static_cast<float>(real(0.1, 9)),
+                             gaussian && integer(0, 1) ? std::numeric_limits<float>::infinity() : static_cast<float>(real(0.1, 30))}};
+    std::vector<uint8_t> masks(static_cast<size_t>(count * size.pixels()), 9), band(masks.size(), 9), alone(masks.size(), 9);
+    std::vector<float> maps(static_cast<size_t>(count * per_image * size.pixels()), NAN), single(maps.size(), NAN);
+    render_targets(batch.contours(), landmarks.data(), per_image, size, style, masks.data(), band.data(), maps.data(), 0);
+    border_band(masks.data(), count, size, style.kernel, alone.data(), 0);
+    check(band == alone, "targets, band");
+    render_heatmaps(landmarks.data(), count, per_image, size, style.heatmap, band.data(), single.data(), 0);
+    check(maps.empty() || std::memcmp(maps.data(), single.data(), maps.size() * sizeof(float)) == 0, "targets, heatmaps");
+    const HeatmapStyle& h = style.heatmap;
+    for (int64_t p = 0; p < count * per_image; ++p)
+        for (int64_t i = 0; i < size.pixels(); ++i) {
+            const double dx = static_cast<double>(i % size.width) - landmarks[2 * p];
+            const double dy = static_cast<double>(i / size.width) - landmarks[2 * p + 1];
+            const double d = std::hypot(dx, dy);
+            if (std::fabs(d - h.radius) < 1e-4) continue;
+            double expected = gaussian ? std::exp(-d * d / (2.0 * h.sigma * h.sigma)) : std::max(0.0, 1 - d / h.radius);
+            if (d > h.radius || !band[(p / per_image) * size.pixels() + i]) expected = 0;
+            check(std::fabs(maps[p * size.pixels() + i] - expected) < 1e-6, "targets, values");
+        }
+
+    std::vector<float> points(static_cast<size_t>(2 * count * per_image)), confidence(static_cast<size_t>(count * per_image));
+    decode_argmax(maps.data(), count * per_image, size, points.data(), confidence.data(), 0);
+    for (int64_t p = 0; p < count * per_image; ++p) {
+        const float* plane = &maps[p * size.pixels()];
+        const int64_t best = std::max_element(plane, plane + size.pixels()) - plane;
+        check(points[2 * p] == static_cast<float>(best % size.width), "decode, x");
+        check(points[2 * p + 1] == static_cast<float>(best / size.width), "decode, y");
+        check(confidence[p] == plane[best], "decode, confidence");
+    }
+}
+
+void try_threads() {
+    std::vector<std::thread> callers;
+    for (int caller = 0; caller < 4; ++caller)
+        callers.emplace_back([] {
+            for (int round = 0; round < 50; ++round) {
+                std::vector<int> seen(1000);
+                parallel_for(1000, 1000, 3, [&seen](int64_t begin, int64_t end) {
+                    for (int64_t i = begin; i < end; ++i) ++seen[static_cast<size_t>(i)];
+                });
+                for (const int times : seen) check(times == 1, "parallel_for");
+            }
+        });
+    for (std::thread& caller : callers) caller.join();
+    bool caught = false;
+    try {
+        parallel_for(1000, 1000, 3, [](int64_t begin, int64_t) {
+            if (begin > 0) throw std::runtime_error("as planned");
+        });
+    } catch (const std::runtime_error&) {
+        caught = true;
+    }
+    check(caught, "an exception in a worker");
+}
+
+}  // namespace
+
+int main() {
+    const char* wanted = std::getenv("ECHOSEG_SIMD");
+    if (wanted) {
+        bool available = false;
+        for (const std::string& level : simd::available_levels()) available |= level == wanted;
+        if (!available) return 77;
+    }
+    std::printf("level %s\n", simd::level().c_str());
+    for (const float bad : {NAN, INFINITY, -INFINITY, 3e38f, 1048577.0f}) {
+        const std::vector<float> points = {0, 0, 1, 1, 2, bad};
+        check(find_bad_point(points.data(), 3) == 2 && find_bad_point(points.data(), 2) == -1, "find_bad_point");
+    }
+    for (int round = 0; round < 1500; ++round) {
+        const ImageSize size{integer(1, 40), integer(1, 150)};
+        const Batch batch = random_batch(size, integer(0, 12));
+        try_fill(size, batch);
+        try_band(size);
+        try_targets(size, batch);
+    }
+    try_threads();
+    std::printf("all right\n");
+}
