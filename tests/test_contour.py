@@ -3,12 +3,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from _folders import ellipse_chords
-from echoseg.errors import DataError
-from echoseg.geometry.contour import ORDERINGS, contour_area, order_contour
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from _folders import ellipse_chords
+from echoseg.errors import DataError
+from echoseg.geometry.contour import ORDERINGS, contour_area, order_contour
 
 # A coarse grid of values, so that duplicates, ties and collinear points are common.
 grid = st.integers(-8, 8).map(float)

@@ -5,6 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from _folders import (
     SUNNYBROOK,
     chord_lines,
@@ -16,8 +19,6 @@ from _folders import (
 )
 from echoseg.data.echonet import read_echonet
 from echoseg.errors import DataError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LIST, TRACINGS = "FileList.csv", "VolumeTracings.csv"
 

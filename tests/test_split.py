@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from echoseg.data.split import assign_splits
-from echoseg.errors import DataError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from echoseg.data.split import assign_splits
+from echoseg.errors import DataError
 
 
 def test_words_in_any_case():

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from _folders import (
     SIZE,
     SUNNYBROOK,
-    chord_lines,
-    edit_lines,
     ellipse_chords,
     grey_of,
     set_cell,
@@ -23,13 +24,10 @@ from _folders import (
     write_video,
 )
 from echoseg.data import store as module
-from echoseg.data.decode import decode_dataset, resize_frames, resize_points
-from echoseg.data.echonet import read_echonet
+from echoseg.data.decode import decode_dataset
 from echoseg.data.store import cache_folder, open_store, prepare, write_store
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 TRACINGS = "VolumeTracings.csv"
 
@@ -186,47 +184,6 @@ def test_prepare_takes_the_traced_frames_with_their_contours_and_facts(folder, t
     assert store.manifest["patients"] == 3
 
 
-def test_phase_goes_by_area_not_by_position(folder):
-    edit_lines(
-        folder / TRACINGS,
-        lambda lines: lines.__setitem__(
-            slice(1, 21), [line[:-1] + {"2": "5", "5": "2"}[line[-1]] for line in lines[1:21]]
-        ),
-    )
-    samples = prepare(folder).samples
-    assert list(zip(samples["frame"][:2], samples["phase"][:2], strict=True)) == [(2, "ED"), (5, "ES")]
-
-
-def test_phase_is_unknown_unless_exactly_two_frames_are_traced(folder):
-    edit_lines(folder / TRACINGS, lambda lines: lines.__setitem__(slice(61, 61), chord_lines("c", 0, ellipse_chords())))
-    edit_lines(folder / TRACINGS, lambda lines: lines.__delitem__(slice(1, 11)))
-    samples = prepare(folder).samples
-    assert list(samples["phase"]) == ["", "ES", "ED", "", "", ""]
-
-
-def test_resizing_moves_points_with_the_pixels(folder, tmp_path):
-    original = prepare(folder, tmp_path / "one", size=SIZE)
-    resized = prepare(folder, tmp_path / "two", size=(80, 24))
-    assert resized.size == (80, 24)
-    np.testing.assert_allclose(resized.points[:, 0], (original.points[:, 0] + 0.5) / 2 - 0.5, atol=1e-5)
-    np.testing.assert_allclose(resized.points[:, 1], (original.points[:, 1] + 0.5) * 2 - 0.5, atol=1e-5)
-    # The table says how to come back to the video's pixels.
-    scale = resized.samples["height"] / 80 * resized.samples["width"] / 24
-    for index in range(6):
-        area = contour_area(resized.contour(index)) * scale[index]
-        assert area == pytest.approx(contour_area(original.contour(index)), rel=1e-4)
-
-
-@pytest.mark.parametrize("size", [(20, 24), (80, 96), (20, 96)])
-def test_a_bright_block_stays_under_its_outline(size):
-    image = np.zeros((1, 40, 48), np.uint8)
-    image[0, 10:20, 12:36] = 200
-    outline = np.array([[11.5, 9.5], [35.5, 19.5]])  # its corners, half a pixel out from the centres
-    (left, top), (right, bottom) = resize_points(outline, (40, 48), size) + 0.5
-    rows, columns = np.nonzero(resize_frames(image, size)[0] > 100)
-    assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (top, bottom, left, right)
-
-
 def test_points_of_another_ordering(tmp_path):
     folder = write_points_folder(tmp_path / "points")
     given = prepare(folder)
@@ -242,66 +199,18 @@ def test_points_of_another_ordering(tmp_path):
         prepare(folder, size=(0, 112))
 
 
-def bad_video(content):
-    return lambda folder: (folder / "Videos/b.avi").write_bytes(content)
-
-
-def far_point(folder):
-    set_cell(folder / TRACINGS, 24, 3, "150")
-
-
-def outside(folder):
-    edit_lines(
-        folder / TRACINGS,
-        lambda lines: lines.__setitem__(slice(21, 31), chord_lines("b", 2, ellipse_chords(centre=(60.0, 20.0)))),
-    )
-
-
-def beyond(folder):
-    edit_lines(
-        folder / TRACINGS, lambda lines: lines.__setitem__(slice(21, 31), [line[:-1] + "99" for line in lines[21:31]])
-    )
-
-
-USELESS = {
-    "text for a video": (bad_video(b"hello" * 99), "Videos/b.avi", None, "cannot be opened as a video", 4),
-    "empty video": (bad_video(b""), "Videos/b.avi", None, "is empty", 4),
-    "short video": (
-        lambda folder: write_video(folder / "Videos/b.avi", frames=4),
-        TRACINGS,
-        32,
-        "beyond the video's 4 frames",
-        5,
-    ),
-    "frame beyond": (beyond, TRACINGS, 22, "frame 99 of b lies beyond the video's 8 frames", 5),
-    "far point": (far_point, TRACINGS, 22, "far outside its 48×40 pixels", 5),
-    "contour outside": (outside, TRACINGS, 22, "without area inside its 48×40 pixels", 5),
-}
-
-
-@pytest.mark.parametrize("case", USELESS)
-def test_what_shows_only_in_the_video_is_named_and_left_out(folder, case, tmp_path):
-    damage, file, row, words, left = USELESS[case]
-    damage(folder)
+def test_strict_refuses_what_shows_only_in_the_video(folder, tmp_path):
+    write_video(folder / "Videos/b.avi", frames=4)
     store = prepare(folder)
-    assert len(store) == left
+    assert len(store) == 5
     (fault,) = store.manifest["faults"]
-    assert (fault["file"], fault["row"]) == (file, row)
-    assert words in fault["reason"]
-    with pytest.raises(DataError, match=rf"{file}.* \(fault 1 of 1\)"):
-        prepare(folder, strict=True)  # the cached store is there, and is refused all the same
-    with pytest.raises(DataError, match=rf"{file}.* \(fault 1 of 1\)"):
-        prepare(folder, tmp_path / "strict", strict=True)
-    with pytest.raises(DataError, match=rf"{file}.* \(fault 1 of 1\)"):
-        prepare(store.path, strict=True)
+    assert (fault["file"], fault["row"]) == (TRACINGS, 32)
+    refusal = r"VolumeTracings\.csv, row 32: frame 5 of b lies beyond the video's 4 frames \(fault 1 of 1\)"
+    for source, out in ((folder, None), (folder, tmp_path / "out"), (store.path, None)):
+        with pytest.raises(DataError, match=refusal):
+            prepare(source, out, strict=True)
     assert leftovers(tmp_path) == ["cache", "data"]
     assert leftovers(cache_folder() / "stores") == [store.path.name]
-
-
-def test_a_cut_frame_pair_keeps_its_phases(folder):
-    beyond(folder)
-    samples = prepare(folder).samples
-    assert list(samples["phase"][samples["video"] == "b"]) == ["ED"]
 
 
 def test_faults_of_the_tables_come_along_and_strict_refuses_before_decoding(folder, monkeypatch):
@@ -399,12 +308,6 @@ def test_the_cache_folder_is_the_users_unless_named(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "mine"
     monkeypatch.delenv("ECHOSEG_CACHE")
     assert cache_folder().name == "echoseg"
-
-
-def test_decoding_follows_the_order_of_the_list(tmp_path):
-    names = [f"v{i:02d}" for i in range(40)]
-    dataset = read_echonet(write_folder(tmp_path / "many", names))
-    assert [decoded.samples[0].facts["video"] for decoded in decode_dataset(dataset)] == names
 
 
 @pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is not here")

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+
 from _folders import FRAMES, SIZE, SUNNYBROOK, grey_of, write_video
 from echoseg.data.video import decode_frames, read_frames
 from echoseg.errors import DataError
