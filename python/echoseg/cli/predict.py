@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from echoseg.data.video import frame_rate, read_frames
+    from echoseg.data.video import read_frame_rate, read_frames
     from echoseg.inference.predict import load
     from echoseg.report.results import new_folder, write_prediction
 
@@ -30,5 +30,5 @@ def run(arguments: argparse.Namespace) -> None:
     with new_folder(arguments.out) as folder:
         for video in tqdm(arguments.videos, disable=None):
             frames = read_frames(video)
-            write_prediction(frames, predictor(frames), folder / video.stem, fps=frame_rate(video))
+            write_prediction(frames, predictor(frames), folder / video.stem, fps=read_frame_rate(video))
     print(f"wrote {len(stems)} videos to {arguments.out}")

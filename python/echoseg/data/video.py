@@ -83,6 +83,17 @@ def decode_frames(path: str | Path, frames: Sequence[int] | None = None) -> tupl
     return found, count
 
 
+def read_frame_rate(path: str | Path) -> float:
+    """Frames a second as the file's header says, or 25 where it says nothing sensible.
+
+    Raises:
+        DataError: The file is missing or cannot be opened as a video.
+    """
+    with _open(Path(path)) as capture:
+        rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if 1 <= rate <= 1000 else 25.0
+
+
 def _retrieve(capture: cv2.VideoCapture) -> Frame | None:
     """The grabbed frame in grey, or None where it is damaged."""
     try:

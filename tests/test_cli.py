@@ -1,0 +1,222 @@
+"""The commands as a user types them: what they leave, and one line for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from _folders import set_cell, write_folder
+from echoseg.cli import main
+from echoseg.data.store import open_store
+from echoseg.data.video import read_frames
+
+TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1", "--batch-size", "4"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_folder(tmp_path / "data")
+
+
+@pytest.fixture
+def run(data, tmp_path):
+    out = tmp_path / "run"
+    assert main(["train", "--approach", "landmark", "--data", str(data), "--out", str(out), *TINY]) == 0
+    return out
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def failure(capsys, *arguments) -> str:
+    """The one line that a failing command prints."""
+    assert main([str(argument) for argument in arguments]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1, printed.err
+    assert printed.err.startswith("echoseg: ")
+    return printed.err
+
+
+def test_train_leaves_a_complete_run(run):
+    assert files(run) == {
+        "config.yaml",
+        "environment.json",
+        "figures/curves.png",
+        "figures/overlay_test.png",
+        "images_test.csv",
+        "last.safetensors",
+        "log.csv",
+        "metrics.json",
+        "model.safetensors",
+        "training_state.pt",
+    }
+    test = json.loads((run / "metrics.json").read_text())["test"]
+    assert test.keys() == {
+        *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
+        *("empty_predictions", "landmark_error_px", "all_black"),
+    }
+    assert (test["images"], test["patients"]) == (2, 1)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["size"] == [32, 32]
+    assert config["approach"] == "landmark"
+    images = pd.read_csv(run / "images_test.csv")
+    assert images["dice"].mean() == pytest.approx(test["dice"], abs=1e-4)
+
+
+def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys):
+    before = json.loads((run / "metrics.json").read_text())
+    assert main(["evaluate", str(run), "--split", "all"]) == 0
+    after = json.loads((run / "metrics.json").read_text())
+    printed = capsys.readouterr().out
+    assert "all-pixel Dice (papers)" in printed
+    assert f"{after['all']['dice']:.4f}" in printed
+    assert after["test"] == before["test"]
+    assert after["all"]["images"] == 6
+    held = files(run)
+    assert main(["evaluate", str(run), "--data", str(data), "--split", "val", "--out", str(tmp_path / "val")]) == 0
+    assert files(run) == held
+    assert files(tmp_path / "val") == {"metrics.json", "images_val.csv", "figures/overlay_val.png"}
+    assert "exists already" in failure(capsys, "evaluate", run, "--out", tmp_path / "val")
+
+
+def test_predict_writes_masks_areas_and_a_video(run, data, tmp_path):
+    out = tmp_path / "predicted"
+    videos = [data / "Videos" / name for name in ("a.avi", "b.avi")]
+    assert main(["predict", str(run), *map(str, videos), "--out", str(out), "--device", "cpu"]) == 0
+    assert files(out) == {
+        f"{name}/{file}"
+        for name in "ab"
+        for file in ("frames.csv", "overlay.avi", *(f"masks/{t:04d}.png" for t in range(8)))
+    }
+    table = pd.read_csv(out / "a" / "frames.csv")
+    mask = cv2.imread(str(out / "a" / "masks" / "0003.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (40, 48)
+    assert set(np.unique(mask)) <= {0, 255}
+    assert table["area_px"][3] == (mask > 0).sum()
+    assert {"x0", "y6"} <= set(table)
+    assert len(read_frames(out / "a" / "overlay.avi")) == 8
+
+
+def test_resume_takes_no_other_settings(run, capsys):
+    assert main(["train", "--resume", "--out", str(run)]) == 0
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--resume", "--out", str(run), "--epochs", "5"])
+    assert stop.value.code == 2
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--resume"])
+    assert stop.value.code == 2
+
+
+def test_settings_from_a_file_and_flags_over_it(data, tmp_path):
+    settings = tmp_path / "my.yaml"
+    settings.write_text("approach: mask\nepochs: 7\nseed: 3\n")
+    assert main(["train", "--config", str(settings), "--data", str(data), "--out", str(tmp_path / "run"), *TINY]) == 0
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (config["approach"], config["epochs"], config["seed"]) == ("mask", 1, 3)
+
+
+def test_prepare_and_check_count_what_is_left_out(data, tmp_path, capsys):
+    set_cell(data / "VolumeTracings.csv", 3, 1, "forty")
+    assert main(["prepare", str(data), "--out", str(tmp_path / "store"), "--size", "32", "32"]) == 0
+    printed = capsys.readouterr().out
+    assert "5 frames of 3 patients" in printed
+    assert "left out: 1" in printed
+    assert "VolumeTracings.csv, row 3" in printed
+    assert open_store(tmp_path / "store").size == (32, 32)
+    assert main(["check", str(data), "--out", str(tmp_path / "check")]) == 0
+    assert "sorted" in capsys.readouterr().out
+    assert files(tmp_path / "check") == {"orderings.csv", "orderings.png"}
+    for command in (["check", data], ["prepare", data, "--out", tmp_path / "other"], ["train", "--data", data]):
+        assert "VolumeTracings.csv, row 3" in failure(capsys, *command, "--strict")
+    assert not (tmp_path / "other").exists()
+
+
+def test_orderings_table_says_what_sorting_costs(data, tmp_path):
+    assert main(["check", str(data), "--out", str(tmp_path / "check")]) == 0
+    table = pd.read_csv(tmp_path / "check" / "orderings.csv", index_col="ordering")["mean"]
+    assert table["chords"] == 1
+    assert table["sorted"] < 0.8 < 0.9 < table["angle"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--data", "nowhere", "--out", "new"], "nowhere"),
+        (["train", "--data", "data", "--out", "data"], "exists"),
+        (["train", "--data", "data", "--config", "none.yaml", "--out", "new"], "none.yaml"),
+        (["train", "--data", "data", "--out", "new", "--test-fold", "3"], "fold"),
+        (["train", "--data", "data", "--out", "new", "--device", "cuda:99"], "cuda:99"),
+        (["train", "--data", "data", "--out", "new", "--size", "100", "100"], "multiples of 16"),
+        (["train", "--resume", "--out", "data"], "config.yaml"),
+        (["evaluate", "data"], "no run folder"),
+        (["predict", "data", "a.avi", "--out", "new"], "no run folder"),
+        (["prepare", "data", "--out", "data"], "exists"),
+        (["prepare", "data/Videos"], "FileList.csv"),
+        (["check", "nowhere"], "nowhere"),
+        (["phantom", "data"], "exists"),
+    ],
+)
+def test_failures_are_one_line_and_leave_nothing(data, tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    before = files(tmp_path)
+    assert words in failure(capsys, *arguments)
+    assert {name for name in files(tmp_path) if not name.startswith("cache/")} == before
+
+
+def test_a_bad_video_stops_predict_and_leaves_nothing(run, data, tmp_path, capsys):
+    broken = tmp_path / "broken.avi"
+    broken.write_bytes((data / "Videos" / "a.avi").read_bytes()[:300])
+    for video, name in ((broken, "broken.avi"), (tmp_path / "none.avi", "none.avi")):
+        assert name in failure(capsys, "predict", run, data / "Videos" / "a.avi", video, "--out", tmp_path / "new")
+        assert not any(path.name.startswith(("new", ".new")) for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["trian"],
+        ["train", "--approach", "both"],
+        ["train", "--ordering", "spiral"],
+        ["train", "--epochs", "x"],
+        ["phantom", "new", "--videos", "0"],
+        ["phantom", "new", "--seed", "-1"],
+        ["prepare", "data", "--size", "0", "0"],
+        ["prepare", "data", "--size", "big", "big"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["phantom", "check", "prepare", "train", "evaluate", "predict", "info"])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: echoseg " + command in capsys.readouterr().out
+
+
+def test_interruption_exits_with_130(data, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("echoseg.data.store.prepare", interrupt)
+    assert main(["train", "--data", str(data)]) == 130
+    assert capsys.readouterr().err == "echoseg: interrupted\n"
+
+
+def test_info(capsys):
+    assert main(["info"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("simd_level", "threads", "cuda_built", "torch", "opencv"):
+        assert word in printed
