@@ -19,12 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.assess.orderings import compare_orderings, masks_by_ordering
     from echoseg.data.echonet import read_echonet
+    from echoseg.data.files import new_folder
     from echoseg.data.store import prepare
-    from echoseg.report.results import new_folder, write_orderings
+    from echoseg.report.results import write_orderings
     from echoseg.report.tables import text_table
 
-    store = prepare(arguments.data, strict=arguments.strict)
     dataset = read_echonet(arguments.data)
+    store = prepare(arguments.data, strict=arguments.strict)
     print(f"{arguments.data}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
     print_faults(store.manifest["faults"])
     if dataset.kind != "chords":

@@ -19,11 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from contextlib import nullcontext
 
+    from echoseg.data.files import new_folder
     from echoseg.data.phantom.cached import cached_phantom
     from echoseg.data.store import prepare
     from echoseg.inference.evaluate import evaluate
     from echoseg.inference.predict import load
-    from echoseg.report.results import new_folder, write_evaluation
+    from echoseg.report.results import write_evaluation
     from echoseg.report.tables import metrics_table
 
     predictor = load(arguments.run_folder, device=arguments.device)

@@ -19,9 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from echoseg.data.files import new_folder
     from echoseg.data.video import read_frame_rate, read_frames
     from echoseg.inference.predict import load
-    from echoseg.report.results import new_folder, write_prediction
+    from echoseg.report.results import write_prediction
 
     stems = [video.stem for video in arguments.videos]
     if len(set(stems)) < len(stems):

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from echoseg.cli.numbers import whole_number
+from echoseg.data.tracing import Fault
 from echoseg.geometry.contour import ORDERINGS
 
 HELP = "decode traced frames into a store"
@@ -15,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="folder with tracings")
     parser.add_argument("--out", type=Path, help="store to write; must not exist (default: kept in the cache folder)")
     parser.add_argument(
-        "--size", type=whole_number(1), nargs=2, default=(112, 112), metavar=("H", "W"), help="default: 112 112"
+        "--size", type=whole_number(1), nargs=2, default=(112, 112), metavar=("H", "W"), help="(default: 112 112)"
     )
     parser.add_argument("--ordering", choices=tuple(ORDERINGS), help="default: the tracing's own order")
     parser.add_argument("--strict", action="store_true", help="refuse data with any fault instead of leaving it out")
@@ -40,4 +41,4 @@ def print_faults(faults: list[dict]) -> None:
     if faults:
         print(f"left out: {len(faults)}")
     for fault in faults:
-        print(f"  {fault['file']}, row {fault['row']}: {fault['reason']}")
+        print(f"  {Fault(**fault)}")

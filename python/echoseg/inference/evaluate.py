@@ -49,8 +49,11 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
     config = predictor.config
     if store.size != config.size:
         raise DataError(f"{store.path}: frames are {store.size}, the run was trained on {config.size}; prepare anew")
-    splits = assign_splits(store.samples["split"], store.samples["patient"], test_fold=config.test_fold)
-    indices = np.arange(len(store)) if split == "all" else np.flatnonzero(splits == split)
+    if split == "all":
+        indices = np.arange(len(store))
+    else:
+        samples = store.samples
+        indices = np.flatnonzero(assign_splits(samples["split"], samples["patient"], test_fold=config.test_fold) == split)
     if not len(indices):
         raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -86,23 +83,3 @@ def write_orderings(table: pd.DataFrame, masks: dict[str, np.ndarray], frames: n
     scores = dict(zip(table["ordering"], table["mean"], strict=True))
     chosen = {name: mask[shown] for name, mask in masks.items()}
     orderings_figure(frames[shown], chosen, scores, folder / "orderings.png")
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder that appears under its name only when it is complete.
-
-    Raises:
-        FileExistsError: ``out`` is there already.
-    """
-    if out.exists():
-        raise FileExistsError(f"{out}: exists already; choose another --out")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".part")
-    temporary.mkdir()
-    try:
-        yield temporary
-        temporary.rename(out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise

@@ -112,7 +112,7 @@ def _gain(depth_cm: Array, view: View, rng: np.random.Generator) -> Array:
 def _haze(depth_cm: Array, rng: np.random.Generator) -> Array:
     """Reverberation: bright right at the probe, bands below it, a veil over the apex, clutter here and there."""
     level = np.maximum(rng.uniform(2.0, 16.0) - depth_cm / rng.uniform(0.06, 0.2), -80.0)
-    amplitude = decibel(level) + decibel(rng.uniform(-24.0, -3.0)) * np.exp(-depth_cm / rng.uniform(0.8, 3.0))
+    amplitude = decibel(level) + decibel(rng.uniform(-24.0, -3.0)) * np.exp(-depth_cm / rng.uniform(0.8, 4.5))
     for k in range(1, int(rng.integers(1, 5))):
         band = np.exp(-0.5 * ((depth_cm - k * rng.uniform(0.5, 1.2)) / rng.uniform(0.05, 0.15)) ** 2)
         amplitude = amplitude + band * decibel(rng.uniform(-16.0, 2.0))

@@ -198,7 +198,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
         apex_share=float(rng.uniform(0.05, 0.25)),
         annulus=annulus,
         walls=(walls[0], walls[1]),
-        apex_thickness=float(thick * rng.uniform(0.5, 1.4)),
+        apex_thickness=float(thick * rng.uniform(0.6, 1.6)),
         bend=float(0.15 * rng.standard_normal()),
         cycle=heart_beat,
         atrium_length=atrium,
@@ -221,7 +221,7 @@ def _draw_cycle(rng: np.random.Generator) -> Cycle:
     early_end = systole + float(rng.uniform(0.20, 0.28))
     return Cycle(
         systole,
-        float(rng.normal(0.01, 0.03)),
+        float(rng.normal(0.02, 0.04)),
         float(rng.uniform(0.15, 0.40)),
         early_end,
         float(rng.uniform(early_end + 0.04, 0.86)),

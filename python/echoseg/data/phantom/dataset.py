@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -20,6 +19,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from echoseg.data.echonet import FILE_LIST, TRACINGS, VIDEOS
+from echoseg.data.files import new_folder
 from echoseg.data.phantom.anatomy import Array
 from echoseg.data.phantom.patient import FPS, FRAMES, Patient
 from echoseg.data.phantom.view import SIZE
@@ -54,20 +55,13 @@ def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: 
     Source: the layout is that of https://echonet.github.io/dynamic/ (Ouyang et al., Nature 580, 2020).
     """
     out = Path(out)
-    _check(out, "videos", videos, seed, workers)
-    partial_out = out.parent / f".{out.name}.{os.getpid()}.partial"
-    try:
-        (partial_out / "Videos").mkdir(parents=True)
-        results = list(_each(partial(_write_video, partial_out / "Videos", seed), videos, workers, "phantom videos"))
-        splits = _splits(videos, seed)
-        files = [[*row[0], split] for row, split in zip(results, splits, strict=True)]
-        _write_table(partial_out / "FileList.csv", FILE_COLUMNS, files)
-        _write_table(partial_out / "VolumeTracings.csv", TRACING_COLUMNS, [row for _, rows in results for row in rows])
-        if out.exists():
-            raise FileExistsError(f"{out} exists already; give a new folder")
-        partial_out.rename(out)
-    finally:
-        shutil.rmtree(partial_out, ignore_errors=True)
+    _check("videos", videos, seed, workers)
+    with new_folder(out) as folder:
+        (folder / VIDEOS).mkdir()
+        results = list(_each(partial(_write_video, folder / VIDEOS, seed), videos, workers, "phantom videos"))
+        files = [[*listed, split] for (listed, _), split in zip(results, _splits(videos, seed), strict=True)]
+        _write_table(folder / FILE_LIST, FILE_COLUMNS, files)
+        _write_table(folder / TRACINGS, TRACING_COLUMNS, [row for _, traced in results for row in traced])
     return out
 
 
@@ -88,7 +82,9 @@ def write_phantom_store(out: str | Path, *, patients: int, seed: int = 0, worker
         ValueError: ``patients`` or ``workers`` is below 1, or ``seed`` below 0.
     """
     out = Path(out)
-    _check(out, "patients", patients, seed, workers)
+    _check("patients", patients, seed, workers)
+    if out.exists():  # now rather than after the work
+        raise FileExistsError(f"{out}: exists already; choose another name or remove it")
     frames = np.empty((2 * patients, SIZE, SIZE), np.uint8)
     contours: list[Array] = []
     records: list[dict[str, Any]] = []
@@ -100,19 +96,22 @@ def write_phantom_store(out: str | Path, *, patients: int, seed: int = 0, worker
         contours += [order_contour(tracing) for tracing in tracings]
         shared = {"video": _name(index), "patient": _name(index), "split": splits[index], "row": index + 2}
         records += [{**shared, **fact, "height": SIZE, "width": SIZE, "fps": FPS} for fact in facts]
-    manifest = {"source": "phantom", "version": VERSION, "seed": seed, "patients": patients}
+    manifest = {
+        "source": f"phantom version {VERSION}, seed {seed}",
+        "kind": "chords",
+        "ordering": "chords",
+        "faults": [],
+    }
     return write_store(out, frames, contours, pd.DataFrame(records), manifest)
 
 
-def _check(out: Path, what: str, count: int, seed: int, workers: int | None) -> None:
+def _check(what: str, count: int, seed: int, workers: int | None) -> None:
     if count < 1:
         raise ValueError(f"{what}: expected at least 1, got {count}")
     if seed < 0:
         raise ValueError(f"seed: expected 0 or more, got {seed}")
     if workers is not None and workers < 1:
         raise ValueError(f"workers: expected at least 1, got {workers}")
-    if out.exists():
-        raise FileExistsError(f"{out} exists already; give a new folder")
 
 
 def _each(task: Callable[[int], Any], count: int, workers: int | None, label: str) -> Iterator[Any]:

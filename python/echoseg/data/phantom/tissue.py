@@ -137,46 +137,34 @@ def _left_heart(
 
 
 def _details(amplitude: Array, heart: Heart, rest: Borders, xi: Array, eta: Array, rng: np.random.Generator) -> None:
-    """Add in place: papillary muscle, moderator band, false tendon, and the fibrous corners of the annulus."""
-    annulus = float(rest.cavity[LATERAL][_row(heart.length)])
-    for sign, level in ((-1.0, rng.uniform(-4.0, 7.0)), (1.0, rng.uniform(-6.0, 7.0))):
-        centre = (heart.length + rng.uniform(-0.1, 0.6), sign * (annulus + rng.uniform(0.1, 0.5)))
-        _blob(amplitude, xi, eta, centre, (rng.uniform(0.25, 0.9), rng.uniform(0.15, 0.4)), level)
-    if rng.random() < 0.65:
-        at = rng.uniform(0.35, 0.62) * heart.length
-        edge = float(rest.cavity[LATERAL][_row(at)])
-        size = (rng.uniform(0.5, 1.1), rng.uniform(0.2, 0.4))
-        _blob(amplitude, xi, eta, (at, edge - rng.uniform(0.1, 0.5)), size, rng.uniform(-10.0, 2.0))
-    if rng.random() < 0.3:
-        at = rng.uniform(0.3, 0.6) * heart.length
-        edge = float(rest.cavity[SEPTAL][_row(at)])
-        _blob(
-            amplitude,
-            xi,
-            eta,
-            (at, -edge + rng.uniform(0.0, 0.4)),
-            (rng.uniform(0.4, 0.9), 0.2),
-            rng.uniform(-12.0, 0.0),
-        )
-    if rng.random() < 0.5:
-        at = rng.uniform(0.4, 0.65) * heart.length
-        right = -float(rest.wall[SEPTAL][_row(at)]) - rng.uniform(0.6, 1.6)
-        _blob(amplitude, xi, eta, (at, right), (0.3, rng.uniform(0.4, 1.0)), rng.uniform(-14.0, 0.0))
+    """Add the small things in place: along the walls of the left ventricle, then on the right."""
+    length, uniform = heart.length, rng.uniform
+
+    def add(at: tuple[float, float], size: tuple[float, float], low: float, high: float) -> None:
+        _blob(amplitude, xi, eta, at, size, uniform(low, high))
+
+    annulus = float(rest.cavity[LATERAL][_row(length)])
+    for sign in (-1.0, 1.0):  # the fibrous corners of the annulus; the septal one is the crux of the heart
+        at = (length + uniform(-0.1, 0.6), sign * (annulus + uniform(0.1, 0.5)))
+        add(at, (uniform(0.25, 0.9), uniform(0.15, 0.4)), -6.0, 7.0)
+    if rng.random() < 0.65:  # papillary muscle, inside the border that people trace
+        xi_at = uniform(0.35, 0.62) * length
+        at = (xi_at, float(rest.cavity[LATERAL][_row(xi_at)]) - uniform(0.1, 0.5))
+        add(at, (uniform(0.5, 1.1), uniform(0.2, 0.4)), -10.0, 2.0)
+    if rng.random() < 0.3:  # a septal trabecula
+        xi_at = uniform(0.3, 0.6) * length
+        add((xi_at, uniform(0.0, 0.4) - float(rest.cavity[SEPTAL][_row(xi_at)])), (uniform(0.4, 0.9), 0.2), -12.0, 0.0)
     for _ in range(rng.integers(0, 4)):  # fat and pericardium that happen to face the beam
-        at = rng.uniform(0.0, 1.3) * heart.length
-        edge = float(rest.wall[LATERAL][_row(at)])
-        _blob(
-            amplitude,
-            xi,
-            eta,
-            (at, edge + rng.uniform(0.0, 1.5)),
-            (rng.uniform(0.1, 0.3), rng.uniform(0.3, 0.8)),
-            rng.uniform(-6.0, 8.0),
-        )
+        xi_at = uniform(0.0, 1.3) * length
+        at = (xi_at, float(rest.wall[LATERAL][_row(xi_at)]) + uniform(0.0, 1.2))
+        add(at, (uniform(0.1, 0.3), uniform(0.2, 0.5)), -10.0, 4.0)
+    if rng.random() < 0.5:  # moderator band
+        xi_at = uniform(0.4, 0.65) * length
+        at = (xi_at, -float(rest.wall[SEPTAL][_row(xi_at)]) - uniform(0.6, 1.6))
+        add(at, (0.3, uniform(0.4, 1.0)), -14.0, 0.0)
     if rng.random() < 0.6:  # tricuspid leaflets, as a short line
-        right = -float(rest.wall[SEPTAL][_row(heart.length - 0.5)])
-        centre = (heart.length - rng.uniform(0.3, 1.2), right - rng.uniform(0.4, 1.6))
-        _blob(amplitude, xi, eta, centre, (0.12, rng.uniform(0.4, 0.9)), rng.uniform(-12.0, 2.0))
+        hinge = -float(rest.wall[SEPTAL][_row(length - 0.5)])
+        add((length - uniform(0.3, 1.2), hinge - uniform(0.4, 1.6)), (0.12, uniform(0.4, 0.9)), -12.0, 2.0)
 
 
 def _row(xi: float) -> int:
