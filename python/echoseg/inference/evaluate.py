@@ -52,8 +52,8 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
     if split == "all":
         indices = np.arange(len(store))
     else:
-        samples = store.samples
-        indices = np.flatnonzero(assign_splits(samples["split"], samples["patient"], test_fold=config.test_fold) == split)
+        splits = assign_splits(store.samples["split"], store.samples["patient"], test_fold=config.test_fold)
+        indices = np.flatnonzero(splits == split)
     if not len(indices):
         raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
 
@@ -66,8 +66,8 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
     images["iou"] = iou(prediction.masks, true_masks)
     images["hd95_px"], images["assd_px"] = surface_distances(prediction.masks, true_masks)
     images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
-    if prediction.landmarks is not None:
-        true_landmarks = predictor.codec.landmarks(contours)
+    true_landmarks = predictor.codec.landmarks(contours)
+    if prediction.landmarks is not None and true_landmarks is not None:
         images["landmark_error_px"] = landmark_error(prediction.landmarks, true_landmarks).mean(axis=1)
     return Evaluation(images, indices, true_masks, prediction, _summary(images, true_masks))
 

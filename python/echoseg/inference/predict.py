@@ -44,7 +44,7 @@ class Predictor:
 
     def __init__(self, config: Config, model: UNet, codec: Codec, device: torch.device) -> None:
         self.config, self.codec = config, codec
-        self._model = model.to(device, memory_format=torch.channels_last).eval()
+        self._model = model.to(device).eval()
         self._device = device
 
     def __call__(self, frames: np.ndarray) -> Prediction:

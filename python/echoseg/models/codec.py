@@ -96,14 +96,13 @@ class LandmarkCodec:
     def encode(self, contours: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         batch = len(contours)
         plane = (batch, *size)
-        mask, band, heatmaps = self._pool = [
-            _fitting(self._pool[0], plane, np.uint8),
-            _fitting(self._pool[1], plane, np.uint8),
-            _fitting(self._pool[2], (batch, self.count, *size), np.float32),
-        ]
+        mask = _fitting(self._pool[0], plane, np.uint8)
+        band = _fitting(self._pool[1], plane, np.uint8)
+        heatmaps = _fitting(self._pool[2], (batch, self.count, *size), np.float32)
+        self._pool = [mask, band, heatmaps]
         return render_targets(
             contours,
-            self.landmarks(contours),
+            choose_landmarks(contours, self.count),
             size,
             sigma=self.sigma,
             radius=self.radius,

@@ -62,7 +62,7 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
 
     torch.manual_seed(config.seed)
     model, codec = checkpoint.build(config)
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     loss_of = LOSSES[_LOSS_OF[config.approach]]
     batches = Batches(store, training, codec, config, device)
