@@ -39,7 +39,8 @@ class Machine:
     dynamic_range: float  # dB
     gamma: float
     smoothing: float  # of the displayed picture, in fine pixels
-    black: float  # grey level of the sector's darkest
+    white: float  # grey level of the brightest echo
+    black: float  # and of the darkest
     quality: int  # of the JPEG compression
 
 
@@ -68,10 +69,11 @@ def draw_machine(view: View, rng: np.random.Generator) -> Machine:
         noise=np.broadcast_to(decibel(noise_floor), (DEPTHS, BEAMS)).astype(np.float32),
         texture=rng.standard_normal((DEPTHS, BEAMS, 2), dtype=np.float32),
         compound=(float(rng.uniform(0.3, 1.6)), float(rng.uniform(0.3, 1.0))),
-        level=float((1.0 - rng.uniform(0.4, 0.95)) * dynamic_range),
+        level=float((1.0 - rng.uniform(0.3, 0.9)) * dynamic_range),
         dynamic_range=dynamic_range,
-        gamma=float(np.exp(rng.normal(0.12, 0.3))),
+        gamma=float(np.exp(rng.normal(0.15, 0.3))),
         smoothing=float(rng.uniform(0.3, 1.3)),
+        white=float(np.clip(rng.normal(225.0, 55.0), 90.0, 255.0)),
         black=float(max(rng.normal(0.0, 3.0), 0.0)),
         quality=int(rng.integers(70, 98)),
     )
@@ -159,7 +161,7 @@ def display(machine: Machine, view: View, envelope: Array) -> Array:
     envelope = cv2.GaussianBlur(envelope, (0, 0), sigmaX=machine.compound[0], sigmaY=machine.compound[1])
     level = cv2.log(envelope + 1e-6) * np.float32(20.0 / np.log(10.0))
     grey = np.clip(1.0 + (level - machine.level) / machine.dynamic_range, 0.0, 1.0)
-    grey = cv2.pow(grey, machine.gamma) * (255.0 - machine.black) + machine.black
+    grey = cv2.pow(grey, machine.gamma) * (machine.white - machine.black) + machine.black
     fine = cv2.remap(grey, *view.scan, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     fine = cv2.GaussianBlur(fine, (0, 0), machine.smoothing)
     picture = cv2.resize(fine, (SIZE, SIZE), interpolation=cv2.INTER_AREA)

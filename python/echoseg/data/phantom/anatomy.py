@@ -207,7 +207,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
         atrium_wall=float(rng.uniform(0.2, 0.8)),
         right_width=float(np.clip(rng.normal(3.3, 0.7) * scale, 1.6, 5.5)),
         right_apex=float(rng.uniform(0.12, 0.42)),
-        right_atrium_width=float(np.clip(rng.normal(3.9, 0.7), 2.2, 6.0)),
+        right_atrium_width=float(np.clip(rng.normal(3.7, 1.0), 1.2, 6.0)),
     )
 
 

@@ -71,7 +71,7 @@ def _surroundings(
     """Chest wall before the apex, lung beside the heart, the bright pericardium, and what lies behind the atria."""
     outside = np.where(side == LATERAL, distance - wall, distance - _by_side(rest.outer, side))
     lung = rng.uniform(-22.0, -6.0) - np.clip(outside, 0.0, None) * rng.uniform(1.0, 6.0)
-    behind = rng.uniform(-10.0, 2.0) - np.clip(xi - heart.roof - rng.uniform(0.8, 3.0), 0.0, None) * rng.uniform(
+    behind = rng.uniform(-10.0, 8.0) - np.clip(xi - heart.roof - rng.uniform(0.8, 3.0), 0.0, None) * rng.uniform(
         2.0, 8.0
     )
     before = float(rng.uniform(-14.0, -2.0))
@@ -101,7 +101,8 @@ def _right_heart(
     level = smooth_noise(rng, (ROWS, COLUMNS), (8, 6)) * 3.0 + rng.uniform(-24.0, 0.0)
     right = (side == SEPTAL) & (outer > wall + 0.05)
     amplitude = _blend(amplitude, decibel(level), _inside(outer + rng.uniform(0.25, 0.5), distance) * right)
-    blood = decibel(rng.uniform(-46.0, -14.0))
+    below = np.clip((xi - heart.length) / 0.8 + 1.0, 0.0, 1.0)
+    blood = decibel(_blend(float(rng.uniform(-46.0, -14.0)), float(rng.uniform(-50.0, -18.0)), below))
     return _blend(amplitude, blood, _inside(outer, distance) * right)
 
 

@@ -82,7 +82,7 @@ def draw_view(heart: Heart, rng: np.random.Generator) -> View:
     """Draw how a sonographer might have held the probe and set the depth, and how the cine was cropped."""
     half_angle = np.deg2rad(rng.uniform(32.0, 46.0))
     radius = float(rng.uniform(0.2, 1.6))
-    apex_depth = float(np.clip(rng.normal(2.7, 1.0), 0.9, 5.5))
+    apex_depth = float(np.clip(rng.normal(2.9, 1.1), 0.9, 6.0))
     tilt = float(np.deg2rad(np.clip(rng.normal(5.0, 9.0), -18.0, 28.0)))
     seen = apex_depth + (heart.length + rng.uniform(0.45, 1.1) * heart.atrium_length) * np.cos(tilt)
     depth = float(np.clip(seen + rng.uniform(-0.5, 4.5), 9.0, 24.0))
