@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from echoseg.ops import border_band, fill_polygons
-from samples import SIZES, contours
 from scipy import ndimage
 from skimage import morphology
+
+from echoseg.ops import border_band, fill_polygons
+from samples import SIZES, contours
 
 
 def echoseg(masks, out, k):

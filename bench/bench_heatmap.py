@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from echoseg.ops import decode_heatmaps, render_heatmaps
 from samples import FEW, LANDMARKS, landmarks
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from echoseg.ops import fill_polygons
 from matplotlib.path import Path
 from PIL import Image, ImageDraw
-from samples import SIZES, contours
 from skimage.draw import polygon2mask
+
+from echoseg.ops import fill_polygons
+from samples import SIZES, contours
 
 
 def echoseg(points, masks):

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from skimage.filters import gaussian
+
 from echoseg.ops import Targets, render_targets
 from samples import FEW, LANDMARKS, contours, landmarks
-from skimage.filters import gaussian
 
 SIGMA, RADIUS, KERNEL = 4.0, 8.0, 5
 STYLE = {"rule": "opencv", "kernel_size": KERNEL, "iterations": 1, "sigma": SIGMA, "radius": RADIUS}

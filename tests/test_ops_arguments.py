@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from echoseg import ops
 
 SIZE = (16, 24)

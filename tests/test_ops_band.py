@@ -3,10 +3,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import reference
-from echoseg.ops import border_band, dilate, erode, fill_polygons
 from hypothesis import given
 from hypothesis import strategies as st
+
+import reference
+from echoseg.ops import border_band, dilate, erode, fill_polygons
 
 
 def opencv(mask, kernel_size, shape, iterations):

@@ -5,8 +5,9 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import echoseg
 import pytest
+
+import echoseg
 from echoseg import _core, ops
 
 

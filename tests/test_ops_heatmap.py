@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from echoseg.ops import border_band, decode_heatmaps, fill_polygons, render_heatmaps
 from hypothesis import given
 from hypothesis import strategies as st
+
+from echoseg.ops import border_band, decode_heatmaps, fill_polygons, render_heatmaps
 from reference import distance, heatmaps
 
 SIZE = (60, 90)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from echoseg.ops import fill_polygons
 from hypothesis import given
 from hypothesis import strategies as st
+
+from echoseg.ops import fill_polygons
 from reference import fill_center, fill_opencv, random_batch
 
 ORACLES = {"center": fill_center, "opencv": fill_opencv}

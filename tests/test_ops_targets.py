@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from echoseg.ops import Targets, border_band, fill_polygons, render_heatmaps, render_targets
 from reference import random_batch
 

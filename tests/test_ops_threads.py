@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from echoseg import ops
 
 PROGRAM = """
@@ -102,6 +103,7 @@ def test_several_python_threads_may_call_at_once(monkeypatch):
 
 def test_one_thread_in_a_loader_s_worker(monkeypatch):
     import torch.utils.data
+
     from echoseg.ops import _native
 
     assert _native._threads() == 0

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+
 from echoseg import ops
 
 SIZE = (40, 70)

@@ -67,9 +67,13 @@ class BandDrawer {
     const uint64_t* result_ = nullptr;
 };
 
+// Whether an output of so many bytes is larger than what a core's caches keep.
+inline bool exceeds_cache(int64_t bytes) { return bytes > int64_t{32} << 20; }
+
 class HeatmapDrawer {
    public:
-    HeatmapDrawer(ImageSize size, const HeatmapStyle& style);
+    // `stream`: the planes together exceed the caches, so that zeros had better go past them.
+    HeatmapDrawer(ImageSize size, const HeatmapStyle& style, bool stream);
 
     // `band` holds the bits of `rows` alone, outside of which it is zero; null stands for no band at all.
     void draw(const float* landmark, const uint64_t* band, int64_t pitch, RowRange rows, float* plane);
@@ -77,6 +81,7 @@ class HeatmapDrawer {
    private:
     ImageSize size_;
     HeatmapStyle style_;
+    bool stream_;
     float scale_, reach_;
     std::vector<float> factor_x_, square_x_, factor_y_, square_y_;
 };

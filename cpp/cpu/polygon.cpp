@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "draw.hpp"
-#include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/fixed_edge.hpp"
 #include "echoseg/parallel.hpp"
 #include "simd/rows.hpp"
@@ -41,7 +40,7 @@ void mark_line(detail::Pixel a, detail::Pixel b, uint64_t* words, int64_t pitch)
 
 void write_mask(const uint64_t* words, int64_t pitch, RowRange range, ImageSize size, uint8_t* mask) {
     std::memset(mask, 0, static_cast<size_t>(range.first * size.width));
-    simd::rows().expand(words, range.count(), pitch, size.width, mask + range.first * size.width);
+    simd::rows().expand(words, range.count(), pitch, size.width, mask + range.first * size.width, mask + size.pixels());
     std::memset(mask + range.end * size.width, 0, static_cast<size_t>((size.height - range.end) * size.width));
 }
 
@@ -55,25 +54,11 @@ RowRange PolygonDrawer::draw(const float* points, int64_t count, uint64_t* words
 }
 
 RowRange PolygonDrawer::draw_center(const float* points, int64_t count, uint64_t* words) {
-    const int height = static_cast<int>(size_.height), width = static_cast<int>(size_.width);
-    RowRange range{size_.height, 0};
-    const float* from = points + 2 * (count - 1);
-    for (int64_t i = 0; i < count; ++i) {
-        const float* to = points + 2 * i;
-        const detail::Edge edge = detail::make_edge(from[0], from[1], to[0], to[1], height);
-        from = to;
-        if (edge.first_row >= edge.end_row) continue;
-        range.first = std::min<int64_t>(range.first, edge.first_row);
-        range.end = std::max<int64_t>(range.end, edge.end_row);
-        for (int y = edge.first_row; y < edge.end_row; ++y) {
-            const int column = detail::ceil_clamped(edge.crossing(y), width);
-            if (column < width) flip(words + y * pitch_, column);
-        }
-    }
-    if (range.count() <= 0) return {};
-    uint64_t* rows = words + range.first * pitch_;
-    simd::rows().parity_fill(rows, range.count(), pitch_);
-    simd::rows().mask_rows(rows, range.count(), pitch_, size_.width);
+    int32_t crossed[2] = {static_cast<int32_t>(size_.height), 0};
+    simd::rows().cross_rows(points, count, crossed[0], static_cast<int32_t>(size_.width), pitch_, words, crossed);
+    if (crossed[0] >= crossed[1]) return {};
+    const RowRange range{crossed[0], crossed[1]};
+    simd::rows().parity_fill(words + range.first * pitch_, range.count(), pitch_, size_.width);
     return range;
 }
 
@@ -112,8 +97,7 @@ RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t
     if (range.count() <= 0) return {};
     uint64_t* rows = words + range.first * pitch_;
     uint64_t* marks = marks_.data() + range.first * pitch_;
-    simd::rows().parity_fill(rows, range.count(), pitch_);
-    simd::rows().mask_rows(rows, range.count(), pitch_, width);
+    simd::rows().parity_fill(rows, range.count(), pitch_, width);
     for (int64_t i = 0; i < range.count() * pitch_; ++i) {
         rows[i] |= marks[i];
         marks[i] = 0;

@@ -12,11 +12,12 @@ namespace echoseg {
 void render_targets(const Contours& contours, const float* landmarks, int64_t per_image, ImageSize size,
                     const TargetStyle& style, uint8_t* masks, uint8_t* band, float* heatmaps, int threads) {
     const int64_t pixels = size.pixels();
+    const bool stream = exceeds_cache(contours.count * per_image * pixels * static_cast<int64_t>(sizeof *heatmaps));
     parallel_for(contours.count, 2000 + pixels / 8 + per_image * pixels / 12, threads, [&](int64_t begin, int64_t end) {
         BandDrawer bands(size, style.kernel);
         const int64_t pitch = bands.pitch();
         PolygonDrawer polygons(size, style.rule, pitch);
-        HeatmapDrawer maps(size, style.heatmap);
+        HeatmapDrawer maps(size, style.heatmap, stream);
         for (int64_t i = begin; i < end; ++i) {
             const int64_t first = contours.begin(i);
             const RowRange filled = polygons.draw(contours.points + 2 * first, contours.end(i) - first, bands.image());

@@ -9,9 +9,12 @@
 
 namespace echoseg::simd {
 
-struct HeatmapWindow {
-    const float* factor_x;  // gaussian: one factor a column; unused for euclidean
-    const float* square_x;  // (column - landmark)^2
+// Columns are drawn in blocks of this many, starting at multiples of it: a cache line, and never across a word of the band.
+constexpr int64_t kBlock = 16;
+
+struct HeatmapRow {
+    const float* factor_x;  // one a column, from column 0; unused for euclidean
+    const float* square_x;  // (column - landmark)^2, from column 0
     float factor_y;
     float square_y;
     float radius;
@@ -20,26 +23,33 @@ struct HeatmapWindow {
 struct Rows {
     const char* name;
 
-    // Each row: pixel p becomes the parity of pixels 0 … p. Bits beyond the image are flipped too: mask_rows clears them.
-    void (*parity_fill)(uint64_t* words, int64_t rows, int64_t pitch);
+    // Rule "center": flips, in each row, the bit at which the closed outline crosses it, and widens rows[0] … rows[1] to the
+    // rows crossed.
+    void (*cross_rows)(const float* points, int64_t count, int32_t height, int32_t width, int64_t pitch, uint64_t* words,
+                       int32_t rows[2]);
+    // Each row: pixel p becomes the parity of pixels 0 … p; bits at and beyond `width` become 0.
+    void (*parity_fill)(uint64_t* words, int64_t rows, int64_t pitch, int64_t width);
     // Clears the bits at and beyond `width` in each row.
     void (*mask_rows)(uint64_t* words, int64_t rows, int64_t pitch, int64_t width);
-    // One byte a pixel, 0 or 1.
-    void (*expand)(const uint64_t* words, int64_t rows, int64_t pitch, int64_t width, uint8_t* bytes);
+    // One byte a pixel, 0 or 1. May spill beyond the last row, but not to `end`.
+    void (*expand)(const uint64_t* words, int64_t rows, int64_t pitch, int64_t width, uint8_t* bytes, uint8_t* end);
     // One bit a pixel, 1 for any byte but 0.
     void (*pack)(const uint8_t* bytes, int64_t rows, int64_t pitch, int64_t width, uint64_t* words);
     // words[i] |= the bits `shift` ahead, over row ends; reads shift / 64 + 1 words beyond count.
     void (*or_ahead)(uint64_t* words, int64_t count, int64_t shift);
     // out[i] (|)= the bits `shift` ahead (shift may be negative) of words, over row ends.
     void (*copy_shifted)(const uint64_t* words, int64_t count, int64_t shift, bool add, uint64_t* out);
-    // exp(-offset^2 * scale) and offset^2 for the columns first … first + count - 1 about `center`.
-    void (*gaussian_table)(float center, float scale, int64_t first, int64_t count, float* factors, float* squares);
-    void (*square_table)(float center, int64_t first, int64_t count, float* squares);
-    // One row of a heatmap's window. `bits` is the band's row (or null), `first` the window's first column.
-    void (*gaussian_row)(const HeatmapWindow& window, int64_t first, int64_t count, const uint64_t* bits, float* out);
-    void (*euclidean_row)(const HeatmapWindow& window, int64_t first, int64_t count, const uint64_t* bits, float* out);
+    // exp(-offset^2 * scale) and offset^2 for the columns [first, end) about `center`, written at their own index.
+    void (*gaussian_table)(float center, float scale, int64_t first, int64_t end, float* factors, float* squares);
+    void (*square_table)(float center, int64_t first, int64_t end, float* squares);
+    // The columns [first, end) of a heatmap's row, first a multiple of kBlock. With `bits` (the band's row) blocks without a
+    // single bit are left alone.
+    void (*gaussian_row)(const HeatmapRow& row, int64_t first, int64_t end, const uint64_t* bits, float* out);
+    void (*euclidean_row)(const HeatmapRow& row, int64_t first, int64_t end, const uint64_t* bits, float* out);
     // Index of the first maximum; a NaN is the maximum.
     int64_t (*argmax)(const float* values, int64_t count);
+    // Zeros past the caches, where the processor can; else like memset.
+    void (*stream_zeros)(void* bytes, int64_t count);
 };
 
 // The table of the level in use.

@@ -9,25 +9,6 @@
 #define ECHOSEG_LOOKS_AHEAD
 #endif
 
-void parity_fill(uint64_t* words, int64_t rows, int64_t pitch) {
-    for (int64_t y = 0; y < rows; ++y) {
-        uint64_t* row = words + y * pitch;
-        uint64_t carry = 0;
-        for (int64_t i = 0; i < pitch; ++i) {
-            uint64_t w = row[i];
-            w ^= w << 1;
-            w ^= w << 2;
-            w ^= w << 4;
-            w ^= w << 8;
-            w ^= w << 16;
-            w ^= w << 32;
-            w ^= carry;
-            row[i] = w;
-            carry = static_cast<uint64_t>(0) - (w >> 63);
-        }
-    }
-}
-
 void mask_rows(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
     const int64_t whole = width / 64;
     if (whole == pitch) return;
@@ -39,34 +20,149 @@ void mask_rows(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
     }
 }
 
-void expand(const uint64_t* words, int64_t rows, int64_t pitch, int64_t width, uint8_t* bytes) {
+// Crossings wait here in groups of four rows of one edge, dead lanes included, until there are enough to be worked out in flat
+// loops without branches: most edges of a smooth outline cross one to five rows, and mispredicting that costs more than a spare
+// lane.
+struct Crossings {
+    static constexpr int kGroups = 64, kLanes = 4 * kGroups;
+
+    int32_t width;
+    int64_t pitch;
+    uint64_t* words;
+    int groups = 0;
+    detail::Edge edges[kGroups];
+    int32_t rows[kGroups];
+    double estimate[kLanes];
+    int32_t left[kLanes];  // rows that the edge still has from this lane on
+    int64_t index[kLanes];
+    int32_t column[kLanes];
+    uint64_t flip[kLanes];
+
+    void add(const detail::Edge& edge, double slope, int32_t first, int32_t end) {
+        for (int32_t row = first; row < end; row += 4) {
+            if (groups == kGroups) flush();
+            const double at = edge.x0 + (static_cast<double>(row) - edge.y0) * slope;
+            const int64_t start = row * pitch;
+            edges[groups] = edge;
+            rows[groups] = row;
+            const int base = 4 * groups++;
+            const int32_t last = end - 1 - row;
+            const double steps[4] = {0.0, 1.0, 2.0, 3.0};
+            for (int l = 0; l < 4; ++l) estimate[base + l] = at + steps[l] * slope;
+            for (int l = 0; l < 4; ++l) left[base + l] = end - row - l;
+            // Dead lanes flip nothing in the last live row: one place for all would make each wait for the one before.
+            for (int l = 0; l < 4; ++l) index[base + l] = start + (l < last ? l : last) * pitch;
+        }
+    }
+
+    void flush() {
+        const int lanes = 4 * groups;
+        int32_t any_unsure = 0;
+        for (int i = 0; i < lanes; ++i) {
+            bool unsure;
+            column[i] = detail::estimated_column(estimate[i], width, unsure);
+            any_unsure |= static_cast<int32_t>(unsure & (left[i] > 0));
+        }
+        if (any_unsure)
+            for (int i = 0; i < lanes; ++i)
+                if (left[i] > 0) column[i] = detail::crossing_column(edges[i / 4], rows[i / 4] + i % 4, width);
+        for (int i = 0; i < lanes; ++i) {
+            const bool live = (left[i] > 0) & (column[i] < width);
+            index[i] += live ? column[i] >> 6 : 0;
+            flip[i] = static_cast<uint64_t>(live) << (column[i] & 63);
+        }
+        for (int i = 0; i < lanes; ++i) words[index[i]] ^= flip[i];
+        groups = 0;
+    }
+};
+
+void cross_rows(const float* points, int64_t count, int32_t height, int32_t width, int64_t pitch, uint64_t* words,
+                int32_t rows[2]) {
+    constexpr int64_t kChunk = 64;
+    Crossings crossings;
+    crossings.width = width;
+    crossings.pitch = pitch;
+    crossings.words = words;
+    double x0[kChunk], y0[kChunk], x1[kChunk], y1[kChunk], slope[kChunk];
+    int32_t first[kChunk], end[kChunk];
+    for (int64_t begin = 0; begin < count; begin += kChunk) {
+        const int64_t n = count - begin < kChunk ? count - begin : kChunk;
+        for (int64_t i = 0; i < n; ++i) {
+            const float* b = points + 2 * (begin + i);
+            const float* a = begin + i == 0 ? points + 2 * (count - 1) : b - 2;
+            const detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
+            x0[i] = edge.x0;
+            y0[i] = edge.y0;
+            x1[i] = edge.x1;
+            y1[i] = edge.y1;
+        }
+        int32_t top = rows[0], bottom = rows[1];
+        for (int64_t i = 0; i < n; ++i) {
+            slope[i] = (x1[i] - x0[i]) / (y1[i] - y0[i]);
+            first[i] = detail::ceil_clamped(y0[i], height);
+            end[i] = detail::ceil_clamped(y1[i], height);
+            const bool none = first[i] >= end[i];
+            const int32_t from = none ? height : first[i], to = none ? 0 : end[i];
+            top = from < top ? from : top;
+            bottom = to > bottom ? to : bottom;
+        }
+        rows[0] = top;
+        rows[1] = bottom;
+        for (int64_t i = 0; i < n; ++i) crossings.add({x0[i], y0[i], x1[i], y1[i]}, slope[i], first[i], end[i]);
+    }
+    crossings.flush();
+}
+
+void parity_fill(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
+    for (int64_t i = 0; i < rows * pitch; ++i) {
+        uint64_t w = words[i];
+        w ^= w << 1;
+        w ^= w << 2;
+        w ^= w << 4;
+        w ^= w << 8;
+        w ^= w << 16;
+        words[i] = w ^ (w << 32);
+    }
+    for (int64_t y = 0; y < rows && pitch > 1; ++y) {
+        uint64_t* row = words + y * pitch;
+        for (int64_t i = 1; i < pitch; ++i) row[i] ^= static_cast<uint64_t>(0) - (row[i - 1] >> 63);
+    }
+    mask_rows(words, rows, pitch, width);
+}
+
+void expand(const uint64_t* words, int64_t rows, int64_t pitch, int64_t width, uint8_t* bytes, uint8_t* end) {
     for (int64_t y = 0; y < rows; ++y) {
         const uint64_t* row = words + y * pitch;
         uint8_t* out = bytes + y * width;
-        int64_t x = 0;
-        for (; x + 64 <= width; x += 64) expand_word(row[x / 64], out + x);
-        if (x < width) {
-            uint8_t tail[64];
-            expand_word(row[x / 64], tail);
-            memcpy(out + x, tail, static_cast<size_t>(width - x));
+        for (int64_t x = 0; x < width; x += 64) {
+            // What spills over a row's end is overwritten by the next row.
+            if (end - out - x >= 64) {
+                expand_word(row[x / 64], out + x);
+            } else {
+                uint8_t tail[64];
+                expand_word(row[x / 64], tail);
+                memcpy(out + x, tail, static_cast<size_t>(width - x < 64 ? width - x : 64));
+            }
         }
     }
 }
 
 void pack(const uint8_t* bytes, int64_t rows, int64_t pitch, int64_t width, uint64_t* words) {
+    const uint8_t* end = bytes + rows * width;
     for (int64_t y = 0; y < rows; ++y) {
         const uint8_t* in = bytes + y * width;
         uint64_t* row = words + y * pitch;
-        int64_t x = 0;
-        for (; x + 64 <= width; x += 64) row[x / 64] = pack_word(in + x);
-        int64_t next = x / 64;
-        if (x < width) {
-            uint8_t tail[64] = {0};
-            memcpy(tail, in + x, static_cast<size_t>(width - x));
-            row[next++] = pack_word(tail);
+        for (int64_t x = 0; x < width; x += 64) {
+            if (end - in - x >= 64) {
+                row[x / 64] = pack_word(in + x);
+            } else {
+                uint8_t tail[64] = {0};
+                memcpy(tail, in + x, static_cast<size_t>(width - x < 64 ? width - x : 64));
+                row[x / 64] = pack_word(tail);
+            }
         }
-        for (; next < pitch; ++next) row[next] = 0;
     }
+    mask_rows(words, rows, pitch, width);
 }
 
 void or_ahead(uint64_t* words, int64_t count, int64_t shift) {
@@ -97,89 +193,90 @@ void copy_shifted(const uint64_t* words, int64_t count, int64_t shift, bool add,
     }
 }
 
-void gaussian_table(float center, float scale, int64_t first, int64_t count, float* __restrict factors,
+void gaussian_table(float center, float scale, int64_t first, int64_t end, float* __restrict factors,
                     float* __restrict squares) {
-    for (int64_t i = 0; i < count; ++i) {
-        const float offset = static_cast<float>(static_cast<int32_t>(first + i)) - center;
+    for (int64_t i = first; i < end; ++i) {
+        const float offset = static_cast<float>(static_cast<int32_t>(i)) - center;
         squares[i] = offset * offset;
         factors[i] = detail::exp_minus(offset * offset * scale);
     }
 }
 
-void square_table(float center, int64_t first, int64_t count, float* squares) {
-    for (int64_t i = 0; i < count; ++i) {
-        const float offset = static_cast<float>(static_cast<int32_t>(first + i)) - center;
+void square_table(float center, int64_t first, int64_t end, float* squares) {
+    for (int64_t i = first; i < end; ++i) {
+        const float offset = static_cast<float>(static_cast<int32_t>(i)) - center;
         squares[i] = offset * offset;
     }
 }
 
-// 1.0 where bit i of a window's row is set, else 0.0.
-inline uint64_t band_bits(const uint64_t* bits, int64_t first, int64_t count) {
-    const int64_t q = first / 64;
-    const int r = static_cast<int>(first % 64);
-    uint64_t low = bits[q] >> r;
-    if (r != 0 && r + count > 64) low |= bits[q + 1] << (64 - r);
-    return low;
-}
-
-inline void apply_band(const uint64_t* bits, int64_t first, int64_t count, float* out) {
-    for (int64_t x = 0; x < count; x += 64) {
-        const int64_t n = count - x < 64 ? count - x : 64;
-        const uint64_t band = band_bits(bits, first + x, n);
-        for (int64_t i = 0; i < n; ++i) out[x + i] = (band >> i) & 1 ? out[x + i] : 0.0f;
+// Writes value(column) for [first, end), where the band lets it through.
+template <typename Value>
+inline void draw_row(int64_t first, int64_t end, const uint64_t* bits, float* __restrict out, const Value& value) {
+    if (!bits) {
+        for (int64_t x = first; x < end; ++x) out[x] = value(x);
+        return;
     }
+    int64_t x = first;
+    for (; x + simd::kBlock <= end; x += simd::kBlock) {
+        const uint32_t band = static_cast<uint32_t>(bits[x / 64] >> (x % 64)) & 0xffff;
+        if (band == 0) continue;
+        for (int l = 0; l < simd::kBlock; ++l) out[x + l] = (band >> l) & 1 ? value(x + l) : 0.0f;
+    }
+    for (; x < end; ++x) out[x] = (bits[x / 64] >> (x % 64)) & 1 ? value(x) : 0.0f;
 }
 
-void gaussian_row(const simd::HeatmapWindow& window, int64_t first, int64_t count, const uint64_t* bits, float* __restrict out) {
-    const float radius_square = window.radius * window.radius;
-    for (int64_t i = 0; i < count; ++i)
-        out[i] = detail::gaussian_value(window.factor_x[i], window.factor_y, window.square_x[i], window.square_y, radius_square);
-    if (bits) apply_band(bits, first, count, out);
+void gaussian_row(const simd::HeatmapRow& row, int64_t first, int64_t end, const uint64_t* bits, float* out) {
+    const float* __restrict factors = row.factor_x;
+    const float* __restrict squares = row.square_x;
+    const float factor_y = row.factor_y, square_y = row.square_y, radius_square = row.radius * row.radius;
+    draw_row(first, end, bits, out, [=](int64_t x) {
+        return detail::gaussian_value(factors[x], factor_y, squares[x], square_y, radius_square);
+    });
 }
 
-void euclidean_row(const simd::HeatmapWindow& window, int64_t first, int64_t count, const uint64_t* bits, float* __restrict out) {
-    for (int64_t i = 0; i < count; ++i) out[i] = detail::euclidean_value(window.square_x[i], window.square_y, window.radius);
-    if (bits) apply_band(bits, first, count, out);
+void euclidean_row(const simd::HeatmapRow& row, int64_t first, int64_t end, const uint64_t* bits, float* out) {
+    const float* __restrict squares = row.square_x;
+    const float square_y = row.square_y, radius = row.radius;
+    draw_row(first, end, bits, out, [=](int64_t x) { return detail::euclidean_value(squares[x], square_y, radius); });
+}
+
+// Floats in an order that integers share; -0 and 0 are equal in it.
+inline int32_t ordered(int32_t bits) {
+    const int32_t whole = bits == INT32_MIN ? 0 : bits;
+    return whole < 0 ? INT32_MIN - whole : whole;
 }
 
 int64_t argmax(const float* values, int64_t count) {
-    constexpr int kLanes = 16;
-    if (count < kLanes) {
-        int64_t best = 0;
-        for (int64_t i = 0; i < count; ++i) {
-            if (values[i] != values[i]) return i;
-            if (values[i] > values[best]) best = i;
+    // The first run of values that holds the maximum is searched again for its place. Integers, since the compiler may reorder
+    // a maximum of integers but not one of floats.
+    constexpr int64_t kRun = 256;
+    int32_t best = INT32_MIN;
+    int64_t best_run = 0;
+    bool nan = false;
+    for (int64_t run = 0; run < count && !nan; run += kRun) {
+        const int64_t n = count - run < kRun ? count - run : kRun;
+        int32_t top = INT32_MIN, largest = 0;
+        for (int64_t i = 0; i < n; ++i) {
+            int32_t bits;
+            memcpy(&bits, values + run + i, sizeof bits);
+            const int32_t key = ordered(bits), magnitude = bits & INT32_MAX;
+            top = key > top ? key : top;
+            largest = magnitude > largest ? magnitude : largest;
         }
-        return best;
-    }
-    float best[kLanes];
-    uint32_t unordered[kLanes] = {0};
-    for (int l = 0; l < kLanes; ++l) best[l] = values[l];
-    int64_t i = 0;
-    for (; i + kLanes <= count; i += kLanes) {
-        for (int l = 0; l < kLanes; ++l) {
-            const float v = values[i + l];
-            best[l] = v > best[l] ? v : best[l];
-            unordered[l] |= v != v ? 1u : 0u;
+        nan = largest > 0x7f800000;
+        if (nan || top > best) {
+            best = top;
+            best_run = run;
         }
     }
-    for (i = count - kLanes; i < count; ++i) {
-        const int l = static_cast<int>(i - (count - kLanes));
-        best[l] = values[i] > best[l] ? values[i] : best[l];
-        unordered[l] |= values[i] != values[i] ? 1u : 0u;
-    }
-    float top = best[0];
-    uint32_t any = 0;
-    for (int l = 0; l < kLanes; ++l) {
-        top = best[l] > top ? best[l] : top;
-        any |= unordered[l];
-    }
-    if (any) {
-        for (i = 0; values[i] == values[i]; ++i) {
-        }
+    int64_t i = best_run;
+    if (nan) {
+        while (values[i] == values[i]) ++i;
         return i;
     }
-    for (i = 0; values[i] != top; ++i) {
+    for (;; ++i) {
+        int32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        if (ordered(bits) == best) return i;
     }
-    return i;
 }

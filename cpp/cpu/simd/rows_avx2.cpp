@@ -6,6 +6,7 @@
 #include <cstring>
 #include <immintrin.h>
 
+#include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/heat.hpp"
 #include "rows.hpp"
 
@@ -40,6 +41,20 @@ inline uint64_t pack_word(const uint8_t* in) {
     return word;
 }
 
+void stream_zeros(void* bytes, int64_t count) {
+    auto* at = static_cast<uint8_t*>(bytes);
+    uint8_t* end = at + count;
+    const int64_t head = (64 - static_cast<int64_t>(reinterpret_cast<uintptr_t>(at) % 64)) % 64;
+    if (count < head + 64) {
+        memset(at, 0, static_cast<size_t>(count));
+        return;
+    }
+    memset(at, 0, static_cast<size_t>(head));
+    for (at += head; end - at >= 32; at += 32) _mm256_stream_si256(reinterpret_cast<__m256i*>(at), _mm256_setzero_si256());
+    memset(at, 0, static_cast<size_t>(end - at));
+    _mm_sfence();
+}
+
 #include "rows.inl"
 
 }  // namespace
@@ -48,8 +63,20 @@ inline uint64_t pack_word(const uint8_t* in) {
 namespace echoseg::simd {
 
 const Rows kRowsAvx2 = {
-    "avx2",            avx2::parity_fill,    avx2::mask_rows,    avx2::expand,       avx2::pack,          avx2::or_ahead,
-    avx2::copy_shifted, avx2::gaussian_table, avx2::square_table, avx2::gaussian_row, avx2::euclidean_row, avx2::argmax,
+    "avx2",
+    avx2::cross_rows,
+    avx2::parity_fill,
+    avx2::mask_rows,
+    avx2::expand,
+    avx2::pack,
+    avx2::or_ahead,
+    avx2::copy_shifted,
+    avx2::gaussian_table,
+    avx2::square_table,
+    avx2::gaussian_row,
+    avx2::euclidean_row,
+    avx2::argmax,
+    avx2::stream_zeros,
 };
 
 }  // namespace echoseg::simd

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <immintrin.h>
 
+#include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/heat.hpp"
 #include "rows.hpp"
 
@@ -28,6 +29,20 @@ inline uint64_t pack_word(const uint8_t* in) {
     return _mm512_test_epi8_mask(bytes, bytes);
 }
 
+void stream_zeros(void* bytes, int64_t count) {
+    auto* at = static_cast<uint8_t*>(bytes);
+    uint8_t* end = at + count;
+    const int64_t head = (64 - static_cast<int64_t>(reinterpret_cast<uintptr_t>(at) % 64)) % 64;
+    if (count < head + 64) {
+        memset(at, 0, static_cast<size_t>(count));
+        return;
+    }
+    memset(at, 0, static_cast<size_t>(head));
+    for (at += head; end - at >= 64; at += 64) _mm512_stream_si512(reinterpret_cast<__m512i*>(at), _mm512_setzero_si512());
+    memset(at, 0, static_cast<size_t>(end - at));
+    _mm_sfence();
+}
+
 #include "rows.inl"
 
 }  // namespace
@@ -36,8 +51,20 @@ inline uint64_t pack_word(const uint8_t* in) {
 namespace echoseg::simd {
 
 const Rows kRowsAvx512 = {
-    "avx512",            avx512::parity_fill,    avx512::mask_rows,    avx512::expand,       avx512::pack,          avx512::or_ahead,
-    avx512::copy_shifted, avx512::gaussian_table, avx512::square_table, avx512::gaussian_row, avx512::euclidean_row, avx512::argmax,
+    "avx512",
+    avx512::cross_rows,
+    avx512::parity_fill,
+    avx512::mask_rows,
+    avx512::expand,
+    avx512::pack,
+    avx512::or_ahead,
+    avx512::copy_shifted,
+    avx512::gaussian_table,
+    avx512::square_table,
+    avx512::gaussian_row,
+    avx512::euclidean_row,
+    avx512::argmax,
+    avx512::stream_zeros,
 };
 
 }  // namespace echoseg::simd

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/heat.hpp"
 #include "rows.hpp"
 
@@ -18,8 +19,20 @@ namespace {
 namespace echoseg::simd {
 
 const Rows kRowsBaseline = {
-    "baseline",            baseline::parity_fill,    baseline::mask_rows,    baseline::expand,       baseline::pack,          baseline::or_ahead,
-    baseline::copy_shifted, baseline::gaussian_table, baseline::square_table, baseline::gaussian_row, baseline::euclidean_row, baseline::argmax,
+    "baseline",
+    baseline::cross_rows,
+    baseline::parity_fill,
+    baseline::mask_rows,
+    baseline::expand,
+    baseline::pack,
+    baseline::or_ahead,
+    baseline::copy_shifted,
+    baseline::gaussian_table,
+    baseline::square_table,
+    baseline::gaussian_row,
+    baseline::euclidean_row,
+    baseline::argmax,
+    baseline::stream_zeros,
 };
 
 }  // namespace echoseg::simd

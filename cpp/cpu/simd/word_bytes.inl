@@ -1,4 +1,4 @@
-// One word against 64 bytes, eight at a time by multiplication: for every level without instructions of its own.
+// What other levels have instructions for: one word against 64 bytes, eight at a time by multiplication.
 
 inline void expand_word(uint64_t word, uint8_t* out) {
     for (int i = 0; i < 8; ++i) {
@@ -21,3 +21,5 @@ inline uint64_t pack_word(const uint8_t* in) {
     }
     return word;
 }
+
+inline void stream_zeros(void* bytes, int64_t count) { memset(bytes, 0, static_cast<size_t>(count)); }

@@ -13,7 +13,7 @@ namespace echoseg::detail {
 // needs no more than 9.4 sigma on either side. Relative error below 3e-7. The polynomial is the Taylor series to degree 7 on
 // |r| <= ln(2) / 2, where its remainder is 5e-9; ln(2) is split in two so that the reduction stays exact.
 ECHOSEG_HD inline float exp_minus(float t) {
-    const float x = t < 43.5f ? -t : -43.5f;
+    const float x = t < 44.0f ? -t : -44.0f;
     const float n = static_cast<float>(static_cast<int32_t>(x * 1.44269504f - 0.5f));  // rounds to nearest: x <= 0
     const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
     float p = 1.98412698e-4f;
@@ -24,10 +24,11 @@ ECHOSEG_HD inline float exp_minus(float t) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    const int32_t bits = (static_cast<int32_t>(n) + 127) * 8388608;
+    // 2^n, or 0 by a mask: no branch that would keep a compiler from vectorising.
+    const int32_t bits = ((static_cast<int32_t>(n) + 127) * 8388608) & -static_cast<int32_t>(t < 43.5f);
     float scale;
     memcpy(&scale, &bits, sizeof scale);
-    return t < 43.5f ? p * scale : 0.0f;
+    return p * scale;
 }
 
 // One factor of the gaussian: exp(-offset^2 / (2 sigma^2)), with scale = 1 / (2 sigma^2).
