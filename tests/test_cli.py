@@ -122,6 +122,19 @@ def test_settings_from_a_file_and_flags_over_it(data, tmp_path):
     assert (config["approach"], config["epochs"], config["seed"]) == ("mask", 1, 3)
 
 
+def test_without_data_a_phantom_is_made_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("echoseg.data.phantom.cached.PATIENTS", 3)
+    small = [*TINY[3:], "--size", "112", "112"]
+    assert main(["train", "--out", str(tmp_path / "first"), *small]) == 0
+    (phantom,) = (tmp_path / "cache" / "phantoms").iterdir()
+    made = phantom.stat().st_ctime_ns
+    assert main(["train", "--out", str(tmp_path / "second"), *small]) == 0
+    assert phantom.stat().st_ctime_ns == made
+    assert main(["evaluate", str(tmp_path / "first"), "--split", "train"]) == 0
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second")]
+    assert weights[0] == weights[1]
+
+
 def test_prepare_and_check_count_what_is_left_out(data, tmp_path, capsys):
     set_cell(data / "VolumeTracings.csv", 3, 1, "forty")
     assert main(["prepare", str(data), "--out", str(tmp_path / "store"), "--size", "32", "32"]) == 0
