@@ -53,7 +53,8 @@ def torch_separable(points, out):
 
 
 def floor(points, out):
-    return lambda: out.fill(0)
+    raw = out.view(np.uint8)
+    return lambda: raw.fill(0)  # memset; filling floats is slower
 
 
 CONTENDERS = {

@@ -65,3 +65,14 @@ def test_outputs_that_share_memory_are_refused():
     mask = np.zeros((5, 8, 8), np.uint8)
     with pytest.raises(ValueError, match="share memory"):
         render_targets(contours, landmarks, (8, 8), out=Targets(mask, mask, np.zeros((5, 7, 8, 8), np.float32)))
+
+
+def test_errors_name_the_argument():
+    contours, landmarks = np.zeros((5, 9, 2), np.float32), np.zeros((5, 7, 2), np.float32)
+    with pytest.raises(TypeError, match="contours must be float32"):
+        render_targets(contours.astype(float), landmarks, (8, 8))
+    contours[4, 8] = np.inf
+    with pytest.raises(ValueError, match=r"contours must be finite.*; point 44 is not"):
+        render_targets(contours, landmarks, (8, 8))
+    with pytest.raises(ValueError, match="landmarks must be finite"):
+        render_targets(landmarks, contours, (8, 8))

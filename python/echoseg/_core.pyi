@@ -1,9 +1,13 @@
 # The native module, for type checkers. tests/test_ops_build.py keeps it in step with cpp/bindings.
 # Arrays are addresses; 0 stands for none.
 
+from collections.abc import Sequence
+from typing import Any
+
 __version__: str
 compiler: str
 
+def addresses(arrays: Sequence[Any]) -> list[int]: ...
 def border_band(
     masks: int,
     count: int,

@@ -5,6 +5,7 @@ Nothing here looks at an array's values, so that ``torch.compile`` can trace it;
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -14,16 +15,13 @@ import numpy as np
 LARGEST_SIDE = 2**20
 LARGEST_ARRAY = 2**62  # bytes
 COORDINATE_LIMIT = 2**20
+DTYPES = {name: np.dtype(name) for name in ("uint8", "int64", "float32")}
 
 
 def is_torch(array: Any) -> bool:
     """True for a torch tensor. Does not import torch: where nobody did, there is no tensor."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)
-
-
-def dtype_name(array: Any) -> str:
-    return str(array.dtype).removeprefix("torch.") if is_torch(array) else array.dtype.name
 
 
 def choice(what: str, name: str, known: Mapping[str, int]) -> int:
@@ -55,62 +53,75 @@ def image_size(size: Any) -> tuple[int, int]:
     return integer("height", size[0], 1, LARGEST_SIDE), integer("width", size[1], 1, LARGEST_SIDE)
 
 
-def array(what: str, value: Any, dtype: str, shape: str, *, like: Any = None) -> Any:
+def array(what: str, value: Any, dtype: str, shape: tuple[str | int, ...], *, like: Any = None) -> None:
     """Refuses what a kernel cannot read as it lies in memory.
 
     Args:
         what: The argument's name.
         value: The array.
         dtype: The one dtype that is taken.
-        shape: Such as "(N, K, 2)": as many axes, and an axis that is a number must have that length.
-        like: An array whose framework and device must be the same.
+        shape: Such as ("N", "K", 2): as many axes, and an axis that is a number must have that length.
+        like: An array whose framework must be the same.
     """
-    if not isinstance(value, np.ndarray) and not is_torch(value):
+    if isinstance(value, np.ndarray):
+        native = value.dtype == DTYPES[dtype]
+    elif is_torch(value):
+        native = value.dtype == getattr(sys.modules["torch"], dtype)
+    else:
         raise TypeError(f"{what} must be a NumPy array or a torch tensor, not {type(value).__name__}")
-    if dtype_name(value) != dtype:
-        raise TypeError(f"{what} must be {dtype}, not {dtype_name(value)}")
-    axes = shape.strip("()").split(", ")
-    if value.ndim != len(axes) or any(a.isdigit() and int(a) != n for a, n in zip(axes, value.shape, strict=True)):
-        raise ValueError(f"{what} must have the shape {shape}, not {tuple(value.shape)}")
-    if is_torch(value):
-        if not value.is_contiguous():
-            raise ValueError(f"{what} must be contiguous; call .contiguous() on it")
-        if value.device.type != "cpu":
-            raise NotImplementedError(
-                f"{what} is on {value.device}, but the kernels run on the CPU so far; call .cpu() on it"
-            )
-    elif not (value.flags.c_contiguous and value.flags.aligned and value.dtype.isnative):
-        raise ValueError(f"{what} must be contiguous, aligned and in native byte order; use numpy.ascontiguousarray")
-    if like is not None and is_torch(value) != is_torch(like):
+    if not native and (name := _dtype_name(value)) != dtype:
+        raise TypeError(f"{what} must be {dtype}, not {name}")
+    if value.ndim != len(shape) or any(a != n for a, n in zip(shape, value.shape, strict=True) if isinstance(a, int)):
+        raise ValueError(f"{what} must have the shape {_words(shape)}, not {_words(value.shape)}")
+    _layout(what, value, native)
+    if like is not None and isinstance(value, np.ndarray) != isinstance(like, np.ndarray):
         raise TypeError(f"{what} must be of the same framework as the other arrays (NumPy or torch)")
-    return value
+
+
+def _dtype_name(array: Any) -> str:
+    """Without the byte order, which has a message of its own."""
+    return array.dtype.name if isinstance(array, np.ndarray) else str(array.dtype).removeprefix("torch.")
+
+
+def _layout(what: str, value: Any, native: bool) -> None:
+    if isinstance(value, np.ndarray):
+        if not (native and value.flags.c_contiguous and value.flags.aligned):
+            raise ValueError(
+                f"{what} must be contiguous, aligned and in native byte order; use numpy.ascontiguousarray"
+            )
+    elif not value.is_contiguous():
+        raise ValueError(f"{what} must be contiguous; call .contiguous() on it")
+    elif value.device.type != "cpu":
+        raise NotImplementedError(
+            f"{what} is on {value.device}, but the kernels run on the CPU so far; call .cpu() on it"
+        )
 
 
 def output(what: str, out: Any, dtype: str, shape: tuple[int, ...], *, like: Any) -> Any:
     """``out`` where it fits, a fresh array of the framework of ``like`` where it is None."""
-    if np.dtype(dtype).itemsize * _product(shape) > LARGEST_ARRAY:
+    if DTYPES[dtype].itemsize * math.prod(shape) > LARGEST_ARRAY:
         raise ValueError(f"{what} of shape {shape} would be too large to address")
     if out is None:
-        if is_torch(like):
-            torch = sys.modules["torch"]
-            return torch.empty(shape, dtype=getattr(torch, dtype), device=like.device)
-        return np.empty(shape, dtype)
-    array(what, out, dtype, str(shape) if len(shape) > 1 else f"({shape[0]})", like=like)
-    if not is_torch(out) and not out.flags.writeable:
+        if isinstance(like, np.ndarray):
+            return np.empty(shape, dtype)
+        torch = sys.modules["torch"]
+        return torch.empty(shape, dtype=getattr(torch, dtype), device=like.device)
+    array(what, out, dtype, shape, like=like)
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
         raise ValueError(f"{what} must be writeable")
     return out
 
 
-def contours(points: Any, offsets: Any) -> tuple[Any, Any, int, int]:
-    """(points, offsets, number of contours, points each); the last is 0 for ragged contours."""
+def contours(what: str, points: Any, offsets: Any) -> int:
+    """The number of contours."""
     if offsets is None:
-        array("points", points, "float32", "(N, P, 2)")
-        return points, None, points.shape[0], points.shape[1]
-    array("points", points, "float32", "(M, 2)")
-    array("offsets", offsets, "int64", "(N+1)", like=points)
+        array(what, points, "float32", ("N", "P", 2))
+        return points.shape[0]
+    array(what, points, "float32", ("M", 2))
+    array("offsets", offsets, "int64", ("N + 1",), like=points)
     if offsets.shape[0] == 0:
         raise ValueError("offsets must hold at least one number: N contours have N + 1 offsets")
-    return points, offsets, offsets.shape[0] - 1, 0
+    return offsets.shape[0] - 1
 
 
 def offsets_values(offsets: np.ndarray, points: int) -> None:
@@ -134,12 +145,9 @@ def misaligned(what: str) -> ValueError:
     return ValueError(f"{what} must be aligned to its dtype; use a copy")
 
 
-def overlapping(what: str) -> ValueError:
-    return ValueError(f"out must not share memory with {what}")
+def overlapping(out: str, other: str) -> ValueError:
+    return ValueError(f"{out} must not share memory with {other}")
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product
+def _words(shape: tuple[str | int, ...]) -> str:
+    return f"({', '.join(map(str, shape))})"

@@ -15,6 +15,8 @@ from echoseg import _core
 
 from . import _check as check
 
+Style = tuple[int, int, int, int, int, float, float]  # rule, kernel_size, shape, iterations, kind, sigma, radius
+
 
 def _threads() -> int:
     """0 lets the kernels decide; inside a loader's worker one thread is enough, as its siblings have the other CPUs."""
@@ -22,99 +24,80 @@ def _threads() -> int:
     return 1 if loader is not None and loader.get_worker_info() is not None else 0
 
 
-def _address(what: str, array: Any) -> int:
-    if array is None:
-        return 0
-    address = array.data_ptr() if check.is_torch(array) else array.ctypes.data
-    if address % (array.element_size() if check.is_torch(array) else array.itemsize):
-        raise check.misaligned(what)
-    return address
+def _addresses(outs: int, arrays: dict[str, Any]) -> list[int]:
+    """Where the arrays lie, 0 for None; the first ``outs`` of them may share memory with no other."""
+    values = list(arrays.values())
+    if isinstance(values[0], np.ndarray):
+        starts = _core.addresses(values)
+    else:
+        starts = [0 if tensor is None else tensor.data_ptr() for tensor in values]
+        for name, start, tensor in zip(arrays, starts, values, strict=True):
+            if tensor is not None and start % tensor.element_size():
+                raise check.misaligned(name)
+    ends = [start + value.nbytes if value is not None else start for start, value in zip(starts, values, strict=True)]
+    for i in range(outs):
+        for j in range(i + 1, len(values)):
+            if starts[i] < ends[j] and starts[j] < ends[i]:
+                names = list(arrays)
+                raise check.overlapping(names[i], names[j])
+    return starts
 
 
-def _span(array: Any) -> tuple[int, int]:
-    start = _address("", array)
-    return start, start + (array.nbytes if array is not None else 0)
-
-
-def _refuse_overlap(outs: tuple[Any, ...], **inputs: Any) -> None:
-    for out in outs:
-        low, high = _span(out)
-        for name, array in inputs.items():
-            start, end = _span(array)
-            if low < end and start < high:
-                raise check.overlapping(name)
-
-
-def _point_addresses(what: str, points: Any) -> int:
-    address = _address(what, points)
-    bad = _core.find_bad_point(address, (points.nbytes // 8))
+def _look(what: str, address: int, points: Any) -> None:
+    bad = _core.find_bad_point(address, points.nbytes // 8)
     if bad >= 0:
         raise check.bad_point(what, bad)
-    return address
 
 
-def _contour_addresses(points: Any, offsets: Any) -> tuple[int, int]:
+def _look_at_contours(what: str, address: int, points: Any, offsets: Any) -> int:
+    """Refuses values that cannot be drawn; the number of points that each contour has, 0 for ragged ones."""
     if offsets is not None:
-        _address("offsets", offsets)
         check.offsets_values(np.asarray(offsets), points.shape[0])
-    return _point_addresses("points", points), _address("offsets", offsets)
+    _look(what, address, points)
+    return points.shape[1] if offsets is None else 0
 
 
 def fill_polygons(points: Any, offsets: Any, rule: int, out: Any) -> None:
-    _refuse_overlap((out,), points=points, offsets=offsets)
-    count, height, width = out.shape
-    each = 0 if offsets is not None else points.shape[1]
-    address, offset_address = _contour_addresses(points, offsets)
-    _core.fill_polygons(address, offset_address, count, each, height, width, rule, _address("out", out), _threads())
+    at_out, at_points, at_offsets = _addresses(1, {"out": out, "points": points, "offsets": offsets})
+    each = _look_at_contours("points", at_points, points, offsets)
+    _core.fill_polygons(at_points, at_offsets, out.shape[0], each, out.shape[1], out.shape[2], rule, at_out, _threads())
 
 
 def morph(operation: str, masks: Any, kernel_size: int, shape: int, iterations: int, out: Any) -> None:
-    _refuse_overlap((out,), masks=masks)
+    at_out, at_masks = _addresses(1, {"out": out, "masks": masks})
     function = {"dilate": _core.dilate, "erode": _core.erode, "border_band": _core.border_band}[operation]
     count, height, width = masks.shape
-    source, target = _address("masks", masks), _address("out", out)
-    function(source, count, height, width, kernel_size, shape, iterations, target, _threads())
+    function(at_masks, count, height, width, kernel_size, shape, iterations, at_out, _threads())
 
 
 def render_heatmaps(landmarks: Any, kind: int, sigma: float, radius: float, band: Any, out: Any) -> None:
-    _refuse_overlap((out,), landmarks=landmarks, band=band)
+    at_out, at_landmarks, at_band = _addresses(1, {"out": out, "landmarks": landmarks, "band": band})
+    _look("landmarks", at_landmarks, landmarks)
     count, per_image, height, width = out.shape
-    source = _point_addresses("landmarks", landmarks)
-    band_address, target = _address("band", band), _address("out", out)
     _core.render_heatmaps(
-        source, count, per_image, height, width, kind, sigma, radius, band_address, target, _threads()
+        at_landmarks, count, per_image, height, width, kind, sigma, radius, at_band, at_out, _threads()
     )
 
 
 def render_targets(
-    points: Any,
-    offsets: Any,
-    landmarks: Any,
-    style: tuple[int, int, int, int, int, float, float],
-    mask: Any,
-    band: Any,
-    heatmaps: Any,
+    points: Any, offsets: Any, landmarks: Any, style: Style, mask: Any, band: Any, heatmaps: Any
 ) -> None:
-    """``style``: rule, kernel_size, shape, iterations, kind, sigma, radius."""
-    _refuse_overlap((mask, band, heatmaps), points=points, offsets=offsets, landmarks=landmarks)
-    _refuse_overlap((mask,), band=band, heatmaps=heatmaps)
-    _refuse_overlap((band,), heatmaps=heatmaps)
+    arrays = {"out.mask": mask, "out.band": band, "out.heatmaps": heatmaps}
+    arrays |= {"landmarks": landmarks, "contours": points, "offsets": offsets}
+    at_mask, at_band, at_heatmaps, at_landmarks, at_points, at_offsets = _addresses(3, arrays)
+    each = _look_at_contours("contours", at_points, points, offsets)
+    _look("landmarks", at_landmarks, landmarks)
     count, per_image, height, width = heatmaps.shape
-    each = 0 if offsets is not None else points.shape[1]
-    address, offset_address = _contour_addresses(points, offsets)
-    landmark_address = _point_addresses("landmarks", landmarks)
-    outs = _address("mask", mask), _address("band", band), _address("heatmaps", heatmaps)
-    _core.render_targets(
-        address, offset_address, count, each, landmark_address, per_image, height, width, *style, *outs, _threads()
-    )
+    inputs = at_points, at_offsets, count, each, at_landmarks, per_image, height, width
+    _core.render_targets(*inputs, *style, at_mask, at_band, at_heatmaps, _threads())
 
 
 def decode_argmax(heatmaps: Any, points: Any, confidence: Any) -> None:
-    _refuse_overlap((points, confidence), heatmaps=heatmaps)
-    _refuse_overlap((points,), confidence=confidence)
+    at_points, at_confidence, at_heatmaps = _addresses(
+        2, {"out points": points, "out confidence": confidence, "heatmaps": heatmaps}
+    )
     count, per_image, height, width = heatmaps.shape
-    outs = _address("points", points), _address("confidence", confidence)
-    _core.decode_argmax(_address("heatmaps", heatmaps), count * per_image, height, width, *outs, _threads())
+    _core.decode_argmax(at_heatmaps, count * per_image, height, width, at_points, at_confidence, _threads())
 
 
 def build_info() -> dict[str, Any]:

@@ -53,7 +53,7 @@ def render_targets(
     points: Tensor,
     offsets: Tensor | None,
     landmarks: Tensor,
-    style: tuple[int, int, int, int, int, float, float],
+    style: _native.Style,
     mask: Tensor,
     band: Tensor,
     heatmaps: Tensor,

@@ -70,7 +70,7 @@ def kernel_arguments(kernel_size: int, shape: str, iterations: int) -> tuple[int
 
 def _morph(operation: str, masks: Any, kernel_size: int, shape: str, iterations: int, out: Any) -> Any:
     arguments = kernel_arguments(kernel_size, shape, iterations)
-    check.array("masks", masks, "uint8", "(N, H, W)")
+    check.array("masks", masks, "uint8", ("N", "H", "W"))
     check.image_size(tuple(masks.shape[1:]))
     out = check.output("out", out, "uint8", tuple(masks.shape), like=masks)
     kernels(masks).morph(operation, masks, *arguments, out)

@@ -30,7 +30,7 @@ def decode_heatmaps(heatmaps: Any, *, method: str = "argmax", out: tuple[Any, An
         ValueError: Arrays that are not contiguous or do not fit, an unknown method.
     """
     check.choice("method", method, METHODS)
-    check.array("heatmaps", heatmaps, "float32", "(N, K, H, W)")
+    check.array("heatmaps", heatmaps, "float32", ("N", "K", "H", "W"))
     check.image_size(tuple(heatmaps.shape[2:]))
     count, per_image = heatmaps.shape[:2]
     points, confidence = (None, None) if out is None else out

@@ -46,10 +46,10 @@ def render_heatmaps(
     """
     style = style_arguments(kind, sigma, radius)
     height, width = check.image_size(size)
-    check.array("landmarks", landmarks, "float32", "(N, K, 2)")
+    check.array("landmarks", landmarks, "float32", ("N", "K", 2))
     count, per_image = landmarks.shape[:2]
     if band is not None:
-        check.array("band", band, "uint8", f"({count}, {height}, {width})", like=landmarks)
+        check.array("band", band, "uint8", (count, height, width), like=landmarks)
     out = check.output("out", out, "float32", (count, per_image, height, width), like=landmarks)
     kernels(landmarks).render_heatmaps(landmarks, *style, band, out)
     return out

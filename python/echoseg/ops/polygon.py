@@ -42,7 +42,7 @@ def fill_polygons(
     """
     code = check.choice("rule", rule, RULES)
     height, width = check.image_size(size)
-    points, offsets, count, _ = check.contours(points, offsets)
+    count = check.contours("points", points, offsets)
     out = check.output("out", out, "uint8", (count, height, width), like=points)
     kernels(points).fill_polygons(points, offsets, code, out)
     return out

@@ -71,8 +71,8 @@ def render_targets(
         *style_arguments(kind, sigma, radius),
     )
     height, width = check.image_size(size)
-    contours, offsets, count, _ = check.contours(contours, offsets)
-    check.array("landmarks", landmarks, "float32", f"({count}, K, 2)", like=contours)
+    count = check.contours("contours", contours, offsets)
+    check.array("landmarks", landmarks, "float32", (count, "K", 2), like=contours)
     mask, band, heatmaps = (None, None, None) if out is None else out
     drawn = Targets(
         check.output("out.mask", mask, "uint8", (count, height, width), like=contours),
