@@ -77,7 +77,7 @@ def test_our_reader_takes_it_whole(folder):
     assert not read.faults
 
 
-def test_processes_do_not_change_a_byte(folder, tmp_path):
+def test_threads_do_not_change_a_byte(folder, tmp_path):
     again = write_phantom(tmp_path / "two", videos=VIDEOS, seed=SEED, workers=2)
     assert files(again) == files(folder)
 
@@ -142,7 +142,7 @@ def test_population_is_echonets():
 
 def plain(machine):
     """The machine without noise, haze, shadows and side lobes."""
-    empty, even = np.zeros((DEPTHS, BEAMS), np.float32), np.ones((DEPTHS, BEAMS), np.float32)
+    empty, even = np.zeros((DEPTHS, 1), np.float32), np.ones((DEPTHS, 1), np.float32)
     return dataclasses.replace(machine, gain=even, haze=empty, noise=empty, side_lobe=0.0)
 
 
@@ -155,7 +155,7 @@ def test_speckle_is_fully_developed_and_of_even_power(patients):
         ratios.append(envelope.mean() / envelope.std())
         powers.append([np.mean(part**2) / 2 for part in np.array_split(envelope, 2)])
     assert np.mean(ratios) == pytest.approx(1.91, abs=0.03), "Rayleigh"
-    np.testing.assert_allclose(np.mean(powers, axis=0), 1, atol=0.08)
+    np.testing.assert_allclose(np.mean(powers, axis=0), 1, atol=0.05)
 
 
 def test_speckle_widens_with_depth(patients):

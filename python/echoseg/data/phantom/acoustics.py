@@ -27,12 +27,12 @@ class Machine:
     axial: Array  # kernel
     near: Array  # lateral kernels, of shallow and of deep echoes
     far: Array
-    depth_mix: Array  # (DEPTHS, 1): share of the deep kernel, and what keeps the power even
+    shares: tuple[Array, Array]  # (DEPTHS, 1, 1) each: of the two lateral kernels, keeping the power even
     side_lobe: float
     side_lobe_width: int
     gain: Array  # amplitude: shadows, edges of the contact, time-gain compensation
     haze: Array  # amplitude of the reverberation, which stands still
-    noise: Array  # amplitude of the receiver's noise
+    noise: Array  # (DEPTHS, 1): amplitude of the receiver's noise
     texture: Array  # (DEPTHS, BEAMS, 2): scatterers of the haze
     compound: tuple[float, float]  # lateral and axial smoothing of the envelope, samples
     level: float  # dB of muscle below white
@@ -57,16 +57,17 @@ def draw_machine(view: View, rng: np.random.Generator) -> Machine:
     noise_floor = (
         float(np.clip(rng.normal(-48.0, 8.0), -65.0, -28.0)) + rng.uniform(0.0, 12.0) * (depth_cm / view.depth) ** 2
     )
+    power = _mix_power(near, far, mix)[..., None]
     return Machine(
         axial=axial,
         near=near,
         far=far,
-        depth_mix=mix / _mix_power(near, far, mix),
+        shares=((1.0 - mix)[..., None] / power, mix[..., None] / power),
         side_lobe=float(decibel(rng.uniform(-40.0, -20.0))),
         side_lobe_width=int(rng.integers(10, 36)) * 2 + 1,
         gain=_gain(depth_cm, view, rng),
         haze=_haze(depth_cm, rng),
-        noise=np.broadcast_to(decibel(noise_floor), (DEPTHS, BEAMS)).astype(np.float32),
+        noise=decibel(noise_floor),
         texture=rng.standard_normal((DEPTHS, BEAMS, 2), dtype=np.float32),
         compound=(float(rng.uniform(0.3, 1.6)), float(rng.uniform(0.3, 1.0))),
         level=float((1.0 - rng.uniform(0.3, 0.9)) * dynamic_range),
@@ -86,6 +87,7 @@ def _gaussian(sigma: float) -> Array:
 
 
 def _mix_power(near: Array, far: Array, mix: Array) -> Array:
+    """Amplitude of white scatterers behind a mixture of two lateral kernels that overlap."""
     pad = (len(far) - len(near)) // 2
     overlap = float(np.sum(np.pad(near, pad) * far))
     return np.sqrt((1.0 - mix) ** 2 + mix**2 + 2.0 * mix * (1.0 - mix) * overlap)
@@ -152,7 +154,7 @@ def echo(machine: Machine, tissue: Array, rng: np.random.Generator) -> Array:
     near = cv2.sepFilter2D(axial, -1, machine.near, np.ones(1, np.float32))
     far = cv2.sepFilter2D(axial, -1, machine.far, np.ones(1, np.float32))
     lobes = cv2.blur(axial, (machine.side_lobe_width, 1)) * np.float32(machine.side_lobe * machine.side_lobe_width**0.5)
-    total = near + (far - near) * machine.depth_mix[..., None] + lobes
+    total = near * machine.shares[0] + far * machine.shares[1] + lobes
     return cv2.magnitude(total[..., 0], total[..., 1])
 
 

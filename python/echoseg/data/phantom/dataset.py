@@ -1,6 +1,6 @@
 """The two doors of the phantom: a folder in EchoNet-Dynamic's layout, and traced frames straight into a store.
 
-Patient ``i`` of a seed is the same behind both doors, and does not depend on how many processes drew it.
+Patient ``i`` of a seed is the same behind both doors, and does not depend on how many threads drew it.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from echoseg.geometry.contour import order_contour
 FILE_COLUMNS = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
 TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
 VERSION = 1  # of the pictures: raised whenever the same seed draws other ones
-_CHUNK = 4  # patients a process is handed at a time
 
 
 def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: int | None = None) -> Path:
@@ -43,7 +41,7 @@ def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: 
         out: The folder to make; it appears when it is complete.
         videos: How many, one a patient.
         seed: Which population.
-        workers: Processes; None takes as many as there are CPUs for this process.
+        workers: Threads; None takes as many as there are CPUs for this process.
 
     Returns:
         The folder.
@@ -72,7 +70,7 @@ def write_phantom_store(out: str | Path, *, patients: int, seed: int = 0, worker
         out: The store to make.
         patients: How many.
         seed: Which population; its patients are those of ``write_phantom``.
-        workers: Processes; None takes as many as there are CPUs for this process.
+        workers: Threads; None takes as many as there are CPUs for this process.
 
     Returns:
         The opened store.
@@ -115,20 +113,21 @@ def _check(what: str, count: int, seed: int, workers: int | None) -> None:
 
 
 def _each(task: Callable[[int], Any], count: int, workers: int | None, label: str) -> Iterator[Any]:
-    """Results of ``task`` for 0 … count - 1 in order, from several processes where there is enough to do."""
+    """Results of ``task`` for 0 … count - 1, in order.
+
+    Threads, not processes: OpenCV and NumPy let go of the interpreter for three quarters of a frame, threads start at
+    once, and spawned processes would run the caller's script again unless it guards its main part.
+    """
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(workers, -(-count // _CHUNK))
-    bar = partial(tqdm, total=count, desc=label, unit="patient", disable=None)
-    if workers == 1:
-        yield from bar(map(task, range(count)))
-        return
-    # Spawned, not forked: the caller may hold threads (torch's, ours) that do not survive a fork.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+    threads_before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    pool = ThreadPoolExecutor(workers)
     try:
-        yield from bar(pool.map(task, range(count), chunksize=_CHUNK))
+        yield from tqdm(pool.map(task, range(count)), total=count, desc=label, unit="patient", disable=None)
     finally:
         pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads_before)
 
 
 def _name(index: int) -> str:

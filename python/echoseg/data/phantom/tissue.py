@@ -19,7 +19,7 @@ def decibel(value: Array | float) -> Array:
 
 
 def smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: tuple[int, int]) -> Array:
-    """(H, W) float32 of unit variance, smooth over ``H / cells[0]`` by ``W / cells[1]`` pixels."""
+    """(H, W) float32 of about unit variance, smooth over ``H / cells[0]`` by ``W / cells[1]`` pixels."""
     coarse = rng.standard_normal((cells[0] + 3, cells[1] + 3), dtype=np.float32)
     return cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
 
