@@ -68,13 +68,20 @@ void HeatmapDrawer::draw(const float* landmark, const uint64_t* band, int64_t pi
         simd.square_table(landmark[0], columns.first, columns.end, square_x_.data());
         simd.square_table(landmark[1], lines.first, lines.end, square_y_.data());
     }
-    const auto draw_row = gaussian ? simd.gaussian_row : simd.euclidean_row;
-    simd::HeatmapRow row{factor_x_.data(), square_x_.data(), 0.0f, 0.0f, style_.radius};
-    for (int64_t y = lines.first; y < lines.end; ++y) {
-        row.factor_y = factor_y_[static_cast<size_t>(y)];
-        row.square_y = square_y_[static_cast<size_t>(y)];
-        draw_row(row, columns.first, columns.end, band ? band + (y - rows.first) * pitch : nullptr, plane + y * size_.width);
-    }
+    const simd::HeatmapWindow window{columns.first,
+                                     columns.end,
+                                     lines.first,
+                                     lines.end,
+                                     factor_x_.data(),
+                                     factor_y_.data(),
+                                     square_x_.data(),
+                                     square_y_.data(),
+                                     style_.radius,
+                                     band ? band + (lines.first - rows.first) * pitch : nullptr,
+                                     pitch,
+                                     plane,
+                                     size_.width};
+    (gaussian ? simd.gaussian_window : simd.euclidean_window)(window);
 }
 
 void render_heatmaps(const float* landmarks, int64_t count, int64_t per_image, ImageSize size, const HeatmapStyle& style,

@@ -12,12 +12,16 @@ namespace echoseg::simd {
 // Columns are drawn in blocks of this many, starting at multiples of it: a cache line, and never across a word of the band.
 constexpr int64_t kBlock = 16;
 
-struct HeatmapRow {
-    const float* factor_x;  // one a column, from column 0; unused for euclidean
-    const float* square_x;  // (column - landmark)^2, from column 0
-    float factor_y;
-    float square_y;
+// The part of a heatmap's plane that can be other than zero, with what is known of its columns and rows (tables from index 0).
+struct HeatmapWindow {
+    int64_t first_column, end_column, first_row, end_row;  // first_column is a multiple of kBlock
+    const float *factor_x, *factor_y;                      // gaussian only
+    const float *square_x, *square_y;                      // (column - landmark)^2
     float radius;
+    const uint64_t* band;  // bits of first_row, or null; blocks without a single bit are left alone
+    int64_t pitch;
+    float* plane;
+    int64_t width;
 };
 
 struct Rows {
@@ -42,10 +46,8 @@ struct Rows {
     // exp(-offset^2 * scale) and offset^2 for the columns [first, end) about `center`, written at their own index.
     void (*gaussian_table)(float center, float scale, int64_t first, int64_t end, float* factors, float* squares);
     void (*square_table)(float center, int64_t first, int64_t end, float* squares);
-    // The columns [first, end) of a heatmap's row, first a multiple of kBlock. With `bits` (the band's row) blocks without a
-    // single bit are left alone.
-    void (*gaussian_row)(const HeatmapRow& row, int64_t first, int64_t end, const uint64_t* bits, float* out);
-    void (*euclidean_row)(const HeatmapRow& row, int64_t first, int64_t end, const uint64_t* bits, float* out);
+    void (*gaussian_window)(const HeatmapWindow& window);
+    void (*euclidean_window)(const HeatmapWindow& window);
     // Index of the first maximum; a NaN is the maximum.
     int64_t (*argmax)(const float* values, int64_t count);
     // Zeros past the caches, where the processor can; else like memset.

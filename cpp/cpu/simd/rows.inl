@@ -50,7 +50,7 @@ struct Crossings {
             const double steps[4] = {0.0, 1.0, 2.0, 3.0};
             for (int l = 0; l < 4; ++l) estimate[base + l] = at + steps[l] * slope;
             for (int l = 0; l < 4; ++l) left[base + l] = end - row - l;
-            // Dead lanes flip nothing in the last live row: one place for all would make each wait for the one before.
+            // Dead lanes flip nothing in the last live row.
             for (int l = 0; l < 4; ++l) index[base + l] = start + (l < last ? l : last) * pitch;
         }
     }
@@ -71,7 +71,9 @@ struct Crossings {
             index[i] += live ? column[i] >> 6 : 0;
             flip[i] = static_cast<uint64_t>(live) << (column[i] & 63);
         }
-        for (int i = 0; i < lanes; ++i) words[index[i]] ^= flip[i];
+        // Not in order: neighbours may flip the same word, and each would wait for the one before.
+        for (int l = 0; l < 4; ++l)
+            for (int i = l; i < lanes; i += 4) words[index[i]] ^= flip[i];
         groups = 0;
     }
 };
@@ -209,35 +211,40 @@ void square_table(float center, int64_t first, int64_t end, float* squares) {
     }
 }
 
-// Writes value(column) for [first, end), where the band lets it through.
+// Writes value(column, row) where the band lets it through.
 template <typename Value>
-inline void draw_row(int64_t first, int64_t end, const uint64_t* bits, float* __restrict out, const Value& value) {
-    if (!bits) {
-        for (int64_t x = first; x < end; ++x) out[x] = value(x);
-        return;
+inline void draw_window(const simd::HeatmapWindow& w, const Value& value) {
+    const int64_t first = w.first_column, end = w.end_column;
+    for (int64_t y = w.first_row; y < w.end_row; ++y) {
+        float* __restrict out = w.plane + y * w.width;
+        if (!w.band) {
+            for (int64_t x = first; x < end; ++x) out[x] = value(x, y);
+            continue;
+        }
+        const uint64_t* bits = w.band + (y - w.first_row) * w.pitch;
+        int64_t x = first;
+        for (; x + simd::kBlock <= end; x += simd::kBlock) {
+            const uint32_t band = static_cast<uint32_t>(bits[x / 64] >> (x % 64)) & 0xffff;
+            if (band == 0) continue;
+            for (int l = 0; l < simd::kBlock; ++l) out[x + l] = (band >> l) & 1 ? value(x + l, y) : 0.0f;
+        }
+        for (; x < end; ++x) out[x] = (bits[x / 64] >> (x % 64)) & 1 ? value(x, y) : 0.0f;
     }
-    int64_t x = first;
-    for (; x + simd::kBlock <= end; x += simd::kBlock) {
-        const uint32_t band = static_cast<uint32_t>(bits[x / 64] >> (x % 64)) & 0xffff;
-        if (band == 0) continue;
-        for (int l = 0; l < simd::kBlock; ++l) out[x + l] = (band >> l) & 1 ? value(x + l) : 0.0f;
-    }
-    for (; x < end; ++x) out[x] = (bits[x / 64] >> (x % 64)) & 1 ? value(x) : 0.0f;
 }
 
-void gaussian_row(const simd::HeatmapRow& row, int64_t first, int64_t end, const uint64_t* bits, float* out) {
-    const float* __restrict factors = row.factor_x;
-    const float* __restrict squares = row.square_x;
-    const float factor_y = row.factor_y, square_y = row.square_y, radius_square = row.radius * row.radius;
-    draw_row(first, end, bits, out, [=](int64_t x) {
-        return detail::gaussian_value(factors[x], factor_y, squares[x], square_y, radius_square);
+void gaussian_window(const simd::HeatmapWindow& w) {
+    const float *__restrict factor_x = w.factor_x, *__restrict square_x = w.square_x;
+    const float *__restrict factor_y = w.factor_y, *__restrict square_y = w.square_y;
+    const float radius_square = w.radius * w.radius;
+    draw_window(w, [=](int64_t x, int64_t y) {
+        return detail::gaussian_value(factor_x[x], factor_y[y], square_x[x], square_y[y], radius_square);
     });
 }
 
-void euclidean_row(const simd::HeatmapRow& row, int64_t first, int64_t end, const uint64_t* bits, float* out) {
-    const float* __restrict squares = row.square_x;
-    const float square_y = row.square_y, radius = row.radius;
-    draw_row(first, end, bits, out, [=](int64_t x) { return detail::euclidean_value(squares[x], square_y, radius); });
+void euclidean_window(const simd::HeatmapWindow& w) {
+    const float *__restrict square_x = w.square_x, *__restrict square_y = w.square_y;
+    const float radius = w.radius;
+    draw_window(w, [=](int64_t x, int64_t y) { return detail::euclidean_value(square_x[x], square_y[y], radius); });
 }
 
 // Floats in an order that integers share; -0 and 0 are equal in it.

@@ -73,8 +73,8 @@ const Rows kRowsAvx2 = {
     avx2::copy_shifted,
     avx2::gaussian_table,
     avx2::square_table,
-    avx2::gaussian_row,
-    avx2::euclidean_row,
+    avx2::gaussian_window,
+    avx2::euclidean_window,
     avx2::argmax,
     avx2::stream_zeros,
 };

@@ -61,8 +61,8 @@ const Rows kRowsAvx512 = {
     avx512::copy_shifted,
     avx512::gaussian_table,
     avx512::square_table,
-    avx512::gaussian_row,
-    avx512::euclidean_row,
+    avx512::gaussian_window,
+    avx512::euclidean_window,
     avx512::argmax,
     avx512::stream_zeros,
 };

@@ -29,8 +29,8 @@ const Rows kRowsBaseline = {
     baseline::copy_shifted,
     baseline::gaussian_table,
     baseline::square_table,
-    baseline::gaussian_row,
-    baseline::euclidean_row,
+    baseline::gaussian_window,
+    baseline::euclidean_window,
     baseline::argmax,
     baseline::stream_zeros,
 };
