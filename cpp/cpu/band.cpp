@@ -115,7 +115,7 @@ RowRange BandDrawer::apply(RowRange rows, BandPart part) {
 namespace {
 
 void morph(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, BandPart part, uint8_t* out, int threads) {
-    parallel_for(count, 500 + size.pixels() / 8, threads, [&](int64_t begin, int64_t end) {
+    parallel_for(count, 250 + size.pixels() / 24, threads, [&](int64_t begin, int64_t end) {
         BandDrawer drawer(size, kernel);
         const int64_t pitch = drawer.pitch();
         for (int64_t i = begin; i < end; ++i) {

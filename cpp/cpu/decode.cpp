@@ -7,7 +7,7 @@
 namespace echoseg {
 
 void decode_argmax(const float* heatmaps, int64_t planes, ImageSize size, float* points, float* confidence, int threads) {
-    parallel_for(planes, 100 + size.pixels() / 12, threads, [&](int64_t begin, int64_t end) {
+    parallel_for(planes, 50 + size.pixels() / 13, threads, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
             const float* plane = heatmaps + i * size.pixels();
             const int64_t at = simd::rows().argmax(plane, size.pixels());

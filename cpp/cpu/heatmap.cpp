@@ -88,7 +88,7 @@ void render_heatmaps(const float* landmarks, int64_t count, int64_t per_image, I
                      const uint8_t* band, float* heatmaps, int threads) {
     const int64_t pitch = words_for(size.width);
     const bool stream = exceeds_cache(count * per_image * size.pixels() * static_cast<int64_t>(sizeof *heatmaps));
-    parallel_for(count, per_image * (200 + size.pixels() / 12), threads, [&](int64_t begin, int64_t end) {
+    parallel_for(count, per_image * (150 + size.pixels() / 28), threads, [&](int64_t begin, int64_t end) {
         HeatmapDrawer drawer(size, style, stream);
         std::vector<uint64_t> words(band ? static_cast<size_t>(size.height * pitch) : 0);
         for (int64_t i = begin; i < end; ++i) {

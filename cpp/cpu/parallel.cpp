@@ -23,7 +23,7 @@ namespace echoseg {
 namespace {
 
 constexpr int kMostThreads = 256;
-constexpr int64_t kWakeNanoseconds = 30000;  // work below this is done before a second thread has woken
+constexpr int64_t kWakeNanoseconds = 50000;  // less work than this is done before another thread has woken
 
 using Body = std::function<void(int64_t, int64_t)>;
 
@@ -138,9 +138,8 @@ int default_threads() {
 
 void parallel_for(int64_t items, int64_t nanoseconds, int threads, const Body& body) {
     if (items <= 0) return;
-    const int64_t most = threads > 0 ? std::min(threads, kMostThreads) : default_threads();
-    const int64_t worth = 1 + items * std::max<int64_t>(nanoseconds, 1) / kWakeNanoseconds;
-    const int64_t used = std::min({most, worth, items});
+    int64_t used = std::min(items, 1 + items * std::max<int64_t>(nanoseconds, 1) / kWakeNanoseconds);
+    if (used > 1) used = std::min<int64_t>(used, threads > 0 ? std::min(threads, kMostThreads) : default_threads());
     if (used > 1) {
         Job job{};
         job.body = &body;

@@ -115,7 +115,7 @@ void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint
     if (contours.count == 0) return;
     const int64_t points = (contours.end(contours.count - 1) - contours.begin(0)) / contours.count;
     const int64_t pitch = words_for(size.width);
-    parallel_for(contours.count, 200 + 20 * points + size.pixels() / 30, threads, [&](int64_t begin, int64_t end) {
+    parallel_for(contours.count, 100 + 8 * points + size.pixels() / 80, threads, [&](int64_t begin, int64_t end) {
         PolygonDrawer drawer(size, rule, pitch);
         std::vector<uint64_t> words(static_cast<size_t>(size.height * pitch));
         for (int64_t i = begin; i < end; ++i) {

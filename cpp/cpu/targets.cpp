@@ -13,7 +13,7 @@ void render_targets(const Contours& contours, const float* landmarks, int64_t pe
                     const TargetStyle& style, uint8_t* masks, uint8_t* band, float* heatmaps, int threads) {
     const int64_t pixels = size.pixels();
     const bool stream = exceeds_cache(contours.count * per_image * pixels * static_cast<int64_t>(sizeof *heatmaps));
-    parallel_for(contours.count, 2000 + pixels / 8 + per_image * pixels / 12, threads, [&](int64_t begin, int64_t end) {
+    parallel_for(contours.count, 1000 + pixels / 24 + per_image * (150 + pixels / 28), threads, [&](int64_t begin, int64_t end) {
         BandDrawer bands(size, style.kernel);
         const int64_t pitch = bands.pitch();
         PolygonDrawer polygons(size, style.rule, pitch);

@@ -161,7 +161,7 @@ void try_threads() {
         callers.emplace_back([] {
             for (int round = 0; round < 50; ++round) {
                 std::vector<int> seen(1000);
-                parallel_for(1000, 1000, 3, [&seen](int64_t begin, int64_t end) {
+                parallel_for(1000, 2000, 3, [&seen](int64_t begin, int64_t end) {
                     for (int64_t i = begin; i < end; ++i) ++seen[static_cast<size_t>(i)];
                 });
                 for (const int times : seen) check(times == 1, "parallel_for");
@@ -170,7 +170,7 @@ void try_threads() {
     for (std::thread& caller : callers) caller.join();
     bool caught = false;
     try {
-        parallel_for(1000, 1000, 3, [](int64_t begin, int64_t) {
+        parallel_for(1000, 2000, 3, [](int64_t begin, int64_t) {
             if (begin > 0) throw std::runtime_error("as planned");
         });
     } catch (const std::runtime_error&) {

@@ -7,6 +7,10 @@
 
 #include <cstdint>
 
+#if defined(__x86_64__) && defined(__GNUC__)  // Clang says so too; elsewhere the baseline serves
+#define ECHOSEG_X86_LEVELS
+#endif
+
 namespace echoseg::simd {
 
 // Columns are drawn in blocks of this many, starting at multiples of it: a cache line, and never across a word of the band.

@@ -1,4 +1,6 @@
 // The level "avx2".
+#include "rows.hpp"
+
 #if defined(ECHOSEG_X86_LEVELS)
 
 #include <cmath>
@@ -8,7 +10,6 @@
 
 #include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/heat.hpp"
-#include "rows.hpp"
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
