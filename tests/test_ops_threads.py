@@ -59,6 +59,7 @@ def test_an_unknown_instruction_set_is_named():
     assert "ECHOSEG_SIMD=mmx is not available here; choose one of: baseline" in run(ECHOSEG_SIMD="mmx")
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
 def test_number_of_threads_follows_the_environment_and_the_affinity():
     program = "from echoseg import ops; print(ops.build_info()['threads'])"
     assert run(program, ECHOSEG_NUM_THREADS="5") == "5"
