@@ -9,6 +9,13 @@
 #define ECHOSEG_LOOKS_AHEAD
 #endif
 
+// Keeps GCC from unrolling a short loop into scalars before it comes to vectorising.
+#if defined(__GNUC__) && !defined(__clang__)
+#define ECHOSEG_KEEP_LOOP _Pragma("GCC unroll 1")
+#else
+#define ECHOSEG_KEEP_LOOP
+#endif
+
 void mask_rows(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
     const int64_t whole = width / 64;
     if (whole == pitch) return;
@@ -226,7 +233,15 @@ inline void draw_window(const simd::HeatmapWindow& w, const Value& value) {
         for (; x + simd::kBlock <= end; x += simd::kBlock) {
             const uint32_t band = static_cast<uint32_t>(bits[x / 64] >> (x % 64)) & 0xffff;
             if (band == 0) continue;
-            for (int l = 0; l < simd::kBlock; ++l) out[x + l] = (band >> l) & 1 ? value(x + l, y) : 0.0f;
+            // All values first, then a mask of all ones or none: a choice between them would become sixteen branches.
+            float values[simd::kBlock];
+            ECHOSEG_KEEP_LOOP
+            for (int64_t l = 0; l < simd::kBlock; ++l) values[l] = value(x + l, y);
+            uint32_t kept[simd::kBlock];
+            memcpy(kept, values, sizeof kept);
+            ECHOSEG_KEEP_LOOP
+            for (uint32_t l = 0; l < simd::kBlock; ++l) kept[l] &= 0u - ((band >> l) & 1u);
+            memcpy(out + x, kept, sizeof kept);
         }
         for (; x < end; ++x) out[x] = (bits[x / 64] >> (x % 64)) & 1 ? value(x, y) : 0.0f;
     }
