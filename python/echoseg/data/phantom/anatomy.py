@@ -64,6 +64,7 @@ class Wall:
     apex_power: float  # 2 is an ellipse, less is more pointed
     base_power: float
     ripple: tuple[float, ...]
+    squeeze: float  # how much more the apex contracts than the rest
     thickness: float  # cm, at end-diastole
 
     def basis(self, u: Array, contraction: float) -> tuple[Array, Array]:
@@ -73,6 +74,7 @@ class Wall:
         above = np.clip(1.0 - u / widest, 0.0, 1.0)
         below = np.clip((u - widest) / (1.0 - widest), 0.0, 1.0) ** self.base_power
         wave = 1.0 + sum(r * np.sin((k + 2) * np.pi * u) for k, r in enumerate(self.ripple))
+        wave = wave - contraction * self.squeeze * np.clip(1.0 - u / 0.75, 0.0, 1.0)
         return self.share * (1.0 - above**power) ** (1.0 / power) * (1.0 - below) * wave, below
 
 
@@ -170,11 +172,12 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     """Draw one patient: EF 56 ± 12 % and EDV 91 ± 45 ml, failing hearts larger and rounder, as in EchoNet-Dynamic."""
     ef = _draw_ef(rng)
     edv = float(np.clip(np.exp(4.40 - 0.016 * (ef - 56.0) + 0.42 * rng.standard_normal()), 25.0, 320.0))
-    sphericity = float(np.clip(0.51 + 0.0012 * (edv - 91.0) + 0.055 * rng.standard_normal(), 0.36, 0.78))
+    sphericity = float(np.clip(0.55 + 0.0012 * (edv - 91.0) + 0.055 * rng.standard_normal(), 0.42, 0.80))
     length = float((edv / (0.53 * sphericity**2)) ** (1 / 3))
     half = 0.5 * sphericity * length
     scale = float(np.clip(length / 8.5, 0.8, 1.25))
     bulge = 0.10 * rng.standard_normal()
+    squeeze = float(rng.uniform(0.0, 0.6) * np.clip(ef / 60.0, 0.2, 1.0))
     thick = float(np.exp(0.22 * rng.standard_normal())) * 0.95 * np.sqrt(scale)
     walls = tuple(
         Wall(
@@ -183,6 +186,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
             apex_power=float(rng.uniform(1.7, 2.7)),
             base_power=float(rng.uniform(1.5, 2.8)),
             ripple=tuple(float(r) for r in 0.025 * rng.standard_normal(3)),
+            squeeze=squeeze,
             thickness=float(thick * rng.uniform(0.8, 1.2)),
         )
         for sign in (-1.0, 1.0)
@@ -221,7 +225,7 @@ def _draw_cycle(rng: np.random.Generator) -> Cycle:
     early_end = systole + float(rng.uniform(0.20, 0.28))
     return Cycle(
         systole,
-        float(rng.normal(0.02, 0.04)),
+        float(rng.normal(0.03, 0.06)),
         float(rng.uniform(0.15, 0.40)),
         early_end,
         float(rng.uniform(early_end + 0.04, 0.86)),

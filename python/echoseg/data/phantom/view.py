@@ -84,7 +84,7 @@ def draw_view(heart: Heart, rng: np.random.Generator) -> View:
     radius = float(rng.uniform(0.2, 1.6))
     apex_depth = float(np.clip(rng.normal(2.9, 1.1), 0.9, 6.0))
     tilt = float(np.deg2rad(np.clip(rng.normal(5.0, 9.0), -18.0, 28.0)))
-    seen = apex_depth + (heart.length + rng.uniform(0.45, 1.1) * heart.atrium_length) * np.cos(tilt)
+    seen = apex_depth + (heart.length + rng.uniform(0.6, 1.1) * heart.atrium_length) * np.cos(tilt)
     depth = float(np.clip(seen + rng.uniform(-0.5, 4.5), 9.0, 24.0))
     centre = float(np.clip(rng.normal(0.35, 0.8), -1.6, 2.2))  # of the ventricle, to the right of the middle beam
     apex_x = centre - 0.45 * heart.length * np.sin(tilt)
