@@ -59,6 +59,15 @@ def test_spatial_cross_entropy_is_the_entropy_of_each_channel():
     assert LOSSES["spatial_ce"](logits, torch.zeros_like(targets)) == 0
 
 
+def test_dice_and_cross_entropy_by_hand():
+    logits = torch.tensor([[[[0.0, 0.0]]], [[[50.0, -50.0]]]])
+    targets = torch.tensor([[[[1.0, 0.0]]], [[[1.0, 0.0]]]])
+    # first image: p = 1/2 everywhere, so BCE ln 2 and soft Dice (2 * 1/2 + 1) / (1 + 1 + 1); second: perfect
+    expected = np.log(2) / 2 + 1 - (2 / 3 + 1) / 2
+    assert LOSSES["dice_bce"](logits, targets).item() == pytest.approx(expected, rel=1e-5)
+    assert LOSSES["bce"](logits, targets).item() == pytest.approx(np.log(2) / 2, rel=1e-5)
+
+
 # -- batches
 
 
@@ -93,7 +102,7 @@ def test_maps_stay_within_their_settings():
 
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_batches_draw_the_moved_contours(disc_store, approach):
-    config = tiny(approach=approach, gamma=0.0, noise=0.0)
+    config = tiny(approach=approach, gamma=0.0, noise=0.0, gain=0.0, shade=0.0)
     codec = checkpoint.build(config)[1]
     batches = Batches(disc_store, np.arange(20), codec, config, torch.device("cpu"))
     seen = 0
@@ -110,6 +119,16 @@ def test_batches_draw_the_moved_contours(disc_store, approach):
             assert targets.amax() <= 1
     assert seen == 20
     assert len(batches) == 3
+
+
+def test_wild_greys_stay_greys(disc_store):
+    config = tiny(gamma=2.0, noise=2.0, gain=3.0, shade=3.0)
+    for frames, _ in Batches(disc_store, np.arange(48), checkpoint.build(config)[1], config, torch.device("cpu")).epoch(
+        0
+    ):
+        assert frames.min() >= 0
+        assert frames.max() <= 255
+        assert torch.isfinite(frames).all()
 
 
 def test_batches_repeat_by_seed_and_epoch(disc_store):
@@ -173,6 +192,7 @@ def test_configuration_survives_the_file(tmp_path):
         ("epochs: true", "epochs is True"),
         ("approach: both", "known: mask, landmark"),
         ("ordering: spiral", "known: chords"),
+        ("loss: spatial_ce\napproach: mask", "known: dice_bce, bce"),
         ("learning_rate: .nan", "more than 0"),
         ("learning_rate: -1", "more than 0"),
         ("size: [112, 100]", "multiples of 16"),

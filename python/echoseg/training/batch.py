@@ -101,10 +101,20 @@ def warp_frames(frames: torch.Tensor, linear: np.ndarray, offset: np.ndarray) ->
 
 
 def _change_greys(frames: torch.Tensor, random: np.random.Generator, config: Config) -> torch.Tensor:
-    """Another grey curve and some multiplicative noise: what differs from scanner to scanner."""
-    exponent = np.exp(random.uniform(-config.gamma, config.gamma, len(frames)))
-    strength = random.uniform(0, config.noise, len(frames))
-    noise = random.standard_normal(frames.shape, dtype=np.float32)
-    column = (-1, 1, 1)
-    frames = 255 * (frames / 255) ** torch.from_numpy(exponent).to(frames).view(column)
-    return frames * (1 + torch.from_numpy(noise).to(frames) * torch.from_numpy(strength).to(frames).view(column))
+    """Another grey curve, gain, uneven brightness, speckle: what differs from scanner to scanner. Cut to [0, 255]."""
+    count, height, width = frames.shape
+    exponent = np.exp(random.uniform(-config.gamma, config.gamma, count))
+    level = random.uniform(-config.gain, config.gain, count)
+    slope = random.uniform(0, config.shade, count)
+    towards = random.uniform(0, 2 * np.pi, count)
+    strength = random.uniform(0, config.noise, count)
+    noise = torch.from_numpy(random.standard_normal(frames.shape, dtype=np.float32)).to(frames)
+
+    def column(values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values).to(frames).view(-1, 1, 1)
+
+    x = torch.linspace(-0.5, 0.5, width, device=frames.device)
+    y = torch.linspace(-0.5, 0.5, height, device=frames.device).view(-1, 1)
+    gain = torch.exp(column(level) + column(slope * np.cos(towards)) * x + column(slope * np.sin(towards)) * y)
+    frames = 255 * (frames / 255) ** column(exponent) * gain * (1 + column(strength) * noise)
+    return frames.clamp(0, 255)

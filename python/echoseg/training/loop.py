@@ -30,7 +30,6 @@ from echoseg.training.batch import Batches
 from echoseg.training.config import Config
 
 LOG_COLUMNS = ("epoch", "learning_rate", "train_loss", "val_dice", "train_seconds", "val_seconds")
-_LOSS_OF = {"mask": "bce", "landmark": "spatial_ce"}
 _LEAST_EPOCHS, _IMAGES = 10, 12_000
 
 
@@ -59,12 +58,13 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
     if config.epochs is None:
         config = dataclasses.replace(config, epochs=max(_LEAST_EPOCHS, math.ceil(_IMAGES / len(training))))
     assert config.epochs is not None
+    assert config.loss is not None
 
     torch.manual_seed(config.seed)
     model, codec = checkpoint.build(config)
     model = model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    loss_of = LOSSES[_LOSS_OF[config.approach]]
+    loss_of = LOSSES[config.loss]
     batches = Batches(store, training, codec, config, device)
 
     if resume:
