@@ -8,6 +8,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
+
+# machines may be busy, and a failure must come back
+settings.register_profile("echoseg", deadline=None, derandomize=True)
+settings.load_profile("echoseg")
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ shapes = st.tuples(st.just(2), st.integers(1, 3), st.integers(1, 7), st.integers
 pairs = hnp.arrays(np.uint8, shapes, elements=st.integers(0, 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs)
 def test_overlap_equals_sets_of_pixels(masks):
     predicted, true = masks
@@ -26,7 +26,7 @@ def test_overlap_equals_sets_of_pixels(masks):
         assert dice_all_pixels(predicted, true)[i] == pytest.approx(1 - len(a ^ b) / true[i].size)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(pairs)
 def test_surface_distances_equal_all_pairs(masks):
     hd95, assd = surface_distances(*masks)

@@ -306,7 +306,7 @@ def test_what_leaves_nothing_to_do_is_one_line(folder, case):
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(row=st.integers(1, 62), column=st.integers(0, 5), text=cells)
 def test_any_text_in_any_cell_is_read_or_refused_in_words(template, tmp_path_factory, row, column, text):
     folder = tmp_path_factory.mktemp("any")
@@ -332,7 +332,7 @@ def test_any_text_in_any_cell_is_read_or_refused_in_words(template, tmp_path_fac
     assert all(np.isfinite(t.coordinates).all() for r in dataset.recordings for t in r.tracings)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     values=st.lists(st.tuples(*[st.floats(-1000, 1000, width=32)] * 4), min_size=4, max_size=30).filter(
         lambda rows: np.ptp(np.array(rows)[1:], axis=0).min() > 1

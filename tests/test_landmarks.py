@@ -58,7 +58,7 @@ def _off_segment(a, b, p):
     return np.linalg.norm(a - p) + np.linalg.norm(b - p) - np.linalg.norm(a - b)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(start=st.integers(0, 39), reverse=st.booleans(), repeats=st.integers(0, 5), count=st.integers(3, 12))
 def test_identity_does_not_depend_on_how_the_outline_is_written(start, reverse, repeats, count):
     contour = ellipse()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from echoseg.ops import border_band, decode_heatmaps, fill_polygons, render_heatmaps
@@ -51,7 +51,6 @@ def test_a_heatmap_is_zero_outside_the_band_and_untouched_inside(kind):
     np.testing.assert_array_equal(cut, full * (band[:, None] > 0))
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 140), st.integers(1, 70), st.floats(0.01, 100), st.booleans())
 def test_any_size_sigma_and_place(seed, width, height, sigma, far):
     random = np.random.default_rng(seed)
@@ -100,7 +99,6 @@ def test_a_missing_landmark_is_refused():
         render_heatmaps(landmarks, SIZE)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.0, 0.02, 0.5]))
 def test_argmax_is_numpy_s(seed, height, width, nans):
     random = np.random.default_rng(seed)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from echoseg.ops import fill_polygons
@@ -71,7 +71,6 @@ def test_center_agrees_with_skimage_and_has_no_area_bias():
     assert (masks.sum(axis=(1, 2)) / areas).mean() == pytest.approx(1, abs=0.001)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.booleans())
 def test_polygons_that_share_an_edge_tile_the_plane(seed, side, on_grid):
     """Cut a rectangle in two by a random path: every pixel falls into exactly one part."""

@@ -75,7 +75,7 @@ def test_what_is_written_is_what_is_opened(tmp_path):
     assert leftovers(tmp_path) == ["s"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     texts=st.lists(
         st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
