@@ -1,15 +1,6 @@
-"""Phantoms beside a real apical four-chamber cine, the one that pydicom ships as its example ``ybr_color``.
-
-``test_phantom_real_cine.csv`` is the left ventricle in four of its 30 frames (240 × 320): 22 end-diastole, 4
-end-systole, 10 with the mitral valve wide open, 27 early systole. Traced by eye for echoseg, by no cardiologist, on the
-frame enlarged six times with its grey levels spread by a square root, the apex checked on means of five frames around
-it: along the inner border of the compact muscle, trabeculae and papillary muscle inside, from hinge to hinge across the
-mitral annulus.
-"""
+"""Phantoms beside a real apical four-chamber cine, traced by eye: ``examples/real_cine.py``."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,34 +9,17 @@ import pytest
 
 from echoseg.data.phantom.patient import Patient
 from echoseg.geometry.contour import contour_area
-
-# The square around the sector: left, top, side in pixels of the cine. The white dot of the screen is painted over.
-LEFT, TOP, SIDE = 78, 18, 184
-DOT = (188, 20)
+from real_cine import load_cine, load_outlines
 
 
 @pytest.fixture(scope="module")
 def cine():
-    pydicom = pytest.importorskip("pydicom")
-    from pydicom.encaps import generate_frames
-    from pydicom.examples import get_path
-
-    data = pydicom.dcmread(get_path("ybr_color"))
-    packed = generate_frames(data.PixelData, number_of_frames=int(data.NumberOfFrames))
-    frames = np.stack([cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_GRAYSCALE) for frame in packed])
-    for frame in frames:
-        cv2.circle(frame, DOT, 5, 0, -1)
-    frames = frames[:, TOP : TOP + SIDE, LEFT : LEFT + SIDE]
-    return np.stack([cv2.resize(frame, (112, 112), interpolation=cv2.INTER_AREA) for frame in frames])
+    return load_cine()
 
 
 @pytest.fixture(scope="module")
 def outlines():
-    table = pd.read_csv(Path(__file__).with_name("test_phantom_real_cine.csv"))
-    scale, origin = 112 / SIDE, np.array([LEFT, TOP])
-    return {
-        frame: (points[["x", "y"]].to_numpy() - origin + 0.5) * scale - 0.5 for frame, points in table.groupby("frame")
-    }
+    return load_outlines()
 
 
 def look(frame, outline):
