@@ -3,11 +3,11 @@
     python examples/real_cine.py runs/landmark-1 --out cine
 
 The cine is the one that pydicom ships as its example ``ybr_color``. Writes masks, areas and an overlay video as
-``echoseg predict`` does, and ``cine.png``: systole, diastole and the area of each frame. Prints the foreground Dice in the
-four frames of ``real_cine.csv`` (pixels of the whole 240 × 320 frame): 22 end-diastole, 4 end-systole, 10 with the mitral
-valve wide open, 27 early systole. They were traced by eye for echoseg, by no cardiologist, on the frame enlarged six
-times: along the inner border of the compact muscle, trabeculae and papillary muscle inside, from hinge to hinge across
-the mitral annulus.
+``echoseg predict`` does, and ``cine.png``: systole, diastole and the area of each frame. Prints the foreground Dice in
+the four frames of ``real_cine.csv`` (pixels of the whole 240 × 320 frame): 22 end-diastole, 4 end-systole, 10 with the
+mitral valve wide open, 27 early systole. They were traced by eye for echoseg, by no cardiologist, on the frame enlarged
+six times: along the inner border of the compact muscle, trabeculae and papillary muscle inside, from hinge to hinge
+across the mitral annulus.
 """
 
 from __future__ import annotations
