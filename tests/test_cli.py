@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -60,7 +61,7 @@ def test_train_leaves_a_complete_run(run):
     test = json.loads((run / "metrics.json").read_text())["test"]
     assert test.keys() == {
         *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
-        *("empty_predictions", "landmark_error_px", "all_black"),
+        *("empty_predictions", "landmark_error_px", "all_black", "data"),
     }
     assert (test["images"], test["patients"]) == (2, 1)
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -166,11 +167,13 @@ def test_orderings_table_says_what_sorting_costs(data, tmp_path):
         (["train", "--data", "data", "--config", "none.yaml", "--out", "new"], "none.yaml"),
         (["train", "--data", "data", "--out", "new", "--test-fold", "3"], "fold"),
         (["train", "--data", "data", "--out", "new", "--device", "cuda:99"], "cuda:99"),
-        (["train", "--data", "data", "--out", "new", "--size", "100", "100"], "multiples of 16"),
+        (["train", "--data", "data", "--out", "new", "--size", "100", "100"], "times 16"),
         (["train", "--resume", "--out", "data"], "config.yaml"),
         (["evaluate", "data"], "no run folder"),
         (["predict", "data", "a.avi", "--out", "new"], "no run folder"),
         (["prepare", "data", "--out", "data"], "exists"),
+        (["train", "--data", "", "--out", "new"], "data is empty"),
+        (["check", "data", "--out", "data"], "exists"),
         (["prepare", "data/Videos"], "FileList.csv"),
         (["check", "nowhere"], "nowhere"),
         (["phantom", "data"], "exists"),
@@ -186,7 +189,17 @@ def test_failures_are_one_line_and_leave_nothing(data, tmp_path, monkeypatch, ca
 def test_a_bad_video_stops_predict_and_leaves_nothing(run, data, tmp_path, capsys):
     broken = tmp_path / "broken.avi"
     broken.write_bytes((data / "Videos" / "a.avi").read_bytes()[:300])
-    for video, name in ((broken, "broken.avi"), (tmp_path / "none.avi", "none.avi")):
+    cut, spoilt = tmp_path / "cut.avi", tmp_path / "spoilt.avi"
+    whole = (data / "Videos" / "a.avi").read_bytes()
+    starts = [found.start() for found in re.finditer(b"\xff\xd8\xff", whole)]  # of each frame's JPEG
+    cut.write_bytes(whole[: starts[4] - 8])
+    spoilt.write_bytes(whole[: starts[1]] + bytes(200) + whole[starts[1] + 200 :])
+    for video, name in (
+        (broken, "broken.avi"),
+        (cut, "cut.avi: frame 4"),
+        (spoilt, "spoilt.avi: frame 1"),
+        (tmp_path / "none.avi", "none.avi"),
+    ):
         assert name in failure(capsys, "predict", run, data / "Videos" / "a.avi", video, "--out", tmp_path / "new")
         assert not any(path.name.startswith(("new", ".new")) for path in tmp_path.iterdir())
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,11 +182,17 @@ def test_configuration_survives_the_file(tmp_path):
     config.save(tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config
     assert load_config(tmp_path / "config.yaml", seed=5).seed == 5
+    (tmp_path / "other.yaml").write_text("learning_rate: 1e-3\ndata: here\n")
+    assert load_config(tmp_path / "other.yaml").learning_rate == 1e-3
+    assert Path(load_config(tmp_path / "other.yaml").data).is_absolute()
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("data: ''", "data is empty"),
+        ("rotation: .inf", "at most 180"),
+        ("size: [16, 16]", "2, 3, … times 16"),
         ("epochz: 3", "unknown setting 'epochz'"),
         ("epochs: three", "epochs is 'three'"),
         ("epochs: 0", "at least 1"),
@@ -193,9 +200,9 @@ def test_configuration_survives_the_file(tmp_path):
         ("approach: both", "known: mask, landmark"),
         ("ordering: spiral", "known: chords"),
         ("loss: spatial_ce\napproach: mask", "known: dice_bce, bce"),
-        ("learning_rate: .nan", "more than 0"),
+        ("learning_rate: .nan", "at most 10"),
         ("learning_rate: -1", "more than 0"),
-        ("size: [112, 100]", "multiples of 16"),
+        ("size: [112, 100]", "times 16"),
         ("size: 112", "size is 112"),
         ("- 1", "expected lines"),
         ("a: [", "not a YAML file"),
@@ -246,9 +253,28 @@ def test_a_resumed_run_equals_an_uninterrupted_one(disc_store, tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         train(config, disc_store, tmp_path / "cut")
     monkeypatch.undo()
-    train(load_config(tmp_path / "cut" / "config.yaml"), disc_store, tmp_path / "cut", resume=True)
+    settings = load_config(tmp_path / "cut" / "config.yaml")
+    splits = list(disc_store.samples["split"])
+    other = dataclasses.replace(disc_store, samples=disc_store.samples.assign(split=splits[1:] + splits[:1]))
+    with pytest.raises(DataError, match="not those that the run began with"):
+        train(settings, other, tmp_path / "cut", resume=True)
+    train(settings, disc_store, tmp_path / "cut", resume=True)
     for name in ("model.safetensors", "last.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_anew(disc_store, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    train(tiny(epochs=1), disc_store, tmp_path / "whole")
+    monkeypatch.setattr(checkpoint, "save_state", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(epochs=1), disc_store, tmp_path / "cut")
+    monkeypatch.undo()
+    train(tiny(epochs=1), disc_store, tmp_path / "cut", resume=True)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
 
 
 def test_training_refuses(disc_store, tmp_path):
@@ -257,9 +283,10 @@ def test_training_refuses(disc_store, tmp_path):
         train(tiny(), disc_store, tmp_path / "there")
     with pytest.raises(DataError, match="device 'gpu'"):
         train(tiny(device="gpu"), disc_store, tmp_path / "run")
-    empty = dataclasses.replace(disc_store, samples=disc_store.samples.assign(split="TRAIN"))
-    with pytest.raises(DataError, match="no image to validate on"):
-        train(tiny(), empty, tmp_path / "run")
+    for words, splits in (("validate", ["TRAIN", "TEST"]), ("test", ["TRAIN", "VAL"]), ("train", ["VAL", "TEST"])):
+        lacking = dataclasses.replace(disc_store, samples=disc_store.samples.assign(split=splits * 24))
+        with pytest.raises(DataError, match=f"no image to {words} on"):
+            train(tiny(), lacking, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -290,7 +317,10 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
 def test_predictor_at_any_size(disc_store, tmp_path):
     train(tiny(epochs=1, approach="landmark"), disc_store, tmp_path / "run")
     predictor = load(tmp_path / "run", device="cpu")
-    prediction = predictor(np.random.default_rng(0).integers(0, 255, (11, 50, 70), dtype=np.uint8))
+    frames = np.random.default_rng(0).integers(0, 255, (11, 50, 70), dtype=np.uint8)
+    prediction = predictor(frames)
+    backwards = predictor(np.flip(frames, axis=0))
+    np.testing.assert_array_equal(backwards.masks[::-1], prediction.masks)
     assert prediction.masks.shape == prediction.probabilities.shape == (11, 50, 70)
     assert prediction.masks.dtype == np.uint8
     assert prediction.landmarks.shape == (11, 7, 2)

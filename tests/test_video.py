@@ -70,7 +70,7 @@ def test_the_fallback_differs_by_two_grey_levels_at_most(speckle, tmp_path):
     whole = read_frames(speckle)
     cut = tmp_path / "cut.avi"
     cut.write_bytes(speckle.read_bytes()[:-20])  # its index is gone, so FFmpeg reads it
-    again = read_frames(cut)
+    again = read_frames(cut, range(len(whole)))
     assert again.shape == whole.shape
     assert np.abs(again.astype(int) - whole).max() <= 2
 

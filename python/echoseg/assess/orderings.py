@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from echoseg.assess.overlap import dice
 from echoseg.data.decode import resize_points
@@ -26,13 +27,13 @@ def masks_by_ordering(dataset: Dataset, store: Store) -> dict[str, np.ndarray]:
         By ordering, (N, H, W) uint8, in the order of the store.
     """
     traced = {(video.name, tracing.frame): tracing for video in dataset.recordings for tracing in video.tracings}
-    tracings = []
-    for sample in store.samples.itertuples():
-        ends = traced[sample.video, sample.frame].coordinates.reshape(-1, 2)
-        tracings.append(resize_points(ends, (sample.height, sample.width), store.size).reshape(-1, 4))
+    samples = list(store.samples.itertuples())
     masks = {}
-    for name in COMPARED:
-        contours = [order_contour(tracing, name) for tracing in tracings]
+    for name in tqdm(COMPARED, desc="orderings", disable=None):
+        contours = []
+        for sample in samples:
+            contour = order_contour(traced[sample.video, sample.frame].coordinates, name)
+            contours.append(resize_points(contour, (sample.height, sample.width), store.size))
         offsets = np.cumsum([0, *map(len, contours)], dtype=np.int64)
         masks[name] = fill_polygons(np.concatenate(contours), store.size, offsets=offsets)
     return masks

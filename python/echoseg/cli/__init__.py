@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed (one line says what and how to mend it), 2 wrong us
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=module.HELP, description=module.__doc__)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that lacks a letter shows "?" instead of failing
+            stream.reconfigure(errors="replace")
     parsed = parser.parse_args(arguments)
     try:
         parsed.run(parsed)
@@ -41,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         return _fail(f"{name}{error.strerror or error}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        return _fail("out of memory; try a smaller --batch-size, --size or --width", 1)
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from echoseg.cli.prepare import print_faults
+from echoseg.errors import DataError
 
 HELP = "look at a data set"
 
@@ -13,7 +14,7 @@ HELP = "look at a data set"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="folder with tracings")
     parser.add_argument("--strict", action="store_true", help="fail if anything would be left out")
-    parser.add_argument("--out", type=Path, help="folder for the orderings' table and figure; must not exist")
+    parser.add_argument("--out", type=Path, help="folder for the orderings' table and figure (chords); must not exist")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -25,6 +26,10 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.report.tables import text_table
 
     dataset = read_echonet(arguments.data)
+    if arguments.out and arguments.out.exists():
+        raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
+    if arguments.out and dataset.kind != "chords":
+        raise DataError(f"{arguments.data}: holds point lists, whose order is given; leave --out away")
     store = prepare(arguments.data, strict=arguments.strict)
     print(f"{arguments.data}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
     print_faults(store.manifest["faults"])

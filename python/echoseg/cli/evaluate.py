@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from echoseg.cli.prepare import print_faults
+
 HELP = "measure a run on a split"
 
 
@@ -29,10 +31,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     predictor = load(arguments.run_folder, device=arguments.device)
     config = predictor.config
-    data = arguments.data or (Path(config.data) if config.data else cached_phantom())
+    data = arguments.data or config.data or cached_phantom()
     with new_folder(arguments.out) if arguments.out else nullcontext(arguments.run_folder) as folder:
         store = prepare(data, size=config.size, ordering=config.ordering)
         evaluation = evaluate(predictor, store, arguments.split)
         write_evaluation(evaluation, store, arguments.split, folder)
+    print_faults(store.manifest["faults"])
     print(metrics_table(evaluation.summary, arguments.split))
     print(f"written to {arguments.out or arguments.run_folder}")

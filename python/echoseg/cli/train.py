@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+from echoseg.cli.prepare import print_faults
 from echoseg.training.config import Config, load_config
 
 HELP = "train on tracings"
@@ -55,9 +56,13 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.report.tables import metrics_table
     from echoseg.training.loop import train
 
+    if arguments.out and arguments.out.exists() and not arguments.resume:
+        raise FileExistsError(f"{arguments.out}: exists already; choose another --out, or go on with it by --resume")
+    store = prepare(
+        config.data or cached_phantom(), size=config.size, ordering=config.ordering, strict=arguments.strict
+    )
+    print_faults(store.manifest["faults"])
     folder = arguments.out or _free_folder(config.approach)
-    data = Path(config.data) if config.data else cached_phantom()
-    store = prepare(data, size=config.size, ordering=config.ordering, strict=arguments.strict)
     train(config, store, folder, resume=arguments.resume)
 
     evaluation = evaluate(load(folder, device=config.device), store, "test")

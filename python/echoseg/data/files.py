@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and checksums."""
+"""Files and folders that appear whole or not at all, and checksums."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -40,6 +40,14 @@ def new_folder(out: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, force it to disk and put it in the place of `path`."""
+    temporary = path.with_name(path.name + ".part")
+    write(temporary)
+    _force_to_disk(temporary)
+    temporary.replace(path)
 
 
 def hash_file(path: Path) -> str:

@@ -189,10 +189,12 @@ def _open_as(path: Path, size: tuple[int, int], ordering: str | None) -> Store:
     """Open a store that must be of a size and, if one is asked for, an ordering."""
     store = open_store(path)
     if store.size != size:
-        raise DataError(f"{path}: holds frames of size {store.size}, asked for {size}; {_AGAIN} with that size")
+        raise DataError(
+            f"{path}: holds frames of size {store.size}, asked for {size}; use that size, or prepare the data anew"
+        )
     if ordering not in (None, store.manifest["ordering"]):
         held = store.manifest["ordering"]
-        raise DataError(f"{path}: holds contours in the ordering {held!r}, asked for {ordering!r}; {_AGAIN} with that")
+        raise DataError(f"{path}: holds contours in the ordering {held!r}, asked for {ordering!r}; use that")
     return store
 
 

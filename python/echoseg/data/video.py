@@ -36,7 +36,7 @@ def read_frames(path: str | Path, frames: Sequence[int] | None = None) -> NDArra
 
     Raises:
         DataError: The file is missing, cannot be opened as a video, ends before the last frame asked for, or changes
-            its size.
+            its size; where every frame is asked for, one is damaged or the file is cut.
         ValueError: `frames` is empty, negative or not increasing.
     """
     found, count = decode_frames(path, frames)
@@ -45,6 +45,9 @@ def read_frames(path: str | Path, frames: Sequence[int] | None = None) -> NDArra
         raise DataError(f"{path}: frame {lacking} cannot be read, {count} frames found; replace the file or the number")
     if not found:
         raise DataError(f"{path}: holds no frame that can be decoded; replace the file")
+    if frames is None and (len(found) < count or _is_cut(Path(path))):
+        lacking = next((frame for frame in range(count) if frame not in found), count)
+        raise DataError(f"{path}: frame {lacking} is damaged or cut off; replace the file")
     images = [found[frame] for frame in sorted(found)]
     if any(image.shape != images[0].shape for image in images):
         raise DataError(f"{path}: its frames are not all of one size; replace the file")
@@ -106,10 +109,15 @@ def _retrieve(capture: cv2.VideoCapture) -> Frame | None:
     return np.asarray(grey, dtype=np.uint8)
 
 
-def _is_whole_motion_jpeg(head: bytes, size: int) -> bool:
-    """Whether a file's head says AVI of JPEG frames and all of it is there; a cut one lacks the index at its end."""
-    is_avi = head[:4] == b"RIFF" and head[8:16] == b"AVI LIST"
-    return is_avi and b"MJPG" in head and int.from_bytes(head[4:8], "little") + 8 <= size
+def _is_avi(head: bytes) -> bool:
+    return head[:4] == b"RIFF" and head[8:16] == b"AVI LIST"
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether an AVI is shorter than its head says; it then lacks the index at its end, and frames."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    return _is_avi(head) and int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size
 
 
 @contextlib.contextmanager
@@ -124,7 +132,8 @@ def _open(path: Path) -> Iterator[cv2.VideoCapture]:
     capture = cv2.VideoCapture()
     try:
         with _hushed():
-            opened = _is_whole_motion_jpeg(head, path.stat().st_size) and capture.open(str(path), cv2.CAP_OPENCV_MJPEG)
+            motion_jpeg = _is_avi(head) and b"MJPG" in head and not _is_cut(path)
+            opened = motion_jpeg and capture.open(str(path), cv2.CAP_OPENCV_MJPEG)
             if not opened and not capture.open(str(path), cv2.CAP_FFMPEG):
                 raise DataError(f"{path}: cannot be opened as a video; replace the file")
         yield capture

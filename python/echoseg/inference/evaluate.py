@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from echoseg.assess.bootstrap import mean_interval
 from echoseg.assess.landmark_error import landmark_error
@@ -18,7 +19,7 @@ from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.predict import Prediction, Predictor
 from echoseg.ops import fill_polygons
 
-SPLITS = ("train", "val", "test", "all")
+_PIECE = 64  # images between two moves of the progress bar
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,34 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
 
     contours = pad_contours(store.points, store.offsets)[indices]
     true_masks = fill_polygons(contours, store.size)
-    prediction = predictor(store.frames[indices])
+    predictions, distances = [], []
+    with tqdm(total=len(indices), desc=f"evaluate {split}", unit="image", disable=None) as bar:
+        for start in range(0, len(indices), _PIECE):
+            piece = slice(start, start + _PIECE)
+            predictions.append(predictor(store.frames[indices[piece]]))
+            distances.append(surface_distances(predictions[-1].masks, true_masks[piece]))
+            bar.update(len(indices[piece]))
+    prediction = _join(predictions)
     images = store.samples.iloc[indices][["video", "frame", "patient", "phase"]].reset_index(drop=True)
     images["dice"] = dice(prediction.masks, true_masks)
     images["dice_all_pixels"] = dice_all_pixels(prediction.masks, true_masks)
     images["iou"] = iou(prediction.masks, true_masks)
-    images["hd95_px"], images["assd_px"] = surface_distances(prediction.masks, true_masks)
+    images["hd95_px"], images["assd_px"] = np.concatenate(distances, axis=1)
     images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
     true_landmarks = predictor.codec.landmarks(contours)
     if prediction.landmarks is not None and true_landmarks is not None:
         images["landmark_error_px"] = landmark_error(prediction.landmarks, true_landmarks).mean(axis=1)
     return Evaluation(images, indices, true_masks, prediction, _summary(images, true_masks))
+
+
+def _join(parts: list[Prediction]) -> Prediction:
+    landmarks = [part.landmarks for part in parts if part.landmarks is not None]
+    return Prediction(
+        np.concatenate([part.masks for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate(landmarks) if landmarks else None,
+        np.concatenate([part.areas for part in parts]),
+    )
 
 
 def _summary(images: pd.DataFrame, true_masks: np.ndarray) -> dict:

@@ -70,6 +70,7 @@ class Predictor:
         size = frames.shape[1:]
         for start in range(0, max(1, len(frames)), self.config.batch_size):
             batch = resize_frames(frames[start : start + self.config.batch_size], self.config.size)
+            batch = np.require(batch, requirements=["C", "W"])
             yield self.codec.decode(self._model(torch.from_numpy(batch).to(self._device)), size)
 
 

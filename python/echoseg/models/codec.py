@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from echoseg.data.decode import resize_points
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.geometry.spline import close_spline
 from echoseg.ops import Targets, decode_heatmaps, fill_polygons, render_targets
@@ -115,8 +116,7 @@ class LandmarkCodec:
         logits = logits.float().contiguous()
         heatmaps = torch.exp(logits - logits.amax(dim=(2, 3), keepdim=True))
         landmarks = decode_heatmaps(heatmaps.cpu().numpy())[0]
-        scale = np.array([size[1] / logits.shape[3], size[0] / logits.shape[2]], dtype=np.float32)
-        landmarks = (landmarks + 0.5) * scale - 0.5
+        landmarks = resize_points(landmarks, (logits.shape[2], logits.shape[3]), size)
         masks = fill_polygons(close_spline(landmarks), size)
         probabilities = _resize(heatmaps.amax(dim=1, keepdim=True), size)[:, 0].cpu().numpy()
         return Decoded(masks, probabilities, landmarks)

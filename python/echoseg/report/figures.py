@@ -57,7 +57,9 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
             axis.imshow(picture)
             axis.set_axis_off()
             image = evaluation.images.iloc[i]
-            axis.set_title(f"{name}: {image['video']}\nframe {image['frame']}, Dice {scores[i]:.3f}", fontsize=7)
+            axis.set_title(
+                f"{name}: {image['video']}\nframe {image['frame']}, Dice {scores[i]:.3f}", fontsize=7, parse_math=False
+            )
     for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
         axes[0, 0].plot([], [], color=np.array(colour) / 255, label=label)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)

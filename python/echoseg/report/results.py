@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from echoseg.data.files import replace_file
 from echoseg.data.store import Store
 from echoseg.errors import DataError
 from echoseg.inference.evaluate import Evaluation
@@ -34,12 +35,11 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     path = folder / "metrics.json"
     try:
         metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}); delete it and evaluate again") from None
-    metrics[split] = evaluation.summary
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+        metrics[split] = {**evaluation.summary, "data": str(store.path)}
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error}); delete it and evaluate again") from None
+    text = json.dumps(metrics, indent=2) + "\n"
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     evaluation.images.to_csv(folder / f"images_{split}.csv", index=False, float_format="%.5f")
     overlay_figure(evaluation, store.frames[evaluation.indices], figures / f"overlay_{split}.png")
 

@@ -1,20 +1,20 @@
 """What a run leaves on disk, written so that a reader never sees half a file.
 
 ``model.safetensors`` holds the best weights by validation Dice, ``last.safetensors`` those of the last epoch, and
-``training_state.pt`` what else resuming needs. Nothing here can run code: safetensors, and ``weights_only=True``.
+``training_state.pt`` all that resuming needs, in one file. Nothing here can run code: safetensors, and
+``weights_only=True``.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from echoseg.data.files import replace_file
 from echoseg.errors import DataError
 from echoseg.models.codec import Codec, LandmarkCodec, MaskCodec
 from echoseg.models.unet import UNet
@@ -51,22 +51,20 @@ def load_run(run: Path) -> tuple[Config, UNet, Codec]:
     return config, model.eval(), codec
 
 
-def save_weights(path: Path, model: UNet, epoch: int) -> None:
-    """Write weights and the epoch that they belong to."""
+def save_weights(path: Path, model: UNet) -> None:
+    """Write a network's weights."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    _replace(path, lambda temporary: save_file(tensors, temporary, metadata={"epoch": str(epoch)}))
+    replace_file(path, lambda temporary: save_file(tensors, temporary))
 
 
-def load_weights(path: Path, model: UNet) -> int:
-    """Read weights into ``model``; returns the epoch that they belong to.
+def load_weights(path: Path, model: UNet) -> None:
+    """Read weights into ``model``.
 
     Raises:
         DataError: missing, damaged, or of another network.
     """
     try:
         model.load_state_dict(load_file(path))
-        with safe_open(path, "pt") as file:
-            return int(file.metadata()["epoch"])
     except FileNotFoundError:
         raise DataError(f"{path}: no such checkpoint; was the run stopped in its first epoch?") from None
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
@@ -74,8 +72,8 @@ def load_weights(path: Path, model: UNet) -> int:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write what resuming needs besides the weights: plain numbers and tensors only."""
-    _replace(path, lambda temporary: torch.save(state, temporary))
+    """Write what resuming needs: plain numbers and tensors only."""
+    replace_file(path, lambda temporary: torch.save(state, temporary))
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -90,11 +88,3 @@ def load_state(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: nothing to resume from; train anew with another --out") from None
     except Exception as error:  # torch.load fails in many ways on damaged bytes
         raise DataError(f"{path}: damaged ({str(error).splitlines()[0]}); train anew with another --out") from error
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    write(temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)

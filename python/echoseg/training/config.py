@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import types
 from dataclasses import dataclass, field
@@ -31,38 +32,48 @@ class Config:
 
     approach: str = _setting("landmark", "what the network learns", choices=APPROACHES)
     data: str | None = _setting(None, "folder with tracings, or a store; default: a phantom, made once and kept")
-    size: tuple[int, int] = _setting((112, 112), "height and width of the network's frames, pixels", least=16)
+    size: tuple[int, int] = _setting(
+        (112, 112), "height and width of the network's frames, pixels", least=16, most=4096
+    )
     ordering: str | None = _setting(
         None, "how a tracing becomes a contour; default: its own order", choices=tuple(ORDERINGS)
     )
     test_fold: str | None = _setting(None, "where Split holds fold numbers: the fold to test on; default: the last")
-    seed: int = _setting(0, "of weights, shuffling and augmentation", least=0)
+    seed: int = _setting(0, "of weights, shuffling and augmentation", least=0, most=2**32 - 1)
     device: str = _setting("auto", "auto, cpu, cuda or cuda:N")
 
-    epochs: int | None = _setting(None, "passes over the training images; default: 10, or 12,000 images", least=1)
-    loss: str | None = _setting(None, "mask: dice_bce or bce; landmark: spatial_ce or bce; default: the first")
-    batch_size: int = _setting(16, "images a step", least=1)
-    learning_rate: float = _setting(3e-3, "the largest of the schedule (warm-up, then cosine to zero)", above=0)
-    weight_decay: float = _setting(1e-2, "of AdamW", least=0)
-
-    width: int = _setting(16, "channels of the U-Net's first level", least=1)
-    depth: int = _setting(4, "poolings of the U-Net", least=1)
-
-    landmarks: int = _setting(7, "landmarks a contour", least=3)
-    sigma: float = _setting(2.5, "of the heatmaps' Gaussian, pixels", above=0)
-    radius: float = _setting(10.0, "heatmaps are zero beyond it, pixels", above=0)
-    band_kernel: int = _setting(3, "side of the square that cuts the border band, pixels", least=1)
-    band_iterations: int = _setting(2, "how often it dilates and erodes", least=1)
-
-    rotation: float = _setting(20.0, "augmentation: largest turn, degrees", least=0)
-    zoom: float = _setting(0.25, "augmentation: largest change of scale, share", least=0)
-    shift: float = _setting(0.1, "augmentation: largest shift, share of the frame", least=0)
-    gamma: float = _setting(0.5, "augmentation: largest change of the grey curve's exponent, logarithm", least=0)
-    gain: float = _setting(
-        1.0, "augmentation: largest change of brightness, logarithm; what exceeds 255 is cut", least=0
+    epochs: int | None = _setting(
+        None, "passes over the training images; default: 10, or 12,000 images", least=1, most=1000000
     )
-    shade: float = _setting(1.5, "augmentation: largest brightening from one side to the other, logarithm", least=0)
-    noise: float = _setting(0.2, "augmentation: largest speckle, share of a pixel's value", least=0)
+    loss: str | None = _setting(None, "mask: dice_bce or bce; landmark: spatial_ce or bce; default: the first")
+    batch_size: int = _setting(16, "images a step", least=1, most=4096)
+    learning_rate: float = _setting(
+        3e-3, "the largest of the schedule (warm-up, then cosine to zero)", above=0, most=10
+    )
+    weight_decay: float = _setting(1e-2, "of AdamW", least=0, most=10)
+
+    width: int = _setting(16, "channels of the U-Net's first level", least=1, most=512)
+    depth: int = _setting(4, "poolings of the U-Net", least=1, most=8)
+
+    landmarks: int = _setting(7, "landmarks a contour", least=3, most=256)
+    sigma: float = _setting(2.5, "of the heatmaps' Gaussian, pixels", least=0.1, most=1000)
+    radius: float = _setting(10.0, "heatmaps are zero beyond it, pixels", least=0.1, most=10000)
+    band_kernel: int = _setting(3, "side of the square that cuts the border band, pixels", least=1, most=255)
+    band_iterations: int = _setting(2, "how often it dilates and erodes", least=1, most=100)
+
+    rotation: float = _setting(20.0, "augmentation: largest turn, degrees", least=0, most=180)
+    zoom: float = _setting(0.25, "augmentation: largest change of scale, share", least=0, most=0.9)
+    shift: float = _setting(0.1, "augmentation: largest shift, share of the frame", least=0, most=1)
+    gamma: float = _setting(
+        0.5, "augmentation: largest change of the grey curve's exponent, logarithm", least=0, most=3
+    )
+    gain: float = _setting(
+        1.0, "augmentation: largest change of brightness, logarithm; what exceeds 255 is cut", least=0, most=5
+    )
+    shade: float = _setting(
+        1.5, "augmentation: largest brightening from one side to the other, logarithm", least=0, most=5
+    )
+    noise: float = _setting(0.2, "augmentation: largest speckle, share of a pixel's value", least=0, most=5)
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(Config).items():
@@ -74,10 +85,15 @@ class Config:
         if self.loss not in LOSSES[self.approach]:
             known = ", ".join(LOSSES[self.approach])
             raise DataError(f"unknown loss {self.loss!r} for approach {self.approach!r}; known: {known}")
-        if any(side % 2**self.depth for side in self.size):
+        unit = 2**self.depth
+        if any(side % unit or side == unit for side in self.size):
             raise DataError(
-                f"size {self.size[0]}x{self.size[1]}: both sides must be multiples of {2**self.depth} (2 to the depth)"
+                f"size {self.size[0]}x{self.size[1]}: both sides must be 2, 3, … times {unit} (2 to the depth)"
             )
+        if self.data is not None:
+            if not self.data:
+                raise DataError("data is empty; name a folder, or leave it out to train on a phantom")
+            object.__setattr__(self, "data", str(Path(self.data).resolve()))
 
     def save(self, path: Path) -> None:
         """Write the configuration as YAML."""
@@ -119,6 +135,9 @@ def _converted(name: str, value: Any, kind: Any) -> Any:
         return value
     if target is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
+    if target is float and isinstance(value, str):  # YAML takes 1e-3 for text
+        with contextlib.suppress(ValueError):
+            return float(value)
     if target is str and isinstance(value, str | int) and not isinstance(value, bool):
         return str(value)
     if get_args(target) and isinstance(value, list | tuple) and [type(side) for side in value] == [int, int]:
@@ -132,6 +151,8 @@ def _check_limits(name: str, value: Any, limits: Any) -> None:
     if "choices" in limits and value not in limits["choices"]:
         raise DataError(f"unknown {name} {value!r}; known: {', '.join(limits['choices'])}")
     for number in value if isinstance(value, tuple) else (value,):
+        if "most" in limits and not number <= limits["most"]:
+            raise DataError(f"{name} is {number}, expected at most {limits['most']}")
         if "least" in limits and not number >= limits["least"]:
             raise DataError(f"{name} is {number}, expected at least {limits['least']}")
         if "above" in limits and not number > limits["above"]:

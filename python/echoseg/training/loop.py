@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
+import hashlib
 import json
 import math
 import platform
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from tqdm import tqdm
 
 from echoseg.assess.overlap import dice
+from echoseg.data.files import replace_file
 from echoseg.data.split import assign_splits
 from echoseg.data.store import Store
 from echoseg.errors import DataError
@@ -40,7 +42,8 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
         config: ``config.epochs`` None is resolved here.
         store: frames and contours; ``config.size`` is its frames' size.
         run: folder to write; must not exist, unless ``resume``.
-        resume: go on after the last finished epoch of ``run``; the result is that of an uninterrupted run.
+        resume: go on after the last finished epoch of ``run``; on the CPU the result is that of an uninterrupted run,
+            bit for bit.
 
     Returns:
         The resolved configuration, as saved in the run.
@@ -51,8 +54,8 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
     """
     device = choose_device(config.device)
     split = assign_splits(store.samples["split"], store.samples["patient"], test_fold=config.test_fold)
-    training, validation = (np.flatnonzero(split == name) for name in ("train", "val"))
-    for name, indices in (("train", training), ("validate", validation)):
+    training, validation, test = (np.flatnonzero(split == name) for name in ("train", "val", "test"))
+    for name, indices in (("train", training), ("validate", validation), ("test", test)):
         if not len(indices):
             raise DataError(f"{store.path}: no image to {name} on; check the Split column")
     if config.epochs is None:
@@ -67,13 +70,13 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
     loss_of = LOSSES[config.loss]
     batches = Batches(store, training, codec, config, device)
 
-    if resume:
-        state = _resume(run, model, optimizer)
-    else:
+    state: dict[str, Any] = {"data": _fingerprint(store, split), "epoch": 0, "best_dice": -1.0, "log": []}
+    if not resume:
         run.mkdir(parents=True)
         config.save(run / checkpoint.CONFIG)
         _save_environment(run / "environment.json", device)
-        state = {"epoch": 0, "best_dice": -1.0, "log": []}
+    elif (run / checkpoint.STATE).exists():
+        state = _resume(run, model, optimizer, state["data"])
 
     with tqdm(total=config.epochs * len(batches), initial=state["epoch"] * len(batches), disable=None) as bar:
         for epoch in range(state["epoch"], config.epochs):
@@ -89,15 +92,16 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
             bar.set_postfix(loss=f"{train_loss:.4f}", val_dice=f"{val_dice:.4f}")
             if val_dice > state["best_dice"]:
                 state["best_dice"] = val_dice
-                checkpoint.save_weights(run / checkpoint.BEST, model, epoch + 1)
-            checkpoint.save_weights(run / checkpoint.LAST, model, epoch + 1)
-            checkpoint.save_state(run / checkpoint.STATE, {**state, "optimizer": optimizer.state_dict()})
+                checkpoint.save_weights(run / checkpoint.BEST, model)
+            checkpoint.save_weights(run / checkpoint.LAST, model)
+            learned = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            checkpoint.save_state(run / checkpoint.STATE, {**state, **learned})
             _save_log(run / "log.csv", state["log"])
     return config
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is the first CUDA device if there is one, else the CPU.
+    """``auto`` is the first CUDA device if there is one, else the CPU; else ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         DataError: no such device.
@@ -106,6 +110,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise RuntimeError("expected cpu or cuda")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise DataError(f"device {name!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu") from None
@@ -154,19 +160,24 @@ def validate(
     return float(np.concatenate(scores).mean())
 
 
-def _resume(run: Path, model: UNet, optimizer: torch.optim.Optimizer) -> dict:
+def _fingerprint(store: Store, split: np.ndarray) -> str:
+    """What a run must not change under way: frames, contours, and who is in which set."""
+    return hashlib.sha256(repr((sorted(store.manifest["sha256"].items()), split.tolist())).encode()).hexdigest()
+
+
+def _resume(run: Path, model: UNet, optimizer: torch.optim.Optimizer, data: str) -> dict[str, Any]:
     state = checkpoint.load_state(run / checkpoint.STATE)
-    if checkpoint.load_weights(run / checkpoint.LAST, model) != state["epoch"]:
-        raise DataError(f"{run}: {checkpoint.LAST} and {checkpoint.STATE} are of different epochs; train anew")
+    if state.get("data") != data:
+        raise DataError(f"{run}: the data are not those that the run began with; bring them back or train anew")
+    model.load_state_dict(state.pop("model"))
     optimizer.load_state_dict(state.pop("optimizer"))
     return state
 
 
 def _save_log(path: Path, rows: list[list[float]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(LOG_COLUMNS)
-        writer.writerows([epoch, *(f"{value:.6g}" for value in values)] for epoch, *values in rows)
+    lines = [",".join([str(epoch), *(f"{value:.6g}" for value in values)]) for epoch, *values in rows]
+    text = "\n".join([",".join(LOG_COLUMNS), *lines, ""])
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _save_environment(path: Path, device: torch.device) -> None:
