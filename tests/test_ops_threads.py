@@ -110,3 +110,22 @@ def test_one_thread_in_a_loader_s_worker(monkeypatch):
     assert _native._threads() == 0
     monkeypatch.setattr(torch.utils.data, "get_worker_info", lambda: object())
     assert _native._threads() == 1
+
+
+CROWDED = """
+import resource
+import numpy as np
+from echoseg import ops
+contours = np.random.default_rng(0).uniform(0, 200, (500, 42, 2)).astype(np.float32)
+out = np.empty((500, 200, 200), np.uint8)
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 2**22  # half of a thread's stack
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+ops.fill_polygons(contours, (200, 200), out=out)
+print(out.any(axis=(1, 2)).all())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a process as Linux does")
+def test_a_system_without_room_for_threads_draws_on_one():
+    assert run(CROWDED, ECHOSEG_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1") == "True"

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -68,12 +69,16 @@ class Pool {
         if (!turn.owns_lock()) return false;
         {
             const std::lock_guard<std::mutex> hold(lock_);
-            while (static_cast<int>(threads_) < job.helpers) {
-                std::thread([this] { serve(); }).detach();
-                ++threads_;
+            try {
+                while (threads_ < job.helpers) {
+                    std::thread([this] { serve(); }).detach();
+                    ++threads_;
+                }
+            } catch (const std::system_error&) {
+                // The system gives no more threads; those that are there do the work.
             }
             job_ = &job;
-            places_ = job.helpers;
+            places_ = std::min(job.helpers, threads_);
         }
         if (job.helpers == 1) {
             wake_.notify_one();
