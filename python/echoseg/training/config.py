@@ -15,7 +15,6 @@ from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
 
 APPROACHES = ("mask", "landmark")
-LOSSES = {"mask": ("dice_bce", "bce"), "landmark": ("spatial_ce", "bce")}  # the first is the default
 
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:
@@ -45,7 +44,6 @@ class Config:
     epochs: int | None = _setting(
         None, "passes over the training images; default: 10, or 12,000 images", least=1, most=1000000
     )
-    loss: str | None = _setting(None, "mask: dice_bce or bce; landmark: spatial_ce or bce; default: the first")
     batch_size: int = _setting(16, "images a step", least=1, most=4096)
     learning_rate: float = _setting(
         3e-3, "the largest of the schedule (warm-up, then cosine to zero)", above=0, most=10
@@ -61,9 +59,9 @@ class Config:
     band_kernel: int = _setting(3, "side of the square that cuts the border band, pixels", least=1, most=255)
     band_iterations: int = _setting(2, "how often it dilates and erodes", least=1, most=100)
 
-    rotation: float = _setting(20.0, "augmentation: largest turn, degrees", least=0, most=180)
-    zoom: float = _setting(0.25, "augmentation: largest change of scale, share", least=0, most=0.9)
-    shift: float = _setting(0.1, "augmentation: largest shift, share of the frame", least=0, most=1)
+    rotation: float = _setting(30.0, "augmentation: largest turn, degrees", least=0, most=180)
+    zoom: float = _setting(0.3, "augmentation: largest change of scale, share", least=0, most=0.9)
+    shift: float = _setting(0.2, "augmentation: largest shift, share of the frame", least=0, most=1)
     gamma: float = _setting(
         0.5, "augmentation: largest change of the grey curve's exponent, logarithm", least=0, most=3
     )
@@ -78,13 +76,8 @@ class Config:
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(Config).items():
             object.__setattr__(self, name, _converted(name, getattr(self, name), kind))
-        if self.approach in LOSSES and self.loss is None:
-            object.__setattr__(self, "loss", LOSSES[self.approach][0])
         for setting in dataclasses.fields(self):
             _check_limits(setting.name, getattr(self, setting.name), setting.metadata)
-        if self.loss not in LOSSES[self.approach]:
-            known = ", ".join(LOSSES[self.approach])
-            raise DataError(f"unknown loss {self.loss!r} for approach {self.approach!r}; known: {known}")
         unit = 2**self.depth
         if any(side % unit or side == unit for side in self.size):
             raise DataError(

@@ -32,6 +32,7 @@ from echoseg.training.batch import Batches
 from echoseg.training.config import Config
 
 LOG_COLUMNS = ("epoch", "learning_rate", "train_loss", "val_dice", "train_seconds", "val_seconds")
+_LOSS_OF = {"mask": "bce", "landmark": "spatial_ce"}
 _LEAST_EPOCHS, _IMAGES = 10, 12_000
 
 
@@ -54,20 +55,16 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
     """
     device = choose_device(config.device)
     split = assign_splits(store.samples["split"], store.samples["patient"], test_fold=config.test_fold)
-    training, validation, test = (np.flatnonzero(split == name) for name in ("train", "val", "test"))
-    for name, indices in (("train", training), ("validate", validation), ("test", test)):
-        if not len(indices):
-            raise DataError(f"{store.path}: no image to {name} on; check the Split column")
+    training, validation = _training_and_validation(store, split)
     if config.epochs is None:
         config = dataclasses.replace(config, epochs=max(_LEAST_EPOCHS, math.ceil(_IMAGES / len(training))))
     assert config.epochs is not None
-    assert config.loss is not None
 
     torch.manual_seed(config.seed)
     model, codec = checkpoint.build(config)
     model = model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    loss_of = LOSSES[config.loss]
+    loss_of = LOSSES[_LOSS_OF[config.approach]]
     batches = Batches(store, training, codec, config, device)
 
     state: dict[str, Any] = {"data": _fingerprint(store, split), "epoch": 0, "best_dice": -1.0, "log": []}
@@ -98,6 +95,14 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
             checkpoint.save_state(run / checkpoint.STATE, {**state, **learned})
             _save_log(run / "log.csv", state["log"])
     return config
+
+
+def _training_and_validation(store: Store, split: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    sets = {name: np.flatnonzero(split == name) for name in ("train", "val", "test")}
+    for name, indices in sets.items():
+        if not len(indices):
+            raise DataError(f"{store.path}: no image in split {name!r}; check the Split column")
+    return sets["train"], sets["val"]
 
 
 def choose_device(name: str) -> torch.device:
