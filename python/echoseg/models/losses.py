@@ -8,9 +8,15 @@ import torch
 import torch.nn.functional as F
 
 
-def _binary_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean binary cross-entropy over all pixels and channels."""
-    return F.binary_cross_entropy_with_logits(logits, targets)
+def _dice_and_binary_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy plus 1 - soft Dice of the foreground, each image's own.
+
+    The ventricle covers a twentieth of a frame. Cross-entropy alone lets the background drown it on a new scanner.
+    Source: Milletari et al., "V-Net", 3DV 2016 (soft Dice, squared denominators left out).
+    """
+    probabilities, targets = logits.sigmoid().flatten(1), targets.flatten(1)
+    soft_dice = (2 * (probabilities * targets).sum(1) + 1) / (probabilities.sum(1) + targets.sum(1) + 1)
+    return F.binary_cross_entropy_with_logits(logits.flatten(1), targets) + 1 - soft_dice.mean()
 
 
 def _spatial_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -26,6 +32,6 @@ def _spatial_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch
 
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "bce": _binary_cross_entropy,
+    "dice_bce": _dice_and_binary_cross_entropy,
     "spatial_ce": _spatial_cross_entropy,
 }

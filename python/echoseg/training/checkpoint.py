@@ -51,7 +51,7 @@ def load_run(run: Path) -> tuple[Config, UNet, Codec]:
     return config, model.eval(), codec
 
 
-def save_weights(path: Path, model: UNet) -> None:
+def save_weights(path: Path, model: torch.nn.Module) -> None:
     """Write a network's weights."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     replace_file(path, lambda temporary: save_file(tensors, temporary))
