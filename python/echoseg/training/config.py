@@ -42,15 +42,13 @@ class Config:
     device: str = _setting("auto", "auto, cpu, cuda or cuda:N")
 
     epochs: int | None = _setting(
-        None, "passes over the training images; default: 10, or 8,000 images", least=1, most=1000000
+        None, "passes over the training images; default: 10, or 6,400 images", least=1, most=1000000
     )
     batch_size: int = _setting(16, "images a step", least=1, most=4096)
     learning_rate: float = _setting(
         3e-3, "the largest of the schedule (warm-up, then cosine to zero)", above=0, most=10
     )
     weight_decay: float = _setting(1e-2, "of AdamW", least=0, most=10)
-
-    ema: float = _setting(0.99, "share of the running average of the weights that a step keeps", least=0, most=0.9999)
 
     width: int = _setting(16, "channels of the U-Net's first level", least=1, most=512)
     depth: int = _setting(4, "poolings of the U-Net", least=1, most=8)
@@ -61,11 +59,11 @@ class Config:
     band_kernel: int = _setting(3, "side of the square that cuts the border band, pixels", least=1, most=255)
     band_iterations: int = _setting(2, "how often it dilates and erodes", least=1, most=100)
 
-    rotation: float = _setting(30.0, "augmentation: largest turn, degrees", least=0, most=180)
-    zoom: float = _setting(0.3, "augmentation: largest change of scale, share", least=0, most=0.9)
-    shift: float = _setting(0.15, "augmentation: largest shift, share of the frame", least=0, most=1)
+    rotation: float = _setting(20.0, "augmentation: largest turn, degrees", least=0, most=180)
+    zoom: float = _setting(0.25, "augmentation: largest change of scale, share", least=0, most=0.9)
+    shift: float = _setting(0.1, "augmentation: largest shift, share of the frame", least=0, most=1)
     gamma: float = _setting(
-        0.7, "augmentation: largest change of the grey curve's exponent, logarithm", least=0, most=3
+        0.5, "augmentation: largest change of the grey curve's exponent, logarithm", least=0, most=3
     )
     gain: float = _setting(
         1.0, "augmentation: largest change of brightness, logarithm; what exceeds 255 is cut", least=0, most=5

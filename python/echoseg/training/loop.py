@@ -15,7 +15,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from echoseg.assess.overlap import dice
@@ -34,7 +33,7 @@ from echoseg.training.config import Config
 
 LOG_COLUMNS = ("epoch", "learning_rate", "train_loss", "val_dice", "train_seconds", "val_seconds")
 _LOSS_OF = {"mask": "dice_bce", "landmark": "spatial_ce"}
-_LEAST_EPOCHS, _IMAGES = 10, 8_000
+_LEAST_EPOCHS, _IMAGES = 10, 6_400
 
 
 def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> Config:
@@ -65,7 +64,6 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
     model, codec = checkpoint.build(config)
     model = model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
     loss_of = LOSSES[_LOSS_OF[config.approach]]
     batches = Batches(store, training, codec, config, device)
 
@@ -75,15 +73,15 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
         config.save(run / checkpoint.CONFIG)
         _save_environment(run / "environment.json", device)
     elif (run / checkpoint.STATE).exists():
-        state = _resume(run, model, average, optimizer, state["data"])
+        state = _resume(run, model, optimizer, state["data"])
 
     with tqdm(total=config.epochs * len(batches), initial=state["epoch"] * len(batches), disable=None) as bar:
         for epoch in range(state["epoch"], config.epochs):
             started = time.perf_counter()
             rate = learning_rate(epoch * len(batches), config.epochs * len(batches), config.learning_rate)
-            train_loss = _train_epoch(model, average, optimizer, loss_of, batches, epoch, config, bar)
+            train_loss = _train_epoch(model, optimizer, loss_of, batches, epoch, config, bar)
             trained = time.perf_counter()
-            val_dice = validate(average, codec, store, validation, config.batch_size, device)
+            val_dice = validate(model, codec, store, validation, config.batch_size, device)
             ended = time.perf_counter()
 
             state["log"].append([epoch + 1, rate, train_loss, val_dice, trained - started, ended - trained])
@@ -91,11 +89,10 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
             bar.set_postfix(loss=f"{train_loss:.4f}", val_dice=f"{val_dice:.4f}")
             if val_dice > state["best_dice"]:
                 state["best_dice"] = val_dice
-                checkpoint.save_weights(run / checkpoint.BEST, average.module)
-            checkpoint.save_weights(run / checkpoint.LAST, average.module)
-            learned: dict[str, Any] = {"model": model, "average": average, "optimizer": optimizer}
-            states = {name: part.state_dict() for name, part in learned.items()}
-            checkpoint.save_state(run / checkpoint.STATE, {**state, **states})
+                checkpoint.save_weights(run / checkpoint.BEST, model)
+            checkpoint.save_weights(run / checkpoint.LAST, model)
+            learned = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            checkpoint.save_state(run / checkpoint.STATE, {**state, **learned})
             _save_log(run / "log.csv", state["log"])
     return config
 
@@ -134,7 +131,7 @@ def learning_rate(step: int, steps: int, largest: float) -> float:
     return largest * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
-def _train_epoch(model, average, optimizer, loss_of, batches: Batches, epoch: int, config: Config, bar: tqdm) -> float:
+def _train_epoch(model, optimizer, loss_of, batches: Batches, epoch: int, config: Config, bar: tqdm) -> float:
     """One pass over the training images; returns the mean loss an image."""
     assert config.epochs is not None
     model.train()
@@ -147,7 +144,6 @@ def _train_epoch(model, average, optimizer, loss_of, batches: Batches, epoch: in
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        average.update_parameters(model)
         total += loss.detach() * len(frames)
         images += len(frames)
         bar.update()
@@ -174,14 +170,11 @@ def _fingerprint(store: Store, split: np.ndarray) -> str:
     return hashlib.sha256(repr((sorted(store.manifest["sha256"].items()), split.tolist())).encode()).hexdigest()
 
 
-def _resume(
-    run: Path, model: UNet, average: AveragedModel, optimizer: torch.optim.Optimizer, data: str
-) -> dict[str, Any]:
+def _resume(run: Path, model: UNet, optimizer: torch.optim.Optimizer, data: str) -> dict[str, Any]:
     state = checkpoint.load_state(run / checkpoint.STATE)
     if state.get("data") != data:
         raise DataError(f"{run}: the data are not those that the run began with; bring them back or train anew")
     model.load_state_dict(state.pop("model"))
-    average.load_state_dict(state.pop("average"))
     optimizer.load_state_dict(state.pop("optimizer"))
     return state
 
