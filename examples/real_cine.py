@@ -51,7 +51,7 @@ def load_outlines() -> dict[int, np.ndarray]:
     """By frame, (P, 2) float32: the ventricle as traced by eye, pixels of what ``load_cine`` returns."""
     table = pd.read_csv(Path(__file__).with_name("real_cine.csv"))
     return {
-        frame: resize_points(points[["x", "y"]].to_numpy() - (LEFT, TOP), (SIDE, SIDE), SIZE)
+        frame: np.ascontiguousarray(resize_points(points[["x", "y"]].to_numpy() - (LEFT, TOP), (SIDE, SIDE), SIZE))
         for frame, points in table.groupby("frame")
     }
 
