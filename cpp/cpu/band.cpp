@@ -10,7 +10,6 @@
 #include "echoseg/band.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "draw.hpp"
@@ -19,33 +18,16 @@
 
 namespace echoseg {
 
-BandDrawer::BandDrawer(ImageSize size, const Kernel& kernel) : size_(size), iterations_(kernel.iterations) {
-    const int64_t anchor = kernel.size / 2, last = kernel.size - 1 - anchor;
-    // Beyond the image nothing changes: neither by a longer reach nor after more steps than the image has rows and columns.
-    const auto add = [this](int64_t left, int64_t right, int64_t up, int64_t down) {
-        const int64_t columns = size_.width - 1, rows = size_.height - 1;
-        const Box box{std::min(left, columns), std::min(right, columns), std::min(up, rows), std::min(down, rows)};
-        if (!boxes_.empty() && boxes_.back().left == box.left && boxes_.back().right == box.right) return;
+BandDrawer::BandDrawer(ImageSize size, const Kernel& kernel) : size_(size), iterations_(detail::box_rounds(kernel)) {
+    for (int64_t i = 0; i < detail::box_count(kernel); ++i) {
+        detail::Box box = detail::box(kernel, i);
+        // Beyond the image nothing changes: neither by a longer reach nor after more steps than the image has rows and columns.
+        box = {std::min(box.left, size.width - 1), std::min(box.right, size.width - 1), std::min(box.up, size.height - 1),
+               std::min(box.down, size.height - 1)};
+        if (!boxes_.empty() && boxes_.back().left == box.left && boxes_.back().right == box.right) continue;
         boxes_.push_back(box);
         reach_x_ = std::max({reach_x_, box.left, box.right});
         reach_y_ = std::max({reach_y_, box.up, box.down});
-    };
-    if (kernel.shape == KernelShape::rect) {
-        // n times a rectangle is one larger rectangle.
-        add(anchor * iterations_, last * iterations_, anchor * iterations_, last * iterations_);
-        iterations_ = 1;
-    } else if (kernel.shape == KernelShape::cross) {
-        add(0, 0, anchor, last);
-        add(anchor, last, 0, 0);
-    } else {
-        // OpenCV's ellipse: row dy reaches round(c * sqrt(1 - (dy / r)^2)) to either side, cut at the kernel's last column. Rows
-        // nearer the middle are at least as wide, so each width is one box, as tall as that width lasts.
-        const double square = anchor > 0 ? static_cast<double>(anchor) * static_cast<double>(anchor) : 1.0;
-        for (int64_t dy = anchor; dy >= 0; --dy) {
-            const double rest = static_cast<double>(anchor * anchor - dy * dy) * (1.0 / square);
-            const int64_t dx = static_cast<int64_t>(std::nearbyint(static_cast<double>(anchor) * std::sqrt(rest)));
-            add(dx, std::min(dx, last), dy, std::min(dy, last));
-        }
     }
     iterations_ = std::min(iterations_, size.height + size.width);
     pitch_ = words_for(size.width + reach_x_);
@@ -56,7 +38,7 @@ BandDrawer::BandDrawer(ImageSize size, const Kernel& kernel) : size_(size), iter
     result_ = image();
 }
 
-void BandDrawer::dilate_box(const uint64_t* source, int64_t rows, const Box& box, bool add, uint64_t* out) {
+void BandDrawer::dilate_box(const uint64_t* source, int64_t rows, const detail::Box& box, bool add, uint64_t* out) {
     const simd::Rows& simd = simd::rows();
     const int64_t before = box.up * pitch_ + words_for(box.left);
     const int64_t count = before + rows * pitch_;
@@ -78,7 +60,7 @@ uint64_t* BandDrawer::dilate(const uint64_t* source, int64_t rows, std::vector<u
     uint64_t* out = nullptr;
     for (int64_t i = 0; i < iterations_; ++i) {
         out = buffers[i % 2].data() + margin_;
-        for (const Box& box : boxes_) dilate_box(source, rows, box, &box != &boxes_.front(), out);
+        for (const detail::Box& box : boxes_) dilate_box(source, rows, box, &box != &boxes_.front(), out);
         simd::rows().mask_rows(out, rows, pitch_, size_.width);
         std::memset(out + rows * pitch_, 0, static_cast<size_t>(margin_) * sizeof *out);
         source = out;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "echoseg/band.hpp"
+#include "echoseg/detail/structuring.hpp"
 #include "echoseg/heatmap.hpp"
 #include "echoseg/polygon.hpp"
 
@@ -52,16 +53,11 @@ class BandDrawer {
     const uint64_t* result() const { return result_; }
 
    private:
-    // A kernel is a union of boxes of offsets read, each holding the origin.
-    struct Box {
-        int64_t left, right, up, down;
-    };
-
     uint64_t* dilate(const uint64_t* source, int64_t rows, std::vector<uint64_t> (&buffers)[2]);
-    void dilate_box(const uint64_t* source, int64_t rows, const Box& box, bool add, uint64_t* out);
+    void dilate_box(const uint64_t* source, int64_t rows, const detail::Box& box, bool add, uint64_t* out);
 
     ImageSize size_;
-    std::vector<Box> boxes_;
+    std::vector<detail::Box> boxes_;
     int64_t iterations_, reach_x_ = 0, reach_y_ = 0, pitch_, margin_;
     std::vector<uint64_t> image_, complement_, work_, dilated_[2], eroded_[2];
     const uint64_t* result_ = nullptr;
