@@ -69,6 +69,16 @@ def heatmaps(
     return values if band is None else values * (band[:, None] != 0)
 
 
+def narrow(heatmaps: np.ndarray, dtype: str) -> np.ndarray:
+    """float32 in [0, 1] as another dtype, to nearest even; bfloat16 as the float32 that it stands for."""
+    if dtype == "uint8":
+        return np.rint(np.float32(255) * heatmaps).astype(np.uint8)
+    if dtype == "bfloat16":  # its neighbours are 2**(e - 7) apart
+        step = np.exp2(np.floor(np.log2(np.maximum(heatmaps.astype(float), 1e-300))) - 7)
+        return (np.rint(heatmaps / step) * step).astype(np.float32)
+    return heatmaps.astype(dtype)
+
+
 def random_polygon(random: np.random.Generator, size: tuple[int, int], points: int) -> np.ndarray:
     """(points, 2) float32 of one of ten kinds, most of them nasty."""
     height, width = size

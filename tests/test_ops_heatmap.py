@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from echoseg.ops import border_band, decode_heatmaps, fill_polygons, render_heatmaps
-from reference import distance, heatmaps
+from reference import distance, heatmaps, narrow
 
 SIZE = (60, 90)
+STYLES = [{"radius": 8.0}, {"sigma": 2.0}, {"sigma": 9.0}, {"kind": "euclidean", "radius": 14.0}]
 
 
 def some_landmarks(seed, count=4, per_image=7):
@@ -74,6 +76,74 @@ def test_values_lie_between_zero_and_one_and_peak_at_one():
 def test_no_denormal_numbers():
     drawn = render_heatmaps(some_landmarks(4), SIZE, sigma=2)
     assert drawn[drawn > 0].min() > np.finfo(np.float32).tiny
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "uint8"])
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("banded", [False, True])
+def test_narrower_types_are_the_float32_heatmaps_rounded(dtype, style, banded):
+    landmarks = torch.from_numpy(some_landmarks(8))
+    band = (torch.rand(4, *SIZE, generator=torch.Generator().manual_seed(8)) < 0.5).to(torch.uint8) if banded else None
+    out = torch.full((4, 7, *SIZE), 9, dtype=getattr(torch, dtype))
+    assert render_heatmaps(landmarks, SIZE, band=band, dtype=dtype, out=out, **style) is out
+    expected = narrow(render_heatmaps(landmarks, SIZE, band=band, **style).numpy(), dtype)
+    np.testing.assert_array_equal((out.float() if dtype == "bfloat16" else out).numpy(), expected)
+    if dtype != "bfloat16":
+        band = None if band is None else band.numpy()
+        drawn = render_heatmaps(landmarks.numpy(), SIZE, band=band, dtype=dtype, **style)
+        assert drawn.dtype == dtype
+        np.testing.assert_array_equal(drawn, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(("size", "banded"), [((300, 509), True), ((300, 509), False), ((2, 80_001), False)])
+def test_planes_that_leave_the_caches(dtype, style, size, banded):
+    """They are written in another way; here at an address that is no cache line's."""
+    random = np.random.default_rng(9)
+    count, per_image = 2, int(np.ceil(17e6 / np.prod(size) / np.dtype(dtype).itemsize))
+    landmarks = random.uniform([-9, -9], [size[1] + 9, size[0] + 9], (count, per_image, 2)).astype(np.float32)
+    band = (random.random((count, *size)) < 0.5).astype(np.uint8) if banded else None
+    room = np.full(count * per_image * np.prod(size) + 1, 9, dtype)
+    out = room[1:].reshape(count, per_image, *size)
+    assert out.nbytes > 2**25
+    render_heatmaps(landmarks, size, band=band, dtype=dtype, out=out, **style)
+    assert room[0] == 9
+    for i in range(count):
+        few = render_heatmaps(
+            landmarks[i : i + 1], size, band=None if band is None else band[i : i + 1], dtype=dtype, **style
+        )
+        np.testing.assert_array_equal(out[i], few[0])
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(STYLES), st.sampled_from(["float32", "float16", "uint8"]))
+def test_previous_landmarks_are_all_that_is_cleared(seed, style, dtype):
+    random = np.random.default_rng(seed)
+    size = tuple(int(n) for n in random.integers(1, 100, 2))
+    out, previous = np.zeros((3, 2, *size), dtype), np.full((3, 2, 2), -(2.0**20), np.float32)
+    for _ in range(4):
+        landmarks = random.uniform([-20, -20], [size[1] + 20, size[0] + 20], (3, 2, 2)).astype(np.float32)
+        band = (random.random((3, *size)) < 0.5).astype(np.uint8) if random.random() < 0.7 else None
+        fresh = render_heatmaps(landmarks, size, band=band, dtype=dtype, **style)
+        render_heatmaps(landmarks, size, band=band, dtype=dtype, out=out, previous=previous, **style)
+        np.testing.assert_array_equal(out, fresh)
+        previous = landmarks
+
+
+def test_what_previous_and_dtype_need():
+    landmarks, out = some_landmarks(10), np.zeros((4, 7, *SIZE), np.float32)
+    with pytest.raises(ValueError, match="previous says what out holds: pass that out too"):
+        render_heatmaps(landmarks, SIZE, previous=landmarks)
+    with pytest.raises(ValueError, match=r"previous must have the shape \(4, 7, 2\), not \(3, 7, 2\)"):
+        render_heatmaps(landmarks, SIZE, previous=landmarks[:3], out=out)
+    with pytest.raises(ValueError, match="previous must be finite"):
+        render_heatmaps(landmarks, SIZE, previous=landmarks * np.inf, out=out)
+    with pytest.raises(ValueError, match="unknown dtype 'float64'; known: float32, bfloat16, float16, uint8"):
+        render_heatmaps(landmarks, SIZE, dtype="float64")
+    with pytest.raises(ValueError, match="NumPy has no bfloat16; pass torch tensors"):
+        render_heatmaps(landmarks, SIZE, dtype="bfloat16")
+    with pytest.raises(TypeError, match="out must be float16, not float32"):
+        render_heatmaps(landmarks, SIZE, dtype="float16", out=out)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,34 @@ def test_out_is_drawn_into_whatever_it_held():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+def test_a_re_used_out_of_which_only_the_previous_landmarks_are_cleared(dtype):
+    random = np.random.default_rng(3)
+    out, previous = None, None
+    for _ in range(3):
+        contours = random.uniform(0, 112, (6, 9, 2)).astype(np.float32)
+        landmarks = random.uniform(-10, 122, (6, 7, 2)).astype(np.float32)
+        style = {"radius": 8.0, "kernel_size": int(random.integers(2, 9)), "dtype": dtype}
+        fresh = render_targets(contours, landmarks, (112, 112), **style)
+        out = render_targets(contours, landmarks, (112, 112), out=out, previous=previous, **style)
+        previous = landmarks
+        for a, b in zip(out, fresh, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+    assert out.heatmaps.dtype == dtype
+
+
+def test_a_broken_promise_leaves_remains_and_nothing_worse():
+    contours = np.random.default_rng(4).uniform(0, 64, (1, 9, 2)).astype(np.float32)
+    there, gone = np.full((1, 1, 2), 12, np.float32), np.full((1, 1, 2), 50, np.float32)
+    out = render_targets(contours, there, (64, 64), radius=5.0, kernel_size=31)
+    once = out.heatmaps.copy()
+    render_targets(contours, gone, (64, 64), radius=5.0, kernel_size=31, out=out, previous=gone)
+    fresh = render_targets(contours, gone, (64, 64), radius=5.0, kernel_size=31)
+    np.testing.assert_array_equal(out.heatmaps, once + fresh.heatmaps)
+    np.testing.assert_array_equal(out.mask, fresh.mask)
+
+
 def test_no_landmarks_and_no_images():
     contours = np.random.default_rng(2).uniform(0, 64, (5, 9, 2)).astype(np.float32)
     targets = render_targets(contours, np.zeros((5, 0, 2), np.float32), (64, 64))

@@ -27,7 +27,8 @@ for size in ((112, 112), (37, 129), (64, 64)):
                   {"kind": "euclidean", "radius": 14.0, "shape": "cross"}):
         targets = ops.render_targets(contours, landmarks, size, **style)
         free = ops.render_heatmaps(landmarks, size)
-        for array in (*targets, free, *ops.decode_heatmaps(targets.heatmaps), ops.erode(targets.mask)):
+        narrow = [ops.render_heatmaps(landmarks, size, radius=9.0, dtype=dtype) for dtype in ("float16", "uint8")]
+        for array in (*targets, free, *narrow, *ops.decode_heatmaps(targets.heatmaps), ops.erode(targets.mask)):
             digest.update(array.tobytes())
 print(digest.hexdigest())
 """

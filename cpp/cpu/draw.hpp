@@ -68,18 +68,39 @@ inline bool exceeds_cache(int64_t bytes) { return bytes > int64_t{32} << 20; }
 
 class HeatmapDrawer {
    public:
-    // `stream`: the planes together exceed the caches, so that zeros had better go past them.
+    // `stream`: the planes together exceed the caches and are written past them; end() then makes them seen by other threads.
     HeatmapDrawer(ImageSize size, const HeatmapStyle& style, bool stream);
 
     // `band` holds the bits of `rows` alone, outside of which it is zero; null stands for no band at all.
-    void draw(const float* landmark, const uint64_t* band, int64_t pitch, RowRange rows, float* plane);
+    // `previous`: the landmark whose heatmap is all that the plane holds, or null where it may hold anything.
+    void draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows, void* plane);
+    void end() const;
 
    private:
+    struct Window {
+        RowRange columns, rows;  // columns.first is a multiple of simd::kBlock once they are drawn
+        const uint64_t* band;    // bits of its first row, or null
+        int64_t pitch;
+    };
+
+    Window reached(const float* landmark) const;
+    void make_tables(const float* landmark, const Window& window);
+    // Draws `rows` of the window, counted from its first.
+    void draw_rows(const Window& window, RowRange rows, float* out, int64_t out_pitch) const;
+    void convert(const float* values, int64_t count, void* out) const;
+    void clear(uint8_t* plane, RowRange rows) const;
+    void write(const Window& window, uint8_t* plane);
+    void stream(const Window& window, uint8_t* plane);
+
     ImageSize size_;
     HeatmapStyle style_;
     bool stream_;
+    int64_t item_, row_;   // bytes of a value, of a row
+    int64_t buffer_rows_;  // as many rows as the buffers hold
     float scale_, reach_;
     std::vector<float> factor_x_, square_x_, factor_y_, square_y_;
+    std::vector<float> values_;   // rows on their way to a narrower type
+    std::vector<uint8_t> bytes_;  // rows on their way past the caches, as they are to lie in the plane
 };
 
 }  // namespace echoseg

@@ -9,10 +9,10 @@
 
 namespace echoseg {
 
-void render_targets(const Contours& contours, const float* landmarks, int64_t per_image, ImageSize size,
-                    const TargetStyle& style, uint8_t* masks, uint8_t* band, float* heatmaps, int threads) {
-    const int64_t pixels = size.pixels();
-    const bool stream = exceeds_cache(contours.count * per_image * pixels * static_cast<int64_t>(sizeof *heatmaps));
+void render_targets(const Contours& contours, const float* landmarks, const float* previous, int64_t per_image, ImageSize size,
+                    const TargetStyle& style, uint8_t* masks, uint8_t* band, void* heatmaps, int threads) {
+    const int64_t pixels = size.pixels(), plane = pixels * bytes_of(style.heatmap.type);
+    const bool stream = exceeds_cache(contours.count * per_image * plane);
     parallel_for(contours.count, 1000 + pixels / 24 + per_image * (150 + pixels / 28), threads, [&](int64_t begin, int64_t end) {
         BandDrawer bands(size, style.kernel);
         const int64_t pitch = bands.pitch();
@@ -27,9 +27,11 @@ void render_targets(const Contours& contours, const float* landmarks, int64_t pe
             const RowRange range = bands.apply(filled, BandPart::band);
             write_mask(bands.result(), pitch, range, size, band + i * pixels);
             for (int64_t k = i * per_image; k < (i + 1) * per_image; ++k)
-                maps.draw(landmarks + 2 * k, bands.result(), pitch, range, heatmaps + k * pixels);
+                maps.draw(landmarks + 2 * k, previous ? previous + 2 * k : nullptr, bands.result(), pitch, range,
+                          static_cast<uint8_t*>(heatmaps) + k * plane);
             std::memset(rows, 0, static_cast<size_t>(filled.count() * pitch) * sizeof *rows);
         }
+        maps.end();
     });
 }
 

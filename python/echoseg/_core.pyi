@@ -61,6 +61,7 @@ def fill_polygons(
 def find_bad_point(points: int, count: int) -> int: ...
 def render_heatmaps(
     landmarks: int,
+    previous: int,
     count: int,
     per_image: int,
     height: int,
@@ -68,6 +69,7 @@ def render_heatmaps(
     kind: int,
     sigma: float,
     radius: float,
+    type: int,
     band: int,
     heatmaps: int,
     threads: int,
@@ -78,6 +80,7 @@ def render_targets(
     count: int,
     points_each: int,
     landmarks: int,
+    previous: int,
     per_image: int,
     height: int,
     width: int,
@@ -88,6 +91,7 @@ def render_targets(
     kind: int,
     sigma: float,
     radius: float,
+    type: int,
     masks: int,
     band: int,
     heatmaps: int,

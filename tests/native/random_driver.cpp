@@ -124,14 +124,28 @@ void try_targets(ImageSize size, const Batch& batch) {
     const TargetStyle style{static_cast<FillRule>(integer(0, 1)),
                             {integer(1, 9), static_cast<KernelShape>(integer(0, 2)), integer(1, 3)},
                             {gaussian ? HeatmapKind::gaussian : HeatmapKind::euclidean, static_cast<float>(real(0.1, 9)),
-                             gaussian && integer(0, 1) ? std::numeric_limits<float>::infinity() : static_cast<float>(real(0.1, 30))}};
+                             gaussian && integer(0, 1) ? std::numeric_limits<float>::infinity() : static_cast<float>(real(0.1, 30)),
+                             HeatmapType::float32}};
     std::vector<uint8_t> masks(static_cast<size_t>(count * size.pixels()), 9), band(masks.size(), 9), alone(masks.size(), 9);
     std::vector<float> maps(static_cast<size_t>(count * per_image * size.pixels()), NAN), single(maps.size(), NAN);
-    render_targets(batch.contours(), landmarks.data(), per_image, size, style, masks.data(), band.data(), maps.data(), 0);
+    render_targets(batch.contours(), landmarks.data(), nullptr, per_image, size, style, masks.data(), band.data(), maps.data(), 0);
     border_band(masks.data(), count, size, style.kernel, alone.data(), 0);
     check(band == alone, "targets, band");
-    render_heatmaps(landmarks.data(), count, per_image, size, style.heatmap, band.data(), single.data(), 0);
+    render_heatmaps(landmarks.data(), nullptr, count, per_image, size, style.heatmap, band.data(), single.data(), 0);
     check(maps.empty() || std::memcmp(maps.data(), single.data(), maps.size() * sizeof(float)) == 0, "targets, heatmaps");
+
+    // Another type, drawn afresh and over what other landmarks left.
+    HeatmapStyle other = style.heatmap;
+    other.type = static_cast<HeatmapType>(integer(0, 3));
+    std::vector<float> moved(landmarks);
+    for (float& at : moved) at += static_cast<float>(real(-20, 20));
+    std::vector<uint8_t> fresh(maps.size() * static_cast<size_t>(bytes_of(other.type)), 9), over(fresh.size(), 9);
+    const uint8_t* cut = integer(0, 1) ? band.data() : nullptr;
+    render_heatmaps(moved.data(), nullptr, count, per_image, size, other, nullptr, over.data(), 0);
+    render_heatmaps(landmarks.data(), moved.data(), count, per_image, size, other, cut, over.data(), 0);
+    render_heatmaps(landmarks.data(), nullptr, count, per_image, size, other, cut, fresh.data(), 0);
+    check(over == fresh, "heatmaps, over previous ones");
+
     const HeatmapStyle& h = style.heatmap;
     for (int64_t p = 0; p < count * per_image; ++p)
         for (int64_t i = 0; i < size.pixels(); ++i) {
@@ -153,6 +167,27 @@ void try_targets(ImageSize size, const Batch& batch) {
         check(points[2 * p + 1] == static_cast<float>(best / size.width), "decode, y");
         check(confidence[p] == plane[best], "decode, confidence");
     }
+}
+
+// Planes too large for the caches are written in another way.
+void try_large_planes() {
+    const ImageSize size{1, 8388609};
+    const float ends[] = {5, 0, 8388600, 1};
+    for (const HeatmapType type : {HeatmapType::float32, HeatmapType::float16, HeatmapType::uint8})
+        for (const bool banded : {false, true}) {
+            const HeatmapStyle style{HeatmapKind::gaussian, 4, 8, type};
+            const size_t plane = static_cast<size_t>(size.pixels() * bytes_of(type));
+            const int64_t per_image = type == HeatmapType::uint8 ? 4 : 2;
+            std::vector<float> places;
+            for (int64_t k = 0; k < per_image; ++k) places.insert(places.end(), ends + k % 2 * 2, ends + k % 2 * 2 + 2);
+            const std::vector<uint8_t> band(static_cast<size_t>(size.pixels()), 1);
+            std::vector<uint8_t> maps(static_cast<size_t>(per_image) * plane, 9), single(plane, 9);
+            render_heatmaps(places.data(), nullptr, 1, per_image, size, style, banded ? band.data() : nullptr, maps.data(), 1);
+            for (int64_t k = 0; k < per_image; ++k) {
+                render_heatmaps(&places[static_cast<size_t>(2 * k)], nullptr, 1, 1, size, style, nullptr, single.data(), 1);
+                check(std::memcmp(&maps[static_cast<size_t>(k) * plane], single.data(), plane) == 0, "heatmaps, large planes");
+            }
+        }
 }
 
 void try_threads() {
@@ -200,6 +235,7 @@ int main() {
         try_band(size);
         try_targets(size, batch);
     }
+    try_large_planes();
     try_threads();
     std::printf("all right\n");
 }

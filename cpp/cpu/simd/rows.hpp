@@ -16,16 +16,17 @@ namespace echoseg::simd {
 // Columns are drawn in blocks of this many, starting at multiples of it: a cache line, and never across a word of the band.
 constexpr int64_t kBlock = 16;
 
-// The part of a heatmap's plane that can be other than zero, with what is known of its columns and rows (tables from index 0).
+// The part of a heatmap's plane that can be other than zero. Tables, band and output begin at its first row and column.
 struct HeatmapWindow {
-    int64_t first_column, end_column, first_row, end_row;  // first_column is a multiple of kBlock
-    const float *factor_x, *factor_y;                      // gaussian only
-    const float *square_x, *square_y;                      // (column - landmark)^2
+    int64_t first_column;  // a multiple of kBlock
+    int64_t columns, rows;
+    const float *factor_x, *factor_y;  // gaussian only; tables of columns go on to the end of the last block
+    const float *square_x, *square_y;  // (column - landmark)^2
     float radius;
-    const uint64_t* band;  // bits of first_row, or null; blocks without a single bit are left alone
+    const uint64_t* band;  // bits of the first row, from column 0 of the image on, or null; blocks without one are left alone
     int64_t pitch;
-    float* plane;
-    int64_t width;
+    float* out;
+    int64_t out_pitch;  // floats a row
 };
 
 struct Rows {
@@ -47,15 +48,25 @@ struct Rows {
     void (*or_ahead)(uint64_t* words, int64_t count, int64_t shift);
     // out[i] (|)= the bits `shift` ahead (shift may be negative) of words, over row ends.
     void (*copy_shifted)(const uint64_t* words, int64_t count, int64_t shift, bool add, uint64_t* out);
-    // exp(-offset^2 * scale) and offset^2 for the columns [first, end) about `center`, written at their own index.
-    void (*gaussian_table)(float center, float scale, int64_t first, int64_t end, float* factors, float* squares);
-    void (*square_table)(float center, int64_t first, int64_t end, float* squares);
-    void (*gaussian_window)(const HeatmapWindow& window);
+    // exp(-offset^2 * scale) and offset^2 for `count` columns from `first` on, about `center`.
+    void (*gaussian_table)(float center, float scale, int64_t first, int64_t count, float* factors, float* squares);
+    void (*square_table)(float center, int64_t first, int64_t count, float* squares);
+    void (*gaussian_window)(const HeatmapWindow& window);  // without a radius
+    void (*disc_window)(const HeatmapWindow& window);      // gaussian, zero beyond the radius
     void (*euclidean_window)(const HeatmapWindow& window);
+    // Values in [0, 1] in narrower types.
+    void (*to_bfloat16)(const float* values, int64_t count, void* out);
+    void (*to_float16)(const float* values, int64_t count, void* out);
+    void (*to_uint8)(const float* values, int64_t count, void* out);
+    // Zeros in `rows` rows of so many bytes, `pitch` bytes apart.
+    void (*clear_rows)(void* first, int64_t bytes, int64_t rows, int64_t pitch);
     // Index of the first maximum; a NaN is the maximum.
     int64_t (*argmax)(const float* values, int64_t count);
-    // Zeros past the caches, where the processor can; else like memset.
-    void (*stream_zeros)(void* bytes, int64_t count);
+    // Past the caches, where the processor can; else like memset and memcpy. Whoever calls them ends with stream_end, so that
+    // other threads see what was written.
+    void (*stream_zeros)(void* out, int64_t bytes);
+    void (*stream_copy)(const void* from, int64_t bytes, void* out);
+    void (*stream_end)();
 };
 
 // The table of the level in use.

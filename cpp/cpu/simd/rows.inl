@@ -1,6 +1,7 @@
 // Included once a level, inside a namespace of that level's own. Plain loops: the compiler vectorises them for the level.
 
-// Says of a loop that works in place that it only looks ahead, so that whole vectors may be read before they are written.
+// Says of a loop that works in place that it only looks ahead, so that whole vectors may be read before they are written; or that
+// it writes nothing that it reads.
 #if defined(__clang__)
 #define ECHOSEG_LOOKS_AHEAD _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
@@ -9,11 +10,11 @@
 #define ECHOSEG_LOOKS_AHEAD
 #endif
 
-// Keeps GCC from unrolling a short loop into scalars before it comes to vectorising.
+// The same of a short loop, which GCC is also kept from unrolling into scalars before it comes to vectorising.
 #if defined(__GNUC__) && !defined(__clang__)
-#define ECHOSEG_KEEP_LOOP _Pragma("GCC unroll 1")
+#define ECHOSEG_SHORT_LOOP _Pragma("GCC ivdep") _Pragma("GCC unroll 1")
 #else
-#define ECHOSEG_KEEP_LOOP
+#define ECHOSEG_SHORT_LOOP ECHOSEG_LOOKS_AHEAD
 #endif
 
 void mask_rows(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
@@ -202,64 +203,112 @@ void copy_shifted(const uint64_t* words, int64_t count, int64_t shift, bool add,
     }
 }
 
-void gaussian_table(float center, float scale, int64_t first, int64_t end, float* __restrict factors,
+void gaussian_table(float center, float scale, int64_t first, int64_t count, float* __restrict factors,
                     float* __restrict squares) {
-    for (int64_t i = first; i < end; ++i) {
-        const float offset = static_cast<float>(static_cast<int32_t>(i)) - center;
+    for (int64_t i = 0; i < count; ++i) {
+        const float offset = static_cast<float>(static_cast<int32_t>(first + i)) - center;
         squares[i] = offset * offset;
         factors[i] = detail::exp_minus(offset * offset * scale);
     }
 }
 
-void square_table(float center, int64_t first, int64_t end, float* squares) {
-    for (int64_t i = first; i < end; ++i) {
-        const float offset = static_cast<float>(static_cast<int32_t>(i)) - center;
+void square_table(float center, int64_t first, int64_t count, float* squares) {
+    for (int64_t i = 0; i < count; ++i) {
+        const float offset = static_cast<float>(static_cast<int32_t>(first + i)) - center;
         squares[i] = offset * offset;
     }
 }
 
-// Writes value(column, row) where the band lets it through.
+// One block of a row, as far as the band's bits let it through: a product with 1 or 0, which is exact, as a choice between the two
+// would become sixteen branches.
 template <typename Value>
-inline void draw_window(const simd::HeatmapWindow& w, const Value& value) {
-    const int64_t first = w.first_column, end = w.end_column;
-    for (int64_t y = w.first_row; y < w.end_row; ++y) {
-        float* __restrict out = w.plane + y * w.width;
+inline void draw_block(const Value& value, int64_t x, uint32_t band, float* out) {
+    ECHOSEG_SHORT_LOOP
+    for (uint32_t l = 0; l < simd::kBlock; ++l)
+        out[l] = value(x + l) * static_cast<float>(static_cast<int32_t>((band >> l) & 1u));
+}
+
+// `row(y)` makes the function that gives the value at a column of row y.
+template <typename Row>
+inline void draw_window(const simd::HeatmapWindow& window, const Row& row) {
+    const simd::HeatmapWindow w = window;  // a copy, which what is written cannot be suspected to change
+    for (int64_t y = 0; y < w.rows; ++y) {
+        const auto value = row(y);
+        float* __restrict out = w.out + y * w.out_pitch;
         if (!w.band) {
-            for (int64_t x = first; x < end; ++x) out[x] = value(x, y);
+            ECHOSEG_LOOKS_AHEAD
+            for (int64_t x = 0; x < w.columns; ++x) out[x] = value(x);
             continue;
         }
-        const uint64_t* bits = w.band + (y - w.first_row) * w.pitch;
-        int64_t x = first;
-        for (; x + simd::kBlock <= end; x += simd::kBlock) {
-            const uint32_t band = static_cast<uint32_t>(bits[x / 64] >> (x % 64)) & 0xffff;
+        const uint64_t* bits = w.band + y * w.pitch;
+        for (int64_t x = 0; x < w.columns; x += simd::kBlock) {
+            const auto column = static_cast<uint64_t>(w.first_column + x);
+            const uint32_t band = static_cast<uint32_t>(bits[column / 64] >> (column % 64)) & 0xffff;
             if (band == 0) continue;
-            // All values first, then a mask of all ones or none: a choice between them would become sixteen branches.
-            float values[simd::kBlock];
-            ECHOSEG_KEEP_LOOP
-            for (int64_t l = 0; l < simd::kBlock; ++l) values[l] = value(x + l, y);
-            uint32_t kept[simd::kBlock];
-            memcpy(kept, values, sizeof kept);
-            ECHOSEG_KEEP_LOOP
-            for (uint32_t l = 0; l < simd::kBlock; ++l) kept[l] &= 0u - ((band >> l) & 1u);
-            memcpy(out + x, kept, sizeof kept);
+            if (w.columns - x >= simd::kBlock) {
+                draw_block(value, x, band, out + x);
+            } else {
+                float part[simd::kBlock];
+                draw_block(value, x, band, part);
+                memcpy(out + x, part, static_cast<size_t>(w.columns - x) * sizeof *out);
+            }
         }
-        for (; x < end; ++x) out[x] = (bits[x / 64] >> (x % 64)) & 1 ? value(x, y) : 0.0f;
     }
 }
 
 void gaussian_window(const simd::HeatmapWindow& w) {
-    const float *__restrict factor_x = w.factor_x, *__restrict square_x = w.square_x;
-    const float *__restrict factor_y = w.factor_y, *__restrict square_y = w.square_y;
+    const float* factor_x = w.factor_x;
+    draw_window(w, [=, &w](int64_t y) {
+        const float factor_y = w.factor_y[y];
+        return [=](int64_t x) { return factor_x[x] * factor_y; };
+    });
+}
+
+void disc_window(const simd::HeatmapWindow& w) {
+    const float *factor_x = w.factor_x, *square_x = w.square_x;
     const float radius_square = w.radius * w.radius;
-    draw_window(w, [=](int64_t x, int64_t y) {
-        return detail::gaussian_value(factor_x[x], factor_y[y], square_x[x], square_y[y], radius_square);
+    draw_window(w, [=, &w](int64_t y) {
+        const float factor_y = w.factor_y[y], square_y = w.square_y[y];
+        return [=](int64_t x) { return detail::gaussian_value(factor_x[x], factor_y, square_x[x], square_y, radius_square); };
     });
 }
 
 void euclidean_window(const simd::HeatmapWindow& w) {
-    const float *__restrict square_x = w.square_x, *__restrict square_y = w.square_y;
+    const float* square_x = w.square_x;
     const float radius = w.radius;
-    draw_window(w, [=](int64_t x, int64_t y) { return detail::euclidean_value(square_x[x], square_y[y], radius); });
+    draw_window(w, [=, &w](int64_t y) {
+        const float square_y = w.square_y[y];
+        return [=](int64_t x) { return detail::euclidean_value(square_x[x], square_y, radius); };
+    });
+}
+
+void to_bfloat16(const float* __restrict values, int64_t count, void* out) {
+    auto* __restrict to = static_cast<uint16_t*>(out);
+    for (int64_t i = 0; i < count; ++i) to[i] = detail::to_bfloat16(values[i]);
+}
+
+void to_float16(const float* __restrict values, int64_t count, void* out) {
+    auto* __restrict to = static_cast<uint16_t*>(out);
+    for (int64_t i = 0; i < count; ++i) to[i] = detail::to_float16(values[i]);
+}
+
+void to_uint8(const float* __restrict values, int64_t count, void* out) {
+    auto* __restrict to = static_cast<uint8_t*>(out);
+    for (int64_t i = 0; i < count; ++i) to[i] = detail::to_uint8(values[i]);
+}
+
+void clear_rows(void* first, int64_t bytes, int64_t rows, int64_t pitch) {
+    constexpr int64_t kLine = 64;
+    for (int64_t y = 0; y < rows; ++y) {
+        uint8_t* row = static_cast<uint8_t*>(first) + y * pitch;
+        if (bytes < kLine) {
+            memset(row, 0, static_cast<size_t>(bytes));
+            continue;
+        }
+        // The last line may overlap the one before it.
+        for (int64_t i = 0; i < bytes - kLine; i += kLine) memset(row + i, 0, kLine);
+        memset(row + bytes - kLine, 0, kLine);
+    }
 }
 
 // Floats in an order that integers share; -0 and 0 are equal in it.

@@ -10,6 +10,7 @@
 
 #include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/heat.hpp"
+#include "echoseg/detail/narrow.hpp"
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
@@ -42,19 +43,36 @@ inline uint64_t pack_word(const uint8_t* in) {
     return word;
 }
 
-void stream_zeros(void* bytes, int64_t count) {
-    auto* at = static_cast<uint8_t*>(bytes);
-    uint8_t* end = at + count;
+// Whole cache lines are streamed; what comes before the first one and after the last is written as usual.
+inline int64_t head_of(const uint8_t* at, int64_t bytes) {
     const int64_t head = (64 - static_cast<int64_t>(reinterpret_cast<uintptr_t>(at) % 64)) % 64;
-    if (count < head + 64) {
-        memset(at, 0, static_cast<size_t>(count));
-        return;
-    }
-    memset(at, 0, static_cast<size_t>(head));
-    for (at += head; end - at >= 32; at += 32) _mm256_stream_si256(reinterpret_cast<__m256i*>(at), _mm256_setzero_si256());
-    memset(at, 0, static_cast<size_t>(end - at));
-    _mm_sfence();
+    return head < bytes ? head : bytes;
 }
+
+void stream_zeros(void* out, int64_t bytes) {
+    auto* at = static_cast<uint8_t*>(out);
+    const uint8_t* end = at + bytes;
+    const int64_t head = head_of(at, bytes);
+    memset(at, 0, static_cast<size_t>(head));
+    for (at += head; end - at >= 64; at += 64)
+        for (int part = 0; part < 64; part += 32) _mm256_stream_si256(reinterpret_cast<__m256i*>(at + part), _mm256_setzero_si256());
+    memset(at, 0, static_cast<size_t>(end - at));
+}
+
+void stream_copy(const void* from, int64_t bytes, void* out) {
+    const auto* source = static_cast<const uint8_t*>(from);
+    auto* at = static_cast<uint8_t*>(out);
+    const uint8_t* end = at + bytes;
+    const int64_t head = head_of(at, bytes);
+    memcpy(at, source, static_cast<size_t>(head));
+    source += head;
+    for (at += head; end - at >= 64; at += 64, source += 64)
+        for (int part = 0; part < 64; part += 32)
+            _mm256_stream_si256(reinterpret_cast<__m256i*>(at + part), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(source + part)));
+    memcpy(at, source, static_cast<size_t>(end - at));
+}
+
+void stream_end() { _mm_sfence(); }
 
 #include "rows.inl"
 
@@ -75,9 +93,16 @@ const Rows kRowsAvx2 = {
     avx2::gaussian_table,
     avx2::square_table,
     avx2::gaussian_window,
+    avx2::disc_window,
     avx2::euclidean_window,
+    avx2::to_bfloat16,
+    avx2::to_float16,
+    avx2::to_uint8,
+    avx2::clear_rows,
     avx2::argmax,
     avx2::stream_zeros,
+    avx2::stream_copy,
+    avx2::stream_end,
 };
 
 }  // namespace echoseg::simd

@@ -10,6 +10,7 @@
 
 #include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/heat.hpp"
+#include "echoseg/detail/narrow.hpp"
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
@@ -30,19 +31,36 @@ inline uint64_t pack_word(const uint8_t* in) {
     return _mm512_test_epi8_mask(bytes, bytes);
 }
 
-void stream_zeros(void* bytes, int64_t count) {
-    auto* at = static_cast<uint8_t*>(bytes);
-    uint8_t* end = at + count;
+// Whole cache lines are streamed; what comes before the first one and after the last is written as usual.
+inline int64_t head_of(const uint8_t* at, int64_t bytes) {
     const int64_t head = (64 - static_cast<int64_t>(reinterpret_cast<uintptr_t>(at) % 64)) % 64;
-    if (count < head + 64) {
-        memset(at, 0, static_cast<size_t>(count));
-        return;
-    }
-    memset(at, 0, static_cast<size_t>(head));
-    for (at += head; end - at >= 64; at += 64) _mm512_stream_si512(reinterpret_cast<__m512i*>(at), _mm512_setzero_si512());
-    memset(at, 0, static_cast<size_t>(end - at));
-    _mm_sfence();
+    return head < bytes ? head : bytes;
 }
+
+void stream_zeros(void* out, int64_t bytes) {
+    auto* at = static_cast<uint8_t*>(out);
+    const uint8_t* end = at + bytes;
+    const int64_t head = head_of(at, bytes);
+    memset(at, 0, static_cast<size_t>(head));
+    for (at += head; end - at >= 64; at += 64)
+        for (int part = 0; part < 64; part += 64) _mm512_stream_si512(reinterpret_cast<__m512i*>(at + part), _mm512_setzero_si512());
+    memset(at, 0, static_cast<size_t>(end - at));
+}
+
+void stream_copy(const void* from, int64_t bytes, void* out) {
+    const auto* source = static_cast<const uint8_t*>(from);
+    auto* at = static_cast<uint8_t*>(out);
+    const uint8_t* end = at + bytes;
+    const int64_t head = head_of(at, bytes);
+    memcpy(at, source, static_cast<size_t>(head));
+    source += head;
+    for (at += head; end - at >= 64; at += 64, source += 64)
+        for (int part = 0; part < 64; part += 64)
+            _mm512_stream_si512(reinterpret_cast<__m512i*>(at + part), _mm512_loadu_si512(reinterpret_cast<const __m512i*>(source + part)));
+    memcpy(at, source, static_cast<size_t>(end - at));
+}
+
+void stream_end() { _mm_sfence(); }
 
 #include "rows.inl"
 
@@ -63,9 +81,16 @@ const Rows kRowsAvx512 = {
     avx512::gaussian_table,
     avx512::square_table,
     avx512::gaussian_window,
+    avx512::disc_window,
     avx512::euclidean_window,
+    avx512::to_bfloat16,
+    avx512::to_float16,
+    avx512::to_uint8,
+    avx512::clear_rows,
     avx512::argmax,
     avx512::stream_zeros,
+    avx512::stream_copy,
+    avx512::stream_end,
 };
 
 }  // namespace echoseg::simd

@@ -5,6 +5,7 @@
 
 #include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/heat.hpp"
+#include "echoseg/detail/narrow.hpp"
 #include "rows.hpp"
 
 namespace echoseg::baseline {
@@ -30,9 +31,16 @@ const Rows kRowsBaseline = {
     baseline::gaussian_table,
     baseline::square_table,
     baseline::gaussian_window,
+    baseline::disc_window,
     baseline::euclidean_window,
+    baseline::to_bfloat16,
+    baseline::to_float16,
+    baseline::to_uint8,
+    baseline::clear_rows,
     baseline::argmax,
     baseline::stream_zeros,
+    baseline::stream_copy,
+    baseline::stream_end,
 };
 
 }  // namespace echoseg::simd

@@ -22,4 +22,6 @@ inline uint64_t pack_word(const uint8_t* in) {
     return word;
 }
 
-inline void stream_zeros(void* bytes, int64_t count) { memset(bytes, 0, static_cast<size_t>(count)); }
+inline void stream_zeros(void* out, int64_t bytes) { memset(out, 0, static_cast<size_t>(bytes)); }
+inline void stream_copy(const void* from, int64_t bytes, void* out) { memcpy(out, from, static_cast<size_t>(bytes)); }
+inline void stream_end() {}

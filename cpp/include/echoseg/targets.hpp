@@ -13,8 +13,10 @@ struct TargetStyle {
     HeatmapStyle heatmap;
 };
 
-// masks, band: (count, height, width); heatmaps: (count, per_image, height, width), each times the band.
-void render_targets(const Contours& contours, const float* landmarks, int64_t per_image, ImageSize size,
-                    const TargetStyle& style, uint8_t* masks, uint8_t* band, float* heatmaps, int threads);
+// masks, band: (count, height, width); heatmaps: (count, per_image, height, width) of style.heatmap.type, each times the band.
+// landmarks, previous: (count, per_image, 2); `previous` may be null and is what render_heatmaps says, of the heatmaps alone.
+// A twin draws the same masks and bands bit for bit, and heatmaps as near as render_heatmaps says.
+void render_targets(const Contours& contours, const float* landmarks, const float* previous, int64_t per_image, ImageSize size,
+                    const TargetStyle& style, uint8_t* masks, uint8_t* band, void* heatmaps, int threads);
 
 }  // namespace echoseg

@@ -15,7 +15,7 @@ import numpy as np
 LARGEST_SIDE = 2**20
 LARGEST_ARRAY = 2**62  # bytes
 COORDINATE_LIMIT = 2**20
-DTYPES = {name: np.dtype(name) for name in ("uint8", "int64", "float32")}
+DTYPES = {name: np.dtype(name) for name in ("uint8", "int64", "float16", "float32")}
 
 
 def is_torch(array: Any) -> bool:
@@ -97,9 +97,25 @@ def _layout(what: str, value: Any, native: bool) -> None:
         )
 
 
+def known_to(array: Any, dtype: str) -> None:
+    """Refuses what the framework of ``array`` lacks."""
+    if dtype == "bfloat16" and isinstance(array, np.ndarray):
+        raise ValueError('NumPy has no bfloat16; pass torch tensors, or choose "float16"')
+
+
+def previous(landmarks: Any, out: Any, shape: tuple[int, int, int], *, like: Any) -> None:
+    """The landmarks that ``out`` was drawn from last, if any."""
+    if landmarks is None:
+        return
+    if out is None:
+        raise ValueError("previous says what out holds: pass that out too")
+    array("previous", landmarks, "float32", shape, like=like)
+
+
 def output(what: str, out: Any, dtype: str, shape: tuple[int, ...], *, like: Any) -> Any:
     """``out`` where it fits, a fresh array of the framework of ``like`` where it is None."""
-    if DTYPES[dtype].itemsize * math.prod(shape) > LARGEST_ARRAY:
+    itemsize = 2 if dtype == "bfloat16" else DTYPES[dtype].itemsize
+    if itemsize * math.prod(shape) > LARGEST_ARRAY:
         raise ValueError(f"{what} of shape {shape} would be too large to address")
     if out is None:
         if isinstance(like, np.ndarray):

@@ -15,7 +15,8 @@ from echoseg import _core
 
 from . import _check as check
 
-Style = tuple[int, int, int, int, int, float, float]  # rule, kernel_size, shape, iterations, kind, sigma, radius
+# rule, kernel_size, shape, iterations, kind, sigma, radius, type of the heatmaps
+Style = tuple[int, int, int, int, int, float, float, int]
 
 
 def _threads() -> int:
@@ -57,6 +58,12 @@ def _look_at_contours(what: str, address: int, points: Any, offsets: Any) -> int
     return points.shape[1] if offsets is None else 0
 
 
+def _look_at_landmarks(address: int, landmarks: Any, at_previous: int, previous: Any) -> None:
+    _look("landmarks", address, landmarks)
+    if previous is not None:
+        _look("previous", at_previous, previous)
+
+
 def fill_polygons(points: Any, offsets: Any, rule: int, out: Any) -> None:
     at_out, at_points, at_offsets = _addresses(1, {"out": out, "points": points, "offsets": offsets})
     each = _look_at_contours("points", at_points, points, offsets)
@@ -70,25 +77,27 @@ def morph(operation: str, masks: Any, kernel_size: int, shape: int, iterations: 
     function(at_masks, count, height, width, kernel_size, shape, iterations, at_out, _threads())
 
 
-def render_heatmaps(landmarks: Any, kind: int, sigma: float, radius: float, band: Any, out: Any) -> None:
-    at_out, at_landmarks, at_band = _addresses(1, {"out": out, "landmarks": landmarks, "band": band})
-    _look("landmarks", at_landmarks, landmarks)
+def render_heatmaps(
+    landmarks: Any, previous: Any, kind: int, sigma: float, radius: float, type: int, band: Any, out: Any
+) -> None:
+    arrays = {"out": out, "landmarks": landmarks, "previous": previous, "band": band}
+    at_out, at_landmarks, at_previous, at_band = _addresses(1, arrays)
+    _look_at_landmarks(at_landmarks, landmarks, at_previous, previous)
     count, per_image, height, width = out.shape
-    _core.render_heatmaps(
-        at_landmarks, count, per_image, height, width, kind, sigma, radius, at_band, at_out, _threads()
-    )
+    inputs = at_landmarks, at_previous, count, per_image, height, width
+    _core.render_heatmaps(*inputs, kind, sigma, radius, type, at_band, at_out, _threads())
 
 
 def render_targets(
-    points: Any, offsets: Any, landmarks: Any, style: Style, mask: Any, band: Any, heatmaps: Any
+    points: Any, offsets: Any, landmarks: Any, previous: Any, style: Style, mask: Any, band: Any, heatmaps: Any
 ) -> None:
     arrays = {"out.mask": mask, "out.band": band, "out.heatmaps": heatmaps}
-    arrays |= {"landmarks": landmarks, "contours": points, "offsets": offsets}
-    at_mask, at_band, at_heatmaps, at_landmarks, at_points, at_offsets = _addresses(3, arrays)
+    arrays |= {"landmarks": landmarks, "previous": previous, "contours": points, "offsets": offsets}
+    at_mask, at_band, at_heatmaps, at_landmarks, at_previous, at_points, at_offsets = _addresses(3, arrays)
     each = _look_at_contours("contours", at_points, points, offsets)
-    _look("landmarks", at_landmarks, landmarks)
+    _look_at_landmarks(at_landmarks, landmarks, at_previous, previous)
     count, per_image, height, width = heatmaps.shape
-    inputs = at_points, at_offsets, count, each, at_landmarks, per_image, height, width
+    inputs = at_points, at_offsets, count, each, at_landmarks, at_previous, per_image, height, width
     _core.render_targets(*inputs, *style, at_mask, at_band, at_heatmaps, _threads())
 
 

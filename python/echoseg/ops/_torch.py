@@ -24,9 +24,16 @@ def morph(operation: str, masks: Tensor, kernel_size: int, shape: int, iteration
 
 @torch.library.custom_op("echoseg::render_heatmaps", mutates_args=("out",))
 def render_heatmaps(
-    landmarks: Tensor, kind: int, sigma: float, radius: float, band: Tensor | None, out: Tensor
+    landmarks: Tensor,
+    previous: Tensor | None,
+    kind: int,
+    sigma: float,
+    radius: float,
+    type: int,
+    band: Tensor | None,
+    out: Tensor,
 ) -> None:
-    _native.render_heatmaps(landmarks, kind, sigma, radius, band, out)
+    _native.render_heatmaps(landmarks, previous, kind, sigma, radius, type, band, out)
 
 
 @torch.library.custom_op("echoseg::render_targets", mutates_args=("mask", "band", "heatmaps"))
@@ -34,6 +41,7 @@ def _render_targets(
     points: Tensor,
     offsets: Tensor | None,
     landmarks: Tensor,
+    previous: Tensor | None,
     rule: int,
     kernel_size: int,
     shape: int,
@@ -41,24 +49,26 @@ def _render_targets(
     kind: int,
     sigma: float,
     radius: float,
+    type: int,
     mask: Tensor,
     band: Tensor,
     heatmaps: Tensor,
 ) -> None:
-    style = (rule, kernel_size, shape, iterations, kind, sigma, radius)
-    _native.render_targets(points, offsets, landmarks, style, mask, band, heatmaps)
+    style = (rule, kernel_size, shape, iterations, kind, sigma, radius, type)
+    _native.render_targets(points, offsets, landmarks, previous, style, mask, band, heatmaps)
 
 
 def render_targets(
     points: Tensor,
     offsets: Tensor | None,
     landmarks: Tensor,
+    previous: Tensor | None,
     style: _native.Style,
     mask: Tensor,
     band: Tensor,
     heatmaps: Tensor,
 ) -> None:
-    _render_targets(points, offsets, landmarks, *style, mask, band, heatmaps)
+    _render_targets(points, offsets, landmarks, previous, *style, mask, band, heatmaps)
 
 
 @torch.library.custom_op("echoseg::decode_argmax", mutates_args=("points", "confidence"))

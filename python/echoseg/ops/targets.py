@@ -17,7 +17,7 @@ class Targets(NamedTuple):
     Attributes:
         mask: (N, H, W) uint8 of 0 and 1.
         band: (N, H, W) uint8 of 0 and 1.
-        heatmaps: (N, K, H, W) float32 in [0, 1], zero outside the band.
+        heatmaps: (N, K, H, W) float32 in [0, 1] (or as ``dtype`` says), zero outside the band.
     """
 
     mask: Any
@@ -38,7 +38,9 @@ def render_targets(
     kind: str = "gaussian",
     sigma: float = 4.0,
     radius: float | None = None,
+    dtype: str = "float32",
     out: Targets | None = None,
+    previous: Any = None,
 ) -> Targets:
     """Draws masks, their border bands, and heatmaps times the band, in one pass.
 
@@ -56,7 +58,11 @@ def render_targets(
         kind: As for ``render_heatmaps``; likewise ``sigma`` and ``radius``.
         sigma: See ``kind``.
         radius: See ``kind``.
+        dtype: Of the heatmaps, as for ``render_heatmaps``; mask and band are uint8 always.
         out: Targets to draw into, as an earlier call returned them.
+        previous: (N, K, 2) float32, pixels: the landmarks that ``out.heatmaps`` were drawn from, as for
+            ``render_heatmaps``, with the same promise. Contours, rule and kernel may have been others. Mask and band
+            are always written whole.
 
     Returns:
         ``out``, or fresh Targets in the framework of ``contours``.
@@ -68,16 +74,19 @@ def render_targets(
     style = (
         check.choice("rule", rule, RULES),
         *kernel_arguments(kernel_size, shape, iterations),
-        *style_arguments(kind, sigma, radius),
+        *style_arguments(kind, sigma, radius, dtype),
     )
     height, width = check.image_size(size)
     count = check.contours("contours", contours, offsets)
     check.array("landmarks", landmarks, "float32", (count, "K", 2), like=contours)
+    per_image = landmarks.shape[1]
+    check.known_to(contours, dtype)
+    check.previous(previous, out, (count, per_image, 2), like=contours)
     mask, band, heatmaps = (None, None, None) if out is None else out
     drawn = Targets(
         check.output("out.mask", mask, "uint8", (count, height, width), like=contours),
         check.output("out.band", band, "uint8", (count, height, width), like=contours),
-        check.output("out.heatmaps", heatmaps, "float32", (count, landmarks.shape[1], height, width), like=contours),
+        check.output("out.heatmaps", heatmaps, dtype, (count, per_image, height, width), like=contours),
     )
-    kernels(contours).render_targets(contours, offsets, landmarks, style, *drawn)
+    kernels(contours).render_targets(contours, offsets, landmarks, previous, style, *drawn)
     return drawn if out is None else out
