@@ -127,8 +127,18 @@ def test_ef_and_area_follow_from_the_true_outline_in_pixels(patients):
         assert discs(ed_cm) == pytest.approx(patient.volumes[patient.ed], rel=0.06)
         assert 100 * (1 - discs(es_cm) / discs(ed_cm)) == pytest.approx(patient.ef, abs=3)
         assert contour_area(order_contour(ed)) > contour_area(order_contour(es))
-        assert patient.volumes[patient.ed] == patient.volumes.max()
-        assert patient.volumes[patient.es] == patient.volumes.min()
+
+
+def test_observers_pick_frames_near_the_extremes():
+    late, open_valve = [], []
+    for patient in (Patient(3, i) for i in range(60)):
+        low, high = patient.volumes.min(), patient.volumes.max()
+        late.append((high - patient.volumes[patient.ed]) / (high - low))
+        late.append((patient.volumes[patient.es] - low) / (high - low))
+        open_valve.append(patient.heart.cycle.opening(patient.phases[patient.ed]) > 0.3)
+    assert max(late) < 0.4
+    assert np.mean(late) < 0.1
+    assert 0.1 < np.mean(open_valve) < 0.8
 
 
 def test_population_is_echonets():

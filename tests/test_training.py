@@ -236,6 +236,18 @@ def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach):
     assert again.summary["dice"] == pytest.approx(best, abs=1e-5)
 
 
+def test_without_validation_all_others_train_and_the_last_weights_count(disc_store, tmp_path):
+    train(tiny(epochs=2, validation="none"), disc_store, tmp_path / "run")
+    model, last = (tmp_path / "run" / name for name in ("model.safetensors", "last.safetensors"))
+    assert model.read_bytes() == last.read_bytes()
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert [row["val_dice"] for row in rows] == ["nan", "nan"]
+    predictor = load(tmp_path / "run", device="cpu")
+    assert predictor.config.splits(disc_store.samples).tolist().count("train") == 40
+    with pytest.raises(DataError, match="no image in split 'val'"):
+        evaluate(predictor, disc_store, "val")
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one(disc_store, tmp_path, monkeypatch):
     config = tiny(epochs=4)
     train(config, disc_store, tmp_path / "whole")

@@ -26,7 +26,9 @@ _WORDS = {
 _WHERE = "FileList.csv, column Split"
 
 
-def assign_splits(cells: Sequence[str], patients: Sequence[str], *, test_fold: str | None = None) -> NDArray[np.str_]:
+def assign_splits(
+    cells: Sequence[str], patients: Sequence[str], *, test_fold: str | None = None, validation: bool = True
+) -> NDArray[np.str_]:
     """Turn the Split column into "train", "val" and "test".
 
     - Words (TRAIN, VAL, TEST, validation, …, in any case) mean what they say.
@@ -41,6 +43,7 @@ def assign_splits(cells: Sequence[str], patients: Sequence[str], *, test_fold: s
         cells: N raw cells, one a sample.
         patients: N names, one a sample.
         test_fold: A number in `cells`, as text.
+        validation: False turns "val" into "train": where patients are few, each one counts.
 
     Returns:
         (N,) str, "train", "val" or "test".
@@ -62,7 +65,8 @@ def assign_splits(cells: Sequence[str], patients: Sequence[str], *, test_fold: s
         sets = {patient: _by_word(patient, cell) for patient, cell in of_patient.items()}
     else:
         sets = {patient: _by_hash(patient) for patient in of_patient}
-    return np.array([sets[patient] for patient in patients], dtype="<U5")
+    splits = np.array([sets[patient] for patient in patients], dtype="<U5")
+    return splits if validation else np.where(splits == "val", "train", splits)
 
 
 def _one_cell_each(cells: Sequence[str], patients: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,6 @@ from echoseg.assess.bootstrap import mean_interval
 from echoseg.assess.landmark_error import landmark_error
 from echoseg.assess.overlap import dice, dice_all_pixels, iou
 from echoseg.assess.surface import surface_distances
-from echoseg.data.split import assign_splits
 from echoseg.data.store import Store
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
@@ -53,8 +52,7 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
     if split == "all":
         indices = np.arange(len(store))
     else:
-        splits = assign_splits(store.samples["split"], store.samples["patient"], test_fold=config.test_fold)
-        indices = np.flatnonzero(splits == split)
+        indices = np.flatnonzero(config.splits(store.samples) == split)
     if not len(indices):
         raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
 

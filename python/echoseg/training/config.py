@@ -7,12 +7,18 @@ import dataclasses
 import types
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import yaml
 
+from echoseg.data.split import assign_splits
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
 APPROACHES = ("mask", "landmark")
 
@@ -38,6 +44,11 @@ class Config:
         None, "how a tracing becomes a contour; default: its own order", choices=tuple(ORDERINGS)
     )
     test_fold: str | None = _setting(None, "where Split holds fold numbers: the fold to test on; default: the last")
+    validation: str = _setting(
+        "split",
+        "none: the validation patients train too, and the last weights are kept, not the best",
+        choices=("split", "none"),
+    )
     seed: int = _setting(0, "of weights, shuffling and augmentation", least=0, most=2**32 - 1)
     device: str = _setting("auto", "auto, cpu, cuda or cuda:N")
 
@@ -87,6 +98,16 @@ class Config:
             if not self.data:
                 raise DataError("data is empty; name a folder, or leave it out to train on a phantom")
             object.__setattr__(self, "data", str(Path(self.data).resolve()))
+
+    def splits(self, samples: pd.DataFrame) -> NDArray[np.str_]:
+        """(N,) "train", "val" or "test" for each row of a store's table of samples.
+
+        Raises:
+            DataError: see ``data.split.assign_splits``.
+        """
+        return assign_splits(
+            samples["split"], samples["patient"], test_fold=self.test_fold, validation=self.validation == "split"
+        )
 
     def save(self, path: Path) -> None:
         """Write the configuration as YAML."""

@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from echoseg.assess.overlap import dice
 from echoseg.data.files import replace_file
-from echoseg.data.split import assign_splits
 from echoseg.data.store import Store
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
@@ -37,7 +36,7 @@ _LEAST_EPOCHS, _IMAGES = 10, 6_400
 
 
 def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> Config:
-    """Train on a store's training split, keep the weights that are best on its validation split.
+    """Train on a store's training split, keep the weights that are best on its validation split (if there is one).
 
     Args:
         config: ``config.epochs`` None is resolved here.
@@ -54,8 +53,8 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
         FileExistsError: ``run`` exists already.
     """
     device = choose_device(config.device)
-    split = assign_splits(store.samples["split"], store.samples["patient"], test_fold=config.test_fold)
-    training, validation = _training_and_validation(store, split)
+    split = config.splits(store.samples)
+    training, validation = _training_and_validation(store, split, config)
     if config.epochs is None:
         config = dataclasses.replace(config, epochs=max(_LEAST_EPOCHS, math.ceil(_IMAGES / len(training))))
     assert config.epochs is not None
@@ -81,13 +80,15 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
             rate = learning_rate(epoch * len(batches), config.epochs * len(batches), config.learning_rate)
             train_loss = _train_epoch(model, optimizer, loss_of, batches, epoch, config, bar)
             trained = time.perf_counter()
-            val_dice = validate(model, codec, store, validation, config.batch_size, device)
+            val_dice = math.nan
+            if len(validation):
+                val_dice = validate(model, codec, store, validation, config.batch_size, device)
             ended = time.perf_counter()
 
             state["log"].append([epoch + 1, rate, train_loss, val_dice, trained - started, ended - trained])
             state["epoch"] = epoch + 1
             bar.set_postfix(loss=f"{train_loss:.4f}", val_dice=f"{val_dice:.4f}")
-            if val_dice > state["best_dice"]:
+            if not val_dice <= state["best_dice"]:  # without validation, the last
                 state["best_dice"] = val_dice
                 checkpoint.save_weights(run / checkpoint.BEST, model)
             checkpoint.save_weights(run / checkpoint.LAST, model)
@@ -97,10 +98,10 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
     return config
 
 
-def _training_and_validation(store: Store, split: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _training_and_validation(store: Store, split: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
     sets = {name: np.flatnonzero(split == name) for name in ("train", "val", "test")}
     for name, indices in sets.items():
-        if not len(indices):
+        if not len(indices) and not (name == "val" and config.validation == "none"):
             raise DataError(f"{store.path}: no image in split {name!r}; check the Split column")
     return sets["train"], sets["val"]
 

@@ -28,7 +28,7 @@ from echoseg.geometry.contour import order_contour
 
 FILE_COLUMNS = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
 TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
-VERSION = 2  # of the pictures: raised whenever the same seed draws other ones
+VERSION = 3  # of the pictures: raised whenever the same seed draws other ones
 
 
 def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: int | None = None) -> Path:

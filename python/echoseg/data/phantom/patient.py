@@ -17,8 +17,9 @@ class Patient:
     """Patient ``index`` of the population ``seed``: the same wherever and in whatever order it is asked for.
 
     Attributes:
-        ed: Number of the end-diastolic frame, the largest of the video.
-        es: Number of the end-systolic frame, the smallest.
+        ed: Number of the end-diastolic frame, as an observer picks it: near the largest of the video, rather before it,
+            when the valve may still stand open.
+        es: Number of the end-systolic frame, near the smallest.
     """
 
     def __init__(self, seed: int, index: int) -> None:
@@ -37,7 +38,8 @@ class Patient:
         self._tissue = tissue.paint(self.heart, self._rest, (float(xi[0]), float(eta[0])), rng)
         self._scatterers = acoustics.draw_scatterers(rng)
         volumes = self.volumes
-        self.ed, self.es = int(volumes.argmax()), int(volumes.argmin())
+        pick = np.array([volumes.argmax() + rng.integers(-4, 2), volumes.argmin() + rng.integers(-2, 3)])
+        self.ed, self.es = np.clip(pick, 0, FRAMES - 1).tolist()
 
     @cached_property
     def volumes(self) -> Array:
