@@ -49,10 +49,7 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
     config = predictor.config
     if store.size != config.size:
         raise DataError(f"{store.path}: frames are {store.size}, the run was trained on {config.size}; prepare anew")
-    if split == "all":
-        indices = np.arange(len(store))
-    else:
-        indices = np.flatnonzero(config.splits(store.samples) == split)
+    indices = np.arange(len(store)) if split == "all" else np.flatnonzero(config.splits(store.samples) == split)
     if not len(indices):
         raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
 
