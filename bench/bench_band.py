@@ -1,16 +1,17 @@
-"""The border band of masks against OpenCV, SciPy, scikit-image and torch. Floor: copying the masks."""
+"""The border band of masks, and of contours in one go. Floors: copying the masks; zeroing the bands."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 import pytest
-import torch
-from scipy import ndimage
-from skimage import morphology
 
+import compiled
 from echoseg.ops import border_band, fill_polygons
-from samples import SIZES, contours
+from race import Contender
+from samples import MANY, contours
+
+KERNELS = [5, 31]
 
 
 def echoseg(masks, out, k):
@@ -37,18 +38,69 @@ def opencv_gradient(masks, out, k):
     return run
 
 
+def opencv_tall(masks, out, k):
+    """All masks as one tall image: wrong where a mask comes near its upper or lower border, which ours do not."""
+    kernel = np.ones((k, k), np.uint8)
+    tall, band = masks.reshape(-1, masks.shape[2]), out.reshape(-1, masks.shape[2])
+    return lambda: cv2.morphologyEx(tall, cv2.MORPH_GRADIENT, kernel, dst=band)
+
+
+def shifted_torch(masks, out, k):
+    """uint8 rows and columns, shifted and ORed; each step doubles the reach."""
+    import torch
+    from torch.nn.functional import pad
+
+    masks, out = torch.from_numpy(masks), torch.from_numpy(out)
+
+    def grown(x):
+        x = pad(x, (k // 2, k - 1 - k // 2) * 2)
+        for dim in (1, 2):
+            reach = 1
+            while reach < k:
+                step = min(reach, k - reach)
+                length = x.shape[dim] - step
+                x = x.narrow(dim, 0, length) | x.narrow(dim, step, length)
+                reach += step
+        return x
+
+    return lambda: torch.bitwise_xor(grown(masks), 1 - grown(1 - masks), out=out)
+
+
 def max_pool(masks, out, k):
+    import torch
+    from torch.nn.functional import max_pool2d
+
     tensor = torch.from_numpy(masks).float()[:, None]
 
+    def grown(x):
+        return max_pool2d(max_pool2d(x, (k, 1), 1, (k // 2, 0)), (1, k), 1, (0, k // 2))
+
     def run():
-        grown = torch.nn.functional.max_pool2d(tensor, k, 1, k // 2)
-        shrunk = -torch.nn.functional.max_pool2d(-tensor, k, 1, k // 2)
-        out[:] = (grown - shrunk)[:, 0].numpy()
+        out[:] = (grown(tensor) + grown(-tensor))[:, 0].numpy()
 
     return run
 
 
+def kornia(masks, out, k):
+    import torch
+    from kornia.morphology import gradient
+
+    tensor, kernel = torch.from_numpy(masks).float()[:, None], torch.ones(k, k)
+
+    def run():
+        out[:] = gradient(tensor, kernel)[:, 0].numpy()
+
+    return run
+
+
+def numba_counts(masks, out, k):
+    band = compiled.counting_band()
+    return lambda: band(masks, out, k // 2)
+
+
 def scipy(masks, out, k):
+    from scipy import ndimage
+
     kernel = np.ones((k, k), bool)
 
     def run():
@@ -59,6 +111,8 @@ def scipy(masks, out, k):
 
 
 def skimage(masks, out, k):
+    from skimage import morphology
+
     kernel = np.ones((k, k), bool)
 
     def run():
@@ -72,30 +126,33 @@ def floor(masks, out, k):
     return lambda: np.copyto(out, masks)
 
 
-CONTENDERS = {  # name: (contender, images at most)
-    "floor": (floor, 2000),
-    "echoseg": (echoseg, 2000),
-    "cv2.dilate ^ cv2.erode, loop": (opencv, 2000),
-    "cv2.morphologyEx gradient, loop": (opencv_gradient, 2000),
-    "torch max_pool2d": (max_pool, 64),
-    "scipy.ndimage, loop": (scipy, 32),
-    "skimage.morphology, loop": (skimage, 32),
+OF_MASKS = {
+    "floor": Contender(floor),
+    "echoseg": Contender(echoseg),
+    "echoseg, 2 threads": Contender(echoseg, threads=2),
+    "cv2.morphologyEx gradient, loop": Contender(opencv_gradient),
+    "cv2.morphologyEx gradient, tall image": Contender(opencv_tall),
+    "cv2.dilate ^ cv2.erode, loop": Contender(opencv),
+    "numba, counting": Contender(numba_counts, needs="numba"),
+    "torch uint8, shifted": Contender(shifted_torch, images=500),
+    "torch max_pool2d, rows and columns": Contender(max_pool, images=32),
+    "kornia.morphology.gradient": Contender(kornia, needs="kornia", images=8),
+    "scipy.ndimage, loop": Contender(scipy, images=8),
+    "skimage.morphology, loop": Contender(skimage, images=32),
 }
 
 
-@pytest.mark.parametrize("name", CONTENDERS)
-@pytest.mark.parametrize("kernel_size", [5, 31])
-@pytest.mark.parametrize("size", SIZES)
-def bench_band(race, size, kernel_size, name):
-    contender, most = CONTENDERS[name]
-    count, shape = SIZES[size]
-    if shape[0] > 500:
-        most = max(1, most // 20)
-    masks = fill_polygons(contours(count, shape)[:most], shape)
+@pytest.mark.parametrize("kernel_size", KERNELS)
+@pytest.mark.parametrize("size", MANY)
+def bench_band(race, size, kernel_size):
+    count, shape = MANY[size]
+    masks = fill_polygons(contours(count, shape), shape)
     out, expected = np.empty((2, *masks.shape), np.uint8)
-    run = contender(masks, out, kernel_size)
-    if name != "floor":
-        run()
-        opencv(masks, expected, kernel_size)()
-        np.testing.assert_array_equal(out, expected)
-    race(f"band of masks, {kernel_size}×{kernel_size}, {size}", name, run, len(masks))
+    for name, contender, images in race.entrants(OF_MASKS, count, shape):
+        run = contender.make(masks[:images], out[:images], kernel_size)
+        if name != "floor":
+            run()
+            opencv(masks[:images], expected[:images], kernel_size)()
+            np.testing.assert_array_equal(out[:images], expected[:images], err_msg=name)
+        race.enter(name, run, images, contender.threads)
+    race.start(f"band of masks, {kernel_size}×{kernel_size}, {size}")

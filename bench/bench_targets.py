@@ -5,33 +5,60 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import torch
-from skimage.filters import gaussian
 
+import compiled
 from echoseg.ops import Targets, render_targets
-from samples import FEW, LANDMARKS, contours, landmarks
+from race import Contender
+from samples import FEWER, LANDMARKS, SIGMA, contours, landmarks
 
-SIGMA, RADIUS, KERNEL = 4.0, 8.0, 5
-STYLE = {"rule": "opencv", "kernel_size": KERNEL, "iterations": 1, "sigma": SIGMA, "radius": RADIUS}
+RADIUS, KERNEL = 8.0, 5
+STYLE = {"kernel_size": KERNEL, "iterations": 1, "sigma": SIGMA, "radius": RADIUS}
 
 
-def echoseg(points, marks, out):
-    return lambda: render_targets(points, marks, out.mask.shape[1:], out=out, **STYLE)
+def echoseg(points, marks, out, rule="opencv"):
+    return lambda: render_targets(points, marks, out.mask.shape[1:], rule=rule, out=out, **STYLE)
 
 
 def mask_and_band(points, out):
     kernel = np.ones((KERNEL, KERNEL), np.uint8)
-    out.mask.fill(0)
-    for mask, band, contour in zip(out.mask, out.band, np.rint(points).astype(np.int32), strict=True):
-        cv2.fillPoly(mask, [contour], 1)
-        cv2.bitwise_xor(cv2.dilate(mask, kernel), cv2.erode(mask, kernel), dst=band)
-
-
-def opencv_numpy(points, marks, out):
-    y, x = np.arange(out.mask.shape[1], dtype=np.float32), np.arange(out.mask.shape[2], dtype=np.float32)
+    rounded = np.rint(points).astype(np.int32)
 
     def run():
-        mask_and_band(points, out)
+        out.mask.fill(0)
+        for mask, band, contour in zip(out.mask, out.band, rounded, strict=True):
+            cv2.fillPoly(mask, [contour], 1)
+            cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, kernel, dst=band)
+
+    return run
+
+
+def numba_windows(points, marks, out):
+    draw, render = mask_and_band(points, out), compiled.windows()
+
+    def run():
+        draw()
+        render(marks, out.band, out.heatmaps, SIGMA, RADIUS)
+
+    return run
+
+
+def all_numba(points, marks, out):
+    fill, band, render = compiled.scanline(), compiled.counting_band(), compiled.windows()
+
+    def run():
+        fill(points, out.mask)
+        band(out.mask, out.band, KERNEL // 2)
+        render(marks, out.band, out.heatmaps, SIGMA, RADIUS)
+
+    return run
+
+
+def numpy_planes(points, marks, out):
+    y, x = np.arange(out.mask.shape[1], dtype=np.float32), np.arange(out.mask.shape[2], dtype=np.float32)
+    draw = mask_and_band(points, out)
+
+    def run():
+        draw()
         rows, columns = (y - marks[..., 1, None]) ** 2, (x - marks[..., 0, None]) ** 2
         factors = [np.exp(square / (-2 * SIGMA**2)) for square in (rows, columns)]
         np.multiply(factors[0][..., :, None], factors[1][..., None, :], out=out.heatmaps)
@@ -41,44 +68,42 @@ def opencv_numpy(points, marks, out):
     return run
 
 
-def opencv_windows(points, marks, out):
-    """OpenCV, and NumPy only inside each disc's window: the best that we could think of without compiling anything."""
+def numpy_windows(points, marks, out):
+    """NumPy only inside each disc's window: the best that we could think of without compiling anything."""
     height, width = out.mask.shape[1:]
     reach = int(RADIUS) + 1
     offsets = np.arange(-reach, reach + 1)
+    draw = mask_and_band(points, out)
 
     def run():
-        mask_and_band(points, out)
+        draw()
         out.heatmaps.fill(0)
         left, top = np.rint(marks[..., 0]).astype(int), np.rint(marks[..., 1]).astype(int)
         columns, rows = left[..., None] + offsets, top[..., None] + offsets
         across, down = (columns - marks[..., 0, None]) ** 2, (rows - marks[..., 1, None]) ** 2
         square = down[..., :, None] + across[..., None, :]
         values = np.where(square <= RADIUS**2, np.exp(square / (-2 * SIGMA**2)), 0).astype(np.float32)
-        for i in range(len(points)):
-            for k in range(LANDMARKS):
-                y0, x0 = max(rows[i, k, 0], 0), max(columns[i, k, 0], 0)
-                y1, x1 = min(rows[i, k, -1] + 1, height), min(columns[i, k, -1] + 1, width)
-                window = values[
-                    i, k, y0 - rows[i, k, 0] : y1 - rows[i, k, 0], x0 - columns[i, k, 0] : x1 - columns[i, k, 0]
-                ]
-                np.multiply(window, out.band[i, y0:y1, x0:x1], out=out.heatmaps[i, k, y0:y1, x0:x1])
+        for i, k in np.ndindex(*marks.shape[:2]):
+            y, x = rows[i, k, 0], columns[i, k, 0]
+            y0, x0, y1, x1 = max(y, 0), max(x, 0), min(y + len(offsets), height), min(x + len(offsets), width)
+            window = values[i, k, y0 - y : y1 - y, x0 - x : x1 - x]
+            np.multiply(window, out.band[i, y0:y1, x0:x1], out=out.heatmaps[i, k, y0:y1, x0:x1])
 
     return run
 
 
-def opencv_torch(points, marks, out):
+def torch_planes(points, marks, out):
+    import torch
+
     y, x = torch.arange(out.mask.shape[1]), torch.arange(out.mask.shape[2])
     marks, heatmaps, band = torch.from_numpy(marks), torch.from_numpy(out.heatmaps), torch.from_numpy(out.band)
+    draw = mask_and_band(points, out)
 
     def run():
-        mask_and_band(points, out)
+        draw()
         rows, columns = (y - marks[..., 1, None]) ** 2, (x - marks[..., 0, None]) ** 2
-        torch.mul(
-            torch.exp(rows / (-2 * SIGMA**2))[..., :, None],
-            torch.exp(columns / (-2 * SIGMA**2))[..., None, :],
-            out=heatmaps,
-        )
+        factors = [torch.exp(square / (-2 * SIGMA**2)) for square in (rows, columns)]
+        torch.mul(factors[0][..., :, None], factors[1][..., None, :], out=heatmaps)
         heatmaps.mul_((rows[..., :, None] + columns[..., None, :]) <= RADIUS**2).mul_(band[:, None])
 
     return run
@@ -86,10 +111,13 @@ def opencv_torch(points, marks, out):
 
 def seed(points, marks, out):
     """The first seed's way: a unit pixel through skimage's filter, scaled to 1, cut by disc and band."""
+    from skimage.filters import gaussian
+
     y, x = np.mgrid[: out.mask.shape[1], : out.mask.shape[2]]
+    draw = mask_and_band(points, out)
 
     def run():
-        mask_and_band(points, out)
+        draw()
         for i, k in np.ndindex(*marks.shape[:2]):
             column, row = np.rint(marks[i, k]).astype(int)
             unit = np.zeros(out.mask.shape[1:])
@@ -111,35 +139,47 @@ def floor(points, marks, out):
     return run
 
 
-CONTENDERS = {  # name: (contender, how far its heatmaps may be off, images at most)
-    "floor": (floor, None, 64),
-    "echoseg": (echoseg, 1e-6, 64),
-    "cv2 + numpy windows": (opencv_windows, 1e-6, 64),
-    "cv2 + numpy planes": (opencv_numpy, 1e-6, 64),
-    "cv2 + torch planes": (opencv_torch, 1e-6, 64),
-    "first seed's way (skimage)": (seed, 0.2, 4),  # it rounds the landmarks
+SEED = "first seed's way (cv2, skimage)"
+CONTENDERS = {
+    "floor": Contender(floor),
+    "echoseg": Contender(echoseg),
+    "echoseg, 2 threads": Contender(echoseg, threads=2),
+    "cv2 + numba windows": Contender(numba_windows, needs="numba"),
+    "all numba": Contender(all_numba, needs="numba"),
+    "cv2 + numpy windows": Contender(numpy_windows, images=64),
+    "cv2 + numpy planes": Contender(numpy_planes, images=64),
+    "cv2 + torch planes": Contender(torch_planes, images=64),
+    SEED: Contender(seed, images=4),
 }
 
 
-@pytest.mark.parametrize("name", CONTENDERS)
-@pytest.mark.parametrize("size", FEW)
-def bench_targets(race, size, name):
-    contender, allowed, most = CONTENDERS[name]
-    count, shape = FEW[size]
-    if shape[0] > 500:
-        most = max(1, most // 4)
-    points, marks = contours(count, shape)[:most], landmarks(count, shape)[:most]
+def head(targets, images):
+    return Targets(*(array[:images] for array in targets))
+
+
+@pytest.mark.parametrize("size", FEWER)
+def bench_targets(race, size):
+    count, shape = FEWER[size]
+    points, marks = contours(count, shape), landmarks(count, shape)
     out, expected = (
-        Targets(*np.empty((2, len(points), *shape), np.uint8), np.empty((len(points), LANDMARKS, *shape), np.float32))
+        Targets(*np.empty((2, count, *shape), np.uint8), np.empty((count, LANDMARKS, *shape), np.float32))
         for _ in range(2)
     )
-    run = contender(points, marks, out)
-    if allowed is not None:
-        run()
-        echoseg(points, marks, expected)()
-        np.testing.assert_array_equal(out.mask, expected.mask)
-        np.testing.assert_array_equal(out.band, expected.band)
-        # A pixel that lies on the disc's edge may fall to either side.
-        off = abs(out.heatmaps - expected.heatmaps)
-        assert (off > allowed).mean() < 1e-5 if name != "first seed's way (skimage)" else off.mean() < 1e-3
-    race(f"whole target, {size}", name, run, len(points))
+    for name, contender, images in race.entrants(CONTENDERS, count, shape):
+        run = contender.make(points[:images], marks[:images], head(out, images))
+        if name != "floor":
+            run()
+            rule = "center" if name == "all numba" else "opencv"
+            echoseg(points[:images], marks[:images], head(expected, images), rule)()
+            check(head(out, images), head(expected, images), name)
+        race.enter(name, run, images, contender.threads)
+    race.start(f"whole target, {size}")
+
+
+def check(out, expected, name):
+    np.testing.assert_array_equal(out.mask, expected.mask, err_msg=name)
+    np.testing.assert_array_equal(out.band, expected.band, err_msg=name)
+    for got, ours in zip(out.heatmaps, expected.heatmaps, strict=True):
+        off = abs(got - ours)
+        # The seed rounds the landmarks. A pixel that lies on the disc's edge may fall to either side.
+        assert off.mean() < 1e-3 if name == SEED else (off > 1e-6).mean() < 1e-5, name

@@ -6,8 +6,14 @@ import numpy as np
 
 POINTS = 42
 LANDMARKS = 7
-SIZES = {"N=64, 112×112": (64, (112, 112)), "N=2000, 112×112": (2000, (112, 112)), "N=64, 512×512": (64, (512, 512))}
-FEW = {name: SIZES[name] for name in ("N=64, 112×112", "N=64, 512×512")}
+SIGMA = 4.0
+MANY = {  # for masks
+    "N=64, 112×112": (64, (112, 112)),
+    "N=2000, 112×112": (2000, (112, 112)),
+    "N=64, 256×256": (64, (256, 256)),
+    "N=64, 512×512": (64, (512, 512)),
+}
+FEWER = {name.replace("2000", "500"): (min(count, 500), shape) for name, (count, shape) in MANY.items()}  # for heatmaps
 
 
 def contours(count: int, size: tuple[int, int]) -> np.ndarray:

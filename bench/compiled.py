@@ -1,0 +1,145 @@
+"""The peers that numba compiles, once a process each: a scanline fill, a band by counting, heatmaps by window."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+
+@cache
+def scanline():
+    """fill(points, masks): the crossings of each row, sorted; spans between pairs of them (rule "center")."""
+    import numba
+
+    @numba.njit
+    def fill(points, masks):
+        height, width = masks.shape[1:]
+        corners = points.shape[1]
+        crossings = np.empty((height, corners), np.int32)
+        found = np.zeros(height, np.int32)
+        for i in range(len(points)):
+            masks[i] = 0
+            first, last = height, 0
+            for p in range(corners):
+                x0, y0 = points[i, p - 1, 0], points[i, p - 1, 1]
+                x1, y1 = points[i, p, 0], points[i, p, 1]
+                if y0 > y1:
+                    x0, y0, x1, y1 = x1, y1, x0, y0
+                top, bottom = max(0, int(np.ceil(y0))), min(height, int(np.ceil(y1)))
+                if top >= bottom:
+                    continue
+                first, last = min(first, top), max(last, bottom)
+                slope = (np.float64(x1) - x0) / (np.float64(y1) - y0)
+                for row in range(top, bottom):
+                    column = np.int32(np.ceil(x0 + (row - y0) * slope))
+                    k = found[row]
+                    while k > 0 and crossings[row, k - 1] > column:
+                        crossings[row, k] = crossings[row, k - 1]
+                        k -= 1
+                    crossings[row, k] = column
+                    found[row] += 1
+            for row in range(first, last):
+                for k in range(0, found[row], 2):
+                    masks[i, row, max(0, crossings[row, k]) : min(width, crossings[row, k + 1])] = 1
+                found[row] = 0
+
+    return fill
+
+
+@cache
+def counting_band():
+    """band(masks, out, reach): where some, but not all, of the window's pixels within the image are set."""
+    import numba
+
+    # on slices: with offsets in the index, numba's loops are not vectorised
+
+    @numba.njit
+    def add(total, row):
+        for x in range(len(total)):
+            total[x] += row[x]
+
+    @numba.njit
+    def subtract(total, row):
+        for x in range(len(total)):
+            total[x] -= row[x]
+
+    @numba.njit
+    def compare(out, total, rows, columns):
+        for x in range(len(out)):
+            out[x] = (total[x] > 0) & (total[x] < np.int16(rows * columns[x]))
+
+    @numba.njit
+    def band(masks, out, reach):
+        count, height, width = masks.shape
+        padded = np.zeros(width + 2 * reach, np.int16)  # how many are set in each column of the window's rows
+        below = padded[reach : reach + width]
+        total = np.empty(width, np.int16)
+        columns = np.array([min(width, x + reach + 1) - max(0, x - reach) for x in range(width)]).astype(np.int16)
+        for i in range(count):
+            below[:] = 0
+            for row in range(min(reach, height)):
+                add(below, masks[i, row])
+            for row in range(height):
+                if row + reach < height:
+                    add(below, masks[i, row + reach])
+                if row - reach > 0:
+                    subtract(below, masks[i, row - reach - 1])
+                total[:] = padded[:width]
+                for shift in range(1, 2 * reach + 1):
+                    add(total, padded[shift : shift + width])
+                compare(out[i, row], total, min(height, row + reach + 1) - max(0, row - reach), columns)
+
+    return band
+
+
+@cache
+def windows():
+    """render(marks, band, out, sigma, radius): zeroes all, then draws gaussian × band inside each disc's window."""
+    import numba
+
+    @numba.njit(fastmath=True)
+    def render(marks, band, out, sigma, radius):
+        count, planes, height, width = out.shape
+        columns = np.empty(width, np.float32)
+        factor = np.float32(-1 / (2 * sigma**2))
+        limit = np.float32(radius**2)
+        for i in range(count):
+            out[i] = 0
+            for k in range(planes):
+                mark_x, mark_y = marks[i, k, 0], marks[i, k, 1]
+                left, right = max(0, int(np.ceil(mark_x - radius))), min(width, int(mark_x + radius) + 1)
+                top, bottom = max(0, int(np.ceil(mark_y - radius))), min(height, int(mark_y + radius) + 1)
+                for x in range(left, right):
+                    columns[x] = np.exp((np.float32(x) - mark_x) ** 2 * factor)
+                for y in range(top, bottom):
+                    down = (np.float32(y) - mark_y) ** 2
+                    row = np.exp(down * factor)
+                    for x in range(left, right):
+                        inside = band[i, y, x] and down + (np.float32(x) - mark_x) ** 2 <= limit
+                        out[i, k, y, x] = row * columns[x] if inside else np.float32(0)
+
+    return render
+
+
+@cache
+def separable():
+    """render(points, out, sigma): full gaussian planes, a row's factor times a column's."""
+    import numba
+
+    @numba.njit(fastmath=True)
+    def render(points, out, sigma):
+        count, planes, height, width = out.shape
+        rows, columns = np.empty(height, np.float32), np.empty(width, np.float32)
+        factor = np.float32(-1 / (2 * sigma**2))
+        for i in range(count):
+            for k in range(planes):
+                for y in range(height):
+                    rows[y] = np.exp((np.float32(y) - points[i, k, 1]) ** 2 * factor)
+                for x in range(width):
+                    columns[x] = np.exp((np.float32(x) - points[i, k, 0]) ** 2 * factor)
+                for y in range(height):
+                    for x in range(width):
+                        out[i, k, y, x] = rows[y] * columns[x]
+
+    return render

@@ -1,0 +1,102 @@
+"""Results as text for the terminal, and as Markdown for the README.
+
+``python bench/table.py NAME`` puts the tables of ``bench/results/NAME.json`` between the README's marks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+def cases(results: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, float]]]:
+    """(case, {contender: µs an image}, the quickest first)."""
+    for case in dict.fromkeys(row["case"] for row in results):
+        mine = {row["contender"]: row["microseconds"] for row in results if row["case"] == case}
+        yield case, dict(sorted(mine.items(), key=lambda item: item[1]))
+
+
+def sections(results: list[dict[str, Any]], missing: dict[str, list[str]]) -> Iterator[tuple[str, list[str]]]:
+    """(case, lines) for the terminal."""
+    for case, times in cases(results):
+        ours, floor = times.get("echoseg"), times.get("floor")
+        lines = [f"{'contender':44s} {'µs an image':>12s} {'÷ echoseg':>10s} {'÷ floor':>9s}"]
+        for name, value in times.items():
+            against = [f"{value / other:.2f}" if other else "" for other in (ours, floor)]
+            lines.append(f"{name:44s} {value:12.3f} {against[0]:>10s} {against[1]:>9s}")
+        yield case, lines + [f"not installed: {name}" for name in missing.get(case, [])]
+
+
+def is_peer(name: str) -> bool:
+    return name != "floor" and not name.startswith("echoseg")
+
+
+def markdown(record: dict[str, Any], name: str) -> str:
+    machine, build = record["machine"], record["echoseg"]
+    versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items() if version)
+    parts = [
+        f"`results/{name}.json`, {record['date'][:10]}, commit {record['commit'][:7]}: {machine['cpu']}, "
+        f"{machine['cpus']} cores, {build['simd_level']}, load {machine['load']}"
+        + (f", {machine['gpu']}" if "gpu" in machine else "")
+        + f". Python {record['python']}, {versions}.",
+        "### Against the floor and the best peer",
+        summary(record["results"]),
+        "### Everybody",
+        "Times as multiples of echoseg's; below 1 is faster than we are.",
+        "\n".join(
+            everybody(case, times, record["not_installed"].get(case, [])) for case, times in cases(record["results"])
+        ),
+    ]
+    return "\n\n".join(parts)
+
+
+def summary(results: list[dict[str, Any]]) -> str:
+    lines = [
+        "| work | floor µs | echoseg µs | best peer µs | peer ÷ echoseg | echoseg ÷ floor | 1 thread ÷ 2 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for case, times in cases(results):
+        ours, floor, two = times["echoseg"], times.get("floor"), times.get("echoseg, 2 threads")
+        peer = next((name for name in times if is_peer(name)), None)
+        cells = [
+            case,
+            f"{floor:.2f}" if floor else "",
+            f"**{ours:.2f}**",
+            f"{peer} {times[peer]:.2f}" if peer else "",
+            f"{times[peer] / ours:.1f} ×" if peer else "",
+            f"{ours / floor:.1f} ×" if floor else "",
+            f"{ours / two:.2f} ×" if two else "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def everybody(case: str, times: dict[str, float], missing: list[str]) -> str:
+    ours = times["echoseg"]
+    listed = [f"{name} {short(value / ours)}" for name, value in times.items() if name != "echoseg"]
+    absent = f"; not installed: {', '.join(missing)}" if missing else ""
+    return f"- **{case}**: {' · '.join(listed)}{absent}"
+
+
+def short(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 20 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
+
+
+def main(name: str) -> None:
+    record = json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    readme = HERE / "README.md"
+    marked = re.compile(r"(<!-- table -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    text, found = marked.subn(lambda mark: mark[1] + markdown(record, name) + mark[2], readme.read_text("utf-8"))
+    if found != 1:
+        sys.exit("bench/README.md: marks not found")
+    readme.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
