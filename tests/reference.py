@@ -79,6 +79,52 @@ def narrow(heatmaps: np.ndarray, dtype: str) -> np.ndarray:
     return heatmaps.astype(dtype)
 
 
+def first_maximum(plane: np.ndarray) -> tuple[int, int]:
+    """(x, y)"""
+    y, x = np.unravel_index(plane.argmax(), plane.shape)
+    return int(x), int(y)
+
+
+def soft_argmax(plane: np.ndarray, window: float) -> tuple[float, float]:
+    """The centroid of a window that follows it, with the share that the window has of each row and column."""
+    point = np.array(first_maximum(plane), float)
+    values = np.maximum(plane.astype(float), 0)
+    for _ in range(32):
+        shares = []
+        for at, pixels in zip(point, plane.shape[::-1], strict=True):
+            reach = min(window, at + 0.5, pixels - 0.5 - at)
+            left, right = np.arange(pixels) - 0.5, np.arange(pixels) + 0.5
+            shares.append(np.maximum(np.minimum(right, at + reach) - np.maximum(left, at - reach), 0))
+        weights = values * shares[0] * shares[1][:, None]
+        if weights.sum() == 0:
+            break
+        y, x = np.indices(plane.shape)
+        moved = np.array([(weights * x).sum(), (weights * y).sum()]) / weights.sum()
+        close = np.hypot(*(moved - point)) < 1e-3
+        point = moved
+        if close:
+            break
+    return point[0], point[1]
+
+
+def dark(plane: np.ndarray) -> tuple[float, float]:
+    """A step of Newton's method on the logarithm, if it can be taken and is short."""
+    x, y = first_maximum(plane)
+    around = plane[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].astype(float)
+    cross = [(2, i) for i in range(5)] + [(i, 2) for i in range(5)] + [(1, 1), (1, 3), (3, 1), (3, 3)]
+    if around.shape != (5, 5) or x < 2 or y < 2 or min(around[c] for c in cross) <= 0:
+        return x, y
+    log = np.log(np.maximum(around, 1e-300))
+    gradient = np.array([log[2, 3] - log[2, 1], log[3, 2] - log[1, 2]]) / 2
+    mixed = (log[3, 3] - log[3, 1] - log[1, 3] + log[1, 1]) / 4
+    across, down = ((line[4] - 2 * line[2] + line[0]) / 4 for line in (log[2], log[:, 2]))
+    hessian = np.array([[across, mixed], [mixed, down]])
+    if across >= 0 or np.linalg.det(hessian) <= 0:
+        return x, y
+    step = -np.linalg.solve(hessian, gradient)
+    return (x + step[0], y + step[1]) if abs(step).max() <= 1 else (x, y)
+
+
 def random_polygon(random: np.random.Generator, size: tuple[int, int], points: int) -> np.ndarray:
     """(points, 2) float32 of one of ten kinds, most of them nasty."""
     height, width = size

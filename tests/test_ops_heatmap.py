@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echoseg.ops import border_band, decode_heatmaps, fill_polygons, render_heatmaps
+from echoseg.ops import border_band, fill_polygons, render_heatmaps
 from reference import distance, heatmaps, narrow
 
 SIZE = (60, 90)
@@ -167,30 +167,6 @@ def test_a_missing_landmark_is_refused():
     landmarks[1, 0] = np.nan
     with pytest.raises(ValueError, match=r"landmarks must be finite.*point 7 is not"):
         render_heatmaps(landmarks, SIZE)
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.0, 0.02, 0.5]))
-def test_argmax_is_numpy_s(seed, height, width, nans):
-    random = np.random.default_rng(seed)
-    maps = random.integers(-3, 3, (2, 3, height, width)).astype(np.float32)  # many ties
-    maps[random.random(maps.shape) < nans] = np.nan
-    maps[random.random(maps.shape) < 0.1] = -np.inf
-    points, confidence = decode_heatmaps(maps)
-    best = maps.reshape(2, 3, -1).argmax(axis=2)
-    np.testing.assert_array_equal(points, np.stack([best % width, best // width], axis=2))
-    np.testing.assert_array_equal(confidence, maps.reshape(2, 3, -1).max(axis=2))
-
-
-def test_a_rendered_landmark_is_found_again():
-    landmarks = some_landmarks(7).clip(0, 59)
-    points, confidence = decode_heatmaps(render_heatmaps(landmarks, SIZE))
-    np.testing.assert_array_equal(points, np.rint(landmarks))
-    assert (confidence > 0.98).all()
-
-
-def test_unknown_method():
-    with pytest.raises(ValueError, match="unknown method 'mean'; known: argmax"):
-        decode_heatmaps(np.zeros((1, 1, 4, 4), np.float32), method="mean")
 
 
 def test_first_seed_s_recipe_end_to_end():

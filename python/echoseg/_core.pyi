@@ -21,8 +21,16 @@ def border_band(
 ) -> None: ...
 def cuda_built() -> bool: ...
 def cuda_devices() -> list[str]: ...
-def decode_argmax(
-    heatmaps: int, planes: int, height: int, width: int, points: int, confidence: int, threads: int
+def decode_heatmaps(
+    heatmaps: int,
+    planes: int,
+    height: int,
+    width: int,
+    method: int,
+    window: float,
+    points: int,
+    confidence: int,
+    threads: int,
 ) -> None: ...
 def default_threads() -> int: ...
 def dilate(

@@ -159,7 +159,7 @@ void try_targets(ImageSize size, const Batch& batch) {
         }
 
     std::vector<float> points(static_cast<size_t>(2 * count * per_image)), confidence(static_cast<size_t>(count * per_image));
-    decode_argmax(maps.data(), count * per_image, size, points.data(), confidence.data(), 0);
+    decode_heatmaps(maps.data(), count * per_image, size, DecodeMethod::argmax, 0, points.data(), confidence.data(), 0);
     for (int64_t p = 0; p < count * per_image; ++p) {
         const float* plane = &maps[p * size.pixels()];
         const int64_t best = std::max_element(plane, plane + size.pixels()) - plane;

@@ -101,12 +101,13 @@ def render_targets(
     _core.render_targets(*inputs, *style, at_mask, at_band, at_heatmaps, _threads())
 
 
-def decode_argmax(heatmaps: Any, points: Any, confidence: Any) -> None:
+def decode_heatmaps(heatmaps: Any, method: int, window: float, points: Any, confidence: Any) -> None:
     at_points, at_confidence, at_heatmaps = _addresses(
         2, {"out points": points, "out confidence": confidence, "heatmaps": heatmaps}
     )
     count, per_image, height, width = heatmaps.shape
-    _core.decode_argmax(at_heatmaps, count * per_image, height, width, at_points, at_confidence, _threads())
+    planes = count * per_image
+    _core.decode_heatmaps(at_heatmaps, planes, height, width, method, window, at_points, at_confidence, _threads())
 
 
 def build_info() -> dict[str, Any]:

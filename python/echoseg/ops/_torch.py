@@ -71,10 +71,10 @@ def render_targets(
     _render_targets(points, offsets, landmarks, previous, *style, mask, band, heatmaps)
 
 
-@torch.library.custom_op("echoseg::decode_argmax", mutates_args=("points", "confidence"))
-def decode_argmax(heatmaps: Tensor, points: Tensor, confidence: Tensor) -> None:
-    _native.decode_argmax(heatmaps, points, confidence)
+@torch.library.custom_op("echoseg::decode_heatmaps", mutates_args=("points", "confidence"))
+def decode_heatmaps(heatmaps: Tensor, method: int, window: float, points: Tensor, confidence: Tensor) -> None:
+    _native.decode_heatmaps(heatmaps, method, window, points, confidence)
 
 
-for _operator in (fill_polygons, morph, render_heatmaps, _render_targets, decode_argmax):
+for _operator in (fill_polygons, morph, render_heatmaps, _render_targets, decode_heatmaps):
     _operator.register_fake(lambda *arguments: None)
