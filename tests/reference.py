@@ -125,6 +125,36 @@ def dark(plane: np.ndarray) -> tuple[float, float]:
     return (x + step[0], y + step[1]) if abs(step).max() <= 1 else (x, y)
 
 
+def distance_transform(mask: np.ndarray, spacing: tuple[float, float] = (1, 1)) -> np.ndarray:
+    """Each pixel that is not 0 against each 0."""
+    steps = np.array(spacing, np.float64)
+    distances = np.zeros(mask.shape)
+    zeros = np.argwhere(mask == 0)
+    for pixel in np.argwhere(mask):
+        distances[tuple(pixel)] = min((np.hypot(*offset) for offset in (zeros - pixel) * steps), default=np.inf)
+    return distances
+
+
+def border(mask: np.ndarray) -> np.ndarray:
+    """(n, 2): the foreground pixels that have a neighbour, of four, which is background or not there at all."""
+    padded = np.pad(mask != 0, 1)
+    ways = ((0, 1), (1, 0), (0, -1), (-1, 0))
+    found = [(y, x) for y, x in np.argwhere(mask) if not all(padded[y + 1 + dy, x + 1 + dx] for dy, dx in ways)]
+    return np.array(found).reshape(-1, 2)
+
+
+def surface_distances(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float] = (1, 1)) -> tuple[float, float]:
+    """(HD95, ASSD) of two masks from all pairs of border pixels."""
+    border_a, border_b = border(a) * np.float64(spacing), border(b) * np.float64(spacing)
+    if not len(border_a) or not len(border_b):
+        worst = np.inf if len(border_a) or len(border_b) else 0.0
+        return worst, worst
+    distances = np.linalg.norm(border_a[:, None] - border_b[None], axis=2)
+    near_a, near_b = distances.min(axis=1), distances.min(axis=0)
+    hd95 = max(np.percentile(near_a, 95), np.percentile(near_b, 95))
+    return hd95, np.concatenate([near_a, near_b]).mean()
+
+
 def random_polygon(random: np.random.Generator, size: tuple[int, int], points: int) -> np.ndarray:
     """(points, 2) float32 of one of ten kinds, most of them nasty."""
     height, width = size

@@ -18,6 +18,22 @@ OPERATORS = {
     "dilate": (lambda a, out=None: ops.dilate(a, out=out), MASKS, "masks", (3, *SIZE), np.uint8),
     "erode": (lambda a, out=None: ops.erode(a, out=out), MASKS, "masks", (3, *SIZE), np.uint8),
     "border_band": (lambda a, out=None: ops.border_band(a, out=out), MASKS, "masks", (3, *SIZE), np.uint8),
+    "distance_transform": (
+        lambda a, out=None: ops.distance_transform(a, out=out),
+        MASKS,
+        "masks",
+        (3, *SIZE),
+        np.float32,
+    ),
+    "surface_distances": (
+        lambda a, out=None: ops.surface_distances(a, MASKS[: len(a)], out=None if out is None else (out, np.empty(3)))[
+            0
+        ],
+        MASKS[::-1].copy(),
+        "predicted",
+        (3,),
+        np.float64,
+    ),
     "render_heatmaps": (
         lambda a, out=None: ops.render_heatmaps(a, SIZE, out=out),
         POINTS,

@@ -28,7 +28,11 @@ for size in ((112, 112), (37, 129), (64, 64)):
         targets = ops.render_targets(contours, landmarks, size, **style)
         free = ops.render_heatmaps(landmarks, size)
         narrow = [ops.render_heatmaps(landmarks, size, radius=9.0, dtype=dtype) for dtype in ("float16", "uint8")]
-        for array in (*targets, free, *narrow, *ops.decode_heatmaps(targets.heatmaps), ops.erode(targets.mask)):
+        distances = ops.distance_transform(1 - targets.band, spacing=(0.3, 0.4)), ops.distance_transform(targets.mask)
+        surfaces = ops.surface_distances(targets.mask[::-1].copy(), targets.mask)
+        surfaces += ops.surface_distances(targets.band, targets.mask, spacing=(0.3, 0.4))
+        decoded = ops.decode_heatmaps(targets.heatmaps)
+        for array in (*targets, free, *narrow, *decoded, ops.erode(targets.mask), *distances, *surfaces):
             digest.update(array.tobytes())
 print(digest.hexdigest())
 """

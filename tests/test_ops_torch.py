@@ -20,7 +20,8 @@ def draw_and_decode(contours, landmarks):
     heatmaps = ops.render_heatmaps(landmarks, SIZE, band=band, radius=9)
     points, confidence = ops.decode_heatmaps(heatmaps)
     targets = ops.render_targets(contours, landmarks, SIZE)
-    return mask, band, heatmaps, points, confidence, ops.dilate(mask), ops.erode(mask), *targets
+    distances = ops.distance_transform(mask, spacing=(0.5, 2)), *ops.surface_distances(mask, band)
+    return mask, band, heatmaps, points, confidence, ops.dilate(mask), ops.erode(mask), *targets, *distances
 
 
 def test_torch_draws_what_numpy_draws():
@@ -58,6 +59,7 @@ def test_operators_keep_their_promises_to_torch():
     masks = torch.zeros((5, *SIZE), dtype=torch.uint8)
     torch.library.opcheck(torch.ops.echoseg.fill_polygons.default, (CONTOURS, None, 0, masks))
     torch.library.opcheck(torch.ops.echoseg.morph.default, ("dilate", masks, 3, 0, 1, masks.clone()))
+    torch.library.opcheck(torch.ops.echoseg.distance_transform.default, (masks, 1.0, 1.0, masks.float()))
 
 
 def test_tensors_that_are_refused():

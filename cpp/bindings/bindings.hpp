@@ -26,5 +26,6 @@ void register_band(py::module_& m);
 void register_heatmap(py::module_& m);
 void register_targets(py::module_& m);
 void register_decode(py::module_& m);
+void register_distance(py::module_& m);
 
 }  // namespace echoseg::bindings

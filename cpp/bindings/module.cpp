@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, m) {
     echoseg::bindings::register_heatmap(m);
     echoseg::bindings::register_targets(m);
     echoseg::bindings::register_decode(m);
+    echoseg::bindings::register_distance(m);
 }

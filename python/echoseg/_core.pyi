@@ -44,6 +44,16 @@ def dilate(
     out: int,
     threads: int,
 ) -> None: ...
+def distance_transform(
+    masks: int,
+    count: int,
+    height: int,
+    width: int,
+    spacing_y: float,
+    spacing_x: float,
+    out: int,
+    threads: int,
+) -> None: ...
 def erode(
     masks: int,
     count: int,
@@ -107,3 +117,15 @@ def render_targets(
 ) -> None: ...
 def simd_level() -> str: ...
 def simd_levels() -> list[str]: ...
+def surface_distances(
+    predicted: int,
+    true_masks: int,
+    count: int,
+    height: int,
+    width: int,
+    spacing_y: float,
+    spacing_x: float,
+    hd95: int,
+    assd: int,
+    threads: int,
+) -> None: ...

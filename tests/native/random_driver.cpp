@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "echoseg/decode.hpp"
+#include "echoseg/distance.hpp"
 #include "echoseg/parallel.hpp"
 #include "echoseg/simd.hpp"
 #include "echoseg/targets.hpp"
@@ -190,6 +191,34 @@ void try_large_planes() {
         }
 }
 
+void try_distances(ImageSize size) {
+    const int64_t count = integer(0, 2), pixels = size.pixels();
+    std::vector<uint8_t> masks(static_cast<size_t>(count * pixels)), others(masks.size());
+    const double share = integer(0, 3) ? real(0.9, 1) : real(0, 1);
+    for (uint8_t& value : masks) value = real(0, 1) < share ? 255 : 0;
+    for (uint8_t& value : others) value = real(0, 1) < 0.01 ? 1 : 0;
+    const bool pixel = integer(0, 1) == 0;
+    const Spacing spacing = pixel ? Spacing{1, 1} : Spacing{real(0.1, 3), real(0.1, 3)};
+    std::vector<float> distances(masks.size(), NAN);
+    distance_transform(masks.data(), count, size, spacing, distances.data(), 0);
+    for (int64_t i = 0; i < count; ++i)
+        for (int64_t probe = 0; probe < 20; ++probe) {
+            const int64_t y = integer(0, static_cast<int>(size.height) - 1), x = integer(0, static_cast<int>(size.width) - 1);
+            double expected = std::numeric_limits<double>::infinity();
+            for (int64_t p = 0; p < pixels; ++p)
+                if (!masks[i * pixels + p])
+                    expected = std::min(expected, std::hypot(spacing.y * static_cast<double>(p / size.width - y),
+                                                             spacing.x * static_cast<double>(p % size.width - x)));
+            const double got = distances[i * pixels + y * size.width + x];
+            check(got == expected || std::fabs(got - expected) <= 2e-7 * expected, "distance_transform");
+        }
+    std::vector<double> hd95(static_cast<size_t>(count), NAN), assd(hd95.size(), NAN);  // compared with NumPy from Python
+    surface_distances(masks.data(), others.data(), count, size, spacing, hd95.data(), assd.data(), 0);
+    for (int64_t i = 0; i < count; ++i) check(assd[i] >= 0 && hd95[i] >= 0, "surface_distances");
+    surface_distances(masks.data(), masks.data(), count, size, spacing, hd95.data(), assd.data(), 0);
+    for (int64_t i = 0; i < count; ++i) check(assd[i] == 0 && hd95[i] == 0, "surface_distances of equal masks");
+}
+
 void try_threads() {
     std::vector<std::thread> callers;
     for (int caller = 0; caller < 4; ++caller)
@@ -234,6 +263,7 @@ int main() {
         try_fill(size, batch);
         try_band(size);
         try_targets(size, batch);
+        try_distances(size);
     }
     try_large_planes();
     try_threads();

@@ -29,6 +29,16 @@ struct HeatmapWindow {
     int64_t out_pitch;  // floats a row
 };
 
+constexpr int kSiteBlock = 8;  // pixels of the distance transform that are worked out together
+
+// How a row's distances are measured (detail/distance.hpp), and room to do it in for rows of up to `count` pixels.
+struct SiteRow {
+    bool whole;  // squares are int32, else double
+    double ratio, spacing_x;
+    void *sites, *squares;  // count + kSiteBlock squares each
+    int64_t* nearest;       // count + 1
+};
+
 struct Rows {
     const char* name;
 
@@ -67,6 +77,14 @@ struct Rows {
     void (*stream_zeros)(void* out, int64_t bytes);
     void (*stream_copy)(const void* from, int64_t bytes, void* out);
     void (*stream_end)();
+    // The rows between each pixel and the nearest zero of its column; strides in elements.
+    void (*column_distances)(const uint8_t* mask, int64_t mask_stride, int64_t rows, int64_t columns, float* distances,
+                             int64_t stride);
+    // From those, in place, the distance to the nearest zero on the plane, where all sites that matter lie in the run.
+    void (*row_distances)(const SiteRow& how, float* run, int64_t count);
+    // The same for the n ascending columns alone.
+    void (*distances_at)(const SiteRow& how, const float* row, int64_t count, const int32_t* columns, int64_t n,
+                         double* distances);
 };
 
 // The table of the level in use.

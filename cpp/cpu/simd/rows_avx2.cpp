@@ -9,6 +9,7 @@
 #include <immintrin.h>
 
 #include "echoseg/detail/crossing.hpp"
+#include "echoseg/detail/distance.hpp"
 #include "echoseg/detail/heat.hpp"
 #include "echoseg/detail/narrow.hpp"
 
@@ -75,6 +76,7 @@ void stream_copy(const void* from, int64_t bytes, void* out) {
 void stream_end() { _mm_sfence(); }
 
 #include "rows.inl"
+#include "distance.inl"
 
 }  // namespace
 }  // namespace echoseg::avx2
@@ -103,6 +105,9 @@ const Rows kRowsAvx2 = {
     avx2::stream_zeros,
     avx2::stream_copy,
     avx2::stream_end,
+    avx2::column_distances,
+    avx2::row_distances,
+    avx2::distances_at,
 };
 
 }  // namespace echoseg::simd

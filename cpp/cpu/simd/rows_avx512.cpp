@@ -9,6 +9,7 @@
 #include <immintrin.h>
 
 #include "echoseg/detail/crossing.hpp"
+#include "echoseg/detail/distance.hpp"
 #include "echoseg/detail/heat.hpp"
 #include "echoseg/detail/narrow.hpp"
 
@@ -63,6 +64,7 @@ void stream_copy(const void* from, int64_t bytes, void* out) {
 void stream_end() { _mm_sfence(); }
 
 #include "rows.inl"
+#include "distance.inl"
 
 }  // namespace
 }  // namespace echoseg::avx512
@@ -91,6 +93,9 @@ const Rows kRowsAvx512 = {
     avx512::stream_zeros,
     avx512::stream_copy,
     avx512::stream_end,
+    avx512::column_distances,
+    avx512::row_distances,
+    avx512::distances_at,
 };
 
 }  // namespace echoseg::simd

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "echoseg/detail/crossing.hpp"
+#include "echoseg/detail/distance.hpp"
 #include "echoseg/detail/heat.hpp"
 #include "echoseg/detail/narrow.hpp"
 #include "rows.hpp"
@@ -13,6 +14,7 @@ namespace {
 
 #include "word_bytes.inl"
 #include "rows.inl"
+#include "distance.inl"
 
 }  // namespace
 }  // namespace echoseg::baseline
@@ -41,6 +43,9 @@ const Rows kRowsBaseline = {
     baseline::stream_zeros,
     baseline::stream_copy,
     baseline::stream_end,
+    baseline::column_distances,
+    baseline::row_distances,
+    baseline::distances_at,
 };
 
 }  // namespace echoseg::simd

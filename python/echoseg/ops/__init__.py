@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._native import build_info
 from .band import border_band, dilate, erode
 from .decode import decode_heatmaps
+from .distance import distance_transform, surface_distances
 from .heatmap import render_heatmaps
 from .polygon import fill_polygons
 from .targets import Targets, render_targets
@@ -15,8 +16,10 @@ __all__ = [
     "build_info",
     "decode_heatmaps",
     "dilate",
+    "distance_transform",
     "erode",
     "fill_polygons",
     "render_heatmaps",
     "render_targets",
+    "surface_distances",
 ]

@@ -15,7 +15,7 @@ import numpy as np
 LARGEST_SIDE = 2**20
 LARGEST_ARRAY = 2**62  # bytes
 COORDINATE_LIMIT = 2**20
-DTYPES = {name: np.dtype(name) for name in ("uint8", "int64", "float16", "float32")}
+DTYPES = {name: np.dtype(name) for name in ("uint8", "int64", "float16", "float32", "float64")}
 
 
 def is_torch(array: Any) -> bool:
@@ -45,6 +45,20 @@ def positive(what: str, value: Any) -> float:
     if not 1e-3 <= value <= COORDINATE_LIMIT:
         raise ValueError(f"{what} must be between 0.001 and {COORDINATE_LIMIT} pixels, not {value}")
     return float(value)
+
+
+def spacing(value: Any) -> tuple[float, float]:
+    """(down, right), 1 where there is none."""
+    if value is None:
+        return 1.0, 1.0
+    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
+        raise TypeError(f"spacing must be a pair (dy, dx), not {value!r}")
+    for step in value:
+        if isinstance(step, bool) or not isinstance(step, (int, float, np.integer, np.floating)):
+            raise TypeError(f"spacing must hold two numbers, not {type(step).__name__}")
+        if not 1e-9 <= step <= 1e9:
+            raise ValueError(f"spacing must be between 1e-9 and 1e9, not {step}")
+    return float(value[0]), float(value[1])
 
 
 def image_size(size: Any) -> tuple[int, int]:

@@ -110,6 +110,20 @@ def decode_heatmaps(heatmaps: Any, method: int, window: float, points: Any, conf
     _core.decode_heatmaps(at_heatmaps, planes, height, width, method, window, at_points, at_confidence, _threads())
 
 
+def distance_transform(masks: Any, spacing_y: float, spacing_x: float, out: Any) -> None:
+    at_out, at_masks = _addresses(1, {"out": out, "masks": masks})
+    count, height, width = masks.shape
+    _core.distance_transform(at_masks, count, height, width, spacing_y, spacing_x, at_out, _threads())
+
+
+def surface_distances(predicted: Any, true: Any, spacing_y: float, spacing_x: float, hd95: Any, assd: Any) -> None:
+    arrays = {"out hd95": hd95, "out assd": assd, "predicted": predicted, "true": true}
+    at_hd95, at_assd, at_predicted, at_true = _addresses(2, arrays)
+    count, height, width = predicted.shape
+    inputs = at_predicted, at_true, count, height, width
+    _core.surface_distances(*inputs, spacing_y, spacing_x, at_hd95, at_assd, _threads())
+
+
 def build_info() -> dict[str, Any]:
     """What the native module is: version, compiler, simd_level, simd_levels, threads, cuda_built, cuda_devices."""
     return {

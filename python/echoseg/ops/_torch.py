@@ -76,5 +76,25 @@ def decode_heatmaps(heatmaps: Tensor, method: int, window: float, points: Tensor
     _native.decode_heatmaps(heatmaps, method, window, points, confidence)
 
 
-for _operator in (fill_polygons, morph, render_heatmaps, _render_targets, decode_heatmaps):
+@torch.library.custom_op("echoseg::distance_transform", mutates_args=("out",))
+def distance_transform(masks: Tensor, spacing_y: float, spacing_x: float, out: Tensor) -> None:
+    _native.distance_transform(masks, spacing_y, spacing_x, out)
+
+
+@torch.library.custom_op("echoseg::surface_distances", mutates_args=("hd95", "assd"))
+def surface_distances(
+    predicted: Tensor, true: Tensor, spacing_y: float, spacing_x: float, hd95: Tensor, assd: Tensor
+) -> None:
+    _native.surface_distances(predicted, true, spacing_y, spacing_x, hd95, assd)
+
+
+for _operator in (
+    fill_polygons,
+    morph,
+    render_heatmaps,
+    _render_targets,
+    decode_heatmaps,
+    distance_transform,
+    surface_distances,
+):
     _operator.register_fake(lambda *arguments: None)

@@ -1,0 +1,48 @@
+// Walking along a row of a bit image.
+#pragma once
+
+#include <cstdint>
+
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
+
+namespace echoseg {
+
+// The place of the lowest one; word must not be 0.
+inline int lowest_bit(uint64_t word) {
+#if defined(_MSC_VER)
+    unsigned long place;
+    _BitScanForward64(&place, word);
+    return static_cast<int>(place);
+#else
+    return __builtin_ctzll(word);
+#endif
+}
+
+// The place of the highest one; word must not be 0.
+inline int highest_bit(uint64_t word) {
+#if defined(_MSC_VER)
+    unsigned long place;
+    _BitScanReverse64(&place, word);
+    return static_cast<int>(place);
+#else
+    return 63 - __builtin_clzll(word);
+#endif
+}
+
+// The first bit of the given value at or after `from`, or `width`.
+inline int64_t find_bit(const uint64_t* row, int64_t width, int64_t from, bool value) {
+    if (from >= width) return width;
+    const uint64_t flip = value ? 0 : ~static_cast<uint64_t>(0);
+    int64_t i = from / 64;
+    uint64_t word = (row[i] ^ flip) & (~static_cast<uint64_t>(0) << (from % 64));
+    while (word == 0) {
+        if (64 * ++i >= width) return width;
+        word = row[i] ^ flip;
+    }
+    const int64_t place = 64 * i + lowest_bit(word);
+    return place < width ? place : width;
+}
+
+}  // namespace echoseg

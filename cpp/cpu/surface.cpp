@@ -1,0 +1,143 @@
+// Distances between the borders of two masks (HD95 after Huttenlocher et al. 1993, ASSD after Heimann et al. 2009).
+//
+// Borders are found on bit rows, 64 pixels at a time. Then it is the distance transform of what is not border (distance.cpp),
+// cut down twice: to the box around both masks, and in the pass along the rows to the pixels of the other border, for nothing
+// else is asked. These are a few a row, and their nearest sites are in order as well.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "bits.hpp"
+#include "draw.hpp"
+#include "echoseg/distance.hpp"
+#include "echoseg/parallel.hpp"
+#include "site_row.hpp"
+
+namespace echoseg {
+namespace {
+
+struct Border {
+    std::vector<uint64_t> bits;
+    RowRange rows, columns;  // outside of which there is none
+};
+
+// NumPy's: linear between the two nearest ranks. Changes the order.
+double percentile_95(std::vector<double>& values) {
+    const double rank = 0.95 * static_cast<double>(values.size() - 1);
+    const auto low = values.begin() + static_cast<int64_t>(rank);
+    std::nth_element(values.begin(), low, values.end());
+    if (low + 1 == values.end()) return *low;
+    const double high = *std::min_element(low + 1, values.end());
+    return *low + (high - *low) * (rank - std::floor(rank));
+}
+
+double sum(const std::vector<double>& values) {
+    double total = 0.0;
+    for (const double value : values) total += value;
+    return total;
+}
+
+class Meter {
+   public:
+    Meter(ImageSize size, Spacing spacing)
+        : size_(size),
+          pitch_(words_for(size.width)),
+          image_(static_cast<size_t>((size.height + 2) * pitch_)),
+          away_(static_cast<size_t>(size.height * pitch_)),
+          bytes_(static_cast<size_t>(size.pixels())),
+          rows_(static_cast<size_t>(size.pixels())),
+          queries_(static_cast<size_t>(size.width)),
+          site_row_(size, spacing) {
+        for (Border& border : borders_) border.bits.resize(away_.size());
+    }
+
+    void measure(const uint8_t* predicted, const uint8_t* true_mask, double& hd95, double& assd) {
+        const bool any[2] = {find_border(predicted, borders_[0]), find_border(true_mask, borders_[1])};
+        if (!any[0] || !any[1]) {
+            hd95 = assd = any[0] || any[1] ? std::numeric_limits<double>::infinity() : 0.0;
+            return;
+        }
+        find_distances(borders_[0], borders_[1], distances_[0]);
+        find_distances(borders_[1], borders_[0], distances_[1]);
+        const auto pixels = static_cast<double>(distances_[0].size() + distances_[1].size());
+        assd = (sum(distances_[0]) + sum(distances_[1])) / pixels;
+        hd95 = std::max(percentile_95(distances_[0]), percentile_95(distances_[1]));
+    }
+
+   private:
+    // False where the mask is empty.
+    bool find_border(const uint8_t* mask, Border& border) {
+        uint64_t* image = image_.data() + pitch_;  // a row of zeros above and one below
+        simd::rows().pack(mask, size_.height, pitch_, size_.width, image);
+        int64_t low = 0, high = size_.height * pitch_;
+        while (low < high && image[low] == 0) ++low;
+        if (low == high) return false;
+        while (image[high - 1] == 0) --high;
+        border.rows = {low / pitch_, (high - 1) / pitch_ + 1};
+        border.columns = {size_.width, 0};
+        for (int64_t i = 0; i < pitch_; ++i) {
+            uint64_t any = 0;
+            for (int64_t y = border.rows.first; y < border.rows.end; ++y) {
+                const uint64_t* row = image + y * pitch_;
+                const uint64_t here = row[i];
+                const uint64_t left = here << 1 | (i > 0 ? row[i - 1] >> 63 : 0);
+                const uint64_t right = here >> 1 | (i + 1 < pitch_ ? row[i + 1] << 63 : 0);
+                border.bits[y * pitch_ + i] = here & ~(left & right & row[i - pitch_] & row[i + pitch_]);
+                any |= here;
+            }
+            if (any == 0) continue;
+            border.columns.first = std::min(border.columns.first, 64 * i + lowest_bit(any));
+            border.columns.end = 64 * i + highest_bit(any) + 1;
+        }
+        return true;
+    }
+
+    // From each pixel of one border to the nearest of the other.
+    void find_distances(const Border& from, const Border& to, std::vector<double>& distances) {
+        const simd::Rows& simd = simd::rows();
+        const RowRange rows{std::min(from.rows.first, to.rows.first), std::max(from.rows.end, to.rows.end)};
+        const RowRange columns{std::min(from.columns.first, to.columns.first), std::max(from.columns.end, to.columns.end)};
+        std::fill_n(away_.begin(), rows.count() * pitch_, ~static_cast<uint64_t>(0));
+        for (int64_t i = to.rows.first * pitch_; i < to.rows.end * pitch_; ++i)
+            away_[i - rows.first * pitch_] = ~to.bits[i];
+        simd.expand(away_.data(), rows.count(), pitch_, size_.width, bytes_.data(), bytes_.data() + bytes_.size());
+        simd.column_distances(bytes_.data() + columns.first, size_.width, rows.count(), columns.count(), rows_.data(),
+                              columns.count());
+        distances.clear();
+        for (int64_t y = from.rows.first; y < from.rows.end; ++y) {
+            const uint64_t* row = from.bits.data() + y * pitch_;
+            int64_t n = 0;
+            for (int64_t i = 0; i < pitch_; ++i)
+                for (uint64_t word = row[i]; word != 0; word &= word - 1)
+                    queries_[n++] = static_cast<int32_t>(64 * i + lowest_bit(word) - columns.first);
+            const size_t before = distances.size();
+            distances.resize(before + static_cast<size_t>(n));
+            simd.distances_at(site_row_.get(), rows_.data() + (y - rows.first) * columns.count(), columns.count(),
+                              queries_.data(), n, distances.data() + before);
+        }
+    }
+
+    ImageSize size_;
+    int64_t pitch_;
+    std::vector<uint64_t> image_, away_;
+    std::vector<uint8_t> bytes_;
+    std::vector<float> rows_;
+    std::vector<int32_t> queries_;
+    OwnSiteRow site_row_;
+    Border borders_[2];
+    std::vector<double> distances_[2];
+};
+
+}  // namespace
+
+void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size, Spacing spacing,
+                       double* hd95, double* assd, int threads) {
+    parallel_for(count, 2000 + size.pixels() / 4, threads, [&](int64_t begin, int64_t end) {
+        Meter meter(size, spacing);
+        for (int64_t i = begin; i < end; ++i)
+            meter.measure(predicted + i * size.pixels(), true_masks + i * size.pixels(), hd95[i], assd[i]);
+    });
+}
+
+}  // namespace echoseg
