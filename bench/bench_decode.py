@@ -10,9 +10,17 @@ from race import Contender
 from samples import FEWER, LANDMARKS, SIGMA, landmarks
 
 
-def echoseg(maps):
+def echoseg(maps, method="argmax"):
     out = np.empty((*maps.shape[:2], 2), np.float32), np.empty(maps.shape[:2], np.float32)
-    return lambda: decode_heatmaps(maps, out=out)
+    return lambda: decode_heatmaps(maps, method=method, out=out)
+
+
+def echoseg_soft(maps):
+    return echoseg(maps, "soft_argmax")
+
+
+def echoseg_dark(maps):
+    return echoseg(maps, "dark")
 
 
 def numpy_argmax(maps):
@@ -35,6 +43,48 @@ def torch_max(maps):
         return torch.stack([best % maps.shape[3], best // maps.shape[3]], dim=2).float(), confidence
 
     return run
+
+
+def kornia_soft(maps):
+    """The mean place over the whole plane after a softmax, as DSNT has it."""
+    import torch
+    from kornia.geometry.subpix import spatial_soft_argmax2d
+
+    tensor = torch.from_numpy(maps)
+    return lambda: (spatial_soft_argmax2d(tensor, torch.tensor(0.02), normalized_coordinates=False),)
+
+
+def dark(maps, smoothed):
+    """DARK: log of the heatmap (smoothed, at its old peak), then one Newton step from the maximum."""
+    import cv2
+
+    def run():
+        points, peaks = numpy_argmax(maps)()
+        for i, k in np.ndindex(*peaks.shape):
+            plane = maps[i, k]
+            if smoothed:
+                plane = cv2.GaussianBlur(plane, (17, 17), 0)
+                plane *= peaks[i, k] / plane.max()
+            x, y = points[i, k].astype(int)
+            if not (2 <= x < plane.shape[1] - 2 and 2 <= y < plane.shape[0] - 2):
+                continue
+            log = np.log(np.maximum(plane[y - 2 : y + 3, x - 2 : x + 3], 1e-10))
+            slope = np.array([log[2, 3] - log[2, 1], log[3, 2] - log[1, 2]]) / 2
+            across, down = (log[2, 4] - 2 * log[2, 2] + log[2, 0]) / 4, (log[4, 2] - 2 * log[2, 2] + log[0, 2]) / 4
+            mixed = (log[3, 3] - log[1, 3] - log[3, 1] + log[1, 1]) / 4
+            if across * down != mixed**2:
+                points[i, k] -= np.linalg.solve([[across, mixed], [mixed, down]], slope)
+        return points, peaks
+
+    return run
+
+
+def dark_smoothed(maps):
+    return dark(maps, True)
+
+
+def dark_plain(maps):
+    return dark(maps, False)
 
 
 def floor(maps):
@@ -62,3 +112,35 @@ def bench_argmax(race, size):
                 np.testing.assert_array_equal(np.asarray(got), expected, err_msg=name)
         race.enter(name, run, images, contender.threads)
     race.start(f"decode {LANDMARKS} planes, argmax, {size}")
+
+
+# `off`: how far a point may be from the landmark that was rendered, pixels
+BETWEEN = {
+    "soft-argmax": {
+        "floor": Contender(floor),
+        "echoseg": Contender(echoseg_soft, off=0.02),
+        "echoseg, 2 threads": Contender(echoseg_soft, threads=2, off=0.02),
+        "kornia spatial_soft_argmax2d": Contender(kornia_soft, needs="kornia", images=64, off=0.1),
+    },
+    "DARK": {
+        "floor": Contender(floor),
+        "echoseg": Contender(echoseg_dark, off=0.02),
+        "echoseg, 2 threads": Contender(echoseg_dark, threads=2, off=0.02),
+        "numpy, as published": Contender(dark_smoothed, images=64, off=0.02),
+        "numpy, without the smoothing": Contender(dark_plain, images=64, off=0.02),
+    },
+}
+
+
+@pytest.mark.parametrize("method", BETWEEN)
+@pytest.mark.parametrize("size", [size for size in FEWER if "256" not in size])
+def bench_between_pixels(race, size, method):
+    count, shape = FEWER[size]
+    marks = landmarks(count, shape)
+    maps = render_heatmaps(marks, shape, sigma=SIGMA)
+    for name, contender, images in race.entrants(BETWEEN[method], count, shape):
+        run = contender.make(maps[:images])
+        if name != "floor":
+            np.testing.assert_allclose(run()[0], marks[:images], atol=contender.off, rtol=0, err_msg=name)
+        race.enter(name, run, images, contender.threads)
+    race.start(f"decode {LANDMARKS} planes, {method}, {size}")

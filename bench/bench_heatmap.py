@@ -1,4 +1,4 @@
-"""Seven full gaussian planes an image, σ = 4. Floor: zeroing the planes."""
+"""Seven full gaussian planes an image, σ = 4, and the same in narrower types. Floor: zeroing the planes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import pytest
 
 import compiled
 from echoseg.ops import render_heatmaps
-from race import Contender
+from race import Contender, some
 from samples import FEWER, LANDMARKS, SIGMA, landmarks
 
 
 def echoseg(points, out):
     return lambda: render_heatmaps(points, out.shape[2:], sigma=SIGMA, out=out)
-
-
-def echoseg_fresh(points, out):
-    return lambda: render_heatmaps(points, out.shape[2:], sigma=SIGMA)
 
 
 def numba_separable(points, out):
@@ -158,7 +154,47 @@ def bench_heatmaps(race, size):
 
 
 def assert_close(out, expected, off, name):
-    for got, ours in zip(out, expected, strict=True):  # an image at a time: the planes of all may be gigabytes
-        if off > 1e-6:
-            got, ours = (planes / planes.max(axis=(1, 2), keepdims=True) for planes in (got, ours))
-        np.testing.assert_allclose(got, ours, atol=off, rtol=0, err_msg=name)
+    got, ours = some(out), some(expected)
+    if off > 1e-6:
+        got, ours = (planes / planes.max(axis=(2, 3), keepdims=True) for planes in (got, ours))
+    np.testing.assert_allclose(got, ours, atol=off, rtol=0, err_msg=name)
+
+
+def narrow_echoseg(points, out):
+    return lambda: render_heatmaps(points, out.shape[2:], sigma=SIGMA, dtype=out.dtype.name, out=out)
+
+
+def narrow_torch(points, out):
+    import torch
+
+    planes = np.empty(out.shape, np.float32)
+    draw, narrow, wide = torch_separable(points, planes), torch.from_numpy(out), torch.from_numpy(planes)
+
+    def run():
+        draw()
+        narrow.copy_(wide)
+
+    return run
+
+
+NARROW = {
+    "floor": Contender(floor),
+    "echoseg": Contender(narrow_echoseg),
+    "echoseg, 2 threads": Contender(narrow_echoseg, threads=2),
+    "torch, separable, then copied": Contender(narrow_torch, off=1e-3),
+}
+
+
+@pytest.mark.parametrize("size", [size for size in FEWER if "256" not in size])
+def bench_narrow(race, size):
+    count, shape = FEWER[size]
+    points = landmarks(count, shape)
+    out, expected = np.empty((2, count, LANDMARKS, *shape), np.float16)
+    for name, contender, images in race.entrants(NARROW, count, shape):
+        run = contender.make(points[:images], out[:images])
+        if name != "floor":
+            run()
+            narrow_echoseg(points[:images], expected[:images])()
+            assert_close(out[:images], expected[:images], contender.off, name)
+        race.enter(name, run, images, contender.threads)
+    race.start(f"{LANDMARKS} gaussian planes as float16, {size}")

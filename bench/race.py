@@ -105,6 +105,11 @@ class Race:
             self.missing[case] = self.absent
 
 
+def some(planes: Any) -> Any:
+    """Eight images spread over the batch: comparing all planes would take longer than timing them."""
+    return planes[:: max(1, len(planes) // 8)]
+
+
 def wall_clock(run: Callable[[], object], seconds: float) -> list[float]:
     taken: list[float] = []
     while sum(taken) < seconds:
