@@ -26,6 +26,40 @@ def fill_opencv(contour: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return mask
 
 
+def _shoelace(polygon: list[tuple[float, float]]) -> float:
+    return sum(a[0] * b[1] - a[1] * b[0] for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True)) / 2
+
+
+def _clip(polygon: list[tuple[float, float]], axis: int, low: float, high: float) -> list[tuple[float, float]]:
+    """Sutherland and Hodgman: what lies between low and high along one axis."""
+    for sign, bound in ((1, low), (-1, high)):
+        kept = []
+        for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+            if sign * (a[axis] - bound) >= 0:
+                kept.append(a)
+            if (a[axis] - bound) * (b[axis] - bound) < 0:
+                t = (bound - a[axis]) / (b[axis] - a[axis])
+                kept.append((a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])))
+        polygon = kept
+    return polygon
+
+
+def area(contour: np.ndarray) -> float:
+    """Without its sign."""
+    return abs(_shoelace([(float(x), float(y)) for x, y in contour]))
+
+
+def coverage(contour: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The outline clipped to each pixel, a unit square about its centre, and measured there."""
+    areas = np.zeros(size)
+    outline = [(float(x), float(y)) for x, y in contour]
+    for y in range(size[0]):
+        row = _clip(outline, 1, y - 0.5, y + 0.5)
+        for x in range(size[1]):
+            areas[y, x] = min(1, abs(_shoelace(_clip(row, 0, x - 0.5, x + 0.5))))
+    return areas
+
+
 def kernel(kernel_size: int, shape: str) -> np.ndarray:
     import cv2
 

@@ -34,6 +34,20 @@ OPERATORS = {
         (3,),
         np.float64,
     ),
+    "fill_polygons, coverage": (
+        lambda a, out=None: ops.fill_polygons(a, SIZE, rule="coverage", out=out),
+        POINTS,
+        "points",
+        (3, *SIZE),
+        np.float32,
+    ),
+    "border_band_from_contours": (
+        lambda a, out=None: ops.border_band_from_contours(a, SIZE, out=out),
+        POINTS,
+        "contours",
+        (3, *SIZE),
+        np.uint8,
+    ),
     "render_heatmaps": (
         lambda a, out=None: ops.render_heatmaps(a, SIZE, out=out),
         POINTS,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
-from echoseg.ops import border_band, dilate, erode, fill_polygons
+from echoseg.ops import border_band, border_band_from_contours, dilate, erode, fill_polygons
 
 
 def opencv(mask, kernel_size, shape, iterations):
@@ -48,6 +48,23 @@ def test_equals_the_oracle(seed, kernel_size, shape, iterations):
     np.testing.assert_array_equal(dilate(mask[None], **arguments)[0], grown)
     np.testing.assert_array_equal(erode(mask[None], **arguments)[0], shrunk)
     np.testing.assert_array_equal(border_band(mask[None], **arguments)[0], grown ^ shrunk)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.sampled_from(["rect", "cross", "ellipse"]), st.integers(1, 3))
+def test_from_contours_equals_fill_and_band(seed, kernel_size, shape, iterations):
+    random = np.random.default_rng(seed)
+    size = tuple(int(side) for side in random.integers(1, 150, 2))
+    _, points, offsets = reference.random_batch(random, size, 6)
+    style = {"kernel_size": kernel_size, "shape": shape, "iterations": iterations}
+    for rule in ("center", "opencv"):
+        masks = fill_polygons(points, size, offsets=offsets, rule=rule)
+        got = border_band_from_contours(points, size, offsets=offsets, rule=rule, **style)
+        np.testing.assert_array_equal(got, border_band(masks, **style))
+
+
+def test_no_band_of_areas():
+    with pytest.raises(ValueError, match="rule 'coverage' draws areas, not masks; choose one of: center, opencv"):
+        border_band_from_contours(np.zeros((1, 3, 2), np.float32), (4, 4), rule="coverage")
 
 
 def test_dilation_equals_scipy():

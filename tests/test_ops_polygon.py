@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echoseg.ops import fill_polygons
-from reference import fill_center, fill_opencv, random_batch
+from reference import area, coverage, fill_center, fill_opencv, random_batch
 
 ORACLES = {"center": fill_center, "opencv": fill_opencv}
 COUNT = 100  # polygons a seed; 100 seeds make the 10,000
@@ -38,7 +38,51 @@ def test_every_width_about_a_word(rule, width):
         np.testing.assert_array_equal(mask, ORACLES[rule](contour, (31, width)))
 
 
-@pytest.mark.parametrize("rule", ORACLES)
+@pytest.mark.parametrize("seed", range(15))
+def test_coverage_equals_the_oracle(seed):
+    random = np.random.default_rng(seed)
+    size = tuple(int(side) for side in random.integers(1, 12, 2))
+    contours, points, offsets = random_batch(random, size, 12)
+    areas = fill_polygons(points, size, offsets=offsets, rule="coverage")
+    assert areas.dtype == np.float32
+    for drawn, contour in zip(areas, contours, strict=True):
+        # Where an oracle's corner is a million pixels away, what it measures near the origin has lost its last digits.
+        far = abs(contour).max() > 1e4
+        np.testing.assert_allclose(drawn, coverage(contour, size), rtol=0, atol=1e-4 if far else 3e-7)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_coverage_sums_to_the_area_and_knows_no_direction(seed):
+    random = np.random.default_rng(seed)
+    points = random.integers(3, 60)
+    angle = (np.arange(points) + random.uniform(-0.2, 0.2, points)) * (2 * np.pi / points)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    contour = (random.uniform(20, 43, 2) + circle * random.uniform(1, 20, (angle.size, 1))).astype(np.float32)
+    areas = fill_polygons(contour[None], (64, 64), rule="coverage")
+    assert areas.sum(dtype=float) == pytest.approx(area(contour), abs=1e-4)
+    assert areas.min() == 0
+    assert areas[0, :, 63].max() == 0  # nothing is left behind, not even a rounding error
+    np.testing.assert_array_equal(fill_polygons(contour[None, ::-1].copy(), (64, 64), rule="coverage"), areas)
+
+
+def test_coverage_where_an_outline_winds_more_than_once():
+    square = np.array([[0.5, 0.5], [4.5, 0.5], [4.5, 3.5], [0.5, 3.5]], np.float32)
+    once = fill_polygons(square[None], (7, 7), rule="coverage")
+    np.testing.assert_array_equal(fill_polygons(np.tile(square, (1, 900, 1)), (7, 7), rule="coverage"), once)
+    back_and_forth = np.concatenate([square, square[:1], square[::-1]])[None]
+    assert fill_polygons(back_and_forth, (7, 7), rule="coverage").max() == 0
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_coverage_of_what_lies_partly_off_the_image(side):
+    contour = np.random.default_rng(5).integers(-30 * 64, 50 * 64, (9, 2)).astype(np.float32) / 64
+    whole = fill_polygons(contour[None] + np.float32(32), (96, 96), rule="coverage")[0, 32:52, 32:52]
+    np.testing.assert_allclose(fill_polygons(contour[None], (20, 20), rule="coverage")[0], whole, rtol=0, atol=1e-6)
+    shift = {"left": (-90, 0), "right": (90, 0), "top": (0, -90), "bottom": (0, 90)}[side]
+    assert fill_polygons(contour[None] + np.float32(shift), (20, 20), rule="coverage").max() == 0
+
+
+@pytest.mark.parametrize("rule", [*ORACLES, "coverage"])
 def test_large_image_and_many_points(rule):
     random = np.random.default_rng(0)
     angle = np.linspace(0, 2 * np.pi, 10_000, endpoint=False)
@@ -47,11 +91,11 @@ def test_large_image_and_many_points(rule):
     mask = fill_polygons(contour[None], (4096, 4096), rule=rule)[0]
     if rule == "opencv":
         np.testing.assert_array_equal(mask, fill_opencv(contour, (4096, 4096)))
+    elif rule == "coverage":
+        assert mask.sum(dtype=float) == pytest.approx(area(contour), rel=1e-6)
     else:
         # Far from any vertex, the four corners of the image are out and the middle is in; the area is the shoelace's.
-        x, y = contour.astype(float).T
-        area = abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
-        assert mask.sum(dtype=int) == pytest.approx(area, rel=1e-4)
+        assert mask.sum(dtype=int) == pytest.approx(area(contour), rel=1e-4)
 
 
 def test_center_agrees_with_skimage_and_has_no_area_bias():
@@ -117,6 +161,7 @@ def test_degenerate_contours_draw_what_the_rule_says(contour, center, opencv):
     points = np.array(contour, np.float32).reshape(1, -1, 2)
     assert fill_polygons(points, (8, 8)).sum() == center
     assert fill_polygons(points, (8, 8), rule="opencv").sum() == opencv
+    assert fill_polygons(points, (8, 8), rule="coverage").sum() == center  # no area but that of the last
 
 
 def test_one_empty_contour_among_others():

@@ -27,6 +27,8 @@ for size in ((112, 112), (37, 129), (64, 64)):
                   {"kind": "euclidean", "radius": 14.0, "shape": "cross"}):
         targets = ops.render_targets(contours, landmarks, size, **style)
         free = ops.render_heatmaps(landmarks, size)
+        digest.update(ops.fill_polygons(contours, size, rule="coverage").tobytes())
+        digest.update(ops.border_band_from_contours(contours, size, kernel_size=9).tobytes())
         narrow = [ops.render_heatmaps(landmarks, size, radius=9.0, dtype=dtype) for dtype in ("float16", "uint8")]
         distances = ops.distance_transform(1 - targets.band, spacing=(0.3, 0.4)), ops.distance_transform(targets.mask)
         surfaces = ops.surface_distances(targets.mask[::-1].copy(), targets.mask)

@@ -20,8 +20,22 @@ def draw_and_decode(contours, landmarks):
     heatmaps = ops.render_heatmaps(landmarks, SIZE, band=band, radius=9)
     points, confidence = ops.decode_heatmaps(heatmaps)
     targets = ops.render_targets(contours, landmarks, SIZE)
+    areas = ops.fill_polygons(contours, SIZE, rule="coverage")
+    about = ops.border_band_from_contours(contours, SIZE, kernel_size=5)
     distances = ops.distance_transform(mask, spacing=(0.5, 2)), *ops.surface_distances(mask, band)
-    return mask, band, heatmaps, points, confidence, ops.dilate(mask), ops.erode(mask), *targets, *distances
+    return (
+        mask,
+        band,
+        heatmaps,
+        points,
+        confidence,
+        ops.dilate(mask),
+        ops.erode(mask),
+        areas,
+        about,
+        *targets,
+        *distances,
+    )
 
 
 def test_torch_draws_what_numpy_draws():
@@ -58,6 +72,7 @@ def test_compile_goes_through_in_one_graph():
 def test_operators_keep_their_promises_to_torch():
     masks = torch.zeros((5, *SIZE), dtype=torch.uint8)
     torch.library.opcheck(torch.ops.echoseg.fill_polygons.default, (CONTOURS, None, 0, masks))
+    torch.library.opcheck(torch.ops.echoseg.border_band_from_contours.default, (CONTOURS, None, 0, 3, 0, 1, masks))
     torch.library.opcheck(torch.ops.echoseg.morph.default, ("dilate", masks, 3, 0, 1, masks.clone()))
     torch.library.opcheck(torch.ops.echoseg.distance_transform.default, (masks, 1.0, 1.0, masks.float()))
 

@@ -19,6 +19,17 @@ void register_band(py::module_& m) {
     define("dilate", &dilate);
     define("erode", &erode);
     define("border_band", &border_band);
+    m.def(
+        "border_band_from_contours",
+        [](Address points, Address offsets, int64_t count, int64_t points_each, int64_t height, int64_t width, int rule,
+           int kernel_size, int shape, int iterations, Address out, int threads) {
+            const Contours contours{at<const float>(points), at<const int64_t>(offsets), count, points_each};
+            const Kernel kernel{kernel_size, static_cast<KernelShape>(shape), iterations};
+            border_band_from_contours(contours, {height, width}, static_cast<FillRule>(rule), kernel, at<uint8_t>(out), threads);
+        },
+        Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_each"), py::arg("height"),
+        py::arg("width"), py::arg("rule"), py::arg("kernel_size"), py::arg("shape"), py::arg("iterations"), py::arg("out"),
+        py::arg("threads"));
 }
 
 }  // namespace echoseg::bindings

@@ -17,6 +17,15 @@ void register_polygon(py::module_& m) {
         },
         Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_each"), py::arg("height"),
         py::arg("width"), py::arg("rule"), py::arg("masks"), py::arg("threads"));
+    m.def(
+        "cover_polygons",
+        [](Address points, Address offsets, int64_t count, int64_t points_each, int64_t height, int64_t width, Address areas,
+           int threads) {
+            const Contours contours{at<const float>(points), at<const int64_t>(offsets), count, points_each};
+            cover_polygons(contours, {height, width}, at<float>(areas), threads);
+        },
+        Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_each"), py::arg("height"),
+        py::arg("width"), py::arg("areas"), py::arg("threads"));
 }
 
 }  // namespace echoseg::bindings

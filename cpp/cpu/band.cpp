@@ -127,4 +127,19 @@ void border_band(const uint8_t* masks, int64_t count, ImageSize size, const Kern
     morph(masks, count, size, kernel, BandPart::band, out, threads);
 }
 
+void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const Kernel& kernel, uint8_t* out,
+                               int threads) {
+    parallel_for(contours.count, 1000 + size.pixels() / 32, threads, [&](int64_t begin, int64_t end) {
+        BandDrawer bands(size, kernel);
+        PolygonDrawer polygons(size, rule, bands.pitch());
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t first = contours.begin(i);
+            const RowRange filled = polygons.draw(contours.points + 2 * first, contours.end(i) - first, bands.image());
+            const RowRange range = bands.apply(filled, BandPart::band);
+            write_mask(bands.result(), bands.pitch(), range, size, out + i * size.pixels());
+            bands.clear(filled);
+        }
+    });
+}
+
 }  // namespace echoseg

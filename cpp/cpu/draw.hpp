@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "echoseg/band.hpp"
@@ -48,6 +49,9 @@ class BandDrawer {
     int64_t pitch() const { return pitch_; }
     // Where the caller puts the image: height rows, zeros outside the rows that it names.
     uint64_t* image() { return image_.data() + margin_; }
+    void clear(RowRange rows) {
+        std::memset(image() + rows.first * pitch_, 0, static_cast<size_t>(rows.count() * pitch_) * sizeof(uint64_t));
+    }
     // The rows in which the result may be other than zero; result() points at the first of them.
     RowRange apply(RowRange rows, BandPart part);
     const uint64_t* result() const { return result_; }

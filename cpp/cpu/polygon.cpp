@@ -1,6 +1,6 @@
-// Polygon filling by parity. Each edge flips one bit a row, at the first pixel that lies at or right of its crossing; a running
-// exclusive-or along the row then turns flips into spans, 64 pixels at a time. No edge list is sorted and no span is looked for,
-// so self-intersecting outlines cost the same as convex ones. The rules are in detail/crossing.hpp and detail/fixed_edge.hpp.
+// Polygon filling by parity. In each of its rows an edge flips all pixels from the first that lies at or right of its crossing
+// to the end of that word; whether a word's last pixel is set then says whether the words behind are flipped. No edge list is
+// sorted and no span is looked for, so self-intersecting outlines cost the same as convex ones. The rules are in detail/crossing.hpp and detail/fixed_edge.hpp.
 #include "echoseg/polygon.hpp"
 
 #include <algorithm>
@@ -15,7 +15,8 @@
 namespace echoseg {
 namespace {
 
-void flip(uint64_t* row, int64_t column) { row[column / 64] ^= static_cast<uint64_t>(1) << (column % 64); }
+// The pixels of one word from the column on; carry_fill does those behind.
+void flip(uint64_t* row, int64_t column) { row[column / 64] ^= ~static_cast<uint64_t>(0) << (column % 64); }
 void set(uint64_t* row, int64_t column) { row[column / 64] |= static_cast<uint64_t>(1) << (column % 64); }
 
 // Bresenham from the left end to the right one; both lie inside the image.
@@ -58,16 +59,14 @@ RowRange PolygonDrawer::draw_center(const float* points, int64_t count, uint64_t
     simd::rows().cross_rows(points, count, crossed[0], static_cast<int32_t>(size_.width), pitch_, words, crossed);
     if (crossed[0] >= crossed[1]) return {};
     const RowRange range{crossed[0], crossed[1]};
-    simd::rows().parity_fill(words + range.first * pitch_, range.count(), pitch_, size_.width);
+    simd::rows().carry_fill(words + range.first * pitch_, range.count(), pitch_, size_.width);
     return range;
 }
 
 RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t* words) {
     const int64_t height = size_.height, width = size_.width;
     RowRange range{height, 0};
-    const auto rounded = [](const float* p) {
-        return detail::Pixel{static_cast<int64_t>(std::nearbyint(p[0])), static_cast<int64_t>(std::nearbyint(p[1]))};
-    };
+    const auto rounded = [](const float* p) { return detail::Pixel{detail::nearest(p[0]), detail::nearest(p[1])}; };
     const auto touch = [&range](int64_t first, int64_t end) {
         range.first = std::min(range.first, first);
         range.end = std::max(range.end, end);
@@ -97,7 +96,7 @@ RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t
     if (range.count() <= 0) return {};
     uint64_t* rows = words + range.first * pitch_;
     uint64_t* marks = marks_.data() + range.first * pitch_;
-    simd::rows().parity_fill(rows, range.count(), pitch_, width);
+    simd::rows().carry_fill(rows, range.count(), pitch_, width);
     for (int64_t i = 0; i < range.count() * pitch_; ++i) {
         rows[i] |= marks[i];
         marks[i] = 0;

@@ -2,8 +2,6 @@
 // mask, their dilation and erosion the band, and the band's bits cut the heatmaps.
 #include "echoseg/targets.hpp"
 
-#include <cstring>
-
 #include "draw.hpp"
 #include "echoseg/parallel.hpp"
 
@@ -21,15 +19,14 @@ void render_targets(const Contours& contours, const float* landmarks, const floa
         for (int64_t i = begin; i < end; ++i) {
             const int64_t first = contours.begin(i);
             const RowRange filled = polygons.draw(contours.points + 2 * first, contours.end(i) - first, bands.image());
-            uint64_t* rows = bands.image() + filled.first * pitch;
-            write_mask(rows, pitch, filled, size, masks + i * pixels);
+            write_mask(bands.image() + filled.first * pitch, pitch, filled, size, masks + i * pixels);
 
             const RowRange range = bands.apply(filled, BandPart::band);
             write_mask(bands.result(), pitch, range, size, band + i * pixels);
             for (int64_t k = i * per_image; k < (i + 1) * per_image; ++k)
                 maps.draw(landmarks + 2 * k, previous ? previous + 2 * k : nullptr, bands.result(), pitch, range,
                           static_cast<uint8_t*>(heatmaps) + k * plane);
-            std::memset(rows, 0, static_cast<size_t>(filled.count() * pitch) * sizeof *rows);
+            bands.clear(filled);
         }
         maps.end();
     });

@@ -19,6 +19,30 @@ def border_band(
     out: int,
     threads: int,
 ) -> None: ...
+def border_band_from_contours(
+    points: int,
+    offsets: int,
+    count: int,
+    points_each: int,
+    height: int,
+    width: int,
+    rule: int,
+    kernel_size: int,
+    shape: int,
+    iterations: int,
+    out: int,
+    threads: int,
+) -> None: ...
+def cover_polygons(
+    points: int,
+    offsets: int,
+    count: int,
+    points_each: int,
+    height: int,
+    width: int,
+    areas: int,
+    threads: int,
+) -> None: ...
 def cuda_built() -> bool: ...
 def cuda_devices() -> list[str]: ...
 def decode_heatmaps(

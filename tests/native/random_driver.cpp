@@ -87,6 +87,9 @@ void try_fill(ImageSize size, const Batch& batch) {
                 check(masks[(i * size.height + y) * size.width + x] == inside(batch, i, x, y), "fill, center");
     fill_polygons(batch.contours(), size, FillRule::opencv, masks.data(), 0);
     for (const uint8_t value : masks) check(value <= 1, "fill, opencv");  // compared with OpenCV from Python
+    std::vector<float> areas(masks.size(), NAN);
+    cover_polygons(batch.contours(), size, areas.data(), 0);
+    for (const float value : areas) check(value >= 0.0f && value <= 1.0f, "coverage");  // measured from Python
 }
 
 void try_band(ImageSize size) {
@@ -132,6 +135,9 @@ void try_targets(ImageSize size, const Batch& batch) {
     render_targets(batch.contours(), landmarks.data(), nullptr, per_image, size, style, masks.data(), band.data(), maps.data(), 0);
     border_band(masks.data(), count, size, style.kernel, alone.data(), 0);
     check(band == alone, "targets, band");
+    std::fill(alone.begin(), alone.end(), uint8_t{9});
+    border_band_from_contours(batch.contours(), size, style.rule, style.kernel, alone.data(), 0);
+    check(band == alone, "band of contours");
     render_heatmaps(landmarks.data(), nullptr, count, per_image, size, style.heatmap, band.data(), single.data(), 0);
     check(maps.empty() || std::memcmp(maps.data(), single.data(), maps.size() * sizeof(float)) == 0, "targets, heatmaps");
 

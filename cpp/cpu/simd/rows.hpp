@@ -42,12 +42,12 @@ struct SiteRow {
 struct Rows {
     const char* name;
 
-    // Rule "center": flips, in each row, the bit at which the closed outline crosses it, and widens rows[0] … rows[1] to the
-    // rows crossed.
+    // Rule "center": flips, in each row, all pixels of one word from that on at which the closed outline crosses it, and widens
+    // rows[0] … rows[1] to the rows crossed. carry_fill does the words behind.
     void (*cross_rows)(const float* points, int64_t count, int32_t height, int32_t width, int64_t pitch, uint64_t* words,
                        int32_t rows[2]);
-    // Each row: pixel p becomes the parity of pixels 0 … p; bits at and beyond `width` become 0.
-    void (*parity_fill)(uint64_t* words, int64_t rows, int64_t pitch, int64_t width);
+    // Each row: the last pixel of a word flips all words behind; bits at and beyond `width` become 0.
+    void (*carry_fill)(uint64_t* words, int64_t rows, int64_t pitch, int64_t width);
     // Clears the bits at and beyond `width` in each row.
     void (*mask_rows)(uint64_t* words, int64_t rows, int64_t pitch, int64_t width);
     // One byte a pixel, 0 or 1. May spill beyond the last row, but not to `end`.

@@ -28,131 +28,18 @@ void mask_rows(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
     }
 }
 
-// Crossings wait here in groups of four rows of one edge, dead lanes included, until there are enough to be worked out in flat
-// loops without branches: most edges of a smooth outline cross one to five rows, and mispredicting that costs more than a spare
-// lane.
-struct Crossings {
-    static constexpr int kGroups = 64, kLanes = 4 * kGroups;
-
-    int32_t width;
-    int64_t pitch;
-    uint64_t* words;
-    int groups = 0;
-    detail::Edge edges[kGroups];
-    int32_t rows[kGroups];
-    double estimate[kLanes];
-    int32_t left[kLanes];  // rows that the edge still has from this lane on
-    int64_t index[kLanes];
-    int32_t column[kLanes];
-    uint64_t flip[kLanes];
-
-    void add(const detail::Edge& edge, double slope, int32_t first, int32_t end) {
-        for (int32_t row = first; row < end; row += 4) {
-            if (groups == kGroups) flush();
-            const double at = edge.x0 + (static_cast<double>(row) - edge.y0) * slope;
-            const int64_t start = row * pitch;
-            edges[groups] = edge;
-            rows[groups] = row;
-            const int base = 4 * groups++;
-            const int32_t last = end - 1 - row;
-            const double steps[4] = {0.0, 1.0, 2.0, 3.0};
-            for (int l = 0; l < 4; ++l) estimate[base + l] = at + steps[l] * slope;
-            for (int l = 0; l < 4; ++l) left[base + l] = end - row - l;
-            // Dead lanes flip nothing in the last live row.
-            for (int l = 0; l < 4; ++l) index[base + l] = start + (l < last ? l : last) * pitch;
-        }
-    }
-
-    void flush() {
-        const int lanes = 4 * groups;
-        int32_t any_unsure = 0;
-        for (int i = 0; i < lanes; ++i) {
-            bool unsure;
-            column[i] = detail::estimated_column(estimate[i], width, unsure);
-            any_unsure |= static_cast<int32_t>(unsure & (left[i] > 0));
-        }
-        if (any_unsure)
-            for (int i = 0; i < lanes; ++i)
-                if (left[i] > 0) column[i] = detail::crossing_column(edges[i / 4], rows[i / 4] + i % 4, width);
-        for (int i = 0; i < lanes; ++i) {
-            const bool live = (left[i] > 0) & (column[i] < width);
-            index[i] += live ? column[i] >> 6 : 0;
-            flip[i] = static_cast<uint64_t>(live) << (column[i] & 63);
-        }
-        // Not in order: neighbours may flip the same word, and each would wait for the one before.
-        for (int l = 0; l < 4; ++l)
-            for (int i = l; i < lanes; i += 4) words[index[i]] ^= flip[i];
-        groups = 0;
-    }
-};
-
-void cross_rows(const float* points, int64_t count, int32_t height, int32_t width, int64_t pitch, uint64_t* words,
-                int32_t rows[2]) {
-    constexpr int64_t kChunk = 64;
-    Crossings crossings;
-    crossings.width = width;
-    crossings.pitch = pitch;
-    crossings.words = words;
-    double x0[kChunk], y0[kChunk], x1[kChunk], y1[kChunk], slope[kChunk];
-    int32_t first[kChunk], end[kChunk];
-    for (int64_t begin = 0; begin < count; begin += kChunk) {
-        const int64_t n = count - begin < kChunk ? count - begin : kChunk;
-        for (int64_t i = 0; i < n; ++i) {
-            const float* b = points + 2 * (begin + i);
-            const float* a = begin + i == 0 ? points + 2 * (count - 1) : b - 2;
-            const detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
-            x0[i] = edge.x0;
-            y0[i] = edge.y0;
-            x1[i] = edge.x1;
-            y1[i] = edge.y1;
-        }
-        int32_t top = rows[0], bottom = rows[1];
-        for (int64_t i = 0; i < n; ++i) {
-            slope[i] = (x1[i] - x0[i]) / (y1[i] - y0[i]);
-            first[i] = detail::ceil_clamped(y0[i], height);
-            end[i] = detail::ceil_clamped(y1[i], height);
-            const bool none = first[i] >= end[i];
-            const int32_t from = none ? height : first[i], to = none ? 0 : end[i];
-            top = from < top ? from : top;
-            bottom = to > bottom ? to : bottom;
-        }
-        rows[0] = top;
-        rows[1] = bottom;
-        for (int64_t i = 0; i < n; ++i) crossings.add({x0[i], y0[i], x1[i], y1[i]}, slope[i], first[i], end[i]);
-    }
-    crossings.flush();
-}
-
-void parity_fill(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
-    for (int64_t i = 0; i < rows * pitch; ++i) {
-        uint64_t w = words[i];
-        w ^= w << 1;
-        w ^= w << 2;
-        w ^= w << 4;
-        w ^= w << 8;
-        w ^= w << 16;
-        words[i] = w ^ (w << 32);
-    }
-    for (int64_t y = 0; y < rows && pitch > 1; ++y) {
-        uint64_t* row = words + y * pitch;
-        for (int64_t i = 1; i < pitch; ++i) row[i] ^= static_cast<uint64_t>(0) - (row[i - 1] >> 63);
-    }
-    mask_rows(words, rows, pitch, width);
-}
-
 void expand(const uint64_t* words, int64_t rows, int64_t pitch, int64_t width, uint8_t* bytes, uint8_t* end) {
+    const int64_t used = (width + 63) / 64;
     for (int64_t y = 0; y < rows; ++y) {
         const uint64_t* row = words + y * pitch;
         uint8_t* out = bytes + y * width;
-        for (int64_t x = 0; x < width; x += 64) {
-            // What spills over a row's end is overwritten by the next row.
-            if (end - out - x >= 64) {
-                expand_word(row[x / 64], out + x);
-            } else {
-                uint8_t tail[64];
-                expand_word(row[x / 64], tail);
-                memcpy(out + x, tail, static_cast<size_t>(width - x < 64 ? width - x : 64));
-            }
+        // What spills over a row's end is overwritten by the next row.
+        const int64_t whole = end - out >= 64 * used ? used : width / 64;
+        for (int64_t i = 0; i < whole; ++i) expand_word(row + i, out + 64 * i);
+        if (whole < used) {
+            uint8_t tail[64];
+            expand_word(row + whole, tail);
+            memcpy(out + 64 * whole, tail, static_cast<size_t>(width - 64 * whole));
         }
     }
 }

@@ -23,14 +23,16 @@
 namespace echoseg::avx2 {
 namespace {
 
-inline void expand_word(uint64_t word, uint8_t* out) {
+inline void expand_word(const uint64_t* bits, uint8_t* out) {
     const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
     const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201u));
     const __m256i one = _mm256_set1_epi8(1);
+    int32_t halves[2];
+    memcpy(halves, bits, sizeof halves);
     for (int half = 0; half < 2; ++half) {
-        const __m256i copies = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(word >> (32 * half))), spread);
-        const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(copies, bit), bit);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32 * half), _mm256_and_si256(set, one));
+        const __m256i copies = _mm256_shuffle_epi8(_mm256_set1_epi32(halves[half]), spread);
+        const __m256i set = _mm256_min_epu8(_mm256_and_si256(copies, bit), one);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32 * half), set);
     }
 }
 
@@ -76,6 +78,7 @@ void stream_copy(const void* from, int64_t bytes, void* out) {
 void stream_end() { _mm_sfence(); }
 
 #include "rows.inl"
+#include "crossings.inl"
 #include "distance.inl"
 
 }  // namespace
@@ -86,7 +89,7 @@ namespace echoseg::simd {
 const Rows kRowsAvx2 = {
     "avx2",
     avx2::cross_rows,
-    avx2::parity_fill,
+    avx2::carry_fill,
     avx2::mask_rows,
     avx2::expand,
     avx2::pack,

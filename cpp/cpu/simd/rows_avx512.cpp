@@ -23,8 +23,8 @@
 namespace echoseg::avx512 {
 namespace {
 
-inline void expand_word(uint64_t word, uint8_t* out) {
-    _mm512_storeu_si512(out, _mm512_maskz_set1_epi8(word, 1));
+inline void expand_word(const uint64_t* bits, uint8_t* out) {
+    _mm512_storeu_si512(out, _mm512_maskz_set1_epi8(*bits, 1));
 }
 
 inline uint64_t pack_word(const uint8_t* in) {
@@ -64,6 +64,7 @@ void stream_copy(const void* from, int64_t bytes, void* out) {
 void stream_end() { _mm_sfence(); }
 
 #include "rows.inl"
+#include "crossings.inl"
 #include "distance.inl"
 
 }  // namespace
@@ -74,7 +75,7 @@ namespace echoseg::simd {
 const Rows kRowsAvx512 = {
     "avx512",
     avx512::cross_rows,
-    avx512::parity_fill,
+    avx512::carry_fill,
     avx512::mask_rows,
     avx512::expand,
     avx512::pack,

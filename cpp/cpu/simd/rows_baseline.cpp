@@ -14,6 +14,7 @@ namespace {
 
 #include "word_bytes.inl"
 #include "rows.inl"
+#include "crossings.inl"
 #include "distance.inl"
 
 }  // namespace
@@ -24,7 +25,7 @@ namespace echoseg::simd {
 const Rows kRowsBaseline = {
     "baseline",
     baseline::cross_rows,
-    baseline::parity_fill,
+    baseline::carry_fill,
     baseline::mask_rows,
     baseline::expand,
     baseline::pack,

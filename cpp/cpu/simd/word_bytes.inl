@@ -1,6 +1,7 @@
 // What other levels have instructions for: one word against 64 bytes, eight at a time by multiplication.
 
-inline void expand_word(uint64_t word, uint8_t* out) {
+inline void expand_word(const uint64_t* bits, uint8_t* out) {
+    const uint64_t word = *bits;
     for (int i = 0; i < 8; ++i) {
         // Copy the byte to all eight, keep bit i of copy i, move it to the lowest place.
         const uint64_t copies = ((word >> (8 * i)) & 0xff) * 0x0101010101010101u;

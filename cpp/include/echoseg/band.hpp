@@ -1,7 +1,7 @@
 // Binary dilation, erosion, and the border band between the two, pixel for pixel OpenCV's.
 #pragma once
 
-#include "echoseg/types.hpp"
+#include "echoseg/polygon.hpp"
 
 namespace echoseg {
 
@@ -19,5 +19,9 @@ struct Kernel {
 void dilate(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, int threads);
 void erode(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, int threads);
 void border_band(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, int threads);
+
+// The band of what fill_polygons draws, without its masks.
+void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const Kernel& kernel, uint8_t* out,
+                               int threads);
 
 }  // namespace echoseg

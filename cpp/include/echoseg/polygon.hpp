@@ -16,4 +16,7 @@ int64_t find_bad_point(const float* points, int64_t count);
 // masks: (count, height, width), written whole with 0 and 1.
 void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, int threads);
 
+// Rule "coverage": the area of each pixel inside, in [0, 1]: detail/coverage.hpp. areas: (count, height, width), written whole.
+void cover_polygons(const Contours& contours, ImageSize size, float* areas, int threads);
+
 }  // namespace echoseg

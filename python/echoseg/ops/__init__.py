@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._native import build_info
-from .band import border_band, dilate, erode
+from .band import border_band, border_band_from_contours, dilate, erode
 from .decode import decode_heatmaps
 from .distance import distance_transform, surface_distances
 from .heatmap import render_heatmaps
@@ -13,6 +13,7 @@ from .targets import Targets, render_targets
 __all__ = [
     "Targets",
     "border_band",
+    "border_band_from_contours",
     "build_info",
     "decode_heatmaps",
     "dilate",

@@ -17,6 +17,7 @@ from . import _check as check
 
 # rule, kernel_size, shape, iterations, kind, sigma, radius, type of the heatmaps
 Style = tuple[int, int, int, int, int, float, float, int]
+COVERAGE = 2  # the rule that draws areas, not masks
 
 
 def _threads() -> int:
@@ -67,7 +68,12 @@ def _look_at_landmarks(address: int, landmarks: Any, at_previous: int, previous:
 def fill_polygons(points: Any, offsets: Any, rule: int, out: Any) -> None:
     at_out, at_points, at_offsets = _addresses(1, {"out": out, "points": points, "offsets": offsets})
     each = _look_at_contours("points", at_points, points, offsets)
-    _core.fill_polygons(at_points, at_offsets, out.shape[0], each, out.shape[1], out.shape[2], rule, at_out, _threads())
+    count, height, width = out.shape
+    contours = at_points, at_offsets, count, each
+    if rule == COVERAGE:
+        _core.cover_polygons(*contours, height, width, at_out, _threads())
+    else:
+        _core.fill_polygons(*contours, height, width, rule, at_out, _threads())
 
 
 def morph(operation: str, masks: Any, kernel_size: int, shape: int, iterations: int, out: Any) -> None:
@@ -75,6 +81,16 @@ def morph(operation: str, masks: Any, kernel_size: int, shape: int, iterations: 
     function = {"dilate": _core.dilate, "erode": _core.erode, "border_band": _core.border_band}[operation]
     count, height, width = masks.shape
     function(at_masks, count, height, width, kernel_size, shape, iterations, at_out, _threads())
+
+
+def border_band_from_contours(
+    points: Any, offsets: Any, rule: int, kernel_size: int, shape: int, iterations: int, out: Any
+) -> None:
+    at_out, at_points, at_offsets = _addresses(1, {"out": out, "contours": points, "offsets": offsets})
+    each = _look_at_contours("contours", at_points, points, offsets)
+    contours = at_points, at_offsets, out.shape[0], each
+    style = rule, kernel_size, shape, iterations
+    _core.border_band_from_contours(*contours, out.shape[1], out.shape[2], *style, at_out, _threads())
 
 
 def render_heatmaps(

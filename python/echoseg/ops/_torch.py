@@ -22,6 +22,13 @@ def morph(operation: str, masks: Tensor, kernel_size: int, shape: int, iteration
     _native.morph(operation, masks, kernel_size, shape, iterations, out)
 
 
+@torch.library.custom_op("echoseg::border_band_from_contours", mutates_args=("out",))
+def border_band_from_contours(
+    points: Tensor, offsets: Tensor | None, rule: int, kernel_size: int, shape: int, iterations: int, out: Tensor
+) -> None:
+    _native.border_band_from_contours(points, offsets, rule, kernel_size, shape, iterations, out)
+
+
 @torch.library.custom_op("echoseg::render_heatmaps", mutates_args=("out",))
 def render_heatmaps(
     landmarks: Tensor,
@@ -91,6 +98,7 @@ def surface_distances(
 for _operator in (
     fill_polygons,
     morph,
+    border_band_from_contours,
     render_heatmaps,
     _render_targets,
     decode_heatmaps,

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import _check as check
 from ._run import kernels
+from .polygon import mask_rule
 
 SHAPES = {"rect": 0, "cross": 1, "ellipse": 2}  # enum KernelShape in band.hpp
 LARGEST_KERNEL = 2**15
@@ -57,6 +58,47 @@ def border_band(masks: Any, *, kernel_size: int = 3, shape: str = "rect", iterat
         The band of "Left ventricle segmentation: mask against landmark" (first seed): 3×3 kernel, 2 iterations.
     """
     return _morph("border_band", masks, kernel_size, shape, iterations, out)
+
+
+def border_band_from_contours(
+    contours: Any,
+    size: tuple[int, int],
+    *,
+    offsets: Any = None,
+    rule: str = "center",
+    kernel_size: int = 3,
+    shape: str = "rect",
+    iterations: int = 1,
+    out: Any = None,
+) -> Any:
+    """The band about each contour: ``border_band`` of what ``fill_polygons`` draws, without the masks in between.
+
+    No gradients.
+
+    Args:
+        contours: (N, P, 2) float32, pixels; or, with ``offsets``, (M, 2) float32.
+        size: (height, width).
+        offsets: (N+1,) int64, as for ``fill_polygons``.
+        rule: "center" or "opencv", as for ``fill_polygons``.
+        kernel_size: As for ``border_band``; likewise ``shape`` and ``iterations``.
+        shape: See ``kernel_size``.
+        iterations: See ``kernel_size``.
+        out: (N, height, width) uint8 to draw into.
+
+    Returns:
+        ``out``, or a fresh (N, height, width) uint8 array of 0 and 1, in the framework of ``contours``.
+
+    Raises:
+        TypeError: An argument of another kind or dtype.
+        ValueError: What ``fill_polygons`` and ``border_band`` refuse, or the rule "coverage", which draws no masks.
+    """
+    code = mask_rule(rule)
+    arguments = kernel_arguments(kernel_size, shape, iterations)
+    height, width = check.image_size(size)
+    count = check.contours("contours", contours, offsets)
+    out = check.output("out", out, "uint8", (count, height, width), like=contours)
+    kernels(contours).border_band_from_contours(contours, offsets, code, *arguments, out)
+    return out
 
 
 def kernel_arguments(kernel_size: int, shape: str, iterations: int) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from . import _check as check
 from ._run import kernels
 from .band import kernel_arguments
 from .heatmap import style_arguments
-from .polygon import RULES
+from .polygon import mask_rule
 
 
 class Targets(NamedTuple):
@@ -72,7 +72,7 @@ def render_targets(
         ValueError: What the single operators refuse, or as many contours as landmarks do not belong to.
     """
     style = (
-        check.choice("rule", rule, RULES),
+        mask_rule(rule),
         *kernel_arguments(kernel_size, shape, iterations),
         *style_arguments(kind, sigma, radius, dtype),
     )

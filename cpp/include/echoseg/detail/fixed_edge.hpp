@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "echoseg/detail/host_device.hpp"
 
@@ -88,6 +89,14 @@ ECHOSEG_HD inline bool make_fixed_edge(Pixel a, Pixel b, Pixel clipped_a, Pixel 
         edge.x = xb + (b.y - clipped_b.y) * edge.dx;
     }
     return true;
+}
+
+// To the nearest whole number, halves to the even one; for |value| <= 2^22.
+ECHOSEG_HD inline int32_t nearest(float value) {
+    const float shifted = value + 12582912.0f;  // 1.5 * 2^23: what is left of the fraction is rounded away
+    int32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return bits - 0x4b400000;
 }
 
 }  // namespace echoseg::detail

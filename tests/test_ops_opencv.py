@@ -1,0 +1,42 @@
+"""Pixel for pixel OpenCV's, on random polygons and masks, nasty ones included: ECHOSEG_TEST_IMAGES of each."""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+import reference
+from echoseg.ops import border_band, border_band_from_contours, fill_polygons
+
+IMAGES = int(os.environ.get("ECHOSEG_TEST_IMAGES", "2000"))
+BATCH = 50
+SHAPES = ["rect", "cross", "ellipse"]
+
+
+@pytest.mark.parametrize("part", range(10))
+def test_polygons_and_bands(part):
+    for seed in range(part, IMAGES // BATCH, 10):
+        random = np.random.default_rng([41, seed])
+        size = tuple(int(side) for side in random.integers(1, 200, 2))
+        most = int(random.choice([4, 8, 16, 64]))
+        contours, points, offsets = reference.random_batch(random, size, BATCH, most)
+        masks = fill_polygons(points, size, offsets=offsets, rule="opencv")
+        expected = np.stack([reference.fill_opencv(contour, size) for contour in contours])
+        np.testing.assert_array_equal(masks, expected, f"polygons, seed {seed}")
+
+        style = {"kernel_size": int(random.integers(1, 33)), "shape": SHAPES[seed % 3]}
+        style["iterations"] = int(random.integers(1, 3))
+        kernel = reference.kernel(style["kernel_size"], style["shape"])
+        noise = (random.random((BATCH, *size)) < random.uniform(0, 1, (BATCH, 1, 1))).astype(np.uint8)
+        masks[::2] = noise[::2]
+        for name, drawn, inputs in (
+            ("masks", border_band(masks, **style), masks),
+            ("contours", border_band_from_contours(points, size, offsets=offsets, rule="opencv", **style), expected),
+        ):
+            for i, mask in enumerate(inputs):
+                grown = cv2.dilate(mask, kernel, iterations=style["iterations"])
+                shrunk = cv2.erode(mask, kernel, iterations=style["iterations"])
+                np.testing.assert_array_equal(drawn[i], grown ^ shrunk, f"bands of {name}, seed {seed}, image {i}")
