@@ -59,7 +59,7 @@ inline int64_t nearest_site(const Square* sites, int64_t x, int64_t first, int64
     }
     Square best = least[0], found = kNowhere;
     ECHOSEG_SHORT_LOOP
-    for (int l = 1; l < kLanes; ++l) best = least[l] < best ? least[l] : best;
+    for (int l = 0; l < kLanes; ++l) best = least[l] < best ? least[l] : best;
     ECHOSEG_SHORT_LOOP
     for (int l = 0; l < kLanes; ++l) {
         const Square here = least[l] == best ? at[l] : kNowhere;
@@ -81,21 +81,26 @@ inline void nearest_sites(const Square* sites, int64_t count, int64_t n, const C
         }
 }
 
-// The squares of kSiteBlock pixels from column x on, whose nearest sites lie between `first` and `last`.
+// The squares of kSiteBlock pixels from column x on, whose nearest sites lie between `first` and `last`. Four sites a turn, up to
+// three beyond `last`, as GCC keeps `least` in memory between turns.
 template <typename Square>
 inline void block_squares(const Square* sites, int64_t x, int64_t first, int64_t last, Square* out) {
     constexpr int kLanes = simd::kSiteBlock;
-    Square away[kLanes], least[kLanes];
-    for (int l = 0; l < kLanes; ++l) {
-        away[l] = static_cast<Square>(static_cast<int32_t>(x - first) + l);
-        least[l] = sites[first] + away[l] * away[l];
-    }
-    for (int64_t c = first + 1; c <= last; ++c) {
-        const Square site = sites[c];
+    constexpr Square kLane[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7};
+    Square least[kLanes];
+    const auto nearest_of_four = [&](int64_t c, int l) {
+        const Square a = static_cast<Square>(static_cast<int32_t>(x - c)) + kLane[l], b = a - 1, d = a - 2, e = a - 3;
+        const Square at_a = sites[c] + a * a, at_b = sites[c + 1] + b * b;
+        const Square at_d = sites[c + 2] + d * d, at_e = sites[c + 3] + e * e;
+        const Square early = at_a < at_b ? at_a : at_b, late = at_d < at_e ? at_d : at_e;
+        return early < late ? early : late;
+    };
+    ECHOSEG_SHORT_LOOP
+    for (int l = 0; l < kLanes; ++l) least[l] = nearest_of_four(first, l);
+    for (int64_t c = first + 4; c <= last; c += 4) {
         ECHOSEG_SHORT_LOOP
         for (int l = 0; l < kLanes; ++l) {
-            away[l] -= 1;
-            const Square here = site + away[l] * away[l];
+            const Square here = nearest_of_four(c, l);
             least[l] = here < least[l] ? here : least[l];
         }
     }
