@@ -45,14 +45,15 @@ HeatmapDrawer::HeatmapDrawer(ImageSize size, const HeatmapStyle& style, bool str
     if (stream) bytes_.resize(pixels * static_cast<size_t>(item_) + 2 * kLine);
 }
 
-// The rows and columns that a heatmap may touch; empty where there are none. One pixel more than the reach on either side, so
-// that the rounding of these bounds decides nothing.
+// The rows and columns that a heatmap may touch; empty where there are none. A little more than the reach, so that the rounding
+// of these bounds decides nothing.
 HeatmapDrawer::Window HeatmapDrawer::reached(const float* landmark) const {
     const auto bounds = [this](float center, int64_t limit) {
-        const auto clamped = [limit](float value) {
-            return static_cast<int64_t>(std::min(std::max(value, 0.0f), static_cast<float>(limit)));
+        const auto clamped = [limit](double value) {
+            return static_cast<int64_t>(std::min(std::max(value, 0.0), static_cast<double>(limit)));
         };
-        return RowRange{clamped(center - reach_ - 1.0f), clamped(center + reach_ + 2.0f)};
+        const double middle = static_cast<double>(center), reach = static_cast<double>(reach_) * 1.000001 + 0.001;
+        return RowRange{clamped(middle - reach + 1.0), clamped(middle + reach + 1.0)};
     };
     return {bounds(landmark[0], size_.width), bounds(landmark[1], size_.height), nullptr, 0};
 }
