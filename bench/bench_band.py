@@ -1,4 +1,4 @@
-"""The border band of masks, and of contours in one go. Floors: copying the masks; zeroing the bands."""
+"""The border band: of masks (floor: copying them), and of contours (floor: zeroing the bands)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+import bench_polygon
 import compiled
-from echoseg.ops import border_band, fill_polygons
+from echoseg.ops import border_band, border_band_from_contours, fill_polygons
 from race import Contender
 from samples import MANY, contours
 
@@ -156,3 +157,52 @@ def bench_band(race, size, kernel_size):
             np.testing.assert_array_equal(out[:images], expected[:images], err_msg=name)
         race.enter(name, run, images, contender.threads)
     race.start(f"band of masks, {kernel_size}×{kernel_size}, {size}")
+
+
+def from_contours(points, out, k, rule="opencv"):
+    return lambda: border_band_from_contours(points, out.shape[1:], rule=rule, kernel_size=k, out=out)
+
+
+def one_after_the_other(fill, band):
+    """Masks by one, their bands by another."""
+
+    def make(points, out, k):
+        masks = np.empty_like(out)
+        draw, widen = fill(points, masks), band(masks, out, k)
+
+        def run():
+            draw()
+            widen()
+
+        return run
+
+    return make
+
+
+OF_CONTOURS = {
+    "floor": Contender(lambda points, out, k: lambda: out.fill(0)),
+    "echoseg": Contender(from_contours),
+    "echoseg, 2 threads": Contender(from_contours, threads=2),
+    "echoseg, mask then band": Contender(one_after_the_other(bench_polygon.echoseg_opencv, echoseg)),
+    "cv2.fillPoly, gradient": Contender(one_after_the_other(bench_polygon.opencv, opencv_gradient)),
+    "cv2.fillPoly, dilate ^ erode": Contender(one_after_the_other(bench_polygon.opencv, opencv)),
+    "numba scanline, counting": Contender(
+        one_after_the_other(bench_polygon.numba_scanline, numba_counts), needs="numba", rule="center"
+    ),
+}
+
+
+@pytest.mark.parametrize("kernel_size", KERNELS)
+@pytest.mark.parametrize("size", MANY)
+def bench_band_from_contours(race, size, kernel_size):
+    count, shape = MANY[size]
+    points = contours(count, shape)
+    out, expected = np.empty((2, count, *shape), np.uint8)
+    for name, contender, images in race.entrants(OF_CONTOURS, count, shape):
+        run = contender.make(points[:images], out[:images], kernel_size)
+        if name != "floor":
+            run()
+            from_contours(points[:images], expected[:images], kernel_size, contender.rule)()
+            np.testing.assert_array_equal(out[:images], expected[:images], err_msg=name)
+        race.enter(name, run, images, contender.threads)
+    race.start(f"band of contours, {kernel_size}×{kernel_size}, {size}")

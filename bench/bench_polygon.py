@@ -12,12 +12,12 @@ from race import Contender
 from samples import MANY, contours
 
 
-def echoseg(points, masks):
-    return lambda: fill_polygons(points, masks.shape[1:], out=masks)
+def echoseg(points, masks, rule="center"):
+    return lambda: fill_polygons(points, masks.shape[1:], rule=rule, out=masks)
 
 
 def echoseg_opencv(points, masks):
-    return lambda: fill_polygons(points, masks.shape[1:], rule="opencv", out=masks)
+    return echoseg(points, masks, "opencv")
 
 
 def opencv(points, masks):
@@ -135,18 +135,18 @@ def floor(points, masks):
 # `off`: the share of pixels in which it may differ from ours of the same rule
 CONTENDERS = {
     "floor": Contender(floor),
-    "echoseg": Contender(echoseg),
-    "echoseg, 2 threads": Contender(echoseg, threads=2),
+    "echoseg": Contender(echoseg, rule="center"),
+    "echoseg, 2 threads": Contender(echoseg, threads=2, rule="center"),
     "echoseg, rule opencv": Contender(echoseg_opencv),
     "cv2.fillPoly, loop": Contender(opencv),
     "cv2.fillPoly, tall image": Contender(opencv_tall),
-    "numba scanline": Contender(numba_scanline, needs="numba"),
-    "PIL.ImageDraw.polygon, loop": Contender(pillow, images=200, off=0.03),
-    "pycocotools, loop": Contender(coco, needs="pycocotools", images=200, off=0.01),
-    "kornia draw_convex_polygon": Contender(kornia, needs="kornia", images=64, off=0.03),
-    "rasterio.features.rasterize, loop": Contender(rasterio, needs="rasterio", images=100),
-    "skimage.draw.polygon, loop": Contender(skimage, images=50),
-    "matplotlib Path.contains_points, loop": Contender(matplotlib, images=20, off=0.001),
+    "numba scanline": Contender(numba_scanline, needs="numba", rule="center"),
+    "PIL.ImageDraw.polygon, loop": Contender(pillow, images=200, rule="center", off=0.03),
+    "pycocotools, loop": Contender(coco, needs="pycocotools", images=200, rule="center", off=0.01),
+    "kornia draw_convex_polygon": Contender(kornia, needs="kornia", images=64, rule="center", off=0.03),
+    "rasterio.features.rasterize, loop": Contender(rasterio, needs="rasterio", images=100, rule="center"),
+    "skimage.draw.polygon, loop": Contender(skimage, images=50, rule="center"),
+    "matplotlib Path.contains_points, loop": Contender(matplotlib, images=20, rule="center", off=0.001),
 }
 
 
@@ -159,8 +159,78 @@ def bench_fill(race, size):
         run = contender.make(points[:images], masks[:images])
         if name != "floor":
             run()
-            ours = echoseg_opencv if name.startswith("cv2") or "opencv" in name else echoseg
-            ours(points[:images], expected[:images])()
+            echoseg(points[:images], expected[:images], contender.rule)()
             assert (masks[:images] != expected[:images]).mean() <= contender.off, name
         race.enter(name, run, images, contender.threads)
     race.start(f"fill, {size}")
+
+
+def coverage(points, shares):
+    return lambda: fill_polygons(points, shares.shape[1:], rule="coverage", out=shares)
+
+
+def numba_areas(points, shares):
+    cover = compiled.signed_areas()
+    return lambda: cover(points, shares)
+
+
+FINER = 4  # what stands in for exact areas: a mask four times as fine, averaged
+
+
+def opencv_finer(points, shares):
+    rounded = np.rint((points + 0.5) * FINER - 0.5).astype(np.int32)
+    size = shares.shape[:0:-1]
+    fine = np.empty((size[1] * FINER, size[0] * FINER), np.float32)
+
+    def run():
+        for share, contour in zip(shares, rounded, strict=True):
+            fine.fill(0)
+            cv2.fillPoly(fine, [contour], 1.0)
+            cv2.resize(fine, size, dst=share, interpolation=cv2.INTER_AREA)
+
+    return run
+
+
+def pillow_finer(points, shares):
+    from PIL import Image, ImageDraw
+
+    outlines = [[tuple(point) for point in contour.tolist()] for contour in (points + 0.5) * FINER - 0.5]
+    size = shares.shape[1] * FINER, shares.shape[2] * FINER
+
+    def run():
+        for share, outline in zip(shares, outlines, strict=True):
+            image = Image.new("L", size[::-1])
+            ImageDraw.Draw(image).polygon(outline, fill=255)
+            np.divide(np.asarray(image.reduce(FINER)), np.float32(255), out=share)
+
+    return run
+
+
+def coverage_floor(points, shares):
+    return floor(points, shares.view(np.uint8))
+
+
+# `off`: how far the mean area may be from ours, as a share of it (a mask drawn with its outline is larger)
+COVERAGE = {
+    "floor": Contender(coverage_floor),
+    "echoseg": Contender(coverage),
+    "echoseg, 2 threads": Contender(coverage, threads=2),
+    "numba signed areas": Contender(numba_areas, needs="numba", off=1e-5),
+    "cv2.fillPoly 4 times finer, loop": Contender(opencv_finer, images=200, off=0.02),
+    "PIL 4 times finer, loop": Contender(pillow_finer, images=64, off=0.02),
+}
+
+
+@pytest.mark.parametrize("size", MANY)
+def bench_coverage(race, size):
+    count, shape = MANY[size]
+    points = contours(count, shape)
+    shares, expected = np.empty((2, count, *shape), np.float32)
+    for name, contender, images in race.entrants(COVERAGE, count, shape):
+        run = contender.make(points[:images], shares[:images])
+        if name != "floor":
+            run()
+            coverage(points[:images], expected[:images])()
+            assert abs(shares[:images] - expected[:images]).sum() <= contender.off * expected[:images].sum(), name
+        race.enter(name, run, images, contender.threads)
+    race.start(f"coverage, {size}")

@@ -152,7 +152,7 @@ CONTENDERS = {
     "echoseg, 2 threads": Contender(echoseg, threads=2),
     "echoseg, previous=": Contender(echoseg_again),
     "cv2 + numba windows": Contender(numba_windows, needs="numba"),
-    "all numba": Contender(all_numba, needs="numba"),
+    "all numba": Contender(all_numba, needs="numba", rule="center"),
     "cv2 + numpy windows": Contender(numpy_windows, images=64),
     "cv2 + numpy planes": Contender(numpy_planes, images=64),
     "cv2 + torch planes": Contender(torch_planes, images=64),
@@ -176,8 +176,7 @@ def bench_targets(race, size):
         run = contender.make(points[:images], marks[:images], head(out, images))
         if name != "floor":
             run()
-            rule = "center" if name == "all numba" else "opencv"
-            echoseg(points[:images], marks[:images], head(expected, images), rule)()
+            echoseg(points[:images], marks[:images], head(expected, images), contender.rule)()
             check(head(out, images), head(expected, images), name)
         race.enter(name, run, images, contender.threads)
     race.start(f"whole target, {size}")

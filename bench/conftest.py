@@ -31,6 +31,7 @@ PACKAGES = (
     "surface-distance",
     "torch",
 )
+ORDER = ("polygon", "band", "heatmap", "targets", "decode", "distance", "memory", "cuda")
 RESULTS, MISSING = pytest.StashKey[list](), pytest.StashKey[dict]()
 
 
@@ -41,6 +42,14 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.stash[RESULTS], config.stash[MISSING] = [], {}
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.stem.removeprefix("bench_")
+        return [*ORDER, name].index(name)
+
+    items.sort(key=place)
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ class Contender:
         images: How many 112×112 images one call gets at most; slow contenders get few.
         threads: For echoseg alone; all peers run on one.
         off: How far its result may be from ours, as the file's check understands it.
+        rule: The fill rule that it follows, where there is one.
     """
 
     make: Callable[..., Callable[[], object]]
@@ -39,6 +40,7 @@ class Contender:
     images: int = 2000
     threads: int = 1
     off: float = 0.0
+    rule: str = "opencv"
 
 
 @dataclass(frozen=True)
