@@ -5,14 +5,26 @@
 #include "echoseg/simd.hpp"
 #include "rows.hpp"
 
+#if defined(ECHOSEG_X86_LEVELS)
+#include <cpuid.h>
+#endif
+
 namespace echoseg::simd {
 namespace {
+
+#if defined(ECHOSEG_X86_LEVELS)
+// Float16 conversions, of which __builtin_cpu_supports of older compilers does not know.
+bool has_f16c() {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
 
 std::vector<const Rows*> available() {
     std::vector<const Rows*> levels = {&kRowsBaseline};
 #if defined(ECHOSEG_X86_LEVELS)
     __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     if (avx2) levels.push_back(&kRowsAvx2);
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))

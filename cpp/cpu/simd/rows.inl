@@ -174,19 +174,6 @@ void to_bfloat16(const float* __restrict values, int64_t count, void* out) {
     for (int64_t i = 0; i < count; ++i) to[i] = static_cast<uint16_t>(detail::to_bfloat16(values[i]));
 }
 
-void to_float16(const float* __restrict values, int64_t count, void* out) {
-    // In two steps: GCC, seeing where the result goes, would calculate in 16 bits from early on, and spend more on getting there
-    // than it saves.
-    constexpr int64_t kRun = 256;
-    auto* __restrict to = static_cast<uint16_t*>(out);
-    int32_t wide[kRun];
-    for (int64_t run = 0; run < count; run += kRun) {
-        const int64_t n = count - run < kRun ? count - run : kRun;
-        for (int64_t i = 0; i < n; ++i) wide[i] = detail::to_float16(values[run + i]);
-        for (int64_t i = 0; i < n; ++i) to[run + i] = static_cast<uint16_t>(wide[i]);
-    }
-}
-
 void to_uint8(const float* __restrict values, int64_t count, void* out) {
     auto* __restrict to = static_cast<uint8_t*>(out);
     for (int64_t i = 0; i < count; ++i) to[i] = static_cast<uint8_t>(detail::to_uint8(values[i]));

@@ -14,10 +14,10 @@
 #include "echoseg/detail/narrow.hpp"
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx2,fma")
+#pragma GCC target("avx2,fma,f16c")
 #endif
 
 namespace echoseg::avx2 {
@@ -44,6 +44,16 @@ inline uint64_t pack_word(const uint8_t* in) {
         word |= static_cast<uint64_t>(~static_cast<uint32_t>(zero)) << (32 * half);
     }
     return word;
+}
+
+// The processor's conversion gives the bits of detail::to_float16.
+void to_float16(const float* values, int64_t count, void* out) {
+    auto* to = static_cast<uint16_t*>(out);
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(values + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < count; ++i) to[i] = static_cast<uint16_t>(detail::to_float16(values[i]));
 }
 
 // Whole cache lines are streamed; what comes before the first one and after the last is written as usual.

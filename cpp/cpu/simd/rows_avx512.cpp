@@ -32,6 +32,16 @@ inline uint64_t pack_word(const uint8_t* in) {
     return _mm512_test_epi8_mask(bytes, bytes);
 }
 
+// The processor's conversion gives the bits of detail::to_float16. The masked form with all lanes, since GCC 12 warns of the other.
+void to_float16(const float* values, int64_t count, void* out) {
+    auto* to = static_cast<uint16_t*>(out);
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i),
+                            _mm512_maskz_cvtps_ph(0xffff, _mm512_loadu_ps(values + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < count; ++i) to[i] = static_cast<uint16_t>(detail::to_float16(values[i]));
+}
+
 // Whole cache lines are streamed; what comes before the first one and after the last is written as usual.
 inline int64_t head_of(const uint8_t* at, int64_t bytes) {
     const int64_t head = (64 - static_cast<int64_t>(reinterpret_cast<uintptr_t>(at) % 64)) % 64;

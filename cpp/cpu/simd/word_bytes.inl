@@ -1,4 +1,4 @@
-// What other levels have instructions for: one word against 64 bytes, eight at a time by multiplication.
+// What other levels have instructions for: one word against 64 bytes, eight at a time by multiplication, and the like.
 
 inline void expand_word(const uint64_t* bits, uint8_t* out) {
     const uint64_t word = *bits;
@@ -21,6 +21,11 @@ inline uint64_t pack_word(const uint8_t* in) {
         word |= (ones * 0x0102040810204080u) >> 56 << (8 * i);
     }
     return word;
+}
+
+void to_float16(const float* values, int64_t count, void* out) {
+    auto* to = static_cast<uint16_t*>(out);
+    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<uint16_t>(detail::to_float16(values[i]));
 }
 
 inline void stream_zeros(void* out, int64_t bytes) { memset(out, 0, static_cast<size_t>(bytes)); }

@@ -1,4 +1,5 @@
-// Heatmap values in narrower types, to nearest and ties to even, by bits alone: no instruction set's own conversion decides.
+// Heatmap values in narrower types, to nearest and ties to even. An instruction set's own conversion may stand in for one of these
+// where it gives the same bits.
 // For values in [0, 1], of which none is denormal (heat.hpp makes no others). What is returned fits into the narrower type.
 #pragma once
 
