@@ -31,7 +31,7 @@ PACKAGES = (
     "surface-distance",
     "torch",
 )
-ORDER = ("polygon", "band", "heatmap", "targets", "decode", "distance", "memory", "cuda")
+ORDER = ("polygon", "band", "heatmap", "targets", "decode", "distance", "overhead", "cuda")
 RESULTS, MISSING = pytest.StashKey[list](), pytest.StashKey[dict]()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+CLOSE = 1.1
 
 
 def cases(results: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, float]]]:
@@ -33,55 +34,39 @@ def sections(results: list[dict[str, Any]], missing: dict[str, list[str]]) -> It
         yield case, lines + [f"not installed: {name}" for name in missing.get(case, [])]
 
 
-def is_peer(name: str) -> bool:
-    return name != "floor" and not name.startswith("echoseg")
-
-
 def markdown(record: dict[str, Any], name: str) -> str:
-    machine, build = record["machine"], record["echoseg"]
+    machine, build, results = record["machine"], record["echoseg"], record["results"]
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items() if version)
-    parts = [
+    head = (
         f"`results/{name}.json`, {record['date'][:10]}, commit {record['commit'][:7]}: {machine['cpu']}, "
-        f"{machine['cpus']} cores, {build['simd_level']}, load {machine['load']}"
+        f"{machine['cpus']} cores, {build['simd_level']}, load {machine['load']} at the end"
         + (f", {machine['gpu']}" if "gpu" in machine else "")
-        + f". Python {record['python']}, {versions}.",
-        "### Against the floor and the best peer",
-        summary(record["results"]),
-        "### Everybody",
-        "Times as multiples of echoseg's; below 1 is faster than we are.",
-        "\n".join(
-            everybody(case, times, record["not_installed"].get(case, [])) for case, times in cases(record["results"])
-        ),
+        + f". Python {record['python']}, {versions}."
+    )
+    table = [
+        "| work | floor, µs | echoseg, µs | ÷ floor | all others ÷ echoseg |",
+        "|---|---|---|---|---|",
+        *(row(case, times, record["not_installed"].get(case, [])) for case, times in cases(results)),
     ]
-    return "\n\n".join(parts)
+    lost = [line for case, times in cases(results) for line in losses(case, times)]
+    return "\n\n".join([head, "\n".join(table), f"### Faster than we are, or within {CLOSE - 1:.0%}", "\n".join(lost)])
 
 
-def summary(results: list[dict[str, Any]]) -> str:
-    lines = [
-        "| work | floor µs | echoseg µs | best peer µs | peer ÷ echoseg | echoseg ÷ floor | 1 thread ÷ 2 |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for case, times in cases(results):
-        ours, floor, two = times["echoseg"], times.get("floor"), times.get("echoseg, 2 threads")
-        peer = next((name for name in times if is_peer(name)), None)
-        cells = [
-            case,
-            f"{floor:.2f}" if floor else "",
-            f"**{ours:.2f}**",
-            f"{peer} {times[peer]:.2f}" if peer else "",
-            f"{times[peer] / ours:.1f} ×" if peer else "",
-            f"{ours / floor:.1f} ×" if floor else "",
-            f"{ours / two:.2f} ×" if two else "",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def row(case: str, times: dict[str, float], missing: list[str]) -> str:
+    ours, floor = times["echoseg"], times.get("floor")
+    others = [f"{name} {short(value / ours)}" for name, value in times.items() if name not in ("echoseg", "floor")]
+    others += [f"not installed: {name}" for name in missing]
+    cells = [case, f"{floor:.2f}" if floor else "", f"{ours:.2f}", short(ours / floor) if floor else ""]
+    return f"| {' | '.join([*cells, ' · '.join(others)])} |"
 
 
-def everybody(case: str, times: dict[str, float], missing: list[str]) -> str:
-    ours = times["echoseg"]
-    listed = [f"{name} {short(value / ours)}" for name, value in times.items() if name != "echoseg"]
-    absent = f"; not installed: {', '.join(missing)}" if missing else ""
-    return f"- **{case}**: {' · '.join(listed)}{absent}"
+def losses(case: str, times: dict[str, float]) -> list[str]:
+    close = {
+        name: value / times["echoseg"]
+        for name, value in times.items()
+        if name != "floor" and not name.startswith("echoseg") and value < CLOSE * times["echoseg"]
+    }
+    return [f"- {case}: {', '.join(f'{name} {short(ratio)}' for name, ratio in close.items())}"] if close else []
 
 
 def short(ratio: float) -> str:
