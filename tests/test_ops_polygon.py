@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echoseg.ops import fill_polygons
+from echoseg.ops import border_band_from_contours, fill_polygons
 from reference import area, coverage, fill_center, fill_opencv, random_batch
 
 ORACLES = {"center": fill_center, "opencv": fill_opencv}
@@ -96,6 +96,17 @@ def test_large_image_and_many_points(rule):
     else:
         # Far from any vertex, the four corners of the image are out and the middle is in; the area is the shoelace's.
         assert mask.sum(dtype=int) == pytest.approx(area(contour), rel=1e-4)
+
+
+def test_masks_too_many_for_the_caches_are_the_same():
+    random = np.random.default_rng(6)
+    size, count = (331, 357), 300  # 35 MB: written past the caches; a tenth of them is not
+    points = random.uniform(-50, 400, (count, 9, 2)).astype(np.float32)
+    for draw in (fill_polygons, border_band_from_contours):
+        together = draw(points, size)
+        for start in range(0, count, count // 10):
+            part = slice(start, start + count // 10)
+            np.testing.assert_array_equal(together[part], draw(points[part], size))
 
 
 def test_center_agrees_with_skimage_and_has_no_area_bias():

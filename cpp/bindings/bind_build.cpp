@@ -1,6 +1,9 @@
 // What `echoseg info` reports, and where NumPy's arrays lie.
 #include <pybind11/numpy.h>
 
+#include <optional>
+#include <utility>
+
 #include "bindings.hpp"
 #include "echoseg/device.hpp"
 #include "echoseg/parallel.hpp"
@@ -29,10 +32,20 @@ std::vector<Address> addresses(const std::vector<py::object>& arrays) {
     return found;
 }
 
+// The first two arrays that share memory, one of them among the first `outs`.
+std::optional<std::pair<size_t, size_t>> find_overlap(const std::vector<Address>& starts, const std::vector<size_t>& bytes,
+                                                      size_t outs) {
+    for (size_t i = 0; i < outs; ++i)
+        for (size_t j = i + 1; j < starts.size(); ++j)
+            if (starts[i] < starts[j] + bytes[j] && starts[j] < starts[i] + bytes[i]) return std::make_pair(i, j);
+    return std::nullopt;
+}
+
 }  // namespace
 
 void register_build(py::module_& m) {
     m.def("addresses", &addresses, py::arg("arrays"), "Where NumPy arrays lie in memory; 0 for None.");
+    m.def("find_overlap", &find_overlap, py::arg("starts"), py::arg("bytes"), py::arg("outs"));
     m.attr("__version__") = ECHOSEG_VERSION;
     m.attr("compiler") = compiler();
     m.def("simd_level", &simd::level, "The instruction-set level in use; ECHOSEG_SIMD forces one.");

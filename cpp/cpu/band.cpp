@@ -99,6 +99,7 @@ namespace {
 void morph(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, BandPart part, uint8_t* out, int threads) {
     parallel_for(count, 250 + size.pixels() / 24, threads, [&](int64_t begin, int64_t end) {
         BandDrawer drawer(size, kernel);
+        MaskWriter writer(size, count);
         const int64_t pitch = drawer.pitch();
         for (int64_t i = begin; i < end; ++i) {
             uint64_t* image = drawer.image();
@@ -108,8 +109,9 @@ void morph(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& ke
             while (high > low && image[high - 1] == 0) --high;
             const RowRange rows = low == high ? RowRange{} : RowRange{low / pitch, (high - 1) / pitch + 1};
             const RowRange range = drawer.apply(rows, part);
-            write_mask(drawer.result(), pitch, range, size, out + i * size.pixels());
+            writer.write(drawer.result(), pitch, range, out + i * size.pixels());
         }
+        writer.end();
     });
 }
 
@@ -132,13 +134,15 @@ void border_band_from_contours(const Contours& contours, ImageSize size, FillRul
     parallel_for(contours.count, 1000 + size.pixels() / 32, threads, [&](int64_t begin, int64_t end) {
         BandDrawer bands(size, kernel);
         PolygonDrawer polygons(size, rule, bands.pitch());
+        MaskWriter writer(size, contours.count);
         for (int64_t i = begin; i < end; ++i) {
             const int64_t first = contours.begin(i);
             const RowRange filled = polygons.draw(contours.points + 2 * first, contours.end(i) - first, bands.image());
             const RowRange range = bands.apply(filled, BandPart::band);
-            write_mask(bands.result(), bands.pitch(), range, size, out + i * size.pixels());
+            writer.write(bands.result(), bands.pitch(), range, out + i * size.pixels());
             bands.clear(filled);
         }
+        writer.end();
     });
 }
 

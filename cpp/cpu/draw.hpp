@@ -20,8 +20,25 @@ struct RowRange {
 
 inline int64_t words_for(int64_t bits) { return (bits + 63) / 64; }
 
-// Writes the rows in range as bytes and zeros above and below them. `words` points at row range.first.
-void write_mask(const uint64_t* words, int64_t pitch, RowRange range, ImageSize size, uint8_t* mask);
+// From bits to bytes. Many masks are written past the caches, a strip of rows at a time. As drawing takes longer than writing,
+// that begins to pay later than for zeros: measured at 17 and 25 MB it cost a twentieth, at 64 MB it saved a quarter.
+class MaskWriter {
+   public:
+    MaskWriter(ImageSize size, int64_t masks);
+
+    // Writes the rows in range, and zeros above and below them. `words` points at row range.first.
+    void write(const uint64_t* words, int64_t pitch, RowRange range, uint8_t* mask);
+    // Makes what was written seen by other threads.
+    void end();
+
+   private:
+    static constexpr int64_t kStripBytes = 8192, kStreamBytes = int64_t{32} << 20;
+
+    ImageSize size_;
+    bool stream_;
+    int64_t strip_;  // rows
+    std::vector<uint8_t> stage_;
+};
 
 class PolygonDrawer {
    public:

@@ -39,10 +39,32 @@ void mark_line(detail::Pixel a, detail::Pixel b, uint64_t* words, int64_t pitch)
 
 }  // namespace
 
-void write_mask(const uint64_t* words, int64_t pitch, RowRange range, ImageSize size, uint8_t* mask) {
-    std::memset(mask, 0, static_cast<size_t>(range.first * size.width));
-    simd::rows().expand(words, range.count(), pitch, size.width, mask + range.first * size.width, mask + size.pixels());
-    std::memset(mask + range.end * size.width, 0, static_cast<size_t>((size.height - range.end) * size.width));
+MaskWriter::MaskWriter(ImageSize size, int64_t masks) : size_(size), stream_(masks * size.pixels() > kStreamBytes) {
+    strip_ = std::max<int64_t>(1, kStripBytes / size.width);
+    if (stream_) stage_.resize(static_cast<size_t>(strip_ * size.width + 64));
+}
+
+void MaskWriter::write(const uint64_t* words, int64_t pitch, RowRange range, uint8_t* mask) {
+    const simd::Rows& simd = simd::rows();
+    const int64_t width = size_.width, below = (size_.height - range.end) * width;
+    uint8_t* out = mask + range.first * width;
+    if (!stream_) {
+        std::memset(mask, 0, static_cast<size_t>(range.first * width));
+        simd.expand(words, range.count(), pitch, width, out, mask + size_.pixels());
+        std::memset(mask + range.end * width, 0, static_cast<size_t>(below));
+        return;
+    }
+    simd.stream_zeros(mask, range.first * width);
+    for (int64_t y = range.first; y < range.end; y += strip_, words += strip_ * pitch, out += strip_ * width) {
+        const int64_t rows = std::min(strip_, range.end - y);
+        simd.expand(words, rows, pitch, width, stage_.data(), stage_.data() + stage_.size());
+        simd.stream_copy(stage_.data(), rows * width, out);
+    }
+    simd.stream_zeros(mask + range.end * width, below);
+}
+
+void MaskWriter::end() {
+    if (stream_) simd::rows().stream_end();
 }
 
 PolygonDrawer::PolygonDrawer(ImageSize size, FillRule rule, int64_t pitch) : size_(size), rule_(rule), pitch_(pitch) {
@@ -105,7 +127,15 @@ RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t
 }
 
 int64_t find_bad_point(const float* points, int64_t count) {
-    for (int64_t i = 0; i < 2 * count; ++i)
+    // Whole blocks first: without a way out of the middle, a loop becomes vectors.
+    constexpr int64_t kBlock = 256;
+    int64_t i = 0;
+    for (; i + kBlock <= 2 * count; i += kBlock) {
+        int32_t bad = 0;
+        for (int64_t l = 0; l < kBlock; ++l) bad |= static_cast<int32_t>(!(std::fabs(points[i + l]) <= kCoordinateLimit));
+        if (bad) break;
+    }
+    for (; i < 2 * count; ++i)
         if (!(std::fabs(points[i]) <= kCoordinateLimit)) return i / 2;
     return -1;
 }
@@ -116,14 +146,16 @@ void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint
     const int64_t pitch = words_for(size.width);
     parallel_for(contours.count, 100 + 8 * points + size.pixels() / 80, threads, [&](int64_t begin, int64_t end) {
         PolygonDrawer drawer(size, rule, pitch);
+        MaskWriter writer(size, contours.count);
         std::vector<uint64_t> words(static_cast<size_t>(size.height * pitch));
         for (int64_t i = begin; i < end; ++i) {
             const int64_t first = contours.begin(i);
             const RowRange range = drawer.draw(contours.points + 2 * first, contours.end(i) - first, words.data());
             uint64_t* rows = words.data() + range.first * pitch;
-            write_mask(rows, pitch, range, size, masks + i * size.pixels());
+            writer.write(rows, pitch, range, masks + i * size.pixels());
             std::memset(rows, 0, static_cast<size_t>(range.count() * pitch) * sizeof *rows);
         }
+        writer.end();
     });
 }
 

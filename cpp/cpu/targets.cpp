@@ -15,19 +15,21 @@ void render_targets(const Contours& contours, const float* landmarks, const floa
         BandDrawer bands(size, style.kernel);
         const int64_t pitch = bands.pitch();
         PolygonDrawer polygons(size, style.rule, pitch);
+        MaskWriter writer(size, 2 * contours.count);
         HeatmapDrawer maps(size, style.heatmap, stream);
         for (int64_t i = begin; i < end; ++i) {
             const int64_t first = contours.begin(i);
             const RowRange filled = polygons.draw(contours.points + 2 * first, contours.end(i) - first, bands.image());
-            write_mask(bands.image() + filled.first * pitch, pitch, filled, size, masks + i * pixels);
+            writer.write(bands.image() + filled.first * pitch, pitch, filled, masks + i * pixels);
 
             const RowRange range = bands.apply(filled, BandPart::band);
-            write_mask(bands.result(), pitch, range, size, band + i * pixels);
+            writer.write(bands.result(), pitch, range, band + i * pixels);
             for (int64_t k = i * per_image; k < (i + 1) * per_image; ++k)
                 maps.draw(landmarks + 2 * k, previous ? previous + 2 * k : nullptr, bands.result(), pitch, range,
                           static_cast<uint8_t*>(heatmaps) + k * plane);
             bands.clear(filled);
         }
+        writer.end();
         maps.end();
     });
 }

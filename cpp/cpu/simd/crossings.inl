@@ -132,6 +132,11 @@ void carry_fill(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
     // Bits beyond the width are zero so far; an odd number of crossings right of the image would let ones run into them.
     const int64_t used = (width + 63) / 64;
     const uint64_t last = ~static_cast<uint64_t>(0) >> (64 * used - width);
+    if (used == 2) {  // a common size of image, and no inner loop to mispredict
+        for (int64_t y = 0; y < rows; ++y, words += pitch)
+            words[1] = (words[1] ^ (static_cast<uint64_t>(0) - (words[0] >> 63))) & last;
+        return;
+    }
     for (int64_t y = 0; y < rows; ++y) {
         uint64_t* row = words + y * pitch;
         uint64_t flip = 0;

@@ -85,11 +85,17 @@ def array(what: str, value: Any, dtype: str, shape: tuple[str | int, ...], *, li
         raise TypeError(f"{what} must be a NumPy array or a torch tensor, not {type(value).__name__}")
     if not native and (name := _dtype_name(value)) != dtype:
         raise TypeError(f"{what} must be {dtype}, not {name}")
-    if value.ndim != len(shape) or any(a != n for a, n in zip(shape, value.shape, strict=True) if isinstance(a, int)):
+    if not _fits(value.shape, shape):
         raise ValueError(f"{what} must have the shape {_words(shape)}, not {_words(value.shape)}")
     _layout(what, value, native)
     if like is not None and isinstance(value, np.ndarray) != isinstance(like, np.ndarray):
         raise TypeError(f"{what} must be of the same framework as the other arrays (NumPy or torch)")
+
+
+def _fits(found: tuple[int, ...], wanted: tuple[str | int, ...]) -> bool:
+    if len(found) != len(wanted):
+        return False
+    return list(found) == [f if isinstance(w, str) else w for f, w in zip(found, wanted, strict=True)]
 
 
 def _dtype_name(array: Any) -> str:

@@ -36,12 +36,10 @@ def _addresses(outs: int, arrays: dict[str, Any]) -> list[int]:
         for name, start, tensor in zip(arrays, starts, values, strict=True):
             if tensor is not None and start % tensor.element_size():
                 raise check.misaligned(name)
-    ends = [start + value.nbytes if value is not None else start for start, value in zip(starts, values, strict=True)]
-    for i in range(outs):
-        for j in range(i + 1, len(values)):
-            if starts[i] < ends[j] and starts[j] < ends[i]:
-                names = list(arrays)
-                raise check.overlapping(names[i], names[j])
+    clash = _core.find_overlap(starts, [0 if value is None else value.nbytes for value in values], outs)
+    if clash is not None:
+        names = list(arrays)
+        raise check.overlapping(names[clash[0]], names[clash[1]])
     return starts
 
 
