@@ -31,6 +31,22 @@ def test_equal_to_the_single_operators(style, size):
     np.testing.assert_array_equal(targets.heatmaps, render_heatmaps(landmarks, size, band=band, **heat_style))
 
 
+def test_targets_that_leave_the_caches():
+    """They are written in another way."""
+    random = np.random.default_rng(5)
+    _, points, offsets = random_batch(random, (111, 113), 100)
+    landmarks = random.uniform(-10, 120, (100, 7, 2)).astype(np.float32)
+    targets = render_targets(points, landmarks, (111, 113), offsets=offsets, radius=8.0)
+    assert targets.heatmaps.nbytes > 2**25
+    mask = fill_polygons(points, (111, 113), offsets=offsets)
+    band = border_band(mask, iterations=2)
+    np.testing.assert_array_equal(targets.mask, mask)
+    np.testing.assert_array_equal(targets.band, band)
+    for i in range(100):
+        alone = render_heatmaps(landmarks[i : i + 1], (111, 113), band=band[i : i + 1], radius=8.0)
+        np.testing.assert_array_equal(targets.heatmaps[i], alone[0])
+
+
 def test_out_is_drawn_into_whatever_it_held():
     random = np.random.default_rng(1)
     contours = random.uniform(0, 64, (5, 9, 2)).astype(np.float32)
