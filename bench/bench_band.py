@@ -143,8 +143,8 @@ OF_MASKS = {
 }
 
 
-@pytest.mark.parametrize("kernel_size", KERNELS)
 @pytest.mark.parametrize("size", MANY)
+@pytest.mark.parametrize("kernel_size", KERNELS)
 def bench_band(race, size, kernel_size):
     count, shape = MANY[size]
     masks = fill_polygons(contours(count, shape), shape)
@@ -192,8 +192,8 @@ OF_CONTOURS = {
 }
 
 
-@pytest.mark.parametrize("kernel_size", KERNELS)
 @pytest.mark.parametrize("size", MANY)
+@pytest.mark.parametrize("kernel_size", KERNELS)
 def bench_band_from_contours(race, size, kernel_size):
     count, shape = MANY[size]
     points = contours(count, shape)

@@ -132,8 +132,8 @@ BETWEEN = {
 }
 
 
-@pytest.mark.parametrize("method", BETWEEN)
 @pytest.mark.parametrize("size", [size for size in FEWER if "256" not in size])
+@pytest.mark.parametrize("method", BETWEEN)
 def bench_between_pixels(race, size, method):
     count, shape = FEWER[size]
     marks = landmarks(count, shape)
