@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -17,51 +16,9 @@
 #include "echoseg/parallel.hpp"
 #include "echoseg/simd.hpp"
 #include "echoseg/targets.hpp"
-
-using namespace echoseg;
+#include "random_input.hpp"
 
 namespace {
-
-std::mt19937 generator(1);
-
-int integer(int low, int high) { return std::uniform_int_distribution<int>(low, high)(generator); }
-double real(double low, double high) { return std::uniform_real_distribution<double>(low, high)(generator); }
-
-void check(bool right, const char* what) {
-    if (right) return;
-    std::fprintf(stderr, "wrong: %s\n", what);
-    std::exit(1);
-}
-
-struct Batch {
-    std::vector<float> points;
-    std::vector<int64_t> offsets{0};
-
-    Contours contours() const {
-        return {points.data(), offsets.data(), static_cast<int64_t>(offsets.size()) - 1, 0};
-    }
-};
-
-Batch random_batch(ImageSize size, int count) {
-    Batch batch;
-    for (int i = 0; i < count; ++i) {
-        const int points = integer(0, 14), kind = integer(0, 4);
-        for (int p = 0; p < points; ++p)
-            for (const int64_t side : {size.width, size.height}) {
-                const double s = static_cast<double>(side);
-                double at = real(0, s);
-                if (kind == 1) at = real(-2 * s, 3 * s);
-                if (kind == 2) at = real(-kCoordinateLimit, kCoordinateLimit);
-                if (kind == 3) at = std::round(at);
-                if (kind == 4) at = integer(-2, 3) * s / 2;
-                batch.points.push_back(static_cast<float>(at));
-            }
-        batch.offsets.push_back(static_cast<int64_t>(batch.points.size() / 2));
-    }
-    batch.points.shrink_to_fit();
-    batch.offsets.shrink_to_fit();
-    return batch;
-}
 
 // Even-odd at pixel centres by cross products; the coordinates of kinds 0 to 4 make no ties that double could miss.
 bool inside(const Batch& batch, int64_t contour, int64_t x, int64_t y) {

@@ -24,4 +24,18 @@ void border_band(const uint8_t* masks, int64_t count, ImageSize size, const Kern
 void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const Kernel& kernel, uint8_t* out,
                                int threads);
 
+namespace cuda {
+
+int64_t band_scratch(int64_t count, ImageSize size, const Kernel& kernel);
+void dilate(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, void* scratch,
+            Stream stream);
+void erode(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, void* scratch,
+           Stream stream);
+void border_band(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, void* scratch,
+                 Stream stream);
+void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const Kernel& kernel, uint8_t* out,
+                               void* scratch, Stream stream);
+
+}  // namespace cuda
+
 }  // namespace echoseg

@@ -1,6 +1,7 @@
 // From heatmaps back to points.
 #pragma once
 
+#include "echoseg/device.hpp"
 #include "echoseg/types.hpp"
 
 namespace echoseg {
@@ -17,5 +18,12 @@ enum class DecodeMethod : int {
 // A twin finds the same pixels and values, and points within 1e-3.
 void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window, float* points,
                      float* confidence, int threads);
+
+namespace cuda {
+
+void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window, float* points,
+                     float* confidence, Stream stream);
+
+}  // namespace cuda
 
 }  // namespace echoseg

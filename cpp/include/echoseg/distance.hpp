@@ -1,6 +1,7 @@
 // Exact Euclidean distances: of every pixel to the background, and between the borders of two masks.
 #pragma once
 
+#include "echoseg/device.hpp"
 #include "echoseg/types.hpp"
 
 namespace echoseg {
@@ -19,5 +20,13 @@ void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spa
 // linearly; assd: the mean over both borders' pixels. Infinity where one mask is empty, 0 where both are.
 void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size, Spacing spacing,
                        double* hd95, double* assd, int threads);
+
+namespace cuda {
+
+int64_t distance_scratch(int64_t count, ImageSize size);
+void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out, void* scratch,
+                        Stream stream);
+
+}  // namespace cuda
 
 }  // namespace echoseg

@@ -1,6 +1,7 @@
 // One heatmap a landmark.
 #pragma once
 
+#include "echoseg/device.hpp"
 #include "echoseg/types.hpp"
 
 namespace echoseg {
@@ -35,5 +36,14 @@ struct HeatmapStyle {
 // such a difference may cause.
 void render_heatmaps(const float* landmarks, const float* previous, int64_t count, int64_t per_image, ImageSize size,
                      const HeatmapStyle& style, const uint8_t* band, void* heatmaps, int threads);
+
+namespace cuda {
+
+// previous is not looked at: every pixel is written.
+int64_t heatmap_scratch(int64_t count, ImageSize size);
+void render_heatmaps(const float* landmarks, const float* previous, int64_t count, int64_t per_image, ImageSize size,
+                     const HeatmapStyle& style, const uint8_t* band, void* heatmaps, void* scratch, Stream stream);
+
+}  // namespace cuda
 
 }  // namespace echoseg

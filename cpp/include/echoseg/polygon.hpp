@@ -1,6 +1,7 @@
 // Filled polygons.
 #pragma once
 
+#include "echoseg/device.hpp"
 #include "echoseg/types.hpp"
 
 namespace echoseg {
@@ -18,5 +19,14 @@ void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint
 
 // Rule "coverage": the area of each pixel inside, in [0, 1]: detail/coverage.hpp. areas: (count, height, width), written whole.
 void cover_polygons(const Contours& contours, ImageSize size, float* areas, int threads);
+
+namespace cuda {
+
+// scratch: as many bytes of the device's memory as *_scratch says, 16-byte aligned; often none, and then it may be null.
+int64_t fill_scratch(int64_t count, ImageSize size);
+void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, void* scratch, Stream stream);
+void cover_polygons(const Contours& contours, ImageSize size, float* areas, Stream stream);
+
+}  // namespace cuda
 
 }  // namespace echoseg

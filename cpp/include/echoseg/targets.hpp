@@ -19,4 +19,12 @@ struct TargetStyle {
 void render_targets(const Contours& contours, const float* landmarks, const float* previous, int64_t per_image, ImageSize size,
                     const TargetStyle& style, uint8_t* masks, uint8_t* band, void* heatmaps, int threads);
 
+namespace cuda {
+
+// previous is not looked at. scratch: what band_scratch says.
+void render_targets(const Contours& contours, const float* landmarks, const float* previous, int64_t per_image, ImageSize size,
+                    const TargetStyle& style, uint8_t* masks, uint8_t* band, void* heatmaps, void* scratch, Stream stream);
+
+}  // namespace cuda
+
 }  // namespace echoseg

@@ -13,7 +13,8 @@ struct ImageSize {
 };
 
 // A batch of closed outlines, (x, y) float32 pairs one after the other; an integer is a pixel's centre.
-// With offsets, contour i is points[offsets[i] .. offsets[i + 1]); without, every contour has points_each points.
+// With offsets, contour i is points[offsets[i] .. offsets[i + 1]) and points_each the number of all points (only CUDA looks at
+// it); without, every contour has points_each points.
 struct Contours {
     const float* points;
     const int64_t* offsets;

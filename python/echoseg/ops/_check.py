@@ -75,7 +75,7 @@ def array(what: str, value: Any, dtype: str, shape: tuple[str | int, ...], *, li
         value: The array.
         dtype: The one dtype that is taken.
         shape: Such as ("N", "K", 2): as many axes, and an axis that is a number must have that length.
-        like: An array whose framework must be the same.
+        like: An array whose framework and device must be the same.
     """
     if isinstance(value, np.ndarray):
         native = value.dtype == DTYPES[dtype]
@@ -90,6 +90,8 @@ def array(what: str, value: Any, dtype: str, shape: tuple[str | int, ...], *, li
     _layout(what, value, native)
     if like is not None and isinstance(value, np.ndarray) != isinstance(like, np.ndarray):
         raise TypeError(f"{what} must be of the same framework as the other arrays (NumPy or torch)")
+    if like is not None and not isinstance(value, np.ndarray) and value.device != like.device:
+        raise ValueError(f"{what} must be on the same device as the other arrays, {like.device}, not on {value.device}")
 
 
 def _fits(found: tuple[int, ...], wanted: tuple[str | int, ...]) -> bool:
@@ -111,9 +113,9 @@ def _layout(what: str, value: Any, native: bool) -> None:
             )
     elif not value.is_contiguous():
         raise ValueError(f"{what} must be contiguous; call .contiguous() on it")
-    elif value.device.type != "cpu":
+    elif value.device.type not in ("cpu", "cuda"):
         raise NotImplementedError(
-            f"{what} is on {value.device}, but the kernels run on the CPU so far; call .cpu() on it"
+            f"{what} is on {value.device}, but the kernels run on the CPU and on CUDA devices; call .cpu() on it"
         )
 
 
@@ -175,6 +177,17 @@ def bad_point(what: str, index: int) -> ValueError:
     return ValueError(
         f"{what} must be finite and at most {COORDINATE_LIMIT} pixels from the origin; point {index} is not"
     )
+
+
+def without_cuda(what: str) -> RuntimeError:
+    return RuntimeError(
+        f"{what} is on a CUDA device, but this build of echoseg has no CUDA kernels: install it with"
+        " -Ccmake.define.ECHOSEG_CUDA=ON, or call .cpu() on it"
+    )
+
+
+def without_twin(operation: str) -> NotImplementedError:
+    return NotImplementedError(f"{operation} runs on the CPU only; call .cpu() on what you pass")
 
 
 def misaligned(what: str) -> ValueError:

@@ -1,12 +1,14 @@
 """The only importer of ``_core``: arrays in, addresses down.
 
 Each function runs one kernel on arrays that ``_check`` has passed, NumPy or torch alike, and first looks at their
-values. They write into their outputs and return nothing.
+values. They write into their outputs and return nothing. On a CUDA device looking would mean to wait for it, so that
+there a contour or landmark that the CPU would refuse draws nothing.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,30 @@ def _threads() -> int:
     return 1 if loader is not None and loader.get_worker_info() is not None else 0
 
 
+def _on_cuda(array: Any) -> bool:
+    return not isinstance(array, np.ndarray) and array.is_cuda
+
+
+def _run(kernel: str, out: Any, arguments: tuple[Any, ...], scratch: Callable[[], int] | None = None) -> None:
+    """Runs a kernel where ``out`` lies: on the CPU, or started on its CUDA device's current stream.
+
+    Args:
+        kernel: Its name in ``_core``; the CUDA twin's begins with ``cuda_``.
+        out: What it writes to.
+        arguments: All of its arguments but the last, which say how to run it.
+        scratch: How many bytes the CUDA twin needs to work in.
+    """
+    if not _on_cuda(out):
+        getattr(_core, kernel)(*arguments, _threads())
+        return
+    cuda, empty = sys.modules["torch"].cuda, sys.modules["torch"].empty
+    with cuda.device(out.device):
+        # may be freed while the kernel has still to run: who gets it next comes later on the same stream
+        room = empty(scratch() if scratch else 0, dtype=sys.modules["torch"].uint8, device=out.device)
+        stream = cuda.current_stream(out.device).cuda_stream
+        getattr(_core, "cuda_" + kernel)(*arguments, room.data_ptr(), stream, out.device.index)
+
+
 def _addresses(outs: int, arrays: dict[str, Any]) -> list[int]:
     """Where the arrays lie, 0 for None; the first ``outs`` of them may share memory with no other."""
     values = list(arrays.values())
@@ -36,6 +62,8 @@ def _addresses(outs: int, arrays: dict[str, Any]) -> list[int]:
         for name, start, tensor in zip(arrays, starts, values, strict=True):
             if tensor is not None and start % tensor.element_size():
                 raise check.misaligned(name)
+        if values[0].is_cuda and not _core.cuda_built():
+            raise check.without_cuda(next(iter(arrays)))
     clash = _core.find_overlap(starts, [0 if value is None else value.nbytes for value in values], outs)
     if clash is not None:
         names = list(arrays)
@@ -50,14 +78,17 @@ def _look(what: str, address: int, points: Any) -> None:
 
 
 def _look_at_contours(what: str, address: int, points: Any, offsets: Any) -> int:
-    """Refuses values that cannot be drawn; the number of points that each contour has, 0 for ragged ones."""
-    if offsets is not None:
-        check.offsets_values(np.asarray(offsets), points.shape[0])
-    _look(what, address, points)
-    return points.shape[1] if offsets is None else 0
+    """Refuses values that cannot be drawn; the number of points that each contour has, or all for ragged ones."""
+    if not _on_cuda(points):
+        if offsets is not None:
+            check.offsets_values(np.asarray(offsets), points.shape[0])
+        _look(what, address, points)
+    return points.shape[1] if offsets is None else points.shape[0]
 
 
 def _look_at_landmarks(address: int, landmarks: Any, at_previous: int, previous: Any) -> None:
+    if _on_cuda(landmarks):
+        return
     _look("landmarks", address, landmarks)
     if previous is not None:
         _look("previous", at_previous, previous)
@@ -69,16 +100,16 @@ def fill_polygons(points: Any, offsets: Any, rule: int, out: Any) -> None:
     count, height, width = out.shape
     contours = at_points, at_offsets, count, each
     if rule == COVERAGE:
-        _core.cover_polygons(*contours, height, width, at_out, _threads())
+        _run("cover_polygons", out, (*contours, height, width, at_out))
     else:
-        _core.fill_polygons(*contours, height, width, rule, at_out, _threads())
+        arguments = *contours, height, width, rule, at_out
+        _run("fill_polygons", out, arguments, lambda: _core.cuda_fill_scratch(count, height, width))
 
 
 def morph(operation: str, masks: Any, kernel_size: int, shape: int, iterations: int, out: Any) -> None:
     at_out, at_masks = _addresses(1, {"out": out, "masks": masks})
-    function = {"dilate": _core.dilate, "erode": _core.erode, "border_band": _core.border_band}[operation]
-    count, height, width = masks.shape
-    function(at_masks, count, height, width, kernel_size, shape, iterations, at_out, _threads())
+    how = *masks.shape, kernel_size, shape, iterations
+    _run(operation, out, (at_masks, *how, at_out), lambda: _core.cuda_band_scratch(*how))
 
 
 def border_band_from_contours(
@@ -86,9 +117,10 @@ def border_band_from_contours(
 ) -> None:
     at_out, at_points, at_offsets = _addresses(1, {"out": out, "contours": points, "offsets": offsets})
     each = _look_at_contours("contours", at_points, points, offsets)
-    contours = at_points, at_offsets, out.shape[0], each
-    style = rule, kernel_size, shape, iterations
-    _core.border_band_from_contours(*contours, out.shape[1], out.shape[2], *style, at_out, _threads())
+    count, height, width = out.shape
+    arguments = at_points, at_offsets, count, each, height, width, rule, kernel_size, shape, iterations, at_out
+    how = count, height, width, kernel_size, shape, iterations
+    _run("border_band_from_contours", out, arguments, lambda: _core.cuda_band_scratch(*how))
 
 
 def render_heatmaps(
@@ -99,7 +131,8 @@ def render_heatmaps(
     _look_at_landmarks(at_landmarks, landmarks, at_previous, previous)
     count, per_image, height, width = out.shape
     inputs = at_landmarks, at_previous, count, per_image, height, width
-    _core.render_heatmaps(*inputs, kind, sigma, radius, type, at_band, at_out, _threads())
+    arguments = *inputs, kind, sigma, radius, type, at_band, at_out
+    _run("render_heatmaps", out, arguments, lambda: _core.cuda_heatmap_scratch(count, height, width))
 
 
 def render_targets(
@@ -112,7 +145,9 @@ def render_targets(
     _look_at_landmarks(at_landmarks, landmarks, at_previous, previous)
     count, per_image, height, width = heatmaps.shape
     inputs = at_points, at_offsets, count, each, at_landmarks, at_previous, per_image, height, width
-    _core.render_targets(*inputs, *style, at_mask, at_band, at_heatmaps, _threads())
+    how = count, height, width, *style[1:4]
+    arguments = *inputs, *style, at_mask, at_band, at_heatmaps
+    _run("render_targets", heatmaps, arguments, lambda: _core.cuda_band_scratch(*how))
 
 
 def decode_heatmaps(heatmaps: Any, method: int, window: float, points: Any, confidence: Any) -> None:
@@ -121,16 +156,19 @@ def decode_heatmaps(heatmaps: Any, method: int, window: float, points: Any, conf
     )
     count, per_image, height, width = heatmaps.shape
     planes = count * per_image
-    _core.decode_heatmaps(at_heatmaps, planes, height, width, method, window, at_points, at_confidence, _threads())
+    _run("decode_heatmaps", points, (at_heatmaps, planes, height, width, method, window, at_points, at_confidence))
 
 
 def distance_transform(masks: Any, spacing_y: float, spacing_x: float, out: Any) -> None:
     at_out, at_masks = _addresses(1, {"out": out, "masks": masks})
     count, height, width = masks.shape
-    _core.distance_transform(at_masks, count, height, width, spacing_y, spacing_x, at_out, _threads())
+    arguments = at_masks, count, height, width, spacing_y, spacing_x, at_out
+    _run("distance_transform", out, arguments, lambda: _core.cuda_distance_scratch(count, height, width))
 
 
 def surface_distances(predicted: Any, true: Any, spacing_y: float, spacing_x: float, hd95: Any, assd: Any) -> None:
+    if _on_cuda(predicted):
+        raise check.without_twin("surface_distances")
     arrays = {"out hd95": hd95, "out assd": assd, "predicted": predicted, "true": true}
     at_hd95, at_assd, at_predicted, at_true = _addresses(2, arrays)
     count, height, width = predicted.shape

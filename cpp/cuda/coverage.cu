@@ -1,0 +1,74 @@
+// Exact area coverage (detail/coverage.hpp). As on the CPU the output itself holds the differences between neighbouring pixels, as
+// whole numbers, until they are summed along the rows: whole numbers add up the same in any order, so that atomics do.
+#include "echoseg/detail/coverage.hpp"
+
+#include "echoseg/detail/narrow.hpp"
+#include "polygon.cuh"
+
+namespace echoseg::cuda {
+namespace {
+
+struct CoverArguments {
+    Strips strips;
+    Contours contours;
+    float* areas;
+};
+
+__device__ inline void add_span(const detail::CoverageSpan& span, int32_t width, int32_t* row) {
+    const double limit = static_cast<double>(width);
+    if (span.low >= limit) return;
+    const double from = floor(span.low), to = ceil(span.high);
+    int32_t c = static_cast<int32_t>(from > 0.0 ? from : 0.0), before = 0;
+    const int32_t end = static_cast<int32_t>(to > 0.0 ? (to < limit ? to : limit) : 0.0);
+    for (; c < end; ++c) {
+        const int32_t covered = span.covered(c);
+        atomicAdd(row + c, covered - before);
+        before = covered;
+    }
+    if (c < width) atomicAdd(row + c, span.height - before);
+}
+
+// `rows`: the strip's rows of the output.
+__device__ inline void add_edge(const Strips& s, const Strip& strip, const float* a, const float* b, int64_t lane, int bits,
+                                int32_t* rows) {
+    detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
+    edge = {edge.x0 + 0.5, edge.y0 + 0.5, edge.x1 + 0.5, edge.y1 + 0.5};
+    if (edge.y0 == edge.y1) return;
+    const Rows met = in_window(strip, static_cast<int64_t>(floor(edge.y0)), static_cast<int64_t>(ceil(edge.y1)));
+    for (int64_t y = met.first + lane; y < met.end; y += kEdgeLanes)
+        add_span(detail::coverage_span(edge, a[1] < b[1], y, bits), s.width, rows + (y - strip.first_row) * s.width);
+}
+
+__global__ void __launch_bounds__(kThreads) cover_kernel(CoverArguments a) {
+    const int64_t threads = blockDim.x, thread = threadIdx.x, width = a.strips.width;
+    for (int64_t i = blockIdx.x; i < a.strips.count; i += gridDim.x) {
+        const Strip strip = strip_at(a.strips, i);
+        int32_t* rows = reinterpret_cast<int32_t*>(a.areas) + (strip.image * a.strips.height + strip.first_row) * width;
+        for (int64_t p = thread; p < strip.rows * width; p += threads) rows[p] = 0;
+        const Outline contour = outline(a.contours, strip.image);
+        if (fit_to_draw(contour) && contour.count >= 3) {
+            const int bits = detail::coverage_bits(contour.count);
+            for (int64_t e = thread; e < kEdgeLanes * contour.count; e += threads)
+                add_edge(a.strips, strip, contour.before(e / kEdgeLanes), contour.at(e / kEdgeLanes), e % kEdgeLanes, bits, rows);
+            __syncthreads();
+            for (int64_t y = thread; y < strip.rows; y += threads) {
+                int32_t sum = 0;
+                for (int64_t x = 0; x < width; ++x) {
+                    int32_t* place = rows + y * width + x;
+                    sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(*place));
+                    *place = detail::bits_of(detail::coverage_value(sum, bits));
+                }
+            }
+        }
+        __syncthreads();
+    }
+}
+
+}  // namespace
+
+void cover_polygons(const Contours& contours, ImageSize size, float* areas, Stream stream) {
+    const Strips strips = cut(contours.count, size, 0, 1, nullptr);
+    launch("cover_polygons", cover_kernel, strips.count, 0, stream, CoverArguments{strips, contours, areas});
+}
+
+}  // namespace echoseg::cuda

@@ -1,0 +1,138 @@
+// How a block draws a polygon into its window's bits: as on the CPU, each edge flips one bit a row and a running exclusive-or
+// turns flips into spans. Eight threads share an edge, each taking every eighth row, so that neither many short edges nor a few
+// long ones leave threads idle; flips of one word meet in an atomic.
+#pragma once
+
+#include <cmath>
+
+#include "echoseg/detail/crossing.hpp"
+#include "echoseg/detail/line.hpp"
+#include "echoseg/polygon.hpp"
+#include "strips.cuh"
+
+namespace echoseg::cuda {
+
+constexpr int64_t kEdgeLanes = 8;
+
+__device__ inline bool fit_to_draw(float coordinate) { return fabsf(coordinate) <= kCoordinateLimit; }
+
+// The contour's points. Offsets may lie: they are cut to the points that there are.
+struct Outline {
+    const float* points;
+    int64_t count;
+
+    __device__ const float* at(int64_t i) const { return points + 2 * i; }
+    __device__ const float* before(int64_t i) const { return at(i == 0 ? count - 1 : i - 1); }
+};
+
+__device__ inline Outline outline(const Contours& contours, int64_t image) {
+    if (!contours.offsets) return {contours.points + 2 * image * contours.points_each, contours.points_each};
+    const int64_t all = contours.points_each;
+    int64_t begin = contours.offsets[image], end = contours.offsets[image + 1];
+    begin = begin < 0 ? 0 : (begin < all ? begin : all);
+    end = end < begin ? begin : (end < all ? end : all);
+    return {contours.points + 2 * begin, end - begin};
+}
+
+// Whether the whole outline is. The whole block calls, and waits for its threads.
+__device__ inline bool fit_to_draw(const Outline& contour) {
+    bool bad = false;
+    for (int64_t i = threadIdx.x; i < 2 * contour.count; i += blockDim.x) bad |= !fit_to_draw(contour.points[i]);
+    return !__syncthreads_or(bad);
+}
+
+// Rows first … end of the image that lie in the strip's window.
+struct Rows {
+    int32_t first, end;
+};
+
+__device__ inline Rows in_window(const Strip& strip, int64_t first, int64_t end) {
+    const int64_t top = strip.window_first, bottom = top + strip.window_rows;
+    return {static_cast<int32_t>(first > top ? (first < bottom ? first : bottom) : top),
+            static_cast<int32_t>(end < bottom ? (end > top ? end : top) : bottom)};
+}
+
+__device__ inline void toggle(uint32_t* row, int64_t column) { atomicXor(row + column / 32, 1u << (column % 32)); }
+__device__ inline void mark(uint32_t* row, int64_t column) { atomicOr(row + column / 32, 1u << (column % 32)); }
+
+__device__ inline void toggle_center(const Strips& s, const Strip& strip, const float* a, const float* b, int64_t lane,
+                                     uint32_t* words) {
+    const detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
+    const Rows rows = in_window(strip, detail::ceil_clamped(edge.y0, s.height), detail::ceil_clamped(edge.y1, s.height));
+    for (int64_t y = rows.first + lane; y < rows.end; y += kEdgeLanes) {
+        const int32_t column = detail::crossing_column(edge, static_cast<int32_t>(y), s.width);
+        if (column < s.width) toggle(words + (y - strip.window_first) * s.pitch, column);
+    }
+}
+
+__device__ inline detail::Pixel rounded(const float* point) {
+    return {detail::nearest(point[0]), detail::nearest(point[1])};
+}
+
+__device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const float* from, const float* to, int64_t lane,
+                                     uint32_t* words, uint32_t* marks) {
+    const detail::Pixel start = rounded(from), end = rounded(to);
+    detail::Pixel a = start, b = end;
+    if (detail::clip_edge(a, b, s.height, s.width)) {
+        const detail::Line line = detail::make_line(a, b);
+        for (int64_t i = lane; i <= line.along; i += kEdgeLanes) {
+            const detail::Pixel pixel = detail::line_pixel(line, i);
+            const int64_t row = pixel.y - strip.window_first;
+            if (row >= 0 && row < strip.window_rows) mark(marks + row * s.pitch, pixel.x);
+        }
+    }
+    detail::FixedEdge edge;
+    if (!detail::make_fixed_edge(start, end, a, b, edge)) return;
+    const Rows rows = in_window(strip, edge.first_row, edge.end_row);
+    for (int64_t y = rows.first + lane; y < rows.end; y += kEdgeLanes) {
+        const int64_t x = edge.x + (y - edge.first_row) * edge.dx;
+        const int64_t above = (x + 65535) >> 16, column = above > 0 ? above : 0;
+        if (column >= s.width) continue;
+        toggle(words + (y - strip.window_first) * s.pitch, column);
+        if (x == column * 65536) mark(marks + (y - strip.window_first) * s.pitch, column);
+    }
+}
+
+// Each row: pixel p becomes the parity of pixels 0 … p, with the marks on top.
+__device__ inline void fill_parity(const Strips& s, const Strip& strip, uint32_t* words, const uint32_t* marks) {
+    for (int64_t y = threadIdx.x; y < strip.window_rows; y += blockDim.x) {
+        uint32_t odd = 0;  // all ones where the pixels so far are odd
+        for (int32_t i = 0; i < s.pitch; ++i) {
+            uint32_t w = words[y * s.pitch + i];
+            w ^= w << 1;
+            w ^= w << 2;
+            w ^= w << 4;
+            w ^= w << 8;
+            w ^= w << 16;
+            w ^= odd;
+            odd = 0u - (w >> 31);
+            if (marks) w |= marks[y * s.pitch + i];
+            words[y * s.pitch + i] = w & inside_word(s, i);
+        }
+    }
+}
+
+// Draws the window's part of contour `strip.image` into `words`; `marks` is a second bit image to work in. The whole block calls.
+__device__ inline void draw_polygon(const Strips& s, const Strip& strip, const Contours& contours, FillRule rule,
+                                    uint32_t* words, uint32_t* marks) {
+    const int64_t threads = blockDim.x, thread = threadIdx.x, window = int64_t{strip.window_rows} * s.pitch;
+    for (int64_t i = thread; i < window; i += threads) {
+        words[i] = 0;
+        marks[i] = 0;
+    }
+    const Outline contour = outline(contours, strip.image);
+    if (!fit_to_draw(contour)) return;
+    for (int64_t i = thread; i < kEdgeLanes * contour.count; i += threads) {
+        const float *from = contour.before(i / kEdgeLanes), *to = contour.at(i / kEdgeLanes);
+        if (rule == FillRule::center) {
+            toggle_center(s, strip, from, to, i % kEdgeLanes, words);
+        } else {
+            toggle_opencv(s, strip, from, to, i % kEdgeLanes, words, marks);
+        }
+    }
+    __syncthreads();
+    fill_parity(s, strip, words, rule == FillRule::center ? nullptr : marks);
+    __syncthreads();
+}
+
+}  // namespace echoseg::cuda

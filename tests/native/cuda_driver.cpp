@@ -1,0 +1,231 @@
+// The CUDA kernels, run on the host (cuda_on_host/), against the CPU's, on random and nasty input. Every array is a heap block
+// of exactly its size, so that AddressSanitizer sees one element too far.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "echoseg/decode.hpp"
+#include "echoseg/distance.hpp"
+#include "echoseg/targets.hpp"
+#include "random_input.hpp"
+
+namespace echoseg::cuda {
+uint64_t shared_memory[48 * 1024 / sizeof(uint64_t)];
+}
+
+namespace {
+
+const cuda::Stream kStream{0, nullptr};
+
+// Which of the two homes of the bits was tried.
+int shared_windows = 0, scratch_windows = 0;
+
+std::vector<uint8_t> scratch(int64_t bytes) {
+    ++(bytes ? scratch_windows : shared_windows);
+    return std::vector<uint8_t>(static_cast<size_t>(bytes), static_cast<uint8_t>(integer(0, 255)));
+}
+
+Kernel random_kernel() {
+    const auto shape = static_cast<KernelShape>(integer(0, 2));
+    if (integer(0, 9) == 0) return {integer(1, 32768), KernelShape::rect, integer(1, 2147483647)};
+    if (integer(0, 3) == 0) return {integer(1, 80), shape, 1};
+    return {integer(1, 12), shape, integer(1, 3)};
+}
+
+HeatmapStyle random_style() {
+    const bool gaussian = integer(0, 1) == 0;
+    const float radius = static_cast<float>(real(0.1, 30));
+    return {gaussian ? HeatmapKind::gaussian : HeatmapKind::euclidean, static_cast<float>(real(0.1, 9)),
+            gaussian && integer(0, 1) ? std::numeric_limits<float>::infinity() : radius,
+            static_cast<HeatmapType>(integer(0, 3))};
+}
+
+std::vector<float> random_landmarks(ImageSize size, int64_t count) {
+    std::vector<float> landmarks;
+    for (int64_t i = 0; i < count; ++i)
+        for (const int64_t side : {size.width, size.height})
+            landmarks.push_back(static_cast<float>(real(-20, static_cast<double>(side) + 20)));
+    landmarks.shrink_to_fit();
+    return landmarks;
+}
+
+std::vector<uint8_t> random_masks(ImageSize size, int64_t count) {
+    std::vector<uint8_t> masks(static_cast<size_t>(count * size.pixels()));
+    const double share = real(0, 1);
+    for (uint8_t& value : masks) value = real(0, 1) < share ? static_cast<uint8_t>(integer(1, 255)) : 0;
+    return masks;
+}
+
+void try_fill(ImageSize size, const Batch& batch, FillRule rule) {
+    const Contours contours = batch.contours();
+    std::vector<uint8_t> masks(static_cast<size_t>(contours.count * size.pixels()), 9), expected = masks;
+    fill_polygons(contours, size, rule, expected.data(), 1);
+    auto room = scratch(cuda::fill_scratch(contours.count, size));
+    cuda::fill_polygons(contours, size, rule, masks.data(), room.data(), kStream);
+    check(masks == expected, "fill");
+}
+
+void try_coverage(ImageSize size, const Batch& batch) {
+    const Contours contours = batch.contours();
+    std::vector<float> areas(static_cast<size_t>(contours.count * size.pixels()), NAN), expected = areas;
+    cover_polygons(contours, size, expected.data(), 1);
+    cuda::cover_polygons(contours, size, areas.data(), kStream);
+    check(areas == expected, "coverage");
+}
+
+void try_band(ImageSize size, const Batch& batch) {
+    const Contours contours = batch.contours();
+    std::vector<uint8_t> band(static_cast<size_t>(contours.count * size.pixels()), 9), expected = band;
+    const Kernel kernel = random_kernel();
+    const auto rule = static_cast<FillRule>(integer(0, 1));
+    auto room = scratch(cuda::band_scratch(contours.count, size, kernel));
+    border_band_from_contours(contours, size, rule, kernel, expected.data(), 1);
+    cuda::border_band_from_contours(contours, size, rule, kernel, band.data(), room.data(), kStream);
+    check(band == expected, "border_band_from_contours");
+}
+
+void try_distance(ImageSize size) {
+    const int64_t count = integer(0, 3);
+    auto masks = random_masks(size, count);
+    if (integer(0, 1))
+        for (uint8_t& value : masks) value = integer(0, 400) != 0;
+    const Spacing spacing = integer(0, 1) ? Spacing{real(0.1, 3), real(0.1, 3)} : Spacing{1, 1};
+    std::vector<float> out(masks.size(), NAN), expected = out;
+    distance_transform(masks.data(), count, size, spacing, expected.data(), 1);
+    auto room = scratch(cuda::distance_scratch(count, size));
+    cuda::distance_transform(masks.data(), count, size, spacing, out.data(), room.data(), kStream);
+    check(out == expected, "distance_transform");
+}
+
+void try_morph(ImageSize size) {
+    const int64_t count = integer(0, 3);
+    const auto masks = random_masks(size, count);
+    std::vector<uint8_t> out(masks.size(), 9), expected = out;
+    const Kernel kernel = random_kernel();
+    auto room = scratch(cuda::band_scratch(count, size, kernel));
+    dilate(masks.data(), count, size, kernel, expected.data(), 1);
+    cuda::dilate(masks.data(), count, size, kernel, out.data(), room.data(), kStream);
+    check(out == expected, "dilate");
+    erode(masks.data(), count, size, kernel, expected.data(), 1);
+    cuda::erode(masks.data(), count, size, kernel, out.data(), room.data(), kStream);
+    check(out == expected, "erode");
+    border_band(masks.data(), count, size, kernel, expected.data(), 1);
+    cuda::border_band(masks.data(), count, size, kernel, out.data(), room.data(), kStream);
+    check(out == expected, "border_band");
+}
+
+void try_heatmaps(ImageSize size) {
+    const int64_t count = integer(0, 3), per_image = integer(0, 3) ? integer(0, 3) : integer(0, 20);
+    const auto landmarks = random_landmarks(size, count * per_image);
+    const auto band = random_masks(size, count);
+    const uint8_t* cut = integer(0, 1) ? band.data() : nullptr;
+    const HeatmapStyle style = random_style();
+    std::vector<uint8_t> maps(static_cast<size_t>(count * per_image * size.pixels() * bytes_of(style.type)), 9), expected = maps;
+    render_heatmaps(landmarks.data(), nullptr, count, per_image, size, style, cut, expected.data(), 1);
+    auto room = scratch(cuda::heatmap_scratch(count, size));
+    cuda::render_heatmaps(landmarks.data(), nullptr, count, per_image, size, style, cut, maps.data(), room.data(), kStream);
+    check(maps == expected, "heatmaps");
+}
+
+void try_targets(ImageSize size, const Batch& batch) {
+    const int64_t count = batch.contours().count, per_image = integer(0, 3);
+    const auto landmarks = random_landmarks(size, count * per_image);
+    const TargetStyle style{static_cast<FillRule>(integer(0, 1)), random_kernel(), random_style()};
+    std::vector<uint8_t> masks(static_cast<size_t>(count * size.pixels()), 9), band = masks, expected_masks = masks,
+                                                                                expected_band = masks;
+    const int64_t bytes = count * per_image * size.pixels() * bytes_of(style.heatmap.type);
+    std::vector<uint8_t> maps(static_cast<size_t>(bytes), 9), expected = maps;
+    render_targets(batch.contours(), landmarks.data(), nullptr, per_image, size, style, expected_masks.data(), expected_band.data(),
+                   expected.data(), 1);
+    auto room = scratch(cuda::band_scratch(count, size, style.kernel));
+    cuda::render_targets(batch.contours(), landmarks.data(), nullptr, per_image, size, style, masks.data(), band.data(),
+                         maps.data(), room.data(), kStream);
+    check(masks == expected_masks, "targets, mask");
+    check(band == expected_band, "targets, band");
+    check(maps == expected, "targets, heatmaps");
+}
+
+void try_decode(ImageSize size) {
+    const int64_t planes = integer(0, 4);
+    std::vector<float> maps(static_cast<size_t>(planes * size.pixels()));
+    const int kind = integer(0, 4);
+    const auto peaks = random_landmarks(size, planes);
+    const HeatmapStyle gaussian{HeatmapKind::gaussian, 2.5f, std::numeric_limits<float>::infinity(), HeatmapType::float32};
+    if (kind == 4) render_heatmaps(peaks.data(), nullptr, planes, 1, size, gaussian, nullptr, maps.data(), 1);
+    for (float& value : maps) {
+        if (kind == 4) break;
+        value = static_cast<float>(kind == 0 ? real(-1, 1) : integer(-2, 1));
+        if (kind == 1 && value == 0) value = -0.0f;
+        if (kind == 2 && integer(0, 50) == 0) value = NAN;
+        if (kind == 3) value = -INFINITY;
+    }
+    std::vector<float> points(static_cast<size_t>(2 * planes)), confidence(static_cast<size_t>(planes));
+    auto expected_points = points, expected = confidence;
+    const auto method = static_cast<DecodeMethod>(integer(0, 2));
+    const auto window = static_cast<float>(real(0.5, 8));
+    decode_heatmaps(maps.data(), planes, size, method, window, expected_points.data(), expected.data(), 1);
+    cuda::decode_heatmaps(maps.data(), planes, size, method, window, points.data(), confidence.data(), kStream);
+    check(points == expected_points, "decode, points");
+    check(expected.empty() || std::memcmp(confidence.data(), expected.data(), expected.size() * sizeof(float)) == 0,
+          "decode, confidence");
+}
+
+// What the CPU refuses draws nothing, beside neighbours that are drawn.
+void try_bad_values() {
+    const ImageSize size{20, 33};
+    const float infinity = std::numeric_limits<float>::infinity();
+    for (const float bad : {NAN, infinity, -infinity, 3e38f, 1048577.0f}) {
+        Batch batch;
+        batch.points = {1, 1, 30, 1, 10, 18, 2, 2, 20, bad, 5, 19, 3, 3, 9, 4, 12, 17};
+        batch.offsets = {0, 3, 6, 9};
+        const std::vector<float> landmarks = {5, 5, bad, 9, 7, 7};
+        const TargetStyle style{FillRule::opencv, {3, KernelShape::rect, 1}, {HeatmapKind::gaussian, 3, 2e6f, HeatmapType::float32}};
+        std::vector<uint8_t> masks(static_cast<size_t>(3 * size.pixels()), 9), band = masks;
+        std::vector<float> maps(static_cast<size_t>(3 * size.pixels()), NAN);
+        cuda::render_targets(batch.contours(), landmarks.data(), nullptr, 1, size, style, masks.data(), band.data(), maps.data(),
+                             nullptr, kStream);
+        for (int64_t i = 0; i < 3; ++i) {
+            int64_t inside = 0;
+            double sum = 0;
+            for (int64_t p = i * size.pixels(); p < (i + 1) * size.pixels(); ++p) {
+                inside += masks[static_cast<size_t>(p)];
+                sum += maps[static_cast<size_t>(p)];
+            }
+            check(i == 1 ? inside == 0 && sum == 0 : inside > 20 && sum > 0, "bad values");
+        }
+        batch.offsets = {-9, 3, -5, 1000000};
+        cuda::fill_polygons(batch.contours(), size, FillRule::center, masks.data(), nullptr, kStream);
+        cuda::cover_polygons(batch.contours(), size, maps.data(), kStream);
+    }
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    const int rounds = count > 1 ? std::atoi(words[1]) : 150;
+    for (int round = 0; round < rounds; ++round) {
+        const bool wide = integer(0, 7) == 0;
+        const ImageSize size{integer(1, 70), wide ? integer(3000, 5000) : 4 * integer(1, 40) - 3 * integer(0, 1)};
+        const Batch batch = random_batch(size, integer(0, wide ? 2 : 6));
+        try_fill(size, batch, FillRule::center);
+        try_fill(size, batch, FillRule::opencv);
+        try_coverage(size, batch);
+        try_morph(size);
+        try_band(size, batch);
+        try_heatmaps(size);
+        try_targets(size, batch);
+        try_decode(size);
+        try_distance(size);
+    }
+    const ImageSize widest{2, 1 << 20};
+    try_fill(widest, random_batch(widest, 1), FillRule::opencv);
+    try_heatmaps(widest);
+    try_distance({2, 20000});
+    try_bad_values();
+    std::printf("%d calls in shared memory, %d in scratch memory\n", shared_windows, scratch_windows);
+    check(shared_windows > 2 * rounds && scratch_windows > rounds / 10, "both homes of the bits");
+    std::printf("all right\n");
+}

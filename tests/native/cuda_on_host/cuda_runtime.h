@@ -1,0 +1,261 @@
+// CUDA's own header as far as cpp/cuda/*.cu use it, so that the host's compiler takes those files as they are and the kernels
+// run where no GPU is. Each thread of a block is a fiber; __syncthreads() hands over to the next. So that what depends on the
+// luck of scheduling shows:
+//  - threads run in another order after every barrier, and blocks may have fewer threads than asked for;
+//  - shared memory holds noise at first, and none beyond what the launch asked for (AddressSanitizer watches);
+//  - a barrier that some threads of the block miss is an error;
+//  - ThreadSanitizer is told that nothing but barriers and atomics orders the fibers: it finds what compute-sanitizer's
+//    racecheck would.
+#pragma once
+
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
+
+#define __global__
+#define __device__
+#define __shared__
+#define __launch_bounds__(threads)
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned width = 1, unsigned height = 1, unsigned depth = 1) : x(width), y(height), z(depth) {}
+};
+
+enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidConfiguration = 9 };
+using cudaStream_t = void*;
+
+inline const char* cudaGetErrorString(cudaError_t error) {
+    return error == cudaSuccess ? "no error" : "invalid configuration argument";
+}
+inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+
+namespace cuda_on_host {
+
+constexpr size_t kSharedBytes = 48 * 1024, kStackBytes = 256 * 1024;
+constexpr unsigned kMostThreads = 1024;
+
+// For the scheduler's own notes, whose order ThreadSanitizer is not told.
+#if defined(__SANITIZE_THREAD__)
+#define ECHOSEG_UNWATCHED __attribute__((noinline, no_sanitize("thread")))
+#else
+#define ECHOSEG_UNWATCHED
+#endif
+
+struct Fiber {
+    ucontext_t context;
+    char* stack = nullptr;
+    bool done = false;
+#if defined(__SANITIZE_THREAD__)
+    void* tsan = nullptr;
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+    void* fake_stack = nullptr;
+#endif
+};
+
+struct Machine {
+    std::mt19937 random{7};
+    dim3 block_index, block_size, grid_size;
+    unsigned thread = 0;
+    Fiber fibers[kMostThreads];
+    ucontext_t scheduler;
+    std::function<void()> body;
+    int any = 0, any_before = 0;  // __syncthreads_or
+    int phase = 0;
+    char order[2];  // their addresses stand for the barriers, by turns
+#if defined(__SANITIZE_THREAD__)
+    void* tsan = nullptr;
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+    void* fake_stack = nullptr;
+    const void* stack = nullptr;
+    size_t stack_size = 0;
+#endif
+};
+
+inline Machine& machine() {
+    static Machine it;
+    return it;
+}
+
+ECHOSEG_UNWATCHED inline dim3 thread_index() { return {machine().thread, 0, 0}; }
+
+[[noreturn]] inline void fail(const char* what) {
+    std::fprintf(stderr, "cuda_on_host: %s\n", what);
+    std::abort();
+}
+
+ECHOSEG_UNWATCHED inline void arrive(Machine& m) {
+#if defined(__SANITIZE_THREAD__)
+    __tsan_release(&m.order[m.phase % 2]);
+#endif
+    (void)m;
+}
+
+ECHOSEG_UNWATCHED inline void leave(Machine& m) {
+#if defined(__SANITIZE_THREAD__)
+    __tsan_acquire(&m.order[(m.phase + 1) % 2]);
+#endif
+    (void)m;
+}
+
+// From a fiber back to the scheduler.
+ECHOSEG_UNWATCHED inline void to_scheduler(Fiber& fiber) {
+    Machine& m = machine();
+    arrive(m);
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_start_switch_fiber(fiber.done ? nullptr : &fiber.fake_stack, m.stack, m.stack_size);
+#endif
+#if defined(__SANITIZE_THREAD__)
+    __tsan_switch_to_fiber(m.tsan, 1);
+#endif
+    swapcontext(&fiber.context, &m.scheduler);
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(fiber.fake_stack, nullptr, nullptr);
+#endif
+    leave(m);
+}
+
+ECHOSEG_UNWATCHED inline void fiber_main() {
+    Machine& m = machine();
+    Fiber& fiber = m.fibers[m.thread];
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(nullptr, &m.stack, &m.stack_size);
+#endif
+    leave(m);
+    m.body();
+    fiber.done = true;
+    to_scheduler(fiber);
+}
+
+inline void start(Fiber& fiber) {
+    if (!fiber.stack)
+        fiber.stack = static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (fiber.stack == MAP_FAILED) fail("no memory for a thread");
+    getcontext(&fiber.context);
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_UNPOISON_MEMORY_REGION(fiber.stack, kStackBytes);  // frames of a thread that ended
+#endif
+    fiber.context.uc_stack.ss_sp = fiber.stack;
+    fiber.context.uc_stack.ss_size = kStackBytes;
+    fiber.context.uc_link = nullptr;
+    fiber.done = false;
+    makecontext(&fiber.context, fiber_main, 0);
+#if defined(__SANITIZE_THREAD__)
+    fiber.tsan = __tsan_create_fiber(0);
+#endif
+}
+
+inline void to_fiber(Fiber& fiber) {
+    Machine& m = machine();
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_start_switch_fiber(&m.fake_stack, fiber.stack, kStackBytes);
+#endif
+#if defined(__SANITIZE_THREAD__)
+    __tsan_switch_to_fiber(fiber.tsan, 1);
+#endif
+    swapcontext(&m.scheduler, &fiber.context);
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(m.fake_stack, nullptr, nullptr);
+#endif
+}
+
+ECHOSEG_UNWATCHED inline void set_thread(Machine& m, unsigned thread) { m.thread = thread; }
+
+inline void run_block(unsigned threads) {
+    Machine& m = machine();
+#if defined(__SANITIZE_THREAD__)
+    m.tsan = __tsan_get_current_fiber();
+#endif
+    for (unsigned i = 0; i < threads; ++i) start(m.fibers[i]);
+    std::vector<unsigned> order(threads);
+    std::iota(order.begin(), order.end(), 0u);
+    for (unsigned done = 0; done < threads;) {
+        std::shuffle(order.begin(), order.end(), m.random);
+        arrive(m);  // what the host did so far
+        ++m.phase;
+        for (const unsigned i : order) {
+            set_thread(m, i);
+            to_fiber(m.fibers[i]);
+            done += m.fibers[i].done;
+        }
+        ++m.phase;
+        leave(m);
+        if (done != 0 && done != threads) fail("not every thread of the block came to the barrier");
+        m.any_before = m.any;
+        m.any = 0;
+    }
+#if defined(__SANITIZE_THREAD__)
+    for (unsigned i = 0; i < threads; ++i) __tsan_destroy_fiber(m.fibers[i].tsan);
+#endif
+}
+
+}  // namespace cuda_on_host
+
+#define threadIdx (cuda_on_host::thread_index())
+#define blockIdx (cuda_on_host::machine().block_index)
+#define blockDim (cuda_on_host::machine().block_size)
+#define gridDim (cuda_on_host::machine().grid_size)
+
+inline void __syncthreads() {
+    cuda_on_host::Machine& m = cuda_on_host::machine();
+    cuda_on_host::to_scheduler(m.fibers[threadIdx.x]);
+}
+
+inline int __syncthreads_or(int predicate) {
+    __atomic_fetch_or(&cuda_on_host::machine().any, predicate != 0, __ATOMIC_RELAXED);
+    __syncthreads();
+    return cuda_on_host::machine().any_before;
+}
+
+inline int atomicAdd(int* at, int value) { return __atomic_fetch_add(at, value, __ATOMIC_RELAXED); }
+inline unsigned atomicXor(unsigned* at, unsigned value) { return __atomic_fetch_xor(at, value, __ATOMIC_RELAXED); }
+inline unsigned atomicOr(unsigned* at, unsigned value) { return __atomic_fetch_or(at, value, __ATOMIC_RELAXED); }
+
+// What `extern __shared__` names in cpp/cuda/launch.cuh; the driver defines it.
+namespace echoseg::cuda {
+extern uint64_t shared_memory[];
+}
+
+template <typename Argument>
+cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, void** arguments, size_t shared, cudaStream_t) {
+    using namespace cuda_on_host;
+    if (grid.x == 0 || grid.x > INT32_MAX || block.x == 0 || block.x > kMostThreads || shared > kSharedBytes)
+        return cudaErrorInvalidConfiguration;
+    Machine& m = machine();
+    auto* memory = reinterpret_cast<unsigned char*>(echoseg::cuda::shared_memory);
+    const unsigned fewer[] = {1, 3, 32, 45, block.x};
+    m.grid_size = grid;
+    m.block_size = std::min(fewer[m.random() % 5], block.x);
+    for (unsigned i = 0; i < grid.x; ++i) {
+        m.block_index = i;
+#if defined(__SANITIZE_ADDRESS__)
+        ASAN_UNPOISON_MEMORY_REGION(memory, kSharedBytes);
+#endif
+        std::memset(memory, static_cast<int>(m.random() % 256), kSharedBytes);
+#if defined(__SANITIZE_ADDRESS__)
+        ASAN_POISON_MEMORY_REGION(memory + shared, kSharedBytes - shared);
+#endif
+        m.body = [&] { kernel(*static_cast<Argument*>(arguments[0])); };
+        run_block(m.block_size.x);
+    }
+    return cudaSuccess;
+}
