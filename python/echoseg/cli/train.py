@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from echoseg.cli.prepare import print_faults
 from echoseg.training.config import Config, load_config
+
+if TYPE_CHECKING:
+    from echoseg.data.store import Store
+    from echoseg.training.distributed import Ranks
 
 HELP = "train on tracings"
 
@@ -23,16 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for setting in dataclasses.fields(Config):
         options = dict(setting.metadata)
         default = "" if setting.default is None else f" (default: {_shown(setting.default)})"
-        types = [kind for kind in get_args(kinds[setting.name]) if kind is not type(None)] or [kinds[setting.name]]
-        settings.add_argument(
-            "--" + setting.name.replace("_", "-"),
-            type=int if isinstance(setting.default, tuple) else types[0],
-            nargs=2 if isinstance(setting.default, tuple) else None,
-            choices=options.get("choices"),
-            default=argparse.SUPPRESS,
-            metavar=None if "choices" in options else ("H", "W") if isinstance(setting.default, tuple) else "X",
-            help=options["help"] + default,
-        )
+        shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": options["help"] + default}
+        flag = "--" + setting.name.replace("_", "-")
+        kind = next(kind for kind in (*get_args(kinds[setting.name]), kinds[setting.name]) if kind is not type(None))
+        if kind is bool:
+            settings.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
+        elif isinstance(setting.default, tuple):
+            settings.add_argument(flag, type=kind, nargs=len(setting.default), metavar=options["metavar"], **shared)
+        elif "choices" in options:
+            settings.add_argument(flag, choices=options["choices"], **shared)
+        else:
+            settings.add_argument(flag, type=kind, metavar="X", **shared)
     parser.set_defaults(usage_error=parser.error)
 
 
@@ -45,25 +50,44 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.usage_error("--resume goes on with the run's own settings; leave the other flags out")
     config = load_config(arguments.out / "config.yaml" if arguments.resume else arguments.config, **given)
 
-    import pandas as pd
+    from echoseg.training.distributed import ranks_of_torchrun
 
+    if arguments.out and arguments.out.exists() and not arguments.resume:
+        raise FileExistsError(f"{arguments.out}: exists already; choose another --out, or go on with it by --resume")
+    with ranks_of_torchrun(config.device) as ranks:
+        if ranks.count > 1 and arguments.out is None:
+            arguments.usage_error("under torchrun, name the run folder by --out")
+        folder = arguments.out or _free_folder(config.approach)
+        store = _train(config, folder, arguments, ranks)
+        if ranks.index == 0:
+            _evaluate(folder, store, config)
+
+
+def _train(config: Config, folder: Path, arguments: argparse.Namespace, ranks: Ranks) -> Store:
     from echoseg.data.phantom.cached import cached_phantom
     from echoseg.data.store import prepare
+    from echoseg.training.loop import train
+
+    if ranks.index > 0:  # the first prepares, the others find what it made
+        ranks.wait()
+    store = prepare(
+        config.data or cached_phantom(), size=config.size, ordering=config.ordering, strict=arguments.strict
+    )
+    if ranks.index == 0:
+        print_faults(store.manifest["faults"])
+        ranks.wait()
+    train(config, store, folder, resume=arguments.resume, ranks=ranks)
+    return store
+
+
+def _evaluate(folder: Path, store: Store, config: Config) -> None:
+    import pandas as pd
+
     from echoseg.inference.evaluate import evaluate
     from echoseg.inference.predict import load
     from echoseg.report.figures import curves_figure
     from echoseg.report.results import write_evaluation
     from echoseg.report.tables import metrics_table
-    from echoseg.training.loop import train
-
-    if arguments.out and arguments.out.exists() and not arguments.resume:
-        raise FileExistsError(f"{arguments.out}: exists already; choose another --out, or go on with it by --resume")
-    store = prepare(
-        config.data or cached_phantom(), size=config.size, ordering=config.ordering, strict=arguments.strict
-    )
-    print_faults(store.manifest["faults"])
-    folder = arguments.out or _free_folder(config.approach)
-    train(config, store, folder, resume=arguments.resume)
 
     evaluation = evaluate(load(folder, device=config.device), store, "test")
     write_evaluation(evaluation, store, "test", folder)

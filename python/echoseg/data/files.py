@@ -42,12 +42,18 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, force it to disk and put it in the place of `path`."""
+def replace_file(path: Path, write: Callable[[Path], object], *, keep: Path | None = None) -> None:
+    """Let `write` fill a file beside `path`, force it to disk and put it in the place of `path`.
+
+    Where `keep` is given, what stood at `path` moves there; killed between the two moves, `keep` is all there is.
+    """
     temporary = path.with_name(path.name + ".part")
     write(temporary)
     _force_to_disk(temporary)
+    if keep is not None and path.exists():
+        path.replace(keep)
     temporary.replace(path)
+    _force_to_disk(path.parent)
 
 
 def hash_file(path: Path) -> str:

@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from echoseg.data.decode import resize_points
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.geometry.spline import close_spline
-from echoseg.ops import Targets, decode_heatmaps, fill_polygons, render_targets
+from echoseg.ops import Targets, build_info, decode_heatmaps, fill_polygons, render_targets
+
+_OFF_THE_IMAGE = -1e6  # pixels: a landmark there leaves a plane of zeros
 
 
 class Decoded(NamedTuple):
@@ -39,8 +41,15 @@ class Codec(Protocol):
     @property
     def channels(self) -> int: ...
 
-    def encode(self, contours: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """(N, P, 2) float32 contours → (N, channels, H, W) targets; the array is re-used by the next call."""
+    def encode(
+        self, contours: np.ndarray, size: tuple[int, int], device: torch.device
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(N, P, 2) float32 contours → what the loss sees, on ``device``.
+
+        Returns:
+            (N, channels, H, W) float32 targets, overwritten by the next call, and the (N, K, 2) float32 landmarks;
+            None in the mask approach.
+        """
 
     def decode(self, logits: torch.Tensor, size: tuple[int, int]) -> Decoded:
         """(N, channels, h, w) logits → masks, probabilities and landmarks for frames of ``size``."""
@@ -56,11 +65,15 @@ class MaskCodec:
     channels: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        self._pool: np.ndarray | None = None
+        self._masks: torch.Tensor | None = None
 
-    def encode(self, contours: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        self._pool = _fitting(self._pool, (len(contours), *size), np.uint8)
-        return fill_polygons(contours, size, out=self._pool[: len(contours)])[:, None]
+    def encode(self, contours: np.ndarray, size: tuple[int, int], device: torch.device) -> tuple[torch.Tensor, None]:
+        points = torch.from_numpy(contours).to(_drawing_device(device))
+        if not _fits(self._masks, len(contours), size, points.device):
+            self._masks = points.new_zeros((len(contours), *size), dtype=torch.uint8)
+        assert self._masks is not None
+        masks = fill_polygons(points, size, out=self._masks[: len(contours)])
+        return masks[:, None].to(device, torch.float32), None
 
     def decode(self, logits: torch.Tensor, size: tuple[int, int]) -> Decoded:
         probabilities = _resize(logits.float().sigmoid(), size)[:, 0].cpu().numpy()
@@ -88,29 +101,36 @@ class LandmarkCodec:
     iterations: int
 
     def __post_init__(self) -> None:
-        self._pool: list[np.ndarray | None] = [None, None, None]
+        self._pool: Targets | None = None
+        self._drawn = torch.empty(0)  # the landmarks that the pool's heatmaps show
 
     @property
     def channels(self) -> int:
         return self.count
 
-    def encode(self, contours: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    def encode(
+        self, contours: np.ndarray, size: tuple[int, int], device: torch.device
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         batch = len(contours)
-        plane = (batch, *size)
-        mask = _fitting(self._pool[0], plane, np.uint8)
-        band = _fitting(self._pool[1], plane, np.uint8)
-        heatmaps = _fitting(self._pool[2], (batch, self.count, *size), np.float32)
-        self._pool = [mask, band, heatmaps]
-        return render_targets(
-            contours,
-            choose_landmarks(contours, self.count),
+        points = torch.from_numpy(contours).to(_drawing_device(device))
+        landmarks = torch.from_numpy(choose_landmarks(contours, self.count)).to(points.device)
+        if self._pool is None or not _fits(self._pool.mask, batch, size, points.device):
+            masks = points.new_zeros((2, batch, *size), dtype=torch.uint8)
+            self._pool = Targets(masks[0], masks[1], points.new_zeros((batch, self.count, *size)))
+            self._drawn = torch.full_like(landmarks, _OFF_THE_IMAGE)
+        targets = render_targets(
+            points,
+            landmarks,
             size,
             sigma=self.sigma,
             radius=self.radius,
             kernel_size=self.kernel_size,
             iterations=self.iterations,
-            out=Targets(mask[:batch], band[:batch], heatmaps[:batch]),
-        ).heatmaps
+            out=Targets(*(part[:batch] for part in self._pool)),
+            previous=self._drawn[:batch],
+        )
+        self._drawn[:batch] = landmarks
+        return targets.heatmaps.to(device), landmarks.to(device)
 
     def decode(self, logits: torch.Tensor, size: tuple[int, int]) -> Decoded:
         logits = logits.float().contiguous()
@@ -125,11 +145,14 @@ class LandmarkCodec:
         return choose_landmarks(contours, self.count)
 
 
-def _fitting(pool: np.ndarray | None, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """The pool if a batch of this shape fits it, else a new one: first touch of memory costs more than drawing."""
-    if pool is not None and len(pool) >= shape[0] and pool.shape[1:] == shape[1:]:
-        return pool
-    return np.zeros(shape, dtype)
+def _drawing_device(device: torch.device) -> torch.device:
+    """The device itself, but the CPU where this build has no CUDA kernels."""
+    return device if device.type != "cuda" or build_info()["cuda_built"] else torch.device("cpu")
+
+
+def _fits(pool: torch.Tensor | None, batch: int, size: tuple[int, int], device: torch.device) -> bool:
+    """Whether a batch fits into memory drawn to before: first touch of memory costs more than drawing."""
+    return pool is not None and len(pool) >= batch and tuple(pool.shape[1:]) == tuple(size) and pool.device == device
 
 
 def _resize(planes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -1,4 +1,8 @@
-"""Losses on logits, by name."""
+"""Losses on logits, by name: what a network of each approach may learn by.
+
+Each takes logits and targets (N, C, H, W) and a weight of each pixel (H, W), by which one part of the image may count
+for more; it is scaled to mean 1. Each gives a mean over images, so that it does not depend on the batch's size.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +10,119 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
+PixelLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def _dice_and_binary_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Binary cross-entropy plus 1 - soft Dice of the foreground, each image's own.
+def _bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Binary cross-entropy of each pixel."""
+    return F.binary_cross_entropy_with_logits(logits, targets, weight=weight.expand_as(logits))
 
-    The ventricle covers a twentieth of a frame. Cross-entropy alone lets the background drown it on a new scanner.
-    Source: Milletari et al., "V-Net", 3DV 2016 (soft Dice, squared denominators left out).
+
+def _weighted_bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Binary cross-entropy in which ventricle and background count alike, by their shares of each batch's pixels."""
+    share = targets.mean().clamp(1e-3, 1 - 1e-3)
+    of_class = torch.where(targets > 0.5, 0.5 / share, 0.5 / (1 - share))
+    return F.binary_cross_entropy_with_logits(logits, targets, weight=of_class * weight)
+
+
+def _soft_dice(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """1 - soft Dice of the foreground, each image's own.
+
+    Source: Milletari et al., "V-Net", 3DV 2016 (squared denominators left out).
     """
-    probabilities, targets = logits.sigmoid().flatten(1), targets.flatten(1)
-    soft_dice = (2 * (probabilities * targets).sum(1) + 1) / (probabilities.sum(1) + targets.sum(1) + 1)
-    return F.binary_cross_entropy_with_logits(logits.flatten(1), targets) + 1 - soft_dice.mean()
+    probabilities = logits.sigmoid()
+    both = (probabilities * targets * weight).sum(dim=(1, 2, 3))
+    total = ((probabilities + targets) * weight).sum(dim=(1, 2, 3))
+    return 1 - ((2 * both + 1) / (total + 1)).mean()
 
 
-def _spatial_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _dice_bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Both: the ventricle covers a twentieth of a frame, and cross-entropy alone lets the background drown it."""
+    return _bce(logits, targets, weight) + _soft_dice(logits, targets, weight)
+
+
+def _focal(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy that forgets pixels already known, γ = 2.
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (without α).
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    wrong = (logits.sigmoid() - targets).abs()
+    return (wrong.square() * entropy * weight).mean()
+
+
+def _mse(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Squared difference between the sigmoid of the logits and the heatmap."""
+    return ((logits.sigmoid() - targets).square() * weight).mean()
+
+
+def _channel_ce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """The first seed's: a softmax over the channels of each pixel. Kept for the comparison; it asks which landmark a
+    pixel would belong to, never where a landmark is."""
+    return -(targets * F.log_softmax(logits, dim=1) * weight).sum(dim=1).mean()
+
+
+def _spatial_ce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy over the pixels of each channel, the heatmap normalised to sum 1 being the true distribution.
 
     A channel without any target (its landmark lies off the image) teaches nothing and is left out of the mean.
     """
     targets = targets.flatten(2)
     mass = targets.sum(2)
-    entropy = -(targets * F.log_softmax(logits.flatten(2), dim=2)).sum(2) / mass.clamp_min(1e-6)
+    entropy = -(targets * F.log_softmax(logits.flatten(2), dim=2) * weight.flatten()).sum(2) / mass.clamp_min(1e-6)
     present = (mass > 0).to(entropy.dtype)
     return (entropy * present).sum() / present.sum().clamp_min(1)
 
 
-LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "dice_bce": _dice_and_binary_cross_entropy,
-    "spatial_ce": _spatial_cross_entropy,
+MASK_LOSSES: dict[str, PixelLoss] = {
+    "bce": _bce,
+    "weighted_bce": _weighted_bce,
+    "dice": _soft_dice,
+    "dice_bce": _dice_bce,
+    "focal": _focal,
 }
+HEATMAP_LOSSES: dict[str, PixelLoss] = {
+    "bce": _bce,
+    "mse": _mse,
+    "channel_ce": _channel_ce,
+    "spatial_ce": _spatial_ce,
+}
+
+
+def coordinate_loss(logits: Tensor, landmarks: Tensor) -> Tensor:
+    """Mean distance, in pixels, between landmarks and the centroids of the softmax over each channel's pixels.
+
+    Landmarks off the image are left out.
+
+    Args:
+        logits: (N, K, H, W).
+        landmarks: (N, K, 2), pixels.
+
+    Source: Nibali et al., "Numerical Coordinate Regression with Convolutional Neural Networks", 2018.
+    """
+    height, width = logits.shape[2:]
+    probabilities = logits.flatten(2).softmax(dim=2).unflatten(2, (height, width))
+    x = (probabilities.sum(2) * torch.arange(width, device=logits.device)).sum(2)
+    y = (probabilities.sum(3) * torch.arange(height, device=logits.device)).sum(2)
+    distances = (torch.stack([x, y], dim=2) - landmarks).square().sum(2).add(1e-6).sqrt()
+    limit = torch.tensor([width - 0.5, height - 0.5], device=logits.device)
+    present = ((landmarks > -0.5) & (landmarks < limit)).all(dim=2).to(distances.dtype)
+    return (distances * present).sum() / present.sum().clamp_min(1)
+
+
+def region_weight(size: tuple[int, int], box: tuple[float, float, float, float], factor: float) -> Tensor:
+    """(H, W) float32 with mean 1: a prior on where it matters.
+
+    Args:
+        size: (H, W).
+        box: left, top, right, bottom of the part that counts ``factor`` times as much, as shares of width and height.
+        factor: 1 weights all pixels alike.
+    """
+    height, width = size
+    left, top, right, bottom = box
+    x, y = (torch.arange(width) + 0.5) / width, (torch.arange(height) + 0.5) / height
+    inside = ((y >= top) & (y < bottom))[:, None] & ((x >= left) & (x < right))[None]
+    weight = 1 + (factor - 1) * inside.to(torch.float32)
+    return weight / weight.mean()

@@ -1,21 +1,60 @@
-"""Batches: one random map a sample moves pixels and points alike; then the targets are drawn.
+"""Batches, made on the device that trains: gather frames, move pixels and points alike, change greys, draw targets.
 
-Nothing but frames and points is ever stored. What is random in a batch follows from (seed, epoch, step) alone, so a
-resumed run sees what an uninterrupted one would have seen.
+Nothing but frames and points is ever stored. The host draws the random numbers and moves points, a few kilobytes a
+batch; the device handles pixels. What is random in a batch follows from (seed, epoch, step) alone, so a resumed run
+sees what an uninterrupted one would have seen, and the ranks of a distributed run share one batch out among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from echoseg.data.store import Store
 from echoseg.geometry.ragged import pad_contours
 from echoseg.models.codec import Codec
 from echoseg.training.config import Config
+from echoseg.training.distributed import Ranks
+from echoseg.training.stopwatch import Stopwatch
+
+_SPECKLE_FIELDS = 16
+_READERS = 2
+
+
+class Batch(NamedTuple):
+    """What the loss sees.
+
+    Attributes:
+        frames: (B, H, W) float32 in [0, 255].
+        targets: (B, C, H, W) float32; overwritten by the next batch.
+        landmarks: (B, K, 2) float32, pixels; None in the mask approach.
+        share: this rank's part of the whole batch's images, times the number of ranks.
+    """
+
+    frames: Tensor
+    targets: Tensor
+    landmarks: Tensor | None
+    share: float
+
+
+@dataclass
+class _Plan:
+    """The host's part of a batch. ``frames``: (B, H, W) uint8, None where the device has them."""
+
+    indices: np.ndarray
+    frames: Any
+    contours: np.ndarray  # (B, P, 2) float32, moved
+    linear: np.ndarray  # (B, 2, 2)
+    offset: np.ndarray  # (B, 2)
+    greys: dict[str, np.ndarray]  # (B,) each
+    share: float
 
 
 class Batches:
@@ -26,44 +65,117 @@ class Batches:
         indices: (n,) which samples to use.
         codec: draws the targets.
         config: batch size, seed and augmentation.
-        device: where the batches go.
+        device: where the batches are made.
+        ranks: among whom each batch is shared out.
+
+    The frames of the store lie on a GPU if they fit; else worker processes read ahead from the disk. On the CPU the
+    store's memory map serves as it is.
     """
 
-    def __init__(self, store: Store, indices: np.ndarray, codec: Codec, config: Config, device: torch.device) -> None:
-        self._frames = store.frames
-        self._contours = pad_contours(store.points, store.offsets)
+    def __init__(
+        self,
+        store: Store,
+        indices: np.ndarray,
+        codec: Codec,
+        config: Config,
+        device: torch.device,
+        ranks: Ranks | None = None,
+    ) -> None:
         self._indices = np.asarray(indices)
         self._codec = codec
         self._config = config
         self.device = device
+        self._size = store.size
+        on_gpu = device.type == "cuda"
+        resident = on_gpu and config.workers == 0 and _fits(store.frames, device)
+        self._frames = _copied(store.frames, device) if resident else None
+        self._workers = config.workers or (_READERS if on_gpu and not resident else 0)
+        self._plans = _Plans(store, self._indices, config, ranks or Ranks(), with_frames=not resident)
+        speckle = np.random.default_rng(config.seed).standard_normal((_SPECKLE_FIELDS, *self._size), dtype=np.float32)
+        self._speckle = torch.from_numpy(speckle).to(device)
 
     def __len__(self) -> int:
-        return -(-len(self._indices) // self._config.batch_size)
+        return self._plans.steps
 
-    def epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (frames (B, H, W) float32 in [0, 255], targets (B, C, H, W)) batch by batch.
+    def epoch(self, epoch: int, *, first: int = 0, watch: Stopwatch | None = None) -> Iterator[Batch]:
+        """Yield the epoch's batches from step ``first`` on."""
+        watch = watch or Stopwatch(self.device)
+        plans = _in_order(self._plans, epoch, first, self._workers)
+        while True:
+            with watch.of("data"):
+                plan = next(plans, None)
+                if plan is None:
+                    return
+                frames = self._moved_frames(plan)
+            with watch.of("drawing"):
+                targets, landmarks = self._codec.encode(plan.contours, self._size, self.device)
+            yield Batch(frames, targets, landmarks, plan.share)
 
-        The targets are overwritten by the next batch.
-        """
-        order = np.random.default_rng([self._config.seed, epoch]).permutation(self._indices)
-        size = self._frames.shape[1:]
-        for step in range(len(self)):
-            chosen = order[step * self._config.batch_size : (step + 1) * self._config.batch_size]
-            random = np.random.default_rng([self._config.seed, epoch, step])
-            linear, offset = random_maps(random, len(chosen), size, self._config)
-            contours = self._contours[chosen] @ linear.transpose(0, 2, 1) + offset[:, None]
-            targets = torch.from_numpy(self._codec.encode(contours.astype(np.float32), size))
+    def _moved_frames(self, plan: _Plan) -> Tensor:
+        if self._frames is None:
+            frames = torch.from_numpy(plan.frames).to(self.device)
+        else:
+            frames = self._frames[torch.from_numpy(plan.indices).to(self.device)]
+        frames = warp_frames(frames.to(torch.float32), plan.linear, plan.offset)
+        return change_greys(frames, plan.greys, self._speckle)
 
-            frames = torch.from_numpy(self._frames[chosen]).to(self.device, torch.float32)
-            frames = warp_frames(frames, linear, offset)
-            frames = _change_greys(frames, random, self._config)
-            yield frames, targets.to(self.device, torch.float32)
+
+class _Plans(Dataset):
+    """The host's part of every batch, by (epoch, step). Picklable, so that worker processes can make them."""
+
+    def __init__(self, store: Store, indices: np.ndarray, config: Config, ranks: Ranks, *, with_frames: bool) -> None:
+        self._frames = store.frames if with_frames else None
+        self._contours = pad_contours(store.points, store.offsets)
+        self._indices, self._config, self._ranks, self._size = indices, config, ranks, store.size
+        self.steps = -(-len(indices) // (config.batch_size * ranks.count))
+
+    def __getitem__(self, position: tuple[int, int]) -> _Plan:
+        epoch, step = position
+        config, ranks = self._config, self._ranks
+        order = np.random.default_rng([config.seed, epoch]).permutation(self._indices)
+        whole = order[step * config.batch_size * ranks.count :][: config.batch_size * ranks.count]
+        random = np.random.default_rng([config.seed, epoch, step])
+        linear, offset = random_maps(random, len(whole), self._size, config)
+        greys = _random_greys(random, len(whole), self._size, config)
+
+        part = ranks.part(len(whole))
+        chosen, linear, offset = whole[part], linear[part], offset[part]
+        contours = self._contours[chosen] @ linear.transpose(0, 2, 1) + offset[:, None]
+        return _Plan(
+            indices=chosen,
+            frames=None if self._frames is None else self._frames[chosen],
+            contours=contours.astype(np.float32),
+            linear=linear,
+            offset=offset,
+            greys={name: values[part] for name, values in greys.items()},
+            share=len(chosen) * ranks.count / len(whole),
+        )
+
+
+def _in_order(plans: _Plans, epoch: int, first: int, workers: int) -> Iterator[_Plan]:
+    steps = [(epoch, step) for step in range(first, plans.steps)]
+    if workers == 0:
+        return (plans[step] for step in steps)
+    return iter(DataLoader(plans, batch_size=None, sampler=steps, num_workers=workers))
+
+
+def _fits(frames: np.ndarray, device: torch.device) -> bool:
+    """Whether the frames take less than half of what is free on a GPU."""
+    return frames.nbytes < torch.cuda.mem_get_info(device)[0] // 2
+
+
+def _copied(frames: np.ndarray, device: torch.device) -> Tensor:
+    """(N, H, W) uint8 on the device, piece by piece: the memory map may be larger than the host's memory."""
+    copied = torch.empty(frames.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(frames), 4096):
+        copied[start : start + 4096] = torch.from_numpy(np.array(frames[start : start + 4096]))
+    return copied
 
 
 def random_maps(
     random: np.random.Generator, count: int, size: tuple[int, int], config: Config
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one rotation, scale and shift about the frame's centre for each sample.
+    """Draw one mirroring, rotation, scale and shift about the frame's centre for each sample.
 
     Returns:
         linear (N, 2, 2) and offset (N, 2) float64: a point p of the frame, pixels, moves to ``linear @ p + offset``.
@@ -72,13 +184,14 @@ def random_maps(
     scale = 1 + random.uniform(-config.zoom, config.zoom, count)
     height, width = size
     shift = random.uniform(-config.shift, config.shift, (count, 2)) * (width, height)
+    mirror = np.where(random.random(count) < config.flip, -1.0, 1.0)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
-    linear = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(count, 2, 2)
+    linear = np.stack([mirror * cosine, -sine, mirror * sine, cosine], axis=1).reshape(count, 2, 2)
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     return linear, centre - linear @ centre + shift
 
 
-def warp_frames(frames: torch.Tensor, linear: np.ndarray, offset: np.ndarray) -> torch.Tensor:
+def warp_frames(frames: Tensor, linear: np.ndarray, offset: np.ndarray) -> Tensor:
     """Move pixels as ``random_maps`` moves points; what comes from outside the frame is black.
 
     Args:
@@ -100,21 +213,60 @@ def warp_frames(frames: torch.Tensor, linear: np.ndarray, offset: np.ndarray) ->
     return F.grid_sample(frames[:, None], grid, align_corners=False)[:, 0]
 
 
-def _change_greys(frames: torch.Tensor, random: np.random.Generator, config: Config) -> torch.Tensor:
-    """Another grey curve, gain, uneven brightness, speckle: what differs from scanner to scanner. Cut to [0, 255]."""
-    count, height, width = frames.shape
-    exponent = np.exp(random.uniform(-config.gamma, config.gamma, count))
-    level = random.uniform(-config.gain, config.gain, count)
-    slope = random.uniform(0, config.shade, count)
+def _random_greys(
+    random: np.random.Generator, count: int, size: tuple[int, int], config: Config
+) -> dict[str, np.ndarray]:
+    """Draw what differs from scanner to scanner, for each sample; see ``change_greys``."""
+    height, width = size
     towards = random.uniform(0, 2 * np.pi, count)
-    strength = random.uniform(0, config.noise, count)
-    noise = torch.from_numpy(random.standard_normal(frames.shape, dtype=np.float32)).to(frames)
+    slope = random.uniform(0, config.shade, count)
+    lane = random.uniform(0, 2 * np.pi, count)
+    return {
+        "exponent": np.exp(random.uniform(-config.gamma, config.gamma, count)),
+        "level": random.uniform(-config.gain, config.gain, count),
+        "slope_x": slope * np.cos(towards),
+        "slope_y": slope * np.sin(towards) - random.uniform(0, config.attenuation, count),
+        "blur": random.uniform(0, config.blur, count),
+        "shadow": random.uniform(0, config.shadow, count),
+        "shadow_x": np.cos(lane),
+        "shadow_y": np.sin(lane),
+        "shadow_at": random.uniform(-0.5, 0.5, count),
+        "shadow_width": random.uniform(0.03, 0.12, count),
+        "speckle": random.uniform(0, config.noise, count),
+        "field": random.integers(0, _SPECKLE_FIELDS, count),
+        "field_row": random.integers(0, height, count),
+        "field_column": random.integers(0, width, count),
+    }
 
-    def column(values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(values).to(frames).view(-1, 1, 1)
 
-    x = torch.linspace(-0.5, 0.5, width, device=frames.device)
-    y = torch.linspace(-0.5, 0.5, height, device=frames.device).view(-1, 1)
-    gain = torch.exp(column(level) + column(slope * np.cos(towards)) * x + column(slope * np.sin(towards)) * y)
-    frames = 255 * (frames / 255) ** column(exponent) * gain * (1 + column(strength) * noise)
+def change_greys(frames: Tensor, greys: dict[str, np.ndarray], fields: Tensor) -> Tensor:
+    """Another grey curve, gain, uneven brightness, depth attenuation, shadow, blur and speckle. Cut to [0, 255].
+
+    Args:
+        frames: (N, H, W) float32 in [0, 255].
+        greys: (N,) each, as drawn for a batch.
+        fields: (M, H, W) float32 normal noise; a sample takes one, shifted around its edges.
+
+    Returns:
+        (N, H, W) float32.
+    """
+    height, width = frames.shape[1:]
+    device = frames.device
+    numbers = torch.from_numpy(np.stack([values.astype(np.float32) for values in greys.values()])).to(device)
+    of = dict(zip(greys, numbers.view(len(greys), -1, 1, 1), strict=True))
+    x = torch.linspace(-0.5, 0.5, width, device=device)
+    y = torch.linspace(-0.5, 0.5, height, device=device).view(-1, 1)
+
+    log_gain = of["level"] + of["slope_x"] * x + of["slope_y"] * y
+    if greys["shadow"].any():
+        across = (of["shadow_x"] * x + of["shadow_y"] * y - of["shadow_at"]) / of["shadow_width"]
+        log_gain = log_gain - of["shadow"] * torch.exp(-across.square())
+    frames = 255 * (frames / 255) ** of["exponent"] * torch.exp(log_gain)
+    if greys["blur"].any():
+        frames = torch.lerp(frames, F.avg_pool2d(frames, 3, stride=1, padding=1, count_include_pad=False), of["blur"])
+    if greys["speckle"].any():
+        place = torch.from_numpy(np.stack([greys[name] for name in ("field", "field_row", "field_column")])).to(device)
+        rows = (torch.arange(height, device=device) + place[1, :, None]) % height
+        columns = (torch.arange(width, device=device) + place[2, :, None]) % width
+        frames = frames * (1 + of["speckle"] * fields[place[0, :, None, None], rows[:, :, None], columns[:, None, :]])
     return frames.clamp(0, 255)

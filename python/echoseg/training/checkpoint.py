@@ -1,18 +1,21 @@
-"""What a run leaves on disk, written so that a reader never sees half a file.
+"""What a run leaves on disk, written so that a reader never sees half a file, and never trusts a damaged one.
 
 ``model.safetensors`` holds the best weights by validation Dice, ``last.safetensors`` those of the last epoch, and
-``training_state.pt`` all that resuming needs, in one file. Nothing here can run code: safetensors, and
+``training_state.pt`` all that resuming needs, in one file; the state before it is kept as
+``training_state.previous.pt``. Each carries the SHA-256 of its content. Nothing here can run code: safetensors, and
 ``weights_only=True``.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from echoseg.data.files import replace_file
 from echoseg.errors import DataError
@@ -20,7 +23,9 @@ from echoseg.models.codec import Codec, LandmarkCodec, MaskCodec
 from echoseg.models.unet import UNet
 from echoseg.training.config import Config, load_config
 
-BEST, LAST, STATE, CONFIG = "model.safetensors", "last.safetensors", "training_state.pt", "config.yaml"
+BEST, LAST, CONFIG = "model.safetensors", "last.safetensors", "config.yaml"
+STATE, PREVIOUS_STATE = "training_state.pt", "training_state.previous.pt"
+_SEAL = b"echoseg-sha256:"
 
 
 def build(config: Config) -> tuple[UNet, Codec]:
@@ -34,7 +39,17 @@ def build(config: Config) -> tuple[UNet, Codec]:
             kernel_size=config.band_kernel,
             iterations=config.band_iterations,
         )
-    return UNet(codec.channels, width=config.width, depth=config.depth), codec
+    model = UNet(
+        codec.channels,
+        width=config.width,
+        depth=config.depth,
+        norm=config.norm,
+        dropout=config.dropout,
+        attention=config.attention,
+        skips=config.skips,
+        bottleneck=config.bottleneck,
+    )
+    return model, codec
 
 
 def load_run(run: Path) -> tuple[Config, UNet, Codec]:
@@ -53,8 +68,8 @@ def load_run(run: Path) -> tuple[Config, UNet, Codec]:
 
 def save_weights(path: Path, model: torch.nn.Module) -> None:
     """Write a network's weights."""
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    replace_file(path, lambda temporary: save_file(tensors, temporary))
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    replace_file(path, lambda temporary: save_file(tensors, temporary, metadata={"sha256": _hash(tensors)}))
 
 
 def load_weights(path: Path, model: UNet) -> None:
@@ -64,27 +79,74 @@ def load_weights(path: Path, model: UNet) -> None:
         DataError: missing, damaged, or of another network.
     """
     try:
-        model.load_state_dict(load_file(path))
+        with safe_open(path, framework="pt") as file:
+            sealed = (file.metadata() or {}).get("sha256")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if sealed != _hash(tensors):
+            raise ValueError("its content is not what was written")
+        model.load_state_dict(tensors)
     except FileNotFoundError:
         raise DataError(f"{path}: no such checkpoint; was the run stopped in its first epoch?") from None
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: damaged, or weights of another network ({str(error).splitlines()[0]})") from error
 
 
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write what resuming needs: plain numbers and tensors only."""
-    replace_file(path, lambda temporary: torch.save(state, temporary))
+def save_state(run: Path, state: dict[str, Any]) -> None:
+    """Write what resuming needs, plain numbers and tensors only, and keep the state before."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getbuffer()
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.write(_SEAL + hashlib.sha256(content).hexdigest().encode())
+
+    replace_file(run / STATE, write, keep=run / PREVIOUS_STATE)
 
 
-def load_state(path: Path) -> dict[str, Any]:
-    """Read what ``save_state`` wrote.
+def load_state(run: Path) -> tuple[dict[str, Any], str | None]:
+    """Read what ``save_state`` wrote last, or, where that is damaged, what it wrote before.
+
+    Returns:
+        the state, and what was wrong with the last one, if something was.
 
     Raises:
-        DataError: missing or damaged.
+        DataError: neither can be read.
     """
+    complaint = None
+    for path in (run / STATE, run / PREVIOUS_STATE):
+        try:
+            return _read_state(path), complaint
+        except FileNotFoundError:
+            fault = f"{path}: missing"
+        except DataError as error:
+            fault = str(error)
+        complaint = complaint or fault
+    raise DataError(f"{complaint}; nothing to resume from, train anew with another --out")
+
+
+def has_state(run: Path) -> bool:
+    """Whether there is anything to resume from."""
+    return (run / STATE).exists() or (run / PREVIOUS_STATE).exists()
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    whole = path.read_bytes()
+    end = len(whole) - len(_SEAL) - 64
+    content, seal = memoryview(whole)[: max(end, 0)], whole[max(end, 0) :]
+    if end < 0 or seal != _SEAL + hashlib.sha256(content).hexdigest().encode():
+        raise DataError(f"{path}: damaged (its content is not what was written)")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise DataError(f"{path}: nothing to resume from; train anew with another --out") from None
-    except Exception as error:  # torch.load fails in many ways on damaged bytes
-        raise DataError(f"{path}: damaged ({str(error).splitlines()[0]}); train anew with another --out") from error
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load fails in many ways
+        raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
+
+
+def _hash(tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import yaml
 
 from echoseg.data.split import assign_splits
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
+from echoseg.training.settings import check_limits, converted, setting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,10 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 APPROACHES = ("mask", "landmark")
-
-
-def _setting(default: Any, help: str, **limits: Any) -> Any:
-    return field(default=default, metadata={"help": help, **limits})
+# by approach; the first is the default. models.losses defines them, but the command line must not wait for torch
+LOSSES = {
+    "mask": ("dice_bce", "bce", "weighted_bce", "dice", "focal"),
+    "landmark": ("spatial_ce", "bce", "mse", "channel_ce"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,60 +35,109 @@ class Config:
         DataError: a value of the wrong type or outside its limits.
     """
 
-    approach: str = _setting("landmark", "what the network learns", choices=APPROACHES)
-    data: str | None = _setting(None, "folder with tracings, or a store; default: a phantom, made once and kept")
-    size: tuple[int, int] = _setting(
-        (112, 112), "height and width of the network's frames, pixels", least=16, most=4096
+    approach: str = setting("landmark", "what the network learns", choices=APPROACHES)
+    data: str | None = setting(None, "folder with tracings, or a store; default: a phantom, made once and kept")
+    size: tuple[int, int] = setting(
+        (112, 112), "height and width of the network's frames, pixels", least=16, most=4096, metavar=("H", "W")
     )
-    ordering: str | None = _setting(
+    ordering: str | None = setting(
         None, "how a tracing becomes a contour; default: its own order", choices=tuple(ORDERINGS)
     )
-    test_fold: str | None = _setting(None, "where Split holds fold numbers: the fold to test on; default: the last")
-    validation: str = _setting(
+    test_fold: str | None = setting(None, "where Split holds fold numbers: the fold to test on; default: the last")
+    validation: str = setting(
         "split",
         "none: the validation patients train too, and the last weights are kept, not the best",
         choices=("split", "none"),
     )
-    seed: int = _setting(0, "of weights, shuffling and augmentation", least=0, most=2**32 - 1)
-    device: str = _setting("auto", "auto, cpu, cuda or cuda:N")
+    seed: int = setting(0, "of weights, shuffling and augmentation", least=0, most=2**32 - 1)
+    device: str = setting("auto", "auto, cpu, cuda or cuda:N")
+    precision: str = setting(
+        "auto", "of the network; auto measures which is faster here", choices=("auto", "float32", "bfloat16")
+    )
+    compile: bool = setting(False, "compile the network (torch.compile; CUDA graphs on a GPU)")
+    deterministic: bool = setting(False, "the same bits from the same seed on a GPU too; slower")
+    workers: int = setting(
+        0, "processes that read frames; 0: the whole store on the device, if it fits", least=0, most=256
+    )
 
-    epochs: int | None = _setting(
+    epochs: int | None = setting(
         None, "passes over the training images; default: 10, or 6,400 images", least=1, most=1000000
     )
-    batch_size: int = _setting(16, "images a step", least=1, most=4096)
-    learning_rate: float = _setting(
-        3e-3, "the largest of the schedule (warm-up, then cosine to zero)", above=0, most=10
+    max_minutes: float | None = setting(None, "stop after so many minutes of training", above=0, most=1e6)
+    patience: int | None = setting(
+        None, "stop after so many epochs without a better validation Dice", least=1, most=1000000
     )
-    weight_decay: float = _setting(1e-2, "of AdamW", least=0, most=10)
+    checkpoint_minutes: float = setting(10.0, "save the state in mid-epoch so often, too", above=0, most=1e6)
+    batch_size: int = setting(16, "images a step, of each process", least=1, most=4096)
+    optimizer: str = setting("adamw", "sgd has momentum 0.9", choices=("adamw", "adam", "sgd"))
+    learning_rate: float = setting(3e-3, "the largest of the schedule", above=0, most=10)
+    schedule: str = setting("cosine", "cosine: a warm-up, then down to zero; constant", choices=("cosine", "constant"))
+    weight_decay: float = setting(1e-2, "of the optimizer", least=0, most=10)
+    clip: float | None = setting(None, "largest norm of the gradient", above=0, most=1e6)
+    ema: float = setting(0.0, "keep a moving average of the weights, with this decay a step; 0: none", least=0, most=1)
 
-    width: int = _setting(16, "channels of the U-Net's first level", least=1, most=512)
-    depth: int = _setting(4, "poolings of the U-Net", least=1, most=8)
-
-    landmarks: int = _setting(7, "landmarks a contour", least=3, most=256)
-    sigma: float = _setting(2.5, "of the heatmaps' Gaussian, pixels", least=0.1, most=1000)
-    radius: float = _setting(10.0, "heatmaps are zero beyond it, pixels", least=0.1, most=10000)
-    band_kernel: int = _setting(3, "side of the square that cuts the border band, pixels", least=1, most=255)
-    band_iterations: int = _setting(2, "how often it dilates and erodes", least=1, most=100)
-
-    rotation: float = _setting(20.0, "augmentation: largest turn, degrees", least=0, most=180)
-    zoom: float = _setting(0.25, "augmentation: largest change of scale, share", least=0, most=0.9)
-    shift: float = _setting(0.1, "augmentation: largest shift, share of the frame", least=0, most=1)
-    gamma: float = _setting(
-        0.5, "augmentation: largest change of the grey curve's exponent, logarithm", least=0, most=3
+    loss: str | None = setting(
+        None,
+        "mask: " + ", ".join(LOSSES["mask"]) + "; landmark: " + ", ".join(LOSSES["landmark"]) + "; default: the first",
     )
-    gain: float = _setting(
+    coordinate_weight: float = setting(
+        0.0, "landmarks: adds the distance to the heatmap's centroid, pixels, times this to the loss", least=0, most=1e6
+    )
+    region: tuple[float, float, float, float] = setting(
+        (0.0, 0.0, 1.0, 1.0),
+        "part of the frame that counts region-weight times as much, in shares",
+        least=0,
+        most=1,
+        metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
+    )
+    region_weight: float = setting(1.0, "see region", above=0, most=1e6)
+
+    width: int = setting(16, "channels of the U-Net's first level", least=1, most=512)
+    depth: int = setting(4, "poolings of the U-Net", least=1, most=8)
+    norm: str = setting("batch", "normalisation after each convolution", choices=("batch", "group", "none"))
+    dropout: float = setting(0.0, "share of channels dropped at the two deepest levels", least=0, most=0.95)
+    attention: bool = setting(False, "gate the skip connections (Attention U-Net)")
+    skips: bool = setting(True, "the U-Net's skip connections")
+    bottleneck: bool = setting(True, "the U-Net's convolutions at the deepest level")
+
+    landmarks: int = setting(7, "landmarks a contour", least=3, most=256)
+    sigma: float = setting(2.5, "of the heatmaps' Gaussian, pixels", least=0.1, most=1000)
+    radius: float = setting(10.0, "heatmaps are zero beyond it, pixels", least=0.1, most=10000)
+    band_kernel: int = setting(3, "side of the square that cuts the border band, pixels", least=1, most=255)
+    band_iterations: int = setting(2, "how often it dilates and erodes", least=1, most=100)
+
+    rotation: float = setting(20.0, "augmentation: largest turn, degrees", least=0, most=180)
+    zoom: float = setting(0.25, "augmentation: largest change of scale, share", least=0, most=0.9)
+    shift: float = setting(0.1, "augmentation: largest shift, share of the frame", least=0, most=1)
+    gamma: float = setting(0.5, "augmentation: largest change of the grey curve's exponent, logarithm", least=0, most=3)
+    gain: float = setting(
         1.0, "augmentation: largest change of brightness, logarithm; what exceeds 255 is cut", least=0, most=5
     )
-    shade: float = _setting(
+    shade: float = setting(
         1.5, "augmentation: largest brightening from one side to the other, logarithm", least=0, most=5
     )
-    noise: float = _setting(0.2, "augmentation: largest speckle, share of a pixel's value", least=0, most=5)
+    flip: float = setting(0.0, "augmentation: probability of mirroring left and right", least=0, most=1)
+    attenuation: float = setting(0.0, "augmentation: largest darkening from top to bottom, logarithm", least=0, most=5)
+    shadow: float = setting(0.0, "augmentation: deepest shadow lane, logarithm", least=0, most=5)
+    blur: float = setting(0.0, "augmentation: largest share of a 3x3 mean in each pixel", least=0, most=1)
+    noise: float = setting(0.2, "augmentation: largest speckle, share of a pixel's value", least=0, most=5)
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(Config).items():
-            object.__setattr__(self, name, _converted(name, getattr(self, name), kind))
-        for setting in dataclasses.fields(self):
-            _check_limits(setting.name, getattr(self, setting.name), setting.metadata)
+            object.__setattr__(self, name, converted(name, getattr(self, name), kind))
+        for one in dataclasses.fields(self):
+            check_limits(one.name, getattr(self, one.name), one.metadata)
+        if self.loss is None:
+            object.__setattr__(self, "loss", LOSSES[self.approach][0])
+        if self.loss not in LOSSES[self.approach]:
+            raise DataError(
+                f"unknown loss {self.loss!r} of {self.approach}s; known: {', '.join(LOSSES[self.approach])}"
+            )
+        if self.attention and not self.skips:
+            raise DataError("attention gates the skip connections; leave out attention or keep skips")
+        left, top, right, bottom = self.region
+        if not (left < right and top < bottom):
+            raise DataError(f"region {self.region} is empty; give left < right and top < bottom")
         unit = 2**self.depth
         if any(side % unit or side == unit for side in self.size):
             raise DataError(
@@ -128,7 +177,7 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
             values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from error
-        known = {setting.name for setting in dataclasses.fields(Config)}
+        known = {one.name for one in dataclasses.fields(Config)}
         if not isinstance(values, dict):
             raise DataError(f"{path}: expected lines like 'epochs: 20'")
         if unknown := sorted(map(str, set(values) - known)):
@@ -137,37 +186,3 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
         return Config(**{**values, **overrides})
     except DataError as error:
         raise DataError(f"{path}: {error}" if path else str(error)) from None
-
-
-def _converted(name: str, value: Any, kind: Any) -> Any:
-    """``value`` as the field's type; YAML and the command line know no tuples and write 1 for 1.0."""
-    options = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if value is None and type(None) in options:
-        return None
-    target = options[0]
-    if target is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if target is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if target is float and isinstance(value, str):  # YAML takes 1e-3 for text
-        with contextlib.suppress(ValueError):
-            return float(value)
-    if target is str and isinstance(value, str | int) and not isinstance(value, bool):
-        return str(value)
-    if get_args(target) and isinstance(value, list | tuple) and [type(side) for side in value] == [int, int]:
-        return tuple(value)
-    raise DataError(f"{name} is {value!r}, expected {getattr(target, '__name__', target)}")
-
-
-def _check_limits(name: str, value: Any, limits: Any) -> None:
-    if value is None:
-        return
-    if "choices" in limits and value not in limits["choices"]:
-        raise DataError(f"unknown {name} {value!r}; known: {', '.join(limits['choices'])}")
-    for number in value if isinstance(value, tuple) else (value,):
-        if "most" in limits and not number <= limits["most"]:
-            raise DataError(f"{name} is {number}, expected at most {limits['most']}")
-        if "least" in limits and not number >= limits["least"]:
-            raise DataError(f"{name} is {number}, expected at least {limits['least']}")
-        if "above" in limits and not number > limits["above"]:
-            raise DataError(f"{name} is {number}, expected more than {limits['above']}")

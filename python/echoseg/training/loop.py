@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import math
+import os
 import platform
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from echoseg.assess.overlap import dice
@@ -23,27 +29,54 @@ from echoseg.data.store import Store
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
 from echoseg.models.codec import Codec
-from echoseg.models.losses import LOSSES
-from echoseg.models.unet import UNet
+from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
 from echoseg.ops import build_info, fill_polygons
 from echoseg.training import checkpoint
-from echoseg.training.batch import Batches
+from echoseg.training.batch import Batch, Batches
 from echoseg.training.config import Config
+from echoseg.training.distributed import Ranks
+from echoseg.training.interrupts import Interrupts, noted_interrupts
+from echoseg.training.optimization import faster_precision, learning_rate, make_average, make_optimizer
+from echoseg.training.stopwatch import Stopwatch
 
-LOG_COLUMNS = ("epoch", "learning_rate", "train_loss", "val_dice", "train_seconds", "val_seconds")
-_LOSS_OF = {"mask": "dice_bce", "landmark": "spatial_ce"}
+PARTS = ("data", "drawing", "network")
+LOG_COLUMNS = (
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "val_dice",
+    *(f"{part}_seconds" for part in PARTS),
+    "val_seconds",
+)
 _LEAST_EPOCHS, _IMAGES = 10, 6_400
+_STEPS_BETWEEN_AGREEMENTS = 20  # of many ranks
 
 
-def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> Config:
+@dataclass
+class _Progress:
+    """Where a run stands; saved with the weights."""
+
+    epoch: int = 0
+    step: int = 0  # in the epoch
+    loss: float = 0.0  # sum over the epoch's images so far
+    images: int = 0
+    minutes: float = 0.0  # of training, over all resumptions
+    best_dice: float = -1.0
+    best_epoch: int = 0
+    log: list[list[float]] = field(default_factory=list)
+
+
+def train(config: Config, store: Store, run: Path, *, resume: bool = False, ranks: Ranks | None = None) -> Config:
     """Train on a store's training split, keep the weights that are best on its validation split (if there is one).
 
+    A signal to stop (Ctrl-C, SIGTERM) is obeyed after the next step, when the state is saved.
+
     Args:
-        config: ``config.epochs`` None is resolved here.
+        config: what is left to choose in it (epochs, precision) is resolved here.
         store: frames and contours; ``config.size`` is its frames' size.
         run: folder to write; must not exist, unless ``resume``.
-        resume: go on after the last finished epoch of ``run``; on the CPU the result is that of an uninterrupted run,
-            bit for bit.
+        resume: go on where ``run`` was last saved; on the CPU the result is that of an uninterrupted run, bit for bit.
+        ranks: this process among those that train together.
 
     Returns:
         The resolved configuration, as saved in the run.
@@ -52,49 +85,192 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> C
         DataError: no image to train or to validate on, an unknown device, or a run that cannot be resumed.
         FileExistsError: ``run`` exists already.
     """
-    device = choose_device(config.device)
-    split = config.splits(store.samples)
-    training, validation = _training_and_validation(store, split, config)
+    with noted_interrupts() as interrupts, _determinism(config):
+        trainer = _Trainer(config, store, run, ranks or Ranks(), interrupts)
+        trainer.resume() if resume else trainer.begin()
+        with trainer.bar:
+            while not trainer.is_done():
+                trainer.train_epoch()
+                trainer.end_epoch()
+    return trainer.config
+
+
+class _Trainer:
+    """All that a run consists of; the methods stand in the order in which they are called."""
+
+    def __init__(self, config: Config, store: Store, run: Path, ranks: Ranks, interrupts: Interrupts) -> None:
+        self.run, self.store, self.ranks, self.interrupts = run, store, ranks, interrupts
+        self.device = device = choose_device(ranks.device or config.device)
+        split = config.splits(store.samples)
+        training, self.validation = _training_and_validation(store, split, config)
+        self.config = config = _resolved(config, len(training), device, ranks)
+        self.data = _fingerprint(store, split)
+
+        torch.manual_seed(config.seed)
+        self.model, self.codec = checkpoint.build(config)
+        if ranks.count > 1 and device.type == "cuda":
+            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
+        self.model.to(device)
+        self.average = make_average(self.model, config.ema)
+        self.network: nn.Module = DistributedDataParallel(self.model) if ranks.count > 1 else self.model
+        if config.compile:
+            mode = "reduce-overhead" if device.type == "cuda" else None
+            self.network = torch.compile(self.network, mode=mode)  # type: ignore[assignment]
+        self.optimizer = make_optimizer(self.model, config)
+        self.batches = Batches(store, training, self.codec, config, device, ranks)
+        self.loss_of = _loss(config, store.size, device)
+        self.progress = _Progress()
+        self.out_of_time = False
+
+        assert config.epochs is not None
+        self.steps = config.epochs * len(self.batches)
+        self.saved = self.started = time.monotonic()
+        self.bar = tqdm(total=self.steps, disable=None if ranks.index == 0 else True)
+
+    @property
+    def best(self) -> nn.Module:
+        """What is validated and kept: the moving average where there is one."""
+        return self.model if self.average is None else self.average.module
+
+    def begin(self) -> None:
+        self.ranks.wait()  # each has seen that there is no such run yet
+        if self.ranks.index == 0:
+            self.run.mkdir(parents=True)
+            self.config.save(self.run / checkpoint.CONFIG)
+            _save_environment(self.run / "environment.json", self.device)
+
+    def resume(self) -> None:
+        if not checkpoint.has_state(self.run):
+            return
+        state, complaint = checkpoint.load_state(self.run)
+        if complaint and self.ranks.index == 0:
+            tqdm.write(f"echoseg: {complaint}; going on from the state before it", file=sys.stderr)
+        if state.get("data") != self.data:
+            raise DataError(
+                f"{self.run}: the data are not those that the run began with; bring them back or train anew"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        self.progress = _Progress(**state["progress"])
+        self.bar.update(self.progress.epoch * len(self.batches) + self.progress.step)
+
+    def is_done(self) -> bool:
+        progress, config = self.progress, self.config
+        tired = config.patience is not None and progress.epoch - progress.best_epoch >= config.patience
+        return progress.epoch * len(self.batches) >= self.steps or tired or self.out_of_time
+
+    def train_epoch(self) -> None:
+        progress, config = self.progress, self.config
+        self.watch = Stopwatch(self.device)
+        self.model.train()
+        loss_sum = torch.full((), progress.loss, dtype=torch.float64, device=self.device)
+        for batch in self.batches.epoch(progress.epoch, first=progress.step, watch=self.watch):
+            with self.watch.of("network"):
+                rate = learning_rate(progress.epoch * len(self.batches) + progress.step, self.steps, config)
+                loss = self._step(batch, rate)
+            loss_sum += loss * len(batch.frames)
+            progress.images += len(batch.frames)
+            progress.step += 1
+            self.bar.update()
+            interrupted, self.out_of_time = self._agreed_to_stop()
+            if interrupted or time.monotonic() - self.saved > 60 * config.checkpoint_minutes:
+                progress.loss = loss_sum.item()
+                self._save_state()
+            if interrupted:
+                self.interrupts.obey()
+            if self.out_of_time:
+                break
+        progress.loss = loss_sum.item()
+
+    def _step(self, batch: Batch, rate: float) -> Tensor:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            logits = self.network(batch.frames)
+        loss = self.loss_of(logits.float(), batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss * batch.share).backward()
+        if self.config.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        return loss.detach()
+
+    def _agreed_to_stop(self) -> tuple[bool, bool]:
+        """Whether a signal came, and whether time is up. Many ranks ask one another, but now and then only: asking
+        makes a GPU wait."""
+        late = self.config.max_minutes is not None and self._minutes() >= self.config.max_minutes
+        reasons = [self.interrupts.caught != 0, late]
+        if self.ranks.count > 1:
+            if self.progress.step % _STEPS_BETWEEN_AGREEMENTS:
+                return False, False
+            heard = torch.tensor(reasons, dtype=torch.float32, device=self.device)
+            reasons = (self.ranks.sum(heard) > 0).tolist()
+        return reasons[0], reasons[1]
+
+    def _minutes(self) -> float:
+        return self.progress.minutes + (time.monotonic() - self.started) / 60
+
+    def end_epoch(self) -> None:
+        """Validate, log, keep the best weights and the state."""
+        progress = self.progress
+        loss, images = self.ranks.sum(
+            torch.tensor([progress.loss, progress.images], dtype=torch.float64, device=self.device)
+        ).tolist()
+        seconds = self.watch.seconds()
+        started = time.perf_counter()
+        val_dice = math.nan
+        if len(self.validation):
+            val_dice = validate(
+                self.best, self.codec, self.store, self.validation, self.config, self.device, self.ranks
+            )
+        parts = [seconds.get(part, 0.0) for part in PARTS]
+        rate = self.optimizer.param_groups[0]["lr"]
+        row = [progress.epoch + 1, rate, loss / images, val_dice, *parts, time.perf_counter() - started]
+        progress.log.append(row)
+        progress.epoch, progress.step, progress.loss, progress.images = progress.epoch + 1, 0, 0.0, 0
+        self.bar.set_postfix(loss=f"{loss / images:.4f}", val_dice=f"{val_dice:.4f}")
+        if better := not val_dice <= progress.best_dice:  # without validation, the last
+            progress.best_dice, progress.best_epoch = val_dice, progress.epoch
+        if self.ranks.index == 0:
+            if better:
+                checkpoint.save_weights(self.run / checkpoint.BEST, self.best)
+            checkpoint.save_weights(self.run / checkpoint.LAST, self.best)
+            _save_log(self.run / "log.csv", progress.log)
+        self._save_state()
+
+    def _save_state(self) -> None:
+        self.progress.minutes, self.started = self._minutes(), time.monotonic()
+        self.saved = self.started
+        if self.ranks.index != 0:
+            return
+        state: dict[str, Any] = {
+            "data": self.data,
+            "progress": dataclasses.asdict(self.progress),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        if self.device.type == "cuda":
+            state["random_cuda"] = torch.cuda.get_rng_state(self.device)
+        checkpoint.save_state(self.run, state)
+
+
+def _resolved(config: Config, training: int, device: torch.device, ranks: Ranks) -> Config:
+    """The configuration with what was left to choose."""
     if config.epochs is None:
-        config = dataclasses.replace(config, epochs=max(_LEAST_EPOCHS, math.ceil(_IMAGES / len(training))))
-    assert config.epochs is not None
-
-    torch.manual_seed(config.seed)
-    model, codec = checkpoint.build(config)
-    model = model.to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    loss_of = LOSSES[_LOSS_OF[config.approach]]
-    batches = Batches(store, training, codec, config, device)
-
-    state: dict[str, Any] = {"data": _fingerprint(store, split), "epoch": 0, "best_dice": -1.0, "log": []}
-    if not resume:
-        run.mkdir(parents=True)
-        config.save(run / checkpoint.CONFIG)
-        _save_environment(run / "environment.json", device)
-    elif (run / checkpoint.STATE).exists():
-        state = _resume(run, model, optimizer, state["data"])
-
-    with tqdm(total=config.epochs * len(batches), initial=state["epoch"] * len(batches), disable=None) as bar:
-        for epoch in range(state["epoch"], config.epochs):
-            started = time.perf_counter()
-            rate = learning_rate(epoch * len(batches), config.epochs * len(batches), config.learning_rate)
-            train_loss = _train_epoch(model, optimizer, loss_of, batches, epoch, config, bar)
-            trained = time.perf_counter()
-            val_dice = math.nan
-            if len(validation):
-                val_dice = validate(model, codec, store, validation, config.batch_size, device)
-            ended = time.perf_counter()
-
-            state["log"].append([epoch + 1, rate, train_loss, val_dice, trained - started, ended - trained])
-            state["epoch"] = epoch + 1
-            bar.set_postfix(loss=f"{train_loss:.4f}", val_dice=f"{val_dice:.4f}")
-            if not val_dice <= state["best_dice"]:  # without validation, the last
-                state["best_dice"] = val_dice
-                checkpoint.save_weights(run / checkpoint.BEST, model)
-            checkpoint.save_weights(run / checkpoint.LAST, model)
-            learned = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            checkpoint.save_state(run / checkpoint.STATE, {**state, **learned})
-            _save_log(run / "log.csv", state["log"])
+        config = dataclasses.replace(config, epochs=max(_LEAST_EPOCHS, math.ceil(_IMAGES / training)))
+    if config.precision == "auto":
+        wishes = ranks.sum(torch.tensor(float(faster_precision(device) == "bfloat16"), device=device)).item()
+        config = dataclasses.replace(config, precision="bfloat16" if wishes == ranks.count else "float32")
     return config
 
 
@@ -124,60 +300,62 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def learning_rate(step: int, steps: int, largest: float) -> float:
-    """A linear warm-up over the first tenth of the steps, then a cosine down to zero."""
-    warm_up = max(1, steps // 10)
-    if step < warm_up:
-        return largest * (step + 1) / warm_up
-    return largest * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+@contextlib.contextmanager
+def _determinism(config: Config) -> Iterator[None]:
+    """The same bits from the same seed on a GPU too, if asked for; else whatever is fastest."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(config.deterministic)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
-def _train_epoch(model, optimizer, loss_of, batches: Batches, epoch: int, config: Config, bar: tqdm) -> float:
-    """One pass over the training images; returns the mean loss an image."""
-    assert config.epochs is not None
-    model.train()
-    steps = config.epochs * len(batches)
-    total, images = torch.zeros((), device=batches.device), 0
-    for step, (frames, targets) in enumerate(batches.epoch(epoch), start=epoch * len(batches)):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, config.learning_rate)
-        loss = loss_of(model(frames), targets)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        total += loss.detach() * len(frames)
-        images += len(frames)
-        bar.update()
-    return (total / images).item()
+def _loss(config: Config, size: tuple[int, int], device: torch.device) -> Callable[[Tensor, Batch], Tensor]:
+    assert config.loss is not None
+    pixel_loss = (MASK_LOSSES if config.approach == "mask" else HEATMAP_LOSSES)[config.loss]
+    weight = region_weight(size, config.region, config.region_weight).to(device)
+
+    def loss_of(logits: Tensor, batch: Batch) -> Tensor:
+        loss = pixel_loss(logits, batch.targets, weight)
+        if config.coordinate_weight and batch.landmarks is not None:
+            loss = loss + config.coordinate_weight * coordinate_loss(logits, batch.landmarks)
+        return loss
+
+    return loss_of
 
 
 @torch.inference_mode()
 def validate(
-    model: torch.nn.Module, codec: Codec, store: Store, indices: np.ndarray, batch_size: int, device: torch.device
+    model: nn.Module,
+    codec: Codec,
+    store: Store,
+    indices: np.ndarray,
+    config: Config,
+    device: torch.device,
+    ranks: Ranks | None = None,
 ) -> float:
     """Mean foreground Dice of the decoded masks against the tracings' masks."""
+    ranks = ranks or Ranks()
     model.eval()
     contours = pad_contours(store.points, store.offsets)
-    scores = []
-    for start in range(0, len(indices), batch_size):
-        chosen = indices[start : start + batch_size]
-        logits = model(torch.from_numpy(store.frames[chosen]).to(device))
-        scores.append(dice(codec.decode(logits, store.size).masks, fill_polygons(contours[chosen], store.size)))
-    return float(np.concatenate(scores).mean())
+    mine = indices[ranks.part(len(indices))]
+    total = 0.0
+    for start in range(0, len(mine), config.batch_size):
+        chosen = mine[start : start + config.batch_size]
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            logits = model(torch.from_numpy(store.frames[chosen]).to(device))
+        total += dice(codec.decode(logits, store.size).masks, fill_polygons(contours[chosen], store.size)).sum()
+    return ranks.sum(torch.tensor(total, dtype=torch.float64, device=device)).item() / len(indices)
 
 
 def _fingerprint(store: Store, split: np.ndarray) -> str:
     """What a run must not change under way: frames, contours, and who is in which set."""
     return hashlib.sha256(repr((sorted(store.manifest["sha256"].items()), split.tolist())).encode()).hexdigest()
-
-
-def _resume(run: Path, model: UNet, optimizer: torch.optim.Optimizer, data: str) -> dict[str, Any]:
-    state = checkpoint.load_state(run / checkpoint.STATE)
-    if state.get("data") != data:
-        raise DataError(f"{run}: the data are not those that the run began with; bring them back or train anew")
-    model.load_state_dict(state.pop("model"))
-    optimizer.load_state_dict(state.pop("optimizer"))
-    return state
 
 
 def _save_log(path: Path, rows: list[list[float]]) -> None:

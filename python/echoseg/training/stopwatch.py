@@ -1,0 +1,40 @@
+"""Where an epoch's time goes, measured without making a GPU wait."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import torch
+
+
+class Stopwatch:
+    """Seconds by the name of a part. On a GPU by events in the stream, read when the epoch is over."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._seconds: dict[str, float] = {}
+        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextlib.contextmanager
+    def of(self, part: str) -> Iterator[None]:
+        """Count what happens inside for ``part``."""
+        if self._device.type == "cuda":
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            yield
+            end.record()
+            self._events.append((part, start, end))
+        else:
+            started = time.perf_counter()
+            yield
+            self._seconds[part] = self._seconds.get(part, 0.0) + time.perf_counter() - started
+
+    def seconds(self) -> dict[str, float]:
+        """What each part took so far; waits for the GPU."""
+        for part, start, end in self._events:
+            end.synchronize()
+            self._seconds[part] = self._seconds.get(part, 0.0) + start.elapsed_time(end) / 1000
+        self._events.clear()
+        return dict(self._seconds)
