@@ -1,6 +1,7 @@
 // Random and nasty batches, for the drivers.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -45,7 +46,8 @@ inline Batch random_batch(ImageSize size, int count) {
                 if (kind == 2) at = real(-kCoordinateLimit, kCoordinateLimit);
                 if (kind == 3) at = std::round(at);
                 if (kind == 4) at = integer(-2, 3) * s / 2;
-                batch.points.push_back(static_cast<float>(at));
+                const double most = kCoordinateLimit;
+                batch.points.push_back(static_cast<float>(std::min(std::max(at, -most), most)));
             }
         batch.offsets.push_back(static_cast<int64_t>(batch.points.size() / 2));
     }

@@ -1,4 +1,7 @@
-"""The kernels: batched drawing of targets and decoding of heatmaps, on NumPy arrays and torch tensors alike."""
+"""The kernels: batched drawing of targets and decoding of heatmaps, on NumPy arrays and torch tensors alike.
+
+Tensors on a CUDA device are drawn there, on its current stream, where echoseg was built with CUDA.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def render_heatmaps(
         TypeError: An argument of another kind or dtype.
         ValueError: A landmark that is not finite or farther than 2**20 from the origin, arrays that are not
             contiguous or do not fit, an unknown kind or dtype, "bfloat16" for NumPy arrays, a sigma or radius out of
-            range, ``previous`` without ``out``.
+            range, ``previous`` without ``out``. On a CUDA device such a landmark draws nothing instead.
     """
     style = style_arguments(kind, sigma, radius, dtype)
     height, width = check.image_size(size)

@@ -48,7 +48,8 @@ def fill_polygons(
     Raises:
         TypeError: An argument of another kind or dtype.
         ValueError: A point that is not finite or farther than 2**20 from the origin, offsets that do not fit the
-            points, arrays that are not contiguous, an ``out`` of another shape, an unknown rule.
+            points, arrays that are not contiguous, an ``out`` of another shape, an unknown rule. On a CUDA device
+            nobody waits for values: a contour with such a point draws nothing, and offsets are cut to the points.
 
     Source:
         The rule "opencv" follows OpenCV 4.14, modules/imgproc/src/drawing.cpp, in our own words

@@ -69,7 +69,8 @@ def render_targets(
 
     Raises:
         TypeError: An argument of another kind or dtype.
-        ValueError: What the single operators refuse, or as many contours as landmarks do not belong to.
+        ValueError: What the single operators refuse, or as many contours as landmarks do not belong to. On a CUDA
+            device bad contours and landmarks draw nothing instead.
     """
     style = (
         mask_rule(rule),
