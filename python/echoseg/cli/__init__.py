@@ -10,7 +10,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from echoseg.cli import check, evaluate, info, phantom, predict, prepare, train
+from echoseg.cli import check, evaluate, experiments, info, phantom, predict, prepare, train
 from echoseg.errors import DataError
 
 COMMANDS = {
@@ -20,6 +20,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "experiments": experiments,
     "info": info,
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from echoseg.cli.prepare import print_faults
 from echoseg.training.config import Config, load_config
+from echoseg.training.presets import PRESETS
 
 if TYPE_CHECKING:
     from echoseg.data.store import Store
@@ -20,6 +21,7 @@ HELP = "train on tracings"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="run folder; must not exist (default: the next free runs/APPROACH-N)")
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings; flags override them")
+    parser.add_argument("--preset", choices=PRESETS, help="a paper's settings; flags override them")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--strict", action="store_true", help="refuse data with any fault instead of leaving it out")
     settings = parser.add_argument_group("settings")
@@ -46,8 +48,10 @@ def run(arguments: argparse.Namespace) -> None:
     given = {name: value for name, value in vars(arguments).items() if name in names}
     if arguments.resume and arguments.out is None:
         arguments.usage_error("--resume needs --out, the run to go on with")
-    if arguments.resume and (given or arguments.config):
+    if arguments.resume and (given or arguments.config or arguments.preset):
         arguments.usage_error("--resume goes on with the run's own settings; leave the other flags out")
+    if arguments.preset:
+        given = {**PRESETS[arguments.preset][given.get("approach", Config.approach)], **given}
     config = load_config(arguments.out / "config.yaml" if arguments.resume else arguments.config, **given)
 
     from echoseg.training.distributed import ranks_of_torchrun

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -32,3 +36,25 @@ def metrics_table(summary: dict, split: str) -> str:
     rows.append(["empty predictions", str(summary["empty_predictions"]), ""])
     title = f"{split}: {summary['images']} images of {summary['patients']} patients"
     return f"{title}\n{text_table(['', 'model', 'all black'], rows)}"
+
+
+def experiments_table(table: pd.DataFrame) -> str:
+    """The rows of ``inference.experiments.run_experiments`` as text, train / test in one cell."""
+    rows = []
+    for row in table.itertuples():
+        paper = f"{row.paper_train:.4f} / {row.paper_test:.4f}" if row.paper_time else ""
+        rows.append(
+            [
+                row.experiment,
+                str(row.images),
+                str(row.epochs),
+                f"{row.train_dice:.4f} / {row.test_dice:.4f}",
+                f"{row.train_dice_all_pixels:.4f} / {row.test_dice_all_pixels:.4f}",
+                f"{row.loss:.4f}",
+                f"{int(row.minutes)}:{round(row.minutes % 1 * 60):02d}",
+                paper,
+                row.paper_time,
+            ]
+        )
+    header = ["experiment", "images", "epochs", "foreground Dice", "all-pixel Dice", "loss", "min:s", "paper", "min:s"]
+    return text_table(header, rows)

@@ -49,6 +49,9 @@ class Config:
         "none: the validation patients train too, and the last weights are kept, not the best",
         choices=("split", "none"),
     )
+    images: int | None = setting(
+        None, "train on so many images only, drawn by the seed; default: all", least=1, most=2**62
+    )
     seed: int = setting(0, "of weights, shuffling and augmentation", least=0, most=2**32 - 1)
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     precision: str = setting(
@@ -149,14 +152,22 @@ class Config:
             object.__setattr__(self, "data", str(Path(self.data).resolve()))
 
     def splits(self, samples: pd.DataFrame) -> NDArray[np.str_]:
-        """(N,) "train", "val" or "test" for each row of a store's table of samples.
+        """(N,) "train", "val", "test", or "unused" beyond ``images``, for each row of a store's table of samples.
 
         Raises:
             DataError: see ``data.split.assign_splits``.
         """
-        return assign_splits(
+        splits = assign_splits(
             samples["split"], samples["patient"], test_fold=self.test_fold, validation=self.validation == "split"
         )
+        if self.images is None:
+            return splits
+        import numpy as np  # the command line reads its flags from here, and starts faster without
+
+        training = np.random.default_rng(self.seed).permutation(np.flatnonzero(splits == "train"))
+        splits = splits.astype("<U6")
+        splits[training[self.images :]] = "unused"
+        return splits
 
     def save(self, path: Path) -> None:
         """Write the configuration as YAML."""

@@ -11,10 +11,10 @@ from echoseg.data.store import cache_folder
 PATIENTS, SEED = 400, 0
 
 
-def cached_phantom() -> Path:
+def cached_phantom(patients: int = PATIENTS) -> Path:
     """A store of phantoms in the cache folder, made at the first call."""
-    path = cache_folder() / "phantoms" / f"v{VERSION}-{PATIENTS}-patients-seed-{SEED}"
+    path = cache_folder() / "phantoms" / f"v{VERSION}-{patients}-patients-seed-{SEED}"
     if not path.exists():
         with contextlib.suppress(FileExistsError):  # another process made the same meanwhile
-            write_phantom_store(path, patients=PATIENTS, seed=SEED)
+            write_phantom_store(path, patients=patients, seed=SEED)
     return path
