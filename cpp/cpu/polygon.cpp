@@ -1,6 +1,7 @@
 // Polygon filling by parity. In each of its rows an edge flips all pixels from the first that lies at or right of its crossing
 // to the end of that word; whether a word's last pixel is set then says whether the words behind are flipped. No edge list is
-// sorted and no span is looked for, so self-intersecting outlines cost the same as convex ones. The rules are in detail/crossing.hpp and detail/fixed_edge.hpp.
+// sorted and no span is looked for, so self-intersecting outlines cost the same as convex ones. The rules are in
+// detail/crossing.hpp and detail/fixed_edge.hpp.
 #include "echoseg/polygon.hpp"
 
 #include <algorithm>
