@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from echoseg.geometry.ragged import pad_contours
+from echoseg.models import codec as codecs
 from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
 from echoseg.models.unet import NORMS, UNet
 from echoseg.ops import fill_polygons
@@ -190,3 +191,12 @@ def test_a_smaller_batch_after_a_larger_one(disc_store):
     assert torch.equal(again, fresh)
     whole = codec.encode(contours, (32, 32), CPU)[0]
     assert torch.equal(whole[3:5], fresh)
+
+
+@pytest.mark.parametrize(("devices", "there"), [(["a GPU"], "cuda:1"), ([], "cpu")])
+def test_targets_are_drawn_where_the_driver_runs_the_kernels(monkeypatch, devices, there):
+    """A build with CUDA sees no device where the driver is older than the build, though torch may."""
+    monkeypatch.setattr(codecs, "build_info", lambda: {"cuda_built": True, "cuda_devices": devices})
+    codecs._drawing_device.cache_clear()
+    assert codecs._drawing_device(torch.device("cuda:1")) == torch.device(there)
+    codecs._drawing_device.cache_clear()

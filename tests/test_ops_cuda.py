@@ -163,8 +163,8 @@ def test_distances(device):
 @needs_device
 def test_large_and_empty_batches():
     points, offsets = contours_of((4096, 4096), 2)
-    assert_same(both("cuda", ops.fill_polygons, points, (4096, 4096), offsets=offsets))
-    assert_same(both("cuda", ops.border_band_from_contours, points, (4096, 4096), offsets=offsets, kernel_size=63))
+    assert_same(both("cuda:0", ops.fill_polygons, points, (4096, 4096), offsets=offsets))
+    assert_same(both("cuda:0", ops.border_band_from_contours, points, (4096, 4096), offsets=offsets, kernel_size=63))
     drawn = ops.render_targets(torch.zeros((0, 5, 2), device="cuda"), torch.zeros((0, 3, 2), device="cuda"), (8, 8))
     assert [tuple(array.shape) for array in drawn] == [(0, 8, 8), (0, 8, 8), (0, 3, 8, 8)]
     assert ops.distance_transform(torch.zeros((0, 8, 8), dtype=torch.uint8, device="cuda")).shape == (0, 8, 8)

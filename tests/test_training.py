@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from echoseg.training import checkpoint, loop
 from echoseg.training.config import Config, load_config
 from echoseg.training.loop import LOG_COLUMNS, train
 from echoseg.training.optimization import learning_rate
+from echoseg.training.stopwatch import Stopwatch
 
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 
@@ -274,3 +276,14 @@ def test_evaluating_another_size_is_refused(disc_store, tmp_path):
         evaluate(predictor, other)
     with pytest.raises(DataError, match="no image in split"):
         evaluate(predictor, dataclasses.replace(store, samples=store.samples.assign(split="TRAIN")))
+
+
+def test_a_gpu_is_timed_on_its_own_stream(monkeypatch):
+    """The device that trains need not be the current one. Told by stand-ins for a device."""
+    recorded = []
+    event = SimpleNamespace(record=lambda stream=None: recorded.append(stream))
+    monkeypatch.setattr(torch.cuda, "Event", lambda **_: event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: f"of {device}")
+    with Stopwatch(torch.device("cuda:1")).of("network"):
+        pass
+    assert recorded == ["of cuda:1", "of cuda:1"]

@@ -5,6 +5,7 @@ A run saves the configuration of its codec, so prediction cannot decode otherwis
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -145,9 +146,10 @@ class LandmarkCodec:
         return choose_landmarks(contours, self.count)
 
 
+@functools.cache  # asking the driver about its devices takes longer than drawing a batch
 def _drawing_device(device: torch.device) -> torch.device:
-    """The device itself, but the CPU where this build has no CUDA kernels."""
-    return device if device.type != "cuda" or build_info()["cuda_built"] else torch.device("cpu")
+    """The device itself, but the CPU where this build has no CUDA kernels, or the driver is too old for them."""
+    return device if device.type != "cuda" or build_info()["cuda_devices"] else torch.device("cpu")
 
 
 def _fits(pool: torch.Tensor | None, batch: int, size: tuple[int, int], device: torch.device) -> bool:

@@ -22,9 +22,9 @@ class Stopwatch:
         """Count what happens inside for ``part``."""
         if self._device.type == "cuda":
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
+            start.record(torch.cuda.current_stream(self._device))  # the device need not be the current one
             yield
-            end.record()
+            end.record(torch.cuda.current_stream(self._device))
             self._events.append((part, start, end))
         else:
             started = time.perf_counter()

@@ -1,7 +1,7 @@
 // CUDA's own header as far as cpp/cuda/*.cu use it, so that the host's compiler takes those files as they are and the kernels
 // run where no GPU is. Each thread of a block is a fiber; __syncthreads() hands over to the next. So that what depends on the
 // luck of scheduling shows:
-//  - threads run in another order after every barrier, and blocks may have fewer threads than asked for;
+//  - threads run in another order after every barrier, blocks in any order, and with fewer threads than asked for;
 //  - shared memory holds noise at first, and none beyond what the launch asked for (AddressSanitizer watches);
 //  - a barrier that some threads of the block miss is an error;
 //  - ThreadSanitizer is told that nothing but barriers and atomics orders the fibers: it finds what compute-sanitizer's
@@ -245,8 +245,11 @@ cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, vo
     const unsigned fewer[] = {1, 3, 32, 45, block.x};
     m.grid_size = grid;
     m.block_size = std::min(fewer[m.random() % 5], block.x);
-    for (unsigned i = 0; i < grid.x; ++i) {
-        m.block_index = i;
+    std::vector<unsigned> blocks(grid.x);
+    std::iota(blocks.begin(), blocks.end(), 0u);
+    std::shuffle(blocks.begin(), blocks.end(), m.random);
+    for (const unsigned block_index : blocks) {
+        m.block_index = block_index;
 #if defined(__SANITIZE_ADDRESS__)
         ASAN_UNPOISON_MEMORY_REGION(memory, kSharedBytes);
 #endif
