@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from _folders import set_cell, write_folder
-from echoseg.cli import main
+from echoseg.cli import COMMANDS, main
 from echoseg.data.store import open_store
 from echoseg.data.video import read_frames
 
@@ -123,6 +123,15 @@ def test_settings_from_a_file_and_flags_over_it(data, tmp_path):
     assert (config["approach"], config["epochs"], config["seed"]) == ("mask", 1, 3)
 
 
+def test_a_preset_is_a_papers_settings_and_flags_override_it(data, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("echoseg.training.loop.train", lambda config, *_, **__: seen.append(config))
+    monkeypatch.setattr("echoseg.cli.train._evaluate", lambda *_: None)
+    arguments = ["--data", str(data), "--preset", "seed2", "--approach", "mask", "--batch-size", "8"]
+    assert main(["train", *arguments, "--out", str(tmp_path / "new")]) == 0
+    assert (seen[0].loss, seen[0].epochs, seen[0].flip, seen[0].batch_size) == ("dice", 30, 0.5, 8)
+
+
 def test_without_data_a_phantom_is_made_once(tmp_path, monkeypatch):
     monkeypatch.setattr("echoseg.data.phantom.cached.PATIENTS", 3)
     small = [*TINY[3:], "--size", "112", "112"]
@@ -177,6 +186,8 @@ def test_orderings_table_says_what_sorting_costs(data, tmp_path):
         (["prepare", "data/Videos"], "FileList.csv"),
         (["check", "nowhere"], "nowhere"),
         (["phantom", "data"], "exists"),
+        (["experiments", "--data", "nowhere", "--out", "new"], "nowhere"),
+        (["experiments", "--data", "data", "--out", "data"], "exists"),
     ],
 )
 def test_failures_are_one_line_and_leave_nothing(data, tmp_path, monkeypatch, capsys, arguments, words):
@@ -212,6 +223,9 @@ def test_a_bad_video_stops_predict_and_leaves_nothing(run, data, tmp_path, capsy
         ["train", "--approach", "both"],
         ["train", "--ordering", "spiral"],
         ["train", "--epochs", "x"],
+        ["train", "--preset", "seed9"],
+        ["train", "--resume", "--preset", "seed1", "--out", "new"],
+        ["experiments", "--scale", "2"],
         ["phantom", "new", "--videos", "0"],
         ["phantom", "new", "--seed", "-1"],
         ["prepare", "data", "--size", "0", "0"],
@@ -224,7 +238,7 @@ def test_wrong_usage_exits_with_2(arguments):
     assert stop.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["phantom", "check", "prepare", "train", "evaluate", "predict", "info"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
