@@ -131,6 +131,13 @@ def test_ranks_share_one_batch_out(disc_store, count):
         assert sum(part[step][2] for part in parts) == pytest.approx(count)
 
 
+def test_no_rank_gets_an_empty_batch(disc_store):
+    for indices, steps in ((16, 1), (17, 1), (18, 2), (32, 2)):
+        parts = [_collected(disc_store, tiny(), indices, ranks=Ranks(index, 2)) for index in range(2)]
+        assert [len(part) for part in parts] == [steps, steps]
+        assert all(len(frames) for part in parts for frames, *_ in part)
+
+
 def test_a_flip_mirrors_pixels_and_points():
     linear, offset = random_maps(np.random.default_rng(0), 4, (6, 9), tiny(flip=1.0, rotation=0, zoom=0, shift=0))
     frames = torch.rand(4, 6, 9)

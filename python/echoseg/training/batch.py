@@ -127,7 +127,8 @@ class _Plans(Dataset):
         self._frames = store.frames if with_frames else None
         self._contours = pad_contours(store.points, store.offsets)
         self._indices, self._config, self._ranks, self._size = indices, config, ranks, store.size
-        self.steps = -(-len(indices) // (config.batch_size * ranks.count))
+        whole = config.batch_size * ranks.count
+        self.steps = max(1, (len(indices) + whole - ranks.count) // whole)  # no rank may find a last batch empty
 
     def __getitem__(self, position: tuple[int, int]) -> _Plan:
         epoch, step = position

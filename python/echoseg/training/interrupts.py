@@ -26,7 +26,7 @@ class Interrupts:
         self.caught = number
 
     def obey(self) -> None:
-        """End the program as the signal asked: 130 after Ctrl-C, 143 after SIGTERM.
+        """End the program as the signal asked: 130 after Ctrl-C (or another rank's), 143 after SIGTERM.
 
         Raises:
             KeyboardInterrupt, SystemExit: always.

@@ -208,7 +208,7 @@ class _Trainer:
         late = self.config.max_minutes is not None and self._minutes() >= self.config.max_minutes
         reasons = [self.interrupts.caught != 0, late]
         if self.ranks.count > 1:
-            if self.progress.step % _STEPS_BETWEEN_AGREEMENTS:
+            if (self.progress.epoch * len(self.batches) + self.progress.step) % _STEPS_BETWEEN_AGREEMENTS:
                 return False, False
             heard = torch.tensor(reasons, dtype=torch.float32, device=self.device)
             reasons = (self.ranks.sum(heard) > 0).tolist()
