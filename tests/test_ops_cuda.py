@@ -155,8 +155,35 @@ def test_distances(device):
     masks[1] = 1
     assert_same(both(device, ops.distance_transform, masks))
     assert_same(both(device, ops.distance_transform, masks, spacing=(0.7, 1.3)))
-    with pytest.raises(NotImplementedError, match="surface_distances runs on the CPU only"):
-        ops.surface_distances(masks.to(device), masks.to(device))
+
+
+@pytest.mark.cuda
+@needs_device
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("size", [*SIZES, (1, 400), (400, 1)], ids=str)
+def test_surface_distances(device, size):
+    points, offsets = contours_of(size, 40)
+    masks = ops.fill_polygons(points, size, offsets=offsets)
+    masks[:3] = torch.rand((3, *size), generator=torch.Generator().manual_seed(3)) < 0.6
+    masks[3], masks[4:6] = 7, 0
+    masks[6], masks[6, 0, 0] = 0, 1
+    for others in (masks.flip(0), masks.roll(1, 0), masks):
+        for spacing in (None, (0.3, 0.3), (0.7, 1.3)):
+            pairs = both(device, ops.surface_distances, masks, others, spacing=spacing)
+            for here, there in pairs:
+                torch.testing.assert_close(there, here, rtol=1e-12, atol=0)
+
+
+@pytest.mark.cuda
+@needs_device
+def test_more_pairs_than_the_device_measures_at_once():
+    masks = torch.zeros((2500, 40, 50), dtype=torch.uint8)
+    masks[:, 5:20, 10:30] = 1
+    masks[torch.arange(2500), torch.arange(2500) % 40] = 1
+    twice = [ops.surface_distances(masks.cuda(), masks.flip(0).cuda()) for _ in range(2)]
+    for here, there, again in zip(ops.surface_distances(masks, masks.flip(0)), *twice, strict=True):
+        torch.testing.assert_close(there.cpu(), here, rtol=1e-12, atol=0)
+        assert (there == again).all()
 
 
 @pytest.mark.cuda
@@ -168,6 +195,8 @@ def test_large_and_empty_batches():
     drawn = ops.render_targets(torch.zeros((0, 5, 2), device="cuda"), torch.zeros((0, 3, 2), device="cuda"), (8, 8))
     assert [tuple(array.shape) for array in drawn] == [(0, 8, 8), (0, 8, 8), (0, 3, 8, 8)]
     assert ops.distance_transform(torch.zeros((0, 8, 8), dtype=torch.uint8, device="cuda")).shape == (0, 8, 8)
+    none = torch.zeros((0, 8, 8), dtype=torch.uint8, device="cuda")
+    assert ops.surface_distances(none, none)[0].shape == (0,)
 
 
 @pytest.mark.cuda

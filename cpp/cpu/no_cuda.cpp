@@ -21,6 +21,7 @@ int64_t fill_scratch(int64_t, ImageSize) { missing(); }
 int64_t band_scratch(int64_t, ImageSize, const Kernel&) { missing(); }
 int64_t heatmap_scratch(int64_t, ImageSize) { missing(); }
 int64_t distance_scratch(int64_t, ImageSize) { missing(); }
+int64_t surface_scratch(int64_t, ImageSize) { missing(); }
 
 void fill_polygons(const Contours&, ImageSize, FillRule, uint8_t*, void*, Stream) { missing(); }
 void cover_polygons(const Contours&, ImageSize, float*, Stream) { missing(); }
@@ -43,5 +44,6 @@ void render_targets(const Contours&, const float*, const float*, int64_t, ImageS
 void decode_heatmaps(const float*, int64_t, ImageSize, DecodeMethod, float, float*, float*, Stream) { missing(); }
 
 void distance_transform(const uint8_t*, int64_t, ImageSize, Spacing, float*, void*, Stream) { missing(); }
+void surface_distances(const uint8_t*, const uint8_t*, int64_t, ImageSize, Spacing, double*, double*, void*, Stream) { missing(); }
 
 }  // namespace echoseg::cuda

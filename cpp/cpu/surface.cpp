@@ -4,7 +4,6 @@
 // cut down twice: to the box around both masks, and in the pass along the rows to the pixels of the other border, for nothing
 // else is asked. These are a few a row, and their nearest sites are in order as well.
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -22,14 +21,13 @@ struct Border {
     RowRange rows, columns;  // outside of which there is none
 };
 
-// NumPy's: linear between the two nearest ranks. Changes the order.
+// Changes the order.
 double percentile_95(std::vector<double>& values) {
-    const double rank = 0.95 * static_cast<double>(values.size() - 1);
-    const auto low = values.begin() + static_cast<int64_t>(rank);
+    const detail::Rank rank = detail::rank_95(static_cast<int64_t>(values.size()));
+    const auto low = values.begin() + rank.low;
     std::nth_element(values.begin(), low, values.end());
     if (low + 1 == values.end()) return *low;
-    const double high = *std::min_element(low + 1, values.end());
-    return *low + (high - *low) * (rank - std::floor(rank));
+    return detail::between(*low, *std::min_element(low + 1, values.end()), rank);
 }
 
 double sum(const std::vector<double>& values) {

@@ -194,6 +194,21 @@ def cuda_render_targets(
     stream: int,
     device: int,
 ) -> None: ...
+def cuda_surface_distances(
+    predicted: int,
+    true_masks: int,
+    count: int,
+    height: int,
+    width: int,
+    spacing_y: float,
+    spacing_x: float,
+    hd95: int,
+    assd: int,
+    scratch: int,
+    stream: int,
+    device: int,
+) -> None: ...
+def cuda_surface_scratch(count: int, height: int, width: int) -> int: ...
 def cuda_built() -> bool: ...
 def cuda_devices() -> list[str]: ...
 def decode_heatmaps(

@@ -1,5 +1,6 @@
 // The CUDA kernels, run on the host (cuda_on_host/), against the CPU's, on random and nasty input. Every array is a heap block
 // of exactly its size, so that AddressSanitizer sees one element too far.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -102,6 +103,55 @@ void try_distance(ImageSize size) {
     auto room = scratch(cuda::distance_scratch(count, size));
     cuda::distance_transform(masks.data(), count, size, spacing, out.data(), room.data(), kStream);
     check(out == expected, "distance_transform");
+}
+
+bool near(const std::vector<double>& values, const std::vector<double>& expected) {
+    for (size_t i = 0; i < values.size(); ++i)
+        if (values[i] != expected[i] && !(std::abs(values[i] - expected[i]) <= 1e-12 * expected[i])) return false;
+    return true;
+}
+
+// Like random_masks, but some are empty, full, of a few pixels or of a rectangle.
+std::vector<uint8_t> masks_with_borders(ImageSize size, int64_t count) {
+    auto masks = random_masks(size, count);
+    for (int64_t i = 0; i < count; ++i) {
+        uint8_t* mask = masks.data() + i * size.pixels();
+        const int kind = integer(0, 4);
+        if (kind == 4) continue;
+        std::fill_n(mask, size.pixels(), static_cast<uint8_t>(kind == 1 ? 255 : 0));
+        const int height = static_cast<int>(size.height), width = static_cast<int>(size.width);
+        if (kind == 2)
+            for (int pixels = integer(1, 4); pixels > 0; --pixels) mask[integer(0, height * width - 1)] = 1;
+        if (kind != 3) continue;
+        const int x = integer(0, width - 1), columns = integer(1, width - x);
+        for (int y = integer(0, height - 1), end = integer(y, height); y < end; ++y) std::fill_n(mask + y * width + x, columns, 2);
+    }
+    return masks;
+}
+
+void try_surface(ImageSize size, int64_t count, const std::vector<uint8_t>& predicted, const std::vector<uint8_t>& true_masks) {
+    const Spacing spacing = integer(0, 1) ? Spacing{real(0.1, 3), real(0.1, 3)} : Spacing{0.3, 0.3};
+    std::vector<double> hd95(static_cast<size_t>(count), NAN), assd = hd95, expected_hd95 = hd95, expected_assd = hd95;
+    surface_distances(predicted.data(), true_masks.data(), count, size, spacing, expected_hd95.data(), expected_assd.data(), 1);
+    std::vector<uint8_t> room(static_cast<size_t>(cuda::surface_scratch(count, size)), static_cast<uint8_t>(integer(0, 255)));
+    cuda::surface_distances(predicted.data(), true_masks.data(), count, size, spacing, hd95.data(), assd.data(), room.data(),
+                            kStream);
+    check(hd95 == expected_hd95, "surface_distances, hd95");
+    check(near(assd, expected_assd), "surface_distances, assd");
+}
+
+void try_surface(ImageSize size) {
+    const int64_t count = integer(0, 3);
+    const auto predicted = masks_with_borders(size, count);
+    try_surface(size, count, predicted, integer(0, 7) ? masks_with_borders(size, count) : predicted);
+}
+
+// So many that a block measures two. Most are empty, for the time's sake.
+void try_many_surfaces() {
+    const ImageSize size{4, 5};
+    auto predicted = random_masks(size, 1029), true_masks = random_masks(size, 1029);
+    for (auto* masks : {&predicted, &true_masks}) std::fill(masks->begin() + 4 * 20, masks->begin() + 1024 * 20, uint8_t{0});
+    try_surface(size, 1029, predicted, true_masks);
 }
 
 void try_morph(ImageSize size) {
@@ -224,11 +274,14 @@ int main(int count, char** words) {
         try_targets(size, batch);
         try_decode(size);
         try_distance(size);
+        try_surface(size);
+        if (round % 8 == 0) try_surface(integer(0, 1) ? ImageSize{1, size.width} : ImageSize{size.height, 1});
     }
     const ImageSize widest{2, 1 << 20};
     try_fill(widest, random_batch(widest, 1), FillRule::opencv);
     try_heatmaps(widest);
     try_distance({2, 20000});
+    try_many_surfaces();
     try_bad_values();
     std::printf("%d calls in shared memory, %d in scratch memory\n", shared_windows, scratch_windows);
     check(shared_windows > 2 * rounds && scratch_windows > rounds / 10, "both homes of the bits");

@@ -27,6 +27,10 @@ int64_t distance_scratch(int64_t count, ImageSize size);
 void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out, void* scratch,
                         Stream stream);
 
+int64_t surface_scratch(int64_t count, ImageSize size);
+void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size, Spacing spacing,
+                       double* hd95, double* assd, void* scratch, Stream stream);
+
 }  // namespace cuda
 
 }  // namespace echoseg

@@ -186,10 +186,6 @@ def without_cuda(what: str) -> RuntimeError:
     )
 
 
-def without_twin(operation: str) -> NotImplementedError:
-    return NotImplementedError(f"{operation} runs on the CPU only; call .cpu() on what you pass")
-
-
 def misaligned(what: str) -> ValueError:
     return ValueError(f"{what} must be aligned to its dtype; use a copy")
 

@@ -167,13 +167,11 @@ def distance_transform(masks: Any, spacing_y: float, spacing_x: float, out: Any)
 
 
 def surface_distances(predicted: Any, true: Any, spacing_y: float, spacing_x: float, hd95: Any, assd: Any) -> None:
-    if _on_cuda(predicted):
-        raise check.without_twin("surface_distances")
     arrays = {"out hd95": hd95, "out assd": assd, "predicted": predicted, "true": true}
     at_hd95, at_assd, at_predicted, at_true = _addresses(2, arrays)
     count, height, width = predicted.shape
-    inputs = at_predicted, at_true, count, height, width
-    _core.surface_distances(*inputs, spacing_y, spacing_x, at_hd95, at_assd, _threads())
+    arguments = at_predicted, at_true, count, height, width, spacing_y, spacing_x, at_hd95, at_assd
+    _run("surface_distances", hd95, arguments, lambda: _core.cuda_surface_scratch(count, height, width))
 
 
 def build_info() -> dict[str, Any]:

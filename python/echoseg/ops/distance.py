@@ -64,7 +64,6 @@ def surface_distances(
     Raises:
         TypeError: An argument of another kind or dtype.
         ValueError: Arrays that are not contiguous or do not fit, a spacing not between 1e-9 and 1e9.
-        NotImplementedError: Tensors on a CUDA device: this one runs on the CPU only.
 
     Source:
         Huttenlocher et al. 1993 (Hausdorff); Heimann et al. 2009 (ASSD).

@@ -33,4 +33,18 @@ ECHOSEG_HD inline double scaled_site(float rows, double ratio) {
 
 ECHOSEG_HD inline double distance_of(double square, double spacing_x) { return sqrt(square) * spacing_x; }
 
+// Where the 95th percentile of so many values lies, as NumPy has it: between the value of rank `low` and the next, `share` of
+// the way.
+struct Rank {
+    int64_t low;
+    double share;
+};
+
+ECHOSEG_HD inline Rank rank_95(int64_t count) {
+    const double rank = 0.95 * static_cast<double>(count - 1);
+    return {static_cast<int64_t>(rank), rank - floor(rank)};
+}
+
+ECHOSEG_HD inline double between(double low, double high, const Rank& rank) { return low + (high - low) * rank.share; }
+
 }  // namespace echoseg::detail
