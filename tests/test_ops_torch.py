@@ -84,7 +84,7 @@ def test_tensors_that_are_refused():
         ops.fill_polygons(CONTOURS.double(), SIZE)
     with pytest.raises(TypeError, match="out must be of the same framework"):
         ops.fill_polygons(CONTOURS, SIZE, out=np.empty((5, *SIZE), np.uint8))
-    with pytest.raises(NotImplementedError, match="points is on meta, but the kernels run on the CPU and on CUDA"):
+    with pytest.raises(ValueError, match="points is on meta, but the kernels run on the CPU and on CUDA"):
         ops.fill_polygons(CONTOURS.to("meta"), SIZE)
     with pytest.raises(ValueError, match="must be finite"):
         ops.fill_polygons(CONTOURS * float("nan"), SIZE)

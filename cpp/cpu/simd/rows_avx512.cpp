@@ -42,37 +42,14 @@ void to_float16(const float* values, int64_t count, void* out) {
     for (; i < count; ++i) to[i] = static_cast<uint16_t>(detail::to_float16(values[i]));
 }
 
-// Whole cache lines are streamed; what comes before the first one and after the last is written as usual.
-inline int64_t head_of(const uint8_t* at, int64_t bytes) {
-    const int64_t head = (64 - static_cast<int64_t>(reinterpret_cast<uintptr_t>(at) % 64)) % 64;
-    return head < bytes ? head : bytes;
+// One cache line past the caches.
+inline void stream_zero_line(uint8_t* out) { _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_setzero_si512()); }
+
+inline void stream_line(const uint8_t* from, uint8_t* out) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_loadu_si512(from));
 }
 
-void stream_zeros(void* out, int64_t bytes) {
-    auto* at = static_cast<uint8_t*>(out);
-    const uint8_t* end = at + bytes;
-    const int64_t head = head_of(at, bytes);
-    memset(at, 0, static_cast<size_t>(head));
-    for (at += head; end - at >= 64; at += 64)
-        for (int part = 0; part < 64; part += 64) _mm512_stream_si512(reinterpret_cast<__m512i*>(at + part), _mm512_setzero_si512());
-    memset(at, 0, static_cast<size_t>(end - at));
-}
-
-void stream_copy(const void* from, int64_t bytes, void* out) {
-    const auto* source = static_cast<const uint8_t*>(from);
-    auto* at = static_cast<uint8_t*>(out);
-    const uint8_t* end = at + bytes;
-    const int64_t head = head_of(at, bytes);
-    memcpy(at, source, static_cast<size_t>(head));
-    source += head;
-    for (at += head; end - at >= 64; at += 64, source += 64)
-        for (int part = 0; part < 64; part += 64)
-            _mm512_stream_si512(reinterpret_cast<__m512i*>(at + part), _mm512_loadu_si512(reinterpret_cast<const __m512i*>(source + part)));
-    memcpy(at, source, static_cast<size_t>(end - at));
-}
-
-void stream_end() { _mm_sfence(); }
-
+#include "stream.inl"
 #include "rows.inl"
 #include "crossings.inl"
 #include "distance.inl"

@@ -126,11 +126,13 @@ def robustness(run: Path, store: Store, *, device: str = "auto") -> pd.DataFrame
         a row a level of speckle, the standard deviation as a share of each pixel's value: speckle, dice, hd95_px.
     """
     predictor = load(run, device=device)
+    tested = np.flatnonzero(predictor.config.splits(store.samples) == "test")
     random = np.random.default_rng(0)
+    frames = np.array(store.frames)
     rows = []
     for level in NOISE_LEVELS:
-        noise = random.standard_normal(store.frames.shape, dtype=np.float32)
-        frames = np.rint(np.clip(store.frames * (1 + level * noise), 0, 255)).astype(np.uint8)
+        noise = random.standard_normal((len(tested), *store.size), dtype=np.float32)
+        frames[tested] = np.rint(np.clip(store.frames[tested] * (1 + level * noise), 0, 255)).astype(np.uint8)
         summary = evaluate(predictor, dataclasses.replace(store, frames=frames), "test").summary
         rows.append({"speckle": level, "dice": summary["dice"], "hd95_px": summary["hd95_px"]})
     return pd.DataFrame(rows)

@@ -114,7 +114,7 @@ def _layout(what: str, value: Any, native: bool) -> None:
     elif not value.is_contiguous():
         raise ValueError(f"{what} must be contiguous; call .contiguous() on it")
     elif value.device.type not in ("cpu", "cuda"):
-        raise NotImplementedError(
+        raise ValueError(
             f"{what} is on {value.device}, but the kernels run on the CPU and on CUDA devices; call .cpu() on it"
         )
 

@@ -127,14 +127,20 @@ class _Plans(Dataset):
         self._frames = store.frames if with_frames else None
         self._contours = pad_contours(store.points, store.offsets)
         self._indices, self._config, self._ranks, self._size = indices, config, ranks, store.size
+        self._shuffled = -1, indices  # the epoch whose order it is
         whole = config.batch_size * ranks.count
         self.steps = max(1, (len(indices) + whole - ranks.count) // whole)  # no rank may find a last batch empty
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if self._shuffled[0] != epoch:
+            random = np.random.default_rng([self._config.seed, epoch])
+            self._shuffled = epoch, random.permutation(self._indices)
+        return self._shuffled[1]
 
     def __getitem__(self, position: tuple[int, int]) -> _Plan:
         epoch, step = position
         config, ranks = self._config, self._ranks
-        order = np.random.default_rng([config.seed, epoch]).permutation(self._indices)
-        whole = order[step * config.batch_size * ranks.count :][: config.batch_size * ranks.count]
+        whole = self._order(epoch)[step * config.batch_size * ranks.count :][: config.batch_size * ranks.count]
         random = np.random.default_rng([config.seed, epoch, step])
         linear, offset = random_maps(random, len(whole), self._size, config)
         greys = _random_greys(random, len(whole), self._size, config)

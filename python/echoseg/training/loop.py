@@ -162,7 +162,7 @@ class _Trainer:
     def is_done(self) -> bool:
         progress, config = self.progress, self.config
         tired = config.patience is not None and progress.epoch - progress.best_epoch >= config.patience
-        return progress.epoch * len(self.batches) >= self.steps or tired or self.out_of_time
+        return progress.epoch == config.epochs or tired or self.out_of_time
 
     def train_epoch(self) -> None:
         progress, config = self.progress, self.config
