@@ -47,6 +47,7 @@ def failure(capsys, *arguments) -> str:
 
 def test_train_leaves_a_complete_run(run):
     assert files(run) == {
+        "calibration.json",
         "config.yaml",
         "environment.json",
         "figures/curves.png",
@@ -56,12 +57,13 @@ def test_train_leaves_a_complete_run(run):
         "log.csv",
         "metrics.json",
         "model.safetensors",
+        "shape.json",
         "training_state.pt",
     }
     test = json.loads((run / "metrics.json").read_text())["test"]
     assert test.keys() == {
         *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
-        *("empty_predictions", "landmark_error_px", "all_black", "data"),
+        *("empty_predictions", "landmark_error_px", "all_black", "data", "review", "calibration"),
     }
     assert (test["images"], test["patients"]) == (2, 1)
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -77,6 +79,7 @@ def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys
     after = json.loads((run / "metrics.json").read_text())
     printed = capsys.readouterr().out
     assert "all-pixel Dice (papers)" in printed
+    assert "truth inside its interval of" in printed
     assert f"{after['all']['dice']:.4f}" in printed
     assert after["test"] == before["test"]
     assert after["all"]["images"] == 6
@@ -102,6 +105,11 @@ def test_predict_writes_masks_areas_and_a_video(run, data, tmp_path):
     assert set(np.unique(mask)) <= {0, 255}
     assert table["area_px"][3] == (mask > 0).sum()
     assert {"x0", "y6"} <= set(table)
+    assert (table["area_low_px"] <= table["area_px"]).all()
+    assert (table["area_px"] <= table["area_high_px"]).all()
+    assert set(table["review"]) <= {0, 1}
+    again = tmp_path / "pulled back"
+    assert main(["predict", str(run), str(data / "Videos" / "a.avi"), "--out", str(again), "--pull-back"]) == 0
     assert len(read_frames(out / "a" / "overlay.avi")) == 8
 
 

@@ -13,6 +13,7 @@ from echoseg.geometry.discs import (
     disc_volumes,
     disc_widths,
     ejection_fraction,
+    ejection_fraction_deviations,
     long_axis,
 )
 
@@ -97,3 +98,11 @@ def test_spacing_scales_by_its_cube():
 def test_ejection_fraction():
     assert ejection_fraction(np.array([100.0, 80.0]), np.array([40.0, 80.0])).tolist() == [60, 0]
     assert np.isnan(ejection_fraction(np.array([0.0]), np.array([0.0]))).all()
+
+
+def test_the_deviation_of_the_ejection_fraction_equals_that_of_many_draws():
+    random = np.random.default_rng(0)
+    ed, es = random.normal(100, 3, 100_000), random.normal(40, 2, 100_000)
+    found = ejection_fraction_deviations(np.array([100.0]), np.array([40.0]), (np.array([3.0]), np.array([2.0])))
+    assert found == pytest.approx(ejection_fraction(ed, es).std(), rel=0.02)
+    assert not np.isfinite(ejection_fraction_deviations(np.zeros(1), np.zeros(1), (np.ones(1), np.ones(1)))).any()

@@ -12,6 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder that 'echoseg train' wrote")
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO")
     parser.add_argument("--out", type=Path, required=True, help="folder to write; must not exist")
+    parser.add_argument(
+        "--pull-back", action="store_true", help="bring outlines unlike any that was trained on back to possible ones"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.set_defaults(usage_error=parser.error)
 
@@ -27,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     stems = [video.stem for video in arguments.videos]
     if len(set(stems)) < len(stems):
         arguments.usage_error("two videos have the same name; predict them one after the other")
-    predictor = load(arguments.run_folder, device=arguments.device)
+    predictor = load(arguments.run_folder, device=arguments.device, pull_back=arguments.pull_back)
     with new_folder(arguments.out) as folder:
         for video in tqdm(arguments.videos, disable=None):
             frames = read_frames(video)

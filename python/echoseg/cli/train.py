@@ -87,12 +87,14 @@ def _train(config: Config, folder: Path, arguments: argparse.Namespace, ranks: R
 def _evaluate(folder: Path, store: Store, config: Config) -> None:
     import pandas as pd
 
+    from echoseg.inference.calibrate import calibrate
     from echoseg.inference.evaluate import evaluate
     from echoseg.inference.predict import load
     from echoseg.report.figures import curves_figure
     from echoseg.report.results import write_evaluation
     from echoseg.report.tables import metrics_table
 
+    calibrate(folder, store, device=config.device)
     evaluation = evaluate(load(folder, device=config.device), store, "test")
     write_evaluation(evaluation, store, "test", folder)
     curves_figure(pd.read_csv(folder / "log.csv"), folder / "figures" / "curves.png")

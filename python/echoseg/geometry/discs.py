@@ -135,5 +135,17 @@ def ejection_fraction(end_diastolic: np.ndarray, end_systolic: np.ndarray) -> np
     return np.divide(pumped, end_diastolic, out=np.full(pumped.shape, np.nan), where=end_diastolic > 0)
 
 
+def ejection_fraction_deviations(
+    end_diastolic: np.ndarray, end_systolic: np.ndarray, deviations: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Standard deviations of ``ejection_fraction``, in percent, from those of the two volumes.
+
+    Their errors are taken for independent. Those of one heart go together a little, so this is rather too much.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = deviations[0] * end_systolic / end_diastolic, deviations[1]
+        return 100 * np.hypot(first, second) / end_diastolic
+
+
 def _length(axes: np.ndarray) -> np.ndarray:
     return np.linalg.norm(np.asarray(axes, dtype=np.float64)[:, 1] - axes[:, 0], axis=1)

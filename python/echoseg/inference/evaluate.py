@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,11 @@ from echoseg.assess.surface import surface_distances
 from echoseg.data.store import Store
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
+from echoseg.inference.calibrate import check_calibration
 from echoseg.inference.predict import Prediction, Predictor
 from echoseg.ops import fill_polygons
 
+POOR = 0.8  # Dice below which a person should have looked
 _PIECE = 64  # images between two moves of the progress bar
 
 
@@ -70,19 +73,27 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
     images["hd95_px"], images["assd_px"] = np.concatenate(distances, axis=1)
     images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
     true_landmarks = predictor.codec.landmarks(contours)
+    extra: dict[str, Any] = {}
     if prediction.landmarks is not None and true_landmarks is not None:
         images["landmark_error_px"] = landmark_error(prediction.landmarks, true_landmarks).mean(axis=1)
-    return Evaluation(images, indices, true_masks, prediction, _summary(images, true_masks))
+        if predictor.calibration is not None and prediction.review is not None:
+            images["area_std_px"], images["review"] = prediction.area_std, prediction.review.astype(int)
+            extra["review"] = _review(images)
+            extra["calibration"] = check_calibration(
+                predictor.calibration, prediction, true_landmarks, contours, images
+            )
+    return Evaluation(images, indices, true_masks, prediction, {**_summary(images, true_masks), **extra})
 
 
 def _join(parts: list[Prediction]) -> Prediction:
-    landmarks = [part.landmarks for part in parts if part.landmarks is not None]
-    return Prediction(
-        np.concatenate([part.masks for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
-        np.concatenate(landmarks) if landmarks else None,
-        np.concatenate([part.areas for part in parts]),
-    )
+    columns = [[getattr(part, one.name) for part in parts] for one in fields(Prediction)]
+    return Prediction(*(None if column[0] is None else np.concatenate(column) for column in columns))  # type: ignore
+
+
+def _review(images: pd.DataFrame) -> dict[str, int]:
+    """How many images are marked, how many are poor, and how many are both."""
+    poor, marked = images["dice"] < POOR, images["review"] == 1
+    return {"marked": int(marked.sum()), "poor": int(poor.sum()), "poor_marked": int((poor & marked).sum())}
 
 
 def _summary(images: pd.DataFrame, true_masks: np.ndarray) -> dict:

@@ -1,4 +1,4 @@
-"""A trained run as a function: frames in, masks and landmarks out."""
+"""A trained run as a function: frames in, masks and landmarks out, and how far to trust them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from echoseg.data.decode import resize_frames
+from echoseg.assess.calibration import Calibration, load_calibration
+from echoseg.data.decode import resize_frames, resize_points
+from echoseg.geometry.contour import contour_area
+from echoseg.geometry.shape import ShapeModel, load_shapes
+from echoseg.geometry.spline import close_spline
 from echoseg.models.codec import Codec, Decoded
+from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
+from echoseg.ops import fill_polygons
 from echoseg.training.checkpoint import load_run
 from echoseg.training.config import Config
 from echoseg.training.loop import choose_device
+
+CALIBRATION, SHAPES = "calibration.json", "shape.json"
+WIDE = 2 / 3  # of the area: a 95 % interval beyond it is marked for review
+_REACH = 8  # of the targets' σ: moments of heatmaps are taken so far about a landmark
+_95 = 1.96  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -26,12 +37,27 @@ class Prediction:
         probabilities: (T, H, W) float32; see ``models.codec.Decoded``.
         landmarks: (T, K, 2) float32, pixels; None in the mask approach.
         areas: (T,) int64, pixels of the mask.
+        covariances: (T, K, 2, 2) float64, of the landmarks' errors, square pixels; None in the mask approach, and of
+            runs that were not calibrated, as are the next two.
+        area_std: (T,) float64, standard deviation of the areas' errors, pixels.
+        review: (T,) bool: the 95 % interval of the area is wider than two thirds of it, or the outline is like none of
+            the training set's.
     """
 
     masks: np.ndarray
     probabilities: np.ndarray
     landmarks: np.ndarray | None
     areas: np.ndarray
+    covariances: np.ndarray | None = None
+    area_std: np.ndarray | None = None
+    review: np.ndarray | None = None
+
+    @property
+    def area_intervals(self) -> np.ndarray | None:
+        """(T, 2) float64: the lower and upper end of the areas' 95 % intervals, pixels."""
+        if self.area_std is None:
+            return None
+        return (self.areas[:, None] + _95 * np.array([-1, 1]) * self.area_std[:, None]).clip(min=0)
 
 
 class Predictor:
@@ -40,12 +66,23 @@ class Predictor:
     Attributes:
         config: of the run.
         codec: of the run.
+        calibration: of the run's landmarks; None in the mask approach, or where there was nothing to calibrate on.
     """
 
-    def __init__(self, config: Config, model: UNet, codec: Codec, device: torch.device) -> None:
-        self.config, self.codec = config, codec
+    def __init__(
+        self,
+        config: Config,
+        model: UNet,
+        codec: Codec,
+        device: torch.device,
+        *,
+        calibration: Calibration | None = None,
+        shapes: ShapeModel | None = None,
+        pull_back: bool = False,
+    ) -> None:
+        self.config, self.codec, self.calibration = config, codec, calibration
         self._model = model.to(device).eval()
-        self._device = device
+        self._device, self._shapes, self._pull_back = device, shapes, pull_back
 
     def __call__(self, frames: np.ndarray) -> Prediction:
         """Segment frames.
@@ -58,31 +95,61 @@ class Predictor:
         """
         if frames.ndim != 3 or frames.dtype != np.uint8 or 0 in frames.shape[1:]:
             raise ValueError(f"expected (T, H, W) uint8 frames, got {frames.shape} {frames.dtype}")
-        parts = list(self._decoded(frames))
+        size = frames.shape[1:]
+        parts, moments = zip(*self._seen(frames), strict=True)
         masks, probabilities = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("masks", "probabilities")
         )
-        landmarks = None if parts[0].landmarks is None else np.concatenate([part.landmarks for part in parts])
-        return Prediction(masks, probabilities, landmarks, masks.sum(axis=(1, 2), dtype=np.int64))
+        if parts[0].landmarks is None:
+            return Prediction(masks, probabilities, None, masks.sum(axis=(1, 2), dtype=np.int64))
+        landmarks = np.concatenate([part.landmarks for part in parts])
+        impossible = np.zeros(len(masks), dtype=bool)
+        if self._shapes is not None:
+            impossible = self._shapes.distances(landmarks) > self._shapes.limit
+            if self._pull_back:
+                landmarks[impossible] = self._shapes.pull_back(landmarks[impossible])
+                masks[impossible] = fill_polygons(close_spline(landmarks[impossible]), size)
+        areas = masks.sum(axis=(1, 2), dtype=np.int64)
+        if self.calibration is None:
+            return Prediction(masks, probabilities, landmarks, areas)
+        scale = np.array([size[1] / self.config.size[1], size[0] / self.config.size[0]])
+        covariances = self.calibration.covariances(np.concatenate(moments)) * np.outer(scale, scale)
+        area_std = self.calibration.deviations(lambda moved: contour_area(close_spline(moved)), landmarks, covariances)
+        review = impossible | (2 * _95 * area_std > WIDE * areas)
+        return Prediction(masks, probabilities, landmarks, areas, covariances, area_std, review)
 
     @torch.inference_mode()
-    def _decoded(self, frames: np.ndarray) -> Iterator[Decoded]:
+    def _seen(self, frames: np.ndarray) -> Iterator[tuple[Decoded, np.ndarray | None]]:
+        """Batch by batch, what the logits say, and the moments of the heatmaps at the network's size."""
         size = frames.shape[1:]
         for start in range(0, max(1, len(frames)), self.config.batch_size):
             batch = resize_frames(frames[start : start + self.config.batch_size], self.config.size)
             batch = np.require(batch, requirements=["C", "W"])
-            yield self.codec.decode(self._model(torch.from_numpy(batch).to(self._device)), size)
+            logits = self._model(torch.from_numpy(batch).to(self._device))
+            decoded, moments = self.codec.decode(logits, size), None
+            if decoded.landmarks is not None and self.calibration is not None:
+                landmarks = torch.from_numpy(resize_points(decoded.landmarks, size, self.config.size)).to(self._device)
+                reach = _REACH * self.config.sigma
+                moments = heatmap_moments(logits.float(), landmarks, reach=reach).cpu().numpy()
+            yield decoded, moments
 
 
-def load(run: str | Path, *, device: str = "auto") -> Predictor:
+def load(run: str | Path, *, device: str = "auto", pull_back: bool = False) -> Predictor:
     """Load the best weights of a run.
 
     Args:
         run: folder that ``echoseg train`` wrote.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        pull_back: bring outlines that are like none of the training set's back to what they may be; see
+            ``geometry.shape``.
 
     Raises:
-        DataError: not a run, a damaged file, or no such device.
+        DataError: not a run, a damaged file, no such device, or nothing to pull back to.
     """
-    config, model, codec = load_run(Path(run))
-    return Predictor(config, model, codec, choose_device(device))
+    run = Path(run)
+    config, model, codec = load_run(run)
+    calibration = load_calibration(run / CALIBRATION) if (run / CALIBRATION).exists() else None
+    shapes = load_shapes(run / SHAPES) if pull_back or (run / SHAPES).exists() else None
+    return Predictor(
+        config, model, codec, choose_device(device), calibration=calibration, shapes=shapes, pull_back=pull_back
+    )

@@ -47,6 +47,9 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
 def write_prediction(frames: np.ndarray, prediction: Prediction, folder: Path, *, fps: float) -> None:
     """Write one video's masks (``masks/0000.png``, 0 and 255), ``frames.csv`` and ``overlay.avi``.
 
+    ``frames.csv`` holds a row a frame: area, the 95 % interval of the area and whether a person should look (of
+    calibrated runs), and landmarks.
+
     Args:
         frames: (T, H, W) uint8, T ≥ 1.
         prediction: of these frames.
@@ -62,6 +65,9 @@ def write_prediction(frames: np.ndarray, prediction: Prediction, folder: Path, *
         encoded = cv2.imencode(".png", mask * 255)[1]
         path.write_bytes(encoded.tobytes())
     table = pd.DataFrame({"frame": np.arange(len(frames)), "area_px": prediction.areas})
+    if prediction.area_intervals is not None and prediction.review is not None:
+        table["area_low_px"], table["area_high_px"] = prediction.area_intervals.T
+        table["review"] = prediction.review.astype(int)
     if prediction.landmarks is not None:
         for k in range(prediction.landmarks.shape[1]):
             table[f"x{k}"], table[f"y{k}"] = prediction.landmarks[:, k].T

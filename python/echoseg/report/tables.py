@@ -35,7 +35,22 @@ def metrics_table(summary: dict, split: str) -> str:
         rows.append(["landmark error, px", f"{summary['landmark_error_px']:.2f}", ""])
     rows.append(["empty predictions", str(summary["empty_predictions"]), ""])
     title = f"{split}: {summary['images']} images of {summary['patients']} patients"
-    return f"{title}\n{text_table(['', 'model', 'all black'], rows)}"
+    return "\n".join([title, text_table(["", "model", "all black"], rows), *_trust(summary)])
+
+
+def _trust(summary: dict) -> list[str]:
+    """Whether intervals hold what they should, and what is marked for review; nothing without a calibration."""
+    if "calibration" not in summary:
+        return []
+    shares, review = summary["calibration"], summary["review"]
+    rows = [[name, *(f"{100 * share:.0f}%" for share in of.values())] for name, of in shares.items()]
+    levels = [f"{level}%" for level in shares["landmarks"]]
+    return [
+        "",
+        text_table(["truth inside its interval of", *levels], rows),
+        f"marked for review: {review['marked']}, among them {review['poor_marked']} of the {review['poor']} poor"
+        " (Dice below 0.8)",
+    ]
 
 
 def experiments_table(table: pd.DataFrame) -> str:
