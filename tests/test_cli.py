@@ -141,8 +141,8 @@ def test_a_preset_is_a_papers_settings_and_flags_override_it(data, tmp_path, mon
 
 
 def test_without_data_a_phantom_is_made_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("echoseg.data.phantom.cached.PATIENTS", 3)
-    small = [*TINY[3:], "--size", "112", "112"]
+    monkeypatch.setattr("echoseg.data.phantom.cached.cached_phantom.__defaults__", (3,))
+    small = [*TINY[3:], "--size", "112", "112", "--precision", "float32"]
     assert main(["train", "--out", str(tmp_path / "first"), *small]) == 0
     (phantom,) = (tmp_path / "cache" / "phantoms").iterdir()
     made = phantom.stat().st_ctime_ns
