@@ -94,7 +94,7 @@ def test_a_model_survives_its_file(tmp_path):
     again = load_shapes(tmp_path / "shape.json")
     assert np.array_equal(again.distances(training), model.distances(training))
     assert again.limit == model.limit
-    (tmp_path / "shape.json").write_text('{"mean": [1')
-    for path in (tmp_path / "shape.json", tmp_path / "none.json"):
-        with pytest.raises(DataError, match=r"json: no shape model .*; train anew"):
-            load_shapes(path)
+    for text in ('{"mean": [1', '{"mean": [1]}', "[]"):
+        (tmp_path / "shape.json").write_text(text)
+        with pytest.raises(DataError, match=r"shape.json: damaged .*; train anew"):
+            load_shapes(tmp_path / "shape.json")

@@ -79,14 +79,14 @@ def load_calibration(path: Path) -> Calibration:
     """Read what ``Calibration.save`` wrote.
 
     Raises:
-        DataError: missing, or damaged.
+        DataError: damaged.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         spread, scale, floor = (float(values[name]) for name in ("spread", "scale", "floor"))
         return Calibration(spread, scale, floor, np.array(values["together"], dtype=np.float64))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no calibration ({error}); train anew") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error}); train anew") from None
 
 
 def fit_calibration(errors: np.ndarray, moments: np.ndarray, spread: float) -> Calibration:

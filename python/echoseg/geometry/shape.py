@@ -98,14 +98,14 @@ def load_shapes(path: Path) -> ShapeModel:
     """Read what ``ShapeModel.save`` wrote.
 
     Raises:
-        DataError: missing, or damaged.
+        DataError: damaged.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         mean, components, variances = (np.array(values[name]) for name in ("mean", "components", "variances"))
         return ShapeModel(mean, components, variances, float(values["limit"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no shape model ({error}); train anew") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error}); train anew") from None
 
 
 def fit_shapes(landmarks: np.ndarray) -> ShapeModel:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from echoseg.assess.calibration import Calibration, ellipse_shares, fit_calibration, interval_shares
+from echoseg.data.files import replace_file
 from echoseg.data.store import Store
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fraction_deviations
@@ -38,7 +39,7 @@ def calibrate(run: Path, store: Store, *, device: str = "auto") -> None:
     shown = codec.landmarks(contours[splits == "train"])
     if shown is None:
         return
-    fit_shapes(shown).save(run / SHAPES)
+    replace_file(run / SHAPES, fit_shapes(shown).save)
     validation = np.flatnonzero(splits == "val")
     true = codec.landmarks(contours[validation])
     if not len(validation) or true is None:
@@ -49,7 +50,7 @@ def calibrate(run: Path, store: Store, *, device: str = "auto") -> None:
     assert prediction.landmarks is not None
     assert prediction.covariances is not None  # the moments, as they are
     calibration = fit_calibration(prediction.landmarks - true, prediction.covariances, config.sigma**2)
-    calibration.save(run / CALIBRATION)
+    replace_file(run / CALIBRATION, calibration.save)
 
 
 def check_calibration(

@@ -11,6 +11,7 @@ import torch
 
 from echoseg.assess.calibration import Calibration, load_calibration
 from echoseg.data.decode import resize_frames, resize_points
+from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.shape import ShapeModel, load_shapes
 from echoseg.geometry.spline import close_spline
@@ -149,7 +150,9 @@ def load(run: str | Path, *, device: str = "auto", pull_back: bool = False) -> P
     run = Path(run)
     config, model, codec = load_run(run)
     calibration = load_calibration(run / CALIBRATION) if (run / CALIBRATION).exists() else None
-    shapes = load_shapes(run / SHAPES) if pull_back or (run / SHAPES).exists() else None
+    shapes = load_shapes(run / SHAPES) if (run / SHAPES).exists() else None
+    if pull_back and shapes is None:
+        raise DataError(f"{run}: nothing to pull back to ({SHAPES} is missing); train anew with --approach landmark")
     return Predictor(
         config, model, codec, choose_device(device), calibration=calibration, shapes=shapes, pull_back=pull_back
     )
