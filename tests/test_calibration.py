@@ -173,6 +173,7 @@ def test_larger_frames_have_larger_covariances(run, disc_store):
     wide = predictor(disc_store.frames[:3].repeat(2, axis=1).repeat(3, axis=2))
     np.testing.assert_allclose(wide.covariances / small.covariances, [[[[9, 6], [6, 4]]] * 7] * 3, rtol=0.05)
     np.testing.assert_allclose(wide.area_std, 6 * small.area_std, rtol=0.2)
+    assert np.array_equal(wide.review, small.review)
     assert len(predictor(disc_store.frames[:0]).area_std) == 0
 
 

@@ -24,7 +24,7 @@ from echoseg.training.config import Config
 from echoseg.training.loop import choose_device
 
 CALIBRATION, SHAPES = "calibration.json", "shape.json"
-WIDE = 2 / 3  # of the area: a 95 % interval beyond it is marked for review
+WIDE = 0.6  # of the area: a wider 95 % interval is marked for review
 _REACH = 8  # of the targets' σ: moments of heatmaps are taken so far about a landmark
 _95 = 1.96  # standard deviations
 
@@ -41,8 +41,8 @@ class Prediction:
         covariances: (T, K, 2, 2) float64, of the landmarks' errors, square pixels; None in the mask approach, and of
             runs that were not calibrated, as are the next two.
         area_std: (T,) float64, standard deviation of the areas' errors, pixels.
-        review: (T,) bool: the 95 % interval of the area is wider than two thirds of it, or the outline is like none of
-            the training set's.
+        review: (T,) bool: the 95 % interval of the area is wider than 60 % of it, or the outline is like none of the
+            training set's.
     """
 
     masks: np.ndarray
@@ -106,9 +106,11 @@ class Predictor:
         landmarks = np.concatenate([part.landmarks for part in parts])
         impossible = np.zeros(len(masks), dtype=bool)
         if self._shapes is not None:
-            impossible = self._shapes.distances(landmarks) > self._shapes.limit
+            trained = resize_points(landmarks, size, self.config.size)  # as the training set's: the aspect may differ
+            impossible = self._shapes.distances(trained) > self._shapes.limit
             if self._pull_back:
-                landmarks[impossible] = self._shapes.pull_back(landmarks[impossible])
+                pulled = self._shapes.pull_back(trained[impossible])
+                landmarks[impossible] = resize_points(pulled, self.config.size, size)
                 masks[impossible] = fill_polygons(close_spline(landmarks[impossible]), size)
         areas = masks.sum(axis=(1, 2), dtype=np.int64)
         if self.calibration is None:
