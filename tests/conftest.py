@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 
 # before torch is imported: the suite's workers share the cores already
@@ -53,3 +54,10 @@ def disc_store(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "discs"
     manifest = {"source": "test", "ordering": None, "faults": []}
     return write_store(path, frames.clip(0, 255).astype(np.uint8), list(contours.astype(np.float32)), samples, manifest)
+
+
+@pytest.fixture(scope="session")
+def chord_store(disc_store):
+    """The same, as if traced by chords: the apex on the right, the annulus on the left."""
+    manifest = {**disc_store.manifest, "kind": "chords", "ordering": "chords"}
+    return dataclasses.replace(disc_store, manifest=manifest)

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 import reference
 from echoseg.assess.bootstrap import mean_interval
+from echoseg.assess.ceiling import landmark_ceiling
 from echoseg.assess.landmark_error import landmark_error
 from echoseg.assess.overlap import dice, dice_all_pixels, iou
 from echoseg.assess.surface import surface_distances
@@ -69,3 +70,21 @@ def test_the_interval_draws_patients_not_images():
     assert high - low == pytest.approx(2 * 1.96 * patient_means.std() / np.sqrt(50), rel=0.1)
     assert low < values.mean() < high
     assert mean_interval(values[:20], patients[:20]) == pytest.approx((values[0], values[0]))
+
+
+def test_ceiling_of_landmarks(disc_store, chord_store):
+    """Polygons of K points on a circle cover K / 2π sin(2π / K) of it."""
+    table = landmark_ceiling(disc_store, counts=(3, 6, 7))
+    assert set(table["scheme"]) == {"arc", "angle", "extremes"}
+    assert (table[table["scheme"] == "extremes"]["landmarks"] == 6).all()
+    arc = table[table["scheme"] == "arc"].set_index(["outline", "landmarks"])
+    for count in (3, 6, 7):
+        share = count / (2 * np.pi) * np.sin(2 * np.pi / count)
+        row = arc.loc[("polygon", count)]
+        assert row["area_error_percent"] == pytest.approx(100 * (1 - share), abs=2)
+        assert row["dice"] == pytest.approx(2 * share / (1 + share), abs=0.02)
+        assert row["least_dice"] <= row["dice"]
+    assert arc.loc[("cubic", 7), "dice"] > 0.98
+    assert arc.loc[("cubic", 7), "hd95_px"] <= 1
+    with_chords = landmark_ceiling(chord_store, counts=(6, 7))
+    assert with_chords[with_chords["scheme"] == "anatomical"]["landmarks"].tolist() == [7, 7, 7]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.training import checkpoint
 from echoseg.training.batch import Batches, change_greys, random_maps, warp_frames
 from echoseg.training.config import Config
@@ -72,6 +73,18 @@ def test_batches_draw_the_moved_contours(disc_store, approach):
             assert targets.amax() <= 1
     assert seen == 20
     assert len(batches) == 3
+
+
+def test_landmarks_of_the_anatomy_move_with_their_contours(chord_store):
+    """As if they were chosen on the moved contours, mirrored ones included."""
+    config = tiny(scheme="anatomical", flip=0.5, rotation=180.0)
+    batches = Batches(chord_store, np.arange(48), checkpoint.build(config)[1], config, CPU)
+    for step in range(len(batches)):
+        plan = batches._plans[0, step]
+        expected = choose_landmarks(plan.contours, 7, scheme="anatomical")
+        np.testing.assert_allclose(plan.landmarks, expected, atol=1e-3)
+        assert 0 < (np.linalg.det(plan.linear) < 0).sum() < 8
+    assert next(batches.epoch(0)).landmarks.shape == (8, 7, 2)
 
 
 def test_wild_greys_stay_greys(disc_store):

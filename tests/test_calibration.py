@@ -19,7 +19,7 @@ from echoseg.assess.calibration import (
 )
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area
-from echoseg.geometry.spline import close_spline
+from echoseg.geometry.spline import join_landmarks
 from echoseg.inference.calibrate import calibrate
 from echoseg.inference.evaluate import evaluate
 from echoseg.inference.predict import load
@@ -102,7 +102,7 @@ def test_areas_lie_in_their_intervals_whether_errors_go_together_or_not(shared):
     landmarks, covariances = true + errors[2000:], calibration.covariances(moments[2000:])
 
     def area(outlines):
-        return contour_area(close_spline(outlines))
+        return contour_area(join_landmarks(outlines))
 
     deviations = calibration.deviations(area, landmarks, covariances)
     shares = interval_shares(area(landmarks) - area(true), deviations)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from _folders import set_cell, write_folder
+from _folders import set_cell, write_folder, write_points_folder
 from echoseg.cli import COMMANDS, main
 from echoseg.data.store import open_store
 from echoseg.data.video import read_frames
@@ -174,6 +174,21 @@ def test_orderings_table_says_what_sorting_costs(data, tmp_path):
     table = pd.read_csv(tmp_path / "check" / "orderings.csv", index_col="ordering")["mean"]
     assert table["chords"] == 1
     assert table["sorted"] < 0.8 < 0.9 < table["angle"]
+
+
+@pytest.mark.parametrize("points", [False, True])
+def test_ceiling_of_perfect_landmarks(data, tmp_path, capsys, points):
+    if points:
+        data = write_points_folder(tmp_path / "points")
+        assert "add --landmarks" in failure(capsys, "check", data, "--out", tmp_path / "check")
+    assert main(["check", str(data), "--landmarks", "--out", str(tmp_path / "check")]) == 0
+    printed = capsys.readouterr().out
+    assert "area error" in printed
+    assert ("anatomical" in printed) == (not points)
+    assert files(tmp_path / "check") >= {"landmarks.csv", "landmarks.png"}
+    table = pd.read_csv(tmp_path / "check" / "landmarks.csv")
+    assert table["landmarks"].min() == 3
+    assert table["landmarks"].max() == 20
 
 
 @pytest.mark.parametrize(

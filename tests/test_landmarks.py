@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echoseg.geometry.landmarks import choose_landmarks
+from echoseg.errors import DataError
+from echoseg.geometry.contour import order_contour
+from echoseg.geometry.landmarks import SCHEMES, choose_landmarks, move_landmarks
 from echoseg.geometry.ragged import pad_contours
-from echoseg.geometry.spline import close_spline
 
 
 def ellipse(count=40, *, centre=(50, 60), axes=(20, 35), turn=0.3, start=0.0):
@@ -75,32 +75,135 @@ def test_a_mirrored_contour_has_mirrored_landmarks_in_mirrored_order():
     np.testing.assert_allclose(choose_landmarks(mirrored, 7), expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("points", [[[5, 5]] * 4, [[5, 5], [5, 9], [5, 7]], [[1, 5], [9, 5], [4, 5]]])
-def test_contours_without_area_give_finite_points(points):
-    assert np.isfinite(choose_landmarks(np.float32([points]), 5)).all()
+COUNTS = {"arc": 8, "anatomical": 9, "angle": 8, "extremes": 6}
 
 
-def test_refusals():
-    with pytest.raises(ValueError, match="at least 3"):
-        choose_landmarks(ellipse()[None], 2)
-    with pytest.raises(ValueError, match="known: arc"):
+def bullet(chords=20, *, length=50.0, width=18.0, turn=0.0, apex=(50, 20), lean=0.1):
+    """A tracing like EchoNet's, (1 + chords, 4): half an ellipse that leans over, so that no angle is a tie."""
+    depth = (np.arange(chords) + 0.5) / chords
+    half = width * np.sqrt(1 - (1 - depth) ** 2)
+    centre = lean * width * np.sin(np.pi * depth)
+    rows = np.stack([centre - half, depth * length, centre + 0.9 * half, depth * length], axis=1)
+    rows = np.concatenate([[[0, 0, 0, length]], rows])
+    c, s = np.cos(turn), np.sin(turn)
+    points = rows.reshape(-1, 2) @ np.array([[c, s], [-s, c]]) + apex
+    return points.reshape(-1, 4).astype(np.float32)
+
+
+def ragged(contours):
+    return np.concatenate(contours), np.cumsum([0, *map(len, contours)])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_ragged_contours_are_chosen_from_as_if_each_were_alone(scheme):
+    contours = [order_contour(bullet(n, turn=0.1 * n)) for n in (10, 20, 13)]
+    points, offsets = ragged(contours)
+    chosen = choose_landmarks(points, COUNTS[scheme], scheme=scheme, offsets=offsets)
+    alone = [choose_landmarks(one[None], COUNTS[scheme], scheme=scheme)[0] for one in contours]
+    np.testing.assert_allclose(chosen, alone, atol=1e-3)
+    np.testing.assert_allclose(
+        choose_landmarks(pad_contours(points, offsets), COUNTS[scheme], scheme=scheme), alone, atol=1e-3
+    )
+
+
+@settings(max_examples=30)
+@given(
+    scheme=st.sampled_from(list(SCHEMES)),
+    turn=st.floats(-0.5, 0.5),
+    scale=st.floats(0.5, 1.5),
+    mirrored=st.booleans(),
+    shift=st.tuples(st.floats(-30, 30), st.floats(-30, 30)),
+)
+def test_schemes_anchored_in_the_anatomy_move_with_the_contour_and_all_keep_their_identity(
+    scheme, turn, scale, mirrored, shift
+):
+    contour = order_contour(bullet())[None].astype(np.float64)
+    in_anatomy = SCHEMES[scheme].anchor == "anatomy"
+    if not in_anatomy:  # only a mirror leaves the anchor where it was
+        turn = 0.0
+    c, s = scale * np.cos(turn), scale * np.sin(turn)
+    linear = np.array([[[c, -s], [s, c]]]) @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+    offset = np.array([shift])
+    moved = contour @ linear.transpose(0, 2, 1) + offset
+    count = COUNTS[scheme]
+    expected = choose_landmarks(moved.astype(np.float32), count, scheme=scheme)
+    chosen = choose_landmarks(contour.astype(np.float32), count, scheme=scheme)
+    np.testing.assert_allclose(move_landmarks(chosen, linear, offset, scheme=scheme), expected, atol=2e-3)
+
+
+def test_anatomical_landmarks_by_hand():
+    rows = bullet(20, turn=0.2)
+    chosen = choose_landmarks(order_contour(rows)[None], 7, scheme="anatomical")[0]
+    first, second = rows[1:, :2], rows[1:, 2:]
+    np.testing.assert_allclose(chosen[0], (first[0] + second[0]) / 2, atol=1e-4)
+    # clockwise on the screen, from the apex on top: down the right wall, which here has the second ends
+    np.testing.assert_allclose(chosen[3:5], [second[-1], first[-1]], atol=1e-4)
+    for pair in (1, 2):
+        place = 19 * (1 - np.cos(np.pi / 6 * pair))
+        for ends, k in ((second, pair), (first, 7 - pair)):
+            expected = [np.interp(place, np.arange(20), ends[:, axis]) for axis in (0, 1)]
+            np.testing.assert_allclose(chosen[k], expected, atol=1e-3)
+    swapped = np.concatenate([rows[:1], rows[1:, [2, 3, 0, 1]]])
+    np.testing.assert_allclose(choose_landmarks(order_contour(swapped)[None], 7, scheme="anatomical")[0], chosen)
+
+
+def sharpest(contour, count):
+    """The first seed's way, point by point."""
+    centre = contour.mean(axis=0)
+    points = sorted(contour.tolist(), key=lambda p: np.arctan2(p[1] - centre[1], p[0] - centre[0]))
+    angles = []
+    for i, p in enumerate(points):
+        a, b = np.subtract(points[i - 1], p), np.subtract(points[(i + 1) % len(points)], p)
+        angles.append(np.arccos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1)))
+    return [points[i] for i in np.argsort(angles, kind="stable")[:count]]
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), points=st.integers(5, 30))
+def test_the_sharpest_angles_in_the_order_of_their_sharpness(seed, points):
+    contour = np.random.default_rng(seed).uniform(0, 100, (points, 2)).astype(np.float32)
+    chosen = choose_landmarks(contour[None], 5, scheme="angle")[0]
+    np.testing.assert_allclose(chosen, sharpest(contour, 5), atol=1e-5)
+
+
+def test_equally_sharp_angles_come_in_the_order_about_the_mean():
+    square = np.float32([[[0, 0], [8, 0], [8, 8], [0, 8]]])
+    assert choose_landmarks(square, 3, scheme="angle").tolist() == [[[0, 0], [8, 0], [8, 8]]]
+
+
+def test_extremes_by_hand():
+    kite = np.float32([[50, 10], [62, 30], [80, 50], [70, 96], [52, 100], [44, 110], [30, 95], [10, 60], [25, 40]])
+    for written in (kite, kite[::-1], np.roll(kite, 4, axis=0)):
+        chosen = choose_landmarks(written[None], 6, scheme="extremes")[0]
+        assert chosen.tolist() == [[50, 10], [80, 50], [70, 96], [44, 110], [30, 95], [10, 60]]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("points", [[[5, 5]] * 8, [[5, 5], [5, 9]] * 4, [[1, 5], [9, 5], [4, 5], [2, 5]] * 2])
+def test_contours_without_area_give_finite_points(scheme, points):
+    points, offsets = np.float32(points * 2), np.array([0, 8, 16])
+    count = 6 if scheme == "extremes" else 5
+    assert np.isfinite(choose_landmarks(points, count, scheme=scheme, offsets=offsets)).all()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "count", "words"),
+    [
+        ("arc", 2, "at least 3"),
+        ("angle", 2, "at least 3"),
+        ("angle", 41, "one has 40"),
+        ("extremes", 7, "exactly 6"),
+        ("anatomical", 8, "3, 5, 7"),
+    ],
+)
+def test_numbers_that_a_scheme_does_not_take(scheme, count, words):
+    with pytest.raises(DataError, match=words):
+        choose_landmarks(ellipse()[None], count, scheme=scheme)
+
+
+def test_an_unknown_scheme():
+    with pytest.raises(ValueError, match="known: arc, anatomical, angle, extremes"):
         choose_landmarks(ellipse()[None], 5, scheme="nose")
-    with pytest.raises(ValueError, match="at least 3"):
-        close_spline(np.zeros((1, 2, 2)))
-
-
-def test_spline_goes_through_its_landmarks_and_closes():
-    landmarks = choose_landmarks(ellipse()[None], 7)
-    curve = close_spline(landmarks, per_segment=10)
-    assert curve.shape == (1, 70, 2)
-    np.testing.assert_allclose(curve[:, ::10], landmarks, atol=1e-4)
-    steps = np.linalg.norm(np.roll(curve, -1, axis=1) - curve, axis=2)
-    assert steps.max() < 1.5 * np.median(steps)
-
-
-def test_spline_keeps_the_area_of_a_smooth_outline():
-    curve = close_spline(choose_landmarks(ellipse(200)[None], 7))[0]
-    assert cv2.contourArea(curve) == pytest.approx(np.pi * 20 * 35, rel=0.02)
 
 
 def test_padding_changes_no_outline():

@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from echoseg.errors import DataError
+from echoseg.geometry.landmarks import SCHEMES, choose_landmarks
 from echoseg.geometry.ragged import pad_contours
+from echoseg.geometry.spline import OUTLINES
 from echoseg.models import codec as codecs
+from echoseg.models.codec import scheme_for
 from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
 from echoseg.models.unet import NORMS, UNet
-from echoseg.ops import fill_polygons
+from echoseg.ops import decode, fill_polygons, heatmap, render_heatmaps
 from echoseg.training import checkpoint
+from echoseg.training import config as configs
 from echoseg.training.config import LOSSES, Config
 
 CPU = torch.device("cpu")
@@ -76,9 +81,12 @@ def test_impossible_networks_are_refused():
 # -- losses
 
 
-def test_the_configuration_knows_every_loss():
+def test_the_configuration_knows_every_name():
     assert set(LOSSES["mask"]) == set(MASK_LOSSES)
     assert set(LOSSES["landmark"]) == set(HEATMAP_LOSSES)
+    assert set(configs.OUTLINES) == set(OUTLINES)
+    assert set(configs.HEATMAPS) == set(heatmap.KINDS)
+    assert set(configs.DECODERS) == set(decode.METHODS)
 
 
 @pytest.mark.parametrize("name", MASK_LOSSES)
@@ -180,6 +188,51 @@ def test_decoding_what_was_encoded_gives_the_mask_back(disc_store, approach):
     larger = codec.decode(20 * targets - 10, (64, 96))
     assert larger.masks.shape == larger.probabilities.shape == (48, 64, 96)
     np.testing.assert_allclose(larger.masks.sum((1, 2)) / 6, true.sum((1, 2)), rtol=0.15)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("outline", OUTLINES)
+def test_each_scheme_and_outline(chord_store, scheme, outline):
+    count = {"extremes": 6, "angle": 12}.get(scheme, 7)
+    codec = checkpoint.build(tiny(scheme=scheme, outline=outline, landmarks=count, sigma=1.5, band_iterations=0))[1]
+    landmarks = codec.landmarks(chord_store)
+    given = landmarks if codec.choose_before else None
+    contours = pad_contours(chord_store.points, chord_store.offsets)
+    targets, seen = codec.encode(contours, (32, 32), CPU, given)
+    np.testing.assert_allclose(seen, landmarks, atol=1e-3)
+    decoded = codec.decode(targets.clamp_min(1e-9).log(), (32, 32))
+    np.testing.assert_allclose(decoded.landmarks, landmarks, atol=0.05)
+    np.testing.assert_array_equal(decoded.masks, fill_polygons(codec.join(decoded.landmarks), (32, 32)))
+
+
+@pytest.mark.parametrize("decode", ["argmax", "soft_argmax", "dark"])
+@pytest.mark.parametrize("heatmap", ["gaussian", "euclidean"])
+def test_each_heatmap_and_decoder(disc_store, decode, heatmap):
+    codec = checkpoint.build(tiny(heatmap=heatmap, decode=decode, radius=4.0, sigma=1.5, band_iterations=0))[1]
+    contours = pad_contours(disc_store.points, disc_store.offsets)
+    targets, landmarks = codec.encode(contours, (32, 32), CPU)
+    away = np.linalg.norm(codec.decode(targets.clamp_min(1e-9).log(), (32, 32)).landmarks - landmarks.numpy(), axis=2)
+    assert away.max() < (0.71 if decode == "argmax" else 0.1 if heatmap == "gaussian" else 0.5)
+
+
+def test_without_a_band_heatmaps_are_whole(disc_store):
+    contours = pad_contours(disc_store.points, disc_store.offsets)
+    with_band, without = (
+        checkpoint.build(tiny(band_iterations=n))[1].encode(contours, (32, 32), CPU)[0] for n in (1, 0)
+    )
+    expected = torch.from_numpy(render_heatmaps(choose_landmarks(contours, 7), (32, 32), sigma=2.5, radius=10.0))
+    assert torch.equal(without, expected)
+    assert ((with_band == without) | (with_band == 0)).all()
+    assert (with_band == 0).sum() > (without == 0).sum()
+
+
+def test_anatomical_landmarks_need_chords(disc_store, chord_store):
+    assert scheme_for(disc_store, None) == "arc"
+    assert scheme_for(chord_store, None) == "anatomical"
+    assert scheme_for(chord_store, "arc") == "arc"
+    with pytest.raises(DataError, match="holds no chords"):
+        scheme_for(disc_store, "anatomical")
+    assert checkpoint.build(tiny(scheme="anatomical"))[1].landmarks(disc_store) is None
 
 
 def test_a_smaller_batch_after_a_larger_one(disc_store):

@@ -74,6 +74,11 @@ class Store:
         """(H, W) of the frames."""
         return self.frames.shape[1], self.frames.shape[2]
 
+    @property
+    def has_chords(self) -> bool:
+        """Whether a contour runs along the first ends of a tracing's chords, then back along the second ones."""
+        return self.manifest.get("kind") == self.manifest["ordering"] == "chords"
+
     def contour(self, index: int) -> NDArray[np.float32]:
         """(P, 2) float32, pixels: the contour of image `index`."""
         if not 0 <= index < len(self):

@@ -12,10 +12,9 @@ from echoseg.data.files import replace_file
 from echoseg.data.store import Store
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fraction_deviations
-from echoseg.geometry.ragged import pad_contours
 from echoseg.geometry.shape import fit_shapes
-from echoseg.geometry.spline import close_spline
 from echoseg.inference.predict import CALIBRATION, SHAPES, Prediction, Predictor
+from echoseg.models.codec import LandmarkCodec
 from echoseg.training.checkpoint import load_run
 from echoseg.training.loop import choose_device
 
@@ -35,26 +34,24 @@ def calibrate(run: Path, store: Store, *, device: str = "auto") -> None:
     """
     config, model, codec = load_run(run)
     splits = config.splits(store.samples)
-    contours = pad_contours(store.points, store.offsets)
-    shown = codec.landmarks(contours[splits == "train"])
-    if shown is None:
+    true = codec.landmarks(store)
+    if true is None:
         return
-    replace_file(run / SHAPES, fit_shapes(shown).save)
+    replace_file(run / SHAPES, fit_shapes(true[splits == "train"]).save)
     validation = np.flatnonzero(splits == "val")
-    true = codec.landmarks(contours[validation])
-    if not len(validation) or true is None:
+    if not len(validation):
         return
     plain = Calibration(spread=0.0, scale=1.0, floor=0.0, together=np.eye(2 * codec.channels))
     predictor = Predictor(config, model, codec, choose_device(device), calibration=plain)
     prediction = predictor(store.frames[validation])
     assert prediction.landmarks is not None
     assert prediction.covariances is not None  # the moments, as they are
-    calibration = fit_calibration(prediction.landmarks - true, prediction.covariances, config.sigma**2)
+    calibration = fit_calibration(prediction.landmarks - true[validation], prediction.covariances, config.sigma**2)
     replace_file(run / CALIBRATION, calibration.save)
 
 
 def check_calibration(
-    calibration: Calibration,
+    predictor: Predictor,
     prediction: Prediction,
     true_landmarks: np.ndarray,
     contours: np.ndarray,
@@ -63,7 +60,7 @@ def check_calibration(
     """How often the truth lies where it should, for landmarks, areas, volumes (of discs) and, by video, EF.
 
     Args:
-        calibration: of the run.
+        predictor: calibrated.
         prediction: of N images, with covariances.
         true_landmarks: (N, K, 2) float, pixels.
         contours: (N, P, 2) float, pixels, the true outlines.
@@ -73,18 +70,24 @@ def check_calibration(
         by what is measured, the shares of ``ellipse_shares`` or ``interval_shares``; "ef" only where a video has an
         end-diastolic and an end-systolic image.
     """
+    calibration, codec = predictor.calibration, predictor.codec
+    assert isinstance(codec, LandmarkCodec)
     landmarks, covariances = prediction.landmarks, prediction.covariances
+    assert calibration is not None
     assert landmarks is not None
     assert covariances is not None
     assert prediction.area_std is not None
     shares = {"landmarks": ellipse_shares(landmarks - true_landmarks, covariances)}
-    areas, true_areas = contour_area(close_spline(landmarks)), contour_area(contours)
+    areas, true_areas = contour_area(codec.join(landmarks)), contour_area(contours)
     shares["area"] = interval_shares(areas - true_areas, prediction.area_std)
 
-    volumes, true = _volumes(landmarks), disc_volumes(contours)
+    def discs(landmarks: np.ndarray) -> np.ndarray:
+        return disc_volumes(codec.join(landmarks))
+
+    volumes, true = discs(landmarks), disc_volumes(contours)
     # image by image: disc_volumes looks at all pairs of points, which of many images take much memory
     each = zip(landmarks[:, None], covariances[:, None], strict=True)
-    deviations = np.concatenate([calibration.deviations(_volumes, *image) for image in each])
+    deviations = np.concatenate([calibration.deviations(discs, *image) for image in each])
     shares["volume"] = interval_shares(volumes - true, deviations)
 
     phases = [images[images["phase"] == phase].reset_index() for phase in ("ED", "ES")]
@@ -94,7 +97,3 @@ def check_calibration(
         spread = ejection_fraction_deviations(volumes[ed], volumes[es], (deviations[ed], deviations[es]))
         shares["ef"] = interval_shares(errors, spread)
     return shares
-
-
-def _volumes(landmarks: np.ndarray) -> np.ndarray:
-    return disc_volumes(close_spline(landmarks))

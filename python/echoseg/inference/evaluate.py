@@ -72,16 +72,15 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
     images["iou"] = iou(prediction.masks, true_masks)
     images["hd95_px"], images["assd_px"] = np.concatenate(distances, axis=1)
     images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
-    true_landmarks = predictor.codec.landmarks(contours)
+    shown = predictor.codec.landmarks(store)
     extra: dict[str, Any] = {}
-    if prediction.landmarks is not None and true_landmarks is not None:
+    if prediction.landmarks is not None and shown is not None:
+        true_landmarks = shown[indices]
         images["landmark_error_px"] = landmark_error(prediction.landmarks, true_landmarks).mean(axis=1)
         if predictor.calibration is not None and prediction.review is not None:
             images["area_std_px"], images["review"] = prediction.area_std, prediction.review.astype(int)
             extra["review"] = _review(images)
-            extra["calibration"] = check_calibration(
-                predictor.calibration, prediction, true_landmarks, contours, images
-            )
+            extra["calibration"] = check_calibration(predictor, prediction, true_landmarks, contours, images)
     return Evaluation(images, indices, true_masks, prediction, {**_summary(images, true_masks), **extra})
 
 

@@ -14,8 +14,7 @@ from echoseg.data.decode import resize_frames, resize_points
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.shape import ShapeModel, load_shapes
-from echoseg.geometry.spline import close_spline
-from echoseg.models.codec import Codec, Decoded
+from echoseg.models.codec import Codec, Decoded, LandmarkCodec
 from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
 from echoseg.ops import fill_polygons
@@ -101,7 +100,8 @@ class Predictor:
         masks, probabilities = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("masks", "probabilities")
         )
-        if parts[0].landmarks is None:
+        codec = self.codec
+        if not isinstance(codec, LandmarkCodec):
             return Prediction(masks, probabilities, None, masks.sum(axis=(1, 2), dtype=np.int64))
         landmarks = np.concatenate([part.landmarks for part in parts])
         impossible = np.zeros(len(masks), dtype=bool)
@@ -111,13 +111,13 @@ class Predictor:
             if self._pull_back:
                 pulled = self._shapes.pull_back(trained[impossible])
                 landmarks[impossible] = resize_points(pulled, self.config.size, size)
-                masks[impossible] = fill_polygons(close_spline(landmarks[impossible]), size)
+                masks[impossible] = fill_polygons(codec.join(landmarks[impossible]), size)
         areas = masks.sum(axis=(1, 2), dtype=np.int64)
         if self.calibration is None:
             return Prediction(masks, probabilities, landmarks, areas)
         scale = np.array([size[1] / self.config.size[1], size[0] / self.config.size[0]])
         covariances = self.calibration.covariances(np.concatenate(moments)) * np.outer(scale, scale)
-        area_std = self.calibration.deviations(lambda moved: contour_area(close_spline(moved)), landmarks, covariances)
+        area_std = self.calibration.deviations(lambda moved: contour_area(codec.join(moved)), landmarks, covariances)
         review = impossible | (2 * _95 * area_std > WIDE * areas)
         return Prediction(masks, probabilities, landmarks, areas, covariances, area_std, review)
 

@@ -83,6 +83,33 @@ def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: di
     _save(figure, path)
 
 
+def ceiling_figure(table: pd.DataFrame, path: Path) -> None:
+    """Dice, HD95 and area error of perfect landmarks by their number: a colour a scheme, a line style an outline.
+
+    Args:
+        table: of ``landmark_ceiling``.
+        path: PNG to write.
+    """
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    measures = {"dice": "foreground Dice", "hd95_px": "HD95, px", "area_error_percent": "area error, %"}
+    colours = {scheme: f"C{i}" for i, scheme in enumerate(table["scheme"].unique())}
+    styles = dict(zip(table["outline"].unique(), (("s", ":"), ("o", "-"), ("^", "--")), strict=False))
+    for axis, (measure, label) in zip(figure.subplots(1, 3), measures.items(), strict=True):
+        for (scheme, outline), line in table.groupby(["scheme", "outline"], sort=False):
+            marker, style = styles[outline]
+            looks = {"linestyle": style, "color": colours[scheme], "marker": marker if len(line) == 1 else ""}
+            axis.plot(line["landmarks"], line[measure], fillstyle="none", label=f"{scheme}, {outline}", **looks)
+        axis.set(xlabel="landmarks", ylabel=label)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+    axes = figure.axes
+    axes[0].set_ylim(0.85, 1)
+    for axis in axes[1:]:
+        axis.set_ylim(0, 10)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    _save(figure, path)
+
+
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=110)

@@ -14,7 +14,7 @@ from echoseg.data.store import Store
 from echoseg.errors import DataError
 from echoseg.inference.evaluate import Evaluation
 from echoseg.inference.predict import Prediction
-from echoseg.report.figures import orderings_figure, overlay_figure
+from echoseg.report.figures import ceiling_figure, orderings_figure, overlay_figure
 from echoseg.report.overlay import write_overlay_video
 
 
@@ -89,3 +89,14 @@ def write_orderings(table: pd.DataFrame, masks: dict[str, np.ndarray], frames: n
     scores = dict(zip(table["ordering"], table["mean"], strict=True))
     chosen = {name: mask[shown] for name, mask in masks.items()}
     orderings_figure(frames[shown], chosen, scores, folder / "orderings.png")
+
+
+def write_ceiling(table: pd.DataFrame, folder: Path) -> None:
+    """Write ``landmarks.csv`` and ``landmarks.png``: what perfect landmarks would give.
+
+    Args:
+        table: of ``landmark_ceiling``.
+        folder: to write to.
+    """
+    table.to_csv(folder / "landmarks.csv", index=False, float_format="%.5f")
+    ceiling_figure(table, folder / "landmarks.png")

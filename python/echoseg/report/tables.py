@@ -53,6 +53,19 @@ def _trust(summary: dict) -> list[str]:
     ]
 
 
+def ceiling_table(table: pd.DataFrame) -> str:
+    """The rows of ``assess.ceiling.landmark_ceiling`` as text: one line a scheme and number, with the Dice of each
+    outline and the errors of the best one."""
+    outlines = list(table["outline"].unique())
+    rows = []
+    for (scheme, count), group in table.groupby(["scheme", "landmarks"], sort=False):
+        by_outline = group.set_index("outline")
+        best = by_outline.loc[by_outline["dice"].idxmax()]
+        scores = [f"{by_outline.loc[outline, 'dice']:.4f}" for outline in outlines]
+        rows.append([scheme, str(count), *scores, f"{best['hd95_px']:.2f}", f"{best['area_error_percent']:.1f}"])
+    return text_table(["scheme", "landmarks", *outlines, "HD95, px", "area error, %"], rows)
+
+
 def experiments_table(table: pd.DataFrame) -> str:
     """The rows of ``inference.experiments.run_experiments`` as text, train / test in one cell."""
     rows = []

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from echoseg.data.store import Store
+from echoseg.geometry.landmarks import move_landmarks
 from echoseg.geometry.ragged import pad_contours
 from echoseg.models.codec import Codec
 from echoseg.training.config import Config
@@ -51,6 +52,7 @@ class _Plan:
     indices: np.ndarray
     frames: Any
     contours: np.ndarray  # (B, P, 2) float32, moved
+    landmarks: np.ndarray | None  # (B, K, 2) float32, moved, where they are chosen before
     linear: np.ndarray  # (B, 2, 2)
     offset: np.ndarray  # (B, 2)
     greys: dict[str, np.ndarray]  # (B,) each
@@ -90,7 +92,8 @@ class Batches:
         resident = on_gpu and config.workers == 0 and _fits(store.frames, device)
         self._frames = _copied(store.frames, device) if resident else None
         self._workers = config.workers or (_READERS if on_gpu and not resident else 0)
-        self._plans = _Plans(store, self._indices, config, ranks or Ranks(), with_frames=not resident)
+        landmarks = codec.landmarks(store) if codec.choose_before else None
+        self._plans = _Plans(store, landmarks, self._indices, config, ranks or Ranks(), with_frames=not resident)
         speckle = np.random.default_rng(config.seed).standard_normal((_SPECKLE_FIELDS, *self._size), dtype=np.float32)
         self._speckle = torch.from_numpy(speckle).to(device)
 
@@ -108,7 +111,7 @@ class Batches:
                     return
                 frames = self._moved_frames(plan)
             with watch.of("drawing"):
-                targets, landmarks = self._codec.encode(plan.contours, self._size, self.device)
+                targets, landmarks = self._codec.encode(plan.contours, self._size, self.device, plan.landmarks)
             yield Batch(frames, targets, landmarks, plan.share)
 
     def _moved_frames(self, plan: _Plan) -> Tensor:
@@ -123,8 +126,18 @@ class Batches:
 class _Plans(Dataset):
     """The host's part of every batch, by (epoch, step). Picklable, so that worker processes can make them."""
 
-    def __init__(self, store: Store, indices: np.ndarray, config: Config, ranks: Ranks, *, with_frames: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        landmarks: np.ndarray | None,
+        indices: np.ndarray,
+        config: Config,
+        ranks: Ranks,
+        *,
+        with_frames: bool,
+    ) -> None:
         self._frames = store.frames if with_frames else None
+        self._landmarks = landmarks
         self._contours = pad_contours(store.points, store.offsets)
         self._indices, self._config, self._ranks, self._size = indices, config, ranks, store.size
         self._shuffled = -1, indices  # the epoch whose order it is
@@ -148,10 +161,14 @@ class _Plans(Dataset):
         part = ranks.part(len(whole))
         chosen, linear, offset = whole[part], linear[part], offset[part]
         contours = self._contours[chosen] @ linear.transpose(0, 2, 1) + offset[:, None]
+        landmarks = None
+        if self._landmarks is not None and config.scheme is not None:
+            landmarks = move_landmarks(self._landmarks[chosen], linear, offset, scheme=config.scheme)
         return _Plan(
             indices=chosen,
             frames=None if self._frames is None else self._frames[chosen],
             contours=contours.astype(np.float32),
+            landmarks=landmarks,
             linear=linear,
             offset=offset,
             greys={name: values[part] for name, values in greys.items()},

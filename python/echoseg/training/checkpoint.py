@@ -34,10 +34,14 @@ def build(config: Config) -> tuple[UNet, Codec]:
     if config.approach == "landmark":
         codec = LandmarkCodec(
             count=config.landmarks,
+            scheme=config.scheme or "arc",
+            outline=config.outline,
+            heatmap=config.heatmap,
             sigma=config.sigma,
             radius=config.radius,
             kernel_size=config.band_kernel,
             iterations=config.band_iterations,
+            method=config.decode,
         )
     model = UNet(
         codec.channels,

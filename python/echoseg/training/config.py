@@ -12,6 +12,7 @@ import yaml
 from echoseg.data.split import assign_splits
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
+from echoseg.geometry.landmarks import SCHEMES, check_count
 from echoseg.training.settings import check_limits, converted, setting
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ LOSSES = {
     "mask": ("dice_bce", "bce", "weighted_bce", "dice", "focal"),
     "landmark": ("spatial_ce", "bce", "mse", "channel_ce"),
 }
+# geometry.spline and ops define them; likewise
+OUTLINES = ("cubic", "catmull_rom", "polygon")
+HEATMAPS = ("gaussian", "euclidean")
+DECODERS = ("soft_argmax", "dark", "argmax")
 
 
 @dataclass(frozen=True)
@@ -104,10 +109,16 @@ class Config:
     bottleneck: bool = setting(True, "the U-Net's convolutions at the deepest level")
 
     landmarks: int = setting(7, "landmarks a contour", least=3, most=256)
+    scheme: str | None = setting(
+        None, "how landmarks are chosen; default: anatomical for chords, arc for point lists", choices=tuple(SCHEMES)
+    )
+    outline: str = setting("cubic", "how landmarks are joined", choices=OUTLINES)
+    heatmap: str = setting("gaussian", "euclidean falls evenly to zero at the radius", choices=HEATMAPS)
     sigma: float = setting(2.5, "of the heatmaps' Gaussian, pixels", least=0.1, most=1000)
     radius: float = setting(10.0, "heatmaps are zero beyond it, pixels", least=0.1, most=10000)
     band_kernel: int = setting(3, "side of the square that cuts the border band, pixels", least=1, most=255)
-    band_iterations: int = setting(2, "how often it dilates and erodes", least=1, most=100)
+    band_iterations: int = setting(2, "how often it dilates and erodes; 0: no band", least=0, most=100)
+    decode: str = setting("soft_argmax", "how a heatmap's place is found", choices=DECODERS)
 
     rotation: float = setting(20.0, "augmentation: largest turn, degrees", least=0, most=180)
     zoom: float = setting(0.25, "augmentation: largest change of scale, share", least=0, most=0.9)
@@ -136,6 +147,8 @@ class Config:
             raise DataError(
                 f"unknown loss {self.loss!r} of {self.approach}s; known: {', '.join(LOSSES[self.approach])}"
             )
+        if self.approach == "landmark" and self.scheme is not None:
+            check_count(self.landmarks, self.scheme)
         if self.attention and not self.skips:
             raise DataError("attention gates the skip connections; leave out attention or keep skips")
         left, top, right, bottom = self.region

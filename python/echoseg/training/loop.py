@@ -28,7 +28,7 @@ from echoseg.data.files import replace_file
 from echoseg.data.store import Store
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
-from echoseg.models.codec import Codec
+from echoseg.models.codec import Codec, scheme_for
 from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
 from echoseg.ops import build_info, fill_polygons
 from echoseg.training import checkpoint
@@ -103,6 +103,8 @@ class _Trainer:
         self.device = device = choose_device(ranks.device or config.device)
         split = config.splits(store.samples)
         training, self.validation = _training_and_validation(store, split, config)
+        if config.approach == "landmark":
+            config = dataclasses.replace(config, scheme=scheme_for(store, config.scheme))
         self.config = config = _resolved(config, len(training), device, ranks)
         self.data = _fingerprint(store, split)
 

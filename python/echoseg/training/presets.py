@@ -24,6 +24,7 @@ _SEED1: dict[str, Any] = {
     "width": 64,
     "sigma": 5.0,
 }
+_SEED1_LANDMARKS: dict[str, Any] = {"landmarks": 7, "scheme": "angle", "outline": "polygon", "decode": "argmax"}
 # second seed: 20 degrees, zoom 0.2, horizontal flip, Adam 5e-4, batch 32, 30 epochs, six landmarks
 _SEED2: dict[str, Any] = {
     **_NO_AUGMENTATION,
@@ -37,13 +38,15 @@ _SEED2: dict[str, Any] = {
     "sigma": 5.0,
 }
 
+_SEED2_LANDMARKS: dict[str, Any] = {"landmarks": 6, "scheme": "extremes", "outline": "cubic", "decode": "argmax"}
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "seed1": {
         "mask": {**_SEED1, "loss": "bce"},
-        "landmark": {**_SEED1, "loss": "channel_ce", "landmarks": 7},
+        "landmark": {**_SEED1, "loss": "channel_ce", **_SEED1_LANDMARKS},
     },
     "seed2": {
         "mask": {**_SEED2, "loss": "dice", "width": 32, "dropout": 0.3},
-        "landmark": {**_SEED2, "loss": "bce", "width": 64, "dropout": 0.2, "landmarks": 6},
+        "landmark": {**_SEED2, "loss": "bce", "width": 64, "dropout": 0.2, **_SEED2_LANDMARKS},
     },
 }
