@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from echoseg.inference.ablation import CHANGES, run_ablation
 from echoseg.inference.experiments import EXPERIMENTS, robustness, run_experiments
-from echoseg.report.tables import experiments_table
+from echoseg.report.tables import ablation_table, experiments_table
 from echoseg.training.config import Config
 from echoseg.training.presets import PRESETS
 
@@ -51,3 +52,31 @@ def test_a_limit_of_images_leaves_the_test_set_alone(disc_store):
     assert set(some[whole == "train"]) == {"train", "unused"}
     other = Config(approach="mask", images=5, seed=1).splits(disc_store.samples)
     assert (other != some).any()
+
+
+def test_one_choice_at_a_time(disc_store, tmp_path):
+    changes = {
+        "defaults": {},
+        "mask": {"approach": "mask"},
+        "width 2": {"width": 2},
+        "chords": {"scheme": "anatomical"},
+    }
+    trainings, readings = run_ablation(disc_store, tmp_path / "out", seeds=2, changes=changes, epochs=1, **TINY)
+    # a row that changes nothing is left out, and point lists tell no anatomy
+    assert trainings[["change", "seed"]].to_numpy().tolist() == [
+        ["defaults", 0], ["mask", 0], ["defaults", 1], ["mask", 1],
+    ]  # fmt: skip
+    assert trainings["landmark_error_px"].isna().tolist() == [False, True, False, True]
+    own = Config()
+    again = readings[(readings["decode"] == own.decode) & (readings["outline"] == own.outline)]
+    np.testing.assert_array_equal(again["dice"], trainings[trainings["change"] == "defaults"]["dice"])
+    assert readings["dice"].nunique() > 2
+    text = ablation_table(trainings, ["change"]).splitlines()
+    best = trainings.groupby("change")["dice"].mean().max()
+    assert f"{best:.4f}" in text[2]
+    assert (tmp_path / "out" / "trainings.csv").is_file()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_are_configurations(change):
+    Config(**CHANGES[change])

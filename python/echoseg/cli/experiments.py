@@ -1,12 +1,16 @@
-"""Make the first seed paper's table again, beside what it reports."""
+"""Make the first seed paper's table again, beside what it reports; or try each choice of the landmark approach."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-HELP = "make the papers' table again"
+if TYPE_CHECKING:
+    from echoseg.data.store import Store
+
+HELP = "make the papers' table again, or try each choice of landmarks"
 FOOTNOTES = """\
 paper: its "Dice" is the share of right pixels of both classes, on which an all-black mask scores 0.85-0.88; compare it
 with our all-pixel Dice. Its landmark figure is the last batch's divided by the number of batches, after rows and
@@ -15,10 +19,19 @@ split by patient. "Without the layers that link the paths" may mean the skip con
 both."""
 
 
+_EPOCHS = 10  # of a training with --landmarks
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--landmarks", action="store_true", help="change one choice of the landmark approach at a time, instead"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="with --landmarks: trainings of each row (default: 3)")
     parser.add_argument("--data", type=Path, help="folder with tracings, or a store; default: a phantom")
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of training images (default: 1)")
-    parser.add_argument("--width", type=int, default=64, help="of the U-Net; a CPU wants 16 (default: 64, the paper's)")
+    parser.add_argument(
+        "--width", type=int, help="of the U-Net; a CPU wants 16 (default: 64, the paper's; with --landmarks: 16)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument(
@@ -30,18 +43,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if not 0 < arguments.scale <= 1:
         arguments.usage_error(f"--scale is {arguments.scale}, expected more than 0 and at most 1")
+    if arguments.seeds < 1:
+        arguments.usage_error(f"--seeds is {arguments.seeds}, expected at least 1")
     if arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
 
     from echoseg.data.phantom.cached import PATIENTS, cached_phantom
     from echoseg.data.store import prepare
-    from echoseg.inference.experiments import TRAINING_IMAGES, robustness, run_experiments
-    from echoseg.report.tables import experiments_table, text_table
+    from echoseg.inference.experiments import TRAINING_IMAGES
 
     # a phantom patient has two images, and three in four train
     patients = max(PATIENTS, math.ceil(TRAINING_IMAGES * arguments.scale / 1.5))
     store = prepare(arguments.data or cached_phantom(patients), size=(112, 112))
-    settings = {"width": arguments.width, "device": arguments.device, "seed": arguments.seed}
+    if arguments.landmarks:
+        _try_landmarks(store, math.ceil(TRAINING_IMAGES * arguments.scale), arguments)
+    else:
+        _make_the_papers_table(store, arguments)
+    print(arguments.out)
+
+
+def _make_the_papers_table(store: Store, arguments: argparse.Namespace) -> None:
+    from echoseg.inference.experiments import robustness, run_experiments
+    from echoseg.report.tables import experiments_table, text_table
+
+    settings = {"width": arguments.width or 64, "device": arguments.device, "seed": arguments.seed}
     table = run_experiments(store, arguments.out, scale=arguments.scale, **settings)
     print(experiments_table(table))
     print(FOOTNOTES)
@@ -50,4 +75,14 @@ def run(arguments: argparse.Namespace) -> None:
     rows = [[f"{row.speckle:g}", f"{row.dice:.4f}", f"{row.hd95_px:.2f}"] for row in noisier.itertuples()]
     print("\nexperiment 1 on noisier copies of the test set")
     print(text_table(["speckle", "foreground Dice", "HD95, px"], rows))
-    print(arguments.out)
+
+
+def _try_landmarks(store: Store, images: int, arguments: argparse.Namespace) -> None:
+    from echoseg.inference.ablation import run_ablation
+    from echoseg.report.tables import ablation_table
+
+    settings = {"width": arguments.width or 16, "device": arguments.device, "epochs": _EPOCHS}
+    trainings, readings = run_ablation(store, arguments.out, images=images, seeds=arguments.seeds, **settings)
+    print(ablation_table(trainings, ["change"]))
+    print("\nthe default networks' heatmaps, read and joined otherwise")
+    print(ablation_table(readings, ["decode", "outline"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -86,3 +87,27 @@ def experiments_table(table: pd.DataFrame) -> str:
         )
     header = ["experiment", "images", "epochs", "foreground Dice", "all-pixel Dice", "loss", "min:s", "paper", "min:s"]
     return text_table(header, rows)
+
+
+def ablation_table(trainings: pd.DataFrame, by: list[str]) -> str:
+    """Rows of ``inference.ablation.run_ablation`` as text, the best first: means over seeds and the seeds' spread.
+
+    Args:
+        trainings: either of its tables.
+        by: columns that tell what was tried.
+    """
+    groups = trainings.groupby(by, sort=False)
+    scores = groups[["dice", "hd95_px", "landmark_error_px"]].mean()
+    scores["spread"], scores["seeds"] = groups["dice"].std(), groups["dice"].size()
+    rows = [
+        [
+            *(name if isinstance(name, tuple) else (name,)),
+            f"{row.dice:.4f}",
+            "" if math.isnan(row.spread) else f"{row.spread:.4f}",
+            f"{row.hd95_px:.2f}",
+            "" if math.isnan(row.landmark_error_px) else f"{row.landmark_error_px:.2f}",
+            str(int(row.seeds)),
+        ]
+        for name, row in scores.sort_values("dice", ascending=False).iterrows()
+    ]
+    return text_table([*by, "foreground Dice", "± of seeds", "HD95, px", "landmark error, px", "seeds"], rows)
