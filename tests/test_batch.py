@@ -69,7 +69,7 @@ def test_batches_draw_the_moved_contours(disc_store, approach):
             at = targets[torch.arange(len(targets))[:, None], torch.arange(7), rounded[..., 1], rounded[..., 0]]
             inside = ((landmarks >= 0) & (landmarks <= 31)).all(dim=2)
             assert (at[inside] > 0.8).all()
-            assert targets.shape[1] == 7
+            assert targets.shape[1] == 9
             assert targets.amax() <= 1
     assert seen == 20
     assert len(batches) == 3
@@ -81,10 +81,10 @@ def test_landmarks_of_the_anatomy_move_with_their_contours(chord_store):
     batches = Batches(chord_store, np.arange(48), checkpoint.build(config)[1], config, CPU)
     for step in range(len(batches)):
         plan = batches._plans[0, step]
-        expected = choose_landmarks(plan.contours, 7, scheme="anatomical")
+        expected = choose_landmarks(plan.contours, config.landmarks, scheme="anatomical")
         np.testing.assert_allclose(plan.landmarks, expected, atol=1e-3)
         assert 0 < (np.linalg.det(plan.linear) < 0).sum() < 8
-    assert next(batches.epoch(0)).landmarks.shape == (8, 7, 2)
+    assert next(batches.epoch(0)).landmarks.shape == (8, config.landmarks, 2)
 
 
 def test_wild_greys_stay_greys(disc_store):

@@ -43,7 +43,7 @@ def test_configuration_survives_the_file(tmp_path):
         ("compile: 1", "expected bool"),
         ("loss: mse\napproach: mask", "unknown loss 'mse' of masks; known: dice_bce"),
         ("attention: true\nskips: false", "leave out attention"),
-        ("scheme: extremes", "7 landmarks: the scheme 'extremes' takes exactly 6"),
+        ("scheme: extremes", "9 landmarks: the scheme 'extremes' takes exactly 6"),
         ("landmarks: 8\nscheme: anatomical", "takes 3, 5, 7"),
         ("scheme: nose", "known: arc"),
         ("region: [0.5, 0, 0.5, 1]", "is empty"),

@@ -220,7 +220,7 @@ def test_without_a_band_heatmaps_are_whole(disc_store):
     with_band, without = (
         checkpoint.build(tiny(band_iterations=n))[1].encode(contours, (32, 32), CPU)[0] for n in (1, 0)
     )
-    expected = torch.from_numpy(render_heatmaps(choose_landmarks(contours, 7), (32, 32), sigma=2.5, radius=10.0))
+    expected = torch.from_numpy(render_heatmaps(choose_landmarks(contours, 9), (32, 32), sigma=2.5, radius=10.0))
     assert torch.equal(without, expected)
     assert ((with_band == without) | (with_band == 0)).all()
     assert (with_band == 0).sum() > (without == 0).sum()

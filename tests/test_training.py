@@ -260,7 +260,7 @@ def test_predictor_at_any_size(disc_store, tmp_path):
     np.testing.assert_array_equal(backwards.masks[::-1], prediction.masks)
     assert prediction.masks.shape == prediction.probabilities.shape == (11, 50, 70)
     assert prediction.masks.dtype == np.uint8
-    assert prediction.landmarks.shape == (11, 7, 2)
+    assert prediction.landmarks.shape == (11, 9, 2)
     assert prediction.areas.tolist() == prediction.masks.sum((1, 2)).tolist()
     assert predictor(np.zeros((0, 50, 70), np.uint8)).masks.shape == (0, 50, 70)
     with pytest.raises(ValueError, match="uint8"):

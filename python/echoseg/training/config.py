@@ -69,7 +69,7 @@ class Config:
     )
 
     epochs: int | None = setting(
-        None, "passes over the training images; default: 10, or 6,400 images", least=1, most=1000000
+        None, "passes over the training images; default: 10, or 12,800 images", least=1, most=1000000
     )
     max_minutes: float | None = setting(None, "stop after so many minutes of training", above=0, most=1e6)
     patience: int | None = setting(
@@ -108,7 +108,7 @@ class Config:
     skips: bool = setting(True, "the U-Net's skip connections")
     bottleneck: bool = setting(True, "the U-Net's convolutions at the deepest level")
 
-    landmarks: int = setting(7, "landmarks a contour", least=3, most=256)
+    landmarks: int = setting(9, "landmarks a contour", least=3, most=256)
     scheme: str | None = setting(
         None, "how landmarks are chosen; default: anatomical for chords, arc for point lists", choices=tuple(SCHEMES)
     )
@@ -117,7 +117,7 @@ class Config:
     sigma: float = setting(2.5, "of the heatmaps' Gaussian, pixels", least=0.1, most=1000)
     radius: float = setting(10.0, "heatmaps are zero beyond it, pixels", least=0.1, most=10000)
     band_kernel: int = setting(3, "side of the square that cuts the border band, pixels", least=1, most=255)
-    band_iterations: int = setting(2, "how often it dilates and erodes; 0: no band", least=0, most=100)
+    band_iterations: int = setting(0, "how often it dilates and erodes; 0: no band", least=0, most=100)
     decode: str = setting("soft_argmax", "how a heatmap's place is found", choices=DECODERS)
 
     rotation: float = setting(20.0, "augmentation: largest turn, degrees", least=0, most=180)

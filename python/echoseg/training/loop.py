@@ -48,7 +48,7 @@ LOG_COLUMNS = (
     *(f"{part}_seconds" for part in PARTS),
     "val_seconds",
 )
-_LEAST_EPOCHS, _IMAGES = 10, 6_400
+_LEAST_EPOCHS, _IMAGES = 10, 12_800
 _STEPS_BETWEEN_AGREEMENTS = 20  # of many ranks
 
 
