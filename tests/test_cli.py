@@ -69,6 +69,7 @@ def test_train_leaves_a_complete_run(run):
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["size"] == [32, 32]
     assert config["approach"] == "landmark"
+    assert config["scheme"] == "anatomical"  # the data have chords
     images = pd.read_csv(run / "images_test.csv")
     assert images["dice"].mean() == pytest.approx(test["dice"], abs=1e-4)
 
@@ -88,6 +89,13 @@ def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys
     assert files(run) == held
     assert files(tmp_path / "val") == {"metrics.json", "images_val.csv", "figures/overlay_val.png"}
     assert "exists already" in failure(capsys, "evaluate", run, "--out", tmp_path / "val")
+
+
+def test_point_lists_do_not_tell_where_anatomical_landmarks_are(run, tmp_path, capsys):
+    points = write_points_folder(tmp_path / "points")
+    assert main(["evaluate", str(run), "--data", str(points), "--split", "all", "--out", str(tmp_path / "all")]) == 0
+    assert "landmark_error_px" not in json.loads((tmp_path / "all" / "metrics.json").read_text())["all"]
+    assert "exactly 6" in failure(capsys, "train", "--data", points, "--scheme", "extremes")
 
 
 def test_predict_writes_masks_areas_and_a_video(run, data, tmp_path):

@@ -41,14 +41,14 @@ def some_points(least=3, most=9):
     return whole | anywhere
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(some_points())
 def test_crossings_are_found(outlines):
     found = crosses_itself(outlines).tolist()
     assert found == [crosses_slowly(outline) for outline in outlines]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(landmarks=some_points(), outline=st.sampled_from(list(OUTLINES)), scheme=st.sampled_from(["arc", "anatomical"]))
 def test_no_outline_crosses_itself(landmarks, outline, scheme):
     joined = join_landmarks(landmarks, scheme=scheme, outline=outline, per_segment=6)

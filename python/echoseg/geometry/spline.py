@@ -60,6 +60,8 @@ def crosses_itself(outlines: np.ndarray) -> np.ndarray:
     """
     outlines = np.asarray(outlines, dtype=np.float64)
     doubtful = ~_goes_once_around_its_mean(outlines)
+    if not doubtful.any():
+        return doubtful
     start = outlines[doubtful]
     end = np.roll(start, -1, axis=1)
     found = np.zeros(len(start), dtype=bool)
@@ -67,9 +69,8 @@ def crosses_itself(outlines: np.ndarray) -> np.ndarray:
         other_start, other_end = np.roll(start, -shift, axis=1), np.roll(end, -shift, axis=1)
         split = _side(start, end, other_start) * _side(start, end, other_end) < 0
         found |= (split & (_side(other_start, other_end, start) * _side(other_start, other_end, end) < 0)).any(axis=1)
-    crosses = np.zeros(len(outlines), dtype=bool)
-    crosses[doubtful] = found
-    return crosses
+    doubtful[doubtful] = found
+    return doubtful
 
 
 def _goes_once_around_its_mean(outlines: np.ndarray) -> np.ndarray:
