@@ -3,33 +3,37 @@
     python bench/trainer.py            # some minutes on two cores; on a GPU name one by --device cuda
 
 The bare step is forward, loss, backward and optimizer on one batch of random numbers of the same shape, again and
-again. The epoch is ``echoseg train``'s own, checkpoint and log included, validation left out. Both alternate.
+again. The epoch is ``echoseg train``'s own: every batch gathered, augmented and drawn, both weight files, state and log
+written at its end; validation is left out. Both take turns of a few steps, so that what else the machine does slows
+both alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from echoseg.data.phantom.cached import cached_phantom
-from echoseg.data.store import open_store
+from echoseg.data.store import Store, open_store
 from echoseg.training import checkpoint, loop
 from echoseg.training.batch import Batch
-from echoseg.training.config import Config
+from echoseg.training.config import APPROACHES, Config
+from echoseg.training.distributed import Ranks
+from echoseg.training.interrupts import Interrupts
 from echoseg.training.optimization import make_optimizer
 
-ROUNDS = 3
+TURN = 5  # steps
 
 
-def bare_seconds(config: Config, images: int) -> float:
-    device = loop.choose_device(config.device)
+def bare_step(config: Config, device: torch.device) -> Callable[[], None]:
     model, codec = checkpoint.build(config)
     model.to(device).train()
     optimizer = make_optimizer(model, config)
@@ -45,32 +49,45 @@ def bare_seconds(config: Config, images: int) -> float:
         loss.backward()
         optimizer.step()
 
-    step()
-    _wait(device)
-    started = time.perf_counter()
-    for _ in range(images // config.batch_size):
-        step()
-    _wait(device)
-    return time.perf_counter() - started
+    return step
 
 
-def epoch_seconds(config: Config) -> tuple[float, float]:
-    """Of an epoch without validation, as what two more epochs cost; and what its batches cost."""
-    store = open_store(cached_phantom())
-    whole, batches, validation = [], [], []
-    with tempfile.TemporaryDirectory() as folder:
-        for epochs in (1, 3):
-            run = Path(folder) / str(epochs)
+class TakingTurns(loop._Trainer):
+    """The trainer, but the bare step has a turn before each of its own."""
+
+    def __init__(self, config: Config, store: Store, run: Path) -> None:
+        super().__init__(config, store, run, Ranks(), Interrupts())
+        self.bare_step, self.bare_seconds = bare_step(self.config, self.device), 0.0
+
+    def _step(self, *arguments: Any) -> torch.Tensor:
+        if self.progress.step % TURN == 0:
+            wait(self.device)
             started = time.perf_counter()
-            loop.train(dataclasses.replace(config, epochs=epochs), store, run)
-            whole.append(time.perf_counter() - started)
-            log = pd.read_csv(run / "log.csv")
-            validation.append(log["val_seconds"].sum())
-            batches.append((log["data_seconds"] + log["drawing_seconds"]).mean())
-    return (whole[1] - whole[0] - validation[1] + validation[0]) / 2, batches[1]
+            for _ in range(min(TURN, len(self.batches) - self.progress.step)):
+                self.bare_step()
+            wait(self.device)
+            self.bare_seconds += time.perf_counter() - started
+        return super()._step(*arguments)
 
 
-def _wait(device: torch.device) -> None:
+def measure(config: Config, store: Store) -> tuple[np.ndarray, str]:
+    """Seconds of the bare steps, of the epoch, and of its input work: a row an epoch, the first left out; precision."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = TakingTurns(config, store, Path(folder) / "run")
+        trainer.begin()
+        with trainer.bar:
+            while not trainer.is_done():
+                trainer.bare_seconds, started = 0.0, time.perf_counter()
+                trainer.train_epoch()
+                trainer.end_epoch()
+                whole = time.perf_counter() - started
+                parts = trainer.watch.seconds()
+                rows.append((trainer.bare_seconds, whole - trainer.bare_seconds, parts["data"] + parts["drawing"]))
+    return np.array(rows[1:]), trainer.config.precision
+
+
+def wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -78,21 +95,31 @@ def _wait(device: torch.device) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--images", type=int, default=320)
+    parser.add_argument("--images", type=int, default=1600, help="an epoch; whole batches (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=3, help="measured after one to warm up (default: %(default)s)")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--approach", choices=APPROACHES, nargs="*", default=APPROACHES)
     arguments = parser.parse_args()
-    for approach in ("mask", "landmark"):
-        config = Config(approach=approach, images=arguments.images, device=arguments.device, precision="float32")
-        bare, epoch, shares = [], [], []
-        for _ in range(ROUNDS):
-            bare.append(bare_seconds(config, arguments.images))
-            seconds, batches = epoch_seconds(config)
-            epoch.append(seconds)
-            shares.append(batches / seconds)
-        ratio = np.median(bare) / np.median(epoch)
-        print(
-            f"{approach:9s} bare step {arguments.images / np.median(bare):6.1f} images/s, epoch "
-            f"{arguments.images / np.median(epoch):6.1f}: {ratio:.3f}; data and drawing {100 * np.median(shares):.1f}%"
+    store = open_store(cached_phantom())
+    for approach in arguments.approach:
+        config = Config(
+            approach=approach,
+            images=arguments.images,
+            device=arguments.device,
+            precision=arguments.precision,
+            epochs=arguments.epochs + 1,
+            validation="none",
         )
+        seconds, precision = measure(config, store)
+        bare, epoch, inputs = seconds.T
+        ratios = ", ".join(f"{ratio:.3f}" for ratio in bare / epoch)
+        print(
+            f"{approach:9s}{precision:9s} bare step {arguments.images / np.median(bare):6.1f} images/s, epoch "
+            f"{arguments.images / np.median(epoch):6.1f}: {np.median(bare / epoch):.3f} ({ratios}); "
+            f"data and drawing {100 * np.median(inputs / epoch):.1f}%"
+        )
+    if hasattr(os, "getloadavg"):
+        print(f"{os.cpu_count()} processors, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from echoseg.assess.overlap import dice
-from echoseg.data.files import replace_file
+from echoseg.data.files import new_folder, replace_file
 from echoseg.data.store import Store
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
@@ -137,9 +137,9 @@ class _Trainer:
     def begin(self) -> None:
         self.ranks.wait()  # each has seen that there is no such run yet
         if self.ranks.index == 0:
-            self.run.mkdir(parents=True)
-            self.config.save(self.run / checkpoint.CONFIG)
-            _save_environment(self.run / "environment.json", self.device)
+            with new_folder(self.run) as folder:  # killed here, there is no run rather than one without settings
+                self.config.save(folder / checkpoint.CONFIG)
+                _save_environment(folder / "environment.json", self.device)
 
     def resume(self) -> None:
         if not checkpoint.has_state(self.run):
