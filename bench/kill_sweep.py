@@ -34,9 +34,9 @@ from echoseg.training import checkpoint, loop
 from echoseg.training.config import Config, load_config
 
 SEED = 0
-SETTINGS = {"width": 2, "depth": 2, "batch_size": 4, "epochs": 12, "device": "cpu", "precision": "float32"}
+SETTINGS = {"width": 2, "depth": 2, "batch_size": 4, "epochs": 6, "device": "cpu", "precision": "float32"}
 WAYS = ("random moment", "half-written file", "before a move")
-LONGEST = 0.8  # seconds until a random moment
+MOST_STEPS = 8  # between two kills
 
 
 class Sweep:
@@ -86,11 +86,11 @@ class Sweep:
 
     def train_until(self, way: str, run: Path) -> int:
         """Train until killed in one of ``WAYS``, or to the end. Gives the child's exit code, -9 if it was killed."""
-        child = self.start(run, deadly_move=int(self.random.integers(1, 40)) if way == WAYS[2] else 0)
-        end = time.monotonic() + self.random.uniform(0, LONGEST)
+        child = self.start(run, deadly_move=int(self.random.integers(1, 3 * MOST_STEPS)) if way == WAYS[2] else 0)
+        goal = self.steps[0] + self.random.integers(MOST_STEPS)
         while way in WAYS[:2] and not _ended(child):
-            if time.monotonic() >= end and (way == WAYS[0] or any(run.glob("*.part"))):
-                time.sleep(self.random.uniform(0, 0.003))
+            if self.steps[0] >= goal and (way == WAYS[0] or any(run.glob("*.part"))):
+                time.sleep(self.random.uniform(0, 0.05 if way == WAYS[0] else 0.003))
                 os.kill(child, signal.SIGKILL)
                 break
             time.sleep(0.0002)
@@ -160,7 +160,7 @@ def sweep_kills(sweep: Sweep, kills: int) -> tuple[Counter[str], list[str]]:
     while counts["kills"] < kills or run.exists():
         way = WAYS[counts["kills"] % len(WAYS)] if counts["kills"] < kills else "never"
         code = sweep.train_until(way, run)
-        found = sweep.faults(run) if code <= 0 else ["resuming failed"]
+        found = sweep.faults(run) if code in (0, -signal.SIGKILL) else [f"training failed ({code})"]
         faults += [f"kill {counts['kills']} ({way}): {fault}" for fault in found]
         if code == -signal.SIGKILL:
             counts += Counter({"kills": 1, way: 1, "in mid-save": _mid_save(run)})

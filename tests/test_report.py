@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from echoseg.data.video import read_frame_rate, read_frames
 from echoseg.errors import DataError
 from echoseg.inference.evaluate import Evaluation
-from echoseg.inference.predict import Prediction
+from echoseg.inference.predict import Prediction, Predictor
 from echoseg.report.figures import overlay_figure
 from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay, write_overlay_video
-from echoseg.report.results import write_evaluation
+from echoseg.report.results import write_attention, write_evaluation
 from echoseg.report.tables import text_table
+from echoseg.training import checkpoint
+from echoseg.training.config import Config
 
 
 def square(side=64, low=20, high=40):
@@ -76,6 +82,25 @@ def evaluation(count):
 def test_overlay_figure_of_few_and_many_images(tmp_path, count):
     overlay_figure(evaluation(count), np.zeros((count, 64, 64), np.uint8), tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_attention_figure_shows_the_gates_of_three_images(tmp_path, monkeypatch):
+    config = Config(size=(64, 64), width=2, depth=2, attention=True, precision="float32")
+    predictor = Predictor(config, *checkpoint.build(config), torch.device("cpu"))
+    frames = np.random.default_rng(0).integers(0, 255, (5, 64, 64), dtype=np.uint8)
+    seen, attention = [], predictor.attention
+    monkeypatch.setattr(predictor, "attention", lambda chosen: seen.append(chosen) or attention(chosen))
+    store = SimpleNamespace(frames=frames)
+    (tmp_path / "figures").mkdir()
+    write_attention(predictor, evaluation(5), store, "test", tmp_path)
+    np.testing.assert_array_equal(seen[0], frames[[0, 2, 4]])  # best, median, worst
+    maps = attention(frames)
+    assert [found.shape for found in maps] == [(5, 32, 32), (5, 64, 64)]
+    assert all(0 <= found.min() < found.max() <= 1 for found in maps)
+    assert (tmp_path / "figures" / "attention_test.png").stat().st_size > 1000
+    predictor.config = dataclasses.replace(config, attention=False)
+    write_attention(predictor, evaluation(5), store, "val", tmp_path)
+    assert not (tmp_path / "figures" / "attention_val.png").exists()
 
 
 def test_damaged_metrics_are_named_and_kept(disc_store, tmp_path):

@@ -2,26 +2,31 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from echoseg.assess.overlap import dice
 from echoseg.data.store import open_store
 from echoseg.errors import DataError
 from echoseg.inference.evaluate import evaluate
 from echoseg.inference.predict import load
-from echoseg.training import checkpoint, loop
+from echoseg.training import checkpoint, live, loop
 from echoseg.training.config import Config, load_config
+from echoseg.training.live import ProgressBar, running_dice
 from echoseg.training.loop import LOG_COLUMNS, train
 from echoseg.training.optimization import learning_rate
 from echoseg.training.stopwatch import Stopwatch
 
+ROOT = Path(__file__).parent.parent
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 
 
@@ -114,6 +119,25 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_anew(disc_store, tmp_p
     assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
 
 
+def test_a_run_folder_has_its_settings_or_is_not_there(disc_store, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_save_environment", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(epochs=1), disc_store, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not (ROOT / "bench").is_dir(), reason="no benchmarks here")
+def test_killed_at_any_moment_a_run_goes_on():
+    command = [sys.executable, "bench/kill_sweep.py", "--kills", "6"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 kills (2 " in done.stdout
+
+
 def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_path, monkeypatch, capsys):
     config = tiny(epochs=3)
     train(config, disc_store, tmp_path / "whole")
@@ -181,6 +205,84 @@ def test_bfloat16_trains_too(disc_store, tmp_path):
     assert load(tmp_path / "run", device="cpu").config.precision == "bfloat16"
     resolved = train(tiny(epochs=1, precision="auto"), disc_store, tmp_path / "auto")
     assert resolved.precision in ("float32", "bfloat16")
+
+
+def test_the_bar_shows_the_epoch_so_far(disc_store, tmp_path, monkeypatch):
+    said, say = [], ProgressBar.say
+
+    def noted(bar, *means):
+        say(bar, *means)
+        said.append(dict(bar.said))
+
+    monkeypatch.setattr(sys, "stderr", terminal())
+    monkeypatch.setattr(live, "_SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(ProgressBar, "say", noted)
+    train(tiny(approach="mask", epochs=2), disc_store, tmp_path / "mask")
+    assert [list(one) for one in said] == [["loss", "dice"]] * 4 + [["loss", "dice", "val_dice"]] * 6
+    rows = list(csv.DictReader((tmp_path / "mask" / "log.csv").read_text().splitlines()))
+    for row, after in zip(rows, said[4::5], strict=True):
+        assert after["loss"] == pytest.approx(float(row["train_loss"]), rel=1e-4)
+        assert after["val_dice"] == pytest.approx(float(row["val_dice"]), rel=1e-4)
+        assert 0 < after["dice"] < 1
+    said.clear()
+    train(tiny(approach="landmark", epochs=1), disc_store, tmp_path / "landmark")
+    assert list(said[0]) == ["loss"]  # no Dice without decoding
+
+
+def terminal():
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    return stream
+
+
+def test_the_running_dice_is_that_of_assess():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(5, 1, 8, 9)).astype(np.float32)
+    targets = (random.random(logits.shape) > 0.7).astype(np.float32)
+    logits[1], targets[2] = -1, 0
+    logits[3], targets[3] = -1, 0
+    expected = dice((logits[:, 0] > 0).astype(np.uint8), targets[:, 0].astype(np.uint8)).mean()
+    assert running_dice(torch.from_numpy(logits), torch.from_numpy(targets)).item() == pytest.approx(expected)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_look_at_a_gpu_shows_what_the_look_before_asked_for(monkeypatch):
+    monkeypatch.setattr(live, "_SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(sys, "stderr", terminal())
+    with ProgressBar(9, "mask", shown=True) as bar:
+        for images in (1, 2, 4):
+            bar.step(torch.tensor([6.0, 1.0], device="cuda"), images)
+            torch.cuda.synchronize()
+        assert bar.said == {"loss": 3.0, "dice": 0.5}
+
+
+def test_tensorboard_shows_the_log(disc_store, tmp_path, monkeypatch):
+    """Told by a stand-in: TensorBoard is an extra."""
+    shown, opened = {}, []
+
+    class Writer:
+        def __init__(self, folder, purge_step):
+            opened.append((Path(folder), purge_step))
+
+        def add_scalar(self, name, value, epoch):
+            shown[name, epoch] = value
+
+        def flush(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    run, config = tmp_path / "run", tiny(epochs=3, tensorboard=True)
+    stopped(monkeypatch, config, disc_store, run, 1)
+    train(config, disc_store, run, resume=True)
+    assert opened == [(run / "tensorboard", 1), (run / "tensorboard", 2)]
+    for row in csv.DictReader((run / "log.csv").read_text().splitlines()):
+        for name in LOG_COLUMNS[1:]:
+            assert shown[name, int(row["epoch"])] == pytest.approx(float(row[name]), rel=1e-4)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(DataError, match=r"echoseg\[tensorboard\]"):
+        train(config, disc_store, tmp_path / "without")
+    assert not (tmp_path / "without").exists()
 
 
 TWO_RANKS = """

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.data.store import prepare
     from echoseg.inference.evaluate import evaluate
     from echoseg.inference.predict import load
-    from echoseg.report.results import write_evaluation
+    from echoseg.report.results import write_attention, write_evaluation
     from echoseg.report.tables import metrics_table
 
     predictor = load(arguments.run_folder, device=arguments.device)
@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         store = prepare(data, size=config.size, ordering=config.ordering)
         evaluation = evaluate(predictor, store, arguments.split)
         write_evaluation(evaluation, store, arguments.split, folder)
+        write_attention(predictor, evaluation, store, arguments.split, folder)
     print_faults(store.manifest["faults"])
     print(metrics_table(evaluation.summary, arguments.split))
     print(f"written to {arguments.out or arguments.run_folder}")

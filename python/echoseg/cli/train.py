@@ -91,12 +91,14 @@ def _evaluate(folder: Path, store: Store, config: Config) -> None:
     from echoseg.inference.evaluate import evaluate
     from echoseg.inference.predict import load
     from echoseg.report.figures import curves_figure
-    from echoseg.report.results import write_evaluation
+    from echoseg.report.results import write_attention, write_evaluation
     from echoseg.report.tables import metrics_table
 
     calibrate(folder, store, device=config.device)
-    evaluation = evaluate(load(folder, device=config.device), store, "test")
+    predictor = load(folder, device=config.device)
+    evaluation = evaluate(predictor, store, "test")
     write_evaluation(evaluation, store, "test", folder)
+    write_attention(predictor, evaluation, store, "test", folder)
     curves_figure(pd.read_csv(folder / "log.csv"), folder / "figures" / "curves.png")
     print(metrics_table(evaluation.summary, "test"))
     print(f"run: {folder}\nfigure: {folder / 'figures' / 'overlay_test.png'}")

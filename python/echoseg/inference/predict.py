@@ -136,6 +136,16 @@ class Predictor:
                 moments = heatmap_moments(logits.float(), landmarks, reach=reach).cpu().numpy()
             yield decoded, moments
 
+    @torch.inference_mode()
+    def attention(self, frames: np.ndarray) -> list[np.ndarray]:
+        """What the attention gates let through, from the deepest to the shallowest: (T, h, w) float32 in [0, 1] each.
+
+        Args:
+            frames: (T, H, W) uint8 of the network's size.
+        """
+        maps = self._model.explain(torch.from_numpy(frames).to(self._device))[1]
+        return [found[:, 0].float().cpu().numpy() for found in maps]
+
 
 def load(run: str | Path, *, device: str = "auto", pull_back: bool = False) -> Predictor:
     """Load the best weights of a run.

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from echoseg.inference.evaluate import Evaluation
+from echoseg.inference.predict import Predictor
 from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay
 
 
@@ -63,6 +64,39 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
     for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
         axes[0, 0].plot([], [], color=np.array(colour) / 255, label=label)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    _save(figure, path)
+
+
+def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Predictor, path: Path) -> None:
+    """What each attention gate lets through of the best, the median and the worst image of a split.
+
+    Args:
+        evaluation: of the split.
+        frames: (N, H, W) uint8, the frames that were evaluated, of the network's size.
+        predictor: that was evaluated; its network has gates.
+        path: PNG to write.
+    """
+    scores = evaluation.images["dice"].to_numpy()
+    order = np.argsort(-scores, kind="stable")
+    picks = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
+    chosen = frames[list(picks.values())]
+    maps = predictor.attention(chosen)
+    height, width = frames.shape[1:]
+    place = (-0.5, width - 0.5, height - 0.5, -0.5)
+
+    figure = Figure(figsize=(2.3 * (1 + len(maps)) + 0.6, 7.6), layout="constrained")
+    axes = figure.subplots(len(picks), 1 + len(maps))
+    for row, (name, i), frame, *gates in zip(axes, picks.items(), chosen, *maps, strict=True):
+        for axis in row:
+            axis.imshow(frame, cmap="gray", vmin=0, vmax=255, extent=place)
+            axis.set_axis_off()
+        image = evaluation.images.iloc[i]
+        title = f"{name}: {image['video']}\nframe {image['frame']}, Dice {scores[i]:.3f}"
+        row[0].set_title(title, fontsize=7, parse_math=False)
+        for axis, gate in zip(row[1:], gates, strict=True):
+            shown = axis.imshow(gate, cmap="viridis", vmin=0, vmax=1, alpha=0.6, extent=place)
+            axis.set_title(f"gate at {gate.shape[1]}×{gate.shape[0]}\n{gate.min():.2f} to {gate.max():.2f}", fontsize=7)
+    figure.colorbar(shown, ax=axes, shrink=0.5, label="let through")
     _save(figure, path)
 
 

@@ -13,8 +13,8 @@ from echoseg.data.files import replace_file
 from echoseg.data.store import Store
 from echoseg.errors import DataError
 from echoseg.inference.evaluate import Evaluation
-from echoseg.inference.predict import Prediction
-from echoseg.report.figures import ceiling_figure, orderings_figure, overlay_figure
+from echoseg.inference.predict import Prediction, Predictor
+from echoseg.report.figures import attention_figure, ceiling_figure, orderings_figure, overlay_figure
 from echoseg.report.overlay import write_overlay_video
 
 
@@ -42,6 +42,13 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     evaluation.images.to_csv(folder / f"images_{split}.csv", index=False, float_format="%.5f")
     overlay_figure(evaluation, store.frames[evaluation.indices], figures / f"overlay_{split}.png")
+
+
+def write_attention(predictor: Predictor, evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
+    """Write ``figures/attention_SPLIT.png``, where the network has attention gates; see ``write_evaluation``."""
+    if predictor.config.attention:
+        path = folder / "figures" / f"attention_{split}.png"
+        attention_figure(evaluation, store.frames[evaluation.indices], predictor, path)
 
 
 def write_prediction(frames: np.ndarray, prediction: Prediction, folder: Path, *, fps: float) -> None:

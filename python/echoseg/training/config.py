@@ -76,6 +76,7 @@ class Config:
         None, "stop after so many epochs without a better validation Dice", least=1, most=1000000
     )
     checkpoint_minutes: float = setting(10.0, "save the state in mid-epoch so often, too", above=0, most=1e6)
+    tensorboard: bool = setting(False, "write the log for TensorBoard, too, into the run folder")
     batch_size: int = setting(16, "images a step, of each process", least=1, most=4096)
     optimizer: str = setting("adamw", "sgd has momentum 0.9", choices=("adamw", "adam", "sgd"))
     learning_rate: float = setting(3e-3, "the largest of the schedule", above=0, most=10)

@@ -36,6 +36,7 @@ from echoseg.training.batch import Batch, Batches
 from echoseg.training.config import Config
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts, noted_interrupts
+from echoseg.training.live import Board, ProgressBar, running_dice
 from echoseg.training.optimization import faster_precision, learning_rate, make_average, make_optimizer
 from echoseg.training.stopwatch import Stopwatch
 
@@ -59,6 +60,7 @@ class _Progress:
     epoch: int = 0
     step: int = 0  # in the epoch
     loss: float = 0.0  # sum over the epoch's images so far
+    dice: float = 0.0  # likewise, of masks, for the progress bar
     images: int = 0
     minutes: float = 0.0  # of training, over all resumptions
     best_dice: float = -1.0
@@ -127,7 +129,8 @@ class _Trainer:
         assert config.epochs is not None
         self.steps = config.epochs * len(self.batches)
         self.saved = self.started = time.monotonic()
-        self.bar = tqdm(total=self.steps, disable=None if ranks.index == 0 else True)
+        self.bar = ProgressBar(self.steps, config.approach, shown=ranks.index == 0)
+        self.board = Board(run, wanted=config.tensorboard and ranks.index == 0)
 
     @property
     def best(self) -> nn.Module:
@@ -170,26 +173,27 @@ class _Trainer:
         progress, config = self.progress, self.config
         self.watch = Stopwatch(self.device)
         self.model.train()
-        loss_sum = torch.full((), progress.loss, dtype=torch.float64, device=self.device)
+        sums = torch.tensor([progress.loss, progress.dice], dtype=torch.float64, device=self.device)
         for batch in self.batches.epoch(progress.epoch, first=progress.step, watch=self.watch):
             with self.watch.of("network"):
                 rate = learning_rate(progress.epoch * len(self.batches) + progress.step, self.steps, config)
-                loss = self._step(batch, rate)
-            loss_sum += loss * len(batch.frames)
+                scores = self._step(batch, rate)
+            sums += scores * len(batch.frames)
             progress.images += len(batch.frames)
             progress.step += 1
-            self.bar.update()
+            self.bar.step(sums, progress.images)
             interrupted, self.out_of_time = self._agreed_to_stop()
             if interrupted or time.monotonic() - self.saved > 60 * config.checkpoint_minutes:
-                progress.loss = loss_sum.item()
+                progress.loss, progress.dice = sums.tolist()
                 self._save_state()
             if interrupted:
                 self.interrupts.obey()
             if self.out_of_time:
                 break
-        progress.loss = loss_sum.item()
+        progress.loss, progress.dice = sums.tolist()
 
     def _step(self, batch: Batch, rate: float) -> Tensor:
+        """Learn from a batch. Gives its loss, and the Dice of its masks if someone watches."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
@@ -202,7 +206,9 @@ class _Trainer:
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        return loss.detach()
+        watched = self.config.approach == "mask" and not self.bar.disable
+        score = running_dice(logits, batch.targets) if watched else torch.zeros_like(loss)
+        return torch.stack([loss.detach(), score])
 
     def _agreed_to_stop(self) -> tuple[bool, bool]:
         """Whether a signal came, and whether time is up. Many ranks ask one another, but now and then only: asking
@@ -236,8 +242,10 @@ class _Trainer:
         rate = self.optimizer.param_groups[0]["lr"]
         row = [progress.epoch + 1, rate, loss / images, val_dice, *parts, time.perf_counter() - started]
         progress.log.append(row)
-        progress.epoch, progress.step, progress.loss, progress.images = progress.epoch + 1, 0, 0.0, 0
-        self.bar.set_postfix(loss=f"{loss / images:.4f}", val_dice=f"{val_dice:.4f}")
+        self.bar.said["val_dice"] = val_dice
+        self.bar.say(loss / images, progress.dice / progress.images)
+        progress.epoch, progress.step, progress.images = progress.epoch + 1, 0, 0
+        progress.loss = progress.dice = 0.0
         if better := not val_dice <= progress.best_dice:  # without validation, the last
             progress.best_dice, progress.best_epoch = val_dice, progress.epoch
         if self.ranks.index == 0:
@@ -245,6 +253,7 @@ class _Trainer:
                 checkpoint.save_weights(self.run / checkpoint.BEST, self.best)
             checkpoint.save_weights(self.run / checkpoint.LAST, self.best)
             _save_log(self.run / "log.csv", progress.log)
+            self.board.add(LOG_COLUMNS, row)
         self._save_state()
 
     def _save_state(self) -> None:
