@@ -103,7 +103,7 @@ class Sweep:
         found = []
         with _noting(found):
             config = load_config(run / checkpoint.CONFIG)
-            if config != self.config:
+            if config != load_config(self.folder / "whole" / checkpoint.CONFIG):
                 found.append("config.yaml: not what was written")
             for name in (checkpoint.BEST, checkpoint.LAST):
                 if (run / name).exists():

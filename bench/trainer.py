@@ -72,7 +72,7 @@ class TakingTurns(loop._Trainer):
 
 
 def measure(config: Config, store: Store) -> tuple[np.ndarray, str]:
-    """A row an epoch but the first: seconds of the bare steps and of the epoch by both clocks, of input work; precision."""
+    """A row an epoch but the first: seconds of bare steps and epoch by both clocks, of input work; precision."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         trainer = TakingTurns(config, store, Path(folder) / "run")

@@ -85,7 +85,8 @@ def test_overlay_figure_of_few_and_many_images(tmp_path, count):
 
 
 def test_attention_figure_shows_the_gates_of_three_images(tmp_path, monkeypatch):
-    config = Config(size=(64, 64), width=2, depth=2, attention=True, precision="float32")
+    torch.manual_seed(0)
+    config = Config(size=(64, 64), width=8, depth=2, attention=True, precision="float32")
     predictor = Predictor(config, *checkpoint.build(config), torch.device("cpu"))
     frames = np.random.default_rng(0).integers(0, 255, (5, 64, 64), dtype=np.uint8)
     seen, attention = [], predictor.attention
