@@ -51,7 +51,7 @@ def test_maps_stay_within_their_settings():
 
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_batches_draw_the_moved_contours(disc_store, approach):
-    config = tiny(approach=approach, gamma=0.0, noise=0.0, gain=0.0, shade=0.0)
+    config = tiny(approach=approach, landmarks=7, gamma=0.0, noise=0.0, gain=0.0, shade=0.0)
     codec = checkpoint.build(config)[1]
     batches = Batches(disc_store, np.arange(20), codec, config, torch.device("cpu"))
     seen = 0
@@ -69,7 +69,7 @@ def test_batches_draw_the_moved_contours(disc_store, approach):
             at = targets[torch.arange(len(targets))[:, None], torch.arange(7), rounded[..., 1], rounded[..., 0]]
             inside = ((landmarks >= 0) & (landmarks <= 31)).all(dim=2)
             assert (at[inside] > 0.8).all()
-            assert targets.shape[1] == 9
+            assert targets.shape[1] == 7
             assert targets.amax() <= 1
     assert seen == 20
     assert len(batches) == 3
@@ -77,7 +77,7 @@ def test_batches_draw_the_moved_contours(disc_store, approach):
 
 def test_landmarks_of_the_anatomy_move_with_their_contours(chord_store):
     """As if they were chosen on the moved contours, mirrored ones included."""
-    config = tiny(scheme="anatomical", flip=0.5, rotation=180.0)
+    config = tiny(scheme="anatomical", landmarks=7, flip=0.5, rotation=180.0)
     batches = Batches(chord_store, np.arange(48), checkpoint.build(config)[1], config, CPU)
     for step in range(len(batches)):
         plan = batches._plans[0, step]
