@@ -20,7 +20,7 @@ from echoseg.errors import DataError
 
 QUANTILE = 0.995  # of the training set's distances: what lies beyond is impossible
 CLAMP = 3.0  # standard deviations of a coefficient
-TOLERANCE = 0.1  # of the outline's mean radius: what a landmark may be off
+TOLERANCE = 0.15  # of the outline's mean radius: what a landmark may be off
 STRAY = 0.2  # of the mean radius: a landmark so far from the fit counts half
 _FITS = 20
 
