@@ -36,7 +36,9 @@ def tiny(**settings):
 
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach):
-    config = train(tiny(approach=approach, epochs=50, radius=5.0, gain=0.0, shade=0.0), disc_store, tmp_path / "run")
+    config = train(
+        tiny(approach=approach, landmarks=7, epochs=50, radius=5.0, gain=0.0, shade=0.0), disc_store, tmp_path / "run"
+    )
     result = evaluate(load(tmp_path / "run", device="cpu"), disc_store, "test")
     assert config.epochs == 50
     assert result.summary["dice"] > 0.85
