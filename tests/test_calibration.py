@@ -194,8 +194,6 @@ def test_without_its_files_a_run_is_as_before(run, disc_store, tmp_path):
         (bare / name).write_bytes((run / name).read_bytes())
     prediction = load(bare, device="cpu")(disc_store.frames[:2])
     assert prediction.covariances is prediction.area_std is prediction.area_intervals is prediction.review is None
-    with pytest.raises(DataError, match="nothing to pull back to"):
-        load(bare, device="cpu", pull_back=True)
 
 
 def test_masks_have_nothing_to_calibrate_and_no_validation_calibrates_nothing(disc_store, tmp_path):

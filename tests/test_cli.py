@@ -116,8 +116,8 @@ def test_predict_writes_masks_areas_and_a_video(run, data, tmp_path):
     assert (table["area_low_px"] <= table["area_px"]).all()
     assert (table["area_px"] <= table["area_high_px"]).all()
     assert set(table["review"]) <= {0, 1}
-    again = tmp_path / "pulled back"
-    assert main(["predict", str(run), str(data / "Videos" / "a.avi"), "--out", str(again), "--pull-back"]) == 0
+    again = tmp_path / "as found"
+    assert main(["predict", str(run), str(data / "Videos" / "a.avi"), "--out", str(again), "--no-pull-back"]) == 0
     assert len(read_frames(out / "a" / "overlay.avi")) == 8
 
 

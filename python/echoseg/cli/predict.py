@@ -13,7 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO")
     parser.add_argument("--out", type=Path, required=True, help="folder to write; must not exist")
     parser.add_argument(
-        "--pull-back", action="store_true", help="bring outlines unlike any that was trained on back to possible ones"
+        "--pull-back",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="bring outlines unlike any that was trained on back to possible ones (default: yes)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.set_defaults(usage_error=parser.error)

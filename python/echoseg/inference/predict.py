@@ -11,7 +11,6 @@ import torch
 
 from echoseg.assess.calibration import Calibration, load_calibration
 from echoseg.data.decode import resize_frames, resize_points
-from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.shape import ShapeModel, load_shapes
 from echoseg.models.codec import Codec, Decoded, LandmarkCodec
@@ -147,24 +146,22 @@ class Predictor:
         return [found[:, 0].float().cpu().numpy() for found in maps]
 
 
-def load(run: str | Path, *, device: str = "auto", pull_back: bool = False) -> Predictor:
+def load(run: str | Path, *, device: str = "auto", pull_back: bool = True) -> Predictor:
     """Load the best weights of a run.
 
     Args:
         run: folder that ``echoseg train`` wrote.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         pull_back: bring outlines that are like none of the training set's back to what they may be; see
-            ``geometry.shape``.
+            ``geometry.shape``. ``Prediction.review`` marks them all the same.
 
     Raises:
-        DataError: not a run, a damaged file, no such device, or nothing to pull back to.
+        DataError: not a run, a damaged file, or no such device.
     """
     run = Path(run)
     config, model, codec = load_run(run)
     calibration = load_calibration(run / CALIBRATION) if (run / CALIBRATION).exists() else None
     shapes = load_shapes(run / SHAPES) if (run / SHAPES).exists() else None
-    if pull_back and shapes is None:
-        raise DataError(f"{run}: nothing to pull back to ({SHAPES} is missing); train anew with --approach landmark")
     return Predictor(
         config, model, codec, choose_device(device), calibration=calibration, shapes=shapes, pull_back=pull_back
     )
