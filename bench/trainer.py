@@ -12,6 +12,7 @@ holds on a busy machine too (OMP_NUM_THREADS=1, for waiting threads spin).
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import tempfile
 import time
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from echoseg.data.phantom.cached import cached_phantom
+from echoseg.data.phantom.cached import PATIENTS, cached_phantom
 from echoseg.data.store import Store, open_store
 from echoseg.training import checkpoint, loop
 from echoseg.training.batch import Batch
@@ -102,12 +103,14 @@ def wait(device: torch.device) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--images", type=int, default=1600, help="an epoch; whole batches (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=3, help="measured after one to warm up (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=1920, help="an epoch; whole batches (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=1, help="measured after one to warm up (default: %(default)s)")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--approach", choices=APPROACHES, nargs="*", default=APPROACHES)
     arguments = parser.parse_args()
-    store = open_store(cached_phantom())
+    if arguments.images < 1 or arguments.images % Config().batch_size:
+        parser.error(f"--images is {arguments.images}; give a multiple of {Config().batch_size}")
+    store = open_store(cached_phantom(max(PATIENTS, math.ceil(arguments.images / 1.7))))  # 1.75 images a patient train
     for approach in arguments.approach:
         config = Config(
             approach=approach,

@@ -1,6 +1,6 @@
 """What a run leaves on disk, written so that a reader never sees half a file, and never trusts a damaged one.
 
-``model.safetensors`` holds the best weights by validation Dice, ``last.safetensors`` those of the last epoch, and
+``model.safetensors`` holds the best weights by validation Dice, ``last.safetensors`` those at the end, and
 ``training_state.pt`` all that resuming needs, in one file; the state before it is kept as
 ``training_state.previous.pt``. Each carries the SHA-256 of its content. Nothing here can run code: safetensors, and
 ``weights_only=True``.

@@ -94,6 +94,7 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False, rank
             while not trainer.is_done():
                 trainer.train_epoch()
                 trainer.end_epoch()
+        trainer.finish()
     return trainer.config
 
 
@@ -251,10 +252,13 @@ class _Trainer:
         if self.ranks.index == 0:
             if better:
                 checkpoint.save_weights(self.run / checkpoint.BEST, self.best)
-            checkpoint.save_weights(self.run / checkpoint.LAST, self.best)
             _save_log(self.run / "log.csv", progress.log)
             self.board.add(LOG_COLUMNS, row)
         self._save_state()
+
+    def finish(self) -> None:
+        if self.ranks.index == 0:
+            checkpoint.save_weights(self.run / checkpoint.LAST, self.best)
 
     def _save_state(self) -> None:
         self.progress.minutes, self.started = self._minutes(), time.monotonic()
