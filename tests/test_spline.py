@@ -126,6 +126,11 @@ def test_a_curve_that_loops_gives_way_to_straight_lines():
     assert set(map(tuple, join_landmarks(thin, outline="cubic"))) == set(map(tuple, thin.astype(np.float32)))
 
 
+@pytest.mark.parametrize("outline", OUTLINES)
+def test_no_landmarks_make_no_outlines(outline):
+    assert join_landmarks(np.zeros((0, 5, 2)), outline=outline).shape == (0, 60, 2)
+
+
 def test_leading_axes_and_refusals():
     landmarks = choose_landmarks(np.stack([ellipse(), ellipse(turn=0.1)]), 5)
     many = join_landmarks(landmarks.reshape(2, 1, 5, 2))

@@ -142,7 +142,7 @@ def _catmull_rom(landmarks: np.ndarray, per_segment: int, straight: int | None) 
     curve = sum(part[:, :, None] * weight[:, None] for part, weight in zip(parts, weights, strict=True))
     if straight is not None:
         curve[:, straight] = landmarks[:, straight, None]
-    return curve.reshape(len(landmarks), -1, 2)
+    return curve.reshape(len(landmarks), count * per_segment, 2)
 
 
 OUTLINES: dict[str, Callable[[np.ndarray, int, int | None], np.ndarray]] = {
