@@ -19,6 +19,7 @@ from tqdm import tqdm
 from echoseg.data.store import Store
 from echoseg.inference.evaluate import evaluate
 from echoseg.inference.predict import load
+from echoseg.models.codec import scheme_for
 from echoseg.training.config import DECODERS, OUTLINES, Config
 from echoseg.training.loop import train
 from echoseg.training.presets import PRESETS
@@ -80,7 +81,7 @@ def run_ablation(
     cases = [(seed, name) for seed in range(seeds) for name in changes]
     for seed, name in tqdm(cases, desc="experiments", disable=None):
         change = changes[name]
-        common = {"images": images, "seed": seed, **settings}
+        common = {"images": images, "seed": seed, "scheme": scheme_for(store, None), **settings}
         config = Config(**{**common, **change})
         the_same = change and config == Config(**common)
         if the_same or (config.scheme == "anatomical" and not store.has_chords):
