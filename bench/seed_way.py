@@ -3,10 +3,9 @@
     python bench/seed_way.py           # some minutes on two quiet cores
 
 The seed's way: a PNG file a frame, a Dataset that reads it and draws each target by OpenCV and skimage, a DataLoader,
-float32. Ours: ``echoseg train``'s trainer. Network, images, landmarks, loss, optimizer, schedule, batch size and
-validation are the same; what happens between the disk and the network, and the precision, are not (the seed does not
-augment). The
-last row is the first seed's whole recipe on its own data path: a softmax over the channels, Adam 1e-4, no schedule.
+float32, no augmentation. Ours: ``echoseg train``'s trainer. Network, images, landmarks, loss, optimizer, schedule,
+batch size and validation are the same. The last row is the first seed's whole recipe on its own data path: a softmax
+over the channels, Adam 1e-4, no schedule.
 
 Validation is left out of all times.
 """

@@ -86,7 +86,8 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
 
 def _join(parts: list[Prediction]) -> Prediction:
     columns = [[getattr(part, one.name) for part in parts] for one in fields(Prediction)]
-    return Prediction(*(None if column[0] is None else np.concatenate(column) for column in columns))  # type: ignore
+    joined: list[Any] = [None if column[0] is None else np.concatenate(column) for column in columns]
+    return Prediction(*joined)
 
 
 def _review(images: pd.DataFrame) -> dict[str, int]:
