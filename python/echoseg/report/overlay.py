@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -19,14 +20,15 @@ def draw_overlay(
     predicted: np.ndarray | None = None,
     true: np.ndarray | None = None,
     landmarks: np.ndarray | None = None,
+    colours: tuple[tuple[int, int, int], tuple[int, int, int]] = (PREDICTED, TRUE),
 ) -> np.ndarray:
     """Draw the outlines of masks over a frame, enlarged by a whole number.
 
     Args:
         frame: (H, W) uint8.
-        predicted: (H, W) mask, drawn in blue.
-        true: (H, W) mask, drawn in amber.
+        predicted, true: (H, W) masks.
         landmarks: (K, 2) float32, pixels of ``frame``, drawn as white dots.
+        colours: RGB of the predicted and of the true outline.
 
     Returns:
         (H * s, W * s, 3) uint8, RGB.
@@ -34,7 +36,7 @@ def draw_overlay(
     scale = max(1, _ENLARGED // min(frame.shape))
     size = (frame.shape[1] * scale, frame.shape[0] * scale)
     picture = cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_GRAY2RGB)
-    for mask, colour in ((true, TRUE), (predicted, PREDICTED)):
+    for mask, colour in zip((true, predicted), colours[::-1], strict=True):
         if mask is not None:
             large = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
             outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -59,9 +61,24 @@ def write_overlay_video(
     Raises:
         DataError: the file cannot be written.
     """
+    points = [None] * len(frames) if landmarks is None else landmarks
+    drawn = zip(frames, masks, points, strict=True)
+    write_video(path, (draw_overlay(frame, predicted=mask, landmarks=of) for frame, mask, of in drawn), fps=fps)
+
+
+def write_video(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> None:
+    """Write an AVI (motion JPEG).
+
+    Args:
+        path: ends in ``.avi``.
+        pictures: (H, W, 3) uint8, RGB, all of one size.
+        fps: frames a second.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     writer = None
-    for t, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
-        picture = draw_overlay(frame, predicted=mask, landmarks=None if landmarks is None else landmarks[t])
+    for picture in pictures:
         if writer is None:
             size = (picture.shape[1], picture.shape[0])
             writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
