@@ -46,6 +46,9 @@ def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach):
     assert result.summary["all_black"]["dice"] == 0
     assert result.summary["all_black"]["dice_all_pixels"] > 0.7
     assert ("landmark_error_px" in result.summary) == (approach == "landmark")
+    if approach == "landmark":
+        errors = result.images[[f"error{k}_px" for k in range(7)]]
+        np.testing.assert_allclose(errors.mean(axis=1), result.images["landmark_error_px"])
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == [str(i + 1) for i in range(50)]
     assert tuple(rows[0]) == LOG_COLUMNS

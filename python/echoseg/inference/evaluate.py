@@ -29,7 +29,7 @@ class Evaluation:
     """Predictions on one split beside the truth.
 
     Attributes:
-        images: a row an image: video, frame, patient, phase, and each measure.
+        images: a row an image: video, frame, patient, phase, and each measure; ``error0_px`` is the first landmark's.
         indices: (N,) int64, the images' places in the store.
         true_masks: (N, H, W) uint8.
         prediction: for the same images.
@@ -76,7 +76,9 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
     extra: dict[str, Any] = {}
     if prediction.landmarks is not None and shown is not None:
         true_landmarks = shown[indices]
-        images["landmark_error_px"] = landmark_error(prediction.landmarks, true_landmarks).mean(axis=1)
+        errors = landmark_error(prediction.landmarks, true_landmarks)
+        images["landmark_error_px"] = errors.mean(axis=1)
+        images[[f"error{k}_px" for k in range(errors.shape[1])]] = errors
         if predictor.calibration is not None and prediction.review is not None:
             images["area_std_px"], images["review"] = prediction.area_std, prediction.review.astype(int)
             extra["review"] = _review(images)

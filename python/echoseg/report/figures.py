@@ -33,6 +33,8 @@ def curves_figure(log: pd.DataFrame, path: Path) -> None:
 def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> None:
     """Best, median and worst image of a split, four each, with predicted and true outline.
 
+    A case's number is its row in ``images_SPLIT.csv``: the figure may be shown to those who must not read names.
+
     Args:
         evaluation: of the split.
         frames: (N, H, W) uint8, the frames that were evaluated.
@@ -57,10 +59,7 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
             )
             axis.imshow(picture)
             axis.set_axis_off()
-            image = evaluation.images.iloc[i]
-            axis.set_title(
-                f"{name}: {image['video']}\nframe {image['frame']}, Dice {scores[i]:.3f}", fontsize=7, parse_math=False
-            )
+            axis.set_title(f"{name}: case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
     for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
         axes[0, 0].plot([], [], color=np.array(colour) / 255, label=label)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
@@ -90,9 +89,7 @@ def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Pred
         for axis in row:
             axis.imshow(frame, cmap="gray", vmin=0, vmax=255, extent=place)
             axis.set_axis_off()
-        image = evaluation.images.iloc[i]
-        title = f"{name}: {image['video']}\nframe {image['frame']}, Dice {scores[i]:.3f}"
-        row[0].set_title(title, fontsize=7, parse_math=False)
+        row[0].set_title(f"{name}: case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
         for axis, gate in zip(row[1:], gates, strict=True):
             shown = axis.imshow(gate, cmap="viridis", vmin=0, vmax=1, alpha=0.6, extent=place)
             axis.set_title(f"gate at {gate.shape[1]}×{gate.shape[0]}\n{gate.min():.2f} to {gate.max():.2f}", fontsize=7)
