@@ -20,12 +20,14 @@ class Clip:
         fps: Frames a second; nan where frames are slices, or where nobody knows.
         spacing: (row, column) mm a pixel; nan if unknown.
         thickness: mm from one slice to the next; nan where frames are moments in time.
+        square: (top, left, side) of the part to segment, pixels, which may reach beyond the frame; None is all of it.
     """
 
     frames: NDArray[np.uint8]
     fps: float
     spacing: tuple[float, float]
     thickness: float
+    square: tuple[int, int, int] | None = None
 
 
 def read_clip(path: str | Path) -> Clip:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import collections
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from echoseg.data.echonet import TRACINGS, VIDEOS
+from echoseg.data.parallel import map_in_order
 from echoseg.data.tracing import Dataset, Fault, Recording, Tracing
 from echoseg.data.video import decode_frames
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +62,7 @@ def decode_dataset(
         DataError: The ordering does not fit the data set's kind of tracing.
     """
     order_contour(dataset.recordings[0].tracings[0].coordinates, ordering)  # a wrong name fails here, not in a thread
-    yield from _map_in_order(partial(_decode, size=size, ordering=ordering), dataset.recordings)
+    yield from map_in_order(partial(_decode, size=size, ordering=ordering), dataset.recordings)
 
 
 def resize_frames(frames: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -162,19 +157,3 @@ def _why_useless(tracing: Tracing, contour: NDArray[np.float32], image: NDArray[
     if contour_area(np.clip(contour, -0.5, extent - 0.5)) == 0:
         return f"has a contour without area inside its {extent[0]:.0f}×{extent[1]:.0f} pixels"
     return ""
-
-
-def _map_in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """`map` over threads that keeps the order and never runs far ahead of who takes the results."""
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    executor = ThreadPoolExecutor(workers)
-    pending: collections.deque[Future[Result]] = collections.deque()
-    try:
-        for item in items:
-            pending.append(executor.submit(function, item))
-            if len(pending) > 4 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        executor.shutdown(cancel_futures=True)
