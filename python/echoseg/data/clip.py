@@ -34,9 +34,13 @@ def read_clip(path: str | Path) -> Clip:
     """Read every frame of a file, whatever kind it is of.
 
     Args:
-        path: A video.
+        path: A video or a DICOM file.
 
     Raises:
         DataError: The file is missing, damaged, or of no kind that is known.
     """
+    from echoseg.data.dicom import is_dicom, read_dicom  # which knows what a clip is
+
+    if is_dicom(Path(path)):
+        return read_dicom(Path(path))
     return Clip(read_frames(path), read_frame_rate(path), (float("nan"), float("nan")), float("nan"))
