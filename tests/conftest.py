@@ -49,6 +49,10 @@ def disc_store(tmp_path_factory):
             "ef": np.nan,
             "edv": np.nan,
             "esv": np.nan,
+            "spacing_y": np.nan,
+            "spacing_x": np.nan,
+            "thickness": np.nan,
+            "view": "",
         }
     )
     path = tmp_path_factory.mktemp("data") / "discs"

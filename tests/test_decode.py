@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+
+import nibabel
 import numpy as np
 import pytest
 
 from _folders import SIZE, chord_lines, edit_lines, ellipse_chords, set_cell, write_folder, write_video
 from echoseg.data.decode import Sample, decode_dataset, resize_frames, resize_points
 from echoseg.data.echonet import read_echonet
-from echoseg.data.tracing import Fault
+from echoseg.data.tracing import Dataset, Fault, Recording, Tracing
 from echoseg.geometry.contour import contour_area
 
 TRACINGS = "VolumeTracings.csv"
@@ -119,3 +122,35 @@ def test_decoding_follows_the_order_of_the_list(tmp_path):
     names = [f"v{i:02d}" for i in range(40)]
     dataset = read_echonet(write_folder(tmp_path / "many", names))
     assert [decoded.samples[0].facts["video"] for decoded in decode_dataset(dataset)] == names
+
+
+def test_outline_and_pixels_stay_together_in_a_field(tmp_path):
+    image = np.zeros((60, 80), np.uint8)
+    image[26:34, 30:50] = 200
+    nibabel.save(nibabel.Nifti1Image(image.T, np.diag([0.5, 2.0, 1, 1])), tmp_path / "a.nii")
+    outline = np.array([[29.5, 25.5], [49.5, 25.5], [49.5, 33.5], [29.5, 33.5]], np.float32)
+    recording = Recording("a", tmp_path / "a.nii", "a", (Tracing(0, outline, 0),), spacing=(2.0, 0.5))
+    dataset = Dataset(tmp_path, "points", (recording,), ())
+    for field in (30.0, 60.0, 200.0):  # narrower than the frame, as wide as high, larger all round
+        ((sample,),) = (one.samples for one in decode_dataset(dataset, size=(240, 240), field=field))
+        rows, columns = np.nonzero(sample.image > 100)
+        (left, top), (right, bottom) = sample.contour[[0, 2]] + 0.5
+        assert (rows.min(), rows.max() + 1) == (pytest.approx(top, abs=1), pytest.approx(bottom, abs=1))
+        assert (columns.min(), columns.max() + 1) == (pytest.approx(left, abs=1), pytest.approx(right, abs=1))
+        facts = sample.facts
+        assert facts["spacing_y"] == pytest.approx(field / 240)
+        assert facts["spacing_x"] == pytest.approx(field / 240)
+        area = contour_area(sample.contour) * facts["spacing_y"] * facts["spacing_x"]
+        assert area == pytest.approx(8 * 2.0 * 20 * 0.5)
+    (decoded,) = decode_dataset(dataset, field=8.0)
+    assert not decoded.faults  # partly seen is seen
+    (decoded,) = decode_dataset(dataclasses.replace(dataset, recordings=(moved(recording, 23),)), field=12.0)
+    assert [str(fault) for fault in decoded.faults] == [
+        "a.nii: frame 0 of a has a contour without area inside its 24×6 pixels"
+    ]
+
+
+def moved(recording, pixels):
+    (tracing,) = recording.tracings
+    tracing = dataclasses.replace(tracing, coordinates=tracing.coordinates + np.float32([pixels, 0]), file="a.nii")
+    return dataclasses.replace(recording, tracings=(tracing,))

@@ -43,10 +43,10 @@ def folder(template, tmp_path):
 
 
 def table(count: int, **columns) -> pd.DataFrame:
-    facts = {"video": "v", "frame": 0, "patient": "p", "phase": "", "split": "", "row": 2, "height": 4, "width": 5}
-    return pd.DataFrame(
-        {**facts, "fps": 50.0, "ef": math.nan, "edv": math.nan, "esv": math.nan, **columns}, range(count)
-    )
+    text = {"video": "v", "patient": "p", "phase": "", "split": "", "view": ""}
+    whole = {"frame": 0, "row": 2, "height": 4, "width": 5}
+    real = dict.fromkeys(("ef", "edv", "esv", "spacing_y", "spacing_x", "thickness"), math.nan)
+    return pd.DataFrame({**text, **whole, "fps": 50.0, **real, **columns}, range(count))
 
 
 def tiny_store(path, **manifest):
@@ -277,13 +277,13 @@ def test_a_store_is_taken_as_it_is(folder, tmp_path):
 
 
 def test_two_that_prepare_the_same_at_once_share_one_store(folder, monkeypatch):
-    real, barrier = module.read_echonet, threading.Barrier(4)
+    real, barrier = module.read_dataset, threading.Barrier(4)
 
     def together(path):
         barrier.wait(timeout=20)
         return real(path)
 
-    monkeypatch.setattr(module, "read_echonet", together)
+    monkeypatch.setattr(module, "read_dataset", together)
     with ThreadPoolExecutor(4) as pool:
         stores = list(pool.map(lambda _: prepare(folder), range(4)))
     assert len({store.path for store in stores}) == 1

@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.assess.ceiling import landmark_ceiling
     from echoseg.assess.orderings import compare_orderings, masks_by_ordering
-    from echoseg.data.echonet import read_echonet
     from echoseg.data.files import new_folder
+    from echoseg.data.formats import read_dataset
     from echoseg.data.store import prepare
     from echoseg.report.results import write_ceiling, write_orderings
     from echoseg.report.tables import ceiling_table, text_table
 
-    dataset = read_echonet(arguments.data)
+    dataset = read_dataset(arguments.data)
     chords = dataset.kind == "chords"
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")

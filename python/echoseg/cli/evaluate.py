@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = predictor.config
     data = arguments.data or config.data or cached_phantom()
     with new_folder(arguments.out) if arguments.out else nullcontext(arguments.run_folder) as folder:
-        store = prepare(data, size=config.size, ordering=config.ordering)
+        store = prepare(data, size=config.size, ordering=config.ordering, field=config.field)
         evaluation = evaluate(predictor, store, arguments.split)
         write_evaluation(evaluation, store, arguments.split, folder)
         write_attention(predictor, evaluation, store, arguments.split, folder)

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=whole_number(1), nargs=2, default=(112, 112), metavar=("H", "W"), help="(default: 112 112)"
     )
     parser.add_argument("--ordering", choices=tuple(ORDERINGS), help="default: the tracing's own order")
+    parser.add_argument("--field", type=float, metavar="MM", help="keep the middle square of so many mm (default: all)")
     parser.add_argument("--strict", action="store_true", help="refuse data with any fault instead of leaving it out")
 
 
@@ -30,6 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.out,
         size=tuple(arguments.size),
         ordering=arguments.ordering,
+        field=arguments.field,
         strict=arguments.strict,
     )
     print(f"{store.path}: {len(store)} frames of {store.samples['patient'].nunique()} patients")

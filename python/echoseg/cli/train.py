@@ -74,9 +74,8 @@ def _train(config: Config, folder: Path, arguments: argparse.Namespace, ranks: R
 
     if ranks.index > 0:  # the first prepares, the others find what it made
         ranks.wait()
-    store = prepare(
-        config.data or cached_phantom(), size=config.size, ordering=config.ordering, strict=arguments.strict
-    )
+    data = config.data or cached_phantom()
+    store = prepare(data, size=config.size, ordering=config.ordering, field=config.field, strict=arguments.strict)
     if ranks.index == 0:
         print_faults(store.manifest["faults"])
         ranks.wait()

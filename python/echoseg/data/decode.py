@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from echoseg.data.echonet import TRACINGS, VIDEOS
+from echoseg.data.clip import decode_clip
+from echoseg.data.field import Box, cut, field_box
 from echoseg.data.parallel import map_in_order
 from echoseg.data.tracing import Dataset, Fault, Recording, Tracing
-from echoseg.data.video import decode_frames
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
 
@@ -43,7 +45,11 @@ class Decoded:
 
 
 def decode_dataset(
-    dataset: Dataset, *, size: tuple[int, int] = (112, 112), ordering: str | None = None
+    dataset: Dataset,
+    *,
+    size: tuple[int, int] = (112, 112),
+    ordering: str | None = None,
+    field: float | None = None,
 ) -> Iterator[Decoded]:
     """Decode every recording, several at a time, and yield them in the data set's order.
 
@@ -53,6 +59,7 @@ def decode_dataset(
         dataset: As read; its own faults are not repeated.
         size: (H, W) of the samples.
         ordering: A name in `echoseg.geometry.contour.ORDERINGS`; None keeps the tracing's own order.
+        field: Side of the middle square that becomes a sample, mm; None, and where the spacing is unknown: the frame.
 
     Yields:
         One `Decoded` a recording.
@@ -62,7 +69,8 @@ def decode_dataset(
         DataError: The ordering does not fit the data set's kind of tracing.
     """
     order_contour(dataset.recordings[0].tracings[0].coordinates, ordering)  # a wrong name fails here, not in a thread
-    yield from map_in_order(partial(_decode, size=size, ordering=ordering), dataset.recordings)
+    decode = partial(_decode, folder=dataset.folder, size=size, ordering=ordering, field=field)
+    yield from map_in_order(decode, dataset.recordings)
 
 
 def resize_frames(frames: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -101,31 +109,39 @@ def resize_points(points: ArrayLike, source: tuple[int, int], size: tuple[int, i
     return ((np.asarray(points, dtype=np.float64) + 0.5) * scale - 0.5).astype(np.float32)
 
 
-def _decode(recording: Recording, *, size: tuple[int, int], ordering: str | None) -> Decoded:
+def _decode(
+    recording: Recording, *, folder: Path, size: tuple[int, int], ordering: str | None, field: float | None
+) -> Decoded:
     """The samples of one recording."""
     decoded = Decoded()
     contours = [order_contour(tracing.coordinates, ordering) for tracing in recording.tracings]
-    video = f"{VIDEOS}/{recording.path.name}"
+    file = recording.path.relative_to(folder).as_posix()
     try:
-        found, count = decode_frames(recording.path, [tracing.frame for tracing in recording.tracings])
+        found, count = decode_clip(recording.path, [tracing.frame for tracing in recording.tracings])
         if not found and count == 0:
             raise DataError("holds no frame that can be decoded; replace the file")
     except DataError as error:
-        decoded.faults.append(Fault(video, None, str(error).removeprefix(f"{recording.path}: ")))
+        decoded.faults.append(Fault(file, None, str(error).removeprefix(f"{recording.path}: ")))
         return decoded
-    for tracing, contour, phase in zip(recording.tracings, contours, _name_phases(contours), strict=True):
+    for tracing, contour, phase in zip(recording.tracings, contours, _name_phases(recording, contours), strict=True):
         image = found.get(tracing.frame)
+        height, width = (0, 0) if image is None else image.shape
+        if image is not None:
+            box = field_box(Box(0, 0, height, width), recording.spacing, field)
+            image, contour = cut(image, box), contour - np.array([box.left, box.top], dtype=np.float32)
         reason = _why_useless(tracing, contour, image, count)
         if image is None or reason:
-            decoded.faults.append(Fault(TRACINGS, tracing.row, f"frame {tracing.frame} of {recording.name} {reason}"))
+            reason = f"frame {tracing.frame} of {recording.name} {reason}"
+            decoded.faults.append(Fault(tracing.file, tracing.row or None, reason))
             continue
-        height, width = image.shape
+        spacing = [step * seen / kept for step, seen, kept in zip(recording.spacing, image.shape, size, strict=True)]
         facts = {
             "video": recording.name,
             "frame": tracing.frame,
             "patient": recording.patient,
             "phase": phase,
             "split": recording.split,
+            "view": recording.view,
             "row": tracing.row,
             "height": height,
             "width": width,
@@ -133,17 +149,21 @@ def _decode(recording: Recording, *, size: tuple[int, int], ordering: str | None
             "ef": recording.ef,
             "edv": recording.edv,
             "esv": recording.esv,
+            "spacing_y": spacing[0],
+            "spacing_x": spacing[1],
+            "thickness": recording.thickness,
         }
-        image = resize_frames(image[None], size)[0]
-        decoded.samples.append(Sample(image, resize_points(contour, (height, width), size), facts))
+        contour = resize_points(contour, image.shape, size)
+        decoded.samples.append(Sample(resize_frames(image[None], size)[0], contour, facts))
     return decoded
 
 
-def _name_phases(contours: list[NDArray[np.float32]]) -> list[str]:
-    """ED for the larger and ES for the smaller of exactly two; else nobody knows."""
+def _name_phases(recording: Recording, contours: list[NDArray[np.float32]]) -> list[str]:
+    """As the data set says. If it is silent, ED is the larger and ES the smaller of exactly two moments."""
+    told = [tracing.phase for tracing in recording.tracings]
     areas = [float(contour_area(contour)) for contour in contours]
-    if len(areas) != 2 or areas[0] == areas[1]:
-        return [""] * len(areas)
+    if any(told) or len(areas) != 2 or areas[0] == areas[1] or math.isfinite(recording.thickness):
+        return told
     return ["ED", "ES"] if areas[0] > areas[1] else ["ES", "ED"]
 
 

@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,13 @@ VIDEOS = "Videos"
 _COORDINATES = {"chords": ("X1", "Y1", "X2", "Y2"), "points": ("X", "Y")}
 _LIMIT = 2.0**20  # what the kernels accept
 _OVERLONG = "more cells than the header has columns"
+_VIEWS = ("A4C", "PSAX")  # EchoNet-Pediatric's folders
 _ENDINGS = (".avi", ".mp4", ".mov", ".mkv", ".wmv", ".webm")
+
+
+def looks_like(folder: Path) -> bool:
+    """Whether a folder has one of the two tables, or is laid out for them."""
+    return any((folder / name).is_file() for name in (FILE_LIST, TRACINGS))
 
 
 def read_echonet(folder: str | Path) -> Dataset:
@@ -51,6 +58,7 @@ def read_echonet(folder: str | Path) -> Dataset:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give one that holds {FILE_LIST}, {TRACINGS} and {VIDEOS}/")
+    view = folder.name if folder.name in _VIEWS else ""
     listed, list_faults = _read_list(folder)
     kind, traced, trace_faults = _read_tracings(folder)
     recordings = []
@@ -64,7 +72,7 @@ def read_echonet(folder: str | Path) -> Dataset:
         trace_faults += mine.faults
         if mine.tracings:
             tracings = tuple(sorted(mine.tracings, key=lambda tracing: tracing.frame))
-            recordings.append(Recording(**{**recording.__dict__, "tracings": tracings}))
+            recordings.append(Recording(**{**recording.__dict__, "tracings": tracings, "view": view}))
     for name, stray in traced.items():
         trace_faults.append(Fault(TRACINGS, stray.row, f"{name} is not in {FILE_LIST}"))
     faults = (*sorted(list_faults.values(), key=_by_row), *sorted(trace_faults, key=_by_row))
@@ -112,7 +120,7 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault]]:
             complain(row, f"video {VIDEOS}/{name}.avi is missing")
         first[name] = row
         path = folder / VIDEOS / videos.get(name, name)
-        facts = {column: float(values[i]) for column, values in numbers.items()}
+        facts: dict[str, Any] = {column: float(values[i]) for column, values in numbers.items()}
         who = patients[i] or name
         listed.append(Recording(name=name, path=path, patient=who, split=splits[i], row=row, tracings=(), **facts))
     return listed, faults

@@ -29,19 +29,19 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from echoseg.data.decode import decode_dataset
-from echoseg.data.echonet import FILE_LIST, TRACINGS, VIDEOS, read_echonet
 from echoseg.data.files import hash_file, new_folder
+from echoseg.data.formats import files_of, read_dataset
 from echoseg.data.tracing import Fault
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever a store written before would mean something else now."""
 
 _ARRAYS = {"frames.npy": (np.uint8, 3), "points.npy": (np.float32, 2), "offsets.npy": (np.int64, 1)}
-_TEXT = ("video", "patient", "phase", "split")
+_TEXT = ("video", "patient", "phase", "split", "view")
 _WHOLE = ("frame", "row", "height", "width")
-_REAL = ("fps", "ef", "edv", "esv")
+_REAL = ("fps", "ef", "edv", "esv", "spacing_y", "spacing_x", "thickness")
 _AGAIN = "run echoseg prepare again"
 
 
@@ -54,8 +54,9 @@ class Store:
         frames: (N, H, W) uint8, grey, mapped read-only.
         points: (M, 2) float32, pixels of the frames: all contours, one after the other.
         offsets: (N+1,) int64: contour i is `points[offsets[i]:offsets[i + 1]]`.
-        samples: One row an image: video, frame, patient, phase ("ED", "ES" or ""), split (the raw cell), row (of the
-            tracing file), height and width (pixels, of the video), fps, ef (percent), edv and esv (ml); nan if unknown.
+        samples: One row an image: video, frame, patient, phase ("ED", "ES" or ""), split (the raw cell), view,
+            row (of the tracing file), height and width (pixels, of the video), fps, ef (percent), edv and esv (ml),
+            spacing_y and spacing_x (mm a pixel of these frames), thickness (mm from slice to slice); nan if unknown.
         manifest: As written, with `faults` as dicts of file, row and reason.
     """
 
@@ -154,20 +155,22 @@ def prepare(
     *,
     size: tuple[int, int] = (112, 112),
     ordering: str | None = None,
+    field: float | None = None,
     strict: bool = False,
 ) -> Store:
     """Decode the traced frames of a data set once.
 
     Args:
-        folder: An EchoNet folder, or a store, which is then opened as it is.
+        folder: A data set of any format in `echoseg.data.formats`, or a store, which is then opened as it is.
         out: The store to write; must not exist. None keeps it in the cache folder, and takes it from there the next
-            time as long as tables, videos (name, size, time of change), `size` and `ordering` are the same.
+            time as long as the files (name, size, time of change) and the other arguments are the same.
         size: (H, W) of the frames; points move with the pixels.
         ordering: A name in `echoseg.geometry.contour.ORDERINGS`; None keeps the tracing's own order.
+        field: Side of the middle square to keep, mm; None, and where the spacing is unknown: the whole frame.
         strict: Refuse a data set with faults instead of leaving those samples out.
 
     Raises:
-        DataError: Nothing usable, faults where `strict`, or a store of another size or ordering.
+        DataError: Nothing usable, faults where `strict`, or a store of another size, ordering or field.
         FileExistsError: `out` exists.
         ValueError: The ordering is unknown or `size` is not two positive numbers.
     """
@@ -180,18 +183,18 @@ def prepare(
     if (folder / "manifest.json").is_file():
         if out is not None:
             raise DataError(f"{folder}: is a store already; use it as it is, or give the folder it was made from")
-        store = _open_as(folder, size, ordering)
+        store = _open_as(folder, size, ordering, field)
     elif out is not None:
-        store = _prepare(folder, Path(out), size, ordering, strict)
+        store = _prepare(folder, Path(out), strict, size=size, ordering=ordering, field=field)
     else:
-        store = _prepare_cached(folder, size, ordering, strict)
+        store = _prepare_cached(folder, strict, size=size, ordering=ordering, field=field)
     if strict:
         _refuse_faults(folder, [Fault(**fault) for fault in store.manifest["faults"]])
     return store
 
 
-def _open_as(path: Path, size: tuple[int, int], ordering: str | None) -> Store:
-    """Open a store that must be of a size and, if one is asked for, an ordering."""
+def _open_as(path: Path, size: tuple[int, int], ordering: str | None, field: float | None) -> Store:
+    """Open a store that must be of a size, a field and, if one is asked for, an ordering."""
     store = open_store(path)
     if store.size != size:
         raise DataError(
@@ -200,12 +203,14 @@ def _open_as(path: Path, size: tuple[int, int], ordering: str | None) -> Store:
     if ordering not in (None, store.manifest["ordering"]):
         held = store.manifest["ordering"]
         raise DataError(f"{path}: holds contours in the ordering {held!r}, asked for {ordering!r}; use that")
+    if field != store.manifest["field"] and store.samples["spacing_y"].notna().any():
+        raise DataError(f"{path}: holds a field of {store.manifest['field']} mm, asked for {field}; use that")
     return store
 
 
-def _prepare_cached(folder: Path, size: tuple[int, int], ordering: str | None, strict: bool) -> Store:
+def _prepare_cached(folder: Path, strict: bool, **options: Any) -> Store:
     """The cached store of a data set, made if it is not there or damaged."""
-    source = _hash_source(folder, size, ordering)
+    source = _hash_source(folder, options)
     path = cache_folder() / "stores" / source[:32]
     if path.exists():
         try:
@@ -213,18 +218,16 @@ def _prepare_cached(folder: Path, size: tuple[int, int], ordering: str | None, s
         except DataError:
             shutil.rmtree(path, ignore_errors=True)
     try:
-        return _prepare(folder, path, size, ordering, strict, source)
+        return _prepare(folder, path, strict, source, **options)
     except FileExistsError:  # another process made the same store meanwhile
         return open_store(path)
 
 
-def _prepare(
-    folder: Path, out: Path, size: tuple[int, int], ordering: str | None, strict: bool, source: str = ""
-) -> Store:
+def _prepare(folder: Path, out: Path, strict: bool, source: str = "", **options: Any) -> Store:
     """Read, decode and write."""
     if out.exists():
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
-    dataset = read_echonet(folder)
+    dataset = read_dataset(folder)
     faults = list(dataset.faults)
     if strict:
         _refuse_faults(folder, faults)
@@ -234,7 +237,7 @@ def _prepare(
     def images() -> Iterator[NDArray[np.uint8]]:
         bar = tqdm(total=len(dataset.recordings), desc="decode", unit="video", disable=None)
         with bar:
-            for decoded in decode_dataset(dataset, size=size, ordering=ordering):
+            for decoded in decode_dataset(dataset, **options):
                 faults.extend(decoded.faults)
                 for sample in decoded.samples:
                     contours.append(sample.contour)
@@ -243,19 +246,21 @@ def _prepare(
                 bar.update()
 
     with new_folder(out) as temporary:
-        count = _write_frames(temporary / "frames.npy", images(), size)
+        count = _write_frames(temporary / "frames.npy", images(), options["size"])
         if strict:
             _refuse_faults(folder, faults)
         if count == 0:
             raise DataError(f"{folder}: nothing usable in it; {faults[0]} (fault 1 of {len(faults)})")
         manifest = {
-            "source": source or _hash_source(folder, size, ordering),
+            "source": source or _hash_source(folder, options),
             "folder": str(folder.resolve()),
             "kind": dataset.kind,
-            "ordering": ordering or ("chords" if dataset.kind == "chords" else "given"),
+            "ordering": options["ordering"] or ("chords" if dataset.kind == "chords" else "given"),
+            "field": options["field"],
+            "empty": dataset.empty,
             "faults": [asdict(fault) for fault in faults],
         }
-        _write_rest(temporary, (count, *size), contours, pd.DataFrame(facts), manifest)
+        _write_rest(temporary, (count, *options["size"]), contours, pd.DataFrame(facts), manifest)
     return open_store(out)
 
 
@@ -264,18 +269,12 @@ def _refuse_faults(folder: Path, faults: Sequence[Fault]) -> None:
         raise DataError(f"{folder}: {faults[0]} (fault 1 of {len(faults)}); mend them or do without strict")
 
 
-def _hash_source(folder: Path, size: tuple[int, int], ordering: str | None) -> str:
+def _hash_source(folder: Path, options: dict[str, Any]) -> str:
     """What a store of this folder depends on, as one number."""
-    digest = hashlib.sha256(repr((FORMAT, size, ordering)).encode())
-    try:
-        for name in (FILE_LIST, TRACINGS):
-            digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
-        videos = sorted((entry.name, entry.stat()) for entry in os.scandir(folder / VIDEOS))
-    except OSError as error:
-        read_echonet(folder)  # says what is missing better than the error does
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); check the file and its rights") from None
-    for name, state in videos:
-        digest.update(repr((name, state.st_size, state.st_mtime_ns)).encode())
+    digest = hashlib.sha256(repr((FORMAT, sorted(options.items()))).encode())
+    for path in files_of(folder):
+        state = path.stat()
+        digest.update(repr((path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns)).encode())
     return digest.hexdigest()
 
 
@@ -320,6 +319,7 @@ def _write_rest(
     samples.to_csv(folder / "samples.csv", index=False)
     everything = {
         "ordering": None,
+        "field": None,
         "source": "",
         "faults": [],
         **manifest,
@@ -350,7 +350,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         held = manifest.get("format") if isinstance(manifest, dict) else None
         raise DataError(f"{path}: format {held!r}, this echoseg reads {FORMAT}; {_AGAIN}")
-    if not {"samples", "size", "ordering", "faults"} <= manifest.keys():
+    if not {"samples", "size", "ordering", "field", "faults"} <= manifest.keys():
         raise DataError(f"{path}: is incomplete; {_AGAIN}")
     return manifest
 

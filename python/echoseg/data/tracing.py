@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,41 +39,51 @@ class Tracing:
     Attributes:
         frame: Index of the frame in its video, from 0.
         coordinates: (R, 4) chords `x1, y1, x2, y2` with the long axis in row 0, or (P, 2) points; float32, pixels.
-        row: The line of the tracing file where it begins.
+        row: The line of the tracing file where it begins; 0 where a mask was drawn.
+        phase: "ED" or "ES" where the data set says so, else "".
+        file: Where it stands, relative to the dataset's folder.
     """
 
     frame: int
     coordinates: NDArray[np.float32]
     row: int
+    phase: str = ""
+    file: str = "VolumeTracings.csv"
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One video and its tracings.
+    """One video, stack of slices or picture, and its tracings.
 
     Attributes:
-        name: As in the file list, without an ending.
-        path: The video.
-        patient: Whom it shows; the name itself where the list does not say.
-        split: The raw cell, "" if there is none.
+        name: As in the file list, without an ending; none stands twice.
+        path: The file.
+        patient: Whom it shows; the name itself where nobody says.
+        tracings: By frame.
+        split: As the data set says it, raw; "" if it does not.
         fps: Frames a second; nan if unknown.
         ef: Ejection fraction, percent; nan if unknown.
         esv: End-systolic volume, ml; nan if unknown.
         edv: End-diastolic volume, ml; nan if unknown.
-        row: Its line in the file list.
-        tracings: By frame.
+        row: Its line in the file list; 0 where there is no list.
+        spacing: (row, column) mm a pixel; nan if unknown.
+        thickness: mm from one slice to the next; nan where frames are moments in time.
+        view: "A4C", "A2C", "PSAX" or "SAX"; "" if unknown.
     """
 
     name: str
     path: Path
     patient: str
-    split: str
-    fps: float
-    ef: float
-    esv: float
-    edv: float
-    row: int
     tracings: tuple[Tracing, ...]
+    split: str = ""
+    fps: float = math.nan
+    ef: float = math.nan
+    esv: float = math.nan
+    edv: float = math.nan
+    row: int = 0
+    spacing: tuple[float, float] = (math.nan, math.nan)
+    thickness: float = math.nan
+    view: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +95,11 @@ class Dataset:
         kind: "chords" or "points": what each tracing's coordinates are.
         recordings: Those with at least one usable tracing, in the file list's order.
         faults: What was left out.
+        empty: Frames left out because nothing is drawn on them, which is no fault.
     """
 
     folder: Path
     kind: str
     recordings: tuple[Recording, ...]
     faults: tuple[Fault, ...]
+    empty: int = 0

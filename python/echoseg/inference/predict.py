@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import torch
 
 from echoseg.assess.calibration import Calibration, load_calibration
+from echoseg.data.clip import Clip
 from echoseg.data.decode import resize_frames, resize_points
+from echoseg.data.field import Box, cut, field_box, paste
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.shape import ShapeModel, load_shapes
 from echoseg.models.codec import Codec, Decoded, LandmarkCodec
@@ -119,6 +122,25 @@ class Predictor:
         area_std = self.calibration.deviations(lambda moved: contour_area(codec.join(moved)), landmarks, covariances)
         review = impossible | (2 * _95 * area_std > WIDE * areas)
         return Prediction(masks, probabilities, landmarks, areas, covariances, area_std, review)
+
+    def on_clip(self, clip: Clip) -> Prediction:
+        """Segment the part of a clip that is to be seen, and of it, if the spacing is known, the run's field.
+
+        Returns:
+            The prediction at the clip's own size; nothing is predicted around that part.
+        """
+        size = clip.frames.shape[1], clip.frames.shape[2]
+        part = Box(*clip.square, clip.square[2]) if clip.square else Box(0, 0, *size)
+        box = field_box(part, clip.spacing, self.config.field)
+        seen = self(cut(clip.frames, box))
+        masks, corner = paste(seen.masks, box, size), np.array([box.left, box.top], dtype=np.float32)
+        return dataclasses.replace(
+            seen,
+            masks=masks,
+            probabilities=paste(seen.probabilities, box, size),
+            landmarks=None if seen.landmarks is None else seen.landmarks + corner,
+            areas=masks.sum(axis=(1, 2), dtype=np.int64),
+        )
 
     @torch.inference_mode()
     def _seen(self, frames: np.ndarray) -> Iterator[tuple[Decoded, np.ndarray | None]]:

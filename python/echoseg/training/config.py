@@ -45,6 +45,9 @@ class Config:
     size: tuple[int, int] = setting(
         (112, 112), "height and width of the network's frames, pixels", least=16, most=4096, metavar=("H", "W")
     )
+    field: float | None = setting(
+        None, "side of the middle square that is looked at, mm, where sizes are known; default: all", above=0, most=1e4
+    )
     ordering: str | None = setting(
         None, "how a tracing becomes a contour; default: its own order", choices=tuple(ORDERINGS)
     )

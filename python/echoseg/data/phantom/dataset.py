@@ -6,6 +6,7 @@ Patient ``i`` of a seed is the same behind both doors, and does not depend on ho
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,11 @@ from echoseg.geometry.contour import order_contour
 FILE_COLUMNS = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
 TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
 VERSION = 3  # of the pictures: raised whenever the same seed draws other ones
+
+_SHARED = {
+    **{"height": SIZE, "width": SIZE, "fps": FPS, "view": "A4C"},
+    **dict.fromkeys(("spacing_y", "spacing_x", "thickness"), math.nan),
+}
 
 
 def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: int | None = None) -> Path:
@@ -93,7 +99,7 @@ def write_phantom_store(out: str | Path, *, patients: int, seed: int = 0, worker
         frames[2 * index : 2 * index + 2] = pair
         contours += [order_contour(tracing) for tracing in tracings]
         shared = {"video": _name(index), "patient": _name(index), "split": splits[index], "row": index + 2}
-        records += [{**shared, **fact, "height": SIZE, "width": SIZE, "fps": FPS} for fact in facts]
+        records += [{**shared, **fact, **_SHARED} for fact in facts]
     manifest = {
         "source": f"phantom version {VERSION}, seed {seed}",
         "kind": "chords",
