@@ -1,48 +1,49 @@
-"""Look at a data set without training: what can be used, what cannot and why, what the ordering of points does, and
-what landmarks could give at best."""
+"""Look at a data set without training: what is left out and why, what looks wrong although it is used, what the
+ordering of points does, and what landmarks could give at best."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from echoseg.cli.prepare import print_faults
-from echoseg.errors import DataError
-
 HELP = "look at a data set"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder with tracings")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with tracings, or a store")
     parser.add_argument("--strict", action="store_true", help="fail if anything would be left out")
     parser.add_argument(
         "--landmarks", action="store_true", help="the scores of perfect landmarks, by scheme, number and outline"
     )
-    parser.add_argument("--out", type=Path, help="folder for the tables and figures; must not exist")
+    parser.add_argument("--out", type=Path, help="folder for check.csv, check.html and more; must not exist")
 
 
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.assess.ceiling import landmark_ceiling
     from echoseg.assess.orderings import compare_orderings, masks_by_ordering
+    from echoseg.assess.quality import check_store
     from echoseg.data.files import new_folder
     from echoseg.data.formats import read_dataset
-    from echoseg.data.store import prepare
+    from echoseg.data.store import open_store, prepare
+    from echoseg.report.check import check_text, write_check
     from echoseg.report.results import write_ceiling, write_orderings
     from echoseg.report.tables import ceiling_table, text_table
 
-    dataset = read_dataset(arguments.data)
-    chords = dataset.kind == "chords"
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
-    if arguments.out and not chords and not arguments.landmarks:
-        raise DataError(
-            f"{arguments.data}: holds point lists, whose order is given; leave --out away or add --landmarks"
-        )
-    store = prepare(arguments.data, strict=arguments.strict)
+    if (arguments.data / "manifest.json").is_file():
+        dataset, held = None, open_store(arguments.data)
+        store = prepare(arguments.data, size=held.size, field=held.manifest["field"], strict=arguments.strict)
+    else:
+        dataset = read_dataset(arguments.data)
+        store = prepare(arguments.data, strict=arguments.strict)
     print(f"{arguments.data}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
-    print_faults(store.manifest["faults"])
-    if chords:
-        masks = masks_by_ordering(dataset, store)
+    findings = check_store(store, dataset.recordings if dataset else ())
+    if empty := store.manifest.get("empty"):
+        print(f"nothing drawn on, which is no fault: {empty} frames")
+    print(check_text(findings))
+    masks = masks_by_ordering(dataset, store) if dataset and dataset.kind == "chords" else {}
+    if masks:
         orderings = compare_orderings(masks)
         rows = [[name, *(f"{value:.3f}" for value in values)] for name, *values in orderings.itertuples(index=False)]
         print("\nforeground Dice of the mask, by the order in which the points are joined, against 'chords'")
@@ -53,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(ceiling_table(ceiling))
     if arguments.out:
         with new_folder(arguments.out) as folder:
-            if chords:
+            write_check(findings, store, arguments.data.resolve().name, folder)
+            if masks:
                 write_orderings(orderings, masks, store.frames, folder)
             if arguments.landmarks:
                 write_ceiling(ceiling, folder)

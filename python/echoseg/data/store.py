@@ -273,7 +273,7 @@ def _hash_source(folder: Path, options: dict[str, Any]) -> str:
     """What a store of this folder depends on, as one number."""
     digest = hashlib.sha256(repr((FORMAT, sorted(options.items()))).encode())
     for path in files_of(folder):
-        state = path.stat()
+        state = path.stat(follow_symlinks=path.exists())  # a broken link is one video's fault, found in its turn
         digest.update(repr((path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns)).encode())
     return digest.hexdigest()
 

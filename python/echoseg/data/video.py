@@ -45,7 +45,7 @@ def read_frames(path: str | Path, frames: Sequence[int] | None = None) -> NDArra
         raise DataError(f"{path}: frame {lacking} cannot be read, {count} frames found; replace the file or the number")
     if not found:
         raise DataError(f"{path}: holds no frame that can be decoded; replace the file")
-    if frames is None and (len(found) < count or _is_cut(Path(path))):
+    if frames is None and (len(found) < count or is_cut(Path(path))):
         lacking = next((frame for frame in range(count) if frame not in found), count)
         raise DataError(f"{path}: frame {lacking} is damaged or cut off; replace the file")
     images = [found[frame] for frame in sorted(found)]
@@ -113,7 +113,7 @@ def _is_avi(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:16] == b"AVI LIST"
 
 
-def _is_cut(path: Path) -> bool:
+def is_cut(path: Path) -> bool:
     """Whether an AVI is shorter than its head says; it then lacks the index at its end, and frames."""
     with path.open("rb") as file:
         head = file.read(16)
@@ -132,7 +132,7 @@ def _open(path: Path) -> Iterator[cv2.VideoCapture]:
     capture = cv2.VideoCapture()
     try:
         with _hushed():
-            motion_jpeg = _is_avi(head) and b"MJPG" in head and not _is_cut(path)
+            motion_jpeg = _is_avi(head) and b"MJPG" in head and not is_cut(path)
             opened = motion_jpeg and capture.open(str(path), cv2.CAP_OPENCV_MJPEG)
             if not opened and not capture.open(str(path), cv2.CAP_FFMPEG):
                 raise DataError(f"{path}: cannot be opened as a video; replace the file")

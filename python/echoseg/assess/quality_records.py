@@ -1,0 +1,51 @@
+"""Records that look wrong: patients and splits, and files that end too early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from echoseg.assess.quality_suspect import Suspect
+from echoseg.data.split import assign_splits
+from echoseg.data.store import Store
+from echoseg.data.tracing import Recording
+from echoseg.data.video import is_cut
+from echoseg.errors import DataError
+
+
+def split_names(samples: pd.DataFrame) -> list[str]:
+    """(N,) what each sample belongs to: the Split cell in lower case, or, where that is empty, what training takes."""
+    cells = samples["split"].str.strip().str.lower()
+    chosen = assign_splits([""] * len(samples), samples["patient"].tolist())
+    return [cell or str(split) for cell, split in zip(cells, chosen, strict=True)]
+
+
+def find_odd_patients(store: Store) -> list[Suspect]:
+    """Patients in two splits, and a Split column that training would refuse for another reason."""
+    samples = store.samples.assign(cell=store.samples["split"].str.strip().str.lower())
+    found = []
+    for patient, group in samples.groupby("patient", sort=False):
+        firsts = group.drop_duplicates("cell")
+        if len(firsts) > 1:
+            places = " and ".join(f"{row.split!r} ({row.video})" for row in firsts.itertuples())
+            note = f"patient {patient} stands in {places}"
+            video = firsts["video"].iloc[-1]
+            found.append(Suspect("patient across splits", video, float(len(firsts)), note, tuple(firsts.index[::-1])))
+    patients = samples.drop_duplicates("patient")
+    try:
+        assign_splits(patients["cell"].tolist(), patients["patient"].tolist())
+    except DataError as error:
+        found.append(Suspect("split unusable", patients["video"].iloc[0], 1.0, str(error)))
+    return found
+
+
+def find_cut_videos(store: Store, recordings: Sequence[Recording]) -> list[Suspect]:
+    """Files that were cut off, though behind the last traced frame: else a frame is left out, and that is said."""
+    held = store.samples["video"].value_counts()
+    note = "{} is shorter than its head says; it was cut off"
+    return [
+        Suspect("video cut off", recording.name, 1.0, note.format(recording.path.name))
+        for recording in recordings
+        if held.get(recording.name) == len(recording.tracings) and is_cut(recording.path)
+    ]
