@@ -49,16 +49,19 @@ def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndar
         spacing = tuple(float(word) for word in sizes)
         turn = np.array(fields.get("TransformMatrix", "").split() or np.eye(count).ravel(), dtype=float)
         turn = turn.reshape(count, count).T  # the file says where each axis points, one after the other
+        start = next((fields[key] for key in ("Offset", "Position", "Origin") if key in fields), "0 " * count).split()
+        corner = np.array(start, dtype=float)
         channels = int(fields.get("ElementNumberOfChannels", 1))
     except (KeyError, ValueError):
         raise DataError(f"{path}: is no MetaImage header; it needs lines such as DimSize = 256 256 10") from None
-    if not 2 <= count <= 4 or count != len(shape) or count != len(spacing) or min(shape) < 1 or channels != 1:
+    fits = 2 <= count <= 4 and count == len(shape) == len(spacing) == len(corner)
+    if not fits or min(shape) < 1 or channels != 1:
         raise DataError(f"{path}: {channels} channels of {count} dimensions {shape}; it needs grey images or volumes")
     if fields.get("ElementType") not in _TYPES:
         raise DataError(f"{path}: unknown ElementType {fields.get('ElementType')!r}; known: {', '.join(_TYPES)}")
     affine = np.eye(4)
     space = min(count, 3)
-    affine[:space, :space] = (turn * spacing)[:space, :space]
+    affine[:space, :space], affine[:space, 3] = (turn * spacing)[:space, :space], corner[:space]
     return shape, spacing, np.diag([-1.0, -1, 1, 1]) @ affine, fields
 
 
