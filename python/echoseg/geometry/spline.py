@@ -34,19 +34,40 @@ def join_landmarks(
     Raises:
         ValueError: fewer than three landmarks, or an unknown outline.
     """
+    straight = SCHEMES[scheme].straight(np.shape(landmarks)[-2])
+    return join_points(landmarks, straight=straight, outline=outline, per_segment=per_segment)
+
+
+def join_points(
+    points: np.ndarray, *, straight: int | None = None, outline: str = "cubic", per_segment: int = PER_SEGMENT
+) -> np.ndarray:
+    """As ``join_landmarks``, for points of no scheme.
+
+    Args:
+        points: (..., K, 2) float, pixels, K ≥ 3.
+        straight: the point from which the outline runs straight to the next one; None for none.
+        outline: a name in ``OUTLINES``.
+        per_segment: points from one to the next.
+
+    Returns:
+        (..., K * per_segment, 2) float32, pixels.
+
+    Raises:
+        ValueError: fewer than three points, or an unknown outline.
+    """
     if outline not in OUTLINES:
         raise ValueError(f"unknown outline {outline!r}; known: {', '.join(OUTLINES)}")
-    landmarks = np.asarray(landmarks, dtype=np.float32)
-    count = landmarks.shape[-2]
+    given = np.asarray(points, dtype=np.float32)
+    count = given.shape[-2]
     if count < 3:
         raise ValueError(f"a closed outline needs at least 3 landmarks, got {count}")
-    points = landmarks.reshape(-1, count, 2)
-    curves = OUTLINES[outline](points, per_segment, SCHEMES[scheme].straight(count)).astype(np.float32)
+    points = given.reshape(-1, count, 2)
+    curves = OUTLINES[outline](points, per_segment, straight).astype(np.float32)
     tangled = crosses_itself(points)
-    straight = tangled | crosses_itself(curves)
+    doubtful = tangled | crosses_itself(curves)
     points = np.where(tangled[:, None, None], _by_angle(points), points)
-    curves[straight] = _polygon(points[straight], per_segment, None)
-    return curves.reshape(*landmarks.shape[:-2], count * per_segment, 2)
+    curves[doubtful] = _polygon(points[doubtful], per_segment, None)
+    return curves.reshape(*given.shape[:-2], count * per_segment, 2)
 
 
 def crosses_itself(outlines: np.ndarray) -> np.ndarray:

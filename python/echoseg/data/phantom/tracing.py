@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from echoseg.data.phantom.anatomy import Array
-
-CHORDS = 20
+from echoseg.geometry.chords import cut_chords
 
 
 def trace(septal: Array, lateral: Array, rng: np.random.Generator, jitter: float = 0.6) -> Array:
@@ -24,7 +23,7 @@ def trace(septal: Array, lateral: Array, rng: np.random.Generator, jitter: float
         jitter: Standard deviation of the border's error, pixels; 0 traces the truth.
 
     Returns:
-        (1 + CHORDS, 4) float32, pixels: x1, y1, x2, y2 of the long axis from apex to annulus, then of the chords from
+        (21, 4) float32, pixels: x1, y1, x2, y2 of the long axis from apex to annulus, then of the chords from
         apex to base, from the septal to the lateral wall.
     """
     outline = np.concatenate([septal[::-1], lateral[1:]])
@@ -33,16 +32,11 @@ def trace(septal: Array, lateral: Array, rng: np.random.Generator, jitter: float
     # The apex is where observers differ most: they slide it along the outline.
     slid = apex + int(np.rint(jitter * rng.normal(0.0, 2.0)))
     top, bottom = outline[slid], 0.5 * (outline[0] + outline[-1])
-    axis = bottom - top
-    across = np.array([-axis[1], axis[0]]) / np.hypot(*axis)
-    if np.dot(lateral[-1] - septal[-1], across) < 0:
-        across = -across
-    closed = np.concatenate([outline, outline[:1]])
-    rows = [np.concatenate([top, bottom])]
-    for share in (np.arange(CHORDS) + 0.5) / CHORDS:
-        low, high = _cross(closed, top + share * axis, axis, across)
-        rows.append(np.concatenate([low, high]))
-    return np.asarray(rows, dtype=np.float32)
+    chords = cut_chords(outline, np.stack([top, bottom]))
+    (down_x, down_y), (x, y) = bottom - top, lateral[-1] - septal[-1]
+    if x * down_y < y * down_x:  # a mirrored view
+        chords[1:] = chords[1:, [2, 3, 0, 1]]
+    return chords
 
 
 def _smooth_error(outline: Array, rng: np.random.Generator) -> Array:
@@ -56,14 +50,3 @@ def _smooth_error(outline: Array, rng: np.random.Generator) -> Array:
     error = np.cos(np.pi * np.outer(s, waves)) @ weights[0] + np.sin(np.pi * np.outer(s, waves)) @ weights[1]
     error /= np.sqrt(np.sum(1.0 / waves))
     return (0.8 * error + 0.6 * rng.standard_normal())[:, None] * normal
-
-
-def _cross(closed: Array, point: Array, axis: Array, across: Array) -> tuple[Array, Array]:
-    """The outermost two places where the line through ``point`` along ``across`` meets the closed outline."""
-    height = (closed - point) @ axis
-    start, end = height[:-1], height[1:]
-    hit = np.flatnonzero((start <= 0) != (end <= 0))
-    t = (start[hit] / (start[hit] - end[hit]))[:, None]
-    places = closed[hit] + t * (closed[hit + 1] - closed[hit])
-    offset = (places - point) @ across
-    return places[offset.argmin()], places[offset.argmax()]
