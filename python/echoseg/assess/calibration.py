@@ -70,6 +70,31 @@ class Calibration:
         ahead, behind = measure(moved.reshape(-1, count, 2)).reshape(2, 2 * count, len(landmarks))
         return np.sqrt((((ahead - behind) / 2) ** 2).sum(axis=0))
 
+    def hold(self, landmarks: np.ndarray, covariances: np.ndarray, held: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Where landmarks most likely lie once it is known where some of them do.
+
+        The errors of one outline go together, so those of the held landmarks tell of the others': a Gaussian given a
+        part of it.
+
+        Args:
+            landmarks: (K, 2) float, pixels, as predicted.
+            covariances: (K, 2, 2) float, of their errors.
+            held: (J,) int, the landmarks that are known.
+            places: (J, 2) float, pixels, where they lie.
+
+        Returns:
+            (K, 2) float32, pixels.
+        """
+        count = len(landmarks)
+        roots = np.zeros((count, 2, count, 2))
+        roots[np.arange(count), :, np.arange(count)] = _roots(covariances)
+        every = roots.reshape(2 * count, 2 * count)
+        together = every @ self.together @ every
+        known = (2 * np.asarray(held)[:, None] + np.arange(2)).ravel()
+        errors = (landmarks[held] - places).ravel()
+        told = together[:, known] @ np.linalg.solve(together[np.ix_(known, known)], errors)
+        return (landmarks - told.reshape(count, 2)).astype(np.float32)
+
     def save(self, path: Path) -> None:
         """Write the calibration as JSON."""
         path.write_text(json.dumps({**asdict(self), "together": self.together.tolist()}) + "\n", encoding="utf-8")
