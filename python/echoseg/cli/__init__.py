@@ -10,7 +10,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from echoseg.cli import check, evaluate, experiments, info, phantom, predict, prepare, train
+from echoseg.cli import check, evaluate, experiments, info, phantom, predict, prepare, review, train
 from echoseg.errors import DataError
 
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "predict": predict,
     "experiments": experiments,
+    "review": review,
     "info": info,
 }
 

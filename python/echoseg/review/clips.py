@@ -1,0 +1,282 @@
+"""The clips of a review: found by number, read and predicted when one is first looked at."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from echoseg.assess.beats import find_beats
+from echoseg.data.clip import Clip, read_clip
+from echoseg.data.formats import FORMATS, read_dataset
+from echoseg.data.tracing import Recording
+from echoseg.errors import DataError
+from echoseg.geometry.contour import order_contour
+from echoseg.geometry.discs import ejection_fraction
+from echoseg.geometry.landmarks import choose_landmarks
+from echoseg.geometry.outline import outline_of_mask
+from echoseg.inference.measure import ML
+from echoseg.inference.predict import Prediction, Predictor
+from echoseg.review.handles import Drawing, Handles, drawing_of
+
+KEPT_OPEN = 3  # clips in memory
+APART = 4  # frames: "next to look at" names no two that are nearer
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A file to review.
+
+    Attributes:
+        path: of the video.
+        name: in the corrections.
+        recording: with what an expert drew; None where there is none.
+    """
+
+    path: Path
+    name: str
+    recording: Recording | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A clip as the page needs it.
+
+    Attributes:
+        source: where it comes from.
+        clip: its frames.
+        probabilities: (T, H, W) uint8, 255 for certain.
+        handles: of each frame, as predicted.
+        covariances: of the landmarks' errors; None where the run tells none.
+        facts: what the page is told, JSON.
+        scale: (2,) mm a pixel, width and height; ones where that is unknown.
+    """
+
+    source: Source
+    clip: Clip
+    probabilities: np.ndarray
+    handles: list[Handles]
+    covariances: np.ndarray | None
+    facts: dict[str, Any]
+    scale: np.ndarray
+
+
+class Clips:
+    """Clips by number; a few stay in memory."""
+
+    def __init__(self, predictor: Predictor, sources: Sequence[Source]) -> None:
+        self.predictor, self.sources, self.drawing = predictor, sources, drawing_of(predictor.codec)
+        self._opened: OrderedDict[int, Opened] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def open(self, number: int) -> Opened:
+        """Read and predict a clip, or find it in memory.
+
+        Raises:
+            KeyError: no such number.
+            DataError: the file is damaged.
+        """
+        if not 0 <= number < len(self.sources):
+            raise KeyError(number)
+        with self._lock:  # one prediction at a time: it takes all cores anyhow
+            if number not in self._opened:
+                self._opened[number] = self._open(self.sources[number])
+                while len(self._opened) > KEPT_OPEN:
+                    self._opened.popitem(last=False)
+            self._opened.move_to_end(number)
+            return self._opened[number]
+
+    def _open(self, source: Source) -> Opened:
+        clip = _with_facts(read_clip(source.path), source.recording)
+        prediction = self.predictor.on_clip(clip)
+        handles = _handles_of(prediction, self.drawing)
+        spacing = np.array(clip.spacing[::-1])
+        scale = spacing if np.isfinite(spacing).all() else np.ones(2)
+        probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
+        opened = Opened(source, clip, probabilities, handles, prediction.covariances, {}, scale)
+        uncertainty = _uncertainty(prediction)
+        recording = source.recording
+        contours = {} if recording is None else {t.frame: order_contour(t.coordinates) for t in recording.tracings}
+        opened.facts.update(
+            height=clip.frames.shape[1],
+            width=clip.frames.shape[2],
+            frames=len(clip.frames),
+            fps=_or_none(clip.fps),
+            scale=scale.tolist(),
+            known=bool(np.isfinite(spacing).all()),
+            thickness=_or_none(clip.thickness),
+            points=np.stack([each.points for each in handles]).round(4).tolist(),
+            outlines=None if prediction.landmarks is not None else _outlines_of(prediction),
+            truth={frame: contour.round(3).tolist() for frame, contour in contours.items()},
+            areas=prediction.areas.tolist(),
+            area_std=None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
+            volumes=[round(self.volume(opened, each), 4) for each in handles],
+            beats=[] if np.isfinite(clip.thickness) else find_beats(prediction.areas, clip.fps).tolist(),
+            next=next_to_look_at(uncertainty),
+            uncertainty=None if uncertainty is None else uncertainty.round(4).tolist(),
+            listed_ef=None if recording is None else _or_none(recording.ef),
+        )
+        return opened
+
+    def hold(self, opened: Opened, frame: int, handles: Handles) -> Handles:
+        """Predict a frame's landmarks anew where some are known; see ``Calibration.hold``.
+
+        Raises:
+            DataError: the run tells nothing of its errors, or no landmark is held.
+        """
+        calibration = self.predictor.calibration
+        if calibration is None or opened.covariances is None:
+            raise DataError("the run is not calibrated, so it does not know how its landmarks go together")
+        known = handles.landmarks >= 0
+        held = handles.landmarks[known & handles.held]
+        if not len(held):
+            raise DataError("no landmark is held; move one first")
+        predicted = opened.handles[frame].points
+        points = handles.points.copy()
+        moved = calibration.hold(predicted, opened.covariances[frame], held, points[known & handles.held])
+        free = known & ~handles.held
+        points[free] = moved[handles.landmarks[free]]
+        return Handles(points, handles.landmarks, handles.held)
+
+    def ejection_fraction(self, opened: Opened, corrected: dict[int, Handles]) -> float:
+        """Mean over the beats, percent, with what was corrected; nan where there is no beat."""
+        volumes = np.array(opened.facts["volumes"])
+        for frame, handles in corrected.items():
+            volumes[frame] = self.volume(opened, handles)
+        ed, es = np.array(opened.facts["beats"], dtype=np.intp).reshape(-1, 2).T
+        return float(ejection_fraction(volumes[ed], volumes[es]).mean()) if len(ed) else float("nan")
+
+    def volume(self, opened: Opened, handles: Handles) -> float:
+        """Of a frame's ventricle, or, of a stack, of its slice: ml, or cubes of pixels where their size is unknown."""
+        known, thickness = bool(np.isfinite(opened.clip.spacing).all()), opened.clip.thickness
+        if np.isfinite(thickness):
+            area = self.drawing.area(handles, opened.clip.frames.shape[1:])
+            volume = area * float(opened.scale.prod()) * (thickness if known else 1)
+        else:
+            volume = self.drawing.volume(handles, opened.scale)
+        return volume / (ML if known else 1)
+
+
+def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source], str | None]:
+    """The files to review, and what experts drew on them.
+
+    Args:
+        inputs: videos, folders of videos, or data sets.
+        data: a data set whose tracings belong to the videos.
+
+    Returns:
+        The sources, and the kind of their tracings, "chords" or "points"; None where there are none.
+
+    Raises:
+        DataError: nothing is found, or two files have the same name.
+    """
+    sources, kinds = [], []
+    known: dict[str, Source] = {}
+    if data is not None:
+        known, kind = _read_data(data)
+        kinds.append(kind)
+    for path in inputs:
+        if path.is_dir() and any(known_format.looks_like(path) for known_format in FORMATS.values()):
+            found, kind = _read_data(path)
+            kinds.append(kind)
+            sources += list(found.values())
+        elif path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+            sources += [known.get(file.name) or _loose(file) for file in files]
+        else:
+            sources.append(known.get(path.name) or _loose(path))
+    if not sources:
+        raise DataError(f"{inputs[0]}: no file in it; give videos, or a folder of them")
+    names = [source.name for source in sources]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"two files are called {twice}; review them one after the other, with --corrections of their own"
+        )
+    if len(set(kinds)) > 1:
+        raise DataError(f"{inputs[0]}: tracings of chords beside tracings of points; review them one after the other")
+    return sources, kinds[0] if kinds else None
+
+
+def _read_data(folder: Path) -> tuple[dict[str, Source], str]:
+    """By file name."""
+    dataset = read_dataset(folder)
+    return {recording.path.name: _traced(recording) for recording in dataset.recordings}, dataset.kind
+
+
+def _traced(recording: Recording) -> Source:
+    path = recording.path
+    return Source(path, path.name if path.stem == recording.name else recording.name, recording)
+
+
+def _loose(path: Path) -> Source:
+    if any(sign in path.name for sign in ',"\r\n'):
+        raise DataError(f"{path}: a name with commas, quotes or line breaks cannot stand in a table; rename the file")
+    return Source(path, path.name)
+
+
+def _with_facts(clip: Clip, recording: Recording | None) -> Clip:
+    """With what the data set knows and the file does not."""
+    if recording is None:
+        return clip
+    spacing = clip.spacing if np.isfinite(clip.spacing).all() else recording.spacing
+    return replace(clip, fps=clip.fps if np.isfinite(clip.fps) else recording.fps, spacing=spacing)
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) and value > 0 else None
+
+
+def next_to_look_at(uncertainty: np.ndarray | None, *, apart: int = APART) -> list[int]:
+    """Frames, the most uncertain first, none near to one before it; none where nothing is known."""
+    if uncertainty is None:
+        return []
+    chosen: list[int] = []
+    free = np.ones(len(uncertainty), dtype=bool)
+    for frame in (-uncertainty).argsort(kind="stable").tolist():
+        if free[frame]:
+            chosen.append(frame)
+            free[max(0, frame - apart + 1) : frame + apart] = False
+    return chosen
+
+
+def _uncertainty(prediction: Prediction) -> np.ndarray | None:
+    """(T,) share of the area: its standard deviation; of masks, the pixels that are neither inside nor outside."""
+    areas = np.maximum(prediction.areas, 1)
+    if prediction.area_std is not None:
+        return prediction.area_std / areas
+    if prediction.landmarks is None:
+        return (prediction.probabilities * (1 - prediction.probabilities)).sum(axis=(1, 2)) / areas
+    return None
+
+
+def _handles_of(prediction: Prediction, drawing: Drawing) -> list[Handles]:
+    points = prediction.landmarks if prediction.landmarks is not None else _points_of_masks(prediction, drawing)
+    numbers, held = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
+    return [Handles(each.astype(np.float32), numbers, held) for each in points]
+
+
+def _points_of_masks(prediction: Prediction, drawing: Drawing) -> np.ndarray:
+    """(T, K, 2): points on each mask's outline; of an empty one, those of the nearest frame that has one."""
+    count, height, width = prediction.masks.shape
+    angle = 2 * np.pi * np.arange(drawing.count) / drawing.count
+    middle = np.array([width, height]) / 2 + min(height, width) / 6 * np.stack([np.sin(angle), -np.cos(angle)], axis=1)
+    points = np.repeat(middle[None], count, axis=0)
+    seen = np.flatnonzero(prediction.areas)
+    for frame in seen:
+        outline = outline_of_mask(prediction.masks[frame])
+        assert outline is not None
+        points[frame] = choose_landmarks(outline[None], drawing.count, scheme=drawing.scheme)[0]
+    if len(seen):
+        points = points[seen[np.abs(np.arange(count)[:, None] - seen).argmin(axis=1)]]
+    return points
+
+
+def _outlines_of(prediction: Prediction) -> list[list[list[float]]]:
+    outlines = [outline_of_mask(mask) for mask in prediction.masks]
+    return [[] if outline is None else outline.tolist() for outline in outlines]

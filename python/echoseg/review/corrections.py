@@ -1,0 +1,184 @@
+"""The corrections of a person, in a folder of their own.
+
+- `Landmarks.csv`: the points as the person left them, one row a point: what is read when the page opens again.
+- `VolumeTracings.csv`: the same outlines as tracings, in the columns of the data's own file.
+- `audit.jsonl`: one line a change: file, frame, points before and after, seconds, drags.
+
+Both tables are replaced whole at each change, the first one first; the second follows from it. `.lock` keeps a second
+review out; no other file is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from echoseg.data.echonet import TRACINGS
+from echoseg.data.files import replace_file
+from echoseg.data.table import read_numbers, read_table
+from echoseg.errors import DataError
+from echoseg.review.handles import ADDED, Drawing, Handles
+
+LANDMARKS, AUDIT = "Landmarks.csv", "audit.jsonl"
+_COLUMNS = ("FileName", "X", "Y", "Frame", "Landmark", "Held")
+_HEADERS = {"chords": "FileName,X1,Y1,X2,Y2,Frame", "points": "FileName,X,Y,Frame"}
+
+
+class OutdatedError(Exception):
+    """Somebody else has changed this frame since it was looked at."""
+
+
+class Corrections:
+    """What was corrected, by file and frame; several threads may change it at once."""
+
+    def __init__(self, folder: Path, drawing: Drawing, *, kind: str) -> None:
+        """Open a folder of corrections; made where it is missing.
+
+        Args:
+            folder: of the three files.
+            drawing: of the run.
+            kind: of the tracings to write, "chords" or "points".
+
+        Raises:
+            DataError: a table is damaged or of another run's landmarks, or another review has the folder open.
+        """
+        self.folder, self._drawing, self._kind = folder, drawing, kind
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._held_open = _hold(folder)
+        try:
+            self._found = _read(folder / LANDMARKS, drawing)
+        except BaseException:
+            self.close()
+            raise
+        self._versions = dict.fromkeys(self._found, 1)
+
+    def close(self) -> None:
+        """Let another review open the folder."""
+        self._held_open.close()
+
+    def of(self, file: str) -> dict[int, tuple[Handles, int]]:
+        """The corrected frames of a file, each with its version."""
+        with self._lock:
+            return {
+                frame: (handles, self._versions[name, frame])
+                for (name, frame), handles in self._found.items()
+                if name == file
+            }
+
+    def version(self, file: str, frame: int) -> int:
+        """Counts the changes of a frame; 0 for one that was never touched."""
+        with self._lock:
+            return self._versions.get((file, frame), 0)
+
+    def save(
+        self,
+        file: str,
+        frame: int,
+        handles: Handles | None,
+        *,
+        version: int,
+        before: np.ndarray,
+        effort: dict[str, Any],
+    ) -> int:
+        """Keep a correction, or take it back.
+
+        Args:
+            file: as the tracings name it.
+            frame: of the file.
+            handles: None takes the correction back.
+            version: of the frame when the person looked at it.
+            before: (K, 2) the points before.
+            effort: seconds and drags, for the audit log.
+
+        Returns:
+            the new version.
+
+        Raises:
+            OutdatedError: the frame is of another version by now.
+            OSError: the disk is full, or the like; nothing has changed then.
+        """
+        key = (file, frame)
+        with self._lock:
+            if self._versions.get(key, 0) != version:
+                raise OutdatedError
+            found = {other: kept for other, kept in self._found.items() if other != key}
+            if handles is not None:
+                found[key] = handles
+            self._write(found)
+            self._found, self._versions[key] = found, version + 1
+            after = None if handles is None else handles.points.round(4).tolist()
+            line = {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                "file": file,
+                "frame": frame,
+                "before": before.round(4).tolist(),
+                "after": after,
+                **effort,
+            }
+            with (self.folder / AUDIT).open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+            return version + 1
+
+    def _write(self, found: dict[tuple[str, int], Handles]) -> None:
+        ordered = sorted(found.items(), key=lambda item: item[0])
+        points, tracings = [",".join(_COLUMNS)], [_HEADERS[self._kind]]
+        for (file, frame), handles in ordered:
+            for (x, y), landmark, held in zip(handles.points, handles.landmarks, handles.held, strict=True):
+                number = "" if landmark == ADDED else landmark
+                points.append(f"{file},{x:.4f},{y:.4f},{frame},{number},{int(held)}")
+            rows = self._drawing.chords(handles) if self._kind == "chords" else self._drawing.join(handles)
+            tracings += [f"{file},{','.join(f'{value:.4f}' for value in row)},{frame}" for row in rows]
+        for name, lines in ((LANDMARKS, points), (TRACINGS, tracings)):
+            replace_file(self.folder / name, partial(_write_lines, lines=lines))
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _hold(folder: Path) -> Any:
+    """An open file that no other review has, where the system can tell."""
+    handle = (folder / ".lock").open("w")
+    with contextlib.suppress(ImportError):  # Windows
+        import fcntl
+
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            raise DataError(
+                f"{folder}: another review has it open; end that one, or choose other corrections"
+            ) from None
+    return handle
+
+
+def _read(path: Path, drawing: Drawing) -> dict[tuple[str, int], Handles]:
+    if not path.exists() or path.read_text(encoding="utf-8").count("\n") < 2:  # every correction was taken back
+        return {}
+    table = read_table(path, _COLUMNS)
+    values = {}
+    for name in ("X", "Y", "Frame", "Landmark", "Held"):
+        values[name], bad = read_numbers(table[name], blank=name == "Landmark")
+        for row, cell in table[name][bad].items():
+            raise DataError(f"{path}, row {row}: {name} is {cell!r}, not a number; mend it or delete the file")
+    rows = pd.DataFrame({**values, "FileName": table["FileName"]}).fillna({"Landmark": ADDED})
+    found = {}
+    for (file, frame), part in rows.groupby(["FileName", "Frame"], sort=False):
+        points = part[["X", "Y"]].to_numpy(np.float32)
+        handles = Handles(points, part["Landmark"].to_numpy(np.int64), part["Held"].to_numpy() > 0)
+        if len(points) < 3 or not drawing.fits(handles):
+            raise DataError(
+                f"{path}, row {part.index[0]}: the points of frame {frame:g} of {file} are not those of the run's "
+                f"scheme {drawing.scheme!r} of {drawing.count}; choose other corrections, or mend it"
+            )
+        found[str(file), int(frame)] = handles
+    return found

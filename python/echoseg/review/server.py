@@ -1,0 +1,193 @@
+"""The page's server: frames and predictions out, corrections in."""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Callable
+from importlib import resources
+from typing import Annotated, Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI, HTTPException, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from echoseg.errors import DataError
+from echoseg.geometry.contour import contour_area
+from echoseg.review.clips import Clips, Opened
+from echoseg.review.corrections import Corrections, OutdatedError
+from echoseg.review.handles import ADDED, Drawing, Handles
+from echoseg.review.security import Guard
+
+MOST_POINTS = 200
+LARGEST_ANSWER = 1 << 24  # bytes of frames at once; the page asks again for the rest
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Points(BaseModel):
+    """What the page sends of a frame's points, in the order in which they are joined."""
+
+    points: list[tuple[Number, Number]] = Field(min_length=3, max_length=MOST_POINTS)
+    landmarks: list[int] = Field(min_length=3, max_length=MOST_POINTS)
+    held: list[bool] = Field(min_length=3, max_length=MOST_POINTS)
+
+
+class Change(BaseModel):
+    """A frame's points as a person left them; none where they are the prediction's again."""
+
+    version: int
+    points: Points | None
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    drags: int = Field(ge=0)
+
+
+def make_app(clips: Clips, corrections: Corrections) -> FastAPI:
+    """The page's application, which lets everybody in; see ``security``."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    files = {path.name: path.read_bytes() for path in (resources.files("echoseg.review") / "static").iterdir()}
+    kinds = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+    drawing = clips.drawing
+
+    def opened(number: int, frame: int = 0) -> Opened:
+        try:
+            found = clips.open(number)
+        except KeyError:
+            raise HTTPException(404, "no such clip") from None
+        except DataError as error:
+            raise HTTPException(422, str(error)) from None
+        if not 0 <= frame < len(found.clip.frames):
+            raise HTTPException(404, "no such frame")
+        return found
+
+    @app.exception_handler(RequestValidationError)
+    def refuse(*_: Any) -> Response:  # FastAPI's own answer repeats what was sent, which may be no JSON (NaN)
+        return JSONResponse({"detail": "not what the page sends"}, status_code=422)
+
+    @app.get("/")
+    def page() -> Response:
+        return Response(files["index.html"], media_type="text/html")
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in files:
+            raise HTTPException(404, "no such file")
+        return Response(files[name], media_type=kinds[name.rsplit(".")[-1]])
+
+    @app.get("/api/clips")
+    def listed() -> dict[str, Any]:
+        return {
+            "run": {
+                "approach": clips.predictor.config.approach,
+                "outline": drawing.outline,
+                "straight": drawing.straight,
+                "kept": drawing.kept,
+                "count": drawing.count,
+                "calibrated": clips.predictor.calibration is not None,
+            },
+            "clips": [{"name": source.name, "corrected": len(corrections.of(source.name))} for source in clips.sources],
+            "corrections": str(corrections.folder),
+        }
+
+    @app.get("/api/clips/{number}")
+    def facts(number: int) -> dict[str, Any]:
+        found = opened(number)
+        changed = corrections.of(found.source.name)
+        return {**found.facts, "corrections": {frame: _told(*change) for frame, change in changed.items()}}
+
+    @app.get("/api/clips/{number}/frames")
+    def frames(number: int, start: int, stop: int) -> Response:
+        found = opened(number, start).clip.frames
+        most = start + max(1, LARGEST_ANSWER // found[0].size)
+        return Response(found[start : min(stop, most)].tobytes(), media_type="application/octet-stream")
+
+    @app.get("/api/clips/{number}/frames/{frame}/probabilities")
+    def probabilities(number: int, frame: int) -> Response:
+        return Response(opened(number, frame).probabilities[frame].tobytes(), media_type="application/octet-stream")
+
+    @app.post("/api/clips/{number}/frames/{frame}")
+    def save(number: int, frame: int, change: Change) -> Any:
+        found = opened(number, frame)
+        file = found.source.name
+        handles = None if change.points is None else _checked(change.points, drawing, found)
+        held = corrections.of(file).get(frame)
+        before = held[0] if held else found.handles[frame]
+        effort = {"seconds": round(change.seconds, 3), "drags": change.drags}
+        try:
+            version = corrections.save(
+                file, frame, handles, version=change.version, before=before.points, effort=effort
+            )
+        except OutdatedError:
+            theirs = {"version": corrections.version(file, frame)} if held is None else _told(*held)
+            return JSONResponse(theirs, status_code=409)
+        except OSError as error:
+            raise HTTPException(507, f"not saved: {error.strerror}") from None
+        return {"version": version, **_measured(clips, found, frame, handles, corrections)}
+
+    @app.post("/api/clips/{number}/frames/{frame}/hold")
+    def hold(number: int, frame: int, points: Points) -> dict[str, Any]:
+        found = opened(number, frame)
+        try:
+            return {"points": clips.hold(found, frame, _checked(points, drawing, found)).points.round(4).tolist()}
+        except DataError as error:
+            raise HTTPException(422, str(error)) from None
+
+    return app
+
+
+def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve until interrupted.
+
+    Args:
+        app: of ``make_app``.
+        host: the one address to listen on, which is also the only name that is served, but for other names of loopback.
+        port: 0 takes a free one.
+        announce: is told each link.
+    """
+    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+        guard = Guard(app, host=host, port=listening.getsockname()[1], announce=announce)
+        uvicorn.Server(quiet(guard)).run(sockets=[listening])
+
+
+def quiet(app: Any) -> uvicorn.Config:
+    """Settings of uvicorn: HTTP alone, and silence but for errors."""
+    return uvicorn.Config(app, log_level="error", access_log=False, server_header=False, ws="none", lifespan="off")
+
+
+def _checked(sent: Points, drawing: Drawing, found: Opened) -> Handles:
+    if not len(sent.points) == len(sent.landmarks) == len(sent.held):
+        raise HTTPException(422, "points, landmarks and held differ in length")
+    handles = Handles(np.array(sent.points, np.float32), np.array(sent.landmarks), np.array(sent.held))
+    height, width = found.clip.frames.shape[1:]
+    far = np.abs(handles.points - (width / 2, height / 2)) > (1.5 * width, 1.5 * height)
+    if far.any() or not (handles.landmarks >= ADDED).all() or not drawing.fits(handles):
+        raise HTTPException(422, "these points are not of this clip or run")
+    if contour_area(drawing.join(handles)) == 0 or not np.ptp(drawing.axis(handles), axis=0).any():
+        raise HTTPException(422, "an outline without area")
+    return handles
+
+
+def _told(handles: Handles, version: int) -> dict[str, Any]:
+    return {
+        "version": version,
+        "points": handles.points.round(4).tolist(),
+        "landmarks": handles.landmarks.tolist(),
+        "held": handles.held.tolist(),
+    }
+
+
+def _measured(
+    clips: Clips, found: Opened, frame: int, handles: Handles | None, corrections: Corrections
+) -> dict[str, Any]:
+    """What the page has measured by itself, confirmed."""
+    shown = found.handles[frame] if handles is None else handles
+    changed = {at: change[0] for at, change in corrections.of(found.source.name).items()}
+    fraction = clips.ejection_fraction(found, changed)
+    return {
+        "area": clips.drawing.area(shown, found.clip.frames.shape[1:]),
+        "volume": clips.volume(found, shown),
+        "ef": None if math.isnan(fraction) else fraction,
+    }
