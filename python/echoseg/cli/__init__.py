@@ -10,7 +10,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from echoseg.cli import check, evaluate, experiments, info, phantom, predict, prepare, review, train
+from echoseg.cli import check, effort, evaluate, experiments, info, phantom, predict, prepare, review, train
 from echoseg.errors import DataError
 
 COMMANDS = {
@@ -20,6 +20,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "effort": effort,
     "experiments": experiments,
     "review": review,
     "info": info,

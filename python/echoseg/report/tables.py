@@ -111,3 +111,15 @@ def ablation_table(trainings: pd.DataFrame, by: list[str]) -> str:
         for name, row in scores.sort_values("dice", ascending=False).iterrows()
     ]
     return text_table([*by, "foreground Dice", "± of seeds", "HD95, px", "landmark error, px", "seeds"], rows)
+
+
+def effort_table(effort: pd.DataFrame) -> str:
+    """The rows of ``inference.effort.correction_effort`` as text: one line a tool and target."""
+    rows = []
+    for (tool, target), of in effort.groupby(["tool", "target"], sort=False):
+        ever = of[of["steps"] < math.inf]
+        shares = [f"{100 * (of['steps'] <= most).mean():.0f}%" for most in (0, 1, 2, 5)]
+        means = [f"{ever['steps'].mean():.2f}", f"{ever['way_px'].mean():.1f}"] if len(ever) else ["", ""]
+        rows.append([tool, f"{target:.2f}", *shares, f"{100 * len(ever) / len(of):.0f}%", *means])
+    header = ["tool", "Dice", "at once", "after 1", "2", "5", "ever", "mean steps", "mean way, px"]
+    return text_table(header, rows)
