@@ -4,10 +4,9 @@
 
 The cine is the one that pydicom ships as its example ``ybr_color``. Writes masks, areas and an overlay video as
 ``echoseg predict`` does, and ``cine.png``: systole, diastole and the area of each frame. Prints the foreground Dice in
-the four frames of ``real_cine.csv`` (pixels of the whole 240 × 320 frame): 22 end-diastole, 4 end-systole, 10 with the
-mitral valve wide open, 27 early systole. They were traced by eye for echoseg, by no cardiologist, on the frame enlarged
-six times: along the inner border of the compact muscle, trabeculae and papillary muscle inside, from hinge to hinge
-across the mitral annulus.
+the four frames of ``real_cine.csv``: 22 end-diastole, 4 end-systole, 10 with the mitral valve wide open, 27 early
+systole. They were traced by eye for echoseg, by no cardiologist, on the frame enlarged six times: along the inner
+border of the compact muscle, trabeculae and papillary muscle inside, from hinge to hinge across the mitral annulus.
 """
 
 from __future__ import annotations
@@ -15,44 +14,26 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
-import pydicom
 from matplotlib.figure import Figure
-from pydicom.encaps import generate_frames
 from pydicom.examples import get_path
 
 import echoseg
 from echoseg.assess.overlap import dice
-from echoseg.data.decode import resize_frames, resize_points
+from echoseg.data.clip import read_clip
 from echoseg.data.files import new_folder
+from echoseg.inference.measure import measure
 from echoseg.ops import fill_polygons
 from echoseg.report.overlay import draw_overlay
 from echoseg.report.results import write_prediction
 
-LEFT, TOP, SIDE = 78, 18, 184  # the square around the sector, pixels of the cine
-DOT = (188, 20)  # a white mark of the screen
-SIZE = (112, 112)
-FPS = 25.0
-
-
-def load_cine() -> np.ndarray:
-    """(30, 112, 112) uint8: the sector, cut out square and reduced as EchoNet's videos are."""
-    data = pydicom.dcmread(get_path("ybr_color"))
-    packed = generate_frames(data.PixelData, number_of_frames=int(data.NumberOfFrames))
-    frames = np.stack([cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_GRAYSCALE) for frame in packed])
-    for frame in frames:
-        cv2.circle(frame, DOT, 5, 0, -1)
-    return resize_frames(np.ascontiguousarray(frames[:, TOP : TOP + SIDE, LEFT : LEFT + SIDE]), SIZE)
-
 
 def load_outlines() -> dict[int, np.ndarray]:
-    """By frame, (P, 2) float32: the ventricle as traced by eye, pixels of what ``load_cine`` returns."""
+    """By frame, (P, 2) float32: the ventricle as traced by eye, pixels of the cine."""
     table = pd.read_csv(Path(__file__).with_name("real_cine.csv"))
     return {
-        frame: np.ascontiguousarray(resize_points(points[["x", "y"]].to_numpy() - (LEFT, TOP), (SIDE, SIDE), SIZE))
-        for frame, points in table.groupby("frame")
+        frame: np.ascontiguousarray(points[["x", "y"]], dtype=np.float32) for frame, points in table.groupby("frame")
     }
 
 
@@ -62,18 +43,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
 
-    frames, outlines = load_cine(), load_outlines()
-    prediction = echoseg.load(arguments.run)(frames)
-    true = {frame: fill_polygons(outline[None], SIZE) for frame, outline in outlines.items()}
+    path, predictor = get_path("ybr_color"), echoseg.load(arguments.run)
+    clip = read_clip(path)
+    prediction = predictor.on_clip(clip)
+    measured = measure(prediction, clip, predictor.codec)
+    true = {frame: fill_polygons(outline[None], clip.frames.shape[1:]) for frame, outline in load_outlines().items()}
     scores = {frame: dice(prediction.masks[frame][None], mask)[0] for frame, mask in true.items()}
     with new_folder(arguments.out) as folder:
-        write_prediction(frames, prediction, folder / "prediction", fps=FPS)
+        write_prediction(path, clip, prediction, measured, folder, keep=["masks", "frames", "overlay"])
         figure = Figure(figsize=(10, 3.4), layout="constrained")
         *pictures, curve = figure.subplots(1, 3)
         extremes = {"smallest": prediction.areas.argmin(), "largest": prediction.areas.argmax()}
         for axis, (name, frame) in zip(pictures, extremes.items(), strict=True):
             landmarks = None if prediction.landmarks is None else prediction.landmarks[frame]
-            axis.imshow(draw_overlay(frames[frame], predicted=prediction.masks[frame], landmarks=landmarks))
+            axis.imshow(draw_overlay(clip.frames[frame], predicted=prediction.masks[frame], landmarks=landmarks))
             axis.set_axis_off()
             axis.set_title(f"frame {frame}: {name} area", fontsize=9)
         curve.plot(prediction.areas, color="black", label="predicted")
@@ -83,7 +66,11 @@ def main() -> None:
         figure.savefig(folder / "cine.png", dpi=110)
     for frame, score in scores.items():
         print(f"frame {frame:2d}  foreground Dice {score:.3f}")
-    print(f"mean      foreground Dice {np.mean(list(scores.values())):.3f}\n{arguments.out}")
+    print(f"mean      foreground Dice {np.mean(list(scores.values())):.3f}")
+    steady = dice(prediction.masks[1:], prediction.masks[:-1])
+    print(f"frame to frame: Dice {steady.min():.3f} at least, {np.median(steady):.3f} in the middle")
+    print(f"EDV {measured.mean_edv:.0f} {measured.unit}, ESV {measured.mean_esv:.0f}, EF {measured.mean_ef:.0f} %")
+    print(arguments.out)
 
 
 if __name__ == "__main__":

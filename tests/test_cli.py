@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import cv2
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,27 +99,42 @@ def test_point_lists_do_not_tell_where_anatomical_landmarks_are(run, tmp_path, c
     assert "exactly 6" in failure(capsys, "train", "--data", points, "--scheme", "extremes")
 
 
-def test_predict_writes_masks_areas_and_a_video(run, data, tmp_path):
+def test_predict_writes_volumes_masks_areas_and_a_film(run, data, tmp_path, capsys):
     out = tmp_path / "predicted"
-    videos = [data / "Videos" / name for name in ("a.avi", "b.avi")]
-    assert main(["predict", str(run), *map(str, videos), "--out", str(out), "--device", "cpu"]) == 0
-    assert files(out) == {
-        f"{name}/{file}"
-        for name in "ab"
-        for file in ("frames.csv", "overlay.avi", *(f"masks/{t:04d}.png" for t in range(8)))
-    }
+    arguments = ["predict", str(run), str(data / "Videos"), "--out", str(out), "--device", "cpu"]
+    assert main([*arguments, "--keep", "masks", "frames", "overlay", "gif"]) == 0
+    assert "3 of 3 files" in capsys.readouterr().out
+    kept = ("frames.csv", "masks.tif", "overlay.avi", "overlay.gif")
+    assert files(out) == {"manifest-0.jsonl", "results.csv", *(f"{name}/{file}" for name in "abc" for file in kept)}
+    results = pd.read_csv(out / "results.csv")
+    assert results["file"].tolist() == ["a", "b", "c"]
+    assert set(results["unit"]) == {"px3"}
     table = pd.read_csv(out / "a" / "frames.csv")
-    mask = cv2.imread(str(out / "a" / "masks" / "0003.png"), cv2.IMREAD_UNCHANGED)
-    assert mask.shape == (40, 48)
-    assert set(np.unique(mask)) <= {0, 255}
-    assert table["area_px"][3] == (mask > 0).sum()
-    assert {"x0", "y6"} <= set(table)
+    good, masks = cv2.imreadmulti(str(out / "a" / "masks.tif"), flags=cv2.IMREAD_UNCHANGED)
+    assert good
+    assert len(masks) == 8
+    assert masks[3].shape == (40, 48)
+    assert set(np.unique(masks[3])) <= {0, 255}
+    assert table["area_px"][3] == (masks[3] > 0).sum()
+    assert {"x0", "y6", "volume_px3", "phase"} <= set(table)
     assert (table["area_low_px"] <= table["area_px"]).all()
     assert (table["area_px"] <= table["area_high_px"]).all()
     assert set(table["review"]) <= {0, 1}
-    again = tmp_path / "as found"
-    assert main(["predict", str(run), str(data / "Videos" / "a.avi"), "--out", str(again), "--no-pull-back"]) == 0
     assert len(read_frames(out / "a" / "overlay.avi")) == 8
+    assert "exists already" in failure(capsys, *arguments)
+
+
+def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
+    video, bare = data / "Videos" / "a.avi", tmp_path / "bare"
+    assert main(["predict", str(run), str(video), "--out", str(bare), "--no-pull-back", "--keep"]) == 0
+    assert files(bare) == {"manifest-0.jsonl", "results.csv"}
+    pytest.importorskip("pyarrow")
+    steps = ["--format", "parquet", "--postprocess", "largest_component", "smooth=2"]
+    assert main(["predict", str(run), str(video), "--out", str(tmp_path / "more"), "--keep", "frames", *steps]) == 0
+    assert files(tmp_path / "more") == {"manifest-0.jsonl", "results.parquet", "a/frames.csv"}
+    wrong = ["predict", run, video, "--out", tmp_path / "new", "--postprocess", "smoooth"]
+    assert "smoooth" in failure(capsys, *wrong)
+    assert not (tmp_path / "new").exists()
 
 
 def test_resume_takes_no_other_settings(run, capsys):
@@ -227,22 +243,47 @@ def test_failures_are_one_line_and_leave_nothing(data, tmp_path, monkeypatch, ca
     assert {name for name in files(tmp_path) if not name.startswith("cache/")} == before
 
 
-def test_a_bad_video_stops_predict_and_leaves_nothing(run, data, tmp_path, capsys):
-    broken = tmp_path / "broken.avi"
-    broken.write_bytes((data / "Videos" / "a.avi").read_bytes()[:300])
-    cut, spoilt = tmp_path / "cut.avi", tmp_path / "spoilt.avi"
+def test_predict_measures_stacks_and_sequences_of_volumes(run, tmp_path):
+    folder, out = tmp_path / "volumes", tmp_path / "out"
+    folder.mkdir()
+    voxels = np.random.default_rng(0).integers(0, 255, (40, 36, 5)).astype(np.uint8)
+    for name in ("heart.nii.gz", "heart_gt.nii.gz", "a_sequence.nii.gz"):
+        image = nibabel.Nifti1Image(voxels, np.diag([1.5, 1.5, 8, 1]))
+        image.header.set_xyzt_units("mm")
+        nibabel.save(image, folder / name)
+    assert main(["predict", str(run), str(folder), "--out", str(out), "--keep", "masks"]) == 0
+    table = pd.read_csv(out / "results.csv", index_col="file", keep_default_na=False)
+    assert table.index.tolist() == ["a_sequence", "heart"]
+    masks = {name: nibabel.load(out / name / "mask.nii.gz") for name in table.index}
+    assert all(mask.shape == voxels.shape for mask in masks.values())
+    volume = np.asarray(masks["heart"].dataobj).sum() * 1.5 * 1.5 * 8 / 1000
+    assert float(table["volume"]["heart"]) == pytest.approx(volume, abs=1e-3)
+    assert table["volume"]["a_sequence"] == ""
+    assert set(table["unit"]) == {"ml"}
+
+
+def test_bad_videos_are_rows_and_only_all_of_them_a_failure(run, data, tmp_path, capsys):
     whole = (data / "Videos" / "a.avi").read_bytes()
     starts = [found.start() for found in re.finditer(b"\xff\xd8\xff", whole)]  # of each frame's JPEG
-    cut.write_bytes(whole[: starts[4] - 8])
-    spoilt.write_bytes(whole[: starts[1]] + bytes(200) + whole[starts[1] + 200 :])
-    for video, name in (
-        (broken, "broken.avi"),
-        (cut, "cut.avi: frame 4"),
-        (spoilt, "spoilt.avi: frame 1"),
-        (tmp_path / "none.avi", "none.avi"),
-    ):
-        assert name in failure(capsys, "predict", run, data / "Videos" / "a.avi", video, "--out", tmp_path / "new")
-        assert not any(path.name.startswith(("new", ".new")) for path in tmp_path.iterdir())
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.avi").write_bytes(whole[:300])
+    (tmp_path / "in" / "cut.avi").write_bytes(whole[: starts[4] - 8])
+    (tmp_path / "in" / "spoilt.avi").write_bytes(whole[: starts[1]] + bytes(200) + whole[starts[1] + 200 :])
+    out, keep = tmp_path / "out", ["--keep", "--out"]
+    said = failure(capsys, "predict", run, tmp_path / "in", *keep, out)
+    assert "broken: " in said
+    assert "2 more" in said
+    (tmp_path / "in" / "good.avi").write_bytes(whole)
+    assert main(["predict", str(run), str(tmp_path / "in"), "--resume", *keep, str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "1 of 4 files" in printed.out
+    errors = pd.read_csv(out / "results.csv", index_col="file", keep_default_na=False)["error"]
+    assert errors["good"] == ""
+    assert "frame 4" in errors["cut"]
+    assert "frame 1" in errors["spoilt"]
+    assert "cut: frame 4" in printed.err
+    assert "none.avi" in failure(capsys, "predict", run, tmp_path / "none.avi", *keep, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,35 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from pydicom.examples import get_path
 
+from echoseg.data.clip import read_clip
+from echoseg.data.decode import resize_frames, resize_points
+from echoseg.data.field import Box, cut
 from echoseg.data.phantom.patient import Patient
 from echoseg.geometry.contour import contour_area
-from real_cine import load_cine, load_outlines
+from real_cine import load_outlines
+
+SIZE = (112, 112)
 
 
 @pytest.fixture(scope="module")
-def cine():
-    return load_cine()
+def clip():
+    return read_clip(get_path("ybr_color"))
 
 
 @pytest.fixture(scope="module")
-def outlines():
-    return load_outlines()
+def cine(clip):
+    """The square around the sector as small as EchoNet's videos are."""
+    return resize_frames(cut(clip.frames, Box(*clip.square, clip.square[2])), SIZE)
+
+
+@pytest.fixture(scope="module")
+def outlines(clip):
+    top, left, side = clip.square
+    return {
+        frame: resize_points(outline - (left, top), (side, side), SIZE) for frame, outline in load_outlines().items()
+    }
 
 
 def look(frame, outline):

@@ -7,14 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
+from echoseg.cli.predict import _KEEP
+from echoseg.data.clip import Clip
 from echoseg.data.video import read_frame_rate, read_frames
 from echoseg.errors import DataError
 from echoseg.inference.evaluate import Evaluation
+from echoseg.inference.measure import measure
 from echoseg.inference.predict import Prediction, Predictor
+from echoseg.models.codec import MaskCodec
 from echoseg.report.figures import overlay_figure
-from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay, write_overlay_video
-from echoseg.report.results import write_attention, write_evaluation
+from echoseg.report.film import GREY, film, write_gif
+from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay, write_video
+from echoseg.report.results import KEPT, write_attention, write_evaluation
 from echoseg.report.tables import text_table
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
@@ -58,17 +64,61 @@ def test_large_frames_are_not_enlarged_and_empty_masks_draw_nothing():
     np.testing.assert_array_equal(picture, frame[:, :, None].repeat(3, axis=2))
 
 
-def test_overlay_video_has_every_frame(tmp_path):
-    frames = np.zeros((5, 64, 64), np.uint8)
-    masks = np.stack([square(high=25 + 5 * t) for t in range(5)])
-    write_overlay_video(tmp_path / "o.avi", frames, masks, None, fps=30)
-    shown = read_frames(tmp_path / "o.avi")
-    assert len(shown) == 5
-    assert read_frame_rate(tmp_path / "o.avi") == pytest.approx(30)
-    widths = [np.ptp(np.argwhere(frame > 60)[:, 1]) for frame in shown]
-    assert (np.diff(widths) > 0).all()
+def beating(count=60, *, spacing=(1.0, 1.0), landmarks=False):
+    """A clip of a square that shrinks and grows, its prediction and what it measures."""
+    sides = (24 + 8 * np.cos(np.arange(count) / 30 * 2 * np.pi)).round().astype(int)
+    masks = np.stack([square(low=32 - side // 2, high=32 + side // 2) for side in sides])
+    points = np.full((count, 3, 2), 32, np.float32) if landmarks else None
+    areas = masks.sum(axis=(1, 2), dtype=np.int64)
+    prediction = Prediction(masks, masks.astype(np.float32), points, areas, area_std=0.05 * areas)
+    clip = Clip(np.full_like(masks, 40), 30.0, spacing, float("nan"))
+    return clip, prediction, measure(prediction, clip, MaskCodec())
+
+
+def test_film_shows_outline_curve_and_cursor(tmp_path):
+    clip, prediction, measured = beating(landmarks=True)
+    pictures = list(film(clip, prediction, measured))
+    assert len(pictures) == 60
+    assert len(measured.ef) >= 1
+    assert len({picture.shape for picture in pictures}) == 1
+    side = 64 * (448 // 64)
+    widths = [np.ptp(painted(picture[:side], PREDICTED)[:, 0]) for picture in pictures]
+    assert np.corrcoef(widths, prediction.areas**0.5)[0, 1] > 0.99
+    below = np.stack([picture[side:] for picture in pictures]).astype(int)
+    cursors = [np.argwhere((panel == GREY).all(axis=2).sum(axis=0) > 100).mean() for panel in below]
+    assert np.corrcoef(cursors, np.arange(60))[0, 1] > 0.999
+    path = tmp_path / "film.avi"
+    write_video(path, pictures, fps=30)
+    assert len(read_frames(path)) == 60
+    assert read_frame_rate(path) == pytest.approx(30)
     with pytest.raises(DataError, match="nowhere"):
-        write_overlay_video(tmp_path / "nowhere" / "o.avi", frames, masks, None, fps=30)
+        write_video(tmp_path / "nowhere" / "film.avi", pictures, fps=30)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_film_of_a_few_frames_and_of_nothing_seen(count):
+    clip, prediction, measured = beating(count, spacing=(float("nan"),) * 2)
+    assert len(list(film(clip, prediction, measured))) == count
+    empty = dataclasses.replace(prediction, masks=0 * prediction.masks, areas=0 * prediction.areas, area_std=None)
+    assert len(list(film(clip, empty, measured))) == count
+
+
+@pytest.mark.parametrize(("fps", "frames", "duration"), [(30, 60, 33), (25, 60, 40), (50, 60, 20), (200, 15, 20)])
+def test_gif_runs_at_the_films_speed(tmp_path, fps, frames, duration):
+    clip, prediction, measured = beating()
+    write_gif(tmp_path / "film.gif", film(clip, prediction, measured), fps=fps)
+    with Image.open(tmp_path / "film.gif") as shown:
+        assert shown.n_frames == frames
+        assert shown.info["duration"] == duration // 10 * 10
+        assert shown.width <= 336
+        shown.seek(3)
+        scale = shown.width / 64
+        near = painted(np.asarray(shown.convert("RGB"))[: shown.width], PREDICTED) / scale
+    assert np.abs(near - 32).max() < 18
+
+
+def test_every_choice_of_the_command_can_be_kept():
+    assert set(KEPT) == set(_KEEP)
 
 
 def evaluation(count):

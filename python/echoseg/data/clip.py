@@ -13,6 +13,7 @@ from echoseg.data.picture import is_picture, read_picture
 from echoseg.data.video import decode_frames, read_frame_rate, read_frames
 from echoseg.data.volume import is_volume, open_volume, to_grey
 
+VIDEOS = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".mpg", ".mpeg", ".webm", ".wmv")
 _NAN = float("nan")
 
 
@@ -63,3 +64,10 @@ def decode_clip(path: Path, frames: Sequence[int]) -> tuple[dict[int, NDArray[np
         every = read_clip(path).frames
         return {frame: every[frame] for frame in frames if frame < len(every)}, len(every)
     return decode_frames(path, frames)
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is of a kind that is known, by its ending or DICOM's mark; its content may still be damaged."""
+    from echoseg.data.dicom import is_dicom
+
+    return path.suffix.lower() in VIDEOS or is_volume(path) or is_picture(path) or is_dicom(path)

@@ -46,26 +46,6 @@ def draw_overlay(
     return picture
 
 
-def write_overlay_video(
-    path: Path, frames: np.ndarray, masks: np.ndarray, landmarks: np.ndarray | None, *, fps: float
-) -> None:
-    """Write an AVI (motion JPEG) of every frame with its predicted outline and landmarks.
-
-    Args:
-        path: ends in ``.avi``.
-        frames: (T, H, W) uint8, T ≥ 1.
-        masks: (T, H, W) uint8.
-        landmarks: (T, K, 2) float32 or None.
-        fps: frames a second.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    points = [None] * len(frames) if landmarks is None else landmarks
-    drawn = zip(frames, masks, points, strict=True)
-    write_video(path, (draw_overlay(frame, predicted=mask, landmarks=of) for frame, mask, of in drawn), fps=fps)
-
-
 def write_video(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> None:
     """Write an AVI (motion JPEG).
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 
+from echoseg.data.clip import Clip
 from echoseg.data.files import replace_file
+from echoseg.data.nifti import write_mask
 from echoseg.data.store import Store
+from echoseg.data.volume import is_volume, open_volume
 from echoseg.errors import DataError
 from echoseg.inference.evaluate import Evaluation
+from echoseg.inference.measure import Measurement
 from echoseg.inference.predict import Prediction, Predictor
 from echoseg.report.figures import attention_figure, ceiling_figure, orderings_figure, overlay_figure
-from echoseg.report.overlay import write_overlay_video
+from echoseg.report.film import film, frame_rate, write_gif
+from echoseg.report.overlay import write_video
+from echoseg.report.stack import write_stack
 
 
 def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
@@ -51,35 +58,65 @@ def write_attention(predictor: Predictor, evaluation: Evaluation, store: Store, 
         attention_figure(evaluation, store.frames[evaluation.indices], predictor, path)
 
 
-def write_prediction(frames: np.ndarray, prediction: Prediction, folder: Path, *, fps: float) -> None:
-    """Write one video's masks (``masks/0000.png``, 0 and 255), ``frames.csv`` and ``overlay.avi``.
-
-    ``frames.csv`` holds a row a frame: area, the 95 % interval of the area and whether a person should look (of
-    calibrated runs), and landmarks.
+def write_prediction(
+    path: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path, *, keep: Collection[str]
+) -> None:
+    """Write what one file gave; of a stack of slices all that ``write_stack`` writes.
 
     Args:
-        frames: (T, H, W) uint8, T ≥ 1.
-        prediction: of these frames.
-        folder: to make.
-        fps: of the overlay video, frames a second.
+        path: of the file.
+        clip: read from it, of T ≥ 1 frames.
+        prediction: of the clip.
+        measured: of the prediction.
+        folder: to write to.
+        keep: names of ``KEPT``.
 
     Raises:
         DataError: a file cannot be written.
     """
-    (folder / "masks").mkdir(parents=True)
-    for t, mask in enumerate(prediction.masks):
-        path = folder / "masks" / f"{t:04d}.png"
-        encoded = cv2.imencode(".png", mask * 255)[1]
-        path.write_bytes(encoded.tobytes())
-    table = pd.DataFrame({"frame": np.arange(len(frames)), "area_px": prediction.areas})
+    if np.isfinite(clip.thickness):
+        write_stack(path, clip, prediction, folder)
+        return
+    for name in keep:
+        KEPT[name](path, clip, prediction, measured, folder)
+
+
+def _write_masks(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+    if is_volume(source):
+        write_mask(folder / "mask.nii.gz", prediction.masks, open_volume(source))
+        return
+    path = folder / "masks.tif"
+    deflate = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE)
+    if not cv2.imwritemulti(str(path), list(prediction.masks * 255), deflate):
+        raise DataError(f"{path}: cannot be written; check the folder's rights and free space")
+
+
+def _write_frames(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+    table = pd.DataFrame({"frame": np.arange(len(clip.frames)), "area_px": prediction.areas})
     if prediction.area_intervals is not None and prediction.review is not None:
         table["area_low_px"], table["area_high_px"] = prediction.area_intervals.T
         table["review"] = prediction.review.astype(int)
+    table[f"volume_{measured.unit}"] = measured.volumes
+    table["phase"] = ""
+    table.loc[measured.ed, "phase"], table.loc[measured.es, "phase"] = "ED", "ES"
     if prediction.landmarks is not None:
         for k in range(prediction.landmarks.shape[1]):
             table[f"x{k}"], table[f"y{k}"] = prediction.landmarks[:, k].T
     table.to_csv(folder / "frames.csv", index=False, float_format="%.3f")
-    write_overlay_video(folder / "overlay.avi", frames, prediction.masks, prediction.landmarks, fps=fps)
+
+
+def _write_overlay(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+    write_video(folder / "overlay.avi", film(clip, prediction, measured), fps=frame_rate(clip))
+
+
+def _write_gif(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+    write_gif(folder / "overlay.gif", film(clip, prediction, measured), fps=frame_rate(clip))
+
+
+KEPT = {"masks": _write_masks, "frames": _write_frames, "overlay": _write_overlay, "gif": _write_gif}
+"""What may be kept of a clip: ``masks.tif`` (a page a frame, 0 and 255; of a volume ``mask.nii.gz`` instead),
+``frames.csv`` (a row a frame: area, its 95 % interval and whether a person should look (of calibrated runs), volume,
+phase, landmarks), ``overlay.avi`` and ``overlay.gif``."""
 
 
 def write_orderings(table: pd.DataFrame, masks: dict[str, np.ndarray], frames: np.ndarray, folder: Path) -> None:

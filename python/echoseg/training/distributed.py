@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -42,11 +43,12 @@ class Ranks:
 
 
 @contextlib.contextmanager
-def ranks_of_torchrun(device: str) -> Iterator[Ranks]:
+def ranks_of_torchrun(device: str, *, patience: timedelta | None = None) -> Iterator[Ranks]:
     """Join the processes that ``torchrun`` started, if it did: gloo between CPUs, NCCL between GPUs.
 
     Args:
         device: of the configuration; ``auto`` and ``cuda`` become each process's own GPU.
+        patience: how long a rank waits for the others; None is PyTorch's own measure.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield Ranks()
@@ -55,7 +57,7 @@ def ranks_of_torchrun(device: str) -> Iterator[Ranks]:
     own = f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else "cpu"
     if on_gpu:
         torch.cuda.set_device(own)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=patience)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size(), own)
     finally:
