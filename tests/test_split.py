@@ -86,3 +86,14 @@ def test_what_cannot_be_split_says_who_and_how(cells, patients, test_fold, words
 def test_lengths_must_match():
     with pytest.raises(ValueError, match="2 cells for 1 patients"):
         assign_splits(["", ""], ["a"])
+
+
+def test_without_a_split_a_patient_may_be_left_out():
+    patients = ["b", "d", "a", "c", "a"]
+    for test, validation in (("c", "b"), ("a", "d")):
+        expected = [{test: "test", validation: "val"}.get(patient, "train") for patient in patients]
+        assert list(assign_splits([""] * 5, patients, test_fold=test)) == expected
+    with pytest.raises(DataError, match="no test fold 'e'"):
+        assign_splits([""] * 5, patients, test_fold="e")
+    with pytest.raises(DataError, match="no test fold 'a'"):
+        assign_splits(["TRAIN"] * 5, patients, test_fold="a")

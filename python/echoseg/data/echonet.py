@@ -31,13 +31,18 @@ VIDEOS = "Videos"
 _COORDINATES = {"chords": ("X1", "Y1", "X2", "Y2"), "points": ("X", "Y")}
 _LIMIT = 2.0**20  # what the kernels accept
 _OVERLONG = "more cells than the header has columns"
-_VIEWS = ("A4C", "PSAX")  # EchoNet-Pediatric's folders
+VIEWS = ("A4C", "PSAX")  # EchoNet-Pediatric's folders
 _ENDINGS = (".avi", ".mp4", ".mov", ".mkv", ".wmv", ".webm")
 
 
 def looks_like(folder: Path) -> bool:
-    """Whether a folder has one of the two tables, or is laid out for them."""
+    """Whether a folder has one of the two tables."""
     return any((folder / name).is_file() for name in (FILE_LIST, TRACINGS))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Every file that matters."""
+    return [path for pattern in ("*.csv", f"{VIDEOS}/*") for path in sorted(folder.glob(pattern))]
 
 
 def read_echonet(folder: str | Path) -> Dataset:
@@ -58,7 +63,7 @@ def read_echonet(folder: str | Path) -> Dataset:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give one that holds {FILE_LIST}, {TRACINGS} and {VIDEOS}/")
-    view = folder.name if folder.name in _VIEWS else ""
+    view = folder.name if folder.name in VIEWS else ""
     listed, list_faults = _read_list(folder)
     kind, traced, trace_faults = _read_tracings(folder)
     recordings = []
@@ -235,8 +240,11 @@ def _find_runs(table: pd.DataFrame, kind: str) -> list[_Run]:
     runs = []
     for start, stop in itertools.pairwise(edges):
         run = _Run(name=stems[name_codes[start]], start=start, stop=stop, row=int(table.index[start]))
+        untraced = frames.iloc[start].lower().startswith("no ")
         if reason := _unsafe(run.name):
             run.fault = Fault(TRACINGS, run.row, f"FileName {files.iloc[start]!r} {reason}")
+        elif untraced:  # EchoNet-Pediatric's "No Systolic" and "No Diastolic"
+            run.fault = Fault(TRACINGS, run.row, f"Frame is {frames.iloc[start]!r}: nothing is traced")
         elif bad[start] or numbers[start] % 1:
             run.fault = Fault(TRACINGS, run.row, f"Frame is {frames.iloc[start]!r}, not a frame number")
         elif not 0 <= numbers[start] < _LIMIT:
@@ -245,7 +253,7 @@ def _find_runs(table: pd.DataFrame, kind: str) -> list[_Run]:
             )
         else:
             run.frame = int(numbers[start])
-        run.torn = run.fault is not None and stop - start < MINIMUM_ROWS[kind]
+        run.torn = run.fault is not None and not untraced and stop - start < MINIMUM_ROWS[kind]
         runs.append(run)
     return runs
 

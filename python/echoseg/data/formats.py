@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from echoseg.data import echonet
+from echoseg.data import camus, decathlon, echonet, pairs, pediatric
 from echoseg.data.tracing import Dataset
 from echoseg.errors import DataError
 
@@ -17,18 +17,22 @@ class Format(NamedTuple):
     Attributes:
         looks_like: Whether a folder is one of these; opens no image.
         read: Folder → data set.
-        files: Patterns of the files that it is made of.
+        files: Folder → the files that it is made of.
         sign: What a folder of it holds, in words.
     """
 
     looks_like: Callable[[Path], bool]
     read: Callable[[Path], Dataset]
-    files: tuple[str, ...]
+    files: Callable[[Path], Iterable[Path]]
     sign: str
 
 
 FORMATS: dict[str, Format] = {
-    "EchoNet": Format(echonet.looks_like, echonet.read_echonet, ("*.csv", "Videos/*"), echonet.FILE_LIST),
+    "EchoNet": Format(echonet.looks_like, echonet.read_echonet, echonet.files_of, echonet.FILE_LIST),
+    "EchoNet-Pediatric": Format(pediatric.looks_like, pediatric.read_pediatric, pediatric.files_of, "A4C/ and PSAX/"),
+    "CAMUS": Format(camus.looks_like, camus.read_camus, camus.files_of, "patient0001/patient0001_2CH_ED.nii.gz"),
+    "nnU-Net": Format(decathlon.looks_like, decathlon.read_decathlon, decathlon.files_of, "imagesTr/ and labelsTr/"),
+    "pairs": Format(pairs.looks_like, pairs.read_pairs, pairs.files_of, "x.nii.gz with x_gt.nii.gz"),
 }
 """Name → format; where several look right, the first one is."""
 
@@ -45,14 +49,13 @@ def read_dataset(folder: str | Path) -> Dataset:
     return _find_format(Path(folder)).read(Path(folder))
 
 
-def files_of(folder: Path) -> Iterator[Path]:
+def files_of(folder: Path) -> Iterable[Path]:
     """The files that a data set is made of, in a fixed order.
 
     Raises:
         DataError: The folder is missing or in no known format.
     """
-    for pattern in _find_format(folder).files:
-        yield from sorted(folder.glob(pattern))
+    return _find_format(folder).files(folder)
 
 
 def _find_format(folder: Path) -> Format:

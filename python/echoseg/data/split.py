@@ -14,7 +14,7 @@ from echoseg.errors import DataError
 VALIDATION_SHARE = 0.15
 TEST_SHARE = 0.15
 
-_WORDS = {
+WORDS = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -35,14 +35,16 @@ def assign_splits(
     - Numbers are folds. The last is test and the one before it validation; with `test_fold`, that one is test and the
       one before it validation, the first following on the last. With two folds nothing is left for validation, so it
       takes 15 % of the other fold's patients. One fold is all test.
-    - No cell filled: by a hash of the patient's name, 15 % test, 15 % validation. A patient lands in the same set
-      whoever else is there, so a part of the data never turns training patients into test patients. The price: very
-      few patients may leave a set empty.
+    - No cell filled, and `test_fold` names a patient: each patient is a fold of its own, in alphabetical order, and the
+      rule for folds holds. So every patient can be left out once.
+    - No cell filled otherwise: by a hash of the patient's name, 15 % test, 15 % validation. A patient lands in the same
+      set whoever else is there, so a part of the data never turns training patients into test patients. The price:
+      very few patients may leave a set empty.
 
     Args:
         cells: N raw cells, one a sample.
         patients: N names, one a sample.
-        test_fold: A number in `cells`, as text.
+        test_fold: A number in `cells`, as text; where no cell is filled, one of `patients`.
         validation: False turns "val" into "train": where patients are few, each one counts.
 
     Returns:
@@ -56,6 +58,9 @@ def assign_splits(
     if len(cells) != len(patients):
         raise ValueError(f"{len(cells)} cells for {len(patients)} patients")
     of_patient = _one_cell_each(cells, patients)
+    if test_fold in of_patient and not any(of_patient.values()):
+        of_patient = {patient: str(number) for number, patient in enumerate(sorted(of_patient))}
+        test_fold = of_patient[test_fold]
     folds = {cell: number for cell in of_patient.values() if (number := _as_number(cell)) is not None}
     if folds:
         sets = _by_fold(of_patient, folds, test_fold)
@@ -89,9 +94,9 @@ def _as_number(cell: str) -> float | None:
 
 
 def _by_word(patient: str, cell: str) -> str:
-    if cell not in _WORDS:
+    if cell not in WORDS:
         raise DataError(f"{_WHERE}: patient {patient} has {cell!r}; use TRAIN, VAL, TEST, or fold numbers throughout")
-    return _WORDS[cell]
+    return WORDS[cell]
 
 
 def _by_fold(of_patient: dict[str, str], folds: dict[str, float], test_fold: str | None) -> dict[str, str]:

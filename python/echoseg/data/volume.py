@@ -54,13 +54,18 @@ class Volume:
     turned: tuple[int, ...]
     affine: NDArray[np.float64] | None
 
+    @property
+    def file_shape(self) -> tuple[int, ...]:
+        """The sides of the file's three axes."""
+        return tuple(self.shape[self.axes.index(axis)] for axis in range(3))
+
     def read(self) -> NDArray[Any]:
         """(T, H, W): the voxels, their numbers as the file means them.
 
         Raises:
             DataError: The file is damaged, or holds less than its header promises.
         """
-        array = _read_voxels(self.path).reshape([self.shape[self.axes.index(axis)] for axis in range(3)])
+        array = _read_voxels(self.path).reshape(self.file_shape)
         return np.flip(array, self.turned).transpose(self.axes)
 
     def restore(self, frames: NDArray[Any]) -> NDArray[Any]:

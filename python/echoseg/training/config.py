@@ -51,7 +51,7 @@ class Config:
     ordering: str | None = setting(
         None, "how a tracing becomes a contour; default: its own order", choices=tuple(ORDERINGS)
     )
-    test_fold: str | None = setting(None, "where Split holds fold numbers: the fold to test on; default: the last")
+    test_fold: str | None = setting(None, "the fold to test on; in data without splits, a patient; default: the last")
     validation: str = setting(
         "split",
         "none: the validation patients train too, and the last weights are kept, not the best",
