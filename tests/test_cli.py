@@ -51,6 +51,7 @@ def test_train_leaves_a_complete_run(run):
         "calibration.json",
         "config.yaml",
         "environment.json",
+        "figures/bland_altman_test.png",
         "figures/curves.png",
         "figures/overlay_test.png",
         "images_test.csv",
@@ -60,11 +61,13 @@ def test_train_leaves_a_complete_run(run):
         "model.safetensors",
         "shape.json",
         "training_state.pt",
+        "volumes_test.csv",
     }
     test = json.loads((run / "metrics.json").read_text())["test"]
     assert test.keys() == {
         *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
         *("empty_predictions", "landmark_error_px", "all_black", "data", "review", "calibration"),
+        *("ef", "ef_method"),
     }
     assert (test["images"], test["patients"]) == (2, 1)
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -88,8 +91,39 @@ def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys
     held = files(run)
     assert main(["evaluate", str(run), "--data", str(data), "--split", "val", "--out", str(tmp_path / "val")]) == 0
     assert files(run) == held
-    assert files(tmp_path / "val") == {"metrics.json", "images_val.csv", "figures/overlay_val.png"}
+    assert files(tmp_path / "val") == {
+        *("metrics.json", "images_val.csv", "volumes_val.csv"),
+        *("figures/bland_altman_val.png", "figures/overlay_val.png"),
+    }
     assert "exists already" in failure(capsys, "evaluate", run, "--out", tmp_path / "val")
+
+
+def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
+    def evaluate(name, *more):
+        arguments = ["--split", "all", "--out", str(tmp_path / name), "--device", "cpu"]
+        assert main(["evaluate", str(run), *arguments, *more]) == 0
+        return capsys.readouterr().out
+
+    printed = evaluate("videos", "--videos", "--postprocess", "smooth=1", "closing")
+    assert "EF, %, whole videos" in printed
+    entry = json.loads((tmp_path / "videos" / "metrics.json").read_text())["all"]
+    assert entry["postprocess"] == ["smooth=1", "closing"]
+    assert entry["ef_videos"]["videos"] + entry["ef_videos"]["missing"] == 3
+    assert pd.read_csv(tmp_path / "videos" / "volumes_videos_all.csv")["video"].tolist() == ["a", "b", "c"]
+    assert "largest_component" in evaluate("gains", "--compare-postprocess")
+    steps = pd.read_csv(tmp_path / "gains" / "postprocess_all.csv")["step"].tolist()
+    assert steps[0] == "none"
+    assert "smooth=2" in steps
+    assert not {step for step in steps if "threshold" in step}  # landmarks have no probability
+
+    store = tmp_path / "store"
+    assert main(["prepare", str(data), "--out", str(store), "--size", "32", "32"]) == 0
+    assert "give --data the folder" in evaluate("of a store", "--compare-postprocess", "--data", str(store))
+    wrong = ["evaluate", run, "--out", tmp_path / "new"]
+    assert "traced frames only" in failure(capsys, *wrong, "--data", store, "--videos")
+    assert "'smooth' needs" in failure(capsys, *wrong, "--data", store, "--postprocess", "smooth")
+    assert "known: threshold" in failure(capsys, *wrong, "--postprocess", "polish")
+    assert not (tmp_path / "new").exists()
 
 
 def test_point_lists_do_not_tell_where_anatomical_landmarks_are(run, tmp_path, capsys):

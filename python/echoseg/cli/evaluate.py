@@ -15,6 +15,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder with tracings, or a store (default: the run's own)")
     parser.add_argument("--split", choices=("train", "val", "test", "all"), default="test", help="default: %(default)s")
     parser.add_argument("--out", type=Path, help="folder to write; must not exist (default: into the run)")
+    parser.add_argument(
+        "--postprocess",
+        nargs="+",
+        default=[],
+        metavar="NAME[=NUMBER]",
+        help="steps after the network, in this order: threshold, reject_blank, closing, largest_component, fill_holes,"
+        " smooth",
+    )
+    parser.add_argument(
+        "--compare-postprocess",
+        action="store_true",
+        help="show what each of these steps alone is worth, with a paired interval over patients, and stop",
+    )
+    parser.add_argument(
+        "--videos", action="store_true", help="also EF of the split's whole videos, by beats; needs a folder of videos"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
 
 
@@ -22,21 +38,49 @@ def run(arguments: argparse.Namespace) -> None:
     from contextlib import nullcontext
 
     from echoseg.data.files import new_folder
+    from echoseg.data.formats import read_dataset
     from echoseg.data.phantom.cached import cached_phantom
     from echoseg.data.store import prepare
+    from echoseg.errors import DataError
+    from echoseg.inference.ejection import agreements, video_volumes
     from echoseg.inference.evaluate import evaluate
+    from echoseg.inference.gains import postprocess_gains
+    from echoseg.inference.postprocess import parse_step
     from echoseg.inference.predict import load
-    from echoseg.report.results import write_attention, write_evaluation
-    from echoseg.report.tables import metrics_table
+    from echoseg.inference.windows import reach_of
+    from echoseg.report.results import write_attention, write_evaluation, write_volumes
+    from echoseg.report.tables import gains_table, metrics_table
 
+    steps, split = arguments.postprocess, arguments.split
+    for step in steps:
+        parse_step(step)  # a wrong name fails at once
     predictor = load(arguments.run_folder, device=arguments.device)
     config = predictor.config
-    data = arguments.data or config.data or cached_phantom()
+    data = Path(arguments.data or config.data or cached_phantom())
+    is_store = (data / "manifest.json").is_file()
+    if arguments.videos and is_store:
+        raise DataError(f"{data}: a store holds traced frames only; give --data the folder of videos, or no --videos")
+    recordings = None
+    if not is_store and (arguments.videos or arguments.compare_postprocess or reach_of(steps)):
+        recordings = {recording.name: recording for recording in read_dataset(data).recordings}
     with new_folder(arguments.out) if arguments.out else nullcontext(arguments.run_folder) as folder:
         store = prepare(data, size=config.size, ordering=config.ordering, field=config.field)
-        evaluation = evaluate(predictor, store, arguments.split)
-        write_evaluation(evaluation, store, arguments.split, folder)
-        write_attention(predictor, evaluation, store, arguments.split, folder)
-    print_faults(store.manifest["faults"])
-    print(metrics_table(evaluation.summary, arguments.split))
+        print_faults(store.manifest["faults"])
+        if arguments.compare_postprocess:
+            gains = postprocess_gains(predictor, store, split, recordings)
+            gains.to_csv(folder / f"postprocess_{split}.csv", index=False, float_format="%.5f")
+            print(gains_table(gains, split))
+            if recordings is None:
+                print("smooth needs neighbours of the traced frames: give --data the folder of videos, not a store")
+        else:
+            evaluation = evaluate(predictor, store, split, steps=steps, recordings=recordings)
+            if recordings is not None and arguments.videos:
+                shown = [recordings[name] for name in store.samples["video"].iloc[evaluation.indices].unique()]
+                videos = video_volumes(predictor, shown, evaluation.volumes, steps=steps)
+                evaluation.summary.update(agreements(videos, "_videos"))
+            write_evaluation(evaluation, store, split, folder)
+            write_attention(predictor, evaluation, store, split, folder)
+            if recordings is not None and arguments.videos:
+                write_volumes(videos, f"videos_{split}", folder)
+            print(metrics_table(evaluation.summary, split))
     print(f"written to {arguments.out or arguments.run_folder}")

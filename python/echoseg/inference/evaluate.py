@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,14 @@ from echoseg.assess.landmark_error import landmark_error
 from echoseg.assess.overlap import dice, dice_all_pixels, iou
 from echoseg.assess.surface import surface_distances
 from echoseg.data.store import Store
+from echoseg.data.tracing import Recording
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.calibrate import check_calibration
+from echoseg.inference.ejection import agreements, traced_volumes
+from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predict import Prediction, Predictor
+from echoseg.inference.windows import join, predict_traced, reach_of
 from echoseg.ops import fill_polygons
 
 POOR = 0.8  # Dice below which a person should have looked
@@ -34,6 +39,7 @@ class Evaluation:
         true_masks: (N, H, W) uint8.
         prediction: for the same images.
         summary: one split's entry of ``metrics.json``.
+        volumes: a row a video; see ``inference.ejection.traced_volumes``.
     """
 
     images: pd.DataFrame
@@ -41,36 +47,39 @@ class Evaluation:
     true_masks: np.ndarray
     prediction: Prediction
     summary: dict
+    volumes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluation:
+def evaluate(
+    predictor: Predictor,
+    store: Store,
+    split: str = "test",
+    *,
+    steps: Sequence[str] = (),
+    recordings: Mapping[str, Recording] | None = None,
+) -> Evaluation:
     """Measure a predictor on one split of a store, at the store's size.
 
-    Raises:
-        DataError: the store has no image in this split, or frames of another size than the run's.
-    """
-    config = predictor.config
-    if store.size != config.size:
-        raise DataError(f"{store.path}: frames are {store.size}, the run was trained on {config.size}; prepare anew")
-    indices = np.arange(len(store)) if split == "all" else np.flatnonzero(config.splits(store.samples) == split)
-    if not len(indices):
-        raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
+    Args:
+        predictor: of a run.
+        store: of any data set.
+        split: train, val, test or all.
+        steps: post-processing, see ``inference.postprocess``.
+        recordings: by video, with their files; for steps that look at neighbours of the traced frames.
 
+    Raises:
+        DataError: the store has no image in this split, or frames of another size than the run's; or a step that is
+            unknown, or looks at neighbours where there are no files.
+    """
+    indices = split_indices(predictor, store, split)
+    prediction = predict_split(predictor, store, indices, split, steps=steps, recordings=recordings)
     contours = pad_contours(store.points, store.offsets)[indices]
     true_masks = fill_polygons(contours, store.size)
-    predictions, distances = [], []
-    with tqdm(total=len(indices), desc=f"evaluate {split}", unit="image", disable=None) as bar:
-        for start in range(0, len(indices), _PIECE):
-            piece = slice(start, start + _PIECE)
-            predictions.append(predictor(store.frames[indices[piece]]))
-            distances.append(surface_distances(predictions[-1].masks, true_masks[piece]))
-            bar.update(len(indices[piece]))
-    prediction = _join(predictions)
     images = store.samples.iloc[indices][["video", "frame", "patient", "phase"]].reset_index(drop=True)
     images["dice"] = dice(prediction.masks, true_masks)
     images["dice_all_pixels"] = dice_all_pixels(prediction.masks, true_masks)
     images["iou"] = iou(prediction.masks, true_masks)
-    images["hd95_px"], images["assd_px"] = np.concatenate(distances, axis=1)
+    images["hd95_px"], images["assd_px"] = surface_distances(prediction.masks, true_masks)
     images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
     shown = predictor.codec.landmarks(store)
     extra: dict[str, Any] = {}
@@ -83,13 +92,50 @@ def evaluate(predictor: Predictor, store: Store, split: str = "test") -> Evaluat
             images["area_std_px"], images["review"] = prediction.area_std, prediction.review.astype(int)
             extra["review"] = _review(images)
             extra["calibration"] = check_calibration(predictor, prediction, true_landmarks, contours, images)
-    return Evaluation(images, indices, true_masks, prediction, {**_summary(images, true_masks), **extra})
+    volumes = traced_volumes(store, indices, prediction, predictor.codec)
+    extra |= agreements(volumes) | ({"postprocess": list(steps)} if steps else {})
+    return Evaluation(images, indices, true_masks, prediction, {**_summary(images, true_masks), **extra}, volumes)
 
 
-def _join(parts: list[Prediction]) -> Prediction:
-    columns = [[getattr(part, one.name) for part in parts] for one in fields(Prediction)]
-    joined: list[Any] = [None if column[0] is None else np.concatenate(column) for column in columns]
-    return Prediction(*joined)
+def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:
+    """(N,) places of a split's images in a store.
+
+    Raises:
+        DataError: the store has no image in this split, or frames of another size than the run's.
+    """
+    config = predictor.config
+    if store.size != config.size:
+        raise DataError(f"{store.path}: frames are {store.size}, the run was trained on {config.size}; prepare anew")
+    indices = np.arange(len(store)) if split == "all" else np.flatnonzero(config.splits(store.samples) == split)
+    if not len(indices):
+        raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
+    return indices
+
+
+def predict_split(
+    predictor: Predictor,
+    store: Store,
+    indices: np.ndarray,
+    split: str,
+    *,
+    steps: Sequence[str] = (),
+    recordings: Mapping[str, Recording] | None = None,
+) -> Prediction:
+    """Predict images of a store, post-processed; arguments and errors as for ``evaluate``."""
+    if reach_of(steps):
+        if recordings is None:
+            raise DataError(
+                f"{store.path}: a store holds no neighbours of the traced frames, which 'smooth' needs; give --data the"
+                " folder of videos"
+            )
+        return predict_traced(predictor, recordings, store.samples.iloc[indices], steps)
+    parts = []
+    with tqdm(total=len(indices), desc=f"evaluate {split}", unit="image", disable=None) as bar:
+        for start in range(0, len(indices), _PIECE):
+            piece = indices[start : start + _PIECE]
+            parts.append(postprocess(predictor(store.frames[piece]), steps, predictor.codec))
+            bar.update(len(piece))
+    return join(parts)
 
 
 def _review(images: pd.DataFrame) -> dict[str, int]:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from echoseg.assess.agreement import agreement
 from echoseg.inference.evaluate import Evaluation
 from echoseg.inference.predict import Predictor
 from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay
@@ -63,6 +64,35 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
     for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
         axes[0, 0].plot([], [], color=np.array(colour) / 255, label=label)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    _save(figure, path)
+
+
+def bland_altman_figure(table: pd.DataFrame, path: Path) -> None:
+    """Difference of EF against mean of EF, with bias and limits of agreement: predictions, and true contours.
+
+    Args:
+        table: of ``inference.ejection``.
+        path: PNG to write.
+    """
+    listed, true = table["listed_ef"], table["true_ef"]
+    panels = {"predicted": (table["ef"], listed.fillna(true)), "true contours": (true, listed)}
+    found = {name: (*pair, agreement(*(column.to_numpy() for column in pair))) for name, pair in panels.items()}
+    found = {name: panel for name, panel in found.items() if panel[2]["videos"]}
+    figure = Figure(figsize=(4.6 * len(found), 4.2), layout="constrained")
+    for axis, (name, (measured, reference, facts)) in zip(
+        figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0], found.items(), strict=True
+    ):
+        axis.scatter((measured + reference) / 2, measured - reference, s=14, color="black", alpha=0.5, linewidths=0)
+        axis.axhline(facts["bias"], color="C0")
+        text = f"{name}: {facts['videos']} videos, bias {facts['bias']:+.1f}"
+        if facts["limits"]:
+            text += "\nlimits of agreement {:+.1f} to {:+.1f}".format(*facts["limits"])
+            for limit in facts["limits"]:
+                axis.axhline(limit, color="C0", linestyle="--")
+        axis.set_title(text, fontsize=9)
+        axis.set(xlabel="mean of both EF, %", ylabel="EF less reference, percentage points")
+        axis.label_outer()
+        axis.grid(alpha=0.3)
     _save(figure, path)
 
 

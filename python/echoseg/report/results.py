@@ -16,17 +16,24 @@ from echoseg.data.nifti import write_mask
 from echoseg.data.store import Store
 from echoseg.data.volume import is_volume, open_volume
 from echoseg.errors import DataError
+from echoseg.inference.ejection import agreements
 from echoseg.inference.evaluate import Evaluation
 from echoseg.inference.measure import Measurement
 from echoseg.inference.predict import Prediction, Predictor
-from echoseg.report.figures import attention_figure, ceiling_figure, orderings_figure, overlay_figure
+from echoseg.report.figures import (
+    attention_figure,
+    bland_altman_figure,
+    ceiling_figure,
+    orderings_figure,
+    overlay_figure,
+)
 from echoseg.report.film import film, frame_rate, write_gif
 from echoseg.report.overlay import write_video
 from echoseg.report.stack import write_stack
 
 
 def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
-    """Add one split to a folder's ``metrics.json``, and write its images as a table and a figure.
+    """Add one split to a folder's ``metrics.json``, and write its images and volumes as tables and figures.
 
     Args:
         evaluation: of the split.
@@ -49,6 +56,20 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     evaluation.images.to_csv(folder / f"images_{split}.csv", index=False, float_format="%.5f")
     overlay_figure(evaluation, store.frames[evaluation.indices], figures / f"overlay_{split}.png")
+    write_volumes(evaluation.volumes, split, folder)
+
+
+def write_volumes(table: pd.DataFrame, name: str, folder: Path) -> None:
+    """Write ``volumes_NAME.csv`` and, where EF can be compared, ``figures/bland_altman_NAME.png``.
+
+    Args:
+        table: of ``inference.ejection``.
+        name: of the split.
+        folder: that holds ``figures/``.
+    """
+    table.to_csv(folder / f"volumes_{name}.csv", index=False, float_format="%.3f")
+    if agreements(table):
+        bland_altman_figure(table, folder / "figures" / f"bland_altman_{name}.png")
 
 
 def write_attention(predictor: Predictor, evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:

@@ -36,7 +36,46 @@ def metrics_table(summary: dict, split: str) -> str:
         rows.append(["landmark error, px", f"{summary['landmark_error_px']:.2f}", ""])
     rows.append(["empty predictions", str(summary["empty_predictions"]), ""])
     title = f"{split}: {summary['images']} images of {summary['patients']} patients"
-    return "\n".join([title, text_table(["", "model", "all black"], rows), *_trust(summary)])
+    return "\n".join([title, text_table(["", "model", "all black"], rows), *_volumes(summary), *_trust(summary)])
+
+
+_AGREEMENTS = {
+    f"{what}{which}": f"{label}, {of}"
+    for which, of in (("", "predicted"), ("_videos", "whole videos"), ("_method", "true contours"))
+    for what, label in (("ef", "EF, %"), ("edv", "EDV, ml"), ("esv", "ESV, ml"))
+}
+
+
+def _volumes(summary: dict) -> list[str]:
+    """How EF and volumes agree with the data set's list, or with the true contours; nothing without such pairs."""
+    rows = []
+    for name, label in _AGREEMENTS.items():
+        if name in summary:
+            found = summary[name]
+            numbers = [_number(found[key]) for key in ("mae", "rmse", "r2", "bias")]
+            limits = " to ".join(f"{limit:+.1f}" for limit in found["limits"] or ())
+            rows.append([label, str(found["videos"]), str(found["missing"]), *numbers, limits])
+    header = ["against the list", "videos", "missing", "MAE", "RMSE", "R²", "bias", "95% limits"]
+    return ["", text_table(header, rows)] if rows else []
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def gains_table(table: pd.DataFrame, split: str) -> str:
+    """The rows of ``inference.gains.postprocess_gains`` as text."""
+    rows = [
+        [
+            row.step,
+            f"{row.dice:.4f}",
+            f"{row.hd95_px:.2f}",
+            *("" if row.step == "none" else f"{gain:+.4f}" for gain in (row.gain, row.gain_low, row.gain_high)),
+        ]
+        for row in table.itertuples()
+    ]
+    header = [f"step alone, {split}", "foreground Dice", "HD95, px", "gain of Dice", "95% from", "to"]
+    return text_table(header, rows)
 
 
 def _trust(summary: dict) -> list[str]:
