@@ -10,10 +10,11 @@ import io
 import sys
 from collections.abc import Sequence
 
-from echoseg.cli import check, effort, evaluate, experiments, info, phantom, predict, prepare, review, train
+from echoseg.cli import check, effort, evaluate, experiments, info, init, phantom, predict, prepare, review, train
 from echoseg.errors import DataError
 
 COMMANDS = {
+    "init": init,
     "phantom": phantom,
     "check": check,
     "prepare": prepare,
