@@ -24,6 +24,8 @@ from echoseg.errors import DataError
 from echoseg.geometry.outline import outline_of_mask
 
 ENDINGS = (*volume.ENDINGS, *picture.ENDINGS)
+SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "segmentation", "label", "labels", "mask"))
+"""What a mask's name bears behind that of its image."""
 
 _VIEWS = {"2ch": "A2C", "a2c": "A2C", "4ch": "A4C", "a4c": "A4C", "psax": "PSAX", "sax": "SAX"}
 _TOKEN = re.compile(rf"(.+?)[_-](ed|es|{'|'.join(_VIEWS)}|(?:frame|slice|time|t|z)[_-]?\d+)", re.IGNORECASE)
@@ -96,12 +98,12 @@ def _read(masked: Masked, *, folder: Path, labels: tuple[int, ...] | None) -> _R
     recording, mask = masked.recording, masked.mask
     file = mask.relative_to(folder).as_posix()
     try:
-        values, spacing, thickness = _read_pair(recording.path, mask)
+        values, spacing, thickness = read_pair(recording.path, mask)
     except DataError as error:
         whose = mask if str(error).startswith(f"{mask}: ") else recording.path
         reason = str(error).removeprefix(f"{whose}: ")
         return _Read(None, [Fault(whose.relative_to(folder).as_posix(), None, reason)], 0)
-    inside = _select(values, labels, f"{folder / file}", folder)
+    inside = select_label(values, labels, f"{folder / file}", folder)
     outlines = [outline_of_mask(frame) for frame in inside]
     tracings = tuple(
         Tracing(frame, outline, 0, masked.phases.get(frame, masked.phase), file)
@@ -115,7 +117,7 @@ def _read(masked: Masked, *, folder: Path, labels: tuple[int, ...] | None) -> _R
     return _Read(recording, [], len(outlines) - len(tracings))
 
 
-def _read_pair(image: Path, mask: Path) -> tuple[NDArray[Any], tuple[float, float], float]:
+def read_pair(image: Path, mask: Path) -> tuple[NDArray[Any], tuple[float, float], float]:
     """(T, H, W) values of the mask, laid out as its image, and the image's spacing and thickness."""
     if is_picture(image) or is_picture(mask):
         if is_picture(image) != is_picture(mask):
@@ -140,7 +142,7 @@ def _compare(mask: Path, size: tuple[int, ...], wanted: tuple[int, ...]) -> None
         raise DataError(f"{mask}: is {sides}, its image {others}; give both one size")
 
 
-def _select(values: NDArray[Any], labels: tuple[int, ...] | None, file: str, folder: Path) -> NDArray[np.bool_]:
+def select_label(values: NDArray[Any], labels: tuple[int, ...] | None, file: str, folder: Path) -> NDArray[np.bool_]:
     """(T, H, W): what is inside.
 
     Raises:

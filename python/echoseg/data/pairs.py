@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echoseg.data.decathlon import DESCRIPTION, read_labels
-from echoseg.data.masks import ENDINGS, Masked, parse_stem, read_masks, stem_of
+from echoseg.data.masks import ENDINGS, SUFFIXES, Masked, parse_stem, read_masks, stem_of
 from echoseg.data.split import WORDS
 from echoseg.data.tracing import Dataset, Fault, Recording
 
-_SUFFIX = re.compile(r"[_-](gt|seg|segmentation|label|labels|mask)$", re.IGNORECASE)
+_SUFFIX = re.compile(rf"({'|'.join(SUFFIXES)})$", re.IGNORECASE)
 _MASKS = ("masks", "mask", "labels", "label", "gt", "segmentations", "annotations")
 _IMAGES = ("images", "image", "imgs", "frames", "img")
 

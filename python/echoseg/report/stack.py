@@ -15,7 +15,7 @@ from echoseg.assess.overlap import dice
 from echoseg.data.clip import Clip
 from echoseg.data.nifti import slices_affine, write_mask
 from echoseg.data.truth import find_truth, read_truth
-from echoseg.data.volume import Volume, open_volume
+from echoseg.data.volume import open_volume
 from echoseg.errors import DataError
 from echoseg.inference.predict import Prediction
 from echoseg.report.slices import slice_pictures, slices_figure, slices_video
@@ -44,7 +44,7 @@ def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) ->
         DataError: a file cannot be written.
     """
     volume = open_volume(path)
-    masks, true = prediction.masks, _truth(path, volume)
+    masks, true = prediction.masks, _truth(path)
     folder.mkdir(parents=True, exist_ok=True)
     write_mask(folder / "mask.nii.gz", masks, volume)
     pixel = clip.spacing[0] * clip.spacing[1]
@@ -82,13 +82,13 @@ def _shown(facts: dict[str, float]) -> dict[str, str]:
     return shown
 
 
-def _truth(path: Path, volume: Volume) -> np.ndarray | None:
+def _truth(path: Path) -> np.ndarray | None:
     """What lies beside the stack; a truth that cannot be used is no reason to lose the prediction."""
     beside = find_truth(path)
     if beside is None:
         return None
     try:
-        return read_truth(beside, volume)
+        return read_truth(path, beside)
     except DataError as error:
         tqdm.write(f"echoseg: {error}; going on without it", file=sys.stderr)
         return None
