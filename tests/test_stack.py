@@ -16,6 +16,7 @@ from echoseg.inference.stack import measure_stacks, summarise_stacks
 from echoseg.report import stack
 from echoseg.report.slices import PREDICTED, TRUE, slice_pictures
 from echoseg.report.stack import write_stack
+from echoseg.report.tables import metrics_table
 
 AFFINE = np.array([[-1.5, 0, 0, 30], [0, -1.25, 0, 40], [0, 0, 9, -20], [0, 0, 0, 1.0]])
 VOXEL = 1.5 * 1.25 * 9 / 1000  # ml
@@ -148,6 +149,12 @@ def test_volumes_and_ejection_fractions_by_patient():
     assert summary["ED"]["bias_ml"] == pytest.approx((-3 - 0.24) / 2)
     assert summary["ED"]["mae_ml"] == pytest.approx((3 + 0.24) / 2)
     assert summary["ef"] == pytest.approx({"patients": 1, "ef": 60, "true_ef": 56.25, "bias": 3.75, "mae": 3.75})
+    images = {"dice": 0, "dice_ci95": (0, 0), "dice_all_pixels": 0, "iou": 0, "hd95_px": 0, "assd_px": 0, "images": 4}
+    images |= {"empty_predictions": 0, "patients": 2, "all_black": images}
+    rows = [line.split() for line in metrics_table({**images, "stacks": summary}, "test").split("\n")]
+    score = f"{summary['ED']['volume_dice']:.4f}"
+    assert ["volume,", "ml,", "ED", "2", score, "22.6", "24.2", "-1.6", "1.6"] in rows
+    assert ["EF,", "%", "1", "60.0", "56.2", "3.8", "3.8"] in rows
 
 
 def test_two_stacks_of_one_phase_have_no_ejection_fraction():

@@ -22,6 +22,7 @@ from echoseg.inference.calibrate import check_calibration
 from echoseg.inference.ejection import agreements, traced_volumes
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predict import Prediction, Predictor
+from echoseg.inference.stack import measure_stacks, summarise_stacks
 from echoseg.inference.windows import join, predict_traced, reach_of
 from echoseg.ops import fill_polygons
 
@@ -40,6 +41,7 @@ class Evaluation:
         prediction: for the same images.
         summary: one split's entry of ``metrics.json``.
         volumes: a row a video; see ``inference.ejection.traced_volumes``.
+        stacks: a row a stack of slices; see ``inference.stack.measure_stacks``.
     """
 
     images: pd.DataFrame
@@ -48,6 +50,7 @@ class Evaluation:
     prediction: Prediction
     summary: dict
     volumes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stacks: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def evaluate(
@@ -93,8 +96,11 @@ def evaluate(
             extra["review"] = _review(images)
             extra["calibration"] = check_calibration(predictor, prediction, true_landmarks, contours, images)
     volumes = traced_volumes(store, indices, prediction, predictor.codec)
+    stacks = measure_stacks(images, store.samples.iloc[indices])
     extra |= agreements(volumes) | ({"postprocess": list(steps)} if steps else {})
-    return Evaluation(images, indices, true_masks, prediction, {**_summary(images, true_masks), **extra}, volumes)
+    extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
+    summary = {**_summary(images, true_masks), **extra}
+    return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks)
 
 
 def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:

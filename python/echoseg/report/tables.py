@@ -36,7 +36,8 @@ def metrics_table(summary: dict, split: str) -> str:
         rows.append(["landmark error, px", f"{summary['landmark_error_px']:.2f}", ""])
     rows.append(["empty predictions", str(summary["empty_predictions"]), ""])
     title = f"{split}: {summary['images']} images of {summary['patients']} patients"
-    return "\n".join([title, text_table(["", "model", "all black"], rows), *_volumes(summary), *_trust(summary)])
+    parts = [*_volumes(summary), *_stacks(summary.get("stacks", {})), *_trust(summary)]
+    return "\n".join([title, text_table(["", "model", "all black"], rows), *parts])
 
 
 _AGREEMENTS = {
@@ -56,6 +57,21 @@ def _volumes(summary: dict) -> list[str]:
             limits = " to ".join(f"{limit:+.1f}" for limit in found["limits"] or ())
             rows.append([label, str(found["videos"]), str(found["missing"]), *numbers, limits])
     header = ["against the list", "videos", "missing", "MAE", "RMSE", "R²", "bias", "95% limits"]
+    return ["", text_table(header, rows)] if rows else []
+
+
+def _stacks(summary: dict) -> list[str]:
+    """Volumes of stacks and EF of patients, predicted and true; nothing where frames are no slices."""
+    rows = []
+    for name, found in summary.items():
+        if name == "ef":
+            label, count, score, keys = "EF, %", found["patients"], "", ("ef", "true_ef", "bias", "mae")
+        else:
+            label = "volume, ml" if name == "any" else f"volume, ml, {name}"
+            count, score = found["stacks"], f"{found['volume_dice']:.4f}"
+            keys = ("volume_ml", "true_volume_ml", "bias_ml", "mae_ml")
+        rows.append([label, str(count), score, *(f"{found[key]:.1f}" for key in keys)])
+    header = ["stacks of slices", "number", "volume Dice", "predicted", "true", "bias", "MAE"]
     return ["", text_table(header, rows)] if rows else []
 
 
