@@ -335,6 +335,8 @@ def test_bad_videos_are_rows_and_only_all_of_them_a_failure(run, data, tmp_path,
         ["phantom", "new", "--seed", "-1"],
         ["prepare", "data", "--size", "0", "0"],
         ["prepare", "data", "--size", "big", "big"],
+        ["prepare", "data", "--field", "0"],
+        ["prepare", "data", "--field", "wide"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments):

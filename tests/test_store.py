@@ -197,6 +197,8 @@ def test_points_of_another_ordering(tmp_path):
         prepare(folder, ordering="spiral")
     with pytest.raises(ValueError, match="size"):
         prepare(folder, size=(0, 112))
+    with pytest.raises(ValueError, match="field"):
+        prepare(folder, field=0.0)
 
 
 def test_strict_refuses_what_shows_only_in_the_video(folder, tmp_path):

@@ -67,6 +67,12 @@ def test_coronal_and_sagittal_slices_have_the_head_above(tmp_path, thick, up):
     assert (frames[:, 1:] == 0).all()
 
 
+def test_of_equally_thick_axes_the_last_is_taken(tmp_path, voxels):
+    volume = open_volume(save(tmp_path / "a.nii", voxels, np.diag([-1.00001, -1.0, 1.0, 1.0])))
+    np.testing.assert_array_equal(volume.read(), voxels.transpose(2, 1, 0))
+    assert volume.thickness == 1
+
+
 def test_what_does_not_say_how_it_lies_is_taken_as_stored(tmp_path, voxels):
     for name, array in (("a.nii", voxels), ("b_sequence.nii", voxels), ("c.nii", voxels[:, :, None])):
         volume = open_volume(save(tmp_path / name, array, None))

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
+
+
+def positive_number(text: str) -> float:
+    """An argparse type: a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected more than 0, got {text}")
+    return number
 
 
 def whole_number(least: int) -> Callable[[str], int]:

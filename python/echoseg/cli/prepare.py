@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from echoseg.cli.numbers import whole_number
+from echoseg.cli.numbers import positive_number, whole_number
 from echoseg.data.tracing import Fault
 from echoseg.geometry.contour import ORDERINGS
 
@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=whole_number(1), nargs=2, default=(112, 112), metavar=("H", "W"), help="(default: 112 112)"
     )
     parser.add_argument("--ordering", choices=tuple(ORDERINGS), help="default: the tracing's own order")
-    parser.add_argument("--field", type=float, metavar="MM", help="keep the middle square of so many mm (default: all)")
+    parser.add_argument(
+        "--field", type=positive_number, metavar="MM", help="keep the middle square of so many mm (default: all)"
+    )
     parser.add_argument("--strict", action="store_true", help="refuse data with any fault instead of leaving it out")
 
 
@@ -35,6 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
         strict=arguments.strict,
     )
     print(f"{store.path}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
+    if store.manifest.get("empty"):
+        print(f"nothing drawn on, which is no fault: {store.manifest['empty']} frames")
     print_faults(store.manifest["faults"])
 
 

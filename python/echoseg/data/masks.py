@@ -149,7 +149,8 @@ def select_label(values: NDArray[Any], labels: tuple[int, ...] | None, file: str
         DataError: There are several labels and nobody says which one is meant.
     """
     if labels is not None:
-        return np.isin(np.rint(values), labels)
+        whole = values if values.dtype.kind in "iub" else np.rint(values)
+        return np.any([whole == label for label in labels], axis=0)
     inside = values != 0
     if (found := np.unique(values[inside])).size > 1:
         some = ", ".join(f"{value:g}" for value in found[:8])

@@ -172,12 +172,14 @@ def prepare(
     Raises:
         DataError: Nothing usable, faults where `strict`, or a store of another size, ordering or field.
         FileExistsError: `out` exists.
-        ValueError: The ordering is unknown or `size` is not two positive numbers.
+        ValueError: The ordering is unknown or `size` or `field` is not positive.
     """
     folder = Path(folder)
     size = (int(size[0]), int(size[1]))
     if min(size) < 1:
         raise ValueError(f"size: expected (H, W) of at least 1, got {size}")
+    if field is not None and not field > 0:
+        raise ValueError(f"field: expected more than 0 mm, got {field}")
     if ordering is not None and ordering not in ORDERINGS:
         raise ValueError(f"unknown ordering {ordering!r}; known: {', '.join(ORDERINGS)}")
     if (folder / "manifest.json").is_file():

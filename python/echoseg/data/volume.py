@@ -123,7 +123,7 @@ def _axes(zooms: tuple[float, ...], affine: NDArray[np.float64]) -> tuple[tuple[
     towards = ornt_transform(io_orientation(affine), axcodes2ornt("LPS"))  # of each axis: left, posterior, superior
     if not np.isfinite(towards).all():
         return (2, 1, 0), ()
-    slices = max(range(3), key=lambda axis: (zooms[axis], axis))
+    slices = max(range(3), key=lambda axis: (round(zooms[axis], 3), axis))
     columns, rows = sorted((axis for axis in range(3) if axis != slices), key=lambda axis: towards[axis, 0])
     if towards[rows, 0] == 2:
         towards[rows, 1] *= -1
