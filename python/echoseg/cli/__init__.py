@@ -10,7 +10,20 @@ import io
 import sys
 from collections.abc import Sequence
 
-from echoseg.cli import check, effort, evaluate, experiments, info, init, phantom, predict, prepare, review, train
+from echoseg.cli import (
+    check,
+    effort,
+    evaluate,
+    experiments,
+    info,
+    init,
+    phantom,
+    predict,
+    prepare,
+    report,
+    review,
+    train,
+)
 from echoseg.errors import DataError
 
 COMMANDS = {
@@ -24,6 +37,7 @@ COMMANDS = {
     "effort": effort,
     "experiments": experiments,
     "review": review,
+    "report": report,
     "info": info,
 }
 

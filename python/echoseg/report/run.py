@@ -1,0 +1,100 @@
+"""What a run folder tells a reader: no names of people or machines, and no paths."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from echoseg.errors import DataError
+from echoseg.training.checkpoint import CONFIG
+from echoseg.training.config import Config, load_config
+
+SPLITS = ("test", "val", "train", "all")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as read.
+
+    Attributes:
+        folder: of the run.
+        name: of the folder.
+        data: name of the folder with the data, or "synthetic echocardiograms".
+        config: as trained.
+        metrics: an entry a split, "test" first; empty where none was evaluated.
+        environment: of the training, flat, each value as text; paths reduced to their last part.
+    """
+
+    folder: Path
+    name: str
+    data: str
+    config: Config
+    metrics: dict[str, dict[str, Any]]
+    environment: dict[str, str]
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """A CSV file of the folder; None where there is none.
+
+        Raises:
+            DataError: damaged.
+        """
+        path = self.folder / name
+        if not path.exists():
+            return None
+        try:
+            return pd.read_csv(path, dtype={"video": str, "patient": str}, keep_default_na=True)
+        except (ValueError, csv.Error) as error:
+            raise DataError(f"{path}: damaged ({error}); evaluate the run again") from None
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        DataError: no run, or a damaged file in it.
+    """
+    if not (folder / CONFIG).is_file():
+        raise DataError(f"{folder}: no run folder ({CONFIG} is missing); make one with 'echoseg train --out {folder}'")
+    config = load_config(folder / CONFIG)
+    metrics = _read_json(folder / "metrics.json", "evaluate the run again")
+    return Run(
+        folder,
+        folder.resolve().name,
+        "synthetic echocardiograms" if config.data is None else without_folders(config.data),
+        config,
+        {split: metrics[split] for split in SPLITS if split in metrics},
+        _flat(_read_json(folder / "environment.json", "delete it")),
+    )
+
+
+def without_folders(text: str) -> str:
+    """The last part of a path, or of a flag's value that is one; any other text as it is."""
+    flag, equals, value = text.partition("=") if text.startswith("--") else ("", "", text)
+    return flag + equals + re.split(r"[\\/]", value.rstrip("\\/"))[-1]
+
+
+def _read_json(path: Path, cure: str) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not isinstance(values, dict):
+            raise ValueError("no object")
+    except ValueError as error:
+        raise DataError(f"{path}: damaged ({error}); {cure}") from None
+    return values
+
+
+def _flat(values: dict[str, Any], before: str = "") -> dict[str, str]:
+    rows: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            rows |= _flat(value, f"{before}{name} ")
+        else:
+            parts = value if isinstance(value, list) else [value]
+            rows[before + name] = " ".join(without_folders(str(part)) for part in parts)
+    return rows

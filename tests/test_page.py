@@ -1,0 +1,242 @@
+"""The report page and the model card: what they show, what they must not, and what may be missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from echoseg.cli import main
+from echoseg.errors import DataError
+from echoseg.report.card import model_card
+from echoseg.report.page import write_report
+from echoseg.report.run import without_folders
+from echoseg.training.config import Config
+
+PATIENT = "Erika <b>Mustermann</b>"
+CHROMIUM = Path("/usr/bin/chromium")
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Reader(HTMLParser):
+    """Text, tags and addresses of a page; fails where tags do not close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.tags, self.addresses, self.open = "", [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"] and self.open[-1:] != ["script"]:
+            self.text += data
+
+
+def read_page(path: Path) -> Reader:
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def metrics(images: int, **more) -> dict:
+    values = {"images": images, "patients": images // 2, "dice": 0.9123, "dice_ci95": [0.9, 0.93], "iou": 0.85}
+    values |= {"dice_all_pixels": 0.98, "hd95_px": 2.5, "assd_px": 1.0, "empty_predictions": 0}
+    return {**values, "all_black": {"dice": 0.0, "dice_all_pixels": 0.93}, "data": "/home/erika/stores/abc", **more}
+
+
+def write_run(folder: Path, *splits: str, landmarks: int = 0, volumes: bool = False, **settings) -> Path:
+    """A run folder without weights: what the page reads."""
+    approach = (
+        {"approach": "landmark", "landmarks": landmarks, "scheme": "anatomical"} if landmarks else {"approach": "mask"}
+    )
+    (folder / "figures").mkdir(parents=True)
+    Config(**{"data": "/home/erika/Sunnybrook", "epochs": 3, **approach, **settings}).save(folder / "config.yaml")
+    environment = {"echoseg": {"threads": 2}, "command": ["/home/erika/bin/echoseg", "train", "--out=/home/erika/x"]}
+    (folder / "environment.json").write_text(json.dumps(environment))
+    (folder / "log.csv").write_text("epoch,train_loss,val_dice\n1,2.5,0.5\n2,1.5,0.8\n3,1.2,0.9\n")
+    entries = {}
+    for split in splits:
+        random, count = np.random.default_rng(0), 40
+        images = pd.DataFrame({"video": PATIENT, "frame": range(count), "patient": PATIENT, "phase": "ED"})
+        images["dice"] = random.permutation(np.linspace(0.7, 0.95, count))
+        images["hd95_px"] = random.uniform(1, 9, count)
+        images.loc[3, "hd95_px"] = np.nan
+        more: dict = {}
+        if landmarks:
+            for k in range(landmarks):
+                images[f"error{k}_px"] = random.uniform(0, 4, count)
+            images["landmark_error_px"], images["review"] = 1.9, [1] + [0] * (count - 1)
+            shares = {"50": 0.52, "90": 0.91, "95": 0.94}
+            more = {"landmark_error_px": 1.9, "calibration": {"landmarks": shares, "ef": shares}}
+            more["review"] = {"marked": 1, "poor": 2, "poor_marked": 1}
+        if volumes:
+            ef = {"videos": 3, "mae": 4.25, "rmse": 5.5, "r2": 0.75, "bias": -1.25, "limits": [-11.5, 9.0]}
+            more |= {"ef": ef, "ef_method": ef}
+            table = {
+                "video": PATIENT,
+                "patient": PATIENT,
+                "unit": "px3",
+                "edv": [90.5, 80, 70],
+                "esv": 40.0,
+                "ef": 55.0,
+            }
+            pd.DataFrame(table | {"listed_ef": [54.0, np.nan, 60]}).to_csv(folder / f"volumes_{split}.csv", index=False)
+        for figure in ("overlay", "bland_altman") if volumes else ("overlay",):
+            cv2.imwrite(str(folder / "figures" / f"{figure}_{split}.png"), np.zeros((4, 4), np.uint8))
+        images.to_csv(folder / f"images_{split}.csv", index=False)
+        entries[split] = metrics(count, **more)
+    (folder / "metrics.json").write_text(json.dumps(entries))
+    return folder
+
+
+def test_the_page_shows_everything_and_loads_nothing(tmp_path):
+    run = write_run(tmp_path / "run <1>", "val", "test", landmarks=9, volumes=True)
+    assert main(["report", str(run), "--out", str(tmp_path / "new" / "page.html")]) == 0
+    page = read_page(tmp_path / "new" / "page.html")
+    for word in (
+        "run <1>",
+        "0.9123",
+        "0.900–0.930",
+        "Best, median and worst",
+        "Error of each landmark",
+        "Bland–Altman",
+    ):
+        assert word in page.text, word
+    for word in ("4.25", "-11.5 to +9.0", "px³", "Do intervals hold", "annulus", "Sunnybrook", "CC0", "Environment"):
+        assert word in page.text, word
+    assert page.tags.count("table") == 2 * 3 + 1
+    inside = [address for address in page.addresses if not address.startswith("https://")]
+    assert all(re.match(r"data:image/(png|svg\+xml);base64,|#", address) for address in inside)
+    assert not {"link", "iframe", "object"} & set(page.tags)
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_names_and_folders_stay_out_unless_asked_for(tmp_path, names):
+    run = write_run(tmp_path / "run", "test", volumes=True)
+    assert main(["report", str(run), *(["--names"] if names else [])]) == 0
+    page = read_page(run / "report.html")
+    assert (PATIENT in page.text) == names
+    assert "b" not in page.tags  # whatever they hold
+    for folder in ("/home", "erika"):
+        assert folder not in (run / "report.html").read_text()
+    assert "--out=x" in page.text
+
+
+@pytest.mark.parametrize("landmarks", [0, 5])
+def test_the_page_of_a_run_with_parts_missing(tmp_path, landmarks):
+    run = write_run(tmp_path / "run", "test", landmarks=landmarks)
+    for name in ("images_test.csv", "log.csv", "environment.json", "figures/overlay_test.png"):
+        (run / name).unlink()
+        write_report(run, tmp_path / "page.html")
+        assert "0.9123" in read_page(tmp_path / "page.html").text
+    (run / "metrics.json").unlink()
+    write_report(run, tmp_path / "page.html")
+    assert "Not evaluated yet" in read_page(tmp_path / "page.html").text
+    with pytest.raises(DataError, match="'val' was not evaluated"):
+        write_report(run, tmp_path / "page.html", splits=["val"])
+    (run / "metrics.json").write_text("[")
+    with pytest.raises(DataError, match=r"metrics\.json: damaged"):
+        write_report(run, tmp_path / "page.html")
+    with pytest.raises(DataError, match="no run folder"):
+        write_report(tmp_path, tmp_path / "page.html")
+
+
+def test_only_the_splits_asked_for(tmp_path):
+    run = write_run(tmp_path / "run", "val", "test", "all")
+    write_report(run, tmp_path / "page.html", splits=["val"])
+    text = read_page(tmp_path / "page.html").text
+    assert "Cases: val" in text
+    assert "Cases: test" not in text
+
+
+def test_rows_come_worst_first_under_their_number_in_the_file(tmp_path):
+    run = write_run(tmp_path / "run", "test")
+    write_report(run, tmp_path / "page.html")
+    rows = re.findall(
+        r"<tr(?: class=\"poor\")?><td data-value=\"(\d+)\">.*?</tr>", (tmp_path / "page.html").read_text()
+    )
+    dice = pd.read_csv(run / "images_test.csv")["dice"]
+    assert [int(row) - 1 for row in rows] == dice.argsort(kind="stable").tolist()
+    assert (tmp_path / "page.html").read_text().count('class="poor"') == (dice < 0.8).sum()
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no browser")
+@pytest.mark.filterwarnings("ignore")
+def test_sorting_by_keyboard_and_a_phones_width_in_a_browser(tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api")
+    run = write_run(tmp_path / "run", "test", landmarks=9, volumes=True)
+    write_report(run, tmp_path / "page.html")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        page, said = browser.new_page(viewport={"width": 390, "height": 800}), []
+        page.on("console", lambda message: said.append(message.text))
+        page.goto((tmp_path / "page.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        table = page.locator("table.sortable").first
+        titles = table.locator("th").all_inner_texts()
+        column = next(i for i, title in enumerate(titles) if title.startswith("HD95"))
+        expected = pd.read_csv(run / "images_test.csv")["hd95_px"].sort_values().map("{:.2f}".format).tolist()[:-1]
+        for order in (1, -1):
+            table.locator("th button").nth(column).focus()
+            page.keyboard.press("Enter")
+            *cells, last = table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()
+            assert cells == expected[::order]
+            assert last == "–"
+        assert table.locator("th").nth(column).get_attribute("aria-sort") == "descending"
+        assert said == []
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "licence"),
+    [
+        ("/d/EchoNet-Dynamic", "echonet.github.io/dynamic"),
+        ("/d/echonet_pediatric", "echonet.github.io/pediatric"),
+        (None, "None: echoseg made them"),
+        ("/d/erika`s\nheart", "Ask whoever gave you"),
+    ],
+)
+def test_the_card_tells_licence_and_limits_under_a_header_for_the_hub(tmp_path, data, licence):
+    run = write_run(tmp_path / "run: 1", "test", landmarks=5, data=data)
+    card = model_card(run)
+    _, header, text = card.split("---\n", 2)
+    facts = yaml.safe_load(header)
+    assert facts["model-index"][0]["name"] == "run: 1"
+    assert facts["model-index"][0]["results"][0]["metrics"][0] == {"type": "dice", "value": 0.9123}
+    assert licence in text
+    assert "20 patients are few" in text
+    assert "1 of 2 poor outlines" in text
+    assert ("say nothing about patients" in text) == (data is None)
+    assert "/d/" not in card
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("/a/b c/d", "d"),
+        ("/a/b/", "b"),
+        (r"C:\Users\erika\data", "data"),
+        ("--out=/a/b=c/d", "--out=d"),
+        ("/a=b/c", "c"),
+        ("2.13.0+cpu", "2.13.0+cpu"),
+        ("", ""),
+    ],
+)
+def test_of_paths_the_last_part_is_left(text, left):
+    assert without_folders(text) == left
