@@ -15,6 +15,7 @@ from echoseg.cli import (
     effort,
     evaluate,
     experiments,
+    export,
     info,
     init,
     phantom,
@@ -38,6 +39,7 @@ COMMANDS = {
     "experiments": experiments,
     "review": review,
     "report": report,
+    "export": export,
     "info": info,
 }
 

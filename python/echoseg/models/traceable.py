@@ -1,0 +1,102 @@
+"""A network with its decoding, in plain torch operations that an exporter can trace.
+
+The rules are those of ``ops.decode_heatmaps`` (``cpp/include/echoseg/detail/decode.hpp`` tells them), for a whole batch
+at once: a window that has settled stays where it is until all have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from echoseg.models.codec import Codec, LandmarkCodec
+from echoseg.models.unet import UNet
+
+_STEPS, _SETTLED = 32, 1e-6  # of the mean shift: at most so many, until it moves by less (square pixels)
+
+
+class Traceable(nn.Module):
+    """(N, H, W) uint8 frames of the network's size → what ``outputs`` names.
+
+    Attributes:
+        outputs: mask approach: ``masks`` (N, H, W) uint8, 0 or 1, and ``probabilities`` (N, H, W) float32; landmark
+            approach: ``landmarks`` (N, K, 2) float32, pixels.
+    """
+
+    def __init__(self, model: UNet, codec: Codec) -> None:
+        super().__init__()
+        self.model = model
+        self.outputs: tuple[str, ...] = ("masks", "probabilities")
+        self._find = None
+        if isinstance(codec, LandmarkCodec):
+            self.outputs = ("landmarks",)
+            self._find, self._window = FINDERS[codec.method], 2 * codec.sigma
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        logits = self.model(frames).float()
+        if self._find is None:
+            probabilities = logits[:, 0].sigmoid()
+            return (probabilities >= 0.5).to(torch.uint8), probabilities
+        heatmaps = torch.exp(logits - logits.amax(dim=(2, 3), keepdim=True))
+        top = heatmaps.flatten(2).argmax(2)
+        width = heatmaps.shape[3]
+        x, y = top % width, torch.div(top, width, rounding_mode="floor")
+        return (torch.stack(self._find(heatmaps.double(), x.double(), y.double(), self._window), dim=2).float(),)
+
+
+def _argmax(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple[Tensor, Tensor]:
+    return x, y
+
+
+def _soft_argmax(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple[Tensor, Tensor]:
+    def moves(step: Tensor, x: Tensor, y: Tensor, moving: Tensor) -> Tensor:
+        return (step < _STEPS) & moving.any()
+
+    def follow(step: Tensor, x: Tensor, y: Tensor, moving: Tensor) -> tuple[Tensor, ...]:
+        right, down = _moments(x, window, heatmaps.shape[3]), _moments(y, window, heatmaps.shape[2])
+        sums = down.transpose(2, 3) @ (heatmaps @ right)  # (N, K, 2, 2): powers of dy, of dx
+        dx, dy = (moving * part / sums[..., 0, 0] for part in (sums[..., 0, 1], sums[..., 1, 0]))
+        return step + 1, x + dx, y + dy, dx.square() + dy.square() >= _SETTLED
+
+    start = torch.zeros((), dtype=torch.int64), x, y, torch.ones_like(x, dtype=torch.bool)
+    return torch.while_loop(moves, follow, start)[1:3]
+
+
+def _moments(centre: Tensor, window: float, side: int) -> Tensor:
+    """(N, K, side, 2): how much of each pixel lies in the window, and that times its distance from the centre."""
+    pixel = torch.arange(side, dtype=centre.dtype)
+    centre = centre[..., None]
+    reach = torch.minimum(centre + 0.5, side - 0.5 - centre).clamp(max=window)
+    share = torch.minimum(pixel + 0.5, centre + reach) - torch.maximum(pixel - 0.5, centre - reach)
+    share = share.clamp(min=0)
+    return torch.stack([share, share * (pixel - centre)], dim=3)
+
+
+def _dark(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple[Tensor, Tensor]:
+    height, width = heatmaps.shape[2:]
+    column, row = x.long(), y.long()
+    inside = (column >= 2) & (column < width - 2) & (row >= 2) & (row < height - 2)
+    column, row = column.clamp(2, width - 3), row.clamp(2, height - 3)
+    columns = column[..., None] + torch.tensor([0, 1, -1, 0, 0, 2, -2, 0, 0, 1, -1, 1, -1])
+    rows = row[..., None] + torch.tensor([0, 0, 0, 1, -1, 0, 0, 2, -2, 1, -1, -1, 1])
+    values = heatmaps.flatten(2).gather(2, rows * width + columns)
+    positive = (values > 0).all(dim=2)
+    o, r, l, d, u, rr, ll, dd, uu, dr, ul, ur, dl = values.clamp(min=1e-300).log().unbind(2)  # noqa: E741
+    gx, gy = (r - l) / 2, (d - u) / 2
+    xx, yy, xy = (rr - 2 * o + ll) / 4, (dd - 2 * o + uu) / 4, (dr + ul - ur - dl) / 4
+    determinant = xx * yy - xy * xy
+    peaked = (xx < 0) & (determinant > 0)
+    safe = torch.where(peaked, determinant, 1.0)
+    dx, dy = (xy * gy - yy * gx) / safe, (xy * gx - xx * gy) / safe
+    near = (dx.abs() <= 1) & (dy.abs() <= 1)
+    found = inside & positive & peaked & near
+    return x + found * dx, y + found * dy
+
+
+FINDERS: dict[str, Callable[[Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor]]] = {
+    "argmax": _argmax,
+    "soft_argmax": _soft_argmax,
+    "dark": _dark,
+}
