@@ -153,7 +153,7 @@ def _catmull_rom(landmarks: np.ndarray, per_segment: int, straight: int | None) 
     before, step_before = np.roll(slope, 1, axis=1), np.roll(step, 1, axis=1)
     velocity = (before * step + slope * step_before) / (step + step_before)
     if straight is not None:
-        first = straight + 1
+        first = (straight + 1) % count
         velocity[:, straight] = 2 * slope[:, straight - 1] - velocity[:, straight - 1]
         velocity[:, first] = 2 * slope[:, first] - velocity[:, (first + 1) % count]
 

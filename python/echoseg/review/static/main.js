@@ -226,10 +226,9 @@ function addAt([x, y]) {
 function deletePoint() {
   const handles = clip.handles(frame);
   if (selected < 0 || isKept(handles, selected, run)) return;
-  const next = selected % (handles.points.length - 1);
+  const before = Math.max(0, selected - 1);
   apply(withoutPoint(handles, selected));
-  stage.focusPoint(next);
-  choose(next);
+  stage.focusPoint(before);
 }
 
 function copyToNext() {

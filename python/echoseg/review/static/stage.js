@@ -24,6 +24,8 @@ export class Stage {
     this.svg.addEventListener("pointerup", () => this.#release(on.drop));
     this.svg.addEventListener("pointercancel", () => this.#release(on.cancel));
     this.svg.addEventListener("dblclick", (event) => on.add(this.#placeOf(event)));
+    // a finger on a point drags it; elsewhere it scrolls the page (touch-action of SVG's parts is not enough for Chromium)
+    this.points.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     this.points.addEventListener("focusin", (event) => on.select(this.#indexOf(event.target)));
     new ResizeObserver(() => this.#scalePoints()).observe(root);
   }
