@@ -19,7 +19,7 @@ from echoseg.report.overlay import LANDMARK, PREDICTED, draw_overlay
 
 GREY, BAND = (150, 150, 150), (0, 62, 80)  # RGB
 _MARGIN, _LINE = 12, 16  # pixels
-_GIF = 336  # pixels; GIFs are brought to at most this width
+_GIF = 336  # pixels; GIFs are at most so wide
 _SHORTEST = 20  # ms; browsers show a GIF whose frames are shorter in slow motion
 _FPS = 25.0  # where nobody knows
 
@@ -72,14 +72,13 @@ def write_gif(path: Path, pictures: Iterator[np.ndarray], *, fps: float) -> None
 
 def _small(picture: np.ndarray) -> Image.Image:
     height, width = picture.shape[:2]
-    if width > _GIF:
-        picture = cv2.resize(picture, (_GIF, round(height * _GIF / width)), interpolation=cv2.INTER_AREA)
-    return Image.fromarray(picture)
+    times = -(-width // _GIF)
+    return Image.fromarray(cv2.resize(picture, (width // times, height // times), interpolation=cv2.INTER_AREA))
 
 
 def _draw_curve(prediction: Prediction, measured: Measurement, width: int) -> tuple[np.ndarray, np.ndarray]:
     """The panel without its cursor, and (T, 2) int where each frame lies on its curve."""
-    height = max(96, width // 3)
+    height = max(96, width // 3 // 2 * 2)
     areas, intervals = prediction.areas, prediction.area_intervals
     highest = max(1, areas.max() if intervals is None else intervals.max())
     x = np.linspace(_MARGIN, width - _MARGIN, len(areas))

@@ -39,7 +39,7 @@ def draw_overlay(
     for mask, colour in zip((true, predicted), colours[::-1], strict=True):
         if mask is not None:
             large = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
-            outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+            outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
             cv2.drawContours(picture, outlines, -1, colour, 1 + scale // 4, cv2.LINE_AA)
     for x, y in () if landmarks is None else (landmarks + 0.5) * scale - 0.5:
         cv2.circle(picture, (round(float(x)), round(float(y))), 1 + scale, LANDMARK, -1, cv2.LINE_AA)
