@@ -197,6 +197,52 @@ def test_no_byte_of_a_header_breaks_the_reader(tmp_path_factory, place, value):
     assert clip.frames.dtype == np.uint8
 
 
+NASTY = [
+    "",
+    "nan nan nan",
+    "0 0 0",
+    "-1 2 3",
+    "1e400 1 1",
+    "9999999 9999999 9999999",
+    "4",
+    "True",
+    "x",
+    "a.mhd",
+    "5 6 3 1",
+]
+
+
+FIELDS = [
+    *("NDims", "DimSize", "ElementSpacing", "ElementType", "TransformMatrix", "Offset", "CompressedData", "HeaderSize"),
+    *("ElementDataFile", "ElementNumberOfChannels"),
+]
+
+
+@settings(max_examples=300)
+@given(
+    field=st.sampled_from(FIELDS),
+    value=st.sampled_from(NASTY) | st.text(max_size=9),
+)
+def test_no_field_of_a_header_breaks_the_reader(tmp_path_factory, field, value):
+    voxels = np.zeros((5, 6, 3), np.int16)
+    path = write_mhd(tmp_path_factory.mktemp("mhd"), voxels, voxels.tobytes())
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"\n{field} = {value}\n")  # the last one counts
+    try:
+        clip = read_clip(path)
+    except DataError:
+        return
+    assert clip.frames.size == 90
+
+
+def test_a_place_without_numbers_is_no_place(tmp_path, voxels):
+    path = save(tmp_path / "a.nii", voxels)
+    data = bytearray(path.read_bytes())
+    data[280:284] = np.float32(np.nan).tobytes()  # the first number of the affine
+    path.write_bytes(data)
+    np.testing.assert_array_equal(open_volume(path).read(), voxels.transpose(2, 1, 0))
+
+
 def test_grey_is_one_window_for_all_slices():
     values = np.linspace(-500, 1500, 20000).reshape(2, 100, 100)
     grey = to_grey(values)

@@ -44,19 +44,21 @@ def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndar
     fields = {key.strip(): value.strip() for key, sign, value in (line.partition("=") for line in lines) if sign}
     try:
         shape = tuple(int(word) for word in fields["DimSize"].split())
-        count = int(fields.get("NDims", len(shape)))
+        count = len(shape)
+        if not 2 <= count <= 4 or int(fields.get("NDims", count)) != count or min(shape) < 1:
+            raise ValueError("a shape of no image or volume")
         sizes = fields.get("ElementSpacing", fields.get("ElementSize", "1 " * count)).split()
         spacing = tuple(float(word) for word in sizes)
         turn = np.array(fields.get("TransformMatrix", "").split() or np.eye(count).ravel(), dtype=float)
         turn = turn.reshape(count, count).T  # the file says where each axis points, one after the other
         start = next((fields[key] for key in ("Offset", "Position", "Origin") if key in fields), "0 " * count).split()
         corner = np.array(start, dtype=float)
-        channels = int(fields.get("ElementNumberOfChannels", 1))
+        if len(spacing) != count or len(corner) != count or not np.isfinite([*spacing, *corner, *turn.ravel()]).all():
+            raise ValueError("no place in space")
     except (KeyError, ValueError):
-        raise DataError(f"{path}: is no MetaImage header; it needs lines such as DimSize = 256 256 10") from None
-    fits = 2 <= count <= 4 and count == len(shape) == len(spacing) == len(corner)
-    if not fits or min(shape) < 1 or channels != 1:
-        raise DataError(f"{path}: {channels} channels of {count} dimensions {shape}; it needs grey images or volumes")
+        raise DataError(f"{path}: is no sound MetaImage header; it needs lines such as DimSize = 256 256 10") from None
+    if fields.get("ElementNumberOfChannels", "1") != "1":
+        raise DataError(f"{path}: is in colour; save it in grey")
     if fields.get("ElementType") not in _TYPES:
         raise DataError(f"{path}: unknown ElementType {fields.get('ElementType')!r}; known: {', '.join(_TYPES)}")
     affine = np.eye(4)

@@ -88,6 +88,7 @@ def open_volume(path: str | Path) -> Volume:
     """
     path = Path(path)
     shape, zooms, affine = _read_header(path)
+    affine = affine if affine is not None and np.isfinite(affine).all() else None
     while len(shape) > 3 and shape[-1] == 1:
         shape, zooms = shape[:-1], zooms[:-1]
     moments = "sequence" in path.name.lower()
@@ -120,9 +121,10 @@ def to_grey(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _axes(zooms: tuple[float, ...], affine: NDArray[np.float64]) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     """The file's axes that are slices, rows and columns, and which of its axes must be turned round."""
-    towards = ornt_transform(io_orientation(affine), axcodes2ornt("LPS"))  # of each axis: left, posterior, superior
-    if not np.isfinite(towards).all():
+    lies = io_orientation(affine)
+    if not np.isfinite(lies).all():  # an axis of no length
         return (2, 1, 0), ()
+    towards = ornt_transform(lies, axcodes2ornt("LPS"))  # of each axis: left, posterior, superior
     slices = max(range(3), key=lambda axis: (round(zooms[axis], 3), axis))
     columns, rows = sorted((axis for axis in range(3) if axis != slices), key=lambda axis: towards[axis, 0])
     if towards[rows, 0] == 2:
