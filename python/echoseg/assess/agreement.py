@@ -28,7 +28,6 @@ def agreement(measured: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
     known = np.isfinite(reference)
     both = known & np.isfinite(measured)
     differences = (np.asarray(measured, dtype=np.float64) - reference)[both]
-    spread = np.square(reference[both] - reference[both].mean()).sum() if both.any() else 0.0
     found: dict[str, Any] = {"videos": int(both.sum()), "missing": int((known & ~both).sum())}
     found |= dict.fromkeys(("mae", "rmse", "r2", "bias", "limits"))
     if len(differences):
@@ -37,6 +36,7 @@ def agreement(measured: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
     if len(differences) > 1:
         deviation = differences.std(ddof=1)
         found["limits"] = [float(found["bias"] + sign * _95 * deviation) for sign in (-1, 1)]
-    if spread > 0:
+    if len(differences) and np.ptp(reference[both]) > 0:
+        spread = np.square(reference[both] - reference[both].mean()).sum()
         found["r2"] = float(1 - np.square(differences).sum() / spread)
     return found

@@ -34,6 +34,7 @@ from echoseg.inference.predict import Prediction, Predictor
 from echoseg.models.codec import Codec, LandmarkCodec
 
 _VIEWS = ("A4C", "A2C")  # at a right angle to each other
+_SHORT_AXIS = ("PSAX", "SAX")  # shows no long axis, so there are no discs along it
 _MEASURED = [f"{whose}{what}" for whose in ("", "true_", "listed_") for what in ("edv", "esv", "ef")]
 COLUMNS = ["video", "patient", "view", "unit", *_MEASURED]
 
@@ -42,7 +43,7 @@ def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction, co
     """Volumes by the method of discs in the traced frames of each video that has an ED and an ES one.
 
     Files that hold one moment each make a pair by patient and view. Where a patient has both apical views and their
-    spacing is known, one biplane row stands in the place of the two. Slices of stacks are left out.
+    spacing is known, one biplane row stands in the place of the two. Stacks and short-axis views are left out.
 
     Args:
         store: that was evaluated.
@@ -83,7 +84,7 @@ def video_volumes(
 
     Args:
         predictor: of any run.
-        recordings: with their files; single pictures and stacks are left out.
+        recordings: with their files; single pictures, stacks and short-axis views are left out.
         traced: of ``traced_volumes``; the true volumes are taken from it.
         steps: post-processing, see ``inference.postprocess``.
 
@@ -93,6 +94,7 @@ def video_volumes(
     Raises:
         DataError: a damaged file.
     """
+    recordings = [recording for recording in recordings if recording.view not in _SHORT_AXIS]
     clips = map_in_order(lambda recording: read_clip(recording.path), recordings)
     rows = []
     bar = tqdm(recordings, desc="evaluate videos", unit="video", disable=None)
@@ -143,6 +145,7 @@ def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
     known = samples[["spacing_y", "spacing_x"]].notna().all(axis=1)
     moments = samples.assign(unit=np.where(known, "ml", "px3"), place=samples.index)
     moments = moments[moments["thickness"].isna() & moments["phase"].isin(["ED", "ES"])]
+    moments = moments[~moments["view"].isin(_SHORT_AXIS)]
     whole = moments.groupby("video")["phase"].transform("nunique") == 2
     moments["pair"] = np.where(whole, moments["video"], moments["patient"] + "/" + moments["view"])
     ed, es = (moments[moments["phase"] == phase].drop_duplicates("pair") for phase in ("ED", "ES"))
