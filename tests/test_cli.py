@@ -120,7 +120,7 @@ def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
     assert main(["prepare", str(data), "--out", str(store), "--size", "32", "32"]) == 0
     assert "give --data the folder" in evaluate("of a store", "--compare-postprocess", "--data", str(store))
     wrong = ["evaluate", run, "--out", tmp_path / "new"]
-    assert "traced frames only" in failure(capsys, *wrong, "--data", store, "--videos")
+    assert "whole videos need all" in failure(capsys, *wrong, "--data", store, "--videos")
     assert "'smooth' needs" in failure(capsys, *wrong, "--data", store, "--postprocess", "smooth")
     assert "known: threshold" in failure(capsys, *wrong, "--postprocess", "polish")
     assert not (tmp_path / "new").exists()

@@ -41,14 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.data.formats import read_dataset
     from echoseg.data.phantom.cached import cached_phantom
     from echoseg.data.store import prepare
-    from echoseg.errors import DataError
-    from echoseg.inference.ejection import agreements, video_volumes
     from echoseg.inference.evaluate import evaluate
     from echoseg.inference.gains import postprocess_gains
     from echoseg.inference.postprocess import parse_step
     from echoseg.inference.predict import load
     from echoseg.inference.windows import reach_of
-    from echoseg.report.results import write_attention, write_evaluation, write_volumes
+    from echoseg.report.results import write_attention, write_evaluation
     from echoseg.report.tables import gains_table, metrics_table
 
     steps, split = arguments.postprocess, arguments.split
@@ -57,11 +55,10 @@ def run(arguments: argparse.Namespace) -> None:
     predictor = load(arguments.run_folder, device=arguments.device)
     config = predictor.config
     data = Path(arguments.data or config.data or cached_phantom())
-    is_store = (data / "manifest.json").is_file()
-    if arguments.videos and is_store:
-        raise DataError(f"{data}: a store holds traced frames only; give --data the folder of videos, or no --videos")
     recordings = None
-    if not is_store and (arguments.videos or arguments.compare_postprocess or reach_of(steps)):
+    if (arguments.videos or arguments.compare_postprocess or reach_of(steps)) and not (
+        data / "manifest.json"
+    ).is_file():
         recordings = {recording.name: recording for recording in read_dataset(data).recordings}
     with new_folder(arguments.out) if arguments.out else nullcontext(arguments.run_folder) as folder:
         store = prepare(data, size=config.size, ordering=config.ordering, field=config.field)
@@ -73,14 +70,10 @@ def run(arguments: argparse.Namespace) -> None:
             if recordings is None:
                 print("smooth needs neighbours of the traced frames: give --data the folder of videos, not a store")
         else:
-            evaluation = evaluate(predictor, store, split, steps=steps, recordings=recordings)
-            if recordings is not None and arguments.videos:
-                shown = [recordings[name] for name in store.samples["video"].iloc[evaluation.indices].unique()]
-                videos = video_volumes(predictor, shown, evaluation.volumes, steps=steps)
-                evaluation.summary.update(agreements(videos, "_videos"))
+            evaluation = evaluate(
+                predictor, store, split, steps=steps, recordings=recordings, whole_videos=arguments.videos
+            )
             write_evaluation(evaluation, store, split, folder)
             write_attention(predictor, evaluation, store, split, folder)
-            if recordings is not None and arguments.videos:
-                write_volumes(videos, f"videos_{split}", folder)
             print(metrics_table(evaluation.summary, split))
     print(f"written to {arguments.out or arguments.run_folder}")

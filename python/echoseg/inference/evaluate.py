@@ -19,7 +19,7 @@ from echoseg.data.tracing import Recording
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.calibrate import check_calibration
-from echoseg.inference.ejection import agreements, traced_volumes
+from echoseg.inference.ejection import agreements, traced_volumes, video_volumes
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predict import Prediction, Predictor
 from echoseg.inference.stack import measure_stacks, summarise_stacks
@@ -42,6 +42,7 @@ class Evaluation:
         summary: one split's entry of ``metrics.json``.
         volumes: a row a video; see ``inference.ejection.traced_volumes``.
         stacks: a row a stack of slices; see ``inference.stack.measure_stacks``.
+        videos: a row a whole video, if asked for; see ``inference.ejection.video_volumes``.
     """
 
     images: pd.DataFrame
@@ -51,6 +52,7 @@ class Evaluation:
     summary: dict
     volumes: pd.DataFrame = field(default_factory=pd.DataFrame)
     stacks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    videos: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def evaluate(
@@ -60,6 +62,7 @@ def evaluate(
     *,
     steps: Sequence[str] = (),
     recordings: Mapping[str, Recording] | None = None,
+    whole_videos: bool = False,
 ) -> Evaluation:
     """Measure a predictor on one split of a store, at the store's size.
 
@@ -68,11 +71,13 @@ def evaluate(
         store: of any data set.
         split: train, val, test or all.
         steps: post-processing, see ``inference.postprocess``.
-        recordings: by video, with their files; for steps that look at neighbours of the traced frames.
+        recordings: by video, with their files; for whole videos, and for steps that look at neighbours of the traced
+            frames.
+        whole_videos: also predict every frame of the split's videos, for EF by beats.
 
     Raises:
-        DataError: the store has no image in this split, or frames of another size than the run's; or a step that is
-            unknown, or looks at neighbours where there are no files.
+        DataError: the store has no image in this split, or frames of another size than the run's; an unknown step; or
+            recordings are needed and not given.
     """
     indices = split_indices(predictor, store, split)
     prediction = predict_split(predictor, store, indices, split, steps=steps, recordings=recordings)
@@ -99,8 +104,13 @@ def evaluate(
     stacks = measure_stacks(images, store.samples.iloc[indices])
     extra |= agreements(volumes) | ({"postprocess": list(steps)} if steps else {})
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
+    videos = pd.DataFrame()
+    if whole_videos:
+        known = _known(recordings, store, "whole videos need")
+        videos = video_volumes(predictor, [known[name] for name in images["video"].unique()], volumes, steps=steps)
+        extra |= agreements(videos, "_videos")
     summary = {**_summary(images, true_masks), **extra}
-    return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks)
+    return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks, videos)
 
 
 def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:
@@ -129,12 +139,8 @@ def predict_split(
 ) -> Prediction:
     """Predict images of a store, post-processed; arguments and errors as for ``evaluate``."""
     if reach_of(steps):
-        if recordings is None:
-            raise DataError(
-                f"{store.path}: a store holds no neighbours of the traced frames, which 'smooth' needs; give --data the"
-                " folder of videos"
-            )
-        return predict_traced(predictor, recordings, store.samples.iloc[indices], steps)
+        known = _known(recordings, store, "'smooth' needs")
+        return predict_traced(predictor, known, store.samples.iloc[indices], steps)
     parts = []
     with tqdm(total=len(indices), desc=f"evaluate {split}", unit="image", disable=None) as bar:
         for start in range(0, len(indices), _PIECE):
@@ -142,6 +148,14 @@ def predict_split(
             parts.append(postprocess(predictor(store.frames[piece]), steps, predictor.codec))
             bar.update(len(piece))
     return join(parts)
+
+
+def _known(recordings: Mapping[str, Recording] | None, store: Store, who: str) -> Mapping[str, Recording]:
+    if recordings is None:
+        raise DataError(
+            f"{store.path}: a store holds traced frames only, {who} all; give --data the folder of videos instead"
+        )
+    return recordings
 
 
 def _review(images: pd.DataFrame) -> dict[str, int]:

@@ -57,6 +57,8 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     evaluation.images.to_csv(folder / f"images_{split}.csv", index=False, float_format="%.5f")
     overlay_figure(evaluation, store.frames[evaluation.indices], figures / f"overlay_{split}.png")
     write_volumes(evaluation.volumes, split, folder)
+    if len(evaluation.videos):
+        write_volumes(evaluation.videos, f"videos_{split}", folder)
     if len(evaluation.stacks):
         evaluation.stacks.to_csv(folder / f"stacks_{split}.csv", index=False, float_format="%.4f")
 
