@@ -7,16 +7,25 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from _folders import SUNNYBROOK
 from echoseg.data.clip import read_clip
-from echoseg.data.truth import find_truth, is_truth
+from echoseg.data.nifti import write_mask
+from echoseg.data.store import prepare
+from echoseg.data.truth import find_truth, is_truth, read_truth
 from echoseg.data.video import read_frames
-from echoseg.inference.predict import Prediction
+from echoseg.data.volume import open_volume
+from echoseg.inference.evaluate import evaluate
+from echoseg.inference.predict import Prediction, Predictor
 from echoseg.inference.stack import measure_stacks, summarise_stacks
 from echoseg.report import stack
+from echoseg.report.results import write_evaluation
 from echoseg.report.slices import PREDICTED, TRUE, slice_pictures
 from echoseg.report.stack import write_stack
 from echoseg.report.tables import metrics_table
+from echoseg.training import checkpoint
+from echoseg.training.config import Config
 
 AFFINE = np.array([[-1.5, 0, 0, 30], [0, -1.25, 0, 40], [0, 0, 9, -20], [0, 0, 0, 1.0]])
 VOXEL = 1.5 * 1.25 * 9 / 1000  # ml
@@ -164,3 +173,70 @@ def test_two_stacks_of_one_phase_have_no_ejection_fraction():
 
 def test_films_are_no_stacks():
     assert measure_stacks(*evaluated([("s", "film", "ED", 10, 20, 5, np.nan)])).empty
+
+
+class Bright(Predictor):
+    """Segments what is bright, so that truth and prediction are the same where images are what masks show."""
+
+    def __init__(self, **settings):
+        config = Config(approach="mask", width=8, depth=2, precision="float32", **settings)
+        super().__init__(config, *checkpoint.build(config), torch.device("cpu"))
+
+    def __call__(self, frames):
+        return predicted((frames > 100).astype(np.uint8))
+
+
+def write_patients(folder):
+    """Two patients at ED and ES, each stack turned and tilted in its own way; the volumes in ml by file."""
+    volumes = {}
+    turns = [np.diag([1, 1, 1]), np.diag([-1, 1, -1]), np.eye(3)[[2, 0, 1]], np.eye(3)[[1, 2, 0]] * [1, -1, 1]]
+    tilt = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
+    for number, turn in enumerate(turns):
+        name = f"p{number // 2}_{('ED', 'ES')[number % 2]}"
+        masks = np.stack([disc(radius - 3 * (number % 2)) for radius in (9, 12, 14 + number, 11)])
+        affine = np.eye(4)
+        affine[:3, :3] = tilt @ turn * [1.5, 1.25, 9]
+        for suffix, voxels in (("", masks * 150 + 20), ("_gt", masks)):
+            image = nibabel.Nifti1Image(voxels.transpose(2, 1, 0).astype(np.int16), affine)
+            nibabel.save(image, folder / f"{name}{suffix}.nii.gz")
+        volumes[name] = masks.sum() * VOXEL
+    return volumes
+
+
+def test_evaluation_adds_slices_up_to_the_files_own_volumes(tmp_path):
+    volumes = write_patients(tmp_path)
+    store = prepare(tmp_path, size=(48, 48), field=60.0)
+    evaluation = evaluate(Bright(size=(48, 48), field=60.0), store, "all")
+    stacks = evaluation.stacks.set_index("video")
+    assert list(stacks.index) == sorted(volumes)
+    assert list(stacks["phase"]) == ["ED", "ES"] * 2
+    np.testing.assert_allclose(stacks["true_volume_ml"], list(volumes.values()), rtol=0.03)
+    np.testing.assert_allclose(stacks["volume_ml"], list(volumes.values()), rtol=0.05)
+    assert (stacks["volume_dice"] > 0.95).all()
+    assert evaluation.summary["stacks"]["ef"]["patients"] == 2
+    assert evaluation.summary["stacks"]["ef"]["mae"] < 2
+    write_evaluation(evaluation, store, "all", tmp_path / "run")
+    assert len(pd.read_csv(tmp_path / "run" / "stacks_all.csv")) == 4
+
+
+def test_prediction_lies_where_the_file_is_bright(tmp_path):
+    write_patients(tmp_path)
+    for path in sorted(tmp_path.glob("*_E?.nii.gz")):
+        prediction = Bright(size=(48, 48), field=55.0).on_clip(read_clip(path))
+        write_mask(tmp_path / "mask.nii.gz", prediction.masks, open_volume(path))
+        image, mask = nibabel.load(path), nibabel.load(tmp_path / "mask.nii.gz")
+        np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj) > 100)
+        assert mask.affine.tobytes() == image.affine.tobytes()
+
+
+@pytest.mark.skipif(not SUNNYBROOK.exists(), reason="the data are not part of the repository")
+@pytest.mark.parametrize("phase", ["ED", "ES"])
+def test_sunnybrook_truth_as_prediction(tmp_path, phase):
+    path = SUNNYBROOK / "nifti" / f"SC-HF-I-1_{phase}.nii.gz"
+    clip, true = read_clip(path), read_truth(path, find_truth(path))
+    facts = write_stack(path, clip, predicted(true), tmp_path)
+    assert facts["volume_dice"] == facts["dice"] == 1
+    assert facts["volume_ml"] == pytest.approx({"ED": 201.818, "ES": 151.013}[phase], abs=0.001)
+    mask, label = nibabel.load(tmp_path / "mask.nii.gz"), nibabel.load(find_truth(path))
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(label.dataobj))
+    assert mask.affine.tobytes() == nibabel.load(path).affine.tobytes()
