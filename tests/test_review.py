@@ -28,6 +28,7 @@ from _reviewing import CODEC, outlines, reviewed
 from echoseg.assess.calibration import Calibration
 from echoseg.cli import main
 from echoseg.data.echonet import read_echonet
+from echoseg.data.store import prepare
 from echoseg.errors import DataError
 from echoseg.geometry.chords import cut_chords
 from echoseg.geometry.contour import order_contour
@@ -551,3 +552,17 @@ def test_the_command_serves_and_ends(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
     assert (run / "corrections").is_dir()
+
+
+def test_training_takes_corrections(tmp_path):
+    data, run = write_folder(tmp_path / "data"), tmp_path / "run"
+    with opened(tmp_path / "corrections") as kept:
+        for name, frame in itertools.product("ab", (0, 5)):  # training and validation
+            save(kept, f"{name}.avi", frame, handles_of(frame))
+    tiny = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1"]
+    corrected = ["--corrections", str(kept.folder)]
+    assert main(["train", "--approach", "mask", "--data", str(data), "--out", str(run), *tiny, *corrected]) == 0
+    measured = json.loads((run / "metrics.json").read_text())["test"]
+    own = prepare(data, size=(32, 32))
+    assert measured["data"] == str(own.path), "measured on the data's own tracings"
+    assert len(prepare(data, size=(32, 32), corrections=kept.folder)) == len(own) + 2

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from _folders import (
     SIZE,
     SUNNYBROOK,
+    chord_lines,
     ellipse_chords,
     grey_of,
     set_cell,
@@ -27,7 +29,7 @@ from echoseg.data import store as module
 from echoseg.data.decode import decode_dataset
 from echoseg.data.store import cache_folder, open_store, prepare, write_store
 from echoseg.errors import DataError
-from echoseg.geometry.contour import contour_area
+from echoseg.geometry.contour import contour_area, order_contour
 
 TRACINGS = "VolumeTracings.csv"
 
@@ -321,3 +323,52 @@ def test_sunnybrook():
     assert sorted(store.samples["patient"].unique()) == ["SC-HF-I-1", "SC-HF-I-2", "SC-HF-I-4", "SC-HF-I-5"]
     areas = np.array([contour_area(store.contour(index)) for index in range(74)])
     assert 30 < areas.min() < areas.max() < 3000
+
+
+# ---- corrections
+
+
+def corrected_table(path: Path, frames, *, name="a", radii=(5.0, 10.0)) -> Path:
+    lines = ["FileName,X1,Y1,X2,Y2,Frame"]
+    for frame in frames:
+        lines += chord_lines(name, frame, ellipse_chords(radii=radii))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_corrections_take_the_tracings_place(tmp_path):
+    data = write_folder(tmp_path / "data")
+    plain = prepare(data, size=SIZE)
+    table = corrected_table(tmp_path / "VolumeTracings.csv", [5, 7])
+    for wanted in (table, tmp_path):
+        store = prepare(data, size=SIZE, corrections=wanted)
+        assert store.samples[["video", "frame", "phase"]].values.tolist()[:3] == [
+            ["a", 2, "ES"],
+            ["a", 5, "ED"],
+            ["a", 7, ""],
+        ]
+        np.testing.assert_array_equal(store.contour(0), plain.contour(0))
+        for image in (1, 2):
+            np.testing.assert_allclose(
+                store.contour(image), order_contour(ellipse_chords(radii=(5.0, 10.0))), atol=1e-3
+            )
+        np.testing.assert_array_equal(store.frames[1], plain.frames[1])
+        np.testing.assert_array_equal(store.points[store.offsets[3] :], plain.points[plain.offsets[2] :])
+    corrected_table(table, [2])
+    assert len(prepare(data, size=SIZE, corrections=table)) == 6, "another table is another store"
+    assert prepare(data, size=SIZE).path == plain.path
+
+
+def test_corrections_that_do_not_fit_are_told(tmp_path):
+    data = write_folder(tmp_path / "data")
+    table = corrected_table(tmp_path / "some.csv", [5], name="z")
+    store = prepare(data, size=SIZE, corrections=table)
+    assert store.manifest["faults"] == [{"file": str(table), "row": 2, "reason": "z is not among the traced videos"}]
+    with pytest.raises(DataError, match="z is not among the traced videos"):
+        prepare(data, size=SIZE, corrections=table, strict=True)
+    with pytest.raises(DataError, match=r"holds chords, and .* points; review with --data"):
+        prepare(write_points_folder(tmp_path / "points"), size=SIZE, corrections=table)
+    with pytest.raises(DataError, match="is a store already"):
+        prepare(store.path, size=SIZE, corrections=table)
+    with pytest.raises(DataError, match=r"none\.csv: missing"):
+        prepare(data, size=SIZE, corrections=tmp_path / "none.csv")

@@ -75,11 +75,14 @@ def _train(config: Config, folder: Path, arguments: argparse.Namespace, ranks: R
     if ranks.index > 0:  # the first prepares, the others find what it made
         ranks.wait()
     data = config.data or cached_phantom()
-    store = prepare(data, size=config.size, ordering=config.ordering, field=config.field, strict=arguments.strict)
+    options: dict[str, Any] = {"size": config.size, "ordering": config.ordering, "field": config.field}
+    store = trained = prepare(data, strict=arguments.strict, **options)
+    if config.corrections:
+        trained = prepare(data, strict=arguments.strict, corrections=config.corrections, **options)
     if ranks.index == 0:
-        print_faults(store.manifest["faults"])
+        print_faults(trained.manifest["faults"])
         ranks.wait()
-    train(config, store, folder, resume=arguments.resume, ranks=ranks)
+    train(config, trained, folder, resume=arguments.resume, ranks=ranks)
     return store
 
 

@@ -123,7 +123,7 @@ def _decode(
     except DataError as error:
         decoded.faults.append(Fault(file, None, str(error).removeprefix(f"{recording.path}: ")))
         return decoded
-    for tracing, contour, phase in zip(recording.tracings, contours, _name_phases(recording, contours), strict=True):
+    for tracing, contour, phase in zip(recording.tracings, contours, name_phases(recording, contours), strict=True):
         image = found.get(tracing.frame)
         height, width = (0, 0) if image is None else image.shape
         if image is not None:
@@ -158,7 +158,7 @@ def _decode(
     return decoded
 
 
-def _name_phases(recording: Recording, contours: list[NDArray[np.float32]]) -> list[str]:
+def name_phases(recording: Recording, contours: list[NDArray[np.float32]]) -> list[str]:
     """As the data set says. If it is silent, ED is the larger and ES the smaller of exactly two moments."""
     told = [tracing.phase for tracing in recording.tracings]
     areas = [float(contour_area(contour)) for contour in contours]

@@ -65,7 +65,7 @@ def read_echonet(folder: str | Path) -> Dataset:
         raise DataError(f"{folder}: no such folder; give one that holds {FILE_LIST}, {TRACINGS} and {VIDEOS}/")
     view = folder.name if folder.name in VIEWS else ""
     listed, list_faults = _read_list(folder)
-    kind, traced, trace_faults = _read_tracings(folder)
+    kind, traced, trace_faults = read_tracings(folder / TRACINGS)
     recordings = []
     for recording in listed:
         mine = traced.pop(recording.name, None)
@@ -98,7 +98,7 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault]]:
     def complain(row: int, reason: str) -> None:
         faults.setdefault(row, Fault(FILE_LIST, row, reason))
 
-    names = [_stem(cell) for cell in table["FileName"]]
+    names = [stem_of(cell) for cell in table["FileName"]]
     for row, name, cell in zip(table.index, names, table["FileName"], strict=True):
         if reason := _unsafe(name):
             complain(row, f"FileName {cell!r} {reason}")
@@ -140,7 +140,7 @@ def _find_videos(folder: Path) -> dict[str, str]:
     return {path.stem: path.name for path in files}
 
 
-def _stem(cell: str) -> str:
+def stem_of(cell: str) -> str:
     """A file name without its ending; dots inside the name stay."""
     name = cell.strip()
     for ending in _ENDINGS:
@@ -172,7 +172,7 @@ class _Run:
 
 
 @dataclass
-class _Traced:
+class Traced:
     """What the tracing file says of one video."""
 
     row: int
@@ -180,9 +180,20 @@ class _Traced:
     faults: list[Fault] = field(default_factory=list)
 
 
-def _read_tracings(folder: Path) -> tuple[str, dict[str, _Traced], list[Fault]]:
-    """The kind, what is known of each video by name, and the faults of rows that name no video."""
-    table = read_table(folder / TRACINGS, *(("FileName", *names, "Frame") for names in _COORDINATES.values()))
+def read_tracings(path: Path) -> tuple[str, dict[str, Traced], list[Fault]]:
+    """Read a table of tracings alone.
+
+    Args:
+        path: As `VolumeTracings.csv`.
+
+    Returns:
+        The kind, "chords" or "points"; what is known of each video by its name without an ending; and the faults of
+        rows that name no video.
+
+    Raises:
+        DataError: The table or a column is missing, or the table is empty.
+    """
+    table = read_table(path, *(("FileName", *names, "Frame") for names in _COORDINATES.values()))
     kind = "chords" if set(_COORDINATES["chords"]) <= set(table.columns) else "points"
     coordinates, damage = _check_cells(table, _COORDINATES[kind])
     runs = _find_runs(table, kind)
@@ -194,13 +205,13 @@ def _read_tracings(folder: Path) -> tuple[str, dict[str, _Traced], list[Fault]]:
     _spread_tears(runs, kind)
     _reject_scattered(runs)
 
-    traced: dict[str, _Traced] = {}
+    traced: dict[str, Traced] = {}
     nameless: list[Fault] = []
     for run in runs:
         if _unsafe(run.name):
             nameless += [run.fault] if run.fault else []
             continue
-        mine = traced.setdefault(run.name, _Traced(run.row))
+        mine = traced.setdefault(run.name, Traced(run.row))
         shape = coordinates[run.start : run.stop]
         fault = run.fault or _check_shape(run, shape, kind)
         if fault is None:
@@ -236,7 +247,7 @@ def _find_runs(table: pd.DataFrame, kind: str) -> list[_Run]:
     frame_codes, _ = pd.factorize(frames)
     change = (np.diff(name_codes) != 0) | (np.diff(frame_codes) != 0)
     edges = [0, *(np.flatnonzero(change) + 1).tolist(), len(table)]
-    stems = [_stem(cell) for cell in file_names]
+    stems = [stem_of(cell) for cell in file_names]
     runs = []
     for start, stop in itertools.pairwise(edges):
         run = _Run(name=stems[name_codes[start]], start=start, stop=stop, row=int(table.index[start]))

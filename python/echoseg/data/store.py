@@ -28,6 +28,7 @@ import platformdirs
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from echoseg.data.corrections import correct, corrections_file
 from echoseg.data.decode import decode_dataset
 from echoseg.data.files import hash_file, new_folder
 from echoseg.data.formats import files_of, read_dataset
@@ -156,6 +157,7 @@ def prepare(
     size: tuple[int, int] = (112, 112),
     ordering: str | None = None,
     field: float | None = None,
+    corrections: str | Path | None = None,
     strict: bool = False,
 ) -> Store:
     """Decode the traced frames of a data set once.
@@ -167,6 +169,7 @@ def prepare(
         size: (H, W) of the frames; points move with the pixels.
         ordering: A name in `echoseg.geometry.contour.ORDERINGS`; None keeps the tracing's own order.
         field: Side of the middle square to keep, mm; None, and where the spacing is unknown: the whole frame.
+        corrections: What `echoseg review` wrote: its tracings take the place of the data set's own.
         strict: Refuse a data set with faults instead of leaving those samples out.
 
     Raises:
@@ -182,14 +185,15 @@ def prepare(
         raise ValueError(f"field: expected more than 0 mm, got {field}")
     if ordering is not None and ordering not in ORDERINGS:
         raise ValueError(f"unknown ordering {ordering!r}; known: {', '.join(ORDERINGS)}")
+    table = None if corrections is None else corrections_file(corrections)
     if (folder / "manifest.json").is_file():
-        if out is not None:
+        if out is not None or corrections is not None:
             raise DataError(f"{folder}: is a store already; use it as it is, or give the folder it was made from")
         store = _open_as(folder, size, ordering, field)
     elif out is not None:
-        store = _prepare(folder, Path(out), strict, size=size, ordering=ordering, field=field)
+        store = _prepare(folder, Path(out), strict, table, size=size, ordering=ordering, field=field)
     else:
-        store = _prepare_cached(folder, strict, size=size, ordering=ordering, field=field)
+        store = _prepare_cached(folder, strict, table, size=size, ordering=ordering, field=field)
     if strict:
         _refuse_faults(folder, [Fault(**fault) for fault in store.manifest["faults"]])
     return store
@@ -210,9 +214,9 @@ def _open_as(path: Path, size: tuple[int, int], ordering: str | None, field: flo
     return store
 
 
-def _prepare_cached(folder: Path, strict: bool, **options: Any) -> Store:
+def _prepare_cached(folder: Path, strict: bool, corrections: Path | None, **options: Any) -> Store:
     """The cached store of a data set, made if it is not there or damaged."""
-    source = _hash_source(folder, options)
+    source = _hash_source(folder, corrections, options)
     path = cache_folder() / "stores" / source[:32]
     if path.exists():
         try:
@@ -220,16 +224,20 @@ def _prepare_cached(folder: Path, strict: bool, **options: Any) -> Store:
         except DataError:
             shutil.rmtree(path, ignore_errors=True)
     try:
-        return _prepare(folder, path, strict, source, **options)
+        return _prepare(folder, path, strict, corrections, source, **options)
     except FileExistsError:  # another process made the same store meanwhile
         return open_store(path)
 
 
-def _prepare(folder: Path, out: Path, strict: bool, source: str = "", **options: Any) -> Store:
+def _prepare(
+    folder: Path, out: Path, strict: bool, corrections: Path | None, source: str = "", **options: Any
+) -> Store:
     """Read, decode and write."""
     if out.exists():
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
     dataset = read_dataset(folder)
+    if corrections is not None:
+        dataset = correct(dataset, corrections)
     faults = list(dataset.faults)
     if strict:
         _refuse_faults(folder, faults)
@@ -254,7 +262,7 @@ def _prepare(folder: Path, out: Path, strict: bool, source: str = "", **options:
         if count == 0:
             raise DataError(f"{folder}: nothing usable in it; {faults[0]} (fault 1 of {len(faults)})")
         manifest = {
-            "source": source or _hash_source(folder, options),
+            "source": source or _hash_source(folder, corrections, options),
             "folder": str(folder.resolve()),
             "kind": dataset.kind,
             "ordering": options["ordering"] or ("chords" if dataset.kind == "chords" else "given"),
@@ -271,12 +279,14 @@ def _refuse_faults(folder: Path, faults: Sequence[Fault]) -> None:
         raise DataError(f"{folder}: {faults[0]} (fault 1 of {len(faults)}); mend them or do without strict")
 
 
-def _hash_source(folder: Path, options: dict[str, Any]) -> str:
+def _hash_source(folder: Path, corrections: Path | None, options: dict[str, Any]) -> str:
     """What a store of this folder depends on, as one number."""
     digest = hashlib.sha256(repr((FORMAT, sorted(options.items()))).encode())
     for path in files_of(folder):
         state = path.stat(follow_symlinks=path.exists())  # a broken link is one video's fault, found in its turn
         digest.update(repr((path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns)).encode())
+    if corrections is not None and corrections.is_file():
+        digest.update(corrections.read_bytes())
     return digest.hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from echoseg.assess.beats import find_beats
 from echoseg.data.clip import Clip, read_clip
+from echoseg.data.corrections import name_in_tables
 from echoseg.data.formats import FORMATS, read_dataset
 from echoseg.data.tracing import Recording
 from echoseg.errors import DataError
@@ -176,15 +177,17 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
         DataError: nothing is found, or two files have the same name.
     """
     sources, kinds = [], []
-    known: dict[str, Source] = {}
+    traced: list[Source] = []
     if data is not None:
-        known, kind = _read_data(data)
+        traced, kind = _read_data(data)
         kinds.append(kind)
+    uses = Counter(source.path.name for source in traced)
+    known = {source.path.name: source for source in traced if uses[source.path.name] == 1}
     for path in inputs:
         if path.is_dir() and any(known_format.looks_like(path) for known_format in FORMATS.values()):
             found, kind = _read_data(path)
             kinds.append(kind)
-            sources += list(found.values())
+            sources += found
         elif path.is_dir():
             files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
             sources += [known.get(file.name) or _loose(file) for file in files]
@@ -203,15 +206,10 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
     return sources, kinds[0] if kinds else None
 
 
-def _read_data(folder: Path) -> tuple[dict[str, Source], str]:
-    """By file name."""
+def _read_data(folder: Path) -> tuple[list[Source], str]:
     dataset = read_dataset(folder)
-    return {recording.path.name: _traced(recording) for recording in dataset.recordings}, dataset.kind
-
-
-def _traced(recording: Recording) -> Source:
-    path = recording.path
-    return Source(path, path.name if path.stem == recording.name else recording.name, recording)
+    found = [Source(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings]
+    return found, dataset.kind
 
 
 def _loose(path: Path) -> Source:

@@ -42,6 +42,10 @@ class Config:
 
     approach: str = setting("landmark", "what the network learns", choices=APPROACHES)
     data: str | None = setting(None, "folder with tracings, or a store; default: a phantom, made once and kept")
+    corrections: str | None = setting(
+        None,
+        "what 'echoseg review' wrote: train on it in place of the data's own tracings; measured on those all the same",
+    )
     size: tuple[int, int] = setting(
         (112, 112), "height and width of the network's frames, pixels", least=16, most=4096, metavar=("H", "W")
     )

@@ -1,0 +1,57 @@
+"""Tracings that a person corrected, in place of a data set's own."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from echoseg.data.decode import name_phases
+from echoseg.data.echonet import TRACINGS, read_tracings, stem_of
+from echoseg.data.tracing import Dataset, Fault, Recording
+from echoseg.errors import DataError
+from echoseg.geometry.contour import order_contour
+
+
+def name_in_tables(recording: Recording) -> str:
+    """What corrections call a recording: its file's name where that tells it from the others."""
+    return recording.path.name if recording.path.stem == recording.name else recording.name
+
+
+def corrections_file(path: str | Path) -> Path:
+    """The table of corrected tracings: the path itself, or that of a folder which `echoseg review` wrote."""
+    return Path(path) / TRACINGS if Path(path).is_dir() else Path(path)
+
+
+def correct(dataset: Dataset, file: Path) -> Dataset:
+    """Put corrected tracings in the place of a data set's own; those of other frames join them.
+
+    Which frame is ED and which ES stays as it was.
+
+    Args:
+        dataset: As read.
+        file: In the columns of `VolumeTracings.csv`.
+
+    Raises:
+        DataError: The file cannot be read, or holds another kind of tracing than the data set.
+    """
+    kind, traced, faults = read_tracings(file)
+    if kind != dataset.kind:
+        raise DataError(
+            f"{file}: holds {kind}, and {dataset.folder} {dataset.kind}; review with --data {dataset.folder}"
+        )
+    recordings = []
+    for recording in dataset.recordings:
+        mine = traced.pop(stem_of(name_in_tables(recording)), None)
+        if mine is not None:
+            faults += mine.faults
+            phases = name_phases(recording, [order_contour(tracing.coordinates) for tracing in recording.tracings])
+            told = {tracing.frame: phase for tracing, phase in zip(recording.tracings, phases, strict=True)}
+            tracings = {
+                tracing.frame: dataclasses.replace(tracing, phase=told.get(tracing.frame, ""))
+                for tracing in (*recording.tracings, *mine.tracings)
+            }
+            recording = dataclasses.replace(recording, tracings=tuple(tracings[frame] for frame in sorted(tracings)))
+        recordings.append(recording)
+    faults += [Fault(TRACINGS, stray.row, f"{name} is not among the traced videos") for name, stray in traced.items()]
+    told_of = [dataclasses.replace(fault, file=str(file)) for fault in faults]
+    return dataclasses.replace(dataset, recordings=tuple(recordings), faults=(*dataset.faults, *told_of))
