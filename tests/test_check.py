@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from _faults import plant_faults, write_beating_folder
 from _folders import SUNNYBROOK, set_cell, write_folder, write_points_folder
 from echoseg.assess.quality import FAULTS, LEFT_OUT, SUSPICIOUS, check_store
-from echoseg.assess.quality_copies import find_same_files, find_same_pictures
+from echoseg.assess.quality_copies import find_equal_pictures, find_same_files, find_same_pictures
 from echoseg.assess.quality_outlines import deviations, measure_outlines
 from echoseg.assess.quality_suspect import REASONS
 from echoseg.assess.quality_volumes import phase_agreement, phase_pairs
@@ -167,6 +167,7 @@ def test_measures_of_outlines(beating):
     assert table["outside"].max() < 0.05
     assert (table["lost"].abs() < 0.1).all()
     assert table["x"].between(25, 39).all()
+    assert (table["border"] > 0.5).all()
     # of two outlines only one is meant, the odder one
     assert (table.groupby("video")[["other_size", "other_place"]].agg(lambda two: (two == 0).sum()) >= 1).all(axis=None)
 
@@ -177,11 +178,21 @@ def test_same_pictures_are_those_that_are_equal_or_nearly(seed, count):
     frames = random.integers(0, 256, (count, 24, 24), dtype=np.uint8)
     i, j = sorted(random.choice(count, 2, replace=False))
     frames[j] = (frames[i].astype(float) + random.normal(0, 5, (24, 24))).clip(0, 255).astype(np.uint8)
-    assert set(find_same_pictures(frames)) == {(i, j)}
+    assert list(find_same_pictures(frames, np.arange(count))) == [(i, j)]
+    assert list(find_same_pictures(frames, np.zeros(count, int))) == []
+    assert list(find_equal_pictures(frames, np.full(count, "v"))) == []
+
+
+def test_many_copies_are_all_held_against_the_first():
+    frames = np.tile(np.random.default_rng(0).integers(0, 256, (1, 24, 24), dtype=np.uint8), (5, 1, 1))
+    assert list(find_same_pictures(frames, np.arange(5))) == [(0, 1), (0, 2), (0, 3), (0, 4)]
+    assert list(find_equal_pictures(frames, np.array(list("ababa")))) == [(0, 2), (1, 3), (0, 4)]
 
 
 def test_blank_pictures_are_not_the_same():
-    assert list(find_same_pictures(np.zeros((3, 16, 16), np.uint8))) == []
+    blank = np.zeros((3, 16, 16), np.uint8)
+    assert list(find_same_pictures(blank, np.arange(3))) == []
+    assert list(find_equal_pictures(blank, np.array(["v"] * 3))) == []
 
 
 def test_same_files(tmp_path):

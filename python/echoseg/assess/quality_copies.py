@@ -8,6 +8,7 @@ be traced on other frames.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
+from tqdm import tqdm
 
 from echoseg.assess.quality_records import split_names
 from echoseg.assess.quality_suspect import Suspect
@@ -32,62 +35,70 @@ _CHUNK = 1024
 def find_copies(store: Store, recordings: Sequence[Recording] = ()) -> list[Suspect]:
     """Pairs of videos that share a picture, and videos whose traced frames are one picture.
 
-    Videos of one patient in one split may share what they like.
+    Different videos of one patient in one split may be as alike as they like, but not the same file.
     """
-    samples = store.samples
-    videos, patients = samples["video"].to_numpy(), samples["patient"].to_numpy()
-    splits = split_names(samples)
+    samples, splits = store.samples, split_names(store.samples)
+    videos = samples["video"].to_numpy()
+    groups = pd.factorize(samples["patient"] + "\n" + splits)[0]
     shared: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-    for i, j in find_same_pictures(np.asarray(store.frames)):
-        same_video = videos[i] == videos[j]
-        if same_video and not np.array_equal(store.frames[i], store.frames[j]):
-            continue  # neighbouring frames are alike
-        if same_video or patients[i] != patients[j] or splits[i] != splits[j]:
-            shared[videos[i], videos[j]].append((i, j))
-
+    for i, j in (*find_same_pictures(store.frames, groups), *find_equal_pictures(store.frames, videos)):
+        shared[videos[i], videos[j]].append((i, j))
     first = dict(zip(videos[::-1], range(len(videos))[::-1], strict=True))
     for one, other in find_same_files({recording.name: recording.path for recording in recordings}):
-        if (one, other) not in shared and (other, one) not in shared and one in first and other in first:
+        if one in first and other in first and not {(one, other), (other, one)} & shared.keys():
             shared[one, other].append((first[one], first[other]))
     found = []
     for (_, other), pairs in shared.items():
         i, j = pairs[0]
         reason = "copy" if splits[i] == splits[j] else "copy across splits"
         here, there = (f"frame {samples['frame'][k]} of {videos[k]} ({splits[k]})" for k in (j, i))
-        note = f"{here} shows the same as {there}"
-        found.append(Suspect(reason, other, float(len(pairs)), note, (j, i)))
+        found.append(Suspect(reason, other, len(pairs), f"{here} shows the same as {there}", (j, i)))
     return found
 
 
-def find_same_pictures(frames: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Pairs of frames that are one picture, perhaps compressed again; blank ones are none.
+def find_same_pictures(frames: np.ndarray, groups: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Frames that are one picture, perhaps compressed again, in different groups; blank ones are none.
 
     Args:
         frames: (N, H, W) uint8.
+        groups: (N,) int.
 
     Yields:
-        i < j.
+        i < j, where i is the first that j is the same as.
     """
-    small = _normalise(np.stack([cv2.resize(frame, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for frame in frames]))
-    for start in range(0, len(small), _CHUNK):
-        near = small[start : start + _CHUNK] @ small[start:].T > ALIKE_SMALL
-        for i, j in np.argwhere(np.triu(near, k=1)) + start:
-            if (_normalise(frames[[i]]) * _normalise(frames[[j]])).sum() > ALIKE:
-                yield int(i), int(j)
+    small = [cv2.resize(frame, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for frame in np.asarray(frames)]
+    thumbnails = _normalise(np.stack(small))
+    for start in tqdm(range(0, len(thumbnails), _CHUNK), desc="copies", disable=None):
+        these, earlier = slice(start, start + _CHUNK), slice(start + _CHUNK)
+        near = thumbnails[these] @ thumbnails[earlier].T > ALIKE_SMALL
+        near &= groups[these, None] != groups[earlier]
+        for j, candidates in enumerate(np.tril(near, k=start - 1), start):
+            mine = _normalise(frames[[j]]) if candidates.any() else None
+            same = (int(i) for i in np.flatnonzero(candidates) if (_normalise(frames[[i]]) * mine).sum() > ALIKE)
+            yield from ((i, j) for i in itertools.islice(same, 1))
+
+
+def find_equal_pictures(frames: np.ndarray, videos: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Frames i < j of one video that are equal in every pixel; blank ones do not count."""
+    first: dict[tuple[str, bytes], int] = {}
+    for j, (video, frame) in enumerate(zip(videos, frames, strict=True)):
+        i = first.setdefault((video, hashlib.blake2b(np.ascontiguousarray(frame).data).digest()), j)
+        if i != j and _normalise(frame[None]).any():
+            yield i, j
 
 
 def find_same_files(paths: dict[str, Path]) -> list[tuple[str, str]]:
-    """Pairs of names whose files are the same, byte for byte; only files of one size are read."""
-    by_size: dict[int, list[str]] = defaultdict(list)
+    """Names whose files are the same, byte for byte, each with the first such; only files of one size are read."""
+    by_size: dict[int, dict[Path, str]] = defaultdict(dict)
     for name, path in paths.items():
         if path.is_file():
-            by_size[path.stat().st_size].append(name)
+            by_size[path.stat().st_size].setdefault(path, name)
     pairs = []
     for names in by_size.values():
-        by_hash: dict[str, list[str]] = defaultdict(list)
-        for name in names if len(names) > 1 else ():
-            by_hash[hash_file(paths[name])].append(name)
-        pairs += [pair for same in by_hash.values() for pair in itertools.combinations(same, 2)]
+        first: dict[str, str] = {}
+        for path, name in names.items() if len(names) > 1 else ():
+            if (earlier := first.setdefault(hash_file(path), name)) != name:
+                pairs.append((earlier, name))
     return pairs
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from echoseg.assess.quality_suspect import Suspect
 from echoseg.data.store import Store
@@ -20,8 +21,11 @@ from echoseg.geometry.spline import crosses_itself
 from echoseg.ops import dilate, fill_polygons
 
 FEWEST = 8
-FAR_SIZE, FAR_PLACE, OTHER_SIZE, OTHER_PLACE = 6.0, 5.0, 8.0, 5.0
-"""Limits of `deviations`. On 928 phantoms and 74 real MRI slices the largest are 5.4, 3.9, 7.1 and 2.5."""
+FAR_SIZE, FAR_PLACE, FAR_IN_ALL, OTHER_SIZE, OTHER_PLACE = 6.0, 5.0, 6.5, 8.0, 5.0
+"""Limits of `deviations`. Of 560 phantoms and 74 real MRI slices the largest are 4.6, 3.4, 5.7, 7.1 and 2.5."""
+
+LEAST_BORDER = 0.2
+"""What the median outline's `border` must be, so that others are held against it."""
 
 LEAST_RANGE = 12
 """Grey levels between the darkest and the brightest of a picture worth tracing on, about the outline."""
@@ -31,6 +35,7 @@ DARK, MOST_OUTSIDE = 12, 0.5
 
 _CHUNK = 512
 _STEPS = 64
+_STEP = 2  # grey levels that count as a change
 
 
 def deviations(values: np.ndarray, least: float = 0.0) -> np.ndarray:
@@ -67,26 +72,30 @@ def measure_outlines(store: Store) -> pd.DataFrame:
 
     Returns:
         A row an image: video; size (the square root of the area, pixels), x and y (of the outline's middle, pixels);
-        far_size, far_x, far_y (deviations over the data set); other_size and other_place (deviations, over all videos,
-        of the distance to the video's own median; 0 for the less odd of two outlines, and no size of more than two,
-        which may be slices); crosses (bool); lost (share of the area that cancels out, if it crosses); range (grey
+        border (share of its points where the picture is brighter outside, less the share where it is darker);
+        far_size, far_place, far_border (deviations over the data set; of the border no more than the video's mean);
+        far (the three in one); other_size and other_place (deviations, over all videos, of the distance to the video's
+        own median; 0 for the less odd of two outlines, and no size of more than two, which may be slices); crosses
+        (bool); lost (share of the area that cancels out, if it crosses); range (grey
         levels about the outline) and outside (share of the outline where nothing is shown).
     """
-    chunks = [_measure(store, slice(start, start + _CHUNK)) for start in range(0, len(store), _CHUNK)]
+    starts = tqdm(range(0, len(store), _CHUNK), desc="outlines", disable=None)
+    chunks = [_measure(store, slice(start, start + _CHUNK)) for start in starts]
     table = pd.concat(chunks, ignore_index=True)
     table["video"] = store.samples["video"]
     size = table["size"].to_numpy()
     least = 0.03 * float(np.median(size))
     table["far_size"] = deviations(size, least)
-    for axis in "xy":
-        table[f"far_{axis}"] = deviations(table[axis].to_numpy(), least)
+    table["far_place"] = np.hypot(*(deviations(table[axis].to_numpy(), least) for axis in "xy"))
+    lack = pd.Series(_lack_of_border(table["border"].to_numpy()))
+    table["far_border"] = np.minimum(lack, lack.groupby(table["video"]).transform("mean"))
+    table["far"] = np.sqrt((table[["far_size", "far_place", "far_border"]] ** 2).sum(axis=1))
 
     videos = table.groupby("video")
     count = videos["size"].transform("size")
     middle = videos[["size", "x", "y"]].transform("median")
     # Of two outlines, either is as far from the other: the one that is odder among all is meant.
-    oddness = table[["far_size", "far_x", "far_y"]].abs().max(axis=1)
-    meant = (count > 2) | (oddness.groupby(table["video"]).transform("max") == oddness)
+    meant = (count > 2) | (videos["far"].transform("max") == table["far"])
     distance = np.abs(np.log(table["size"] / middle["size"]))
     table["other_size"] = _deviations_where(distance, count == 2) * meant
     distance = np.hypot(table["x"] - middle["x"], table["y"] - middle["y"]) / middle["size"]
@@ -100,6 +109,14 @@ def _deviations_where(values: pd.Series, where: pd.Series) -> np.ndarray:
     return found
 
 
+def _lack_of_border(border: np.ndarray) -> np.ndarray:
+    """(N,) deviations, of those only that have less of a border than the median; whether walls are bright, it tells."""
+    middle = float(np.median(border))
+    if abs(middle) < LEAST_BORDER:
+        return np.zeros(len(border))
+    return np.maximum(-deviations(border * np.sign(middle), least=0.1), 0)
+
+
 def _measure(store: Store, part: slice) -> pd.DataFrame:
     frames = np.asarray(store.frames[part])
     offsets = store.offsets[part.start : part.start + len(frames) + 1]
@@ -110,16 +127,18 @@ def _measure(store: Store, part: slice) -> pd.DataFrame:
     inside = masks.sum(axis=(1, 2))
     area = np.maximum(contour_area(contours), inside)
     shown = np.stack([_shown(frame) for frame in frames])
-    middle = choose_landmarks(points, _STEPS, offsets=offsets).mean(axis=1, dtype=np.float64)
+    steps = choose_landmarks(points, _STEPS, offsets=offsets).astype(np.float64)
+    middle = steps.mean(axis=1)
     return pd.DataFrame(
         {
             "size": np.sqrt(area),
             "x": middle[:, 0],
             "y": middle[:, 1],
+            "border": [_border(frame, outline) for frame, outline in zip(frames, steps, strict=True)],
             "crosses": crosses_itself(contours),
             "lost": 1 - contour_area(contours) / area,
             "range": [_range(frame[mask > 0]) for frame, mask in zip(frames, near, strict=True)],
-            "outside": 1 - (masks & shown).sum(axis=(1, 2)) / area,
+            "outside": np.where(shown.any(axis=(1, 2)), 1 - (masks & shown).sum(axis=(1, 2)) / area, 0),
         }
     )
 
@@ -133,6 +152,17 @@ def _shown(frame: np.ndarray) -> np.ndarray:
     return shown
 
 
+def _border(frame: np.ndarray, outline: np.ndarray) -> float:
+    """Share of an outline's (P, 2) points where the frame is brighter outside than inside, less the share darker."""
+    along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
+    across = np.stack([along[:, 1], -along[:, 0]], axis=1)  # outwards, for `choose_landmarks` runs clockwise
+    across *= min(frame.shape) / 28 / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6)
+    smooth = cv2.GaussianBlur(frame, (0, 0), min(frame.shape) / 75).astype(np.float32)
+    x, y = np.moveaxis(np.stack([outline + across, outline - across]).astype(np.float32), -1, 0)
+    outer, inner = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return float((outer > inner + _STEP).mean() - (outer < inner - _STEP).mean())
+
+
 def _range(pixels: np.ndarray) -> float:
     """Grey levels from the 1st to the 99th percentile; 0 of no pixels."""
     return float(np.subtract(*np.percentile(pixels, (99, 1)))) if pixels.size else 0.0
@@ -140,15 +170,17 @@ def _range(pixels: np.ndarray) -> float:
 
 def _why_odd(row) -> tuple[str, float, str]:
     """Reason, value and note of one row of `measure_outlines`; reason "" if there is nothing to say."""
-    if row.range < LEAST_RANGE:
-        return "blank frame", -row.range, f"only {row.range:.0f} grey levels about the outline"
     if row.outside > MOST_OUTSIDE:
         return "outside the picture", row.outside, f"{row.outside:.0%} of the outline lies where nothing is shown"
+    if row.range < LEAST_RANGE:
+        return "blank frame", 1 - row.range / LEAST_RANGE, f"only {row.range:.0f} grey levels about the outline"
     if far := _farthest((abs(row.far_size), FAR_SIZE), (row.other_size, OTHER_SIZE)):
         return "odd size", far[0], f"its size of {row.size:.0f} px is {far[0]:.0f} deviations {far[1]}"
-    place = max(abs(row.far_x), abs(row.far_y))
-    if far := _farthest((place, FAR_PLACE), (row.other_place, OTHER_PLACE)):
+    if far := _farthest((row.far_place, FAR_PLACE), (row.other_place, OTHER_PLACE)):
         return "odd place", far[0], f"its middle at ({row.x:.0f}, {row.y:.0f}) is {far[0]:.0f} deviations {far[1]}"
+    if row.far > FAR_IN_ALL:
+        parts = f"size {row.far_size:.1f}, place {row.far_place:.1f}, border {row.far_border:.1f}"
+        return "odd altogether", row.far, f"{row.far:.0f} deviations from the data set's median ({parts})"
     if row.crosses:
         return "crosses itself", row.lost, f"the outline crosses itself, {row.lost:.0%} of its area cancel out"
     return "", 0.0, ""

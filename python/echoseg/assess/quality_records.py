@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from echoseg.assess.quality_suspect import Suspect
@@ -14,24 +15,23 @@ from echoseg.data.video import is_cut
 from echoseg.errors import DataError
 
 
-def split_names(samples: pd.DataFrame) -> list[str]:
-    """(N,) what each sample belongs to: the Split cell in lower case, or, where that is empty, what training takes."""
+def split_names(samples: pd.DataFrame) -> np.ndarray:
+    """(N,) str: the Split cell of each sample in lower case, or, where that is empty, what training takes."""
     cells = samples["split"].str.strip().str.lower()
     chosen = assign_splits([""] * len(samples), samples["patient"].tolist())
-    return [cell or str(split) for cell, split in zip(cells, chosen, strict=True)]
+    return np.where(cells == "", chosen, cells).astype(object)
 
 
 def find_odd_patients(store: Store) -> list[Suspect]:
     """Patients in two splits, and a Split column that training would refuse for another reason."""
     samples = store.samples.assign(cell=store.samples["split"].str.strip().str.lower())
     found = []
-    for patient, group in samples.groupby("patient", sort=False):
-        firsts = group.drop_duplicates("cell")
-        if len(firsts) > 1:
-            places = " and ".join(f"{row.split!r} ({row.video})" for row in firsts.itertuples())
-            note = f"patient {patient} stands in {places}"
-            video = firsts["video"].iloc[-1]
-            found.append(Suspect("patient across splits", video, float(len(firsts)), note, tuple(firsts.index[::-1])))
+    places = samples.drop_duplicates(["patient", "cell"])
+    for patient, mine in places[places.duplicated("patient", keep=False)].groupby("patient", sort=False):
+        words = " and ".join(f"{row.split!r} ({row.video})" for row in mine.itertuples())
+        note = f"patient {patient} stands in {words}"
+        video = mine["video"].iloc[-1]
+        found.append(Suspect("patient across splits", video, len(mine), note, tuple(mine.index[::-1])))
     patients = samples.drop_duplicates("patient")
     try:
         assign_splits(patients["cell"].tolist(), patients["patient"].tolist())

@@ -16,6 +16,7 @@ REASONS = {
     "outside the picture": "much of the outline lies where the picture shows nothing",
     "odd size": "far from the sizes in the data set, or from the others in the same video",
     "odd place": "far from the places in the data set, or from the others in the same video",
+    "odd altogether": "size, place and border together are far from those of the data set",
     "crosses itself": "the outline crosses itself, and parts of its inside count as outside",
     "video cut off": "the file is shorter than its head says",
 }

@@ -87,7 +87,7 @@ def _find_swapped(store: Store, pairs: pd.DataFrame) -> list[Suspect]:
         if larger > 1:
             note = f"the ES outline of {video} is {larger:.2f} times as large as the ED outline"
         elif agrees < SWAPPED:
-            note = f"each outline of {video} fits the other's frame better than its own"
+            note = f"each outline of {video} fits the other's frame better than its own, or one is wrong"
         else:
             continue
         found.append(Suspect("ED and ES swapped", video, max(larger, -agrees), note, (ed, es)))
