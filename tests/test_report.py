@@ -18,8 +18,8 @@ from echoseg.inference.measure import measure
 from echoseg.inference.predict import Prediction, Predictor
 from echoseg.models.codec import MaskCodec
 from echoseg.report.figures import overlay_figure
-from echoseg.report.film import GREY, film, write_gif
-from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay, write_video
+from echoseg.report.film import GREY, REVIEW, film, write_gif
+from echoseg.report.overlay import LANDMARK, PREDICTED, TRUE, draw_overlay, write_video
 from echoseg.report.results import KEPT, write_attention, write_evaluation
 from echoseg.report.tables import text_table
 from echoseg.training import checkpoint
@@ -101,6 +101,20 @@ def test_film_of_a_few_frames_and_of_nothing_seen(count):
     assert len(list(film(clip, prediction, measured))) == count
     empty = dataclasses.replace(prediction, masks=0 * prediction.masks, areas=0 * prediction.areas, area_std=None)
     assert len(list(film(clip, empty, measured))) == count
+
+
+def test_film_shows_the_square_of_a_clip_and_marks_frames_to_review():
+    clip, prediction, measured = beating(20, landmarks=True)
+    clip = dataclasses.replace(clip, square=(10, 16, 32))
+    review = np.arange(20) == 5
+    pictures = list(film(clip, dataclasses.replace(prediction, review=review), measured))
+    side, scale = 448, 448 // 32
+    assert pictures[0].shape[1] == side
+    at = painted(pictures[0][:side], LANDMARK)
+    assert np.median(at, axis=0) == pytest.approx([(32.5 - 16) * scale, (32.5 - 10) * scale], abs=scale / 2)
+    ticks = painted(pictures[0][side:], REVIEW)
+    assert ticks[:, 0].mean() == pytest.approx(12 + 5 / 19 * (side - 24), abs=2)
+    assert not len(painted(next(film(clip, prediction, measured))[side:], REVIEW))
 
 
 @pytest.mark.parametrize(("fps", "frames", "duration"), [(30, 60, 33), (25, 60, 40), (50, 60, 20), (200, 15, 20)])

@@ -1,6 +1,7 @@
 """A clip as a film: each frame with its outline, and below it the curve of the area with ED, ES and EF.
 
-The layout is that of echonet/dynamic's videos (https://github.com/echonet/dynamic).
+Amber ticks under the curve are frames that a person should look at. Of a clip that names a square, the film shows the
+square. The layout is that of echonet/dynamic's videos (https://github.com/echonet/dynamic).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import numpy as np
 from PIL import Image
 
 from echoseg.data.clip import Clip
+from echoseg.data.field import Box, cut
 from echoseg.inference.measure import Measurement
 from echoseg.inference.predict import Prediction
 from echoseg.report.overlay import LANDMARK, PREDICTED, draw_overlay
 
-GREY, BAND = (150, 150, 150), (0, 62, 80)  # RGB
+GREY, BAND, REVIEW = (150, 150, 150), (0, 62, 80), (255, 176, 0)  # RGB
 _MARGIN, _LINE = 12, 16  # pixels
 _GIF = 336  # pixels; GIFs are at most so wide
 _SHORTEST = 20  # ms; browsers show a GIF whose frames are shorter in slow motion
@@ -35,10 +37,12 @@ def film(clip: Clip, prediction: Prediction, measured: Measurement) -> Iterator[
     Yields:
         (H, W, 3) uint8, RGB: T pictures of one size.
     """
-    points = [None] * len(clip.frames) if prediction.landmarks is None else prediction.landmarks
+    part = Box(*clip.square, clip.square[2]) if clip.square else Box(0, 0, *clip.frames.shape[1:])
+    frames, masks = cut(clip.frames, part), cut(prediction.masks, part)
+    points = [None] * len(frames) if prediction.landmarks is None else prediction.landmarks - (part.left, part.top)
     names = {**dict.fromkeys(measured.ed.tolist(), "ED"), **dict.fromkeys(measured.es.tolist(), "ES")}
     panel: np.ndarray | None = None
-    for t, (frame, mask, landmarks) in enumerate(zip(clip.frames, prediction.masks, points, strict=True)):
+    for t, (frame, mask, landmarks) in enumerate(zip(frames, masks, points, strict=True)):
         picture = draw_overlay(frame, predicted=mask, landmarks=landmarks)
         if t in names:
             _write(picture, names[t], (_MARGIN, _MARGIN + _LINE), LANDMARK, size=0.7)
@@ -97,6 +101,9 @@ def _draw_curve(prediction: Prediction, measured: Measurement, width: int) -> tu
         for at in places[frames]:
             cv2.circle(panel, at.tolist(), 5, LANDMARK, 1, cv2.LINE_AA)
             _write(panel, name, (int(at[0]) + 7, int(at[1]) - 4), GREY)
+    review = np.zeros(len(areas), dtype=bool) if prediction.review is None else prediction.review
+    for at in places[review, 0].tolist():
+        cv2.line(panel, (at, height - 4), (at, height), REVIEW, 2)
     _write(panel, _title(measured), (_MARGIN, _LINE - 3), LANDMARK)
     return panel, places
 
