@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 from echoseg.report.overlay import draw_overlay, write_video
 
 PREDICTED, TRUE = (0, 230, 110), (255, 60, 60)  # RGB
+_TILE, _LEGEND = 2.6, 0.35  # inches
+_GAP = 6  # pixels between pictures
+_BEHIND = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5}  # titles
 _A_SECOND = 2  # slices of the video
 
 
@@ -26,16 +29,20 @@ def slices_figure(path: Path, pictures: Sequence[np.ndarray], titles: Sequence[s
     """
     rows = max(1, round(0.75 * len(pictures) ** 0.5))
     columns = -(-len(pictures) // rows)
-    figure = Figure(figsize=(2.6 * columns, 2.9 * rows + 0.3), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, picture, title in zip(axes, pictures, titles, strict=False):
-        axis.imshow(picture)
-        axis.set_title(title, fontsize=8)
+    height, width = (side + _GAP for side in pictures[0].shape[:2])
+    sheet = np.full((rows * height, columns * width, 3), 255, dtype=np.uint8)
+    size = _TILE * columns, _TILE * rows * height / width + _LEGEND
+    figure = Figure(figsize=size)
+    axis = figure.add_axes((0, _LEGEND / size[1], 1, 1 - _LEGEND / size[1]))  # one for all: many are slow
+    for number, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        top, left = number // columns * height, number % columns * width
+        sheet[top : top + height - _GAP, left : left + width - _GAP] = picture
+        axis.text(left + 8, top + 8, title, va="top", color="white", fontsize=9, bbox=_BEHIND)
+    axis.imshow(sheet, aspect="auto")
+    axis.set_axis_off()
     for label, colour in (("predicted", PREDICTED), ("true", TRUE))[: 1 + truth]:
-        axes[0].plot([], [], color=np.array(colour) / 255, label=label)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        axis.plot([], [], color=np.array(colour) / 255, label=label)
+    figure.legend(loc="lower center", ncols=2, frameon=False)
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=110)
 
