@@ -29,7 +29,7 @@ def find_odd_patients(store: Store) -> list[Suspect]:
     places = samples.drop_duplicates(["patient", "cell"])
     for patient, mine in places[places.duplicated("patient", keep=False)].groupby("patient", sort=False):
         words = " and ".join(f"{row.split!r} ({row.video})" for row in mine.itertuples())
-        note = f"patient {patient} stands in {words}"
+        note = f"patient {patient!r} stands in {words}"
         video = mine["video"].iloc[-1]
         found.append(Suspect("patient across splits", video, len(mine), note, tuple(mine.index[::-1])))
     patients = samples.drop_duplicates("patient")

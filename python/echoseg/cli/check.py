@@ -26,7 +26,6 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.data.formats import read_dataset
     from echoseg.data.store import open_store, prepare
     from echoseg.report.check import check_text, write_check
-    from echoseg.report.results import write_ceiling, write_orderings
     from echoseg.report.tables import ceiling_table, text_table
 
     if arguments.out and arguments.out.exists():
@@ -53,6 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
         print("\nforeground Dice of perfect landmarks, by how they are joined, and the errors of the best outline")
         print(ceiling_table(ceiling))
     if arguments.out:
+        from echoseg.report.results import write_ceiling, write_orderings  # takes seconds to import, torch and all
+
         with new_folder(arguments.out) as folder:
             write_check(findings, store, arguments.data.resolve().name, folder)
             if masks:
