@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -58,6 +58,7 @@ class Bright:
         return self(clip.frames)
 
 
+@settings(max_examples=50)
 @given(hnp.arrays(np.float64, st.tuples(st.just(2), st.integers(0, 8)), elements=numbers))
 def test_agreement_by_its_definitions(values):
     measured, reference = values
@@ -178,6 +179,8 @@ def test_traced_frames_are_smoothed_with_their_neighbours(folder):
         weights = np.exp(-0.5 * (np.arange(-4, 5)) ** 2)
         mirrored = np.clip(frame + np.arange(-4, 5), window[0], window[-1])
         assert probabilities.mean() == pytest.approx(levels[mirrored] @ weights / weights.sum(), abs=0.01)
+    with pytest.raises(DataError, match="frame 30"):
+        predict_traced(Bright(), recordings, samples.assign(frame=30), ["smooth"])
 
 
 def test_evaluation_with_steps(folder):

@@ -21,12 +21,12 @@ from echoseg.inference.postprocess import parse_step, postprocess
 from echoseg.inference.predict import Prediction, Predictor
 
 _REACH = 3  # of the smoothing's σ to either side
-OVER_TIME = "smooth"
+_OVER_TIME = "smooth"
 
 
 def reach_of(steps: Sequence[str]) -> int:
     """Frames to either side of a traced one that steps look at."""
-    return sum(math.ceil(_REACH * parse_step(step)[1]) for step in steps if step.partition("=")[0] == OVER_TIME)
+    return sum(math.ceil(_REACH * parse_step(step)[1]) for step in steps if step.partition("=")[0] == _OVER_TIME)
 
 
 def predict_traced(
@@ -44,7 +44,7 @@ def predict_traced(
         N images, in the order of the samples. A neighbour that cannot be decoded is left out.
 
     Raises:
-        DataError: a video that cannot be opened.
+        DataError: a video that cannot be opened, or lacks a traced frame.
     """
     config = predictor.config
     groups = [(recordings[str(name)], rows) for name, rows in samples.reset_index(drop=True).groupby("video")]
@@ -54,6 +54,8 @@ def predict_traced(
         reach = 0 if math.isfinite(recording.thickness) else reach_of(steps)  # slices are no moments
         wanted = {t for frame in rows["frame"] for t in range(max(0, frame - reach), frame + reach + 1)}
         found, _ = decode_clip(recording.path, sorted(wanted))
+        if lacking := set(rows["frame"]) - set(found):
+            raise DataError(f"{recording.path}: frame {min(lacking)} cannot be read; replace the file")
         frames = np.stack(list(found.values()))
         box = field_box(Box(0, 0, *frames.shape[1:]), recording.spacing, config.field)
         return resize_frames(cut(frames, box), config.size), list(found), reach
@@ -61,12 +63,10 @@ def predict_traced(
     parts: list[Prediction] = []
     places: list[int] = []
     bar = tqdm(groups, desc="predict among neighbours", unit="video", disable=None)
-    for (recording, rows), (frames, numbers, reach) in zip(bar, map_in_order(decode, groups), strict=True):
+    for (_, rows), (frames, numbers, reach) in zip(bar, map_in_order(decode, groups), strict=True):
         seen = predictor(frames)
         for place, frame in rows["frame"].items():
             window = [i for i, number in enumerate(numbers) if abs(number - frame) <= reach]
-            if frame not in numbers:
-                raise DataError(f"{recording.path}: frame {frame} cannot be read; replace the file")
             middle = window.index(numbers.index(frame))
             parts.append(take(postprocess(take(seen, window), steps, predictor.codec), [middle]))
             places.append(int(place))
