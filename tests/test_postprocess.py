@@ -87,6 +87,8 @@ def test_smoothing_over_time():
     weights = np.exp(-0.5 * (np.arange(-8, 9) / 2) ** 2)
     np.testing.assert_allclose(found.landmarks[15], np.tensordot(weights / weights.sum(), path[7:24], 1), atol=1e-4)
     np.testing.assert_array_equal(found.masks, fill_polygons(found.landmarks, (40, 40)))
+    slices = postprocess(of_landmarks(path), ["smooth"], LANDMARK, over_time=False)
+    np.testing.assert_array_equal(slices.landmarks, path)
     flicker = of_probabilities(np.tile([0.9, 0.3, 0.9], 10)[:, None, None] * np.ones((1, 4, 4)))
     assert postprocess(flicker, ["smooth"], MASK).areas.tolist() == [16] * 30
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -226,7 +227,7 @@ def _finish(
     source, clip, prediction, error = found
     if clip is None or prediction is None:
         return source, {"file": source.name, "unit": "", "error": error}
-    prediction = postprocess(prediction, steps, codec)
+    prediction = postprocess(prediction, steps, codec, over_time=math.isnan(clip.thickness))
     measured = measure(prediction, clip, codec)
     if write is not None:
         target = folder / source.name

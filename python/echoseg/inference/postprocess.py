@@ -43,20 +43,22 @@ class Step(NamedTuple):
     help: str
 
 
-def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec) -> Prediction:
+def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec, *, over_time: bool = True) -> Prediction:
     """Apply steps one after the other.
 
     Args:
-        prediction: of frames that follow each other, if ``smooth`` is among the steps.
+        prediction: of any frames.
         names: ``NAME`` or ``NAME=NUMBER``, names of ``STEPS``.
         codec: of the predictor.
+        over_time: whether the frames are moments that follow each other; of slices, nothing is smoothed.
 
     Raises:
         DataError: an unknown step, no number, or a step that has nothing to work on in this approach.
     """
     for name in names:
         step, number = parse_step(name)
-        prediction = step.change(prediction, codec, number)
+        if over_time or step.change is not _smooth:
+            prediction = step.change(prediction, codec, number)
     return prediction
 
 
