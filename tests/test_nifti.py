@@ -100,6 +100,19 @@ def test_file_that_does_not_say_how_it_lies(tmp_path):
     np.testing.assert_array_equal(np.abs(slices_affine(volume)[:3, :3]).sum(axis=0), SIDES[::-1])
 
 
+def test_mask_of_a_volume_in_microns(tmp_path):
+    path = write_volume(tmp_path / "v.nii", tilted(AXES[7], 3) * 1000)
+    image = nibabel.load(path)
+    image.header.set_xyzt_units("micron")
+    nibabel.save(image, tmp_path / "m.nii")
+    volume = open_volume(tmp_path / "m.nii")
+    assert np.linalg.norm(slices_affine(volume)[:3, :3], axis=0) == pytest.approx((volume.thickness, *volume.spacing))
+    write_mask(tmp_path / "mask.nii", np.zeros(volume.shape, np.uint8), volume)
+    mask = nibabel.load(tmp_path / "mask.nii")
+    assert mask.affine.tobytes() == nibabel.load(tmp_path / "m.nii").affine.tobytes()
+    assert mask.header.get_xyzt_units()[0] == "micron"
+
+
 def test_mask_of_a_metaimage(tmp_path):
     voxels = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
     (tmp_path / "v.raw").write_bytes(voxels.tobytes(order="F"))

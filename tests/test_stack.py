@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import cv2
@@ -110,6 +111,13 @@ def test_nothing_found_is_written_all_the_same(tmp_path):
     path = write_files(tmp_path)
     facts = write_stack(path, read_clip(path), predicted(np.zeros_like(MASKS)), tmp_path / "out")
     assert facts["volume_ml"] == 0
+
+
+def test_unknown_spacing_gives_no_volume(tmp_path):
+    path = write_files(tmp_path, MASKS)
+    clip = dataclasses.replace(read_clip(path), spacing=(np.nan, np.nan))
+    assert set(write_stack(path, clip, predicted(MASKS), tmp_path / "out")) == {"dice", "volume_dice"}
+    assert not (tmp_path / "out" / "view3d.html").exists()
 
 
 def test_pictures_show_both_outlines_and_what_lies_about_them():

@@ -150,7 +150,8 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], NDArra
     size = path.stat().st_size
     if math.prod(shape) * kind.itemsize > size * (_DEFLATE if path.suffix.lower() == ".gz" else 1):
         raise DataError(f"{path}: promises {shape} voxels, too many for {size} bytes; replace the file")
-    return shape, tuple(zoom * unit for zoom in zooms), np.asarray(image.affine, dtype=np.float64) if lies else None
+    affine = np.diag([unit, unit, unit, 1]) @ image.affine if lies else None
+    return shape, tuple(zoom * unit for zoom in zooms), affine
 
 
 def _read_voxels(path: Path) -> NDArray[Any]:

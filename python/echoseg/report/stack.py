@@ -38,7 +38,8 @@ def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) ->
 
     Returns:
         What ``stack.json`` holds: ``volume_mm3`` and ``volume_ml``, and where the truth is known ``true_volume_ml``,
-        ``dice`` (mean of the slices that show a ventricle in either) and ``volume_dice``.
+        ``dice`` (mean of the slices that show a ventricle in either) and ``volume_dice``; without volumes where the
+        spacing is unknown.
 
     Raises:
         DataError: a file cannot be written.
@@ -52,15 +53,16 @@ def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) ->
     if prediction.review is not None:
         table["review"] = prediction.review.astype(int)
     titles = [f"slice {number}" for number in table["slice"]]
-    facts = {"volume_mm3": float(table["area_mm2"].sum() * clip.thickness)}
-    facts["volume_ml"] = facts["volume_mm3"] / 1000
+    mm3 = float(prediction.areas.sum() * pixel * clip.thickness)
+    facts = {"volume_mm3": mm3, "volume_ml": mm3 / 1000}
     if true is not None:
-        table["true_area_mm2"], table["dice"] = true.sum(axis=(1, 2)) * pixel, dice(masks, true)
-        facts["true_volume_ml"] = float(table["true_area_mm2"].sum() * clip.thickness / 1000)
-        seen = table["area_mm2"] + table["true_area_mm2"] > 0
-        facts["dice"] = float(table["dice"][seen].mean())
+        areas = true.sum(axis=(1, 2))
+        table["true_area_mm2"], table["dice"] = areas * pixel, dice(masks, true)
+        facts["true_volume_ml"] = float(areas.sum() * pixel * clip.thickness / 1000)
+        facts["dice"] = float(table["dice"][prediction.areas + areas > 0].mean())
         facts["volume_dice"] = dice(masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
         titles = [f"{title}, Dice {score:.3f}" for title, score in zip(titles, table["dice"], strict=True)]
+    facts = {name: value for name, value in facts.items() if np.isfinite(value)}
     table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
     (folder / "stack.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     pictures = slice_pictures(clip.frames, masks, true)
@@ -69,7 +71,7 @@ def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) ->
     shapes = {"prediction": masks} if true is None else {"prediction": masks, "truth": true}
     if not find_spec("plotly") or not find_spec("skimage"):
         tqdm.write(f"echoseg: {path.name}: no 3-D view; pip install 'echoseg[view3d]' for it", file=sys.stderr)
-    elif np.isfinite(facts["volume_ml"]):
+    elif "volume_ml" in facts:
         write_view(folder / "view3d.html", shapes, slices_affine(volume), path.name, _shown(facts))
     return facts
 

@@ -58,7 +58,7 @@ def surface(masks: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarr
         affine: (4, 4), from (slice, row, column) to mm.
 
     Returns:
-        (V, 3) float64 corners, mm, and (F, 3) int32 triangles, corners' numbers, counterclockwise seen from outside;
+        (V, 3) float corners, mm, and (F, 3) int32 triangles, corners' numbers, counterclockwise seen from outside;
         none of an empty stack.
     """
     from skimage.measure import marching_cubes
@@ -96,7 +96,7 @@ def write_view(
     """Write the page; its buttons show and hide prediction and truth, surface and points.
 
     Args:
-        path: HTML file to write, about 5 MB, since Plotly goes with it.
+        path: HTML file to write, about 6 MB, since Plotly goes with it.
         masks: "prediction", and "truth" where it is known: (T, H, W) uint8, 0 or 1.
         affine: (4, 4), from (slice, row, column) to mm to the right, front and head.
         name: its title.
