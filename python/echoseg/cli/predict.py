@@ -48,24 +48,24 @@ def run(arguments: argparse.Namespace) -> None:
     from datetime import timedelta
     from functools import partial
 
+    import numpy as np
     from tqdm import tqdm
 
     from echoseg.errors import DataError
     from echoseg.inference.archive import find_sources, segment_sources, sweep, unfinished, write_results
-    from echoseg.inference.postprocess import parse_step
+    from echoseg.inference.postprocess import postprocess
     from echoseg.inference.predict import load
     from echoseg.report.results import write_prediction
     from echoseg.training.distributed import ranks_of_torchrun
 
     if arguments.format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise DataError("--format parquet: needs another package; pip install 'echoseg[parquet]'")
-    for name in arguments.postprocess:
-        parse_step(name)
     warnings.filterwarnings("ignore", module="pydicom")  # what matters about a file is in its row
     out, keep, steps = arguments.out, sorted(set(arguments.keep)), arguments.postprocess
     with ranks_of_torchrun(arguments.device, patience=timedelta(days=7)) as ranks:
         device = ranks.device or arguments.device
         predictor = load(arguments.run_folder, device=device, pull_back=arguments.pull_back)
+        postprocess(predictor(np.empty((0, 1, 1), dtype=np.uint8)), steps, predictor.codec)  # a wrong step fails here
         settings = (keep, steps, arguments.pull_back)
         sources = find_sources(arguments.inputs, arguments.run_folder, settings, out=out)
         if out.exists() and not arguments.resume:

@@ -28,8 +28,9 @@ from echoseg.data.truth import is_truth
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.postprocess import postprocess
-from echoseg.inference.predict import Prediction, Predictor
+from echoseg.inference.predict import CALIBRATION, SHAPES, Prediction, Predictor
 from echoseg.models.codec import Codec
+from echoseg.training.checkpoint import BEST, CONFIG
 
 COLUMNS = {
     "file": "str",
@@ -47,7 +48,7 @@ COLUMNS = {
 """Of the table of results, with their types."""
 Row = dict[str, Any]
 Write = Callable[[Path, Clip, Prediction, Measurement, Path], None]  # the file; the folder to write to
-_RUN_FILES = ("config.yaml", "model.safetensors", "calibration.json", "shape.json")
+_RUN_FILES = (CONFIG, BEST, CALIBRATION, SHAPES)
 
 
 @dataclass(frozen=True)
