@@ -32,7 +32,9 @@ from echoseg.data.store import prepare
 from echoseg.errors import DataError
 from echoseg.geometry.chords import cut_chords
 from echoseg.geometry.contour import order_contour
+from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
+from echoseg.review import clips
 from echoseg.review import corrections as module
 from echoseg.review.clips import find_sources, next_to_look_at
 from echoseg.review.corrections import Corrections, OutdatedError
@@ -477,6 +479,15 @@ def test_held_landmarks_tell_the_others(seed):
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
+def test_what_is_marked_comes_first(uncertainty, apart):
+    review = np.arange(len(uncertainty)) % 5 == 3
+    order = next_to_look_at(np.array(uncertainty), review, apart=apart)
+    marked = [bool(review[frame]) for frame in order]
+    assert marked == sorted(marked, reverse=True)
+    assert set(next_to_look_at(np.array(uncertainty), review, apart=1)) == set(range(len(uncertainty)))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
 def test_next_to_look_at(uncertainty, apart):
     order = next_to_look_at(np.array(uncertainty), apart=apart)
     assert uncertainty[order[0]] == max(uncertainty)
@@ -485,13 +496,23 @@ def test_next_to_look_at(uncertainty, apart):
     assert all(min(abs(frame - a) for a in order) < apart for frame in range(len(uncertainty)))
 
 
-def test_a_mask_gets_points_and_an_empty_one_its_neighbours(tmp_path):
+def test_a_mask_gets_points(tmp_path):
     with reviewed(tmp_path, "mask") as page:
         found = page.clips.open(0)
         assert {len(each.points) for each in found.handles} == {16}
         for mask, handles in zip(masks_of(found), found.handles, strict=True):
             drawn = fill_polygons(page.clips.drawing.join(handles)[None], (40, 48))[0]
             assert 2 * (drawn & mask).sum() / (drawn.sum() + mask.sum()) > 0.95
+
+
+def test_points_of_empty_masks():
+    drawing = drawing_of(MaskCodec())
+    square = np.array([[10, 10], [20, 10], [20, 20], [10, 20]], np.float32)
+    points = clips._points_on([None, None, square, None, square + 5, None], (40, 48), drawing)
+    np.testing.assert_allclose(points[[0, 1, 2]], points[[3, 3, 3]])
+    np.testing.assert_allclose(points[[4, 5]], points[[2, 2]] + 5, atol=1e-4)
+    circle = clips._points_on([None], (40, 48), drawing)[0]
+    np.testing.assert_allclose(np.linalg.norm(circle - (24, 20), axis=1), 40 / 6)
 
 
 def masks_of(found):

@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace) -> None:
         if len(links) > 1:
             print(f"that link is used up; another browser would need {link}", flush=True)
             return
+        if not address.is_loopback:
+            print("others on the network can reach the page, and read what it sends", flush=True)
         print(f"corrections: {folder}\nopen once: {link}\nCtrl+C ends", flush=True)
         if not arguments.no_browser:
             webbrowser.open(link)

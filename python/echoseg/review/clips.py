@@ -73,7 +73,7 @@ class Clips:
     def __init__(self, predictor: Predictor, sources: Sequence[Source]) -> None:
         self.predictor, self.sources, self.drawing = predictor, sources, drawing_of(predictor.codec)
         self._opened: OrderedDict[int, Opened] = OrderedDict()
-        self._lock = threading.Lock()
+        self._predicting = threading.Lock()  # one prediction at a time: it takes all cores anyhow
 
     def open(self, number: int) -> Opened:
         """Read and predict a clip, or find it in memory.
@@ -84,18 +84,21 @@ class Clips:
         """
         if not 0 <= number < len(self.sources):
             raise KeyError(number)
-        with self._lock:  # one prediction at a time: it takes all cores anyhow
+        found = self._opened.get(number)
+        if found is not None:
+            return found
+        with self._predicting:
             if number not in self._opened:
                 self._opened[number] = self._open(self.sources[number])
-                while len(self._opened) > KEPT_OPEN:
-                    self._opened.popitem(last=False)
-            self._opened.move_to_end(number)
+            if len(self._opened) > KEPT_OPEN:
+                self._opened.popitem(last=False)
             return self._opened[number]
 
     def _open(self, source: Source) -> Opened:
         clip = _with_facts(read_clip(source.path), source.recording)
         prediction = self.predictor.on_clip(clip)
-        handles = _handles_of(prediction, self.drawing)
+        outlines = None if prediction.landmarks is not None else [outline_of_mask(mask) for mask in prediction.masks]
+        handles = _handles_of(prediction, outlines, self.drawing)
         spacing = np.array(clip.spacing[::-1])
         scale = spacing if np.isfinite(spacing).all() else np.ones(2)
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
@@ -112,13 +115,13 @@ class Clips:
             known=bool(np.isfinite(spacing).all()),
             thickness=_or_none(clip.thickness),
             points=np.stack([each.points for each in handles]).round(4).tolist(),
-            outlines=None if prediction.landmarks is not None else _outlines_of(prediction),
+            outlines=None if outlines is None else [[] if one is None else one.tolist() for one in outlines],
             truth={frame: contour.round(3).tolist() for frame, contour in contours.items()},
             areas=prediction.areas.tolist(),
             area_std=None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
             volumes=[round(self.volume(opened, each), 4) for each in handles],
             beats=[] if np.isfinite(clip.thickness) else find_beats(prediction.areas, clip.fps).tolist(),
-            next=next_to_look_at(uncertainty),
+            next=next_to_look_at(uncertainty, prediction.review),
             uncertainty=None if uncertainty is None else uncertainty.round(4).tolist(),
             listed_ef=None if recording is None else _or_none(recording.ef),
         )
@@ -230,13 +233,22 @@ def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) and value > 0 else None
 
 
-def next_to_look_at(uncertainty: np.ndarray | None, *, apart: int = APART) -> list[int]:
-    """Frames, the most uncertain first, none near to one before it; none where nothing is known."""
+def next_to_look_at(
+    uncertainty: np.ndarray | None, review: np.ndarray | None = None, *, apart: int = APART
+) -> list[int]:
+    """Frames, those marked for review and the most uncertain first, none near to one before it.
+
+    Args:
+        uncertainty: (T,) float; None, where nothing is known, gives no frames.
+        review: (T,) bool, of a prediction.
+        apart: frames from each to the next at least.
+    """
     if uncertainty is None:
         return []
+    marked = np.zeros(len(uncertainty), dtype=bool) if review is None else review
     chosen: list[int] = []
     free = np.ones(len(uncertainty), dtype=bool)
-    for frame in (-uncertainty).argsort(kind="stable").tolist():
+    for frame in np.lexsort((-uncertainty, ~marked)).tolist():
         if free[frame]:
             chosen.append(frame)
             free[max(0, frame - apart + 1) : frame + apart] = False
@@ -253,28 +265,28 @@ def _uncertainty(prediction: Prediction) -> np.ndarray | None:
     return None
 
 
-def _handles_of(prediction: Prediction, drawing: Drawing) -> list[Handles]:
-    points = prediction.landmarks if prediction.landmarks is not None else _points_of_masks(prediction, drawing)
+def _handles_of(
+    prediction: Prediction, outlines: Sequence[np.ndarray | None] | None, drawing: Drawing
+) -> list[Handles]:
+    """Of each frame: its landmarks, or, of a mask, points on its outline."""
+    if outlines is None:
+        assert prediction.landmarks is not None
+        points = prediction.landmarks
+    else:
+        points = _points_on(outlines, prediction.masks.shape[1:], drawing)
     numbers, held = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
     return [Handles(each.astype(np.float32), numbers, held) for each in points]
 
 
-def _points_of_masks(prediction: Prediction, drawing: Drawing) -> np.ndarray:
-    """(T, K, 2): points on each mask's outline; of an empty one, those of the nearest frame that has one."""
-    count, height, width = prediction.masks.shape
+def _points_on(outlines: Sequence[np.ndarray | None], size: tuple[int, ...], drawing: Drawing) -> np.ndarray:
+    """(T, K, 2): of an empty mask those of the nearest frame that has one; if none has, a circle in the middle."""
     angle = 2 * np.pi * np.arange(drawing.count) / drawing.count
-    middle = np.array([width, height]) / 2 + min(height, width) / 6 * np.stack([np.sin(angle), -np.cos(angle)], axis=1)
-    points = np.repeat(middle[None], count, axis=0)
-    seen = np.flatnonzero(prediction.areas)
-    for frame in seen:
-        outline = outline_of_mask(prediction.masks[frame])
-        assert outline is not None
-        points[frame] = choose_landmarks(outline[None], drawing.count, scheme=drawing.scheme)[0]
+    circle = min(size) / 6 * np.stack([np.sin(angle), -np.cos(angle)], axis=1) + (size[1] / 2, size[0] / 2)
+    points = np.repeat(circle[None], len(outlines), axis=0)
+    seen = np.array([frame for frame, outline in enumerate(outlines) if outline is not None], dtype=np.intp)
+    for frame, outline in enumerate(outlines):
+        if outline is not None:
+            points[frame] = choose_landmarks(outline[None], drawing.count, scheme=drawing.scheme)[0]
     if len(seen):
-        points = points[seen[np.abs(np.arange(count)[:, None] - seen).argmin(axis=1)]]
+        points = points[seen[np.abs(np.arange(len(outlines))[:, None] - seen).argmin(axis=1)]]
     return points
-
-
-def _outlines_of(prediction: Prediction) -> list[list[list[float]]]:
-    outlines = [outline_of_mask(mask) for mask in prediction.masks]
-    return [[] if outline is None else outline.tolist() for outline in outlines]

@@ -95,7 +95,7 @@ def make_app(clips: Clips, corrections: Corrections) -> FastAPI:
     @app.get("/api/clips/{number}")
     def facts(number: int) -> dict[str, Any]:
         found = opened(number)
-        changed = corrections.of(found.source.name)
+        changed = _corrected(found, corrections)
         return {**found.facts, "corrections": {frame: _told(*change) for frame, change in changed.items()}}
 
     @app.get("/api/clips/{number}/frames")
@@ -170,6 +170,12 @@ def _checked(sent: Points, drawing: Drawing, found: Opened) -> Handles:
     return handles
 
 
+def _corrected(found: Opened, corrections: Corrections) -> dict[int, tuple[Handles, int]]:
+    """What was corrected of the frames that the clip has; a table may come from a longer file."""
+    count = len(found.clip.frames)
+    return {at: change for at, change in corrections.of(found.source.name).items() if at < count}
+
+
 def _told(handles: Handles, version: int) -> dict[str, Any]:
     return {
         "version": version,
@@ -184,7 +190,7 @@ def _measured(
 ) -> dict[str, Any]:
     """What the page has measured by itself, confirmed."""
     shown = found.handles[frame] if handles is None else handles
-    changed = {at: change[0] for at, change in corrections.of(found.source.name).items()}
+    changed = {at: change[0] for at, change in _corrected(found, corrections).items()}
     fraction = clips.ejection_fraction(found, changed)
     return {
         "area": clips.drawing.area(shown, found.clip.frames.shape[1:]),

@@ -28,7 +28,7 @@ export class Curve {
   setClip({ areas, area_std: deviations, beats }) {
     this.#count = areas.length;
     const reach = areas.map((area, t) => area + 1.96 * (deviations?.[t] ?? 0));
-    this.#top = 1.08 * Math.max(1, ...reach);
+    this.#top = 1.15 * Math.max(1, ...reach);
     this.svg.setAttribute("viewBox", `0 0 ${Math.max(1, areas.length - 1)} ${TALL}`);
     this.paths.prediction.setAttribute("d", this.#line(areas));
     this.paths.band.setAttribute("d", deviations ? this.#band(areas, deviations) : "");

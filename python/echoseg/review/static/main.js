@@ -212,15 +212,15 @@ function addPoint() {
   addAfter(selected, [outline[middle], outline[middle + 1]]);
 }
 
-/** On the nearest stretch of the outline. */
-function addAt([x, y]) {
+/** On the nearest stretch of the outline, if it is within reach. */
+function addAt([x, y], reach) {
   const outline = clip.measure(clip.handles(frame)).outline;
   let [best, nearest] = [0, Infinity];
   for (let i = 0; i < outline.length; i += 2) {
     const distance = Math.hypot(outline[i] - x, outline[i + 1] - y);
     if (distance < nearest) [best, nearest] = [i, distance];
   }
-  addAfter(Math.floor(best / 2 / PER_SEGMENT), stage.inside([x, y]));
+  if (nearest <= reach) addAfter(Math.floor(best / 2 / PER_SEGMENT), stage.inside([x, y]));
 }
 
 function deletePoint() {

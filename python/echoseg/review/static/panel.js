@@ -40,8 +40,10 @@ export function drawNext(clip, frame, go) {
   const items = clip.toLookAt().slice(0, LISTED).map((next) => {
     const [item, button, doubt] = ["li", "button", "span"].map((name) => document.createElement(name));
     button.textContent = `${next + 1} `;
-    doubt.textContent = `±${(196 * clip.uncertainty[next]).toFixed(0)} %`;
-    button.setAttribute("aria-label", `Frame ${next + 1}, 95 % interval of its area ${doubt.textContent}`);
+    const share = 100 * clip.uncertainty[next];
+    doubt.textContent = clip.area_std ? `±${(1.96 * share).toFixed(0)} %` : `${share.toFixed(1)} % unsure`;
+    doubt.title = clip.area_std ? "95 % interval of its area" : "of its pixels, neither inside nor outside";
+    button.setAttribute("aria-label", `Frame ${next + 1}, ${doubt.textContent}, ${doubt.title}`);
     button.setAttribute("aria-current", String(next === frame));
     button.append(doubt);
     button.addEventListener("click", () => go(next));

@@ -11,7 +11,7 @@ export class Stage {
   #height = 1;
   #grabbed = null;
 
-  /** on: {select(index), drag(index, point), drop(), cancel(), add(point)}. */
+  /** on: {select(index), drag(index, point), drop(), cancel(), add(point, reach)}. */
   constructor(root, on) {
     this.on = on;
     this.root = root;
@@ -23,7 +23,9 @@ export class Stage {
     this.svg.addEventListener("pointermove", (event) => this.#move(event));
     this.svg.addEventListener("pointerup", () => this.#release(on.drop));
     this.svg.addEventListener("pointercancel", () => this.#release(on.cancel));
-    this.svg.addEventListener("dblclick", (event) => on.add(this.#placeOf(event)));
+    this.svg.addEventListener("dblclick", (event) => {
+      if (!event.target.closest("g[tabindex]")) on.add(this.#placeOf(event), REACH / this.#zoom());
+    });
     // a finger on a point drags it; elsewhere it scrolls the page (touch-action of SVG's parts is not enough for Chromium)
     this.points.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     this.points.addEventListener("focusin", (event) => on.select(this.#indexOf(event.target)));
