@@ -40,11 +40,20 @@ _COLUMNS = {
 _VOLUMES = {
     "video": ("video", None),
     "patient": ("patient", None),
+    "view": ("view", None),
+    "phase": ("phase", None),
+    "slices": ("slices", 0),
+    "dice": ("Dice of its slices", 3),
+    "volume_dice": ("Dice of its volume", 3),
+    "volume_ml": ("volume, ml", 1),
+    "true_volume_ml": ("traced, ml", 1),
     **{
         f"{whose}{what}": (f"{what.upper()}{said}", 1)
         for what in ("edv", "esv", "ef")
         for whose, said in (("", ""), ("true_", ", traced"), ("listed_", ", listed"))
     },
+    "ef_area_length": ("EF, area–length", 1),
+    "beats": ("beats", 0),
 }
 _MEASURES = {
     "dice": ("foreground Dice", ".4f"),
@@ -58,12 +67,23 @@ _MEASURES = {
     "images": ("images", "d"),
     "patients": ("patients", "d"),
 }
-_EF = {
-    "mae": ("EF, mean absolute error, points", ".2f"),
-    "rmse": ("EF, root mean square error, points", ".2f"),
-    "r2": ("EF, R²", ".3f"),
-    "bias": ("EF, bias, points", ".2f"),
-    "limits": ("EF, limits of agreement, points", "+.1f"),
+_AGREEMENT = {
+    "videos": ("videos", "d"),
+    "missing": ("without", "d"),
+    "mae": ("MAE", ".1f"),
+    "rmse": ("RMSE", ".1f"),
+    "r2": ("R²", ".2f"),
+    "bias": ("bias", "+.1f"),
+    "limits": ("95% limits", "+.1f"),
+}
+_COMPARED = {"": "traced frames", "_videos": "whole videos, by beats", "_method": "the tracings themselves"}
+_STACK = {
+    "stacks": ("stacks", "d"),
+    "volume_dice": ("Dice of the volume", ".3f"),
+    "volume_ml": ("predicted, ml", ".1f"),
+    "true_volume_ml": ("traced, ml", ".1f"),
+    "bias_ml": ("bias, ml", "+.1f"),
+    "mae_ml": ("MAE, ml", ".1f"),
 }
 
 
@@ -75,8 +95,9 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table that can be sorted."""
+    """A table that can be sorted; ``poor`` are the rows to be marked."""
 
+    file: str
     head: list[str]
     rows: list[list[Cell]]
     poor: list[bool]
@@ -138,9 +159,9 @@ def _tiles(run: Run) -> list[tuple[str, str, str]]:
     return tiles
 
 
-def _measures(run: Run) -> list[tuple[str, list[str]]]:
+def _measures(run: Run) -> list[list[str]]:
     """(measure, its value a split); measures that no split has are left out."""
-    ours = [
+    rows = [
         (title, [_number(values.get(key), form) for values in run.metrics.values()])
         for key, (title, form) in _MEASURES.items()
     ]
@@ -148,11 +169,12 @@ def _measures(run: Run) -> list[tuple[str, list[str]]]:
         "all-pixel Dice of an all-black mask",
         [_number(v.get("all_black", {}).get("dice_all_pixels"), ".4f") for v in run.metrics.values()],
     )
-    ours.insert(3, black)
-    for key, whose in (("ef", ""), ("ef_method", " of the tracings' own volumes")):
-        for name, (title, form) in _EF.items():
-            ours.append((title + whose, [_number(v.get(key, {}).get(name), form) for v in run.metrics.values()]))
-    return [(title, values) for title, values in ours if any(value != "–" for value in values)]
+    rows.insert(3, black)
+    return [[title, *values] for title, values in rows if any(value != "–" for value in values)]
+
+
+def _numbers(label: str, entry: dict[str, Any], columns: dict[str, tuple[str, str]]) -> list[str]:
+    return [label, *(_number(entry.get(name), form) for name, (_, form) in columns.items())]
 
 
 def _number(value: Any, form: str) -> str:
@@ -177,37 +199,69 @@ def _split(run: Run, split: str, names: bool) -> dict[str, Any]:
     """What the page shows of one split."""
     values = run.metrics[split]
     shown: dict[str, Any] = {"name": split, "metrics": values, "data": without_folders(str(values.get("data", "")))}
-    images, volumes = run.table(f"images_{split}.csv"), run.table(f"volumes_{split}.csv")
+    images = run.table(f"images_{split}.csv")
     if images is not None and len(images):
         shown["histogram"] = charts.dice_histogram(images["dice"])
-        shown["cases"] = _table(images, _COLUMNS, names, by="dice")
+        shown["cases"] = _table(images.sort_values("dice", kind="stable"), f"images_{split}.csv", _COLUMNS, names)
         errors = images[[name for name in images if re.fullmatch(r"error\d+_px", name)]]
         if errors.shape[1]:
             shown["landmarks"] = charts.landmark_boxes(errors)
             shown["landmark_note"] = _landmark_note(run.config.scheme, errors.shape[1])
-    if volumes is not None and len(volumes):
-        shown["volumes"] = _table(volumes, _VOLUMES, names, by="video")
-        shown["unit"] = ", ".join(sorted(set(volumes.get("unit", pd.Series(dtype=str)).dropna())))
     if calibration := values.get("calibration"):
         shown["calibration"] = charts.calibration(calibration)
-        shown["levels"] = list(next(iter(calibration.values())))
-    for name in ("overlay", "bland_altman", "attention"):
+        shown["levels"] = [f"{level}%" for level in next(iter(calibration.values()))]
+        shown["shares"] = [
+            [{"ef": "EF"}.get(name, name), *(f"{100 * share:.0f}%" for share in of.values())]
+            for name, of in calibration.items()
+        ]
+    for name in ("overlay", "bland_altman", "bland_altman_videos", "attention"):
         path = run.folder / "figures" / f"{name}_{split}.png"
         if path.exists():
             shown[name] = charts.png_address(path)
-    return shown
+    return {**shown, **_volumes(run, split, names)}
 
 
-def _table(data: pd.DataFrame, columns: dict[str, tuple[str, int | None]], names: bool, by: str) -> Table:
-    """Rows with their number in the file, the lowest of ``by`` first."""
-    kept = {name: known for name, known in columns.items() if name in data and (names or name not in NAMES)}
-    order = data[by].argsort(kind="stable")
-    dice = data.get("dice", pd.Series(1.0, index=data.index))
+def _volumes(run: Run, split: str, names: bool) -> dict[str, Any]:
+    """What the page shows of a split's volumes: comparisons, and tables by video and by stack."""
+    values = run.metrics[split]
+    entries = {
+        f"{what.upper()}, {said}": values.get(what + whose)
+        for what in ("ef", "edv", "esv")
+        for whose, said in _COMPARED.items()
+    }
+    compared = [_numbers(label, entry, _AGREEMENT) for label, entry in entries.items() if entry]
+    by_phase = values.get("stacks", {})
+    stacks = [_numbers(phase, entry, _STACK) for phase, entry in by_phase.items() if phase != "ef"]
+    files = {"traced frames": "volumes", "whole videos, by beats": "volumes_videos", "stacks of slices": "stacks"}
+    tables = {title: (f"{file}_{split}.csv", run.table(f"{file}_{split}.csv")) for title, file in files.items()}
+    units = {unit for _, table in tables.values() if table is not None and "unit" in table for unit in table["unit"]}
+    return {
+        "agreement": (["", *(title for title, _ in _AGREEMENT.values())], compared),
+        "stacks": (["", *(title for title, _ in _STACK.values())], stacks),
+        "stacks_ef": by_phase.get("ef"),
+        "units": ", ".join(sorted(units)),
+        "volumes": {
+            title: _table(table, file, _VOLUMES, names)
+            for title, (file, table) in tables.items()
+            if table is not None and len(table)
+        },
+    }
+
+
+def _table(data: pd.DataFrame, file: str, columns: dict[str, tuple[str, int | None]], names: bool) -> Table:
+    """The columns that are known, and before them a row's number in the file; columns without a value are left out."""
+    kept = {
+        name: known
+        for name, known in columns.items()
+        if name in data and data[name].notna().any() and (names or name not in NAMES)
+    }
     rows = [
-        [Cell(str(i + 1), i + 1), *(_cell(data[name].iloc[i], digits) for name, (_, digits) in kept.items())]
-        for i in order
+        [Cell(str(i + 1), i + 1), *(_cell(row[name], digits) for name, (_, digits) in kept.items())]
+        for i, row in zip(data.index, data.to_dict("records"), strict=True)
     ]
-    return Table(["case", *(title for title, _ in kept.values())], rows, [bool(dice.iloc[i] < POOR) for i in order])
+    poor = (data["dice"] < POOR).tolist() if "dice" in data else [False] * len(data)
+    number = "case" if file.startswith("images") else "row"
+    return Table(file, [number, *(title for title, _ in kept.values())], rows, poor)
 
 
 def _cell(value: Any, digits: int | None) -> Cell:
