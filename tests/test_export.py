@@ -109,7 +109,7 @@ def test_missing_packages_and_formats_are_named(tmp_path, monkeypatch):
 
 
 def test_a_repository_is_opened_as_the_run_is(tmp_path):
-    run = write_run(tmp_path / "run", data=str(tmp_path / "somebody" / "data"))
+    run = write_run(tmp_path / "run", **{name: str(tmp_path / "somebody" / name) for name in ("data", "corrections")})
     folder = tmp_path / "repository"
     folder.mkdir()
     write_repository(run, folder, "# card\n")

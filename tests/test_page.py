@@ -62,11 +62,12 @@ def metrics(images: int, **more) -> dict:
 
 def write_run(folder: Path, *splits: str, landmarks: int = 0, volumes: bool = False, **settings) -> Path:
     """A run folder without weights: what the page reads."""
-    approach = (
-        {"approach": "landmark", "landmarks": landmarks, "scheme": "anatomical"} if landmarks else {"approach": "mask"}
-    )
+    approach = {"approach": "mask"}
+    if landmarks:
+        approach = {"approach": "landmark", "landmarks": landmarks, "scheme": "anatomical"}
+    paths = {"data": "/home/erika/Sunnybrook", "corrections": "/home/erika/corrected"}
     (folder / "figures").mkdir(parents=True)
-    Config(**{"data": "/home/erika/Sunnybrook", "epochs": 3, **approach, **settings}).save(folder / "config.yaml")
+    Config(**{**paths, **approach, "epochs": 3, **settings}).save(folder / "config.yaml")
     environment = {"echoseg": {"threads": 2}, "command": ["/home/erika/bin/echoseg", "train", "--out=/home/erika/x"]}
     (folder / "environment.json").write_text(json.dumps(environment))
     (folder / "log.csv").write_text("epoch,train_loss,val_dice\n1,2.5,0.5\n2,1.5,0.8\n3,1.2,0.9\n")

@@ -86,7 +86,7 @@ def write_repository(run: Path, folder: Path, card: str) -> None:
     Raises:
         DataError: no run, or a damaged file in it.
     """
-    config = dataclasses.replace(load_run(run)[0], data=None)  # a path of this machine
+    config = dataclasses.replace(load_run(run)[0], data=None, corrections=None)  # paths of this machine
     config.save(folder / CONFIG)
     facts = {"library_name": "echoseg", "echoseg_version": version("echoseg"), **dataclasses.asdict(config)}
     (folder / "config.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

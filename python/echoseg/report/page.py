@@ -281,11 +281,11 @@ def _landmark_note(scheme: str | None, count: int) -> str:
 
 
 def _settings(run: Run) -> list[tuple[str, str]]:
-    values = {**dataclasses.asdict(run.config), "data": run.data}
-    return [
-        (name, " ".join(map(str, value)) if isinstance(value, (list, tuple)) else "–" if value is None else str(value))
-        for name, value in values.items()
-    ]
+    def said(value: Any) -> str:
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        return "–" if value is None else " ".join(without_folders(str(part)) for part in parts)
+
+    return [(name, said(value)) for name, value in {**dataclasses.asdict(run.config), "data": run.data}.items()]
 
 
 def _code(line: str) -> Markup:
