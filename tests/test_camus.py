@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import shutil
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -92,6 +93,17 @@ def test_a_store_knows_spacing_phase_and_view(folder):
     assert list(samples["phase"][6:9]) == ["ES", "", "ED"]
     inside = fill_polygons(store.contour(0)[None], (80, 48))[0] > 0
     assert store.frames[0][inside].mean() < 60 < 140 < store.frames[0][~inside].mean()
+
+
+def test_where_ultrasound_says_that_it_lies_does_not_matter(folder):
+    before = read_dataset(folder).recordings[0].tracings
+    for path in folder.rglob("*_gt.nii.gz"):
+        image = nibabel.load(path)
+        nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), np.eye(4)), path)
+    dataset = read_dataset(folder)
+    assert dataset.faults == ()
+    for one, other in zip(dataset.recordings[0].tracings, before, strict=True):
+        np.testing.assert_array_equal(one.coordinates, other.coordinates)
 
 
 def test_without_sequences_ed_and_es_are_images_of_one_frame(folder):

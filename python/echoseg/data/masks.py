@@ -128,7 +128,8 @@ def read_pair(image: Path, mask: Path) -> tuple[NDArray[Any], tuple[float, float
         return drawn[None], (np.nan, np.nan), np.nan
     stack, drawn_stack = open_volume(image), open_volume(mask)
     _compare(mask, drawn_stack.file_shape, stack.file_shape)
-    if stack.affine is not None and drawn_stack.affine is not None:
+    is_stack = np.isfinite(stack.thickness)  # what is none is taken as stored, wherever it says that it lies
+    if is_stack and stack.affine is not None and drawn_stack.affine is not None:
         lies, drawn_lies = ("".join(map(str, aff2axcodes(one.affine))) for one in (stack, drawn_stack))
         if lies != drawn_lies:
             raise DataError(f"{mask}: lies as {drawn_lies}, its image as {lies}; save it with the image's affine")
