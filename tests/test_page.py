@@ -97,6 +97,17 @@ def write_run(folder: Path, *splits: str, landmarks: int = 0, volumes: bool = Fa
                 "esv": 40.0,
                 "ef": 55.0,
             }
+            stack = {
+                "stacks": 2,
+                "volume_dice": 0.87,
+                "volume_ml": 120.5,
+                "true_volume_ml": 118.0,
+                "bias_ml": 2.5,
+                "mae_ml": 3.5,
+            }
+            more["stacks"] = {"ED": stack, "ef": {"patients": 2, "mae": 3.25}}
+            stacks = {"patient": PATIENT, "video": PATIENT, "phase": "ED", "slices": 10, "volume_ml": [120.5, 80]}
+            pd.DataFrame(stacks).to_csv(folder / f"stacks_{split}.csv", index=False)
             pd.DataFrame(table | {"listed_ef": [54.0, np.nan, 60]}).to_csv(folder / f"volumes_{split}.csv", index=False)
         for figure in ("overlay", "bland_altman") if volumes else ("overlay",):
             cv2.imwrite(str(folder / "figures" / f"{figure}_{split}.png"), np.zeros((4, 4), np.uint8))
@@ -121,7 +132,9 @@ def test_the_page_shows_everything_and_loads_nothing(tmp_path):
         assert word in page.text, word
     for word in ("4.2", "-11.5 to +9.0", "px³", "Do intervals hold", "annulus", "Sunnybrook", "CC0", "Environment"):
         assert word in page.text, word
-    assert page.tags.count("table") == 2 * 4 + 1
+    for word in ("Stacks of slices", "118.0", "+2.5", "off by 3.2 points"):
+        assert word in page.text, word
+    assert page.tags.count("table") == 2 * 6 + 1
     inside = [address for address in page.addresses if not address.startswith("https://")]
     assert all(re.match(r"data:image/(png|svg\+xml);base64,|#", address) for address in inside)
     assert not {"link", "iframe", "object"} & set(page.tags)

@@ -1,7 +1,8 @@
 """A run for others to use: as one graph without echoseg, or as a folder in the shape of the Hugging Face hub.
 
-The graph takes uint8 frames of the network's size; normalisation and decoding are inside. It leaves out what a run
-knows beside its network: impossible outlines are not pulled back, and there are no intervals.
+The graph takes uint8 frames of the network's size, cut to its field if it has one; normalisation and decoding are
+inside. It leaves out what a run knows beside its network: impossible outlines are not pulled back, and there are no
+intervals.
 """
 
 from __future__ import annotations
@@ -63,7 +64,12 @@ def export_graph(run: Path, out: Path, *, format: str) -> float:
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)  # it names folders of this machine
-    facts = {"echoseg": version("echoseg"), "approach": config.approach, "scheme": config.scheme or ""}
+    facts = {
+        "echoseg": version("echoseg"),
+        "approach": config.approach,
+        "scheme": config.scheme or "",
+        "field_mm": f"{config.field or ''}",
+    }
     save, open_graph = FORMATS[format]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder, warnings.catch_warnings():

@@ -49,7 +49,7 @@ _VOLUMES = {
     "true_volume_ml": ("traced, ml", 1),
     **{
         f"{whose}{what}": (f"{what.upper()}{said}", 1)
-        for what in ("edv", "esv", "ef")
+        for what in ("ef", "edv", "esv")
         for whose, said in (("", ""), ("true_", ", traced"), ("listed_", ", listed"))
     },
     "ef_area_length": ("EF, area–length", 1),
