@@ -198,9 +198,8 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
             sources.append(known.get(path.name) or _loose(path))
     if not sources:
         raise DataError(f"{inputs[0]}: no file in it; give videos, or a folder of them")
-    names = [source.name for source in sources]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    twice, uses_of_name = Counter(source.name for source in sources).most_common(1)[0]
+    if uses_of_name > 1:
         raise DataError(
             f"two files are called {twice}; review them one after the other, with --corrections of their own"
         )

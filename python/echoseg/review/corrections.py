@@ -11,12 +11,14 @@ review out; no other file is written.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import threading
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,6 +36,14 @@ _HEADERS = {"chords": "FileName,X1,Y1,X2,Y2,Frame", "points": "FileName,X,Y,Fram
 
 class OutdatedError(Exception):
     """Somebody else has changed this frame since it was looked at."""
+
+
+class _Kept(NamedTuple):
+    """A correction, and its lines in the two tables."""
+
+    handles: Handles
+    points: list[str]
+    tracing: list[str]
 
 
 class Corrections:
@@ -55,7 +65,7 @@ class Corrections:
         folder.mkdir(parents=True, exist_ok=True)
         self._held_open = _hold(folder)
         try:
-            self._found = _read(folder / LANDMARKS, drawing)
+            self._found = {key: self._kept(key, found) for key, found in _read(folder / LANDMARKS, drawing).items()}
         except BaseException:
             self.close()
             raise
@@ -69,10 +79,15 @@ class Corrections:
         """The corrected frames of a file, each with its version."""
         with self._lock:
             return {
-                frame: (handles, self._versions[name, frame])
-                for (name, frame), handles in self._found.items()
+                frame: (kept.handles, self._versions[name, frame])
+                for (name, frame), kept in self._found.items()
                 if name == file
             }
+
+    def counts(self) -> Counter[str]:
+        """How many frames of each file are corrected."""
+        with self._lock:
+            return Counter(file for file, _ in self._found)
 
     def version(self, file: str, frame: int) -> int:
         """Counts the changes of a frame; 0 for one that was never touched."""
@@ -112,7 +127,7 @@ class Corrections:
                 raise OutdatedError
             found = {other: kept for other, kept in self._found.items() if other != key}
             if handles is not None:
-                found[key] = handles
+                found[key] = self._kept(key, handles)
             self._write(found)
             self._found, self._versions[key] = found, version + 1
             after = None if handles is None else handles.points.round(4).tolist()
@@ -128,15 +143,20 @@ class Corrections:
                 log.write(json.dumps(line) + "\n")
             return version + 1
 
-    def _write(self, found: dict[tuple[str, int], Handles]) -> None:
-        ordered = sorted(found.items(), key=lambda item: item[0])
-        points, tracings = [",".join(_COLUMNS)], [_HEADERS[self._kind]]
-        for (file, frame), handles in ordered:
-            for (x, y), landmark, held in zip(handles.points, handles.landmarks, handles.held, strict=True):
-                number = "" if landmark == ADDED else landmark
-                points.append(f"{file},{x:.4f},{y:.4f},{frame},{number},{int(held)}")
-            rows = self._drawing.chords(handles) if self._kind == "chords" else self._drawing.join(handles)
-            tracings += [f"{file},{','.join(f'{value:.4f}' for value in row)},{frame}" for row in rows]
+    def _kept(self, key: tuple[str, int], handles: Handles) -> _Kept:
+        file, frame = key
+        numbers = ["" if landmark == ADDED else landmark for landmark in handles.landmarks]
+        points = [
+            f"{file},{x:.4f},{y:.4f},{frame},{number},{int(held)}"
+            for (x, y), number, held in zip(handles.points, numbers, handles.held, strict=True)
+        ]
+        rows = self._drawing.chords(handles) if self._kind == "chords" else self._drawing.join(handles)
+        return _Kept(handles, points, [f"{file},{','.join(f'{value:.4f}' for value in row)},{frame}" for row in rows])
+
+    def _write(self, found: dict[tuple[str, int], _Kept]) -> None:
+        ordered = [found[key] for key in sorted(found)]
+        points = [",".join(_COLUMNS), *itertools.chain.from_iterable(kept.points for kept in ordered)]
+        tracings = [_HEADERS[self._kind], *itertools.chain.from_iterable(kept.tracing for kept in ordered)]
         for name, lines in ((LANDMARKS, points), (TRACINGS, tracings)):
             replace_file(self.folder / name, partial(_write_lines, lines=lines))
 
@@ -177,7 +197,7 @@ def _read(path: Path, drawing: Drawing) -> dict[tuple[str, int], Handles]:
         handles = Handles(points, part["Landmark"].to_numpy(np.int64), part["Held"].to_numpy() > 0)
         if len(points) < 3 or not drawing.fits(handles):
             raise DataError(
-                f"{path}, row {part.index[0]}: the points of frame {frame:g} of {file} are not those of the run's "
+                f"{path}, row {part.index[0]}: the points of frame {frame:g} of {file} are no outline of the run's "
                 f"scheme {drawing.scheme!r} of {drawing.count}; choose other corrections, or mend it"
             )
         found[str(file), int(frame)] = handles

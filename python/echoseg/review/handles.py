@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from echoseg.geometry.chords import cut_chords
+from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import disc_volumes, long_axis
 from echoseg.geometry.landmarks import SCHEMES
 from echoseg.geometry.spline import join_points
@@ -57,12 +58,15 @@ class Drawing:
         return [] if self.straight is None else [0, self.straight, self.straight + 1]
 
     def fits(self, handles: Handles) -> bool:
-        """Whether handles are of this scheme: landmarks in their order, with apex and annulus where it has them."""
+        """Whether handles are of this scheme (landmarks in their order, with apex and annulus where it has them), and
+        make an outline with an area and a long axis."""
         numbers = handles.landmarks[handles.landmarks != ADDED]
         ordered = bool((np.diff(numbers) > 0).all()) and bool(((numbers >= 0) & (numbers < self.count)).all())
         if not ordered or not set(self.kept) <= set(numbers.tolist()):
             return False
-        return self.straight is None or handles.landmarks[self._base(handles) + 1] == self.straight + 1
+        if self.straight is not None and handles.landmarks[self._base(handles) + 1] != self.straight + 1:
+            return False
+        return bool(contour_area(self.join(handles)) > 0 and np.ptp(self.axis(handles), axis=0).any())
 
     def _base(self, handles: Handles) -> int:
         return int(np.flatnonzero(handles.landmarks == self.straight)[0])

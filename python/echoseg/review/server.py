@@ -16,7 +16,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from echoseg.errors import DataError
-from echoseg.geometry.contour import contour_area
 from echoseg.review.clips import Clips, Opened
 from echoseg.review.corrections import Corrections, OutdatedError
 from echoseg.review.handles import ADDED, Drawing, Handles
@@ -79,6 +78,7 @@ def make_app(clips: Clips, corrections: Corrections) -> FastAPI:
 
     @app.get("/api/clips")
     def listed() -> dict[str, Any]:
+        counts = corrections.counts()
         return {
             "run": {
                 "approach": clips.predictor.config.approach,
@@ -88,7 +88,7 @@ def make_app(clips: Clips, corrections: Corrections) -> FastAPI:
                 "count": drawing.count,
                 "calibrated": clips.predictor.calibration is not None,
             },
-            "clips": [{"name": source.name, "corrected": len(corrections.of(source.name))} for source in clips.sources],
+            "clips": [{"name": source.name, "corrected": counts[source.name]} for source in clips.sources],
             "corrections": str(corrections.folder),
         }
 
@@ -164,9 +164,7 @@ def _checked(sent: Points, drawing: Drawing, found: Opened) -> Handles:
     height, width = found.clip.frames.shape[1:]
     far = np.abs(handles.points - (width / 2, height / 2)) > (1.5 * width, 1.5 * height)
     if far.any() or not (handles.landmarks >= ADDED).all() or not drawing.fits(handles):
-        raise HTTPException(422, "these points are not of this clip or run")
-    if contour_area(drawing.join(handles)) == 0 or not np.ptp(drawing.axis(handles), axis=0).any():
-        raise HTTPException(422, "an outline without area")
+        raise HTTPException(422, "these points are not of this clip or run, or have no area")
     return handles
 
 
