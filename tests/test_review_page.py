@@ -16,6 +16,7 @@ pytest.importorskip("fastapi")
 # ruff: noqa: E402
 
 from _reviewing import CODEC, outlines, reviewed
+from echoseg.data.clip import Clip
 from echoseg.geometry.discs import disc_volumes, long_axis
 from echoseg.geometry.spline import OUTLINES, join_points
 from echoseg.ops import fill_polygons
@@ -384,6 +385,34 @@ def test_the_page_draws_and_measures_as_echoseg_does(context, served):
         scale = np.array([0.5, 0.75])
         volume = disc_volumes(drawn[None] * scale, long_axis(drawn[None]) * scale)[0]
         assert answer["volume"] == pytest.approx(volume, rel=1e-6)
+
+
+@pytest.mark.parametrize("spacing", [(float("nan"), float("nan")), (0.5, 0.75)])
+@pytest.mark.parametrize("thickness", [float("nan"), 8.0])
+def test_volumes_of_frames_and_slices(context, served, spacing, thickness):
+    clip = Clip(np.zeros((1, *SIZE), np.uint8), 50.0, spacing, thickness)
+    handles = Handles(outlines(1)[0], np.arange(5), np.zeros(5, bool))
+    known = bool(np.isfinite(spacing).all())
+    facts = {
+        "known": known,
+        "scale": spacing[::-1] if known else (1, 1),
+        "thickness": thickness if thickness > 0 else None,
+    }
+    volume = enter(context, served).evaluate(
+        """async ([points, clip]) => {
+            const { outlineOf, volumeOf } = await import("./static/handles.js");
+            const { fill } = await import("./static/measure.js");
+            const run = { outline: "cubic", straight: 2 };
+            const handles = { points, landmarks: [0, 1, 2, 3, 4] };
+            const outline = outlineOf(handles, run);
+            return volumeOf(handles, outline, fill(outline, 48, 40, new Uint8Array(40 * 48)), run, clip);
+        }""",
+        [handles.points.tolist(), facts],
+    )
+    assert volume == pytest.approx(served.clips.volume(clip, handles), rel=1e-5)
+    if thickness > 0:
+        cube = 0.5 * 0.75 * 8 / 1000 if known else 1
+        assert volume == pytest.approx(DRAWING.area(handles, SIZE) * cube)
 
 
 def test_colour_blind_people_tell_the_outlines_apart():

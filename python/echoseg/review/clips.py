@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from echoseg.assess.beats import find_beats
 from echoseg.data.clip import Clip, read_clip
 from echoseg.data.corrections import name_in_tables
 from echoseg.data.formats import FORMATS, read_dataset
@@ -21,12 +20,12 @@ from echoseg.geometry.contour import order_contour
 from echoseg.geometry.discs import ejection_fraction
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.geometry.outline import outline_of_mask
-from echoseg.inference.measure import ML
+from echoseg.inference.measure import ML, measure
 from echoseg.inference.predict import Prediction, Predictor
 from echoseg.review.handles import Drawing, Handles, drawing_of
 
 KEPT_OPEN = 3  # clips in memory
-APART = 4  # frames: "next to look at" names no two that are nearer
+APART = 4  # frames: "next to look at" names no two that are nearer; of slices, any
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,6 @@ class Opened:
         handles: of each frame, as predicted.
         covariances: of the landmarks' errors; None where the run tells none.
         facts: what the page is told, JSON.
-        scale: (2,) mm a pixel, width and height; ones where that is unknown.
     """
 
     source: Source
@@ -64,7 +62,6 @@ class Opened:
     handles: list[Handles]
     covariances: np.ndarray | None
     facts: dict[str, Any]
-    scale: np.ndarray
 
 
 class Clips:
@@ -72,7 +69,7 @@ class Clips:
 
     def __init__(self, predictor: Predictor, sources: Sequence[Source]) -> None:
         self.predictor, self.sources, self.drawing = predictor, sources, drawing_of(predictor.codec)
-        self._opened: OrderedDict[int, Opened] = OrderedDict()
+        self._opened: dict[int, Opened] = {}
         self._predicting = threading.Lock()  # one prediction at a time: it takes all cores anyhow
 
     def open(self, number: int) -> Opened:
@@ -89,9 +86,9 @@ class Clips:
             return found
         with self._predicting:
             if number not in self._opened:
+                if len(self._opened) == KEPT_OPEN:
+                    del self._opened[next(iter(self._opened))]
                 self._opened[number] = self._open(self.sources[number])
-            if len(self._opened) > KEPT_OPEN:
-                self._opened.popitem(last=False)
             return self._opened[number]
 
     def _open(self, source: Source) -> Opened:
@@ -99,33 +96,35 @@ class Clips:
         prediction = self.predictor.on_clip(clip)
         outlines = None if prediction.landmarks is not None else [outline_of_mask(mask) for mask in prediction.masks]
         handles = _handles_of(prediction, outlines, self.drawing)
-        spacing = np.array(clip.spacing[::-1])
-        scale = spacing if np.isfinite(spacing).all() else np.ones(2)
-        probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
-        opened = Opened(source, clip, probabilities, handles, prediction.covariances, {}, scale)
+        measured = measure(prediction, clip, self.predictor.codec)
+        volumes = measured.volumes
+        if prediction.landmarks is not None:  # of the spline, not of its pixels: as while a person drags
+            volumes = np.array([self.volume(clip, each) for each in handles])
         uncertainty = _uncertainty(prediction)
+        apart = APART if np.isnan(clip.thickness) else 1
         recording = source.recording
         contours = {} if recording is None else {t.frame: order_contour(t.coordinates) for t in recording.tracings}
-        opened.facts.update(
-            height=clip.frames.shape[1],
-            width=clip.frames.shape[2],
-            frames=len(clip.frames),
-            fps=_or_none(clip.fps),
-            scale=scale.tolist(),
-            known=bool(np.isfinite(spacing).all()),
-            thickness=_or_none(clip.thickness),
-            points=np.stack([each.points for each in handles]).round(4).tolist(),
-            outlines=None if outlines is None else [[] if one is None else one.tolist() for one in outlines],
-            truth={frame: contour.round(3).tolist() for frame, contour in contours.items()},
-            areas=prediction.areas.tolist(),
-            area_std=None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
-            volumes=[round(self.volume(opened, each), 4) for each in handles],
-            beats=[] if np.isfinite(clip.thickness) else find_beats(prediction.areas, clip.fps).tolist(),
-            next=next_to_look_at(uncertainty, prediction.review),
-            uncertainty=None if uncertainty is None else uncertainty.round(4).tolist(),
-            listed_ef=None if recording is None else _or_none(recording.ef),
-        )
-        return opened
+        facts = {
+            "height": clip.frames.shape[1],
+            "width": clip.frames.shape[2],
+            "frames": len(clip.frames),
+            "fps": _or_none(clip.fps),
+            "scale": _scale(clip).tolist(),
+            "known": measured.unit == "ml",
+            "thickness": _or_none(clip.thickness),
+            "points": np.stack([each.points for each in handles]).round(4).tolist(),
+            "outlines": None if outlines is None else [[] if one is None else one.tolist() for one in outlines],
+            "truth": {frame: contour.round(3).tolist() for frame, contour in contours.items()},
+            "areas": prediction.areas.tolist(),
+            "area_std": None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
+            "volumes": volumes.round(4).tolist(),
+            "beats": np.stack([measured.ed, measured.es], axis=1).tolist(),
+            "next": next_to_look_at(uncertainty, prediction.review, apart=apart),
+            "uncertainty": None if uncertainty is None else uncertainty.round(4).tolist(),
+            "listed_ef": None if recording is None else _or_none(recording.ef),
+        }
+        probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
+        return Opened(source, clip, probabilities, handles, prediction.covariances, facts)
 
     def hold(self, opened: Opened, frame: int, handles: Handles) -> Handles:
         """Predict a frame's landmarks anew where some are known; see ``Calibration.hold``.
@@ -151,18 +150,18 @@ class Clips:
         """Mean over the beats, percent, with what was corrected; nan where there is no beat."""
         volumes = np.array(opened.facts["volumes"])
         for frame, handles in corrected.items():
-            volumes[frame] = self.volume(opened, handles)
+            volumes[frame] = self.volume(opened.clip, handles)
         ed, es = np.array(opened.facts["beats"], dtype=np.intp).reshape(-1, 2).T
         return float(ejection_fraction(volumes[ed], volumes[es]).mean()) if len(ed) else float("nan")
 
-    def volume(self, opened: Opened, handles: Handles) -> float:
+    def volume(self, clip: Clip, handles: Handles) -> float:
         """Of a frame's ventricle, or, of a stack, of its slice: ml, or cubes of pixels where their size is unknown."""
-        known, thickness = bool(np.isfinite(opened.clip.spacing).all()), opened.clip.thickness
-        if np.isfinite(thickness):
-            area = self.drawing.area(handles, opened.clip.frames.shape[1:])
-            volume = area * float(opened.scale.prod()) * (thickness if known else 1)
+        known, scale = bool(np.isfinite(clip.spacing).all()), _scale(clip)
+        if np.isfinite(clip.thickness):
+            area = self.drawing.area(handles, clip.frames.shape[1:])
+            volume = area * float(scale.prod()) * (clip.thickness if known else 1)
         else:
-            volume = self.drawing.volume(handles, opened.scale)
+            volume = self.drawing.volume(handles, scale)
         return volume / (ML if known else 1)
 
 
@@ -228,13 +227,16 @@ def _with_facts(clip: Clip, recording: Recording | None) -> Clip:
     return replace(clip, fps=clip.fps if np.isfinite(clip.fps) else recording.fps, spacing=spacing)
 
 
+def _scale(clip: Clip) -> np.ndarray:
+    """(2,) mm a pixel, width and height; ones where that is unknown."""
+    return np.array(clip.spacing[::-1]) if np.isfinite(clip.spacing).all() else np.ones(2)
+
+
 def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) and value > 0 else None
 
 
-def next_to_look_at(
-    uncertainty: np.ndarray | None, review: np.ndarray | None = None, *, apart: int = APART
-) -> list[int]:
+def next_to_look_at(uncertainty: np.ndarray | None, review: np.ndarray | None = None, *, apart: int) -> list[int]:
     """Frames, those marked for review and the most uncertain first, none near to one before it.
 
     Args:

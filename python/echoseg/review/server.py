@@ -192,6 +192,6 @@ def _measured(
     fraction = clips.ejection_fraction(found, changed)
     return {
         "area": clips.drawing.area(shown, found.clip.frames.shape[1:]),
-        "volume": clips.volume(found, shown),
+        "volume": clips.volume(found.clip, shown),
         "ef": None if math.isnan(fraction) else fraction,
     }

@@ -11,7 +11,7 @@ export function drawNumbers(clip, frame, now) {
   const column = (own, volumes, beats) => ({
     area: area(own.area),
     volume: volume(own.volume),
-    ef: beats ? `${beats.ef.toFixed(1)} %` : "no beat",
+    ef: Number.isFinite(beats?.ef) ? `${beats.ef.toFixed(1)} %` : "no beat",
     edv: beats ? volume(beats.edv) : "",
     esv: beats ? volume(beats.esv) : "",
     ...(clip.thickness && { ef: volume(volumes.reduce((sum, value) => sum + value, 0)) }),
