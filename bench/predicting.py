@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from echoseg.data.clip import read_clip
 from echoseg.data.parallel import map_in_order
+from echoseg.data.reading import read_clip
 from echoseg.inference.archive import Source, find_sources, segment_sources
 from echoseg.inference.predict import Predictor, load
 from echoseg.report.results import write_prediction

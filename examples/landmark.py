@@ -15,8 +15,8 @@ from typing import Any
 import cv2
 
 import echoseg
-from echoseg.data.clip import read_clip
 from echoseg.data.phantom import write_phantom
+from echoseg.data.reading import read_clip
 from echoseg.data.store import prepare
 from echoseg.inference.calibrate import calibrate
 from echoseg.inference.evaluate import evaluate

@@ -21,8 +21,8 @@ from pydicom.examples import get_path
 
 import echoseg
 from echoseg.assess.overlap import dice
-from echoseg.data.clip import read_clip
 from echoseg.data.files import new_folder
+from echoseg.data.reading import read_clip
 from echoseg.inference.measure import measure
 from echoseg.ops import fill_polygons
 from echoseg.report.overlay import draw_overlay

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.examples import get_path
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 
-from echoseg.data.clip import read_clip
+from echoseg.data.reading import read_clip
 from echoseg.data.sector import find_sector, overlap_of_boxes
 from echoseg.errors import DataError
 

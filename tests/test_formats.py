@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from _folders import SUNNYBROOK, edit_lines, write_folder, write_points_folder
 from _masks import ellipse, picture, save_nifti, save_picture
-from echoseg.data.clip import read_clip
 from echoseg.data.decathlon import read_labels
 from echoseg.data.formats import FORMATS, read_dataset
 from echoseg.data.masks import parse_stem
+from echoseg.data.reading import read_clip
 from echoseg.data.store import prepare
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from pydicom.examples import get_path
 
-from echoseg.data.clip import read_clip
 from echoseg.data.decode import resize_frames, resize_points
 from echoseg.data.field import Box, cut
 from echoseg.data.phantom.patient import Patient
+from echoseg.data.reading import read_clip
 from echoseg.geometry.contour import contour_area
 from real_cine import load_outlines
 

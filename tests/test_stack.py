@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from _folders import SUNNYBROOK
-from echoseg.data.clip import read_clip
 from echoseg.data.nifti import write_mask
+from echoseg.data.reading import read_clip
 from echoseg.data.store import prepare
 from echoseg.data.truth import find_truth, is_truth, read_truth
 from echoseg.data.video import read_frames

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, ornt_transform
 
-from echoseg.data.clip import read_clip
 from echoseg.data.field import Box, cut, field_box, paste
+from echoseg.data.reading import read_clip
 from echoseg.data.volume import open_volume, to_grey
 from echoseg.errors import DataError
 

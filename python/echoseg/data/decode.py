@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from echoseg.data.clip import decode_clip
 from echoseg.data.field import Box, cut, field_box
 from echoseg.data.parallel import map_in_order
+from echoseg.data.reading import decode_clip
 from echoseg.data.tracing import Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour

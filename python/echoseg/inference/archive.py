@@ -21,9 +21,10 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from echoseg.data.clip import Clip, is_clip, read_clip
+from echoseg.data.clip import Clip
 from echoseg.data.files import hash_file, new_folder, replace_file
 from echoseg.data.parallel import map_in_order
+from echoseg.data.reading import is_clip, read_clip
 from echoseg.data.truth import is_truth
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement, measure

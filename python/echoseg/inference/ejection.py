@@ -21,8 +21,8 @@ from echoseg.assess.volumes import (
     outlines_of,
     outlines_of_masks,
 )
-from echoseg.data.clip import read_clip
 from echoseg.data.parallel import map_in_order
+from echoseg.data.reading import read_clip
 from echoseg.data.store import Store
 from echoseg.data.tracing import Recording
 from echoseg.geometry.discs import ejection_fraction

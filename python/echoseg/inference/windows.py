@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from echoseg.data.clip import decode_clip
 from echoseg.data.decode import resize_frames
 from echoseg.data.field import Box, cut, field_box
 from echoseg.data.parallel import map_in_order
+from echoseg.data.reading import decode_clip
 from echoseg.data.tracing import Recording
 from echoseg.errors import DataError
 from echoseg.inference.postprocess import parse_step, postprocess

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from echoseg.data.clip import Clip, read_clip
+from echoseg.data.clip import Clip
 from echoseg.data.corrections import name_in_tables
 from echoseg.data.formats import FORMATS, read_dataset
+from echoseg.data.reading import read_clip
 from echoseg.data.tracing import Recording
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
