@@ -38,13 +38,13 @@ def browser():
 
 
 @pytest.fixture
-def served(tmp_path):
-    with reviewed(tmp_path) as found:
+def served(tmp_path, request):
+    with reviewed(tmp_path, getattr(request, "param", "landmark")) as found:
         yield found
 
 
 @pytest.fixture
-def context(browser):
+def context(browser, served):  # ends before the server does
     with closing_quietly(browser.new_context(viewport={"width": 1280, "height": 860})) as context:
         yield context
 
@@ -155,6 +155,7 @@ def test_drag_undo_redo_save_reload(context, served):
     page.keyboard.press("z")
     assert (area(page), page.inner_text("#ef")) == (before, fraction)
     np.testing.assert_allclose(places(page), start, atol=1e-3)
+    until(page, "#status", f"{before} px")
     page.keyboard.press("Shift+Z")
     assert area(page) == expected
     until(page, "#status", f"{expected} px")
@@ -252,6 +253,7 @@ def test_two_tabs(context, served):
     drag(first, start[1], start[1] + (4, 0))
     mine = saved(first)
 
+    second.bring_to_front()
     drag(second, start[4], start[4] - (4, 0))
     second.wait_for_selector("#alert:visible")
     assert "changed in another tab" in second.inner_text("#alert")
@@ -261,6 +263,7 @@ def test_two_tabs(context, served):
 
     drag(second, start[4], start[4] - (4, 0))
     both = saved(second)
+    first.bring_to_front()
     drag(first, start[3], start[3] + (0, 3))
     first.wait_for_selector("#alert:visible")
     first.get_by_text("Keep mine").click()
@@ -333,20 +336,20 @@ def test_curve_play_and_copy_of_what_is_uncertain(context, served):
     assert ready(page).inner_text("#where") == shown
 
 
-def test_masks_have_points_too(context, tmp_path):
-    with reviewed(tmp_path, "mask") as served:
-        page = enter(context, served)
-        assert dots(page).count() == 16
-        assert area(page) == served.clips.open(0).facts["areas"][0]
-        start = places(page)
-        drag(page, start[4], start[4] + (5, 0))
-        assert saved(page) == area(page) > served.clips.open(0).facts["areas"][0]
-        page.mouse.dblclick(*on_screen(page, (start[8] + start[9]) / 2))
-        assert dots(page).count() == 17
-        page.keyboard.press("Delete")
-        page.keyboard.press("Delete")
-        assert dots(page).count() == 15
-        saved(page)
+@pytest.mark.parametrize("served", ["mask"], indirect=True)
+def test_masks_have_points_too(context, served):
+    page = enter(context, served)
+    assert dots(page).count() == 16
+    assert area(page) == served.clips.open(0).facts["areas"][0]
+    start = places(page)
+    drag(page, start[4], start[4] + (5, 0))
+    assert saved(page) == area(page) > served.clips.open(0).facts["areas"][0]
+    page.mouse.dblclick(*on_screen(page, (start[8] + start[9]) / 2))
+    assert dots(page).count() == 17
+    page.keyboard.press("Delete")
+    page.keyboard.press("Delete")
+    assert dots(page).count() == 15
+    saved(page)
     assert len((served.corrections.folder / "Landmarks.csv").read_text().splitlines()) == 16
 
 

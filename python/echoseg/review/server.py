@@ -23,6 +23,8 @@ from echoseg.review.security import Guard
 
 MOST_POINTS = 200
 LARGEST_ANSWER = 1 << 24  # bytes of frames at once; the page asks again for the rest
+_KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_BYTES = "application/octet-stream"
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -47,24 +49,19 @@ class Change(BaseModel):
 def make_app(clips: Clips, corrections: Corrections) -> FastAPI:
     """The page's application, which lets everybody in; see ``security``."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    files = {path.name: path.read_bytes() for path in (resources.files("echoseg.review") / "static").iterdir()}
-    kinds = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-    drawing = clips.drawing
-
-    def opened(number: int, frame: int = 0) -> Opened:
-        try:
-            found = clips.open(number)
-        except KeyError:
-            raise HTTPException(404, "no such clip") from None
-        except DataError as error:
-            raise HTTPException(422, str(error)) from None
-        if not 0 <= frame < len(found.clip.frames):
-            raise HTTPException(404, "no such frame")
-        return found
 
     @app.exception_handler(RequestValidationError)
     def refuse(*_: Any) -> Response:  # FastAPI's own answer repeats what was sent, which may be no JSON (NaN)
         return JSONResponse({"detail": "not what the page sends"}, status_code=422)
+
+    _serve_page(app)
+    _serve_clips(app, clips, corrections)
+    _serve_changes(app, clips, corrections)
+    return app
+
+
+def _serve_page(app: FastAPI) -> None:
+    files = {path.name: path.read_bytes() for path in (resources.files("echoseg.review") / "static").iterdir()}
 
     @app.get("/")
     def page() -> Response:
@@ -74,14 +71,15 @@ def make_app(clips: Clips, corrections: Corrections) -> FastAPI:
     def static(name: str) -> Response:
         if name not in files:
             raise HTTPException(404, "no such file")
-        return Response(files[name], media_type=kinds[name.rsplit(".")[-1]])
+        return Response(files[name], media_type=_KINDS[name.rsplit(".")[-1]])
 
+
+def _serve_clips(app: FastAPI, clips: Clips, corrections: Corrections) -> None:
     @app.get("/api/clips")
     def listed() -> dict[str, Any]:
-        counts = corrections.counts()
+        drawing, counts = clips.drawing, corrections.counts()
         return {
             "run": {
-                "approach": clips.predictor.config.approach,
                 "outline": drawing.outline,
                 "straight": drawing.straight,
                 "kept": drawing.kept,
@@ -89,30 +87,31 @@ def make_app(clips: Clips, corrections: Corrections) -> FastAPI:
                 "calibrated": clips.predictor.calibration is not None,
             },
             "clips": [{"name": source.name, "corrected": counts[source.name]} for source in clips.sources],
-            "corrections": str(corrections.folder),
         }
 
     @app.get("/api/clips/{number}")
     def facts(number: int) -> dict[str, Any]:
-        found = opened(number)
+        found = _open(clips, number)
         changed = _corrected(found, corrections)
         return {**found.facts, "corrections": {frame: _told(*change) for frame, change in changed.items()}}
 
     @app.get("/api/clips/{number}/frames")
     def frames(number: int, start: int, stop: int) -> Response:
-        found = opened(number, start).clip.frames
+        found = _open(clips, number, start).clip.frames
         most = start + max(1, LARGEST_ANSWER // found[0].size)
-        return Response(found[start : min(stop, most)].tobytes(), media_type="application/octet-stream")
+        return Response(found[start : min(stop, most)].tobytes(), media_type=_BYTES)
 
     @app.get("/api/clips/{number}/frames/{frame}/probabilities")
     def probabilities(number: int, frame: int) -> Response:
-        return Response(opened(number, frame).probabilities[frame].tobytes(), media_type="application/octet-stream")
+        return Response(_open(clips, number, frame).probabilities[frame].tobytes(), media_type=_BYTES)
 
+
+def _serve_changes(app: FastAPI, clips: Clips, corrections: Corrections) -> None:
     @app.post("/api/clips/{number}/frames/{frame}")
     def save(number: int, frame: int, change: Change) -> Any:
-        found = opened(number, frame)
+        found = _open(clips, number, frame)
         file = found.source.name
-        handles = None if change.points is None else _checked(change.points, drawing, found)
+        handles = None if change.points is None else _checked(change.points, clips.drawing, found)
         held = corrections.of(file).get(frame)
         before = held[0] if held else found.handles[frame]
         effort = {"seconds": round(change.seconds, 3), "drags": change.drags}
@@ -121,7 +120,8 @@ def make_app(clips: Clips, corrections: Corrections) -> FastAPI:
                 file, frame, handles, version=change.version, before=before.points, effort=effort
             )
         except OutdatedError:
-            theirs = {"version": corrections.version(file, frame)} if held is None else _told(*held)
+            held = corrections.of(file).get(frame)
+            theirs = _told(*held) if held else {"version": corrections.version(file, frame)}
             return JSONResponse(theirs, status_code=409)
         except OSError as error:
             raise HTTPException(507, f"not saved: {error.strerror}") from None
@@ -129,13 +129,12 @@ def make_app(clips: Clips, corrections: Corrections) -> FastAPI:
 
     @app.post("/api/clips/{number}/frames/{frame}/hold")
     def hold(number: int, frame: int, points: Points) -> dict[str, Any]:
-        found = opened(number, frame)
+        found = _open(clips, number, frame)
         try:
-            return {"points": clips.hold(found, frame, _checked(points, drawing, found)).points.round(4).tolist()}
+            handles = clips.hold(found, frame, _checked(points, clips.drawing, found))
         except DataError as error:
             raise HTTPException(422, str(error)) from None
-
-    return app
+        return {"points": handles.points.round(4).tolist()}
 
 
 def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -155,6 +154,18 @@ def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]
 def quiet(app: Any) -> uvicorn.Config:
     """Settings of uvicorn: HTTP alone, and silence but for errors."""
     return uvicorn.Config(app, log_level="error", access_log=False, server_header=False, ws="none", lifespan="off")
+
+
+def _open(clips: Clips, number: int, frame: int = 0) -> Opened:
+    try:
+        found = clips.open(number)
+    except KeyError:
+        raise HTTPException(404, "no such clip") from None
+    except DataError as error:
+        raise HTTPException(422, str(error)) from None
+    if not 0 <= frame < len(found.clip.frames):
+        raise HTTPException(404, "no such frame")
+    return found
 
 
 def _checked(sent: Points, drawing: Drawing, found: Opened) -> Handles:

@@ -19,7 +19,9 @@ let selected = -1;
 let preview = null; // handles while they are dragged
 let playing = null;
 let since = 0; // when the person began to look at what is shown
+let opening = 0; // the clip that was asked for last
 const seen = new Set();
+const unsaved = new Set();
 let history = new History();
 
 const colours = Object.fromEntries(
@@ -132,7 +134,10 @@ function choose(index) {
 /** Put handles on a frame, remember what was there, save; null is the prediction. */
 function apply(handles, { drags = 0, remember = true, at = frame } = {}) {
   const before = clip.changed.get(at) ?? null;
-  if (handles && same(handles, clip.handles(at))) return;
+  if (handles && same(handles, clip.handles(at))) {
+    drawContour();
+    return;
+  }
   if (remember) history.push(at, before);
   clip.change(at, handles);
   const seconds = (performance.now() - since) / 1000;
@@ -147,16 +152,18 @@ function apply(handles, { drags = 0, remember = true, at = frame } = {}) {
 
 function save(at, { seconds, drags }) {
   say("Saving …");
+  unsaved.add(`${clip.number}/${at}`);
   saver.put(`${clip.number}/${at}`, { clip, at, seconds, drags });
 }
 
-async function send(_, { clip: of, at, seconds, drags }) {
+async function send(key, { clip: of, at, seconds, drags }) {
   const points = of.changed.get(at) ?? null;
   const version = of.versions.get(at) ?? 0;
   try {
     const answer = await post(`${of.path}/frames/${at}`, { version, points, seconds, drags });
     if (answer.conflict) return settle(of, at, answer.conflict);
     of.versions.set(at, answer.version);
+    unsaved.delete(key);
     if ((of.changed.get(at) ?? null) === points) of.note(at, answer); // the server's word, unless it moved on meanwhile
     if (of === clip && at === frame && !preview) drawNumbers(clip, frame, answer);
     if (!saver.waiting) say(`Saved ✓ frame ${at + 1}: ${answer.area} px confirmed`);
@@ -174,6 +181,7 @@ function settle(of, at, theirs) {
   ask(`Frame ${at + 1} was changed in another tab since it was shown here. Nothing is lost yet: whose do you want?`, [
     ["Take the other", () => {
       of.take(at, theirs);
+      unsaved.delete(`${of.number}/${at}`);
       if (of === clip) history.clear(at);
       say("Taken from the other tab");
       done();
@@ -282,6 +290,7 @@ function advance(time) {
 async function openClip(number, at = 0) {
   if (playing) play();
   if (number < 0 || number >= clips.length) return;
+  opening = number;
   element("loading").hidden = false;
   element("clip").value = number;
   let opened;
@@ -292,6 +301,7 @@ async function openClip(number, at = 0) {
     element("loading").hidden = true;
     return;
   }
+  if (opening !== number) return;
   [clip, selected, history] = [opened, -1, new History()];
   element("scrub").max = clip.frames - 1;
   stage.setSize(clip.width, clip.height);
@@ -348,4 +358,5 @@ for (const box of document.querySelectorAll("[data-show]")) {
   });
 }
 listenToKeys({ actions, step, next, nudge, chosen: () => selected >= 0, letGo: () => document.activeElement?.blur() || choose(-1) });
+window.addEventListener("beforeunload", (event) => unsaved.size && event.preventDefault());
 begin().catch((error) => say(error.message, true));
