@@ -166,6 +166,15 @@ def test_whole_videos_by_their_beats(folder):
     np.testing.assert_allclose(table["true_ef"], [75, np.nan, np.nan])
     found = agreements(table, "_videos")["ef_videos"]
     assert (found["videos"], found["missing"]) == (2, 1)
+    assert table["error"].tolist() == ["", "", ""]
+
+    path = folder / "Videos/a.avi"
+    path.write_bytes(path.read_bytes()[:2000])
+    cut = video_volumes(Bright(), recordings, traced)
+    assert cut["error"][0]
+    assert str(folder) not in cut["error"][0]
+    assert cut["beats"].tolist() == [0, 2, 0]
+    np.testing.assert_allclose(cut["ef"], [np.nan, 75, np.nan], atol=2)
 
 
 def test_traced_frames_are_smoothed_with_their_neighbours(folder):

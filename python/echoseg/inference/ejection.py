@@ -21,10 +21,12 @@ from echoseg.assess.volumes import (
     outlines_of,
     outlines_of_masks,
 )
+from echoseg.data.clip import Clip
 from echoseg.data.parallel import map_in_order
 from echoseg.data.reading import read_clip
 from echoseg.data.store import Store
 from echoseg.data.tracing import Recording
+from echoseg.errors import DataError
 from echoseg.geometry.discs import ejection_fraction
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.geometry.ragged import pad_contours
@@ -89,38 +91,38 @@ def video_volumes(
         steps: post-processing, see ``inference.postprocess``.
 
     Returns:
-        a row a video: ``COLUMNS``, and ``beats``, their number.
-
-    Raises:
-        DataError: a damaged file.
+        a row a video: ``COLUMNS``; ``beats``, their number; and ``error``, why a video could not be read, else "".
     """
     recordings = [recording for recording in recordings if recording.view not in _SHORT_AXIS]
-    clips = map_in_order(lambda recording: read_clip(recording.path), recordings)
     rows = []
     bar = tqdm(recordings, desc="evaluate videos", unit="video", disable=None)
-    for recording, clip in zip(bar, clips, strict=True):
-        if len(clip.frames) < 2 or math.isfinite(clip.thickness):
+    for recording, (clip, error) in zip(bar, map_in_order(_read, recordings), strict=True):
+        if clip is not None and (len(clip.frames) < 2 or math.isfinite(clip.thickness)):
             continue
-        if math.isfinite(recording.fps):
-            clip = dataclasses.replace(clip, fps=recording.fps)
-        prediction = postprocess(predictor.on_clip(clip), steps, predictor.codec)
-        found = measure(prediction, clip, predictor.codec)
-        rows.append(
-            {
-                "video": recording.name,
-                "patient": recording.patient,
-                "view": recording.view,
-                "unit": found.unit,
-                "edv": found.mean_edv,
-                "esv": found.mean_esv,
-                "ef": found.mean_ef,
-                "beats": len(found.ef),
-                **{f"listed_{name}": getattr(recording, name) for name in ("edv", "esv", "ef")},
-            }
-        )
-    table = pd.DataFrame(rows, columns=[*(name for name in COLUMNS if "true" not in name), "beats"])
+        row = {
+            "video": recording.name,
+            "patient": recording.patient,
+            "view": recording.view,
+            **{f"listed_{name}": getattr(recording, name) for name in ("edv", "esv", "ef")},
+            "error": error,
+        }
+        if clip is not None:
+            prediction = postprocess(predictor.on_clip(clip), steps, predictor.codec)
+            found = measure(prediction, clip, predictor.codec)
+            row |= {"unit": found.unit, "edv": found.mean_edv, "esv": found.mean_esv, "ef": found.mean_ef}
+            row["beats"] = len(found.ef)
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=[*(name for name in COLUMNS if "true" not in name), "beats", "error"])
     true = traced[["video", "true_edv", "true_esv", "true_ef"]]
-    return table.merge(true, on="video", how="left")[[*COLUMNS, "beats"]]
+    return table.fillna({"unit": "", "beats": 0}).merge(true, on="video", how="left")[[*COLUMNS, "beats", "error"]]
+
+
+def _read(recording: Recording) -> tuple[Clip | None, str]:
+    try:
+        clip = read_clip(recording.path)
+    except DataError as error:
+        return None, str(error).removeprefix(f"{recording.path}: ")
+    return (dataclasses.replace(clip, fps=recording.fps) if math.isfinite(recording.fps) else clip), ""
 
 
 def agreements(table: pd.DataFrame, suffix: str = "") -> dict[str, Any]:
