@@ -223,6 +223,26 @@ def test_keyboard_alone(context, served):
     assert page.locator("#help").is_visible()
 
 
+def test_a_drag_that_is_left_changes_nothing(context, served):
+    page = enter(context, served)
+    start = outlines(8)[0]
+    before = area(page)
+    page.mouse.move(*on_screen(page, start[1]))
+    page.mouse.down()
+    page.mouse.move(*on_screen(page, start[1] + (6, 0)))
+    assert area(page) > before
+    page.keyboard.press("]")
+    page.wait_for_selector("body[data-ready='1']")
+    page.mouse.up()
+    page.keyboard.press("[")
+    page.wait_for_selector("body[data-ready='0']")
+    assert area(page) == before
+    assert served.corrections.of("a.avi") == {}
+    page.goto(f"http://127.0.0.1:{served.port}/#clip=99&frame=99")
+    page.reload()
+    assert ready(page).inner_text("#where") == "8 / 8"
+
+
 def test_touch(browser, served):
     phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     with closing_quietly(phone) as context:

@@ -108,6 +108,7 @@ function drawButtons() {
 }
 
 function show(wanted) {
+  if (preview) clip.change(frame, clip.changed.get(frame) ?? null); // a drag that another frame ends
   frame = Math.min(Math.max(wanted, 0), clip.frames - 1);
   preview = null;
   since = performance.now();
@@ -326,7 +327,8 @@ async function begin() {
   );
   if (!run.calibrated) element("hold").title = "needs a calibrated landmark run";
   const where = new URLSearchParams(location.hash.slice(1));
-  await openClip(Number(where.get("clip")) || 0, Number(where.get("frame")) || 0);
+  const wanted = Number(where.get("clip"));
+  await openClip(wanted in clips ? wanted : 0, Number(where.get("frame")) || 0);
 }
 
 const step = (by) => show(frame + by);
