@@ -305,7 +305,7 @@ def test_bad_videos_are_rows_and_only_all_of_them_a_failure(run, data, tmp_path,
     (tmp_path / "in" / "spoilt.avi").write_bytes(whole[: starts[1]] + bytes(200) + whole[starts[1] + 200 :])
     out, keep = tmp_path / "out", ["--keep", "--out"]
     said = failure(capsys, "predict", run, tmp_path / "in", *keep, out)
-    assert "broken: " in said
+    assert "broken.avi: " in said
     assert "2 more" in said
     (tmp_path / "in" / "good.avi").write_bytes(whole)
     assert main(["predict", str(run), str(tmp_path / "in"), "--resume", *keep, str(out)]) == 0
@@ -315,7 +315,7 @@ def test_bad_videos_are_rows_and_only_all_of_them_a_failure(run, data, tmp_path,
     assert errors["good"] == ""
     assert "frame 4" in errors["cut"]
     assert "frame 1" in errors["spoilt"]
-    assert "cut: frame 4" in printed.err
+    assert "cut.avi: frame 4" in printed.err
     assert "none.avi" in failure(capsys, "predict", run, tmp_path / "none.avi", *keep, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

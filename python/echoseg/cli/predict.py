@@ -86,7 +86,8 @@ def run(arguments: argparse.Namespace) -> None:
             return
         table = write_results(sources, out, kind=arguments.format)
     failed = table[table["error"] != ""]
-    lines = [f"{file}: {error}" for file, error in zip(failed["file"], failed["error"], strict=True)]
+    paths = {source.name: source.path for source in sources}
+    lines = [f"{paths[file]}: {error}" for file, error in zip(failed["file"], failed["error"], strict=True)]
     if len(failed) == len(table):
         more = f" (and {len(lines) - 1} more; see {out})" if len(lines) > 1 else ""
         raise DataError(lines[0] + more)
