@@ -104,6 +104,22 @@ def test_steps_until_the_first_that_reaches_it():
     assert np.isinf(steps_until(correction, 1.1)[0]).all()
 
 
+def test_the_command_sees_what_the_run_was_trained_on(disc_store, tmp_path, monkeypatch):
+    import echoseg.data.store
+    from echoseg.cli import main
+    from echoseg.training.config import Config
+    from echoseg.training.loop import train
+
+    config = Config(approach="mask", size=(32, 32), depth=2, width=4, epochs=1, device="cpu", field=80.0)
+    train(config, disc_store, tmp_path / "run")
+    asked = {}
+    monkeypatch.setattr(echoseg.data.store, "prepare", lambda data, **options: asked.update(options) or disc_store)
+    for command in (["effort", "--radius", "2"], ["evaluate", "--out", str(tmp_path / "out")]):
+        assert main([command[0], str(tmp_path / "run"), "--data", "anywhere", *command[1:]]) == 0
+        assert asked == {"size": (32, 32), "ordering": None, "field": 80.0}
+        asked.clear()
+
+
 @pytest.mark.parametrize("approach", ["landmark", "mask"])
 def test_the_command_counts(approach, disc_store, tmp_path, capsys):
     import pandas as pd

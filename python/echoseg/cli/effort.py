@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     predictor = load(arguments.run_folder, device=arguments.device)
     config = predictor.config
-    store = prepare(arguments.data or config.data or cached_phantom(), size=config.size, ordering=config.ordering)
+    data = arguments.data or config.data or cached_phantom()
+    store = prepare(data, **config.store_options)
     evaluation = evaluate(predictor, store, arguments.split)
     effort = correction_effort(predictor, evaluation, store, arguments.radius)
     print(f"{arguments.split}: {len(evaluation.images)} images, foreground Dice {evaluation.summary['dice']:.4f}")

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     ).is_file():
         recordings = {recording.name: recording for recording in read_dataset(data).recordings}
     with new_folder(arguments.out) if arguments.out else nullcontext(arguments.run_folder) as folder:
-        store = prepare(data, size=config.size, ordering=config.ordering, field=config.field)
+        store = prepare(data, **config.store_options)
         print_faults(store.manifest["faults"])
         if arguments.compare_postprocess:
             gains = postprocess_gains(predictor, store, split, recordings)

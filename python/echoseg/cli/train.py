@@ -75,10 +75,9 @@ def _train(config: Config, folder: Path, arguments: argparse.Namespace, ranks: R
     if ranks.index > 0:  # the first prepares, the others find what it made
         ranks.wait()
     data = config.data or cached_phantom()
-    options: dict[str, Any] = {"size": config.size, "ordering": config.ordering, "field": config.field}
-    store = trained = prepare(data, strict=arguments.strict, **options)
+    store = trained = prepare(data, strict=arguments.strict, **config.store_options)
     if config.corrections:
-        trained = prepare(data, strict=arguments.strict, corrections=config.corrections, **options)
+        trained = prepare(data, strict=arguments.strict, corrections=config.corrections, **config.store_options)
     if ranks.index == 0:
         print_faults(trained.manifest["faults"])
         ranks.wait()

@@ -172,6 +172,11 @@ class Config:
                 raise DataError("data is empty; name a folder, or leave it out to train on a phantom")
             object.__setattr__(self, "data", str(Path(self.data).resolve()))
 
+    @property
+    def store_options(self) -> dict[str, Any]:
+        """What ``data.store.prepare`` must be told, so that a data set is seen as this configuration sees it."""
+        return {"size": self.size, "ordering": self.ordering, "field": self.field}
+
     def splits(self, samples: pd.DataFrame) -> NDArray[np.str_]:
         """(N,) "train", "val", "test", or "unused" beyond ``images``, for each row of a store's table of samples.
 
