@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,21 @@ def test_another_origin_is_refused(page, cookie, origin):
         status, headers, _ = ask(page.port, method, path, body=b"{}", Cookie=cookie, Origin=origin)
         assert status == 403
         assert not [name for name in headers if name.startswith("access-control")]
+
+
+def test_a_refusal_is_heard_whatever_was_sent_with_it(page, cookie):
+    # a connection that is closed over unread bytes is reset, and the answer with it
+    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+        head = f"POST /api/clips/0/frames/0 HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 200000\r\n\r\n"
+        raw.sendall(head.encode())
+        for _ in range(20):
+            raw.sendall(bytes(10000))
+            time.sleep(0.001)
+        answer = b""
+        while piece := raw.recv(4096):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert b"another page" in answer
 
 
 def test_a_change_needs_an_origin_and_json(page, cookie):

@@ -6,6 +6,8 @@ comes from (against other pages' scripts), the session's cookie, the method, and
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
@@ -14,6 +16,7 @@ from urllib.parse import parse_qs
 
 ENTER = "/enter"
 LARGEST_BODY = 1 << 18  # bytes; a correction has a few thousand
+_PATIENCE = 1.0  # s, for the body of a refused request
 
 _HEADERS = {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -72,6 +75,7 @@ class Guard:
 
         refusal = self._why_not(scope)
         if refusal:
+            await _take_in(scope, receive)
             await _answer(send_with_headers, *refusal)
         elif scope["path"] == ENTER:
             await self._enter(scope, send_with_headers)
@@ -131,6 +135,14 @@ async def _answer(send: Any, status: int, reason: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": f"echoseg: {reason}\n".encode()})
+
+
+async def _take_in(scope: Any, receive: Any) -> None:
+    """Read what a refused request brings, if it is little: a connection closed over unread bytes loses the answer."""
+    lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
+    if len(lengths) == 1 and lengths[0].isdigit() and int(lengths[0]) <= LARGEST_BODY:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(_read_body(receive), _PATIENCE)
 
 
 async def _read_body(receive: Any) -> bytes | None:
