@@ -89,7 +89,7 @@ def _read_grey(data: Dataset) -> NDArray[np.uint8]:
     syntax = data.file_meta.TransferSyntaxUID
     try:
         decoder = get_decoder(syntax)
-    except NotImplementedError:
+    except NotImplementedError:  # what pydicom raises for a compression that none of its decoders knows
         raise DataError(f"is compressed as {syntax.name}, which cannot be read; convert it to JPEG or MP4") from None
     if not decoder.is_available:
         raise DataError(f"is compressed as {syntax.name}; pip install pylibjpeg pylibjpeg-libjpeg")

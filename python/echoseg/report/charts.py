@@ -90,12 +90,9 @@ def png_address(path: Path) -> str:
 
 def _chart() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(4.2, 2.8), layout="constrained")
-    return figure, _bare(figure.subplots())
-
-
-def _bare(axis: Axes) -> Axes:
+    axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
-    return axis
+    return figure, axis
 
 
 def _address(figure: Figure) -> str:
