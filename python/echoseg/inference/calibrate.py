@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from echoseg.assess.calibration import Calibration, ellipse_shares, fit_calibration, interval_shares
+from echoseg.assess.volumes import landmark_axes
 from echoseg.data.files import replace_file
 from echoseg.data.store import Store
 from echoseg.geometry.contour import contour_area
@@ -82,10 +83,10 @@ def check_calibration(
     shares["area"] = interval_shares(areas - true_areas, prediction.area_std)
 
     def discs(landmarks: np.ndarray) -> np.ndarray:
-        return disc_volumes(codec.join(landmarks))
+        return disc_volumes(codec.join(landmarks), landmark_axes(landmarks, codec.scheme))
 
-    volumes, true = discs(landmarks), disc_volumes(contours)
-    # image by image: disc_volumes looks at all pairs of points, which of many images take much memory
+    volumes, true = discs(landmarks), disc_volumes(contours, landmark_axes(true_landmarks, codec.scheme))
+    # image by image: without axes disc_volumes looks at all pairs of points, which of many images take much memory
     each = zip(landmarks[:, None], covariances[:, None], strict=True)
     deviations = np.concatenate([calibration.deviations(discs, *image) for image in each])
     shares["volume"] = interval_shares(volumes - true, deviations)
