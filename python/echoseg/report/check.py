@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -19,6 +18,7 @@ from echoseg.assess.quality_records import split_names
 from echoseg.assess.quality_suspect import REASONS
 from echoseg.data.store import Store
 from echoseg.ops import fill_polygons
+from echoseg.report.html import TEMPLATES
 from echoseg.report.overlay import draw_overlay
 
 IN_TERMINAL, ON_PAGE, PICTURES = 20, 300, 6
@@ -54,10 +54,8 @@ def write_check(findings: Sequence[Finding], store: Store, name: str, folder: Pa
     columns = ["file", "row", "kind", "reason", "value", "note"]
     table = pd.DataFrame([vars(found) for found in findings], columns=columns)
     table.astype({"row": "Int64"}).to_csv(folder / "check.csv", index=False, float_format="%.3f")
-    loader = jinja2.PackageLoader("echoseg.report")
-    page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template("check.html")
     kinds = {kind: [found for found in findings if found.kind == kind] for kind in _MEANT}
-    text = page.render(
+    text = TEMPLATES.get_template("check.html").render(
         name=name,
         splits=_count_splits(store.samples),
         meanings=_MEANT,

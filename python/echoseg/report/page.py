@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
-from markupsafe import Markup, escape
 
 from echoseg.data.files import replace_file
 from echoseg.errors import DataError
 from echoseg.report import charts
 from echoseg.report.card import card_sections
+from echoseg.report.html import TEMPLATES
 from echoseg.report.run import Run, read_run, without_folders
 
 POOR = 0.8  # Dice; such cases are marked
@@ -125,11 +124,7 @@ def report(run: Run, *, splits: list[str] | None = None, names: bool = False) ->
     if missing := [split for split in splits or () if split not in run.metrics]:
         known = ", ".join(run.metrics) or "none"
         raise DataError(f"{run.folder}: {missing[0]!r} was not evaluated (but {known}); run 'echoseg evaluate' first")
-    environment = Environment(
-        loader=PackageLoader("echoseg.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["code"] = _code
-    return environment.get_template("report.html").render(
+    return TEMPLATES.get_template("report.html").render(
         run=run,
         names=names,
         tiles=_tiles(run),
@@ -286,9 +281,3 @@ def _settings(run: Run) -> list[tuple[str, str]]:
         return "–" if value is None else " ".join(without_folders(str(part)) for part in parts)
 
     return [(name, said(value)) for name, value in {**dataclasses.asdict(run.config), "data": run.data}.items()]
-
-
-def _code(line: str) -> Markup:
-    """Text with its `code` and links marked up."""
-    text = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(line)))
-    return Markup(re.sub(r"(https://[^\s<)]+[^\s<).,])", r'<a href="\1">\1</a>', text))

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from scipy.ndimage import gaussian_filter
 
 from echoseg.ops import distance_transform, erode
+from echoseg.report.html import TEMPLATES
 
 COLOURS = {"prediction": "rgb(0, 190, 90)", "truth": "rgb(225, 40, 40)"}
 _OPACITIES = {"prediction": 1, "truth": 0.4}
@@ -117,8 +117,7 @@ def write_view(
         figure.add_scatter3d(x=x, y=y, z=z, mode="markers", marker=dots, meta=[who, "points"], visible=False)
     figure.update_traces(hoverinfo="x+y+z")
     drawing = figure.to_html(full_html=False, include_plotlyjs=True, div_id="view", config={"displaylogo": False})
-    templates = Environment(loader=PackageLoader("echoseg.report"), autoescape=True)
-    page = templates.get_template("view3d.html").render(
+    page = TEMPLATES.get_template("view3d.html").render(
         name=name, facts=facts, masks=masks, colours=COLOURS, drawing=drawing
     )
     path.write_text(page, encoding="utf-8")
