@@ -168,7 +168,7 @@ FAULTS = {
     ),
     "info wrong": (
         lambda folder: (folder / "database_nifti/patient0001/Info_2CH.cfg").write_text(info(0, 3)),
-        "ED is '0', not a number",
+        "'0' is not a number",
     ),
     "mask cut": (
         lambda folder: replace_mask(folder, np.ones((3, 40, 48), np.uint8)).write_bytes(b"\x1f\x8b\x08 nothing"),

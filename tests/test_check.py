@@ -71,7 +71,7 @@ def test_the_command_tells_left_out_from_suspicious(planted, tmp_path, capsys):
     assert f"left out, never trained on: {len(expected[LEFT_OUT])}" in printed
     assert f"suspicious, used all the same: {len(expected[SUSPICIOUS])}" in printed
     table = pd.read_csv(out / "check.csv")
-    assert list(table)[:5] == ["file", "row", "kind", "reason", "value"]
+    assert list(table)[:6] == ["file", "row", "column", "kind", "reason", "value"]
     assert table["kind"].value_counts().to_dict() == {kind: len(found) for kind, found in expected.items()}
     page = (out / "check.html").read_text()
     for reason in table["reason"]:

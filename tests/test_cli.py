@@ -217,13 +217,13 @@ def test_prepare_and_check_count_what_is_left_out(data, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "5 frames of 3 patients" in printed
     assert "left out: 1" in printed
-    assert "VolumeTracings.csv, row 3" in printed
+    assert "VolumeTracings.csv:3" in printed
     assert open_store(tmp_path / "store").size == (32, 32)
     assert main(["check", str(data), "--out", str(tmp_path / "check")]) == 0
     assert "sorted" in capsys.readouterr().out
     assert files(tmp_path / "check") == {"check.csv", "check.html", "orderings.csv", "orderings.png"}
     for command in (["check", data], ["prepare", data, "--out", tmp_path / "other"], ["train", "--data", data]):
-        assert "VolumeTracings.csv, row 3" in failure(capsys, *command, "--strict")
+        assert "VolumeTracings.csv:3" in failure(capsys, *command, "--strict")
     assert not (tmp_path / "other").exists()
 
 

@@ -150,27 +150,28 @@ def flatten(lines):
         lines[i] = "b.avi,24,20,24,20,2"
 
 
-# name: (table, change to its lines or (row, column, text)), faulty file, row, words of the reason, what is left
+# name: (table, change to its lines or (row, column, text)), faulty file, row, column, words of the reason, what is left
 BAD_TRACING = {
-    "word": (TRACINGS, (24, 2, "abc"), TRACINGS, 24, "Y1 is 'abc', not a finite number", without("b", 2)),
-    "empty cell": (TRACINGS, (24, 4, ""), TRACINGS, 24, "Y2 is ''", without("b", 2)),
-    "nan": (TRACINGS, (24, 1, "nan"), TRACINGS, 24, "not a finite", without("b", 2)),
-    "infinite": (TRACINGS, (24, 1, "-inf"), TRACINGS, 24, "not a finite", without("b", 2)),
-    "overflow": (TRACINGS, (24, 1, "1e999"), TRACINGS, 24, "not a finite", without("b", 2)),
-    "huge": (TRACINGS, (24, 1, "3e38"), TRACINGS, 24, "too far out", without("b", 2)),
-    "short row": (TRACINGS, insert(24, "b.avi,2"), TRACINGS, 24, "Frame is ''", without("b", 2)),
-    "long row": (TRACINGS, (24, 5, "2,7"), TRACINGS, 24, "more cells", without("b", 2)),
-    "decimal commas": (TRACINGS, (24, 1, "12,5"), TRACINGS, 24, "", without("b", 2)),
-    "frame word": (TRACINGS, (24, 5, "two"), TRACINGS, 24, "Frame is 'two'", without("b", 2)),
-    "first frame cell": (TRACINGS, (22, 5, "2.5"), TRACINGS, 22, "Frame is '2.5'", without("b", 2)),
-    "last frame cell": (TRACINGS, (41, 5, "?"), TRACINGS, 41, "Frame is '?'", without("b", 5)),
-    "frame infinite": (TRACINGS, (41, 5, "inf"), TRACINGS, 41, "Frame is 'inf'", without("b", 5)),
+    "word": (TRACINGS, (24, 2, "abc"), TRACINGS, 24, "Y1", "'abc' is not a finite number", without("b", 2)),
+    "empty cell": (TRACINGS, (24, 4, ""), TRACINGS, 24, "Y2", "'' is not a finite", without("b", 2)),
+    "nan": (TRACINGS, (24, 1, "nan"), TRACINGS, 24, "X1", "not a finite", without("b", 2)),
+    "infinite": (TRACINGS, (24, 1, "-inf"), TRACINGS, 24, "X1", "not a finite", without("b", 2)),
+    "overflow": (TRACINGS, (24, 1, "1e999"), TRACINGS, 24, "X1", "not a finite", without("b", 2)),
+    "huge": (TRACINGS, (24, 1, "3e38"), TRACINGS, 24, "X1", "too far out", without("b", 2)),
+    "short row": (TRACINGS, insert(24, "b.avi,2"), TRACINGS, 24, "Frame", "'' is not a frame number", without("b", 2)),
+    "long row": (TRACINGS, (24, 5, "2,7"), TRACINGS, 24, "", "more cells", without("b", 2)),
+    "decimal commas": (TRACINGS, (24, 1, "12,5"), TRACINGS, 24, "Frame", "", without("b", 2)),
+    "frame word": (TRACINGS, (24, 5, "two"), TRACINGS, 24, "Frame", "'two' is not a frame number", without("b", 2)),
+    "first frame cell": (TRACINGS, (22, 5, "2.5"), TRACINGS, 22, "Frame", "'2.5' is not", without("b", 2)),
+    "last frame cell": (TRACINGS, (41, 5, "?"), TRACINGS, 41, "Frame", "'?' is not", without("b", 5)),
+    "frame infinite": (TRACINGS, (41, 5, "inf"), TRACINGS, 41, "Frame", "'inf' is not", without("b", 5)),
     "negative frame": (
         TRACINGS,
         lambda lines: lines.__setitem__(slice(21, 31), [line[:-1] + "-1" for line in lines[21:31]]),
         TRACINGS,
         22,
-        "Frame is -1; frames count from 0",
+        "Frame",
+        "'-1': frames count from 0",
         without("b", 2),
     ),
     "wordy frame": (
@@ -178,41 +179,91 @@ BAD_TRACING = {
         lambda lines: lines.__setitem__(slice(21, 31), [line[:-1] + "No Systolic" for line in lines[21:31]]),
         TRACINGS,
         22,
-        "Frame is 'No Systolic'",
+        "Frame",
+        "'No Systolic': nothing is traced",
         without("b", 2),
     ),
-    "two chords": (TRACINGS, drop(range(25, 32)), TRACINGS, 22, "has 3 rows; it needs the long axis", without("b", 2)),
-    "no area": (TRACINGS, flatten, TRACINGS, 22, "no area", without("b", 2)),
-    "scattered": (TRACINGS, move_last(24, 26), TRACINGS, 60, "traced twice or its rows are shuffled", without("b", 2)),
-    "no tracing": (TRACINGS, drop(range(22, 42)), LIST, 3, "has no rows in VolumeTracings.csv", without("b")),
-    "stray": (TRACINGS, insert(2, *chord_lines("z", 1, ellipse_chords())), TRACINGS, 2, "z is not in FileList", WHOLE),
-    "unlisted": (LIST, drop(range(3, 4)), TRACINGS, 22, "b is not in FileList.csv", without("b")),
-    "ef word": (LIST, (3, 1, "high"), LIST, 3, "EF is 'high', not a number", without("b")),
-    "edv infinite": (LIST, (3, 3, "inf"), LIST, 3, "EDV is 'inf'", without("b")),
-    "list long row": (LIST, (3, 8, "VAL,9"), LIST, 3, "more cells", without("b")),
-    "listed twice": (LIST, insert(5, "b,1,2,3,4,5,6,7,TRAIN"), LIST, 5, "listed twice (first in row 3)", WHOLE),
-    "video missing": (LIST, insert(3, "d,1,2,3,4,5,6,7,TEST"), LIST, 3, "video Videos/d.avi is missing", WHOLE),
-    "no name": (LIST, insert(3, ",1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName '' is empty", WHOLE),
-    "path up": (LIST, insert(3, "../secret,1,2,3,4,5,6,7,TEST"), LIST, 3, "leaves the folder", WHOLE),
-    "absolute": (LIST, insert(3, "/etc/passwd,1,2,3,4,5,6,7,TEST"), LIST, 3, "leaves the folder", WHOLE),
-    "backslash": (LIST, insert(3, r"..\x,1,2,3,4,5,6,7,TEST"), LIST, 3, "leaves the folder", WHOLE),
-    "dots": (LIST, insert(3, "..,1,2,3,4,5,6,7,TEST"), LIST, 3, "leaves the folder", WHOLE),
-    "nul": (LIST, insert(3, "a\0b,1,2,3,4,5,6,7,TEST"), LIST, 3, "control characters", WHOLE),
-    "tracing path": (TRACINGS, insert(2, *chord_lines("../a", 1, ellipse_chords())), TRACINGS, 2, "leaves", WHOLE),
+    "two chords": (
+        TRACINGS,
+        drop(range(25, 32)),
+        TRACINGS,
+        22,
+        "",
+        "has 3 rows; it needs the long axis",
+        without("b", 2),
+    ),
+    "no area": (TRACINGS, flatten, TRACINGS, 22, "", "no area", without("b", 2)),
+    "scattered": (
+        TRACINGS,
+        move_last(24, 26),
+        TRACINGS,
+        60,
+        "",
+        "traced twice or its rows are shuffled",
+        without("b", 2),
+    ),
+    "no tracing": (TRACINGS, drop(range(22, 42)), LIST, 3, "", "has no rows in VolumeTracings.csv", without("b")),
+    "stray": (
+        TRACINGS,
+        insert(2, *chord_lines("z", 1, ellipse_chords())),
+        TRACINGS,
+        2,
+        "FileName",
+        "z is not in FileList",
+        WHOLE,
+    ),
+    "unlisted": (LIST, drop(range(3, 4)), TRACINGS, 22, "FileName", "b is not in FileList.csv", without("b")),
+    "ef word": (LIST, (3, 1, "high"), LIST, 3, "EF", "'high' is not a number", without("b")),
+    "edv infinite": (LIST, (3, 3, "inf"), LIST, 3, "EDV", "'inf' is not a number", without("b")),
+    "list long row": (LIST, (3, 8, "VAL,9"), LIST, 3, "", "more cells", without("b")),
+    "listed twice": (
+        LIST,
+        insert(5, "b,1,2,3,4,5,6,7,TRAIN"),
+        LIST,
+        5,
+        "FileName",
+        "listed twice (first in row 3)",
+        WHOLE,
+    ),
+    "video missing": (
+        LIST,
+        insert(3, "d,1,2,3,4,5,6,7,TEST"),
+        LIST,
+        3,
+        "FileName",
+        "video Videos/d.avi is missing",
+        WHOLE,
+    ),
+    "no name": (LIST, insert(3, ",1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "'' is empty", WHOLE),
+    "path up": (LIST, insert(3, "../secret,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "leaves the folder", WHOLE),
+    "absolute": (LIST, insert(3, "/etc/passwd,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "leaves the folder", WHOLE),
+    "backslash": (LIST, insert(3, r"..\x,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "leaves the folder", WHOLE),
+    "dots": (LIST, insert(3, "..,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "leaves the folder", WHOLE),
+    "nul": (LIST, insert(3, "a\0b,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "control characters", WHOLE),
+    "tracing path": (
+        TRACINGS,
+        insert(2, *chord_lines("../a", 1, ellipse_chords())),
+        TRACINGS,
+        2,
+        "FileName",
+        "leaves",
+        WHOLE,
+    ),
 }
 
 
 @pytest.mark.parametrize("case", BAD_TRACING)
 def test_what_cannot_be_used_is_named_and_left_out(folder, case):
-    table, change, file, row, words, left = BAD_TRACING[case]
+    table, change, file, row, column, words, left = BAD_TRACING[case]
     if callable(change):
         edit_lines(folder / table, change)
     else:
         set_cell(folder / table, *change)
     dataset = read_echonet(folder)
-    assert [(fault.file, fault.row) for fault in dataset.faults] == [(file, row)]
-    assert words in dataset.faults[0].reason
-    assert str(dataset.faults[0]).startswith(f"{file}, row {row}: ")
+    (fault,) = dataset.faults
+    assert (fault.file, fault.row) == (file, row)
+    assert words in fault.reason
+    assert str(fault).startswith(f"{file}:{row}:{column}: " if column else f"{file}:{row}: ")
     assert kept(dataset) == left
 
 
@@ -276,17 +327,27 @@ FATAL = {
     "empty file": (lambda f: (f / LIST).write_text(""), ["FileList.csv: is empty", "FileName"]),
     "only blank lines": (lambda f: (f / LIST).write_text("\n \n"), ["FileList.csv: is empty"]),
     "header only": (lambda f: (f / TRACINGS).write_text("FileName,X,Y,Frame\n"), ["no rows"]),
-    "no FileName": (lambda f: change_header(f, LIST, "Name,EF"), ["row 1", "no column FileName", "found Name,EF"]),
+    "no FileName": (
+        lambda f: change_header(f, LIST, "Name,EF"),
+        ["FileList.csv:1: no column FileName", "found Name,EF"],
+    ),
     "no Frame": (
         lambda f: change_header(f, TRACINGS, "FileName,X1,Y1,X2,Y2,Image"),
-        ["row 1", "no column Frame", "found FileName,X1", "FileName,X1,Y1,X2,Y2,Frame or FileName,X,Y,Frame"],
+        [
+            "VolumeTracings.csv:1: no column Frame",
+            "found FileName,X1",
+            "FileName,X1,Y1,X2,Y2,Frame or FileName,X,Y,Frame",
+        ],
     ),
     "semicolons": (lambda f: change_header(f, TRACINGS, "FileName;X;Y;Frame"), ["found FileName;X;Y;Frame"]),
-    "column twice": (lambda f: change_header(f, TRACINGS, "FileName,X1,X1,Y1,X2,Y2,Frame"), ["X1 stands twice"]),
+    "column twice": (
+        lambda f: change_header(f, TRACINGS, "FileName,X1,X1,Y1,X2,Y2,Frame"),
+        ["VolumeTracings.csv:1:X1: the column stands twice"],
+    ),
     "utf-16": (lambda f: (f / LIST).write_bytes("FileName\na\n".encode("utf-16")), ["UTF-16", "UTF-8"]),
     "nothing usable": (
         lambda f: (f / LIST).write_text("FileName\nz\ny\n"),
-        ["nothing usable", "FileList.csv, row 2: video Videos/z.avi is missing (fault 1 of 5)"],
+        ["nothing usable", "FileList.csv:2:FileName: video Videos/z.avi is missing (fault 1 of 5)"],
     ),
 }
 
@@ -325,7 +386,7 @@ def test_any_text_in_any_cell_is_read_or_refused_in_words(template, tmp_path_fac
         refusal = ""
     if refusal:
         assert row == 1
-        assert "VolumeTracings.csv, row 1" in refusal
+        assert "VolumeTracings.csv:1" in refusal
         return
     # One cell can cost one tracing, two where it tears the border between them; never more, never a wrong number.
     assert sum(map(len, kept(dataset).values())) >= 4

@@ -126,8 +126,8 @@ def test_a_second_review_is_kept_out(tmp_path):
 @pytest.mark.parametrize(
     ("row", "column", "text", "says"),
     [
-        (2, 1, "x", r"Landmarks\.csv, row 2: X is 'x', not a number"),
-        (3, 4, "9", "row 2: the points of frame 0 of a.avi are no outline of the run's scheme 'anatomical' of 5"),
+        (2, 1, "x", r"Landmarks\.csv:2:X: 'x' is not a number"),
+        (3, 4, "9", "csv:2: the points of frame 0 of a.avi are no outline of the run's scheme 'anatomical' of 5"),
         (1, 1, "Z", "no column X"),
     ],
 )

@@ -209,7 +209,7 @@ def test_strict_refuses_what_shows_only_in_the_video(folder, tmp_path):
     assert len(store) == 5
     (fault,) = store.manifest["faults"]
     assert (fault["file"], fault["row"]) == (TRACINGS, 32)
-    refusal = r"VolumeTracings\.csv, row 32: frame 5 of b lies beyond the video's 4 frames \(fault 1 of 1\)"
+    refusal = r"VolumeTracings\.csv:32: frame 5 of b lies beyond the video's 4 frames \(fault 1 of 1\)"
     for source, out in ((folder, None), (folder, tmp_path / "out"), (store.path, None)):
         with pytest.raises(DataError, match=refusal):
             prepare(source, out, strict=True)
@@ -221,7 +221,7 @@ def test_faults_of_the_tables_come_along_and_strict_refuses_before_decoding(fold
     set_cell(folder / TRACINGS, 24, 3, "?")
     assert [fault["row"] for fault in prepare(folder).manifest["faults"]] == [24]
     monkeypatch.setattr(module, "decode_dataset", None)
-    with pytest.raises(DataError, match=r"VolumeTracings\.csv, row 24: X2 is '\?'.* \(fault 1 of 1\)"):
+    with pytest.raises(DataError, match=r"VolumeTracings\.csv:24:X2: '\?' is.* \(fault 1 of 1\)"):
         prepare(folder, folder.parent / "out", strict=True)
 
 
@@ -363,7 +363,8 @@ def test_corrections_that_do_not_fit_are_told(tmp_path):
     data = write_folder(tmp_path / "data")
     table = corrected_table(tmp_path / "some.csv", [5], name="z")
     store = prepare(data, size=SIZE, corrections=table)
-    assert store.manifest["faults"] == [{"file": str(table), "row": 2, "reason": "z is not among the traced videos"}]
+    reason = "z is not among the traced videos"
+    assert store.manifest["faults"] == [{"file": str(table), "row": 2, "reason": reason, "column": "FileName"}]
     with pytest.raises(DataError, match="z is not among the traced videos"):
         prepare(data, size=SIZE, corrections=table, strict=True)
     with pytest.raises(DataError, match=r"holds chords, and .* points; review with --data"):

@@ -17,11 +17,16 @@ from echoseg.assess.quality_suspect import REASONS, Suspect
 from echoseg.assess.quality_volumes import find_odd_volumes
 from echoseg.data.echonet import FILE_LIST
 from echoseg.data.store import Store
-from echoseg.data.tracing import Fault, Recording
+from echoseg.data.tracing import Fault, Recording, place_of
+from echoseg.errors import printable
 
 LEFT_OUT, SUSPICIOUS = "left out", "suspicious"
 
 FAULTS = {
+    "leaves the folder": "bad name",
+    "control characters": "bad name",
+    "too long for a file": "bad name",
+    "'' is empty": "bad name",
     "is missing": "file missing",
     "is listed twice": "listed twice",
     "has no rows in": "not traced",
@@ -71,6 +76,7 @@ class Finding:
         reason: A value of `FAULTS` or "other"; or a name in `REASONS`.
         file: As the user knows it, relative to the data set's folder; a video's name where no file is known.
         row: Its line in that file; None where there is none.
+        column: Its name; "" where no single cell is to blame.
         value: How bad, comparable within a reason only; nan of what is left out.
         note: What is wrong, in a few words.
         images: Of the store, to look at.
@@ -80,13 +86,18 @@ class Finding:
     reason: str
     file: str
     row: int | None
+    column: str
     value: float
     note: str
     images: tuple[int, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """File, row and column."""
+        return place_of(self.file, self.row, self.column)
+
     def __str__(self) -> str:
-        place = self.file if self.row is None else f"{self.file}, row {self.row}"
-        return f"{place}: {self.note}"
+        return printable(f"{self.place}: {self.note}")
 
 
 def check_store(store: Store, recordings: Sequence[Recording] = ()) -> list[Finding]:
@@ -116,7 +127,7 @@ def check_store(store: Store, recordings: Sequence[Recording] = ()) -> list[Find
 
 def _of_fault(fault: Fault) -> Finding:
     reason = next((reason for words, reason in FAULTS.items() if words in fault.reason), "other")
-    return Finding(LEFT_OUT, reason, fault.file, fault.row, float("nan"), fault.reason)
+    return Finding(LEFT_OUT, reason, fault.file, fault.row, fault.column, float("nan"), fault.reason)
 
 
 def _of_suspect(suspect: Suspect, store: Store, recording: Recording | None) -> Finding:
@@ -127,4 +138,4 @@ def _of_suspect(suspect: Suspect, store: Store, recording: Recording | None) -> 
             file = next(tracing.file for tracing in recording.tracings if tracing.frame == frame)
     elif recording and recording.row:
         file, row = FILE_LIST, recording.row
-    return Finding(SUSPICIOUS, suspect.reason, file, row or None, suspect.value, suspect.note, suspect.images)
+    return Finding(SUSPICIOUS, suspect.reason, file, row or None, "", suspect.value, suspect.note, suspect.images)

@@ -10,6 +10,7 @@ from echoseg.data.tracing import Fault
 from echoseg.geometry.contour import ORDERINGS
 
 HELP = "decode traced frames into a store"
+_SHOWN = 20  # faults
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +44,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def print_faults(faults: list[dict]) -> None:
-    """Say how many samples were left out, and each with its place and reason."""
+    """Say how many faults there are, what is left out for them, and the first with their places and reasons."""
     if faults:
         print(f"left out: {len(faults)}")
-    for fault in faults:
+    for fault in faults[:_SHOWN]:
         print(f"  {Fault(**fault)}")
+    if len(faults) > _SHOWN:
+        print(f"  and {len(faults) - _SHOWN} more; 'echoseg check DATA --out FOLDER' writes them all")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from echoseg.data.masks import Masked, read_masks
+from echoseg.data.table import shown
 from echoseg.data.tracing import Dataset, Fault, Recording
 from echoseg.data.volume import ENDINGS
 
@@ -89,8 +90,10 @@ def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str]
     """Facts by name, phases by frame, and what is wrong with the lines `key: value`."""
     file = path.relative_to(folder).as_posix()
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else None
     except OSError:
+        lines = None
+    if lines is None:
         return {}, {}, [Fault(file, None, "is missing: no phases, no EF")]
     told: dict[str, float] = {}
     faults = []
@@ -102,7 +105,7 @@ def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str]
             except ValueError:
                 told[key] = math.nan
             if not math.isfinite(told[key]) or (key in ("ed", "es") and not 1 <= told[key] < 1e6):
-                faults.append(Fault(file, row, f"{key.upper()} is {value!r}, not a number that can be meant"))
+                faults.append(Fault(file, row, f"{shown(value)} is not a number that can be meant", key.upper()))
                 del told[key]
     facts = {name: next((told[key] for key in keys if key in told), math.nan) for name, keys in _FACTS.items()}
     return facts, {int(told[key]) - 1: key.upper() for key in ("ed", "es") if key in told}, faults
@@ -128,7 +131,7 @@ def _read_splits(home: Path) -> dict[str, str]:
     """Patient → subgroup; empty where there are no files of them."""
     splits = {}
     for place, pattern in _split_places(home):
-        for path in place.glob(pattern):
+        for path in filter(Path.is_file, place.glob(pattern)):
             name = _SUBGROUPS.get(path.stem.removeprefix("subgroup_"))
             if name:
                 splits.update(dict.fromkeys(path.read_text(encoding="utf-8", errors="replace").split(), name))

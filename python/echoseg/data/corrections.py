@@ -52,6 +52,7 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
             }
             recording = dataclasses.replace(recording, tracings=tuple(tracings[frame] for frame in sorted(tracings)))
         recordings.append(recording)
-    faults += [Fault(TRACINGS, stray.row, f"{name} is not among the traced videos") for name, stray in traced.items()]
+    for name, stray in traced.items():
+        faults.append(Fault(TRACINGS, stray.row, f"{name} is not among the traced videos", "FileName"))
     told_of = [dataclasses.replace(fault, file=str(file)) for fault in faults]
     return dataclasses.replace(dataset, recordings=tuple(recordings), faults=(*dataset.faults, *told_of))

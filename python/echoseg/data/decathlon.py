@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from echoseg.data.masks import ENDINGS, Masked, parse_stem, read_masks, stem_of
-from echoseg.data.tracing import Dataset, Fault, Recording
+from echoseg.data.tracing import Dataset, Fault, Recording, place_of
 from echoseg.errors import DataError
 
 DESCRIPTION, IMAGES, LABELS = "dataset.json", "imagesTr", "labelsTr"
@@ -75,17 +75,20 @@ def read_labels(path: Path) -> tuple[int, ...]:
     Raises:
         DataError: The file is missing or damaged, or none or several of the names mean the left ventricle.
     """
+    if not path.is_file():
+        raise DataError(f'{path}: missing; it says which label is meant, as in {{"labels": {{"LV": 1}}}}')
     try:
         labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
         named = dict(_named(key, value) for key, value in labels.items())
-    except FileNotFoundError:
-        raise DataError(f'{path}: missing; it says which label is meant, as in {{"labels": {{"LV": 1}}}}') from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except json.JSONDecodeError as error:
+        place = place_of(str(path), error.lineno, str(error.colno))
+        raise DataError(f"{place}: is no JSON ({error.msg}); mend it") from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f'{path}: damaged; it needs the labels, as in {{"labels": {{"LV": 1}}}}') from None
     named = {name: values for name, values in named.items() if values != (0,) and name.lower() != "ignore"}
     meant = list(named) if len(named) == 1 else [name for name in named if _VENTRICLE.fullmatch(_plain(name))]
     if len(meant) != 1:
-        known = ", ".join(named) or "none"
+        known = ", ".join(named)[:200] or "none"
         raise DataError(f"{path}: which label is the left ventricle? ({known}); name the one that is meant LV")
     return named[meant[0]]
 
@@ -93,7 +96,10 @@ def read_labels(path: Path) -> tuple[int, ...]:
 def _named(key: str, value: Any) -> tuple[str, tuple[int, ...]]:
     if isinstance(value, str):
         return value, (int(key),)
-    return key, tuple(int(one) for one in (value if isinstance(value, list) else [value]))
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, int) for one in values):
+        raise ValueError(f"the label {key} is no whole number")
+    return key, tuple(values)
 
 
 def _plain(name: str) -> str:

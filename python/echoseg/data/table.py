@@ -21,28 +21,27 @@ EXTRA = "(extra)"
 
 _BLANK_LINES = re.compile(rb"(?:[\s,]*[\r\n])?")
 _UNKNOWN = ("", "nan", "na", "n/a", "none")
+_SHOWN = 60  # signs of a cell
+_FREE, _A_BYTE = 2**20, 8  # cells that a table may have anyhow, and more of them for each byte
 
 
-def read_table(path: Path, *needed: tuple[str, ...]) -> pd.DataFrame:
+def read_table(path: Path, *needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read a CSV file as text.
 
     Args:
         path: The file; UTF-8 with or without a byte-order mark, lines ended by LF, CRLF or CR.
         needed: Sets of columns; the file must have all of at least one set. Case and spaces do not count.
+        optional: Columns that are read where they are there.
 
     Returns:
-        One row a line that is not blank, all cells str; columns named as in `needed` or, beyond those, as in the file
-        without spaces and in lower case, and `EXTRA`; the index is the line number, counted from 1.
+        One row a line that is not blank, all cells str; the columns that are there of `needed` and `optional`, so
+        spelt, and `EXTRA`; the index is the line number, counted from 1.
 
     Raises:
-        DataError: The file is missing, unreadable, empty or UTF-16, has no row, or lacks a column.
+        DataError: The file is missing, unreadable, empty or UTF-16, has no row, lacks a column, or has a header that is
+            out of all proportion to its rows.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: missing; give a folder that holds it") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
+    data = _read_bytes(path)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path}: is UTF-16 text; save it as CSV in UTF-8")
     # pandas ends a cell at NUL, some versions silently; another control character says the same and survives.
@@ -51,9 +50,11 @@ def read_table(path: Path, *needed: tuple[str, ...]) -> pd.DataFrame:
     blank = _BLANK_LINES.match(data)
     head = blank.end() if blank else 0
     header, body = _cut_line(data[head:])
-    first_row = len(data[:head].splitlines()) + 2
+    head_row = len(data[:head].splitlines()) + 1
     names = [re.sub(r"\s", "", cell).lower() for cell in header.decode("utf-8", "replace").split(",")]
-    columns = _name_columns(path, header, names, needed)
+    columns = _name_columns(path, head_row, header, names, needed, optional)
+    if len(columns) * (1 + body.count(b"\n") + body.count(b"\r")) > _FREE + _A_BYTE * len(body):
+        raise DataError(f"{path}:{head_row}: {len(columns)} columns, which hardly a row fills; mend the header")
     # The line of commas in front gives every line one cell more than the header has; further ones are dropped. Read in
     # one piece: pandas 2 looks for that width in every piece anew.
     cells = pd.read_csv(
@@ -68,13 +69,13 @@ def read_table(path: Path, *needed: tuple[str, ...]) -> pd.DataFrame:
         encoding_errors="replace",
         low_memory=False,
     ).iloc[1:]
-    cells.columns = pd.Index([*columns, EXTRA])
-    cells.index = pd.RangeIndex(first_row, first_row + len(cells))
-    suspects = cells[cells[columns[0]].str.strip() == ""]
+    cells.index = pd.RangeIndex(head_row + 1, head_row + 1 + len(cells))
+    suspects = cells[cells[0].str.strip() == ""]
     cells = cells.drop(index=[row for row, *line in suspects.itertuples() if not "".join(line).strip()])
     if cells.empty:
         raise DataError(f"{path}: has a header but no rows; nothing to read")
-    return cells
+    chosen = {place: name for place, name in enumerate([*columns, EXTRA]) if name}
+    return cells[list(chosen)].set_axis(list(chosen.values()), axis=1)
 
 
 def read_numbers(cells: pd.Series, *, blank: bool = False) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -94,23 +95,47 @@ def read_numbers(cells: pd.Series, *, blank: bool = False) -> tuple[NDArray[np.f
     return values, bad
 
 
+def shown(cell: str) -> str:
+    """A cell as messages quote it: not more of it than is needed to find it."""
+    return repr(cell if len(cell) <= _SHOWN else cell[:_SHOWN] + "…")
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for, a device never ends
+        raise DataError(f"{path}: is no plain file; put one there")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; give a folder that holds it") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
+
+
 def _cut_line(data: bytes) -> tuple[bytes, bytes]:
     """The first line and the rest."""
     first, *rest = re.split(rb"\r\n|\r|\n", data, maxsplit=1)
     return first, rest[0] if rest else b""
 
 
-def _name_columns(path: Path, header: bytes, names: list[str], needed: tuple[tuple[str, ...], ...]) -> list[str]:
-    """Names as in `needed`; complains where none of the sets is there or a name stands twice."""
+def _name_columns(
+    path: Path,
+    row: int,
+    header: bytes,
+    names: list[str],
+    needed: tuple[tuple[str, ...], ...],
+    optional: tuple[str, ...],
+) -> list[str]:
+    """Names as in `needed` and `optional`, "" for all others; complains where none of the sets is there or a name that
+    is meant stands twice."""
     found = header.decode("utf-8", "replace").strip()
     if not found:
         raise DataError(f"{path}: is empty; it needs the columns {', '.join(needed[0])}")
     if not any({name.lower() for name in columns} <= set(names) for columns in needed):
         wanted = " or ".join(",".join(columns) for columns in needed)
         lacking = [name for name in needed[0] if name.lower() not in names]
-        raise DataError(f"{path}, row 1: no column {', '.join(lacking)}; found {found[:200]}; needed {wanted}")
-    spelling = {name.lower(): name for columns in needed for name in columns}
+        raise DataError(f"{path}:{row}: no column {', '.join(lacking)}; found {found[:200]}; needed {wanted}")
+    spelling = {name.lower(): name for columns in (*needed, optional) for name in columns}
     for name in spelling:
         if names.count(name) > 1:
-            raise DataError(f"{path}, row 1: column {spelling[name]} stands twice; keep one")
-    return [spelling.get(name, name) for name in names]
+            raise DataError(f"{path}:{row}:{spelling[name]}: the column stands twice; keep one")
+    return [spelling.get(name, "") for name in names]

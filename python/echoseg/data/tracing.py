@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from echoseg.errors import printable
+
 MINIMUM_ROWS = {"chords": 4, "points": 3}
 """Fewest rows that make an outline: the long axis and three chords, or three points."""
 
@@ -21,15 +23,21 @@ class Fault:
         file: The file as the user knows it, relative to the dataset's folder.
         row: Its line in that file, the header being line 1; None where a line says nothing (a video).
         reason: What is wrong, in a few words.
+        column: Its name; "" where no single cell is to blame.
     """
 
     file: str
     row: int | None
     reason: str
+    column: str = ""
 
     def __str__(self) -> str:
-        place = self.file if self.row is None else f"{self.file}, row {self.row}"
-        return f"{place}: {self.reason}"
+        return printable(f"{place_of(self.file, self.row, self.column)}: {self.reason}")
+
+
+def place_of(file: str, row: int | None, column: str = "") -> str:
+    """Where something stands, as compilers say it: FILE, FILE:ROW or FILE:ROW:COLUMN."""
+    return ":".join((file, *([] if row is None else [str(row)]), *([column] if column else [])))
 
 
 @dataclass(frozen=True, eq=False)

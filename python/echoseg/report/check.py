@@ -43,7 +43,7 @@ def check_text(findings: Sequence[Finding]) -> str:
 
 
 def write_check(findings: Sequence[Finding], store: Store, name: str, folder: Path) -> None:
-    """Write ``check.csv`` (file, row, kind, reason, value, note) and ``check.html``, which needs no other file.
+    """Write ``check.csv`` (file, row, column, kind, reason, value, note) and ``check.html``, which needs no other file.
 
     Args:
         findings: of ``check_store``.
@@ -51,7 +51,7 @@ def write_check(findings: Sequence[Finding], store: Store, name: str, folder: Pa
         name: of the data set, for the title.
         folder: to write to.
     """
-    columns = ["file", "row", "kind", "reason", "value", "note"]
+    columns = ["file", "row", "column", "kind", "reason", "value", "note"]
     table = pd.DataFrame([vars(found) for found in findings], columns=columns)
     table.astype({"row": "Int64"}).to_csv(folder / "check.csv", index=False, float_format="%.3f")
     kinds = {kind: [found for found in findings if found.kind == kind] for kind in _MEANT}

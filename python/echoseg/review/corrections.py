@@ -25,7 +25,7 @@ import pandas as pd
 
 from echoseg.data.echonet import TRACINGS
 from echoseg.data.files import replace_file
-from echoseg.data.table import read_numbers, read_table
+from echoseg.data.table import read_numbers, read_table, shown
 from echoseg.errors import DataError
 from echoseg.review.handles import ADDED, Drawing, Handles
 
@@ -189,7 +189,7 @@ def _read(path: Path, drawing: Drawing) -> dict[tuple[str, int], Handles]:
     for name in ("X", "Y", "Frame", "Landmark", "Held"):
         values[name], bad = read_numbers(table[name], blank=name == "Landmark")
         for row, cell in table[name][bad].items():
-            raise DataError(f"{path}, row {row}: {name} is {cell!r}, not a number; mend it or delete the file")
+            raise DataError(f"{path}:{row}:{name}: {shown(cell)} is not a number; mend it or delete the file")
     rows = pd.DataFrame({**values, "FileName": table["FileName"]}).fillna({"Landmark": ADDED})
     found = {}
     for (file, frame), part in rows.groupby(["FileName", "Frame"], sort=False):
@@ -197,7 +197,7 @@ def _read(path: Path, drawing: Drawing) -> dict[tuple[str, int], Handles]:
         handles = Handles(points, part["Landmark"].to_numpy(np.int64), part["Held"].to_numpy() > 0)
         if len(points) < 3 or not drawing.fits(handles):
             raise DataError(
-                f"{path}, row {part.index[0]}: the points of frame {frame:g} of {file} are no outline of the run's "
+                f"{path}:{part.index[0]}: the points of frame {frame:g} of {file} are no outline of the run's "
                 f"scheme {drawing.scheme!r} of {drawing.count}; choose other corrections, or mend it"
             )
         found[str(file), int(frame)] = handles
