@@ -247,6 +247,11 @@ def test_a_change_is_measured_and_kept(page, cookie):
     assert answer["area"] == page.clips.open(0).facts["areas"][1]
     assert 1 not in page.corrections.of("a.avi")
 
+    told = json.loads(ask(page.port, "GET", "/api/clips/0", Cookie=cookie)[2])["corrections"]
+    assert told["1"] == {"version": answer["version"]}, "else the page that opens again is refused as outdated"
+    assert change(page, cookie, 1, sent, version=told["1"]["version"])[0] == 200
+    assert change(page, cookie, 1, None, version=answer["version"] + 1)[0] == 200
+
 
 @pytest.mark.parametrize(
     "points",

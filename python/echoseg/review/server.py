@@ -93,7 +93,10 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: Corrections) -> None:
     def facts(number: int) -> dict[str, Any]:
         found = _open(clips, number)
         changed = _corrected(found, corrections)
-        return {**found.facts, "corrections": {frame: _told(*change) for frame, change in changed.items()}}
+        versions = (corrections.version(found.source.name, frame) for frame in range(len(found.clip.frames)))
+        taken_back = {frame: {"version": version} for frame, version in enumerate(versions) if version}
+        told = {frame: _told(*change) for frame, change in changed.items()}
+        return {**found.facts, "corrections": taken_back | told}
 
     @app.get("/api/clips/{number}/frames")
     def frames(number: int, start: int, stop: int) -> Response:
