@@ -33,6 +33,7 @@ from echoseg.geometry.contour import order_contour
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
 from echoseg.review import clips
+from echoseg.review import corrections as module
 from echoseg.review.clips import find_sources, next_to_look_at
 from echoseg.review.corrections import Corrections, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
@@ -135,8 +136,56 @@ def test_damage_is_told_by_its_row(tmp_path, row, column, text, says):
     with opened(tmp_path) as kept:
         save(kept, "a.avi", 0, handles_of())
     set_cell(tmp_path / "Landmarks.csv", row, column, text)
+    with pytest.raises(DataError, match=r"Landmarks\.csv: damaged, or edited"):
+        Corrections(tmp_path, DRAWING, kind="chords")
+    (tmp_path / "sha256.json").unlink()
     with pytest.raises(DataError, match=says):
         Corrections(tmp_path, DRAWING, kind="chords")
+
+
+def test_a_save_that_fails_changes_nothing_and_may_be_tried_again(tmp_path, monkeypatch):
+    with opened(tmp_path) as kept:
+        save(kept, "a.avi", 0, handles_of())
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "sha256.json"}
+        for name in ("sha256.json", "Landmarks.csv"):
+            with monkeypatch.context() as patch:
+                patch.setattr(module, "replace_file", full(module.replace_file, name))
+                with pytest.raises(OSError, match="No space"):
+                    save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
+            assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name in before}
+            assert kept.version("a.avi", 0) == 1
+    with opened(tmp_path) as again:
+        assert save(again, "a.avi", 0, handles_of(shift=3.0), version=1) == 2
+    (tmp_path / "audit.jsonl").write_bytes((tmp_path / "audit.jsonl").read_bytes()[:-5])  # killed while it was written
+    with opened(tmp_path) as again:
+        save(again, "a.avi", 0, None, version=1)
+    lines = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+    assert json.loads(lines[2])["after"] is None
+
+
+def full(replace, name):
+    def fail_at(path, write, **options):
+        if path.name == name:
+            raise OSError(28, "No space left on device", str(path))
+        replace(path, write, **options)
+
+    return fail_at
+
+
+def test_training_takes_no_damaged_corrections(tmp_path):
+    data = write_folder(tmp_path / "data")
+    with opened(tmp_path / "corrections") as kept:
+        save(kept, "a.avi", 3, handles_of(3, 1.0))
+    prepare(data, corrections=tmp_path / "corrections")
+    set_cell(tmp_path / "corrections" / "VolumeTracings.csv", 2, 1, "25.5")
+    with pytest.raises(DataError, match=r"VolumeTracings\.csv: damaged, or edited; .* delete .*sha256\.json"):
+        prepare(data, corrections=tmp_path / "corrections")
+    (tmp_path / "corrections" / "sha256.json").write_text("{")
+    with pytest.raises(DataError, match=r"sha256\.json: damaged"):
+        prepare(data, corrections=tmp_path / "corrections")
+    (tmp_path / "corrections" / "sha256.json").unlink()
+    assert len(prepare(data, corrections=tmp_path / "corrections")) == 7
 
 
 # ---- what it stands on

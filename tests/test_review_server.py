@@ -319,5 +319,6 @@ def test_reviewing_changes_no_original(page, cookie, tmp_path):
         "Landmarks.csv",
         "VolumeTracings.csv",
         "audit.jsonl",
+        "sha256.json",
         ".lock",
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -25,11 +26,15 @@ from _folders import (
     write_points_folder,
     write_video,
 )
+from echoseg.cli import main
 from echoseg.data import store as module
 from echoseg.data.decode import decode_dataset
+from echoseg.data.files import hash_file
+from echoseg.data.source import changed_files
 from echoseg.data.store import cache_folder, open_store, prepare, write_store
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
+from echoseg.sealed import seal
 
 TRACINGS = "VolumeTracings.csv"
 
@@ -156,14 +161,27 @@ DAMAGES = {
 }
 
 
+def seal_again(folder):
+    """As if what is damaged had been written so."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["sha256"] = {name: hash_file(folder / name) for name in manifest["sha256"] if (folder / name).exists()}
+    manifest.pop("seal")
+    path.write_text(json.dumps(seal(manifest)))
+
+
+@pytest.mark.parametrize("sealed", [False, True])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_store_names_the_file_and_the_cure(tmp_path, damage):
+def test_a_damaged_store_names_the_file_and_the_cure(tmp_path, damage, sealed):
     tiny_store(tmp_path / "s")
     name, change = DAMAGES[damage]
     change(tmp_path / "s" / name)
+    if sealed:
+        with contextlib.suppress(OSError, ValueError, TypeError):  # a manifest that is none stays as it is
+            seal_again(tmp_path / "s")
     with pytest.raises(DataError, match="run echoseg prepare again") as caught:
         open_store(tmp_path / "s")
-    assert str(tmp_path / "s" / name) in str(caught.value)
+    assert str(tmp_path / "s" / name if sealed else tmp_path / "s") in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -373,3 +391,26 @@ def test_corrections_that_do_not_fit_are_told(tmp_path):
         prepare(store.path, size=SIZE, corrections=table)
     with pytest.raises(DataError, match=r"none\.csv: missing"):
         prepare(data, size=SIZE, corrections=tmp_path / "none.csv")
+
+
+def test_files_that_changed_since_are_named_though_size_and_time_are_the_same(folder, tmp_path, capsys):
+    store = prepare(folder, tmp_path / "s")
+    assert sorted(store.manifest["files"]) == ["FileList.csv", *(f"Videos/{name}.avi" for name in "abc"), TRACINGS]
+    command = ["check", str(folder), "--store", str(tmp_path / "s")]
+    assert main(command) == 0
+    assert "5 files, all as when" in capsys.readouterr().out
+    video = folder / "Videos/b.avi"
+    state, whole = video.stat(), bytearray(video.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    video.write_bytes(whole)
+    os.utime(video, ns=(state.st_atime_ns, state.st_mtime_ns))
+    (folder / "Videos/a.avi").rename(folder / "Videos/d.avi")
+    assert changed_files(folder, store.manifest["files"]) == {
+        "Videos/a.avi": "gone",
+        "Videos/b.avi": "changed",
+        "Videos/d.avi": "new",
+    }
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert f"{video}: changed\n" in said.out
+    assert said.err.count("\n") == 1

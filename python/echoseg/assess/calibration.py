@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 from scipy.stats import chi2
 
 from echoseg.errors import DataError
+from echoseg.sealed import parse, seal
 
 LEVELS = (0.5, 0.9, 0.95)
 _LEAST = 1e-4  # square pixels: the variance of a network that makes no errors
@@ -97,7 +98,7 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """Write the calibration as JSON."""
-        path.write_text(json.dumps({**asdict(self), "together": self.together.tolist()}) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(seal({**asdict(self), "together": self.together.tolist()})) + "\n", encoding="utf-8")
 
 
 def load_calibration(path: Path) -> Calibration:
@@ -107,7 +108,7 @@ def load_calibration(path: Path) -> Calibration:
         DataError: damaged.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse(path.read_text(encoding="utf-8"))
         spread, scale, floor = (float(values[name]) for name in ("spread", "scale", "floor"))
         return Calibration(spread, scale, floor, np.array(values["together"], dtype=np.float64))
     except (ValueError, KeyError, TypeError) as error:

@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--landmarks", action="store_true", help="the scores of perfect landmarks, by scheme, number and outline"
     )
+    parser.add_argument(
+        "--store", type=Path, metavar="STORE", help="name the files that changed since this store was made, and stop"
+    )
     parser.add_argument("--out", type=Path, help="folder for check.csv, check.html and more; must not exist")
 
 
@@ -28,6 +31,9 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.report.check import check_text, write_check
     from echoseg.report.tables import ceiling_table, text_table
 
+    if arguments.store:
+        compare(arguments.data, arguments.store)
+        return
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
     if (arguments.data / "manifest.json").is_file():
@@ -60,3 +66,19 @@ def run(arguments: argparse.Namespace) -> None:
                 write_orderings(orderings, masks, store.frames, folder)
             if arguments.landmarks:
                 write_ceiling(ceiling, folder)
+
+
+def compare(data: Path, path: Path) -> None:
+    from echoseg.data.source import changed_files
+    from echoseg.data.store import open_store
+    from echoseg.errors import DataError
+
+    held = open_store(path).manifest.get("files")
+    if held is None:
+        raise DataError(f"{path}: was made from no files; give a store that 'echoseg prepare' wrote")
+    changed = changed_files(data, held)
+    for name, how in changed.items():
+        print(f"{data / name}: {how}")
+    if changed:
+        raise DataError(f"{data}: {len(changed)} files are not those that {path} was made from; prepare it again")
+    print(f"{data}: {len(held)} files, all as when {path} was made")

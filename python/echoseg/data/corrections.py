@@ -7,9 +7,14 @@ from pathlib import Path
 
 from echoseg.data.decode import name_phases
 from echoseg.data.echonet import TRACINGS, read_tracings, stem_of
+from echoseg.data.files import hash_file
 from echoseg.data.tracing import Dataset, Fault, Recording
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
+from echoseg.sealed import parse
+
+SEAL = "sha256.json"
+"""By the name of a table beside it, the SHA-256 of what it may hold: two while it is being replaced."""
 
 
 def name_in_tables(recording: Recording) -> str:
@@ -22,6 +27,23 @@ def corrections_file(path: str | Path) -> Path:
     return Path(path) / TRACINGS if Path(path).is_dir() else Path(path)
 
 
+def check_seal(table: Path) -> None:
+    """See that a table is what `echoseg review` wrote, where the hashes that it leaves lie beside it.
+
+    Raises:
+        DataError: It is not, or they are damaged.
+    """
+    seal = table.parent / SEAL
+    if not seal.exists() or not table.exists():
+        return
+    try:
+        known = parse(seal.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{seal}: damaged; delete it to take the tables beside it as they are") from None
+    if table.name in known and hash_file(table) not in known[table.name]:
+        raise DataError(f"{table}: damaged, or edited; bring it back, or delete {seal} to take it as it is")
+
+
 def correct(dataset: Dataset, file: Path) -> Dataset:
     """Put corrected tracings in the place of a data set's own; those of other frames join them.
 
@@ -32,8 +54,10 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         file: In the columns of `VolumeTracings.csv`.
 
     Raises:
-        DataError: The file cannot be read, or holds another kind of tracing than the data set.
+        DataError: The file cannot be read, is not what `check_seal` wants, or holds another kind of tracing than the
+            data set.
     """
+    check_seal(file)
     kind, traced, faults = read_tracings(file)
     if kind != dataset.kind:
         raise DataError(

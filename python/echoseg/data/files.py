@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 
@@ -15,45 +17,74 @@ from pathlib import Path
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` that is forced to disk and becomes `out` if all goes well, and vanishes if not.
 
+    What processes that were killed had begun for the same `out` is removed.
+
     Raises:
         FileExistsError: `out` exists, or came to exist meanwhile.
+        OSError: Something cannot be written; its `filename` lies in `out`.
     """
     taken = FileExistsError(f"{out}: exists already; choose another name or remove it")
     if out.exists():
         raise taken
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.parent / f".{out.name}.{secrets.token_hex(4)}.part"
-    temporary.mkdir()
+    with naming(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(out.parent.glob(f".{glob.escape(out.name)}.????????.part"))
+    temporary, lock = _make_locked(out)
     try:
-        yield temporary
-        for folder, _, files in os.walk(temporary):
-            for name in files:
-                _force_to_disk(Path(folder, name))
-            _force_to_disk(Path(folder))
+        with naming(out, temporary):
+            yield temporary
+            for folder, _, files in os.walk(temporary):
+                for name in files:
+                    _force_to_disk(Path(folder, name))
+                _force_folder_to_disk(Path(folder))
         try:
-            temporary.rename(out)
+            with naming(out, temporary):
+                temporary.rename(out)
         except OSError:
             if out.exists():
                 raise taken from None
             raise
-        _force_to_disk(out.parent)
+        _force_folder_to_disk(out.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def replace_file(path: Path, write: Callable[[Path], object], *, keep: Path | None = None) -> None:
     """Let `write` fill a file beside `path`, force it to disk and put it in the place of `path`.
 
     Where `keep` is given, what stood at `path` moves there; killed between the two moves, `keep` is all there is.
+
+    Raises:
+        OSError: It cannot be written; `filename` is `path`, and what stood there stands there or at `keep`.
     """
     temporary = path.with_name(path.name + ".part")
-    write(temporary)
-    _force_to_disk(temporary)
-    if keep is not None and path.exists():
-        path.replace(keep)
-    temporary.replace(path)
-    _force_to_disk(path.parent)
+    try:
+        with naming(path, temporary):
+            write(temporary)
+            _force_to_disk(temporary)
+            if keep is not None and path.exists():
+                path.replace(keep)
+            temporary.replace(path)
+        _force_folder_to_disk(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Remove those of `new_folder`'s unfinished folders that no living process holds; where none can tell, none."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                lock = _lock(folder)
+                if lock is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    os.close(lock)
 
 
 def hash_file(path: Path) -> str:
@@ -65,6 +96,61 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _make_locked(out: Path) -> tuple[Path, int | None]:
+    """A hidden folder beside `out`, and a lock on it, which ends with this process; None where there are no locks."""
+    while True:
+        temporary = out.parent / f".{out.name}.{secrets.token_hex(4)}.part"
+        with naming(out, temporary):
+            temporary.mkdir()
+        try:
+            lock = _lock(temporary)
+        except (BlockingIOError, FileNotFoundError):  # another process takes it for abandoned
+            continue
+        except OSError:
+            return temporary, None
+        if temporary.exists():
+            return temporary, lock
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Hold a folder until the handle that is returned is closed; None on Windows.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+        OSError: There is no such folder, or its disk knows no locks.
+    """
+    if os.name == "nt":
+        return None
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+@contextlib.contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Let an OSError of writing `path` name it: most bear no name, and others that of `temporary`."""
+    temporary = temporary or path
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # NumPy's own: as many bytes wanted as did not fit
+            if str(path) not in str(error):
+                raise OSError(errno.EIO, f"cannot be written ({error})", str(path)) from error
+            raise
+        named = str(error.filename or temporary)
+        if named.startswith(str(temporary)):
+            error.filename = str(path) + named.removeprefix(str(temporary))
+        raise
+
+
 def _force_to_disk(path: Path) -> None:
     if os.name == "nt":  # Windows syncs neither folders nor files opened for reading
         return
@@ -73,3 +159,9 @@ def _force_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _force_folder_to_disk(path: Path) -> None:
+    """Where that is known: some network disks sync files alone, and what was moved stands in its place already."""
+    with contextlib.suppress(OSError):
+        _force_to_disk(path)

@@ -5,14 +5,15 @@ A folder of five files:
 - `frames.npy` (N, H, W) uint8, `points.npy` (M, 2) float32, `offsets.npy` (N+1,) int64: image i has the contour
   `points[offsets[i]:offsets[i + 1]]`;
 - `samples.csv`: one row an image, what is known of it;
-- `manifest.json`: versions, where it came from, what was left out and why, and a checksum of each array.
+- `manifest.json`: versions, where it came from, what was left out and why, the SHA-256 of the other files and of each
+  file that it was made of, and its own.
 
-It appears whole or not at all: everything is written to a folder beside it, forced to disk, and renamed.
+It appears whole or not at all: everything is written to a folder beside it, forced to disk, and renamed. It is opened
+only if every file is what was written, which takes about a second a gigabyte.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -30,16 +31,19 @@ from tqdm import tqdm
 
 from echoseg.data.corrections import correct, corrections_file
 from echoseg.data.decode import decode_dataset
-from echoseg.data.files import hash_file, new_folder
-from echoseg.data.formats import files_of, read_dataset
+from echoseg.data.files import hash_file, new_folder, remove_abandoned
+from echoseg.data.formats import read_dataset
+from echoseg.data.source import hash_files, hash_source
 from echoseg.data.tracing import Fault
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
+from echoseg.sealed import parse, seal
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever a store written before would mean something else now."""
 
 _ARRAYS = {"frames.npy": (np.uint8, 3), "points.npy": (np.float32, 2), "offsets.npy": (np.int64, 1)}
+_HASHED = (*_ARRAYS, "samples.csv")
 _TEXT = ("video", "patient", "phase", "split", "view")
 _WHOLE = ("frame", "row", "height", "width")
 _REAL = ("fps", "ef", "edv", "esv", "spacing_y", "spacing_x", "thickness")
@@ -105,6 +109,7 @@ def open_store(path: str | Path) -> Store:
     """
     path = Path(path)
     manifest = _read_manifest(path / "manifest.json")
+    _check_files(path, manifest["sha256"])
     frames, points, offsets = (_map_array(path / name, *kind) for name, kind in _ARRAYS.items())
     count = len(frames)
     if points.shape[1] != 2:
@@ -216,8 +221,9 @@ def _open_as(path: Path, size: tuple[int, int], ordering: str | None, field: flo
 
 def _prepare_cached(folder: Path, strict: bool, corrections: Path | None, **options: Any) -> Store:
     """The cached store of a data set, made if it is not there or damaged."""
-    source = _hash_source(folder, corrections, options)
+    source = hash_source(folder, corrections, (FORMAT, sorted(options.items())))
     path = cache_folder() / "stores" / source[:32]
+    remove_abandoned(path.parent.glob(".*.????????.part"))
     if path.exists():
         try:
             return open_store(path)
@@ -262,12 +268,13 @@ def _prepare(
         if count == 0:
             raise DataError(f"{folder}: nothing usable in it; {faults[0]} (fault 1 of {len(faults)})")
         manifest = {
-            "source": source or _hash_source(folder, corrections, options),
+            "source": source or hash_source(folder, corrections, (FORMAT, sorted(options.items()))),
             "folder": str(folder.resolve()),
             "kind": dataset.kind,
             "ordering": options["ordering"] or ("chords" if dataset.kind == "chords" else "given"),
             "field": options["field"],
             "empty": dataset.empty,
+            "files": hash_files(folder),
             "faults": [asdict(fault) for fault in faults],
         }
         _write_rest(temporary, (count, *options["size"]), contours, pd.DataFrame(facts), manifest)
@@ -277,17 +284,6 @@ def _prepare(
 def _refuse_faults(folder: Path, faults: Sequence[Fault]) -> None:
     if faults:
         raise DataError(f"{folder}: {faults[0]} (fault 1 of {len(faults)}); mend them or do without strict")
-
-
-def _hash_source(folder: Path, corrections: Path | None, options: dict[str, Any]) -> str:
-    """What a store of this folder depends on, as one number."""
-    digest = hashlib.sha256(repr((FORMAT, sorted(options.items()))).encode())
-    for path in files_of(folder):
-        state = path.stat(follow_symlinks=path.exists())  # a broken link is one video's fault, found in its turn
-        digest.update(repr((path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns)).encode())
-    if corrections is not None and corrections.is_file():
-        digest.update(corrections.read_bytes())
-    return digest.hexdigest()
 
 
 def _write_frames(path: Path, images: Iterable[NDArray[np.uint8]], size: tuple[int, int]) -> int:
@@ -340,9 +336,9 @@ def _write_rest(
         "size": list(shape[1:]),
         "samples": shape[0],
         "patients": int(samples["patient"].nunique()),
-        "sha256": {name: hash_file(folder / name) for name in _ARRAYS},
+        "sha256": {name: hash_file(folder / name) for name in _HASHED},
     }
-    (folder / "manifest.json").write_text(json.dumps(everything, indent=1, ensure_ascii=False), encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps(seal(everything), indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def _package_version() -> str:
@@ -354,17 +350,26 @@ def _package_version() -> str:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: missing, so {path.parent} is no store; {_AGAIN}") from None
     except (OSError, ValueError):
-        raise DataError(f"{path}: cannot be read; {_AGAIN}") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        held = manifest.get("format") if isinstance(manifest, dict) else None
-        raise DataError(f"{path}: format {held!r}, this echoseg reads {FORMAT}; {_AGAIN}")
-    if not {"samples", "size", "ordering", "field", "faults"} <= manifest.keys():
+        raise DataError(f"{path}: damaged; {_AGAIN}") from None
+    if manifest.get("format") != FORMAT:
+        raise DataError(f"{path}: format {manifest.get('format')!r}, this echoseg reads {FORMAT}; {_AGAIN}")
+    if not {"samples", "size", "ordering", "field", "faults", "sha256"} <= manifest.keys():
         raise DataError(f"{path}: is incomplete; {_AGAIN}")
     return manifest
+
+
+def _check_files(folder: Path, sha256: dict[str, str]) -> None:
+    for name in _HASHED:
+        try:
+            found = hash_file(folder / name)
+        except OSError as error:
+            raise DataError(f"{folder / name}: cannot be read ({error.strerror}); {_AGAIN}") from None
+        if found != sha256.get(name):
+            raise DataError(f"{folder / name}: damaged, its content is not what was written; {_AGAIN}")
 
 
 def _map_array(path: Path, dtype: type, dimensions: int) -> NDArray[Any]:

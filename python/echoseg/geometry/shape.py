@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from echoseg.errors import DataError
+from echoseg.sealed import parse, seal
 
 QUANTILE = 0.995  # of the training set's distances: what lies beyond is impossible
 CLAMP = 3.0  # standard deviations of a coefficient
@@ -91,7 +92,7 @@ class ShapeModel:
     def save(self, path: Path) -> None:
         """Write the model as JSON."""
         arrays = {name: getattr(self, name).tolist() for name in ("mean", "components", "variances")}
-        path.write_text(json.dumps({**arrays, "limit": self.limit}) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(seal({**arrays, "limit": self.limit})) + "\n", encoding="utf-8")
 
 
 def load_shapes(path: Path) -> ShapeModel:
@@ -101,7 +102,7 @@ def load_shapes(path: Path) -> ShapeModel:
         DataError: damaged.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse(path.read_text(encoding="utf-8"))
         mean, components, variances = (np.array(values[name]) for name in ("mean", "components", "variances"))
         return ShapeModel(mean, components, variances, float(values["limit"]))
     except (ValueError, KeyError, TypeError) as error:

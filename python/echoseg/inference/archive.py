@@ -2,7 +2,7 @@
 
 What is wrong with a file goes into its row and never stops the rest; what is wrong with the place written to does. Each
 rank appends a line a file to a manifest of its own once the file's results stand in their place. A line counts as long
-as the run, the settings, and the file's size and time are those that it was made with.
+as it is what was written, and the run, the settings, and the file's size and time are those that it was made with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, TextIO
 import pandas as pd
 
 from echoseg.data.clip import Clip
-from echoseg.data.files import hash_file, new_folder, replace_file
+from echoseg.data.files import hash_file, naming, new_folder, remove_abandoned, replace_file
 from echoseg.data.parallel import map_in_order
 from echoseg.data.reading import is_clip, read_clip
 from echoseg.data.truth import is_truth
@@ -31,6 +31,7 @@ from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predict import CALIBRATION, SHAPES, Prediction, Predictor
 from echoseg.models.codec import Codec
+from echoseg.sealed import parse, seal
 from echoseg.training.checkpoint import BEST, CONFIG
 
 COLUMNS = {
@@ -106,10 +107,10 @@ def finished_rows(folder: Path) -> dict[tuple[str, str], Row]:
     """What the manifests in a folder hold, by name and key of the source; a failure only where nothing succeeded."""
     rows: dict[tuple[str, str], Row] = {}
     for path in sorted(folder.glob("manifest-*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                row = json.loads(line)
-            except ValueError:  # killed while writing it
+                row = parse(line, needed=True)
+            except ValueError:  # killed while writing it, or damaged since
                 continue
             place = row["file"], row.pop("key")
             if place not in rows or not row["error"]:
@@ -124,9 +125,8 @@ def unfinished(sources: Sequence[Source], folder: Path) -> list[Source]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a process that was killed had begun to write."""
-    for path in folder.rglob(".*.part"):
-        shutil.rmtree(path)
+    """Remove what processes that were killed had begun to write."""
+    remove_abandoned(list(folder.rglob(".*.????????.part")))
 
 
 def segment_sources(
@@ -159,7 +159,7 @@ def segment_sources(
     finish = partial(_finish, codec=predictor.codec, folder=folder, write=write, steps=steps)
     with _open_manifest(folder / f"manifest-{rank}.jsonl") as manifest:
         for source, row in map_in_order(finish, predicted, ahead=1):
-            manifest.write(json.dumps({"key": source.key, **row}) + "\n")
+            manifest.write(json.dumps(seal({"key": source.key, **row})) + "\n")
             manifest.flush()
             yield row
 
@@ -255,7 +255,7 @@ def _finish(
 @contextlib.contextmanager
 def _open_manifest(path: Path) -> Iterator[TextIO]:
     cut = path.exists() and not path.read_bytes().endswith(b"\n")  # its last line, of a process that was killed
-    with path.open("a", encoding="utf-8") as file:
+    with naming(path), path.open("a", encoding="utf-8") as file:
         if cut:
             file.write("\n")
         yield file

@@ -30,6 +30,7 @@ from echoseg.report.figures import (
 from echoseg.report.film import film, frame_rate, write_gif
 from echoseg.report.overlay import write_video
 from echoseg.report.stack import write_stack
+from echoseg.sealed import seal
 
 
 def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
@@ -49,7 +50,7 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     path = folder / "metrics.json"
     try:
         metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        metrics[split] = {**evaluation.summary, "data": str(store.path)}
+        metrics[split] = seal({**evaluation.summary, "data": str(store.path)})
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error}); delete it and evaluate again") from None
     text = json.dumps(metrics, indent=2) + "\n"

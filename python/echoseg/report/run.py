@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from echoseg.errors import DataError
+from echoseg.sealed import unseal
 from echoseg.training.checkpoint import CONFIG
 from echoseg.training.config import Config, load_config
 
@@ -62,13 +63,13 @@ def read_run(folder: Path) -> Run:
     if not (folder / CONFIG).is_file():
         raise DataError(f"{folder}: no run folder ({CONFIG} is missing); make one with 'echoseg train --out {folder}'")
     config = load_config(folder / CONFIG)
-    metrics = _read_json(folder / "metrics.json", "evaluate the run again")
+    metrics = _read_metrics(folder / "metrics.json")
     return Run(
         folder,
         folder.resolve().name,
         "synthetic echocardiograms" if config.data is None else without_folders(config.data),
         config,
-        {split: metrics[split] for split in SPLITS if split in metrics},
+        metrics,
         _flat(_read_json(folder / "environment.json", "delete it")),
     )
 
@@ -84,9 +85,20 @@ def _read_json(path: Path, cure: str) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if not isinstance(values, dict):
             raise ValueError("no object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: damaged ({error}); {cure}") from None
     return values
+
+
+def _read_metrics(path: Path) -> dict[str, dict[str, Any]]:
+    cure = "delete it and evaluate the run again"
+    metrics = _read_json(path, cure)
+    if unknown := metrics.keys() - SPLITS:
+        raise DataError(f"{path}: damaged (no split is called {min(unknown)!r}); {cure}")
+    try:
+        return {split: unseal(metrics[split]) for split in SPLITS if split in metrics}
+    except ValueError as error:
+        raise DataError(f"{path}: damaged ({error}); {cure}") from None
 
 
 def _flat(values: dict[str, Any], before: str = "") -> dict[str, str]:

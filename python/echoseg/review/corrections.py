@@ -4,6 +4,8 @@
 - `VolumeTracings.csv`: the same outlines as tracings, in the columns of the data's own file.
 - `audit.jsonl`: one line a change: file, frame, points before and after, seconds, drags.
 
+- `sha256.json`: what the tables' content hashes to, so that damage is noticed.
+
 Both tables are replaced whole at each change, the first one first; the second follows from it. `.lock` keeps a second
 review out; no other file is written.
 """
@@ -11,11 +13,15 @@ review out; no other file is written.
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import itertools
 import json
+import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +29,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from echoseg.data.corrections import SEAL, check_seal
 from echoseg.data.echonet import TRACINGS
-from echoseg.data.files import replace_file
+from echoseg.data.files import hash_file, naming, replace_file
 from echoseg.data.table import read_numbers, read_table, shown
 from echoseg.errors import DataError
 from echoseg.review.handles import ADDED, Drawing, Handles
+from echoseg.sealed import seal
 
 LANDMARKS, AUDIT = "Landmarks.csv", "audit.jsonl"
 _COLUMNS = ("FileName", "X", "Y", "Frame", "Landmark", "Held")
@@ -53,7 +61,7 @@ class Corrections:
         """Open a folder of corrections; made where it is missing.
 
         Args:
-            folder: of the three files.
+            folder: of the files.
             drawing: of the run.
             kind: of the tracings to write, "chords" or "points".
 
@@ -65,6 +73,10 @@ class Corrections:
         folder.mkdir(parents=True, exist_ok=True)
         self._held_open = _hold(folder)
         try:
+            check_seal(folder / LANDMARKS)
+            self._hashes = {
+                name: [hash_file(folder / name)] for name in (LANDMARKS, TRACINGS) if (folder / name).exists()
+            }
             self._found = {key: self._kept(key, found) for key, found in _read(folder / LANDMARKS, drawing).items()}
         except BaseException:
             self.close()
@@ -128,8 +140,6 @@ class Corrections:
             found = {other: kept for other, kept in self._found.items() if other != key}
             if handles is not None:
                 found[key] = self._kept(key, handles)
-            self._write(found)
-            self._found, self._versions[key] = found, version + 1
             after = None if handles is None else handles.points.round(4).tolist()
             line = {
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -139,8 +149,9 @@ class Corrections:
                 "after": after,
                 **effort,
             }
-            with (self.folder / AUDIT).open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
+            with _logged(self.folder / AUDIT, line):
+                self._write(found)
+            self._found, self._versions[key] = found, version + 1
             return version + 1
 
     def _kept(self, key: tuple[str, int], handles: Handles) -> _Kept:
@@ -157,12 +168,32 @@ class Corrections:
         ordered = [found[key] for key in sorted(found)]
         points = [",".join(_COLUMNS), *itertools.chain.from_iterable(kept.points for kept in ordered)]
         tracings = [_HEADERS[self._kind], *itertools.chain.from_iterable(kept.tracing for kept in ordered)]
-        for name, lines in ((LANDMARKS, points), (TRACINGS, tracings)):
-            replace_file(self.folder / name, partial(_write_lines, lines=lines))
+        tables = {name: "\n".join([*lines, ""]).encode() for name, lines in ((LANDMARKS, points), (TRACINGS, tracings))}
+        after = {name: hashlib.sha256(table).hexdigest() for name, table in tables.items()}
+        # until both tables are replaced, each may be what it was or what it will be
+        self._hashes = {name: [*self._hashes.get(name, []), known] for name, known in after.items()}
+        either = json.dumps(seal(self._hashes)).encode()
+        for name, content in {SEAL: either, **tables}.items():
+            replace_file(self.folder / name, partial(Path.write_bytes, data=content))
+        self._hashes = {name: [known] for name, known in after.items()}
 
 
-def _write_lines(path: Path, lines: list[str]) -> None:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+@contextlib.contextmanager
+def _logged(path: Path, line: dict[str, Any]) -> Iterator[None]:
+    """Add a line to a log, and take it back where what it tells of fails."""
+    with naming(path), path.open("a+b", buffering=0) as log:
+        end = log.seek(0, os.SEEK_END)
+        log.seek(max(0, end - 1))
+        cut = b"" if log.read() in (b"", b"\n") else b"\n"  # killed while writing its last line
+        text = cut + json.dumps(line).encode() + b"\n"
+        try:
+            if log.write(text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                log.truncate(end)
+            raise
 
 
 def _hold(folder: Path) -> Any:

@@ -2,30 +2,33 @@
 
 ``model.safetensors`` holds the best weights by validation Dice, ``last.safetensors`` those at the end, and
 ``training_state.pt`` all that resuming needs, in one file; the state before it is kept as
-``training_state.previous.pt``. Each carries the SHA-256 of its content. Nothing here can run code: safetensors, and
-``weights_only=True``.
+``training_state.previous.pt``. Each carries the SHA-256 of its content and the settings that it was made with:
+``config.yaml`` may be edited, but only where that changes neither what the network is nor what it learns. Nothing here
+can run code: safetensors, and ``weights_only=True``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from echoseg.data.files import replace_file
 from echoseg.errors import DataError
 from echoseg.models.codec import Codec, LandmarkCodec, MaskCodec
 from echoseg.models.unet import UNet
-from echoseg.training.config import Config, load_config
+from echoseg.sealed import seal, unseal
+from echoseg.training.config import FREE, Config, load_config
 
 BEST, LAST, CONFIG = "model.safetensors", "last.safetensors", "config.yaml"
 STATE, PREVIOUS_STATE = "training_state.pt", "training_state.previous.pt"
-_SEAL = b"echoseg-sha256:"
+_SEAL, _TOLD = b"echoseg-sha256:", "echoseg"
 
 
 def build(config: Config) -> tuple[UNet, Codec]:
@@ -60,20 +63,47 @@ def load_run(run: Path) -> tuple[Config, UNet, Codec]:
     """Rebuild a run's network with its best weights, in evaluation mode on the CPU.
 
     Raises:
-        DataError: no run folder, or a damaged file in it.
+        DataError: no run folder, a damaged file in it, or settings that the weights were not trained with.
     """
     if not (run / CONFIG).is_file():
         raise DataError(f"{run}: no run folder ({CONFIG} is missing); make one with 'echoseg train --out {run}'")
     config = load_config(run / CONFIG)
+    tensors, trained = _read_weights(run / BEST)
+    check_settings(run, config, trained)
     model, codec = build(config)
-    load_weights(run / BEST, model)
+    _fill(model, tensors, run / BEST)
     return config, model.eval(), codec
 
 
-def save_weights(path: Path, model: torch.nn.Module) -> None:
-    """Write a network's weights."""
+def check_settings(run: Path, config: Config, trained: dict[str, Any]) -> list[str]:
+    """Refuse a ``config.yaml`` that is not the one that a run was trained with.
+
+    Args:
+        run: folder of the run.
+        config: as read there.
+        trained: ``Config.values`` at the time, or some of them.
+
+    Returns:
+        what was edited where it may be, in words.
+
+    Raises:
+        DataError: another setting differs.
+    """
+    now = config.values()
+    edits = {name: f"{name} is {now[name]}, was {old}" for name, old in trained.items() if now.get(name, old) != old}
+    if fixed := edits.keys() - FREE:
+        raise DataError(f"{run / CONFIG}: {edits[min(fixed)]} when the run was trained; put that back")
+    return [f"{run / CONFIG}: {edit} when the run's state was saved" for edit in edits.values()]
+
+
+def save_weights(path: Path, model: torch.nn.Module, config: Config | None = None) -> None:
+    """Write a network's weights, and the settings that it was trained with, if they are known: without ``FREE`` ones,
+    which name folders."""
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    replace_file(path, lambda temporary: save_file(tensors, temporary, metadata={"sha256": _hash(tensors)}))
+    settings = {name: value for name, value in config.values().items() if name not in FREE} if config else {}
+    told = seal({"sha256": _hash(tensors), "settings": settings})
+    content = save(tensors, metadata={_TOLD: json.dumps(told)})  # one entry: safetensors shuffles many
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
 
 
 def load_weights(path: Path, model: UNet) -> None:
@@ -82,17 +112,7 @@ def load_weights(path: Path, model: UNet) -> None:
     Raises:
         DataError: missing, damaged, or of another network.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            sealed = (file.metadata() or {}).get("sha256")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if sealed != _hash(tensors):
-            raise ValueError("its content is not what was written")
-        model.load_state_dict(tensors)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such checkpoint; was the run stopped in its first epoch?") from None
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged, or weights of another network ({str(error).splitlines()[0]})") from error
+    _fill(model, _read_weights(path)[0], path)
 
 
 def save_state(run: Path, state: dict[str, Any]) -> None:
@@ -133,6 +153,29 @@ def load_state(run: Path) -> tuple[dict[str, Any], str | None]:
 def has_state(run: Path) -> bool:
     """Whether there is anything to resume from."""
     return (run / STATE).exists() or (run / PREVIOUS_STATE).exists()
+
+
+def _read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Weights by name, and the settings that they were trained with, as far as they are known."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        told = unseal(json.loads(metadata[_TOLD])) if _TOLD in metadata else metadata
+        if told.get("sha256") != _hash(tensors):
+            raise ValueError("its content is not what was written")
+        return tensors, told.get("settings", {})
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such checkpoint; was the run stopped in its first epoch?") from None
+    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
+
+
+def _fill(model: UNet, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise DataError(f"{path}: weights of another network ({str(error).splitlines()[0]})") from error
 
 
 def _read_state(path: Path) -> dict[str, Any]:

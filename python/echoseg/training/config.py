@@ -30,6 +30,11 @@ LOSSES = {
 OUTLINES = ("cubic", "catmull_rom", "polygon")
 HEATMAPS = ("gaussian", "euclidean")
 DECODERS = ("soft_argmax", "dark", "argmax")
+# where and how fast a run is computed, and how long: what may be edited in the config.yaml of a run
+FREE = {
+    *("data", "corrections", "device", "precision", "compile", "workers", "tensorboard"),
+    *("epochs", "max_minutes", "patience", "checkpoint_minutes"),
+}
 
 
 @dataclass(frozen=True)
@@ -195,10 +200,13 @@ class Config:
         splits[training[self.images :]] = "unused"
         return splits
 
+    def values(self) -> dict[str, Any]:
+        """All settings, as YAML and JSON know them."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+
     def save(self, path: Path) -> None:
         """Write the configuration as YAML."""
-        values = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
-        path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        path.write_text(yaml.safe_dump(self.values(), sort_keys=False), encoding="utf-8")
 
 
 def load_config(path: Path | None, **overrides: Any) -> Config:

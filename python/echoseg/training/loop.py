@@ -149,8 +149,10 @@ class _Trainer:
         if not checkpoint.has_state(self.run):
             return
         state, complaint = checkpoint.load_state(self.run)
-        if complaint and self.ranks.index == 0:
-            tqdm.write(f"echoseg: {complaint}; going on from the state before it", file=sys.stderr)
+        notes = [f"{complaint}; going on from the state before it"] if complaint else []
+        notes += checkpoint.check_settings(self.run, self.config, state.get("settings", {}))
+        for note in notes if self.ranks.index == 0 else ():
+            tqdm.write(f"echoseg: {note}", file=sys.stderr)
         if state.get("data") != self.data:
             raise DataError(
                 f"{self.run}: the data are not those that the run began with; bring them back or train anew"
@@ -251,14 +253,14 @@ class _Trainer:
             progress.best_dice, progress.best_epoch = val_dice, progress.epoch
         if self.ranks.index == 0:
             if better:
-                checkpoint.save_weights(self.run / checkpoint.BEST, self.best)
+                checkpoint.save_weights(self.run / checkpoint.BEST, self.best, self.config)
             _save_log(self.run / "log.csv", progress.log)
             self.board.add(LOG_COLUMNS, row)
         self._save_state()
 
     def finish(self) -> None:
         if self.ranks.index == 0:
-            checkpoint.save_weights(self.run / checkpoint.LAST, self.best)
+            checkpoint.save_weights(self.run / checkpoint.LAST, self.best, self.config)
 
     def _save_state(self) -> None:
         self.progress.minutes, self.started = self._minutes(), time.monotonic()
@@ -267,6 +269,7 @@ class _Trainer:
             return
         state: dict[str, Any] = {
             "data": self.data,
+            "settings": self.config.values(),
             "progress": dataclasses.asdict(self.progress),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -370,7 +373,8 @@ def validate(
 
 def _fingerprint(store: Store, split: np.ndarray) -> str:
     """What a run must not change under way: frames, contours, and who is in which set."""
-    return hashlib.sha256(repr((sorted(store.manifest["sha256"].items()), split.tolist())).encode()).hexdigest()
+    arrays = sorted((name, value) for name, value in store.manifest["sha256"].items() if name.endswith(".npy"))
+    return hashlib.sha256(repr((arrays, split.tolist())).encode()).hexdigest()
 
 
 def _save_log(path: Path, rows: list[list[float]]) -> None:
