@@ -63,7 +63,15 @@ def test_any_number_of_threads_gives_the_same_bits(threads, digest):
 
 
 def test_an_unknown_instruction_set_is_named():
-    assert "ECHOSEG_SIMD=mmx is not available here; choose one of: baseline" in run(ECHOSEG_SIMD="mmx")
+    message = "ECHOSEG_SIMD=mmx is not available here; choose one of: baseline"
+    assert message in run(ECHOSEG_SIMD="mmx")
+    assert run("from echoseg.cli import main; main(['info'])", ECHOSEG_SIMD="mmx").startswith(f"echoseg: {message}")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "abc", "", "1000000000", "99999999999999999999", "2.5", " 3", "\u0664"])
+def test_numbers_of_threads_that_are_none(text):
+    threads = int(run("from echoseg import ops; print(ops.build_info()['threads'])", ECHOSEG_NUM_THREADS=text))
+    assert 1 <= threads <= 256
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")

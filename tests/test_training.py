@@ -19,7 +19,7 @@ from echoseg.data.store import open_store
 from echoseg.errors import DataError
 from echoseg.inference.evaluate import evaluate
 from echoseg.inference.predict import load
-from echoseg.training import checkpoint, live, loop
+from echoseg.training import checkpoint, live, loop, optimization
 from echoseg.training.config import Config, load_config
 from echoseg.training.live import ProgressBar, running_dice
 from echoseg.training.loop import LOG_COLUMNS, train
@@ -210,6 +210,17 @@ def test_bfloat16_trains_too(disc_store, tmp_path):
     assert load(tmp_path / "run", device="cpu").config.precision == "bfloat16"
     resolved = train(tiny(epochs=1, precision="auto"), disc_store, tmp_path / "auto")
     assert resolved.precision in ("float32", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"), [("avx2 avx512_bf16 sha", "bfloat16"), ("avx2 avx512bw", "float32"), (None, "float32")]
+)
+def test_the_precision_follows_from_the_processor_not_from_a_timing(flags, precision, tmp_path, monkeypatch):
+    processor = tmp_path / "cpuinfo"
+    if flags:
+        processor.write_text(f"flags\t\t: fpu {flags}\n")
+    monkeypatch.setattr(optimization, "_PROCESSOR", processor)
+    assert optimization.faster_precision(torch.device("cpu")) == precision
 
 
 def test_the_bar_shows_the_epoch_so_far(disc_store, tmp_path, monkeypatch):

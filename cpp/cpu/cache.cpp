@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <vector>
@@ -33,8 +34,10 @@ bool exceeds_cache(int64_t bytes) {
     constexpr int64_t kMebibyte = int64_t{1} << 20;
     if (bytes <= 4 * kMebibyte) return false;
     if (bytes > 32 * kMebibyte) return true;
-    static const bool streams = streaming_is_faster(16 * kMebibyte);
-    return streams;
+    static std::atomic<int> streams{-1};  // the language's own "once" would never come in a child forked while it was measured
+    int answer = streams.load();
+    if (answer < 0) streams.store(answer = streaming_is_faster(16 * kMebibyte) ? 1 : 0);
+    return answer != 0;
 }
 
 }  // namespace echoseg

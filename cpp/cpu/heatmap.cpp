@@ -197,6 +197,7 @@ void HeatmapDrawer::end() const {
 
 void render_heatmaps(const float* landmarks, const float* previous, int64_t count, int64_t per_image, ImageSize size,
                      const HeatmapStyle& style, const uint8_t* band, void* heatmaps, int threads) {
+    if (per_image == 0) return;  // an array of nothing may have any number of images
     const int64_t pitch = words_for(size.width), plane = size.pixels() * bytes_of(style.type);
     const bool stream = exceeds_cache(count * per_image * plane);
     parallel_for(count, per_image * (150 + size.pixels() / 28), threads, [&](int64_t begin, int64_t end) {

@@ -116,14 +116,13 @@ class Pool {
 
 // Never destroyed: detached workers may outlive every static object.
 std::atomic<Pool*> the_pool{nullptr};
+#if !defined(_WIN32)
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr); });
+#endif
 
 Pool& pool() {
     Pool* current = the_pool.load();
     if (current == nullptr) {
-#if !defined(_WIN32)
-        static const int registered = pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr); });
-        (void)registered;
-#endif
         Pool* fresh = new Pool;
         if (the_pool.compare_exchange_strong(current, fresh)) return *fresh;
         delete fresh;
@@ -135,8 +134,8 @@ Pool& pool() {
 
 int default_threads() {
     if (const char* text = std::getenv("ECHOSEG_NUM_THREADS")) {
-        const int wanted = std::atoi(text);
-        if (wanted > 0) return std::min(wanted, kMostThreads);
+        const long wanted = std::strtol(text, nullptr, 10);
+        if (wanted > 0) return static_cast<int>(std::min<long>(wanted, kMostThreads));
     }
     return std::min(allowed_cpus(), kMostThreads);
 }

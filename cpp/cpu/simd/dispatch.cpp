@@ -1,4 +1,5 @@
 // Chooses the level once, at the first use.
+#include <atomic>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -48,8 +49,10 @@ const Rows& choose() {
 }  // namespace
 
 const Rows& rows() {
-    static const Rows& chosen = choose();
-    return chosen;
+    static std::atomic<const Rows*> chosen{nullptr};  // a child forked while a static was made would wait for it for ever
+    const Rows* rows = chosen.load();
+    if (rows == nullptr) chosen.store(rows = &choose());
+    return *rows;
 }
 
 std::string level() { return rows().name; }

@@ -14,8 +14,14 @@ from typing import Any
 import numpy as np
 
 from echoseg import _core
+from echoseg.errors import DataError
 
 from . import _check as check
+
+try:
+    _core.simd_level()
+except ValueError as error:  # ECHOSEG_SIMD names one that is not here; better said before the first kernel runs
+    raise DataError(str(error)) from None
 
 # rule, kernel_size, shape, iterations, kind, sigma, radius, type of the heatmaps
 Style = tuple[int, int, int, int, int, float, float, int]

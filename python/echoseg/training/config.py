@@ -72,7 +72,7 @@ class Config:
     seed: int = setting(0, "of weights, shuffling and augmentation", least=0, most=2**32 - 1)
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     precision: str = setting(
-        "auto", "of the network; auto measures which is faster here", choices=("auto", "float32", "bfloat16")
+        "auto", "of the network; auto: what this device has instructions for", choices=("auto", "float32", "bfloat16")
     )
     compile: bool = setting(False, "compile the network (torch.compile; CUDA graphs on a GPU)")
     deterministic: bool = setting(False, "the same bits from the same seed on a GPU too; slower")

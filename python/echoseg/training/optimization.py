@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -11,8 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from echoseg.training.config import Config
 
-_ROUNDS = 9
-_WORTH = 1.2  # bfloat16 must be so much faster: its rounding costs a little accuracy
+_PROCESSOR = Path("/proc/cpuinfo")
 
 
 def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
@@ -40,21 +39,13 @@ def make_average(model: nn.Module, decay: float) -> AveragedModel | None:
 
 
 def faster_precision(device: torch.device) -> str:
-    """ "float32" or "bfloat16", whichever convolves faster forwards and backwards on this device, by a clear margin."""
+    """ "float32" or "bfloat16", whichever the device multiplies faster, by its instructions: a timing could differ
+    from run to run, and the same seed would give other bits.
+    """
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    seconds: dict[str, list[float]] = {"float32": [], "bfloat16": []}
-    for _ in range(_ROUNDS):
-        for name, taken in seconds.items():  # in turns: what else the machine does slows both
-            taken.append(_seconds_of_a_convolution(name))
-    return "bfloat16" if min(seconds["float32"]) > _WORTH * min(seconds["bfloat16"]) else "float32"
-
-
-def _seconds_of_a_convolution(precision: str) -> float:
-    """Of the size of the network's own, half-way down: in smaller ones both are nearly alike."""
-    frames = torch.zeros(4, 32, 56, 56).to(memory_format=torch.channels_last).requires_grad_()
-    weights = torch.zeros(32, 32, 3, 3, requires_grad=True)
-    started = time.perf_counter()
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-        nn.functional.conv2d(frames, weights, padding=1).sum().backward()
-    return time.perf_counter() - started
+    try:
+        instructions = _PROCESSOR.read_text().split()
+    except OSError:  # a system without it
+        return "float32"
+    return "bfloat16" if "avx512_bf16" in instructions else "float32"
