@@ -12,7 +12,9 @@ import pytest
 from hypothesis import settings
 
 # machines may be busy, and a failure must come back
-settings.register_profile("echoseg", deadline=None, derandomize=True)
+settings.register_profile(
+    "echoseg", deadline=None, derandomize=True, max_examples=int(os.environ.get("ECHOSEG_EXAMPLES", "100"))
+)
 settings.load_profile("echoseg")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.ma import MaskedArray
 
 LARGEST_SIDE = 2**20
 LARGEST_ARRAY = 2**62  # bytes
@@ -77,6 +78,8 @@ def array(what: str, value: Any, dtype: str, shape: tuple[str | int, ...], *, li
         shape: Such as ("N", "K", 2): as many axes, and an axis that is a number must have that length.
         like: An array whose framework and device must be the same.
     """
+    if isinstance(value, MaskedArray):
+        raise TypeError(f"{what} must not be a masked array, whose mask the kernels do not see; use .filled()")
     if isinstance(value, np.ndarray):
         native = value.dtype == DTYPES[dtype]
     elif is_torch(value):
