@@ -282,7 +282,7 @@ def test_sources(tmp_path):
     with pytest.raises(DataError, match="no file in it"):
         find_sources([tmp_path / "none"], None)
     bad = shutil.copy(data / "Videos" / "a.avi", tmp_path / "a,b.avi")
-    with pytest.raises(DataError, match="rename the file"):
+    with pytest.raises(DataError, match="rename it"):
         find_sources([Path(bad)], None)
 
 

@@ -84,6 +84,7 @@ def read_echonet(folder: str | Path) -> Dataset:
             recordings.append(Recording(**{**recording.__dict__, "tracings": tracings, "view": view}))
     for name, stray in traced.items():
         trace_faults.append(Fault(TRACINGS, stray.row, f"{name} is not in {FILE_LIST}", "FileName"))
+    trace_faults = list(dict.fromkeys(trace_faults))  # a torn row may cost two tracings
     faults = (*sorted(list_faults.values(), key=_by_row), *sorted(trace_faults, key=_by_row))
     if not recordings:
         raise DataError(f"{folder}: nothing usable in it; {faults[0]} (fault 1 of {len(faults)})")
@@ -115,7 +116,7 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault]]:
     first: dict[str, int] = {}
     for i, (row, cell) in enumerate(table["FileName"].items()):
         name = stem_of(cell)
-        if reason := _unsafe(name):
+        if reason := why_unsafe(name):
             complaints[row].append(("FileName", f"{shown(cell)} {reason}"))
             continue
         if name in first:
@@ -170,7 +171,7 @@ def stem_of(cell: str) -> str:
     return name
 
 
-def _unsafe(name: str) -> str:
+def why_unsafe(name: str) -> str:
     """Why a name cannot be one of a file in the folder; "" if it can."""
     if not name:
         return "is empty"
@@ -226,7 +227,7 @@ def read_tracings(path: Path) -> tuple[str, dict[str, Traced], list[Fault]]:
     traced: dict[str, Traced] = {}
     nameless: list[Fault] = []
     for run in runs:
-        if _unsafe(run.name):
+        if why_unsafe(run.name):
             nameless += run.faults
             continue
         mine = traced.setdefault(run.name, Traced(run.row))
@@ -267,7 +268,7 @@ def _find_runs(table: pd.DataFrame, kind: str, damage: Complaints) -> list[_Run]
     bounds = np.searchsorted(damaged, edges).tolist()
     rows = table.index.to_numpy()
     stems = [stem_of(cell) for cell in files]
-    bad_names = [_unsafe(stem) for stem in stems]
+    bad_names = [why_unsafe(stem) for stem in stems]
     bad_frames = [_bad_frame(cell, number) for cell, number in zip(frames, numbers.tolist(), strict=True)]
     runs = []
     for (start, stop), (low, high) in zip(itertools.pairwise(edges), itertools.pairwise(bounds), strict=True):
@@ -310,7 +311,7 @@ def _spread_tears(runs: list[_Run]) -> None:
     for i, run in enumerate(runs):
         if run.torn:
             for neighbour in runs[i - 1 : i] + runs[i + 1 : i + 2]:
-                if not neighbour.faults and (neighbour.name == run.name or _unsafe(run.name)):
+                if not neighbour.faults and (neighbour.name == run.name or why_unsafe(run.name)):
                     neighbour.faults = run.faults
 
 

@@ -12,6 +12,10 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from echoseg.errors import DataError
+
+_KEPT = 40  # signs of a name: where it is as long as a name may be, nothing could be put to it
+
 
 @contextlib.contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
@@ -28,7 +32,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise taken
     with naming(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(out.parent.glob(f".{glob.escape(out.name)}.????????.part"))
+    remove_abandoned(out.parent.glob(f".{glob.escape(out.name[:_KEPT])}.????????.part"))
     temporary, lock = _make_locked(out)
     try:
         with naming(out, temporary):
@@ -96,10 +100,22 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def opencv_name(path: Path) -> str:
+    """A path as OpenCV takes it: in UTF-8 alone; any other ends the process by a segmentation fault.
+
+    Raises:
+        DataError: It is none.
+    """
+    try:
+        return str(path).encode().decode()
+    except UnicodeEncodeError:
+        raise DataError(f"{path}: its name is not UTF-8, which OpenCV needs; rename it") from None
+
+
 def _make_locked(out: Path) -> tuple[Path, int | None]:
     """A hidden folder beside `out`, and a lock on it, which ends with this process; None where there are no locks."""
     while True:
-        temporary = out.parent / f".{out.name}.{secrets.token_hex(4)}.part"
+        temporary = out.parent / f".{out.name[:_KEPT]}.{secrets.token_hex(4)}.part"
         with naming(out, temporary):
             temporary.mkdir()
         try:

@@ -19,6 +19,7 @@ from echoseg.errors import DataError
 EXTRA = "(extra)"
 """The column that holds what a line has beyond its header; "" where all is well."""
 
+_BLANK = b" \t\v\f,"
 _BLANK_LINES = re.compile(rb"(?:[\s,]*[\r\n])?")
 _UNKNOWN = ("", "nan", "na", "n/a", "none")
 _SHOWN = 60  # signs of a cell
@@ -53,15 +54,18 @@ def read_table(path: Path, *needed: tuple[str, ...], optional: tuple[str, ...] =
     head_row = len(data[:head].splitlines()) + 1
     names = [re.sub(r"\s", "", cell).lower() for cell in header.decode("utf-8", "replace").split(",")]
     columns = _name_columns(path, head_row, header, names, needed, optional)
-    if len(columns) * (1 + body.count(b"\n") + body.count(b"\r")) > _FREE + _A_BYTE * len(body):
+    chosen = {place: name for place, name in enumerate(columns) if name}
+    body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = body.removesuffix(b"\n").split(b"\n")
+    if len(columns) * len(lines) > _FREE + _A_BYTE * len(body):
         raise DataError(f"{path}:{head_row}: {len(columns)} columns, which hardly a row fills; mend the header")
-    # The line of commas in front gives every line one cell more than the header has; further ones are dropped. Read in
+    # The line of commas in front gives every line as many cells as the header has; further ones are dropped. Read in
     # one piece: pandas 2 looks for that width in every piece anew.
     cells = pd.read_csv(
         io.BytesIO(b"," * len(columns) + b"\n" + body),
         header=None,
         names=range(len(columns) + 1),
-        usecols=range(len(columns) + 1),
+        usecols=list(chosen),
         dtype=str,
         na_filter=False,
         skip_blank_lines=False,
@@ -69,13 +73,19 @@ def read_table(path: Path, *needed: tuple[str, ...], optional: tuple[str, ...] =
         encoding_errors="replace",
         low_memory=False,
     ).iloc[1:]
+    cells = cells.set_axis(list(chosen.values()), axis=1).assign(
+        **{EXTRA: [_beyond(line, len(columns)) for line in lines]}
+    )
     cells.index = pd.RangeIndex(head_row + 1, head_row + 1 + len(cells))
-    suspects = cells[cells[0].str.strip() == ""]
-    cells = cells.drop(index=[row for row, *line in suspects.itertuples() if not "".join(line).strip()])
+    cells = cells[[bool(line.strip(_BLANK)) for line in lines]]
     if cells.empty:
         raise DataError(f"{path}: has a header but no rows; nothing to read")
-    chosen = {place: name for place, name in enumerate([*columns, EXTRA]) if name}
-    return cells[list(chosen)].set_axis(list(chosen.values()), axis=1)
+    return cells
+
+
+def _beyond(line: bytes, columns: int) -> str:
+    """What stands in a line's cells beyond so many."""
+    return line.split(b",", columns)[-1].decode("utf-8", "replace").strip(" ,") if line.count(b",") >= columns else ""
 
 
 def read_numbers(cells: pd.Series, *, blank: bool = False) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

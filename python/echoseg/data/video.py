@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from echoseg.data.files import opencv_name
 from echoseg.errors import DataError
 
 Frame = NDArray[np.uint8]
@@ -129,12 +130,13 @@ def _open(path: Path) -> Iterator[cv2.VideoCapture]:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     if not head:
         raise DataError(f"{path}: is empty; replace the file")
+    name = opencv_name(path)
     capture = cv2.VideoCapture()
     try:
         with _hushed():
             motion_jpeg = _is_avi(head) and b"MJPG" in head and not is_cut(path)
-            opened = motion_jpeg and capture.open(str(path), cv2.CAP_OPENCV_MJPEG)
-            if not opened and not capture.open(str(path), cv2.CAP_FFMPEG):
+            opened = motion_jpeg and capture.open(name, cv2.CAP_OPENCV_MJPEG)
+            if not opened and not capture.open(name, cv2.CAP_FFMPEG):
                 raise DataError(f"{path}: cannot be opened as a video; replace the file")
         yield capture
     finally:

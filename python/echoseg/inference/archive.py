@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ COLUMNS = {
 """Of the table of results, with their types."""
 Row = dict[str, Any]
 Write = Callable[[Path, Clip, Prediction, Measurement, Path], None]  # the file; the folder to write to
+_OWN = re.compile(r"manifest-\d+\.jsonl|results\.(csv|parquet)(\.part)?|\..*\.part", re.IGNORECASE)
 _RUN_FILES = (CONFIG, BEST, CALIBRATION, SHAPES)
 
 
@@ -81,7 +83,7 @@ def find_sources(inputs: Sequence[Path], run: Path, settings: object, *, out: Pa
         out: a folder to leave out.
 
     Raises:
-        DataError: an input is missing, or there is no file.
+        DataError: an input is missing, there is no file, or one is called as what the command keeps for itself.
     """
     files: dict[Path, None] = {}
     tops = []
@@ -97,8 +99,11 @@ def find_sources(inputs: Sequence[Path], run: Path, settings: object, *, out: Pa
     names = [path.relative_to(top).as_posix().encode(errors="backslashreplace").decode() for path in files]
     short = [_without_suffix(name) for name in names]
     folders = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
-    if len(set(short)) == len(short) and folders.isdisjoint(short):
+    if len(set(short)) == len(short) and folders.isdisjoint(short) and not any(map(_is_own, short)):
         names = short
+    for name, path in zip(names, files, strict=True):
+        if _is_own(name):
+            raise DataError(f"{path}: its results would lie where {out} keeps its own; rename it")
     made_by = [hash_file(run / name) if (run / name).exists() else "" for name in _RUN_FILES], settings
     return [Source(name, path, _key(made_by, path)) for name, path in zip(names, files, strict=True)]
 
@@ -186,8 +191,14 @@ def _is_input(path: Path) -> bool:
 
 
 def _without_suffix(name: str) -> str:
-    path = PurePosixPath(name.removesuffix(".gz"))
-    return path.with_suffix("").as_posix()
+    """As it is where nothing but dots would be left: "..", of "...avi", would be the folder above all results."""
+    path = PurePosixPath(name)
+    stem = PurePosixPath(path.name.removesuffix(".gz") or ".").stem
+    return path.with_name(stem).as_posix() if stem.strip(".") else name
+
+
+def _is_own(name: str) -> bool:
+    return _OWN.fullmatch(name.split("/")[0]) is not None
 
 
 def _key(made_by: object, path: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from echoseg.data.files import opencv_name
 from echoseg.errors import DataError
 
 TRUE, PREDICTED, LANDMARK = (255, 176, 0), (0, 200, 255), (255, 255, 255)  # RGB, told apart by colour-blind eyes
@@ -57,11 +58,11 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> No
     Raises:
         DataError: the file cannot be written.
     """
-    writer = None
+    name, writer = opencv_name(path), None
     for picture in pictures:
         if writer is None:
             size = (picture.shape[1], picture.shape[0])
-            writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
+            writer = cv2.VideoWriter(name, cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
             if not writer.isOpened():
                 raise DataError(f"{path}: cannot be written; check the folder's rights and free space")
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from echoseg.data.clip import Clip
-from echoseg.data.files import replace_file
+from echoseg.data.files import opencv_name, replace_file
 from echoseg.data.nifti import write_mask
 from echoseg.data.store import Store
 from echoseg.data.volume import is_volume, open_volume
@@ -113,7 +113,7 @@ def _write_masks(source: Path, clip: Clip, prediction: Prediction, measured: Mea
         return
     path = folder / "masks.tif"
     deflate = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE)
-    if not cv2.imwritemulti(str(path), list(prediction.masks * 255), deflate):
+    if not cv2.imwritemulti(opencv_name(path), list(prediction.masks * 255), deflate):
         raise DataError(f"{path}: cannot be written; check the folder's rights and free space")
 
 

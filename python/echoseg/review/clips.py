@@ -13,6 +13,7 @@ import numpy as np
 
 from echoseg.data.clip import Clip
 from echoseg.data.corrections import name_in_tables
+from echoseg.data.echonet import stem_of, why_unsafe
 from echoseg.data.formats import FORMATS, read_dataset
 from echoseg.data.reading import read_clip
 from echoseg.data.tracing import Recording
@@ -193,11 +194,14 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
             sources += found
         elif path.is_dir():
             files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-            sources += [known.get(file.name) or _loose(file) for file in files]
+            sources += [known.get(file.name) or Source(file, file.name) for file in files]
         else:
-            sources.append(known.get(path.name) or _loose(path))
+            sources.append(known.get(path.name) or Source(path, path.name))
     if not sources:
         raise DataError(f"{inputs[0]}: no file in it; give videos, or a folder of them")
+    for source in sources:
+        if why_unsafe(stem_of(source.name)) or source.name.strip() != source.name or set(source.name) & set(',"'):
+            raise DataError(f"{source.path}: cannot stand by this name in a table; rename it")
     twice, uses_of_name = Counter(source.name for source in sources).most_common(1)[0]
     if uses_of_name > 1:
         raise DataError(
@@ -212,12 +216,6 @@ def _read_data(folder: Path) -> tuple[list[Source], str]:
     dataset = read_dataset(folder)
     found = [Source(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings]
     return found, dataset.kind
-
-
-def _loose(path: Path) -> Source:
-    if any(sign in path.name for sign in ',"\r\n'):
-        raise DataError(f"{path}: a name with commas, quotes or line breaks cannot stand in a table; rename the file")
-    return Source(path, path.name)
 
 
 def _with_facts(clip: Clip, recording: Recording | None) -> Clip:

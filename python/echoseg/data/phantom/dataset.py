@@ -20,7 +20,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from echoseg.data.echonet import FILE_LIST, TRACINGS, VIDEOS
-from echoseg.data.files import new_folder
+from echoseg.data.files import new_folder, opencv_name
 from echoseg.data.phantom.anatomy import Array
 from echoseg.data.phantom.patient import FPS, FRAMES, Patient
 from echoseg.data.phantom.view import SIZE
@@ -152,7 +152,7 @@ def _write_video(folder: Path, seed: int, index: int) -> tuple[list[Any], list[l
     path = folder / f"{name}.avi"
     # OpenCV's own writer takes a quality, FFmpeg's does not; in grey it fails, and the real cines are colour too.
     codec = cv2.VideoWriter.fourcc(*"MJPG")
-    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, codec, FPS, (SIZE, SIZE))
+    writer = cv2.VideoWriter(opencv_name(path), cv2.CAP_OPENCV_MJPEG, codec, FPS, (SIZE, SIZE))
     if not writer.isOpened():
         raise OSError(f"{path}: cannot be written")
     writer.set(cv2.VIDEOWRITER_PROP_QUALITY, patient.machine.quality)
