@@ -1,6 +1,6 @@
 """Write one self-contained HTML page on a run: measures, cases, figures, settings and model card.
 
-Videos and patients go by number, and of paths only the last part is shown, so that the page can be passed on.
+Videos and patients go by number, and folders are not named, so that the page can be passed on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("test", "val", "train", "all"),
         help="whose cases to show (default: every split that was evaluated)",
     )
-    parser.add_argument("--names", action="store_true", help="show the names of videos and patients")
+    parser.add_argument("--names", action="store_true", help="show the names of videos, patients and folders")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -27,8 +27,9 @@ def write_mask(path: Path, masks: NDArray[np.uint8], volume: Volume) -> None:
         image: Any = nibabel.load(volume.path)
         mask = type(image)(voxels.reshape(image.shape), image.affine, image.header)
         mask.header.extensions.clear()  # may name the patient, as may the texts
-        for text in {"descrip", "aux_file", "db_name"} & set(mask.header):
-            mask.header[text] = b""
+        for text in set(mask.header) - {"magic", "regular"}:
+            if mask.header[text].dtype.kind == "S":
+                mask.header[text] = b""
     mask.set_data_dtype(np.uint8)
     mask.header["cal_min"], mask.header["cal_max"] = 0, 1
     nibabel.save(mask, path)

@@ -9,28 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from echoseg.report.data_sets import SYNTHETIC, data_set
 from echoseg.report.run import Run, read_run
 
-_STANFORD = (
-    "Stanford University's research use agreement: for non-commercial research, and the data may not be passed on."
-    " Whether weights trained on them may be is for Stanford to say: https://echonet.github.io/{}/"
-)
-# by a word in the name of the folder: its data set and licence
-DATA_SETS = {
-    "synthetic": ("synthetic echocardiograms", "None: echoseg made them, and there is no patient in them."),
-    "phantom": ("synthetic echocardiograms", "None: echoseg made them, and there is no patient in them."),
-    "pediatric": ("EchoNet-Pediatric", _STANFORD.format("pediatric")),
-    "echonet": ("EchoNet-Dynamic", _STANFORD.format("dynamic")),
-    "camus": (
-        "CAMUS",
-        "Its publisher's terms; ask there before you pass weights on: https://www.creatis.insa-lyon.fr/Challenge/camus/",
-    ),
-    "sunnybrook": (
-        "Sunnybrook Cardiac Data",
-        "CC0 1.0, public domain: https://www.cardiacatlas.org/sunnybrook-cardiac-data/",
-    ),
-}
-_UNKNOWN = "Not known to echoseg. Ask whoever gave you the data before you pass on weights that were trained on them."
 FEW_PATIENTS = 30
 
 
@@ -110,7 +91,7 @@ def _result(split: str, values: dict) -> str:
 
 def _limits(run: Run) -> list[str]:
     lines = []
-    if data_set(run.data)[0] == "synthetic echocardiograms":
+    if data_set(run.data)[0] == SYNTHETIC:
         lines.append("Trained on synthetic echocardiograms: these figures say nothing about patients.")
     for split, values in run.metrics.items():
         if values["patients"] < FEW_PATIENTS:
@@ -132,14 +113,9 @@ def _limits(run: Run) -> list[str]:
     ]
 
 
-def data_set(name: str) -> tuple[str, str]:
-    """Name and licence of a data set, judged by the name of its folder."""
-    return next((known for word, known in DATA_SETS.items() if word in name.lower()), (name, _UNKNOWN))
-
-
 def _licence(data: str) -> str:
     name, licence = data_set(data)
-    return licence if name == data else f"{licence} (Taken for {name} by the name of the folder, {_quoted(data)}.)"
+    return licence if name in (data, SYNTHETIC) else f"{licence} (Taken for {name} by the name of the folder.)"
 
 
 def _quoted(name: str) -> str:

@@ -109,12 +109,12 @@ def write_report(folder: Path, out: Path, *, splits: list[str] | None = None, na
         folder: of the run.
         out: HTML file to write; replaced where it exists.
         splits: whose cases are shown; default: all that were evaluated.
-        names: show videos and patients by name too.
+        names: show videos, patients and folders by name too.
 
     Raises:
         DataError: no run, a damaged file in it, or a split that was not evaluated.
     """
-    text = report(read_run(folder), splits=splits, names=names)
+    text = report(read_run(folder, names=names), splits=splits, names=names)
     out.parent.mkdir(parents=True, exist_ok=True)
     replace_file(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -132,7 +132,7 @@ def report(run: Run, *, splits: list[str] | None = None, names: bool = False) ->
         splits=[_split(run, split, names) for split in splits or run.metrics],
         curves=_curves(run),
         card=card_sections(run),
-        settings=_settings(run),
+        settings=_settings(run, names),
     )
 
 
@@ -193,7 +193,9 @@ def _curves(run: Run) -> list[tuple[str, str]]:
 def _split(run: Run, split: str, names: bool) -> dict[str, Any]:
     """What the page shows of one split."""
     values = run.metrics[split]
-    shown: dict[str, Any] = {"name": split, "metrics": values, "data": without_folders(str(values.get("data", "")))}
+    shown: dict[str, Any] = {"name": split, "metrics": values}
+    if names:
+        shown["data"] = without_folders(str(values.get("data", "")))
     images = run.table(f"images_{split}.csv")
     if images is not None and len(images):
         shown["histogram"] = charts.dice_histogram(images["dice"])
@@ -275,9 +277,12 @@ def _landmark_note(scheme: str | None, count: int) -> str:
     return f"; clockwise from the apex, 0; {count // 2} and {count // 2 + 1} are the ends of the mitral annulus"
 
 
-def _settings(run: Run) -> list[tuple[str, str]]:
+def _settings(run: Run, names: bool) -> list[tuple[str, str]]:
     def said(value: Any) -> str:
         parts = value if isinstance(value, (list, tuple)) else [value]
         return "–" if value is None else " ".join(without_folders(str(part)) for part in parts)
 
-    return [(name, said(value)) for name, value in {**dataclasses.asdict(run.config), "data": run.data}.items()]
+    settings = {**dataclasses.asdict(run.config), "data": run.data}
+    if settings["corrections"] and not names:
+        settings["corrections"] = "some"
+    return [(name, said(value)) for name, value in settings.items()]

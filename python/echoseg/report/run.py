@@ -12,11 +12,14 @@ from typing import Any
 import pandas as pd
 
 from echoseg.errors import DataError
+from echoseg.report.data_sets import SYNTHETIC, UNKNOWN, data_set
 from echoseg.sealed import unseal
 from echoseg.training.checkpoint import CONFIG
 from echoseg.training.config import Config, load_config
 
 SPLITS = ("test", "val", "train", "all")
+
+OWN = "data of the user's own"
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,11 @@ class Run:
     Attributes:
         folder: of the run.
         name: of the folder.
-        data: name of the folder with the data, or "synthetic echocardiograms".
+        data: name of the data set where it is known, `OWN` where not; with names, that of its folder.
         config: as trained.
         metrics: an entry a split, "test" first; empty where none was evaluated.
-        environment: of the training, flat, each value as text; paths reduced to their last part.
+        environment: of the training, flat, each value as text; with names, the command too, its paths reduced to their
+            last part.
     """
 
     folder: Path
@@ -54,8 +58,12 @@ class Run:
             raise DataError(f"{path}: damaged ({error}); evaluate the run again") from None
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, *, names: bool = False) -> Run:
     """Read a run folder.
+
+    Args:
+        folder: of the run.
+        names: tell folders by name too: who named the data's after a patient need not know that it is passed on.
 
     Raises:
         DataError: no run, or a damaged file in it.
@@ -64,14 +72,13 @@ def read_run(folder: Path) -> Run:
         raise DataError(f"{folder}: no run folder ({CONFIG} is missing); make one with 'echoseg train --out {folder}'")
     config = load_config(folder / CONFIG)
     metrics = _read_metrics(folder / "metrics.json")
-    return Run(
-        folder,
-        folder.resolve().name,
-        "synthetic echocardiograms" if config.data is None else without_folders(config.data),
-        config,
-        metrics,
-        _flat(_read_json(folder / "environment.json", "delete it")),
-    )
+    environment = _flat(_read_json(folder / "environment.json", "delete it"))
+    data = SYNTHETIC if config.data is None else without_folders(config.data)
+    if not names:
+        environment.pop("command", None)
+        known, licence = data_set(data)
+        data = OWN if licence == UNKNOWN else known
+    return Run(folder, folder.resolve().name, data, config, metrics, environment)
 
 
 def without_folders(text: str) -> str:

@@ -72,7 +72,7 @@ def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) ->
     if not find_spec("plotly") or not find_spec("skimage"):
         tqdm.write(f"echoseg: {path.name}: no 3-D view; pip install 'echoseg[view3d]' for it", file=sys.stderr)
     elif "volume_ml" in facts:
-        write_view(folder / "view3d.html", shapes, slices_affine(volume), path.name, _shown(facts))
+        write_view(folder / "view3d.html", shapes, slices_affine(volume), "Left ventricle", _shown(facts))
     return facts
 
 
