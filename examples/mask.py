@@ -14,9 +14,9 @@ from typing import Any
 import cv2
 
 import echoseg
+from echoseg.data import read_frames
 from echoseg.data.phantom import write_phantom
 from echoseg.data.store import prepare
-from echoseg.data.video import read_frames
 from echoseg.inference.evaluate import evaluate
 from echoseg.report.overlay import draw_overlay
 from echoseg.training.config import Config

@@ -15,8 +15,8 @@ import yaml
 
 from _folders import set_cell, write_folder, write_points_folder
 from echoseg.cli import COMMANDS, main
+from echoseg.data import read_frames
 from echoseg.data.store import open_store
-from echoseg.data.video import read_frames
 
 TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1", "--batch-size", "4"]
 

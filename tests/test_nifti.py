@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echoseg.data.nifti import slices_affine, write_mask
-from echoseg.data.volume import open_volume
+from echoseg.data.reading import open_volume, read_voxels
 
 SHAPE, SIDES = (5, 7, 4), (1.25, 1.5, 8.0)
 
@@ -48,7 +48,7 @@ def test_mask_lies_voxel_by_voxel_over_the_volume(tmp_path_factory, ending, turn
     folder = tmp_path_factory.mktemp("nifti")
     path = write_volume(folder / f"v{ending}", tilted(turns, tilt))
     volume = open_volume(path)
-    masks = (volume.read() % 3 == 0).astype(np.uint8)
+    masks = (read_voxels(volume) % 3 == 0).astype(np.uint8)
     write_mask(folder / "mask.nii.gz", masks, volume)
     image, mask = nibabel.load(path), nibabel.load(folder / "mask.nii.gz")
     assert mask.get_data_dtype() == np.uint8
@@ -68,7 +68,7 @@ def test_mask_lies_voxel_by_voxel_over_the_volume(tmp_path_factory, ending, turn
 def test_shapes_come_back(tmp_path, shape):
     path = write_volume(tmp_path / "v.nii", tilted(AXES[0], 0), shape, nibabel.Nifti2Image)
     volume = open_volume(path)
-    write_mask(tmp_path / "m.nii", (volume.read() % 3 == 0).astype(np.uint8), volume)
+    write_mask(tmp_path / "m.nii", (read_voxels(volume) % 3 == 0).astype(np.uint8), volume)
     mask = nibabel.load(tmp_path / "m.nii")
     assert isinstance(mask, nibabel.Nifti2Image)
     np.testing.assert_array_equal(np.asarray(mask.dataobj), np.arange(np.prod(shape)).reshape(shape) % 3 == 0)
@@ -81,7 +81,7 @@ def test_scaling_and_names_stay_behind(tmp_path):
     image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"Jane Doe"))
     nibabel.save(image, tmp_path / "v.nii")
     volume = open_volume(tmp_path / "v.nii")
-    write_mask(tmp_path / "m.nii", (volume.read() > 0).astype(np.uint8), volume)
+    write_mask(tmp_path / "m.nii", (read_voxels(volume) > 0).astype(np.uint8), volume)
     assert b"Jane" not in (tmp_path / "m.nii").read_bytes()
     mask = nibabel.load(tmp_path / "m.nii")
     np.testing.assert_array_equal(np.asarray(mask.dataobj), nibabel.load(tmp_path / "v.nii").get_fdata() > 0)
@@ -92,7 +92,7 @@ def test_file_that_does_not_say_how_it_lies(tmp_path):
     image.header.set_zooms(SIDES)
     nibabel.save(image, tmp_path / "v.nii")
     volume = open_volume(tmp_path / "v.nii")
-    masks = (volume.read() % 3 == 0).astype(np.uint8)
+    masks = (read_voxels(volume) % 3 == 0).astype(np.uint8)
     write_mask(tmp_path / "m.nii", masks, volume)
     read, mask = (nibabel.load(tmp_path / name) for name in ("v.nii", "m.nii"))
     assert mask.affine.tobytes() == read.affine.tobytes()
@@ -121,7 +121,7 @@ def test_mask_of_a_metaimage(tmp_path):
         "ElementType = MET_SHORT\nElementDataFile = v.raw\n"
     )
     volume = open_volume(tmp_path / "v.mhd")
-    write_mask(tmp_path / "m.nii.gz", (volume.read() % 3 == 0).astype(np.uint8), volume)
+    write_mask(tmp_path / "m.nii.gz", (read_voxels(volume) % 3 == 0).astype(np.uint8), volume)
     mask = nibabel.load(tmp_path / "m.nii.gz")
     np.testing.assert_array_equal(np.asarray(mask.dataobj), voxels % 3 == 0)
     expected = [[-1.25, 0, 0, -10], [0, -1.5, 0, -20], [0, 0, 8, 30], [0, 0, 0, 1]]  # MetaImage counts to the left

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from echoseg.data import read_frames
 from echoseg.data.echonet import read_echonet
 from echoseg.data.phantom import acoustics, dataset, motion, tracing, write_phantom, write_phantom_store
 from echoseg.data.phantom.anatomy import LATERAL, SEPTAL, draw_heart
 from echoseg.data.phantom.patient import FRAMES, Patient
 from echoseg.data.phantom.view import BEAMS, DEPTHS
-from echoseg.data.video import read_frames
 from echoseg.geometry.contour import contour_area, order_contour
 
 SEED, VIDEOS = 3, 5

@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from _folders import SUNNYBROOK
+from echoseg.data import read_frames
 from echoseg.data.nifti import write_mask
-from echoseg.data.reading import read_clip
+from echoseg.data.reading import open_volume, read_clip
 from echoseg.data.store import prepare
 from echoseg.data.truth import find_truth, is_truth, read_truth
-from echoseg.data.video import read_frames
-from echoseg.data.volume import open_volume
 from echoseg.inference.evaluate import evaluate
 from echoseg.inference.predict import Prediction, Predictor
 from echoseg.inference.stack import measure_stacks, summarise_stacks

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, ornt_transform
 
 from echoseg.data.field import Box, cut, field_box, paste
-from echoseg.data.reading import read_clip
-from echoseg.data.volume import open_volume, to_grey
+from echoseg.data.reading import open_volume, read_clip, read_voxels
+from echoseg.data.volume import to_grey
 from echoseg.errors import DataError
 
 AXIAL = np.diag([-1.0, -2.0, 8.0, 1.0])  # x to the left, y to the back, z upwards: as a viewer shows it
@@ -50,9 +50,9 @@ def test_the_same_body_looks_the_same_however_it_is_stored(tmp_path, voxels, cod
     affine = AXIAL @ inv_ornt_aff(turn, voxels.shape)
     assert "".join(aff2axcodes(affine)) == codes
     volume = open_volume(save(tmp_path / "a.nii", stored, affine))
-    np.testing.assert_array_equal(volume.read(), voxels.transpose(2, 1, 0))
+    np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
     assert (volume.spacing, volume.thickness) == ((2.0, 1.0), 8.0)
-    np.testing.assert_array_equal(volume.restore(volume.read()), stored)
+    np.testing.assert_array_equal(volume.restore(read_voxels(volume)), stored)
 
 
 @pytest.mark.parametrize(("thick", "up"), [(1, "S"), (0, "S")])
@@ -69,18 +69,18 @@ def test_coronal_and_sagittal_slices_have_the_head_above(tmp_path, thick, up):
 
 def test_of_equally_thick_axes_the_last_is_taken(tmp_path, voxels):
     volume = open_volume(save(tmp_path / "a.nii", voxels, np.diag([-1.00001, -1.0, 1.0, 1.0])))
-    np.testing.assert_array_equal(volume.read(), voxels.transpose(2, 1, 0))
+    np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
     assert volume.thickness == 1
 
 
 def test_what_does_not_say_how_it_lies_is_taken_as_stored(tmp_path, voxels):
     for name, array in (("a.nii", voxels), ("b_sequence.nii", voxels), ("c.nii", voxels[:, :, None])):
         volume = open_volume(save(tmp_path / name, array, None))
-        np.testing.assert_array_equal(volume.read(), voxels.transpose(2, 1, 0))
+        np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
         assert volume.spacing == (2.0, 1.0)
         assert (volume.thickness == 8) == (name == "a.nii")
     image = open_volume(save(tmp_path / "d.nii", voxels[:, :, 0], None))
-    np.testing.assert_array_equal(image.read(), voxels[:, :, 0].T[None])
+    np.testing.assert_array_equal(read_voxels(image), voxels[:, :, 0].T[None])
     assert math.isnan(image.thickness)
 
 
@@ -113,14 +113,14 @@ def test_meta_images(tmp_path, voxels, case):
     pack, kind, fields = MHD[case]
     data = pack(voxels.astype(kind).tobytes(order="F"))
     volume = open_volume(write_mhd(tmp_path, voxels, data, **fields))
-    np.testing.assert_array_equal(volume.read(), voxels.transpose(2, 1, 0))
+    np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
     assert (volume.spacing, volume.thickness) == ((2.0, 1.0), 8.0)
 
 
 def test_a_meta_image_turned_over_is_seen_upright(tmp_path, voxels):
     data = voxels[::-1, ::-1].astype("<i2").tobytes(order="F")
     path = write_mhd(tmp_path, voxels, data, TransformMatrix="-1 0 0 0 -1 0 0 0 1")
-    np.testing.assert_array_equal(open_volume(path).read(), voxels.transpose(2, 1, 0))
+    np.testing.assert_array_equal(read_voxels(open_volume(path)), voxels.transpose(2, 1, 0))
 
 
 def lie(path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_place_without_numbers_is_no_place(tmp_path, voxels):
     data = bytearray(path.read_bytes())
     data[280:284] = np.float32(np.nan).tobytes()  # the first number of the affine
     path.write_bytes(data)
-    np.testing.assert_array_equal(open_volume(path).read(), voxels.transpose(2, 1, 0))
+    np.testing.assert_array_equal(read_voxels(open_volume(path)), voxels.transpose(2, 1, 0))
 
 
 def test_grey_is_one_window_for_all_slices():

@@ -44,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     import importlib.util
-    import warnings
     from datetime import timedelta
     from functools import partial
 
@@ -60,7 +59,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise DataError("--format parquet: needs another package; pip install 'echoseg[parquet]'")
-    warnings.filterwarnings("ignore", module="pydicom")  # what matters about a file is in its row
     out, keep, steps = arguments.out, sorted(set(arguments.keep)), arguments.postprocess
     with ranks_of_torchrun(arguments.device, patience=timedelta(days=7)) as ranks:
         device = ranks.device or arguments.device
@@ -93,4 +91,6 @@ def run(arguments: argparse.Namespace) -> None:
         raise DataError(lines[0] + more)
     for line in lines[:_SHOWN]:
         print(f"left out: {line}", file=sys.stderr)
+    for row in table[table["note"] != ""].head(_SHOWN).itertuples():
+        print(f"look at it: {paths[row.file]}: {row.frames} frames, {row.note}", file=sys.stderr)
     print(f"{len(table) - len(failed)} of {len(table)} files segmented: {out}/results.{arguments.format}")

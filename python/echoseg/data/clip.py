@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_PIXELS = 1 << 26
+"""Of one frame, and"""
+MOST_BYTES = 1 << 32
+"""of all that a file gives: what tells of more is not believed."""
+
 
 @dataclass(frozen=True, eq=False)
 class Clip:
@@ -18,6 +23,7 @@ class Clip:
         spacing: (row, column) mm a pixel; nan if unknown.
         thickness: mm from one slice to the next; nan where frames are moments in time.
         square: (top, left, side) of the part to segment, pixels, which may reach beyond the frame; None is all of it.
+        declared: Frames that the file's header tells of, where that is another number than was found; else 0.
     """
 
     frames: NDArray[np.uint8]
@@ -25,3 +31,4 @@ class Clip:
     spacing: tuple[float, float]
     thickness: float
     square: tuple[int, int, int] | None = None
+    declared: int = 0

@@ -17,6 +17,7 @@ from echoseg.data.field import Box, cut, field_box
 from echoseg.data.parallel import map_in_order
 from echoseg.data.reading import decode_clip
 from echoseg.data.tracing import Dataset, Fault, Recording, Tracing
+from echoseg.data.video import Found
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
 
@@ -117,19 +118,19 @@ def _decode(
     contours = [order_contour(tracing.coordinates, ordering) for tracing in recording.tracings]
     file = recording.path.relative_to(folder).as_posix()
     try:
-        found, count = decode_clip(recording.path, [tracing.frame for tracing in recording.tracings])
-        if not found and count == 0:
+        found = decode_clip(recording.path, [tracing.frame for tracing in recording.tracings])
+        if not found.frames and found.passed == 0:
             raise DataError("holds no frame that can be decoded; replace the file")
     except DataError as error:
         decoded.faults.append(Fault(file, None, str(error).removeprefix(f"{recording.path}: ")))
         return decoded
     for tracing, contour, phase in zip(recording.tracings, contours, name_phases(recording, contours), strict=True):
-        image = found.get(tracing.frame)
+        image = found.frames.get(tracing.frame)
         height, width = (0, 0) if image is None else image.shape
         if image is not None:
             box = field_box(Box(0, 0, height, width), recording.spacing, field)
             image, contour = cut(image, box), contour - np.array([box.left, box.top], dtype=np.float32)
-        reason = _why_useless(tracing, contour, image, count)
+        reason = _why_useless(tracing, contour, image, found)
         if image is None or reason:
             reason = f"frame {tracing.frame} of {recording.name} {reason}"
             decoded.faults.append(Fault(tracing.file, tracing.row or None, reason))
@@ -167,10 +168,13 @@ def name_phases(recording: Recording, contours: list[NDArray[np.float32]]) -> li
     return ["ED", "ES"] if areas[0] > areas[1] else ["ES", "ED"]
 
 
-def _why_useless(tracing: Tracing, contour: NDArray[np.float32], image: NDArray[np.uint8] | None, count: int) -> str:
+def _why_useless(tracing: Tracing, contour: NDArray[np.float32], image: NDArray[np.uint8] | None, found: Found) -> str:
     """What keeps a tracing from being used on its frame; "" if nothing does."""
     if image is None:
-        return f"lies beyond the video's {count} frames" if tracing.frame >= count else "is damaged in the video"
+        if tracing.frame < found.passed:
+            return "is damaged in the video"
+        told = f", of the {found.declared} that its header tells of" if found.declared > found.passed else ""
+        return f"lies beyond the video's {found.passed} frames{told}"
     extent = np.array([image.shape[1], image.shape[0]], dtype=np.float32)
     if (contour < -extent).any() or (contour > 2 * extent).any():
         return f"has a point far outside its {extent[0]:.0f}×{extent[1]:.0f} pixels"

@@ -3,6 +3,8 @@
 Of an ultrasound cine only the sector is kept and all around it is black: names, rulers and marks are burnt in there,
 and a network would look at them. The frames keep the file's own size; ``Clip.square`` names the part to segment. No
 text of the header goes anywhere.
+
+These functions decode in the process that calls them. For files of strangers use those of `reading`.
 """
 
 from __future__ import annotations
@@ -15,15 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg.data.clip import Clip
+from echoseg.data.clip import MOST_BYTES, MOST_PIXELS, Clip
 from echoseg.data.sector import box_of, find_sector, middle_square, overlap_of_boxes
 from echoseg.errors import DataError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_PIXELS = 1 << 24  # of one frame, and
-_BYTES = 1 << 32  # of all frames in grey: a header that tells of more is not believed
 _CM = 3  # the code of the unit in a region
 _AGREE = 0.5  # overlap of the region that the header tells with the sector that is seen
 
@@ -84,7 +84,7 @@ def _read_grey(data: Dataset) -> NDArray[np.uint8]:
         raise DataError("holds no pictures; give another file")
     rows, columns = int(data.Rows), int(data.Columns)
     count = int(data.get("NumberOfFrames") or 1)
-    if not 0 < rows * columns <= _PIXELS or not 0 < count * rows * columns <= _BYTES:
+    if not 0 < rows * columns <= MOST_PIXELS or not 0 < count * rows * columns <= MOST_BYTES:
         raise DataError(f"tells of {count} frames of {columns}×{rows} pixels, which is not believed; replace the file")
     syntax = data.file_meta.TransferSyntaxUID
     try:

@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from echoseg.data import picture, volume
 from echoseg.data.parallel import map_in_order
-from echoseg.data.picture import is_picture, read_picture
+from echoseg.data.picture import is_picture
+from echoseg.data.reading import open_volume, read_picture, read_voxels
 from echoseg.data.tracing import Dataset, Fault, Recording, Tracing
-from echoseg.data.volume import open_volume
 from echoseg.errors import DataError
 from echoseg.geometry.outline import outline_of_mask
 
@@ -133,7 +133,7 @@ def read_pair(image: Path, mask: Path) -> tuple[NDArray[Any], tuple[float, float
         lies, drawn_lies = ("".join(map(str, aff2axcodes(one.affine))) for one in (stack, drawn_stack))
         if lies != drawn_lies:
             raise DataError(f"{mask}: lies as {drawn_lies}, its image as {lies}; save it with the image's affine")
-    values = dataclasses.replace(stack, path=mask).read()
+    values = read_voxels(dataclasses.replace(stack, path=mask))
     return values, stack.spacing, stack.thickness
 
 

@@ -6,12 +6,16 @@ Source: https://itk.org/Wiki/ITK/MetaIO/Documentation
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from echoseg.errors import DataError
+
+DEFLATE = 1032
+"""Times larger at most is what zlib and gzip unpack."""
 
 _TYPES = {
     "MET_CHAR": "i1",
@@ -38,7 +42,8 @@ def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndar
         DataError: The file cannot be read, or says something impossible.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace")[:65536].splitlines()
+        with path.open(encoding="utf-8", errors="replace") as file:
+            lines = file.read(65536).splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     fields = {key.strip(): value.strip() for key, sign, value in (line.partition("=") for line in lines) if sign}
@@ -57,6 +62,8 @@ def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndar
             raise ValueError("no place in space")
     except (KeyError, ValueError):
         raise DataError(f"{path}: is no sound MetaImage header; it needs lines such as DimSize = 256 256 10") from None
+    if not re.fullmatch(r"-1|\d{1,18}", fields.get("HeaderSize", "0")):
+        raise DataError(f"{path}: HeaderSize is {fields['HeaderSize']!r}; it must be a number of bytes, or -1")
     if fields.get("ElementNumberOfChannels", "1") != "1":
         raise DataError(f"{path}: is in colour; save it in grey")
     if fields.get("ElementType") not in _TYPES:
@@ -79,16 +86,23 @@ def read_voxels(path: Path, shape: tuple[int, ...], fields: dict[str, str]) -> n
     order = ">" if "true" in (fields.get(key, "").lower() for key in _BIG_ENDIAN) else "<"
     kind = np.dtype(order + _TYPES[fields["ElementType"]])
     needed = math.prod(shape) * kind.itemsize
+    packed = fields.get("CompressedData", "").lower() == "true"
+    voxels = path.parent / name
+    if not voxels.is_file():
+        raise DataError(f"{path}: {name} is no file in the same folder; put it there")
     try:
-        data = (path.parent / name).read_bytes()
-        if fields.get("CompressedData", "").lower() == "true":
-            data = zlib.decompressobj().decompress(data, needed)
-        elif fields.get("HeaderSize", "0") == "-1":
-            data = data[max(0, len(data) - needed) :]
-        else:
-            data = data[int(fields.get("HeaderSize", "0")) :]
-    except (OSError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: its voxels in {name} cannot be read ({error}); replace the file") from None
+        size, skip = voxels.stat().st_size, int(fields.get("HeaderSize", "0"))
+        if needed > size * (DEFLATE if packed else 1):
+            raise DataError(f"{path}: {name} has {size} bytes for the {needed} promised; replace the file")
+        with voxels.open("rb") as file:
+            if packed:
+                data = zlib.decompressobj().decompress(file.read(), needed)
+            else:
+                file.seek(size - needed if skip == -1 else max(0, skip))
+                data = file.read(needed)
+    except (OSError, OverflowError, zlib.error) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: its voxels in {name} cannot be read ({cause}); replace the file") from None
     if len(data) < needed:
         raise DataError(f"{path}: {name} holds {len(data)} bytes of the {needed} promised; replace the file")
     return np.frombuffer(data, dtype=kind, count=math.prod(shape)).reshape(shape, order="F")

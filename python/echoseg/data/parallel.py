@@ -12,6 +12,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def cpus() -> int:
+    """How many CPUs the process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 4) -> Iterator[Result]:
     """``map`` over threads that keeps the order and never runs far ahead of who takes the results.
 
@@ -20,7 +25,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, a
         items: Taken in the caller's thread.
         ahead: Results that may wait to be taken, for each CPU that the process may use.
     """
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = cpus()
     executor = ThreadPoolExecutor(workers)
     pending: collections.deque[Future[Result]] = collections.deque()
     try:

@@ -20,7 +20,7 @@ def is_picture(path: Path) -> bool:
 
 
 def read_picture(path: Path) -> NDArray[Any]:
-    """(H, W): the picture, colours turned to grey.
+    """(H, W): the picture, colours turned to grey; decoded in the process that calls.
 
     Raises:
         DataError: The file is missing or damaged.

@@ -4,6 +4,8 @@ Slices lie along the thickest axis; of equally thick ones, along the last. Withi
 right, what is in front is above, and what is superior is above in coronal and sagittal slices, where a sagittal one
 has the front on the left. A single image, a sequence of moments, and a file that does not say how it lies, are
 taken as they are stored: x to the right, y downwards, as ultrasound comes.
+
+`open_volume` and `read_voxels` decode in the process that calls them. For files of strangers use those of `reading`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ from echoseg.errors import DataError
 ENDINGS = (".nii.gz", ".nii", ".mhd")
 
 _GREY = (0.5, 99.5)  # percentiles of a volume that become black and white
-_DEFLATE = 1032  # times larger at most is what gzip unpacks
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 _DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, OverflowError, KeyError)
 
@@ -59,14 +60,13 @@ class Volume:
         """The sides of the file's three axes."""
         return tuple(self.shape[self.axes.index(axis)] for axis in range(3))
 
-    def read(self) -> NDArray[Any]:
-        """(T, H, W): the voxels, their numbers as the file means them.
+    def arrange(self, voxels: NDArray[Any]) -> NDArray[Any]:
+        """Turn a file's voxels to (T, H, W).
 
         Raises:
-            DataError: The file is damaged, or holds less than its header promises.
+            ValueError: They are more or fewer than those of this volume.
         """
-        array = _read_voxels(self.path).reshape(self.file_shape)
-        return np.flip(array, self.turned).transpose(self.axes)
+        return np.flip(voxels.reshape(self.file_shape), self.turned).transpose(self.axes)
 
     def restore(self, frames: NDArray[Any]) -> NDArray[Any]:
         """Bring (T, H, W) back to the file's own order of axes, so that its affine fits."""
@@ -78,7 +78,7 @@ def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
-def open_volume(path: str | Path) -> Volume:
+def open_volume(path: Path) -> Volume:
     """Read what a volume's header says.
 
     A file whose name holds "sequence" (CAMUS), and one of four dimensions with a single slice, are moments in time.
@@ -86,7 +86,6 @@ def open_volume(path: str | Path) -> Volume:
     Raises:
         DataError: The file is missing, damaged, in colour, or has several slices at several times.
     """
-    path = Path(path)
     shape, zooms, affine = _read_header(path)
     affine = affine if affine is not None and np.isfinite(affine).all() else None
     while len(shape) > 3 and shape[-1] == 1:
@@ -105,6 +104,22 @@ def open_volume(path: str | Path) -> Volume:
     frames, height, width = (shape[axis] for axis in axes)
     thickness = math.nan if moments or frames == 1 else sizes[0]
     return Volume(path, (frames, height, width), (sizes[1], sizes[2]), thickness, axes, turned, affine)
+
+
+def read_voxels(path: Path) -> NDArray[Any]:
+    """The voxels in the file's order of axes, their numbers as the file means them.
+
+    Raises:
+        DataError: The file is damaged, or holds less than its header promises.
+    """
+    if path.suffix.lower() == ".mhd":
+        shape, _, _, fields = metaimage.read_header(path)
+        return metaimage.read_voxels(path, shape, fields)
+    try:
+        image: Any = nibabel.load(path)
+        return np.asanyarray(image.dataobj)
+    except _DAMAGE as error:
+        raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
 
 
 def to_grey(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -148,21 +163,10 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], NDArra
     if kind.names or kind.kind not in "iuf":
         raise DataError(f"{path}: holds {kind}, not grey values; save it in grey")
     size = path.stat().st_size
-    if math.prod(shape) * kind.itemsize > size * (_DEFLATE if path.suffix.lower() == ".gz" else 1):
+    if math.prod(shape) * kind.itemsize > size * (metaimage.DEFLATE if path.suffix.lower() == ".gz" else 1):
         raise DataError(f"{path}: promises {shape} voxels, too many for {size} bytes; replace the file")
     affine = np.diag([unit, unit, unit, 1]) @ image.affine if lies else None
     return shape, tuple(zoom * unit for zoom in zooms), affine
-
-
-def _read_voxels(path: Path) -> NDArray[Any]:
-    if path.suffix.lower() == ".mhd":
-        shape, _, _, fields = metaimage.read_header(path)
-        return metaimage.read_voxels(path, shape, fields)
-    try:
-        image: Any = nibabel.load(path)
-        return np.asanyarray(image.dataobj)
-    except _DAMAGE as error:
-        raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
 
 
 def _one_line(error: BaseException) -> str:

@@ -46,6 +46,7 @@ COLUMNS = {
     "beats": "Int64",
     "volume": "float64",
     "review": "Int64",
+    "note": "str",
     "error": "str",
 }
 """Of the table of results, with their types."""
@@ -172,7 +173,7 @@ def segment_sources(
 def write_results(sources: Sequence[Source], folder: Path, *, kind: str) -> pd.DataFrame:
     """Write ``results.csv`` or ``results.parquet``: a row for each source that was tried, in the sources' order."""
     rows = finished_rows(folder)
-    tried = [rows[source.name, source.key] for source in sources if (source.name, source.key) in rows]
+    tried = [{"note": "", **rows[source.name, source.key]} for source in sources if (source.name, source.key) in rows]
     table = pd.DataFrame(tried, columns=list(COLUMNS)).astype(COLUMNS)
     write = partial(table.to_csv, float_format="%.3f") if kind == "csv" else table.to_parquet
     replace_file(folder / f"results.{kind}", partial(write, index=False))
@@ -258,6 +259,7 @@ def _finish(
         "beats": len(measured.ef),
         "volume": measured.volume,
         "review": None if prediction.review is None else int(prediction.review.sum()),
+        "note": f"its header tells of {clip.declared} frames" if clip.declared else "",
         "error": "",
     }
     return source, row

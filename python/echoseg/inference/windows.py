@@ -53,7 +53,7 @@ def predict_traced(
         recording, rows = group
         reach = 0 if math.isfinite(recording.thickness) else reach_of(steps)  # slices are no moments
         wanted = {t for frame in rows["frame"] for t in range(max(0, frame - reach), frame + reach + 1)}
-        found, _ = decode_clip(recording.path, sorted(wanted))
+        found = decode_clip(recording.path, sorted(wanted)).frames
         if lacking := set(rows["frame"]) - set(found):
             raise DataError(f"{recording.path}: frame {min(lacking)} cannot be read; replace the file")
         frames = np.stack(list(found.values()))

@@ -13,8 +13,9 @@ import pandas as pd
 from echoseg.data.clip import Clip
 from echoseg.data.files import opencv_name, replace_file
 from echoseg.data.nifti import write_mask
+from echoseg.data.reading import open_volume
 from echoseg.data.store import Store
-from echoseg.data.volume import is_volume, open_volume
+from echoseg.data.volume import is_volume
 from echoseg.errors import DataError
 from echoseg.inference.ejection import agreements
 from echoseg.inference.evaluate import Evaluation

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from echoseg.assess.overlap import dice
 from echoseg.data.clip import Clip
 from echoseg.data.nifti import slices_affine, write_mask
+from echoseg.data.reading import open_volume
 from echoseg.data.truth import find_truth, read_truth
-from echoseg.data.volume import open_volume
 from echoseg.errors import DataError
 from echoseg.inference.predict import Prediction
 from echoseg.report.slices import slice_pictures, slices_figure, slices_video
