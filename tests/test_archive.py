@@ -83,6 +83,17 @@ def test_a_key_tells_settings_and_files_apart(videos):
     assert one != find(videos / "a.avi", settings="x")
 
 
+def test_a_file_that_counts_other_frames_than_it_has_is_noted(videos, predictor, tmp_path):
+    data = bytearray((videos / "a.avi").read_bytes())
+    data[48:52] = (200).to_bytes(4, "little")  # dwTotalFrames of avih
+    (videos / "a.avi").write_bytes(data)
+    sources = find(videos)
+    list(segment_sources(sources, predictor, tmp_path, None))
+    table = write_results(sources, tmp_path, kind="csv")
+    assert table["note"].tolist() == ["its header tells of 200 frames", "", "", ""]
+    assert table["frames"].tolist() == [3, 3, 6, 7]
+
+
 def test_one_bad_file_stops_no_other_and_is_tried_again(videos, predictor, tmp_path):
     whole = (videos / "b.avi").read_bytes()
     (videos / "b.avi").write_bytes(whole[:3000])

@@ -86,6 +86,13 @@ def beyond(folder):
     )
 
 
+def boast(folder):
+    path = write_video(folder / "Videos/b.avi", frames=4)
+    data = bytearray(path.read_bytes())
+    data[48] = 8  # dwTotalFrames of avih
+    path.write_bytes(data)
+
+
 USELESS = {
     "text for a video": (bad_video(b"hello" * 99), "Videos/b.avi", None, "cannot be opened as a video", 4),
     "empty video": (bad_video(b""), "Videos/b.avi", None, "is empty", 4),
@@ -94,6 +101,13 @@ USELESS = {
         TRACINGS,
         32,
         "beyond the video's 4 frames",
+        5,
+    ),
+    "short video whose header tells of more": (
+        boast,
+        TRACINGS,
+        32,
+        "frame 5 of b lies beyond the video's 4 frames, of the 8 that its header tells of",
         5,
     ),
     "frame beyond": (beyond, TRACINGS, 22, "frame 99 of b lies beyond the video's 8 frames", 5),

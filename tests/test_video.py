@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 
 from _folders import FRAMES, SIZE, SUNNYBROOK, grey_of, write_video
 from echoseg.data import read_frames
+from echoseg.data.reading import read_clip
 from echoseg.data.video import decode_frames
 from echoseg.errors import DataError
 
@@ -127,6 +129,66 @@ def test_the_count_in_the_header_is_not_believed(video, tmp_path):
         path = tmp_path / f"{count}.avi"
         path.write_bytes(data)
         assert looks_like(read_frames(path), range(FRAMES))
+        assert read_clip(path).declared == count
+        assert read_clip(video).declared == 0
+
+
+def test_a_mp4_that_counts_other_frames_than_it_has(tmp_path):
+    path = write_video(tmp_path / "v.mp4", code="mp4v")
+    assert read_clip(path).declared == 0
+    data = bytearray(path.read_bytes())
+    count = data.find(b"stsz") + 12
+    data[count : count + 4] = (FRAMES - 3).to_bytes(4, "big")
+    path.write_bytes(data)
+    clip = read_clip(path)
+    assert (len(clip.frames), clip.declared) == (FRAMES - 3, FRAMES)
+
+
+@pytest.mark.parametrize("code", ["cvid", "MSVC", "IV50", "\0\0\0\1"])
+def test_a_compression_that_is_not_on_the_list(video, tmp_path, code):
+    path = tmp_path / "v.avi"
+    path.write_bytes(video.read_bytes().replace(b"MJPG", code.encode()))
+    with pytest.raises(DataError, match=r"v\.avi: (is compressed in none of the ways|cannot be opened)"):
+        read_frames(path)
+
+
+def test_frames_that_nobody_has(tmp_path):
+    path = write_video(tmp_path / "v.avi", code="I420")
+    assert looks_like(read_frames(path), range(FRAMES))
+    data = bytearray(path.read_bytes())
+    sizes = data.find(b"strf") + 12
+    data[sizes : sizes + 8] = np.array([16000, 16000], "<u4").tobytes()
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"v\.avi: tells of frames of 16000×16000 pixels, which is not believed"):
+        read_frames(path)
+
+
+LISTS = {
+    "playlist": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{0}\n#EXT-X-ENDLIST\n",
+    "list of files": "ffconcat version 1.0\nfile '{0}'\n",
+    "session": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 26\n",
+    "manifest": '<?xml version="1.0"?><MPD><BaseURL>{0}</BaseURL></MPD>',
+}
+
+
+@pytest.mark.parametrize("ending", ["avi", "mp4", "m3u8", "ffconcat"])
+@pytest.mark.parametrize("content", LISTS)
+def test_no_file_opens_another(video, tmp_path, content, ending):
+    path = tmp_path / f"v.{ending}"
+    path.write_text(LISTS[content].format(video))
+    with pytest.raises(DataError, match="cannot be opened as a video"):
+        read_frames(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ["concat:a|b", "subfile,,start,0,end,9,,:a.avi", "frame%03d.png.avi", "http:__a.avi"])
+def test_a_name_is_a_name(video, tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    with pytest.raises(DataError, match="cannot be read"):
+        read_frames(path)
+    path.write_bytes(video.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert looks_like(read_frames(name), range(FRAMES))
 
 
 NO_VIDEOS = {
@@ -163,10 +225,8 @@ def test_frame_numbers_must_increase(video, frames):
         read_frames(video, frames)
 
 
-def test_threads_get_the_same_frames_and_the_log_level_comes_back(video):
-    before = cv2.utils.logging.getLogLevel()
+def test_threads_get_the_same_frames(video):
     expected = read_frames(video)
     with ThreadPoolExecutor(8) as pool:
         for images in pool.map(lambda _: read_frames(video), range(32)):
             np.testing.assert_array_equal(images, expected)
-    assert cv2.utils.logging.getLogLevel() == before

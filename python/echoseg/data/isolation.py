@@ -91,7 +91,8 @@ def ask(task: str, path: str | Path, build: Callable[[Facts, Arrays], Built], ar
 
         facts, arrays = answer(request)
     if "error" in facts:
-        raise DataError(f"{path}: {' '.join(str(facts['error']).split())[:500]}")
+        text = " ".join(str(facts["error"]).split())[:500]
+        raise DataError(f"{path}: {''.join(letter if letter.isprintable() else '?' for letter in text)}")
     try:
         return build(facts, arrays)
     except _NONSENSE:

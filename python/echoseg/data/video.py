@@ -39,16 +39,16 @@ CONTAINERS = {
 
 CODECS = {
     "Motion JPEG": ("MJPG",),
-    "MPEG-1, -2": ("mpg1", "mpg2"),
-    "MPEG-4": ("FMP4", "DIV3", "MP42", "MPG4"),
-    "H.264": ("H264",),
-    "HEVC": ("HEVC",),
+    "MPEG-1, -2": ("MPG1", "MPG2"),
+    "MPEG-4": ("FMP4", "MP4V", "XVID", "DIVX", "DX50", "DIV3", "MP41", "MP42", "MP43", "MPG4"),
+    "H.264": ("H264", "X264", "AVC1"),
+    "HEVC": ("HEVC", "H265", "HEV1", "HVC1"),
     "VP8, VP9, AV1": ("VP80", "VP90", "AV01"),
-    "WMV": ("wmv1", "wmv2", "WMV3", "WVC1"),
-    "lossless": ("ffv1", "FFVH", "HFYU", "MPNG"),
+    "WMV": ("WMV1", "WMV2", "WMV3", "WVC1"),
+    "lossless": ("FFV1", "FFVH", "HFYU", "MPNG"),
     "raw AVI": ("\0\0\0\0",),
 }
-"""Name → FOURCCs as FFmpeg has them, whatever the file calls its own."""
+"""Name → the FOURCCs that FFmpeg may have for it, in capitals."""
 
 FFMPEG = (
     "protocol_whitelist;file|format_whitelist;avi,mov,matroska,asf,mpeg,mpegts|codec_whitelist;"
@@ -57,7 +57,8 @@ FFMPEG = (
 )
 """The same two lists as OPENCV_FFMPEG_CAPTURE_OPTIONS; what a file refers to is opened by no other protocol."""
 
-_RAW_AVI = re.compile(rb"strh.{4}vids.{52}strf.{4}.{16}(\0{4}|DIB |RGB |RAW |GREY|Y8  |Y800|I420|IYUV)", re.DOTALL)
+_RAW = rb"\0{4}|\x03\0{3}|DIB |RGB |RAW |GREY|Y8  |Y800|I420|IYUV|YV12|YUY2|UYVY|RGBA|BGRA"
+_RAW_AVI = re.compile(rb"strh.{4}vids.{52}strf.{4}.{16}(" + _RAW + rb")", re.DOTALL)
 
 
 class Found(NamedTuple):
@@ -200,10 +201,10 @@ def _open(path: Path) -> Iterator[tuple[cv2.VideoCapture, int]]:
 
 def _check(path: Path, capture: cv2.VideoCapture, head: bytes) -> None:
     """Refuse what is compressed in an unknown way, or tells of frames that nobody has."""
-    code = (int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1")
+    code = (int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1").upper()
     known = any(code in codes for codes in CODECS.values())
     if not known or (not code.strip("\0") and not _RAW_AVI.search(head)):
-        raise DataError(f"{path}: is compressed in another way than {', '.join(CODECS)}; convert it to one of them")
+        raise DataError(f"{path}: is compressed in none of the ways that are read ({', '.join(CODECS)}); convert it")
     width, height = (capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if not width * height <= MOST_PIXELS:
         raise DataError(f"{path}: tells of frames of {width:.0f}×{height:.0f} pixels, which is not believed")

@@ -29,6 +29,7 @@ from echoseg.errors import DataError
 ENDINGS = (".nii.gz", ".nii", ".mhd")
 
 _GREY = (0.5, 99.5)  # percentiles of a volume that become black and white
+_EXTENSIONS = 1 << 24  # bytes at most in front of the voxels, for they are read whole
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 _DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, OverflowError, KeyError)
 
@@ -157,11 +158,13 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], NDArra
         zooms = [float(zoom) for zoom in header.get_zooms()]
         unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
         lies = header["qform_code"] > 0 or header["sform_code"] > 0
-        kind = header.get_data_dtype()
+        kind, start = header.get_data_dtype(), int(image.dataobj.offset)
     except _DAMAGE as error:
         raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
     if kind.names or kind.kind not in "iuf":
         raise DataError(f"{path}: holds {kind}, not grey values; save it in grey")
+    if start > _EXTENSIONS:
+        raise DataError(f"{path}: has {start} bytes in front of its voxels; save it without extensions")
     size = path.stat().st_size
     if math.prod(shape) * kind.itemsize > size * (metaimage.DEFLATE if path.suffix.lower() == ".gz" else 1):
         raise DataError(f"{path}: promises {shape} voxels, too many for {size} bytes; replace the file")
