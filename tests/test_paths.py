@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from _folders import write_folder, write_video
+from echoseg.data import read_frames
 from echoseg.data.echonet import read_echonet
 from echoseg.data.files import new_folder
-from echoseg.data.video import read_frames
 from echoseg.errors import DataError
 from echoseg.inference.archive import find_sources
 from echoseg.report.overlay import write_video as write_overlay

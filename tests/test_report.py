@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from echoseg.cli.predict import _KEEP
+from echoseg.data import read_frames
 from echoseg.data.clip import Clip
-from echoseg.data.video import read_frame_rate, read_frames
+from echoseg.data.reading import read_clip
 from echoseg.errors import DataError
 from echoseg.inference.evaluate import Evaluation
 from echoseg.inference.measure import measure
@@ -90,7 +91,7 @@ def test_film_shows_outline_curve_and_cursor(tmp_path):
     path = tmp_path / "film.avi"
     write_video(path, pictures, fps=30)
     assert len(read_frames(path)) == 60
-    assert read_frame_rate(path) == pytest.approx(30)
+    assert read_clip(path).fps == pytest.approx(30)
     with pytest.raises(DataError, match="nowhere"):
         write_video(tmp_path / "nowhere" / "film.avi", pictures, fps=30)
 

@@ -12,7 +12,7 @@ import pytest
 from sweeps import soak
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks into /proc")
-SHORT = {**soak.MOST, "bytes": 100_000.0}  # a batch has a million
+SHORT = {**soak.MOST, "bytes": 100_000.0, "files": 0.05}  # a batch has a million bytes; a connection is a file
 
 
 @pytest.fixture(autouse=True)

@@ -32,9 +32,9 @@ import cv2
 import nibabel as nib
 import numpy as np
 
+from echoseg.data import read_frames
 from echoseg.data.phantom import write_phantom
 from echoseg.data.phantom.dataset import write_phantom_store
-from echoseg.data.video import read_frames
 
 COUNTS = {"batches": 10_000, "predict": 10_000, "review": 36_000}
 EVERY = 0.5  # s, from one look to the next
