@@ -110,7 +110,7 @@ def commit(folder: Path) -> str | None:
 def machine() -> dict[str, object]:
     import torch
 
-    info = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
     found = {
         "cpu": models[0] if models else platform.processor(),

@@ -73,15 +73,15 @@ def write_points_folder(folder: Path, names=("a", "b")) -> Path:
 
 def set_cell(path: Path, row: int, column: int, text: str) -> None:
     """Replace one cell; rows count from 1, the header's."""
-    lines = path.read_text().split("\n")
+    lines = path.read_text(encoding="utf-8").split("\n")
     cells = lines[row - 1].split(",")
     cells[column] = text
     lines[row - 1] = ",".join(cells)
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines), encoding="utf-8")
 
 
 def edit_lines(path: Path, change) -> None:
     """Let `change` rewrite the list of lines in place."""
-    lines = path.read_text().split("\n")
+    lines = path.read_text(encoding="utf-8").split("\n")
     change(lines)
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines), encoding="utf-8")

@@ -350,7 +350,7 @@ def corrected_table(path: Path, frames, *, name="a", radii=(5.0, 10.0)) -> Path:
     lines = ["FileName,X1,Y1,X2,Y2,Frame"]
     for frame in frames:
         lines += chord_lines(name, frame, ellipse_chords(radii=radii))
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

@@ -230,7 +230,7 @@ def run_commands(place: Path, *, every: bool) -> list[str]:
 @contextlib.contextmanager
 def _printed_to(path: Path) -> Iterator[None]:
     """What Python and C print, in a file."""
-    with path.open("w+") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+    with path.open("w+", encoding="utf-8") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
         kept = [os.dup(number) for number in (1, 2)]
         try:
             for number in (1, 2):

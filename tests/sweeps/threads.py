@@ -169,7 +169,7 @@ def loader_workers(count: int) -> int:
 
 def held() -> tuple[int, float]:
     """(threads, MB) of this process."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return int(status["Threads"]), int(status["VmRSS"].split()[0]) / 1024
 
 

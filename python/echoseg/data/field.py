@@ -48,7 +48,7 @@ def cut(frames: NDArray[Any], box: Box) -> NDArray[Any]:
     """Cut a box out of (..., H, W) frames; what lies outside them is 0."""
     frame, patch = _overlap(frames.shape[-2:], box)
     out = np.zeros((*frames.shape[:-2], box.height, box.width), dtype=frames.dtype)
-    out[(..., *patch)] = frames[(..., *frame)]
+    out[..., patch[0], patch[1]] = frames[..., frame[0], frame[1]]
     return out
 
 
@@ -56,7 +56,7 @@ def paste(patches: NDArray[Any], box: Box, size: tuple[int, int]) -> NDArray[Any
     """Put (..., h, w) patches back where they were cut from frames of a size; 0 around them."""
     frame, patch = _overlap(size, box)
     out = np.zeros((*patches.shape[:-2], *size), dtype=patches.dtype)
-    out[(..., *frame)] = patches[(..., *patch)]
+    out[..., frame[0], frame[1]] = patches[..., patch[0], patch[1]]
     return out
 
 

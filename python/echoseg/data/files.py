@@ -9,6 +9,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def _lock(folder: Path) -> int | None:
         BlockingIOError: Another process holds it.
         OSError: There is no such folder, or its disk knows no locks.
     """
-    if os.name == "nt":
+    if sys.platform == "win32":
         return None
     import fcntl
 
@@ -168,7 +169,7 @@ def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
 
 
 def _force_to_disk(path: Path) -> None:
-    if os.name == "nt":  # Windows syncs neither folders nor files opened for reading
+    if sys.platform == "win32":  # Windows syncs neither folders nor files opened for reading
         return
     handle = os.open(path, os.O_RDONLY)
     try:

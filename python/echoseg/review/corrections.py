@@ -18,6 +18,7 @@ import hashlib
 import itertools
 import json
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -199,7 +200,7 @@ def _logged(path: Path, line: dict[str, Any]) -> Iterator[None]:
 def _hold(folder: Path) -> Any:
     """An open file that no other review has, where the system can tell."""
     handle = (folder / ".lock").open("w")
-    with contextlib.suppress(ImportError):  # Windows
+    if sys.platform != "win32":
         import fcntl
 
         try:

@@ -45,7 +45,7 @@ def faster_precision(device: torch.device) -> str:
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     try:
-        instructions = _PROCESSOR.read_text().split()
+        instructions = _PROCESSOR.read_text(encoding="utf-8").split()
     except OSError:  # a system without it
         return "float32"
     return "bfloat16" if "avx512_bf16" in instructions else "float32"
