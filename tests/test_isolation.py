@@ -144,7 +144,7 @@ def test_what_is_too_large_to_be_sent_is_refused(tmp_path, monkeypatch):
 @linux
 def test_the_child_may_write_nothing_and_stands_aside(video):
     read_clip(video)
-    limits = Path(f"/proc/{the_child().pid}/limits").read_text()
+    limits = Path(f"/proc/{the_child().pid}/limits").read_text(encoding="utf-8")
     most = {line[:25].strip(): line[26:].split()[:2] for line in limits.splitlines()}
     assert most["Max file size"] == most["Max core file size"] == ["0", "0"]
     assert most["Max address space"] == [str(8 << 30)] * 2
