@@ -109,10 +109,10 @@ def main() -> None:
 
 
 def _limit_itself(gib: float) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return
+    import resource
+
     for kind, most in ((resource.RLIMIT_AS, int(gib * 2**30)), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
         with contextlib.suppress(OSError, ValueError):  # macOS knows no limit of address space
             resource.setrlimit(kind, (most, most))
