@@ -26,7 +26,6 @@ from echoseg.training.loop import LOG_COLUMNS, train
 from echoseg.training.optimization import learning_rate
 from echoseg.training.stopwatch import Stopwatch
 
-ROOT = Path(__file__).parent.parent
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 
 
@@ -132,15 +131,6 @@ def test_a_run_folder_has_its_settings_or_is_not_there(disc_store, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         train(tiny(epochs=1), disc_store, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.skipif(not (ROOT / "bench").is_dir(), reason="no benchmarks here")
-def test_killed_at_any_moment_a_run_goes_on():
-    command = [sys.executable, "bench/kill_sweep.py", "--kills", "6"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 kills (2 " in done.stdout
 
 
 def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_path, monkeypatch, capsys):
