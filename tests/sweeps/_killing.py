@@ -104,7 +104,8 @@ def sweep_kills(victim: Victim, kills: int, *, seed: int = 0) -> tuple[Counter[s
     seconds, operations = time.monotonic() - begun, int(victim.counter[0])
     faults, under_way = victim.ended(), False
     while counts["kills"] < kills or under_way:
-        way = WAYS[counts["kills"] % len(WAYS)] if counts["kills"] < kills else "never"
+        way = WAYS[counts["tries"] % len(WAYS)] if counts["kills"] < kills else "never"
+        counts["tries"] += 1
         code = strike(victim, way, random, seconds, operations)
         under_way = code == -signal.SIGKILL
         if under_way:
@@ -117,8 +118,8 @@ def sweep_kills(victim: Victim, kills: int, *, seed: int = 0) -> tuple[Counter[s
         else:
             found = [f"failed, exit code {code}"]
         faults += [f"{victim.name}, kill {counts['kills']}, {way}: {fault}" for fault in found]
-        if len(faults) > 20:
-            break
+        if len(faults) > 20 or counts["tries"] > 20 * kills:
+            return counts, [*faults, "given up"]
     return counts, faults
 
 
