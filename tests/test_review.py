@@ -33,7 +33,6 @@ from echoseg.geometry.contour import order_contour
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
 from echoseg.review import clips
-from echoseg.review import corrections as module
 from echoseg.review.clips import find_sources, next_to_look_at
 from echoseg.review.corrections import Corrections, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
@@ -146,14 +145,13 @@ def test_damage_is_told_by_its_row(tmp_path, row, column, text, says):
 def test_a_save_that_fails_changes_nothing_and_may_be_tried_again(tmp_path, monkeypatch):
     with opened(tmp_path) as kept:
         save(kept, "a.avi", 0, handles_of())
-        before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "sha256.json"}
-        for name in ("sha256.json", "Landmarks.csv"):
-            with monkeypatch.context() as patch:
-                patch.setattr(module, "replace_file", full(module.replace_file, name))
-                with pytest.raises(OSError, match="No space"):
-                    save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
-            assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name in before}
-            assert kept.version("a.avi", 0) == 1
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", full)
+            with pytest.raises(OSError, match="No space"):
+                save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
+        assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert kept.version("a.avi", 0) == 1
     with opened(tmp_path) as again:
         assert save(again, "a.avi", 0, handles_of(shift=3.0), version=1) == 2
     (tmp_path / "audit.jsonl").write_bytes((tmp_path / "audit.jsonl").read_bytes()[:-5])  # killed while it was written
@@ -164,13 +162,18 @@ def test_a_save_that_fails_changes_nothing_and_may_be_tried_again(tmp_path, monk
     assert json.loads(lines[2])["after"] is None
 
 
-def full(replace, name):
-    def fail_at(path, write, **options):
-        if path.name == name:
-            raise OSError(28, "No space left on device", str(path))
-        replace(path, write, **options)
+def full(*_):
+    raise OSError(28, "No space left on device")
 
-    return fail_at
+
+def test_killed_between_two_moves_the_tables_are_made_one_again(tmp_path):
+    with opened(tmp_path) as kept:
+        save(kept, "a.avi", 0, handles_of())
+        before = {name: (tmp_path / name).read_bytes() for name in ("Landmarks.csv", "VolumeTracings.csv")}
+        save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
+    (tmp_path / "Landmarks.csv").write_bytes(before["Landmarks.csv"])
+    with opened(tmp_path):
+        assert before == {name: (tmp_path / name).read_bytes() for name in before}
 
 
 def test_training_takes_no_damaged_corrections(tmp_path):

@@ -27,20 +27,28 @@ def corrections_file(path: str | Path) -> Path:
     return Path(path) / TRACINGS if Path(path).is_dir() else Path(path)
 
 
-def check_seal(table: Path) -> None:
-    """See that a table is what `echoseg review` wrote, where the hashes that it leaves lie beside it.
+def read_seal(folder: Path) -> dict[str, list[str]]:
+    """The hashes that `echoseg review` left beside its tables; none where it left none.
 
     Raises:
-        DataError: It is not, or they are damaged.
+        DataError: They are damaged.
     """
-    seal = table.parent / SEAL
-    if not seal.exists() or not table.exists():
-        return
+    path = folder / SEAL
     try:
-        known = parse(seal.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError):
-        raise DataError(f"{seal}: damaged; delete it to take the tables beside it as they are") from None
-    if table.name in known and hash_file(table) not in known[table.name]:
+        raise DataError(f"{path}: damaged; delete it to take the tables beside it as they are") from None
+
+
+def check_seal(table: Path) -> None:
+    """See that a table is what `echoseg review` wrote, if it was.
+
+    Raises:
+        DataError: It is not, or what tells so is damaged.
+    """
+    known = read_seal(table.parent).get(table.name)
+    if known is not None and table.exists() and hash_file(table) not in known:
+        seal = table.parent / SEAL
         raise DataError(f"{table}: damaged, or edited; bring it back, or delete {seal} to take it as it is")
 
 

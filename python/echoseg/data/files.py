@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from echoseg.errors import DataError
@@ -55,7 +55,8 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise
     finally:
         if lock is not None:
-            os.close(lock)
+            with contextlib.suppress(OSError):
+                os.close(lock)
 
 
 def replace_file(path: Path, write: Callable[[Path], object], *, keep: Path | None = None) -> None:
@@ -66,18 +67,27 @@ def replace_file(path: Path, write: Callable[[Path], object], *, keep: Path | No
     Raises:
         OSError: It cannot be written; `filename` is `path`, and what stood there stands there or at `keep`.
     """
-    temporary = path.with_name(path.name + ".part")
+    replace_files({path: write}, keep=keep)
+
+
+def replace_files(files: Mapping[Path, Callable[[Path], object]], *, keep: Path | None = None) -> None:
+    """As `replace_file`, of one folder: all are on disk before the first one is moved, in their order."""
+    temporaries = {path: path.with_name(path.name + ".part") for path in files}
     try:
-        with naming(path, temporary):
-            write(temporary)
-            _force_to_disk(temporary)
-            if keep is not None and path.exists():
-                path.replace(keep)
-            temporary.replace(path)
+        for path, temporary in temporaries.items():
+            with naming(path, temporary):
+                files[path](temporary)
+                _force_to_disk(temporary)
+        for path, temporary in temporaries.items():
+            with naming(path, temporary):
+                if keep is not None and path.exists():
+                    path.replace(keep)
+                temporary.replace(path)
         _force_folder_to_disk(path.parent)
     except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        for temporary in temporaries.values():
+            with contextlib.suppress(OSError):
+                temporary.unlink()
         raise
 
 

@@ -6,8 +6,8 @@
 
 - `sha256.json`: what the tables' content hashes to, so that damage is noticed.
 
-Both tables are replaced whole at each change, the first one first; the second follows from it. `.lock` keeps a second
-review out; no other file is written.
+Both tables are replaced whole at each change. The first one is what counts, and is moved to its place last; the second
+follows from it, and is written anew where it does not. `.lock` keeps a second review out; no other file is written.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from echoseg.data.corrections import SEAL, check_seal
+from echoseg.data.corrections import SEAL, check_seal, read_seal
 from echoseg.data.echonet import TRACINGS
-from echoseg.data.files import hash_file, naming, replace_file
+from echoseg.data.files import hash_file, naming, replace_files
 from echoseg.data.table import read_numbers, read_table, shown
 from echoseg.errors import DataError
 from echoseg.review.handles import ADDED, Drawing, Handles
@@ -79,6 +79,9 @@ class Corrections:
                 name: [hash_file(folder / name)] for name in (LANDMARKS, TRACINGS) if (folder / name).exists()
             }
             self._found = {key: self._kept(key, found) for key, found in _read(folder / LANDMARKS, drawing).items()}
+            told = {name: [hashes[-1]] for name, hashes in read_seal(folder).items()}
+            if told and told != self._hashes:  # killed between two moves
+                self._write(self._found)
         except BaseException:
             self.close()
             raise
@@ -86,7 +89,8 @@ class Corrections:
 
     def close(self) -> None:
         """Let another review open the folder."""
-        self._held_open.close()
+        with contextlib.suppress(OSError):
+            self._held_open.close()
 
     def of(self, file: str) -> dict[int, tuple[Handles, int]]:
         """The corrected frames of a file, each with its version."""
@@ -174,8 +178,8 @@ class Corrections:
         # until both tables are replaced, each may be what it was or what it will be
         self._hashes = {name: [*self._hashes.get(name, []), known] for name, known in after.items()}
         either = json.dumps(seal(self._hashes)).encode()
-        for name, content in {SEAL: either, **tables}.items():
-            replace_file(self.folder / name, partial(Path.write_bytes, data=content))
+        contents = {SEAL: either, TRACINGS: tables[TRACINGS], LANDMARKS: tables[LANDMARKS]}
+        replace_files({self.folder / name: partial(Path.write_bytes, data=text) for name, text in contents.items()})
         self._hashes = {name: [known] for name, known in after.items()}
 
 
