@@ -14,6 +14,7 @@ import torch
 
 from _folders import write_folder, write_video
 from _reviewing import CODEC, outlines
+from echoseg.data.files import new_folder
 from echoseg.data.phantom.dataset import write_phantom_store
 from echoseg.data.store import open_store, prepare
 from echoseg.inference.archive import find_sources, finished_rows, segment_sources, sweep, unfinished, write_results
@@ -159,13 +160,11 @@ def _held_corrections(folder: Path) -> str:
 def _held_evaluation(folder: Path) -> str:
     run = read_run(folder / "run")
     images = run.table("images_test.csv")
-    return f"{run.metrics}, {'no table' if images is None else len(images)}"
+    return f"{run.metrics}, {len(images)} images" if run.metrics else "not evaluated"
 
 
 def _export(run: Path, out: Path) -> None:
     if not out.exists():
-        from echoseg.data.files import new_folder
-
         with new_folder(out) as folder:
             write_repository(run, folder, "# A card")
 

@@ -36,8 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from contextlib import nullcontext
+    from functools import partial
 
-    from echoseg.data.files import new_folder
+    from echoseg.data.files import new_folder, replace_file
     from echoseg.data.formats import read_dataset
     from echoseg.data.phantom.cached import cached_phantom
     from echoseg.data.store import prepare
@@ -65,7 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
         print_faults(store.manifest["faults"])
         if arguments.compare_postprocess:
             gains = postprocess_gains(predictor, store, split, recordings)
-            gains.to_csv(folder / f"postprocess_{split}.csv", index=False, float_format="%.5f")
+            write = partial(gains.to_csv, index=False, float_format="%.5f")
+            replace_file(folder / f"postprocess_{split}.csv", write)
             print(gains_table(gains, split))
             if recordings is None:
                 print("smooth needs neighbours of the traced frames: give --data the folder of videos, not a store")

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from echoseg.assess.agreement import agreement
+from echoseg.data.files import replace_file
 from echoseg.inference.evaluate import Evaluation
 from echoseg.inference.predict import Predictor
 from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay
@@ -173,4 +174,4 @@ def ceiling_figure(table: pd.DataFrame, path: Path) -> None:
 
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=110)
+    replace_file(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -54,15 +55,15 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
         metrics[split] = seal({**evaluation.summary, "data": str(store.path)})
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error}); delete it and evaluate again") from None
-    text = json.dumps(metrics, indent=2) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    evaluation.images.to_csv(folder / f"images_{split}.csv", index=False, float_format="%.5f")
+    _write_table(evaluation.images, folder / f"images_{split}.csv", "%.5f")
     overlay_figure(evaluation, store.frames[evaluation.indices], figures / f"overlay_{split}.png")
     write_volumes(evaluation.volumes, split, folder)
     if len(evaluation.videos):
         write_volumes(evaluation.videos, f"videos_{split}", folder)
     if len(evaluation.stacks):
-        evaluation.stacks.to_csv(folder / f"stacks_{split}.csv", index=False, float_format="%.4f")
+        _write_table(evaluation.stacks, folder / f"stacks_{split}.csv", "%.4f")
+    text = json.dumps(metrics, indent=2) + "\n"
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_volumes(table: pd.DataFrame, name: str, folder: Path) -> None:
@@ -73,9 +74,13 @@ def write_volumes(table: pd.DataFrame, name: str, folder: Path) -> None:
         name: of the split.
         folder: that holds ``figures/``.
     """
-    table.to_csv(folder / f"volumes_{name}.csv", index=False, float_format="%.3f")
+    _write_table(table, folder / f"volumes_{name}.csv", "%.3f")
     if agreements(table):
         bland_altman_figure(table, folder / "figures" / f"bland_altman_{name}.png")
+
+
+def _write_table(table: pd.DataFrame, path: Path, numbers: str) -> None:
+    replace_file(path, partial(table.to_csv, index=False, float_format=numbers))
 
 
 def write_attention(predictor: Predictor, evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
