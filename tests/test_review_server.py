@@ -289,7 +289,7 @@ def test_a_full_disk_loses_nothing(page, cookie, monkeypatch):
 
     status, answer = change(page, cookie, 3, points_of(3, moved=(1.0, 0.0)))
     assert status == 200
-    monkeypatch.setattr(module, "replace_file", full)
+    monkeypatch.setattr(module, "replace_files", full)
     status, refusal = change(page, cookie, 3, points_of(3, moved=(2.0, 0.0)), version=answer["version"])
     assert (status, refusal["detail"]) == (507, "not saved: No space left on device")
     monkeypatch.undo()
