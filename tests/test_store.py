@@ -28,10 +28,11 @@ from _folders import (
 )
 from echoseg.cli import main
 from echoseg.data import store as module
+from echoseg.data.cache import cache_folder
 from echoseg.data.decode import decode_dataset
 from echoseg.data.files import hash_file
 from echoseg.data.source import changed_files
-from echoseg.data.store import cache_folder, open_store, prepare, write_store
+from echoseg.data.store import open_store, prepare, write_store
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
 from echoseg.sealed import seal

@@ -90,6 +90,7 @@ def try_table(folder: Path, name: str, watch: Watch) -> Iterator[str]:
         for _ in decode_dataset(dataset, size=(16, 16), ordering=None, field=None):
             pass
         said = [*dataset.recordings, *dataset.faults]
+        watch.opened += [str(recording.path) for recording in dataset.recordings]  # a child of this process reads them
         if len({recording.name for recording in dataset.recordings} - {"a", "b", "c"}) or not said:
             yield f"{name!r}: read as {dataset.recordings}"
     except DataError as error:
@@ -125,6 +126,7 @@ def try_links(folder: Path, watch: Watch) -> Iterator[str]:
     (folder / "FileList.csv").write_text("FileName\na\n" + "\n".join(links))
     watch.on = True
     dataset = read_echonet(folder)
+    watch.opened += [str(recording.path) for recording in dataset.recordings]
     decoded = list(decode_dataset(dataset, size=(16, 16), ordering=None, field=None))
     watch.on = False
     yield from (f"links: opened {path}" for path in watch.strays(folder))

@@ -24,4 +24,4 @@ def run(arguments: argparse.Namespace) -> None:
     lines = {**build_info(), "python": platform.python_version(), **versions, "torch cuda": torch.cuda.is_available()}
     width = max(map(len, lines))
     for name, value in lines.items():
-        print(f"{name.ljust(width)}  {value}")
+        print(f"{name.ljust(width)}  {' '.join(map(str, value)) if isinstance(value, list) else value}")

@@ -6,11 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from echoseg.data.cache import cache_folder
     from echoseg.data.echonet import read_echonet
     from echoseg.data.formats import read_dataset
     from echoseg.data.reading import read_frames
     from echoseg.data.split import assign_splits
-    from echoseg.data.store import Store, cache_folder, open_store, prepare, write_store
+    from echoseg.data.store import Store, open_store, prepare, write_store
     from echoseg.data.tracing import Dataset, Fault, Recording, Tracing
 
 __all__ = [
@@ -30,11 +31,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "cache": ("cache_folder",),
     "echonet": ("read_echonet",),
     "formats": ("read_dataset",),
     "reading": ("read_frames",),
     "split": ("assign_splits",),
-    "store": ("Store", "cache_folder", "open_store", "prepare", "write_store"),
+    "store": ("Store", "open_store", "prepare", "write_store"),
     "tracing": ("Dataset", "Fault", "Recording", "Tracing"),
 }
 

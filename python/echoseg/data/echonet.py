@@ -153,7 +153,8 @@ def _find_videos(folder: Path) -> dict[str, str]:
         raise DataError(f"{folder}: no such folder; put the videos there")
     files = [path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS]
     files.sort(key=lambda path: (-_ENDINGS.index(path.suffix.lower()), path.name))
-    return {path.stem: path.name for path in files}
+    # as UTF-8, like the tables, whatever the locale takes names for
+    return {os.fsencode(path.stem).decode("utf-8", "surrogateescape"): path.name for path in files}
 
 
 def _leads_out(link: Path, folder: Path) -> bool:

@@ -118,8 +118,8 @@ def opencv_name(path: Path) -> str:
         DataError: It is none.
     """
     try:
-        return str(path).encode().decode()
-    except UnicodeEncodeError:
+        return os.fsencode(path).decode()
+    except UnicodeDecodeError:
         raise DataError(f"{path}: its name is not UTF-8, which OpenCV needs; rename it") from None
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,10 +24,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import platformdirs
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from echoseg.data.cache import cache_folder
 from echoseg.data.corrections import correct, corrections_file
 from echoseg.data.decode import decode_dataset
 from echoseg.data.files import hash_file, new_folder, remove_abandoned
@@ -90,12 +89,6 @@ class Store:
         if not 0 <= index < len(self):
             raise IndexError(f"image {index} of a store of {len(self)}")
         return self.points[self.offsets[index] : self.offsets[index + 1]]
-
-
-def cache_folder() -> Path:
-    """Where what can be made again is kept: `$ECHOSEG_CACHE`, else the user's cache folder."""
-    chosen = os.environ.get("ECHOSEG_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("echoseg")
 
 
 def open_store(path: str | Path) -> Store:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,13 +13,24 @@ if TYPE_CHECKING:
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to one width: the first to the left, the others to the right."""
+    """Columns padded to one width: the first to the left, the others to the right.
+
+    In a terminal that is too narrow for that, a paragraph a row, each number with its column's name.
+    """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    room = shutil.get_terminal_size((1000, 24)).columns
+    if sum(widths) + 2 * (len(widths) - 1) > room:
+        return "\n".join([header[0], *(_paragraph(header, row, room) for row in rows)]).lstrip("\n")
     lines = []
     for first, *others in [header, ["-" * width for width in widths], *rows]:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
     return "\n".join(lines)
+
+
+def _paragraph(header: Sequence[str], row: Sequence[str], room: int) -> str:
+    said = ", ".join(f"{name} {cell}" for name, cell in zip(header[1:], row[1:], strict=True) if cell.strip())
+    return f"{row[0]}\n{textwrap.fill(said, max(8, room), initial_indent='  ', subsequent_indent='  ')}"
 
 
 def metrics_table(summary: dict, split: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from echoseg.data.cache import cache_folder
 from echoseg.data.phantom.dataset import VERSION, write_phantom_store
-from echoseg.data.store import FORMAT, cache_folder
+from echoseg.data.store import FORMAT
 
 PATIENTS, SEED = 400, 0
 
