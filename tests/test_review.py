@@ -166,14 +166,23 @@ def full(*_):
     raise OSError(28, "No space left on device")
 
 
-def test_killed_between_two_moves_the_tables_are_made_one_again(tmp_path):
+def test_killed_between_two_moves_the_tables_are_made_one_again(tmp_path, monkeypatch):
+    replace, tables = Path.replace, ("Landmarks.csv", "VolumeTracings.csv")
+
+    def die_at_landmarks(path, target):
+        if target.name == "Landmarks.csv":
+            raise SystemExit
+        return replace(path, target)
+
     with opened(tmp_path) as kept:
         save(kept, "a.avi", 0, handles_of())
-        before = {name: (tmp_path / name).read_bytes() for name in ("Landmarks.csv", "VolumeTracings.csv")}
-        save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
-    (tmp_path / "Landmarks.csv").write_bytes(before["Landmarks.csv"])
+        before = [(tmp_path / name).read_bytes() for name in tables]
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(Path, "replace", die_at_landmarks)
+            save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
+        assert (tmp_path / "VolumeTracings.csv").read_bytes() != before[1]
     with opened(tmp_path):
-        assert before == {name: (tmp_path / name).read_bytes() for name in before}
+        assert before == [(tmp_path / name).read_bytes() for name in tables]
 
 
 def test_training_takes_no_damaged_corrections(tmp_path):

@@ -32,7 +32,7 @@ import pandas as pd
 
 from echoseg.data.corrections import SEAL, check_seal, read_seal
 from echoseg.data.echonet import TRACINGS
-from echoseg.data.files import hash_file, naming, replace_files
+from echoseg.data.files import hash_file, naming, replace_file, replace_files
 from echoseg.data.table import read_numbers, read_table, shown
 from echoseg.errors import DataError
 from echoseg.review.handles import ADDED, Drawing, Handles
@@ -177,10 +177,14 @@ class Corrections:
         after = {name: hashlib.sha256(table).hexdigest() for name, table in tables.items()}
         # until both tables are replaced, each may be what it was or what it will be
         self._hashes = {name: [*self._hashes.get(name, []), known] for name, known in after.items()}
-        either = json.dumps(seal(self._hashes)).encode()
-        contents = {SEAL: either, TRACINGS: tables[TRACINGS], LANDMARKS: tables[LANDMARKS]}
+        contents = {SEAL: self._sealed(), TRACINGS: tables[TRACINGS], LANDMARKS: tables[LANDMARKS]}
         replace_files({self.folder / name: partial(Path.write_bytes, data=text) for name, text in contents.items()})
         self._hashes = {name: [known] for name, known in after.items()}
+        with contextlib.suppress(OSError):  # what is to be kept is kept
+            replace_file(self.folder / SEAL, partial(Path.write_bytes, data=self._sealed()))
+
+    def _sealed(self) -> bytes:
+        return json.dumps(seal(self._hashes)).encode()
 
 
 @contextlib.contextmanager
