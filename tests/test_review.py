@@ -177,9 +177,10 @@ def test_killed_between_two_moves_the_tables_are_made_one_again(tmp_path, monkey
     with opened(tmp_path) as kept:
         save(kept, "a.avi", 0, handles_of())
         before = [(tmp_path / name).read_bytes() for name in tables]
-        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", die_at_landmarks)
-            save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
+            with pytest.raises(SystemExit):
+                save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
         assert (tmp_path / "VolumeTracings.csv").read_bytes() != before[1]
     with opened(tmp_path):
         assert before == [(tmp_path / name).read_bytes() for name in tables]

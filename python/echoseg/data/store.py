@@ -367,7 +367,7 @@ def _check_files(folder: Path, sha256: dict[str, str]) -> None:
 
 def _map_array(path: Path, dtype: type, dimensions: int) -> NDArray[Any]:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")  # takes neither archives nor objects
     except (OSError, ValueError, EOFError):
         raise DataError(f"{path}: missing or damaged; {_AGAIN}") from None
     whole = isinstance(array, np.memmap) and path.stat().st_size == array.offset + array.nbytes

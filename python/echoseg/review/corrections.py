@@ -222,7 +222,7 @@ def _hold(folder: Path) -> Any:
 
 
 def _read(path: Path, drawing: Drawing) -> dict[tuple[str, int], Handles]:
-    if not path.exists() or path.read_text(encoding="utf-8").count("\n") < 2:  # every correction was taken back
+    if not path.exists() or path.read_bytes().count(b"\n") < 2:  # every correction was taken back
         return {}
     table = read_table(path, _COLUMNS)
     values = {}

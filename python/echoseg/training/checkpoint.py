@@ -168,14 +168,14 @@ def _read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such checkpoint; was the run stopped in its first epoch?") from None
     except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{path}: damaged ({_said(error)})") from error
 
 
 def _fill(model: UNet, tensors: dict[str, torch.Tensor], path: Path) -> None:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise DataError(f"{path}: weights of another network ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{path}: weights of another network ({_said(error)})") from error
 
 
 def _read_state(path: Path) -> dict[str, Any]:
@@ -187,7 +187,11 @@ def _read_state(path: Path) -> dict[str, Any]:
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load fails in many ways
-        raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{path}: damaged ({_said(error)})") from error
+
+
+def _said(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _hash(tensors: dict[str, torch.Tensor]) -> str:

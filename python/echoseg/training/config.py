@@ -220,8 +220,8 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
     if path is not None:
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise DataError(f"{path}: not a YAML file ({' '.join(str(error).split())[:300]})") from error
         known = {one.name for one in dataclasses.fields(Config)}
         if not isinstance(values, dict):
             raise DataError(f"{path}: expected lines like 'epochs: 20'")
@@ -229,5 +229,5 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
             raise DataError(f"{path}: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
     try:
         return Config(**{**values, **overrides})
-    except DataError as error:
+    except ValueError as error:
         raise DataError(f"{path}: {error}" if path else str(error)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import reprlib
 import types
 from dataclasses import field
 from typing import Any, get_args
@@ -38,7 +39,7 @@ def converted(name: str, value: Any, kind: Any) -> Any:
         return str(value)
     if (parts := get_args(target)) and isinstance(value, list | tuple) and len(value) == len(parts):
         return tuple(converted(name, part, of) for part, of in zip(value, parts, strict=True))
-    raise DataError(f"{name} is {value!r}, expected {getattr(target, '__name__', target)}")
+    raise DataError(f"{name} is {reprlib.repr(value)[:100]}, expected {getattr(target, '__name__', target)}")
 
 
 def check_limits(name: str, value: Any, limits: Any) -> None:
