@@ -30,9 +30,9 @@ _AGREE = 0.5  # overlap of the region that the header tells with the sector that
 
 def is_dicom(path: Path) -> bool:
     """Whether a file is there and bears DICOM's mark."""
-    if not path.is_file():  # a pipe would be waited for
-        return False
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:

@@ -51,6 +51,7 @@ _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from echoseg.
 _WINDOWS = 0x08000200 if os.name == "nt" else 0  # a group of its own, no window
 _ENVIRONMENT = {
     "OPENCV_FFMPEG_CAPTURE_OPTIONS": FFMPEG,
+    "OPENCV_FFMPEG_THREADS": "1",  # with more, a damaged video gives other pixels each time
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(MOST_PIXELS),
     "OPENBLAS_NUM_THREADS": "1",  # each would take address space
     "OMP_NUM_THREADS": "1",
@@ -91,8 +92,7 @@ def ask(task: str, path: str | Path, build: Callable[[Facts, Arrays], Built], ar
 
         facts, arrays = answer(request)
     if "error" in facts:
-        text = " ".join(str(facts["error"]).split())[:500]
-        raise DataError(f"{path}: {''.join(letter if letter.isprintable() else '?' for letter in text)}")
+        raise DataError(f"{path}: {' '.join(str(facts['error']).split())[:500]}")
     try:
         return build(facts, arrays)
     except _NONSENSE:

@@ -88,9 +88,9 @@ def read_voxels(path: Path, shape: tuple[int, ...], fields: dict[str, str]) -> n
     needed = math.prod(shape) * kind.itemsize
     packed = fields.get("CompressedData", "").lower() == "true"
     voxels = path.parent / name
-    if not voxels.is_file():
-        raise DataError(f"{path}: {name} is no file in the same folder; put it there")
     try:
+        if not voxels.is_file():  # a pipe would be waited for
+            raise DataError(f"{path}: {name} is no file in the same folder; put it there")
         size, skip = voxels.stat().st_size, int(fields.get("HeaderSize", "0"))
         if needed > size * (DEFLATE if packed else 1):
             raise DataError(f"{path}: {name} has {size} bytes for the {needed} promised; replace the file")
