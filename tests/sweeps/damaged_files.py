@@ -436,6 +436,8 @@ def sweep(inputs: Iterator[tuple[str, str, Files]], folder: Path, originals: dic
         started = time.monotonic()
         is_clip(path)
         outcome, clip = examine(path)
+        if clip is not None and kind.startswith("MetaImage of "):
+            outcome = "voxels from elsewhere"
         slowest = max(slowest, time.monotonic() - started)
         allowed = outcome in ("clip", "refused", "crash") or (outcome == "limit" and how == "bombs")
         outcomes[outcome if allowed else "failure"] += 1

@@ -16,11 +16,13 @@ import contextlib
 import json
 import math
 import os
+import select
 import signal
 import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,33 +122,20 @@ def _check_file(path: str | Path) -> None:
 
 def _ask_child(request: Facts, path: str | Path) -> tuple[Facts, Arrays]:
     seconds, gib = _limit(SECONDS), _limit(GIB)
-    late = threading.Event()
     with _children.slots:
         process = _take(gib)
-
-        def give_up() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(seconds, give_up)
-        timer.daemon = True
-        timer.start()
+        end = time.monotonic() + seconds
         try:
             _send(process.stdin, {**request, "seconds": seconds})
-            answer = _receive(process.stdout)
+            answer = _receive(process.stdout, end)
         except BaseException as error:
-            timer.cancel()
             _drop(process)
             if not isinstance(error, (OSError, EOFError, *_NONSENSE)):
                 raise
-            raise DataError(f"{path}: {_why(error, process.returncode, late.is_set(), seconds)}") from None
-        timer.cancel()
-        timer.join()
-        if late.is_set():  # it was too late for this answer, which is whole
-            _drop(process)
-        else:
-            with _children.lock:
-                _children.idle.append(process)
+            late = time.monotonic() >= end
+            raise DataError(f"{path}: {_why(error, process.returncode, late, seconds)}") from None
+        with _children.lock:
+            _children.idle.append(process)
         return answer
 
 
@@ -211,17 +200,18 @@ def _send(stream: IO[bytes] | None, request: Facts) -> None:
         data = data[stream.write(data) :]
 
 
-def _receive(stream: IO[bytes] | None) -> tuple[Facts, Arrays]:
-    """An answer, whose sizes are checked before there is room for it.
+def _receive(stream: IO[bytes] | None, end: float) -> tuple[Facts, Arrays]:
+    """An answer until a moment of the clock; its sizes are checked before there is room for it.
 
     Raises:
+        TimeoutError: There was none; a child on Windows, where pipes cannot be waited for, ends by its own watch.
         EOFError: The child ended.
         ValueError: It told nonsense.
     """
-    size = int.from_bytes(_fill(stream, bytearray(4)), "little")
+    size = int.from_bytes(_fill(stream, bytearray(4), end), "little")
     if size > _HEADER:
         raise ValueError("a header too long")
-    facts, kinds = json.loads(_fill(stream, bytearray(size)))
+    facts, kinds = json.loads(_fill(stream, bytearray(size), end))
     if not isinstance(facts, dict) or not isinstance(kinds, list):
         raise ValueError("no facts")
     arrays, total = [], 0
@@ -232,15 +222,21 @@ def _receive(stream: IO[bytes] | None) -> tuple[Facts, Arrays]:
         if total > MOST_BYTES:
             raise ValueError("too large")
         array = np.empty(shape, kind)
-        _fill(stream, array.reshape(-1).view(np.uint8))
+        _fill(stream, array.reshape(-1).view(np.uint8), end)
         arrays.append(array)
     return facts, arrays
 
 
-def _fill(stream: IO[bytes] | None, buffer: Any) -> Any:
+def _fill(stream: IO[bytes] | None, buffer: Any, end: float) -> Any:
+    assert stream is not None
     left = memoryview(buffer)
+    if hasattr(select, "poll"):
+        ready = select.poll()
+        ready.register(stream, select.POLLIN)
     while left:
-        got = stream.readinto(left)  # type: ignore[union-attr]
+        if hasattr(select, "poll") and not ready.poll(max(0.0, end - time.monotonic()) * 1000):
+            raise TimeoutError
+        got = stream.readinto(left)  # type: ignore[attr-defined]
         if not got:
             raise EOFError
         left = left[got:]
