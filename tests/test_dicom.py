@@ -236,6 +236,27 @@ def whole(request, tmp_path_factory):
     ).read_bytes()
 
 
+@pytest.mark.parametrize("place", ["FrameTime", "WindowCenter", "TransferSyntaxUID", "PixelSpacing"])
+def test_no_text_of_the_header_is_told(tmp_path, place):
+    tags = {"FrameTime": "1111", "WindowCenter": "2222", "WindowWidth": "900", "PixelSpacing": ["3333", "1"]}
+    path = write_dicom(tmp_path / "a.dcm", cine().astype(np.uint16), Modality="MR", **tags)
+    old = {"FrameTime": b"1111", "WindowCenter": b"2222", "PixelSpacing": b"3333", "TransferSyntaxUID": b"0008.1.2.1"}
+    data = path.read_bytes()
+    assert old[place] in data
+    path.write_bytes(data.replace(old[place], b"Doe^Jane__"[: len(old[place])]))
+    with pytest.raises(DataError) as caught:
+        read_clip(path)
+    assert "Doe" not in str(caught.value)
+
+
+def test_no_spacing_is_infinite(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=[region(delta=float("inf"))])
+    assert np.isnan(read_clip(path).spacing).all()
+    path = write_dicom(tmp_path / "b.dcm", cine(1), Modality="MR", PixelSpacing=["1234", "1"])
+    path.write_bytes(path.read_bytes().replace(b"1234", b"inf "))
+    assert np.isnan(read_clip(path).spacing).all()
+
+
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=60)
 @given(random=st.data())

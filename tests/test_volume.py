@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import zlib
 from pathlib import Path
 
@@ -195,6 +196,27 @@ def test_no_byte_of_a_header_breaks_the_reader(tmp_path_factory, place, value):
         return
     assert clip.frames.ndim == 3
     assert clip.frames.dtype == np.uint8
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize("name", ["pipe", "folder", "x" * 300, "a.mhd", "a\0b"])
+def test_voxels_are_a_file(tmp_path, voxels, name):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    path = write_mhd(tmp_path, voxels, b"")
+    path.write_text(path.read_text().replace("a.raw", name))
+    with pytest.raises(DataError, match=r"a\.mhd: "):
+        read_clip(path)
+
+
+def test_text_in_front_of_voxels_is_not_read_without_end(tmp_path, voxels):
+    path = save(tmp_path / "a.nii", voxels)
+    data = bytearray(path.read_bytes())
+    data[108:112] = np.float32(2**25).tobytes()  # vox_offset
+    packed = tmp_path / "a.nii.gz"
+    packed.write_bytes(gzip.compress(bytes(data) + bytes(2**26)))
+    with pytest.raises(DataError, match="bytes in front of its voxels"):
+        open_volume(packed)
 
 
 NASTY = [

@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import itertools
+import math
 import os
 import random
 import resource
@@ -263,6 +264,14 @@ def missing_tags(folder: Path) -> Iterator[tuple[str, Files]]:
     for bits in (0, 1, 7, 12, 32, 64, 255):
         tags = {"BitsAllocated": bits, "BitsStored": bits}
         yield f"DICOM of {bits} bits", {"a.dcm": dicom(folder, ExplicitVRLittleEndian, **tags)}
+    for old, new in (
+        (b"40.0", b"Doe^"),
+        (b"40.0", b"inf "),
+        (b"0.5\\0.6", b"inf\\nan"),
+        (b"1000", b"Doe^"),
+        (b"900 ", b"nan "),
+    ):
+        yield f"DICOM {new!r} for {old!r}", {"a.dcm": data.replace(old, new)}
     yield "DICOM mark with garbage", {"a.dcm": bytes(128) + b"DICM" + random.Random(0).randbytes(5000)}
     yield "DICOM mark alone", {"a.dcm": bytes(128) + b"DICM"}
     sequence = b"\x40\0\x30\xa7SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff"
@@ -402,16 +411,19 @@ def examine(path: Path) -> tuple[str, Clip | None]:
         frames = clip.frames
         sound = frames.dtype == np.uint8 and frames.ndim == 3 and 0 < frames.size <= MOST_BYTES
         outcome = "clip" if sound and frames[0].size <= MOST_PIXELS else f"a clip of {frames.shape} {frames.dtype}"
+        known = [value for value in (clip.fps, *clip.spacing, clip.thickness) if not math.isnan(value)]
+        if not all(0 < value < math.inf for value in known):
+            outcome = f"a clip of {clip.fps} frames a second and {clip.spacing} × {clip.thickness} mm"
         size = frames.nbytes
         found = decode_clip(path, [0, 2, 5]).frames if clip.fps == clip.fps and path.suffix != ".dcm" else {}
         if not all(np.array_equal(frame, frames[number]) for number, frame in found.items()):
             outcome = "the frames differ between two ways to read them"
     except DataError as error:
-        text = str(error)
-        if not text.startswith(f"{path}: ") or not text.isprintable() or any(secret in text for secret in SECRETS):
-            outcome = f"message {text!r}"
+        text = str(error).removeprefix(f"{path}: ")
+        if text == str(error) or not text.isprintable() or any(secret in text for secret in SECRETS):
+            outcome = f"message {error!r}"
         elif any(words in text for words in UNFORESEEN):
-            outcome = text.removeprefix(f"{path}: ")
+            outcome = text
         else:
             outcome = "crash" if "crashed" in text else "limit" if "takes " in text else "refused"
     except Exception as error:

@@ -9,6 +9,7 @@ These functions decode in the process that calls them. For files of strangers us
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,9 +63,10 @@ def read_dicom(path: Path) -> Clip:
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     except Exception as error:  # pydicom and its decoders raise whatever a damaged file leads to
-        cause = " ".join(str(error).split()) or type(error).__name__
+        words = str(error) if isinstance(error, RuntimeError) else ""  # others quote the header
+        cause = " ".join(words.split()) or type(error).__name__
         raise DataError(f"{path}: damaged DICOM file ({cause}); replace the file") from None
-    clip_spacing = (spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else (np.nan, np.nan)
+    clip_spacing = (spacing[0], spacing[1]) if len(spacing) == 2 and _are_lengths(spacing) else (np.nan, np.nan)
     if data.get("Modality") not in ("US", "IVUS"):
         return Clip(frames, fps, clip_spacing, np.nan)
     sector = find_sector(frames)
@@ -84,7 +86,7 @@ def _read_grey(data: Dataset) -> NDArray[np.uint8]:
 
     if "PixelData" not in data:
         raise DataError("holds no pictures; give another file")
-    rows, columns = int(data.Rows), int(data.Columns)
+    rows, columns = int(data.get("Rows") or 0), int(data.get("Columns") or 0)
     count = int(data.get("NumberOfFrames") or 1)
     if not 0 < rows * columns <= MOST_PIXELS or not 0 < count * rows * columns <= MOST_BYTES:
         raise DataError(f"tells of {count} frames of {columns}×{rows} pixels, which is not believed; replace the file")
@@ -92,7 +94,8 @@ def _read_grey(data: Dataset) -> NDArray[np.uint8]:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:  # what pydicom raises for a compression that none of its decoders knows
-        raise DataError(f"is compressed as {syntax.name}, which cannot be read; convert it to JPEG or MP4") from None
+        name = "nobody knows" if syntax.name == syntax else syntax.name  # who is unknown may have any text
+        raise DataError(f"is compressed as {name}, which cannot be read; convert it to JPEG or MP4") from None
     if not decoder.is_available:
         raise DataError(f"is compressed as {syntax.name}; pip install pylibjpeg pylibjpeg-libjpeg")
     frames = list(_grey_frames(decoder.iter_array(data, raw=True), data))
@@ -153,7 +156,7 @@ def _region(data: Dataset) -> tuple[tuple[float, ...], tuple[float, float]] | No
         deltas = [abs(float(region.get(f"PhysicalDelta{axis}") or 0)) * 10 for axis in "YX"]
         names = ("MinY0", "MinX0", "MaxY1", "MaxX1")
         top, left, bottom, right = (float(region.get(f"RegionLocation{name}") or 0) for name in names)
-        if kind == (1, 1) and units == (_CM, _CM) and min(deltas) > 0 and top < bottom and left < right:
+        if kind == (1, 1) and units == (_CM, _CM) and _are_lengths(deltas) and top < bottom and left < right:
             found.append(((top, left, bottom + 1, right + 1), (deltas[0], deltas[1])))
     return max(found, key=lambda one: (one[0][2] - one[0][0]) * (one[0][3] - one[0][1]), default=None)
 
@@ -174,6 +177,10 @@ def _fit_region(
     if overlap_of_boxes(box_of(sector), box) < _AGREE:
         return sector, 0
     return sector & inside, times
+
+
+def _are_lengths(values: list[float]) -> bool:
+    return all(0 < value < math.inf for value in values)
 
 
 def _floats(value: Any) -> list[float]:
