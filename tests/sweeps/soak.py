@@ -242,19 +242,9 @@ def soak(what: str, folder: Path, count: int, *, rate: float) -> list[Look]:
     return review(folder, folder / "run", frames, count, rate=rate)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--what", choices=COUNTS, required=True)
-    parser.add_argument("--count", type=int, help=f"pieces of work (default: {COUNTS})")
-    parser.add_argument("--rate", type=float, default=10.0, help="most requests a second (default: %(default)s)")
-    arguments = parser.parse_args()
-    count = arguments.count or COUNTS[arguments.what]
-    begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["ECHOSEG_CACHE"] = f"{folder}/cache"
-        looks = soak(arguments.what, Path(folder), count, rate=arguments.rate)
-    minutes = (time.monotonic() - begun) / 60
-    print(f"{arguments.what}: {count} done in {minutes:.1f} minutes, {len(looks)} looks; from a quarter on:")
+def report(what: str, looks: list[Look], count: int, minutes: float) -> bool:
+    """Print what was seen. Gives whether anything grew too much."""
+    print(f"{what}: {count} done in {minutes:.1f} minutes, {len(looks)} looks; from a quarter on:")
     after = [one for one in looks if one.done >= looks[-1].done / 4]
     grew = growth(looks)
     for name, most in MOST.items():
@@ -264,7 +254,24 @@ def main() -> int:
             f"  {'memory' if name == 'bytes' else name:<10}{min(values):8.1f} to {max(values):.1f} {unit}, "
             f"{grew[name] * scale * 10_000:+.2f} in 10,000 (at most {most * scale * 10_000:g})"
         )
-    return int(any(grew[name] > most for name, most in MOST.items()))
+    return any(grew[name] > most for name, most in MOST.items())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--what", choices=COUNTS, help="one of these (default: all, one after the other)")
+    parser.add_argument("--count", type=int, help=f"pieces of work (default: {COUNTS})")
+    parser.add_argument("--rate", type=float, default=10.0, help="most requests a second (default: %(default)s)")
+    arguments = parser.parse_args()
+    failed = False
+    for what in [arguments.what] if arguments.what else COUNTS:
+        count = arguments.count or COUNTS[what]
+        begun = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["ECHOSEG_CACHE"] = f"{folder}/cache"
+            looks = soak(what, Path(folder), count, rate=arguments.rate)
+        failed |= report(what, looks, count, (time.monotonic() - begun) / 60)
+    return int(failed)
 
 
 if __name__ == "__main__":
