@@ -202,7 +202,15 @@ BAD_TRACING = {
         "traced twice or its rows are shuffled",
         without("b", 2),
     ),
-    "no tracing": (TRACINGS, drop(range(22, 42)), LIST, 3, "", "has no rows in VolumeTracings.csv", without("b")),
+    "no tracing": (
+        TRACINGS,
+        drop(range(22, 42)),
+        LIST,
+        3,
+        "FileName",
+        "has no rows in VolumeTracings.csv",
+        without("b"),
+    ),
     "stray": (
         TRACINGS,
         insert(2, *chord_lines("z", 1, ellipse_chords())),

@@ -14,7 +14,7 @@ from echoseg.data.files import new_folder
 from echoseg.errors import DataError
 from echoseg.inference.archive import find_sources
 from echoseg.report.overlay import write_video as write_overlay
-from sweeps.nasty import NAMES
+from sweeps._nasty import NAMES
 from sweeps.paths import sweep
 
 

@@ -228,7 +228,7 @@ def test_strict_refuses_what_shows_only_in_the_video(folder, tmp_path):
     assert len(store) == 5
     (fault,) = store.manifest["faults"]
     assert (fault["file"], fault["row"]) == (TRACINGS, 32)
-    refusal = r"VolumeTracings\.csv:32: frame 5 of b lies beyond the video's 4 frames \(fault 1 of 1\)"
+    refusal = r"VolumeTracings\.csv:32:Frame: frame 5 of b lies beyond the video's 4 frames \(fault 1 of 1\)"
     for source, out in ((folder, None), (folder, tmp_path / "out"), (store.path, None)):
         with pytest.raises(DataError, match=refusal):
             prepare(source, out, strict=True)

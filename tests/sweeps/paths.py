@@ -40,7 +40,7 @@ from echoseg.review.corrections import Corrections
 from echoseg.review.handles import Handles
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
-from sweeps.nasty import NAMES
+from sweeps._nasty import NAMES
 
 SECRET = "secret"
 

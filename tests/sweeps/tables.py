@@ -39,7 +39,7 @@ from _folders import write_folder
 from echoseg.data.echonet import read_echonet
 from echoseg.data.tracing import Dataset
 from echoseg.errors import DataError
-from sweeps.nasty import BYTES, CELLS
+from sweeps._nasty import BYTES, CELLS
 
 LIST, TRACINGS = "FileList.csv", "VolumeTracings.csv"
 SECONDS, MEMORY = 30, 3 << 30  # of one input, and of the process beyond what it has at the start
@@ -200,7 +200,7 @@ def mutants(count: int, seed: int, tables: dict[str, bytes]) -> Iterator[tuple[l
         yield done, mutated
 
 
-class _Table:
+class Table:
     """A table as the oracle reads it: rows by line, cells by column."""
 
     def __init__(self, data: bytes) -> None:
@@ -228,7 +228,7 @@ def _frame(cell: str) -> str | float:
         return cell.strip()
 
 
-def complaints(dataset: Dataset, listed: _Table, traced: _Table) -> Iterator[str]:
+def complaints(dataset: Dataset, listed: Table, traced: Table) -> Iterator[str]:
     """What is wrong with a data set, by the oracle."""
     names = {row: _stem(listed.cell(row, "FileName")) for row in listed.rows}
     keys = {row: (_stem(traced.cell(row, "FileName")), _frame(traced.cell(row, "Frame"))) for row in traced.rows}
@@ -305,7 +305,7 @@ def complaints(dataset: Dataset, listed: _Table, traced: _Table) -> Iterator[str
                 yield f"{fault} quotes another cell than {stands!r}"
 
 
-def untouched(dataset: Dataset, listed: _Table, traced: _Table, whole: tuple[_Table, _Table]) -> Iterator[str]:
+def untouched(dataset: Dataset, listed: Table, traced: Table, whole: tuple[Table, Table]) -> Iterator[str]:
     """Tracings that should be there, since neither their lines nor those beside them were changed."""
     if (listed.columns, traced.columns) != tuple(table.columns for table in whole):
         return
@@ -324,7 +324,7 @@ def untouched(dataset: Dataset, listed: _Table, traced: _Table, whole: tuple[_Ta
             yield f"frame {frame} of {name} is lost though nothing near it was touched"
 
 
-def try_one(folder: Path, tables: dict[str, bytes], whole: tuple[_Table, _Table]) -> tuple[str, list[str]]:
+def try_one(folder: Path, tables: dict[str, bytes], whole: tuple[Table, Table]) -> tuple[str, list[str]]:
     """What came of one input, and what is wrong with that."""
     for name, data in tables.items():
         (folder / name).write_bytes(data)
@@ -339,7 +339,7 @@ def try_one(folder: Path, tables: dict[str, bytes], whole: tuple[_Table, _Table]
         return "broken", [f"{type(error).__name__}: {str(error)[:300]}"]
     finally:
         signal.alarm(0)
-    listed, traced = _Table(tables[LIST]), _Table(tables[TRACINGS])
+    listed, traced = Table(tables[LIST]), Table(tables[TRACINGS])
     wrong = [*complaints(dataset, listed, traced), *untouched(dataset, listed, traced, whole)]
     wrong += [f"unfit for a terminal: {fault!r}" for fault in map(str, dataset.faults) if not fault.isprintable()]
     return "read with faults" if dataset.faults else "read", wrong
@@ -349,7 +349,7 @@ def sweep(count: int, seed: int, folder: Path) -> tuple[Counter[str], list[str]]
     """Try mutants in a folder; returns how many came to what, and what failed."""
     write_folder(folder)
     tables = {name: (folder / name).read_bytes() for name in (LIST, TRACINGS)}
-    whole = _Table(tables[LIST]), _Table(tables[TRACINGS])
+    whole = Table(tables[LIST]), Table(tables[TRACINGS])
     outcomes: Counter[str] = Counter()
     failures = []
     with warnings.catch_warnings():

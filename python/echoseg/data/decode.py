@@ -133,7 +133,8 @@ def _decode(
         reason = _why_useless(tracing, contour, image, found)
         if image is None or reason:
             reason = f"frame {tracing.frame} of {recording.name} {reason}"
-            decoded.faults.append(Fault(tracing.file, tracing.row or None, reason))
+            column = "Frame" if tracing.row and tracing.frame >= found.passed else ""
+            decoded.faults.append(Fault(tracing.file, tracing.row or None, reason, column))
             continue
         spacing = [step * seen / kept for step, seen, kept in zip(recording.spacing, image.shape, size, strict=True)]
         facts = {

@@ -78,7 +78,8 @@ def read_echonet(folder: str | Path) -> Dataset:
         if recording.row in list_faults:
             continue
         if mine is None:
-            list_faults[recording.row] = Fault(FILE_LIST, recording.row, f"{recording.name} has no rows in {TRACINGS}")
+            reason = f"{recording.name} has no rows in {TRACINGS}"
+            list_faults[recording.row] = Fault(FILE_LIST, recording.row, reason, "FileName")
         elif mine.tracings:
             tracings = tuple(sorted(mine.tracings, key=lambda tracing: tracing.frame))
             recordings.append(Recording(**{**recording.__dict__, "tracings": tracings, "view": view}))
