@@ -110,6 +110,17 @@ def test_point_lists_are_checked(tmp_path):
     assert {found.reason for found in findings} == {"blank frame", "copy across splits"}  # two equal files of grey
 
 
+def test_a_video_with_fewer_frames_than_its_header_tells_of(beating, tmp_path):
+    folder = write_beating_folder(tmp_path / "data", videos=10)
+    for name, count in (("v07", 25), ("v08", 3)):  # a header that tells of too few says nothing of what is lost
+        video = folder / f"Videos/{name}.avi"
+        data = bytearray(video.read_bytes())
+        data[48:52] = count.to_bytes(4, "little")  # dwTotalFrames of avih
+        video.write_bytes(data)
+    found = [one.note for one in look(folder) if one.reason == "video cut off"]
+    assert found == ["v07.avi holds 10 frames, its header tells of 25"]
+
+
 def test_a_split_column_that_training_refuses(tmp_path):
     folder = write_beating_folder(tmp_path / "data", videos=4)
     set_cell(folder / "FileList.csv", 3, 4, "HOLDOUT")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from echoseg.assess.quality_suspect import Suspect
+from echoseg.data.parallel import map_in_order
+from echoseg.data.reading import VIDEOS, decode_clip
 from echoseg.data.split import assign_splits
 from echoseg.data.store import Store
 from echoseg.data.tracing import Recording
@@ -41,11 +44,23 @@ def find_odd_patients(store: Store) -> list[Suspect]:
 
 
 def find_cut_videos(store: Store, recordings: Sequence[Recording]) -> list[Suspect]:
-    """Files that were cut off, though behind the last traced frame: else a frame is left out, and that is said."""
+    """Files that hold less than they say, behind the last traced frame or before: else a frame is left out."""
     held = store.samples["video"].value_counts()
-    note = "{} is shorter than its head says; it was cut off"
-    return [
-        Suspect("video cut off", recording.name, 1.0, note.format(recording.path.name))
-        for recording in recordings
-        if held.get(recording.name) == len(recording.tracings) and is_cut(recording.path)
-    ]
+    used = [recording for recording in recordings if held.get(recording.name) == len(recording.tracings)]
+    notes = zip(used, map_in_order(_lacking, used), strict=True)
+    return [Suspect("video cut off", recording.name, 1.0, note) for recording, note in notes if note]
+
+
+def _lacking(recording: Recording) -> str:
+    """What a video lacks; "" if nothing is known to."""
+    path = recording.path
+    if is_cut(path):
+        return f"{path.name} is shorter than its head says; it was cut off"
+    if path.suffix.lower() not in VIDEOS:
+        return ""
+    try:
+        found = decode_clip(path, [sys.maxsize])  # walks to the end
+    except DataError:  # changed since it was decoded
+        return ""
+    lacks = found.passed < found.declared
+    return f"{path.name} holds {found.passed} frames, its header tells of {found.declared}" if lacks else ""

@@ -18,7 +18,7 @@ REASONS = {
     "odd place": "far from the places in the data set, or from the others in the same video",
     "odd altogether": "size, place and border together are far from those of the data set",
     "crosses itself": "the outline crosses itself, and parts of its inside count as outside",
-    "video cut off": "the file is shorter than its head says",
+    "video cut off": "the file is shorter, or has fewer frames, than its head says; tracings may lie on other frames",
 }
 """Reason → what it means; the plainest first."""
 
