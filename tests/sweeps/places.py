@@ -112,8 +112,9 @@ def try_place(place: Path, name: str) -> list[str]:
     here.chmod(0o777 if chosen.writable else 0o555)
     _lock(place)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(PACKAGE.parent)
+    environment |= {"PYTHONPATH": str(PACKAGE.parent)}
     environment |= {key: value.format(place=place) for key, value in chosen.environment.items()}
+    environment["PYTHONPATH"] += os.pathsep + os.environ.get("PYTHONPATH", "")
     told = out / "codes.json"
     chain = [*chosen.before, sys.executable, "-c", CHAIN, json.dumps(commands(data, out)), str(told)]
     done = subprocess.run(chain, cwd=here, env=environment, capture_output=True, text=True, check=False)
@@ -142,7 +143,7 @@ def why_not(name: str) -> str:
     """Why a place cannot be tried here; "" if it can."""
     before = PLACES[name].before
     if before and before[0] in ("setpriv", "unshare"):
-        trial = [*before, sys.executable, "-c", "import numpy"]
+        trial = [*before, "sh", "-c", 'exec "$@"', "sh", sys.executable, "-c", "import numpy"]
         try:
             done = subprocess.run(trial, capture_output=True, text=True, check=False)
         except FileNotFoundError:
