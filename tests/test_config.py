@@ -50,7 +50,7 @@ def test_configuration_survives_the_file(tmp_path):
         ("region: [0, 0, 1]", "region is [0, 0, 1]"),
         ("region: [0, 0, 1, a]", "region is 'a'"),
         ("- 1", "expected lines"),
-        ("a: [", "not a YAML file"),
+        ("a: [", ":1:5: not a YAML file"),
     ],
 )
 def test_bad_configuration_names_file_and_setting(tmp_path, text, words):

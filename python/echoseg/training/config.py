@@ -220,6 +220,10 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
     if path is not None:
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+            raise DataError(f"{place}: not a YAML file ({error.problem}); mend it") from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise DataError(f"{path}: not a YAML file ({' '.join(str(error).split())[:300]})") from error
         known = {one.name for one in dataclasses.fields(Config)}
