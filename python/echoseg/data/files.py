@@ -91,6 +91,19 @@ def replace_files(files: Mapping[Path, Callable[[Path], object]], *, keep: Path 
         raise
 
 
+def check_avi(path: Path) -> None:
+    """See that an AVI is no shorter than its header says: OpenCV's writer does not tell of a full disk.
+
+    Raises:
+        OSError: It is not.
+    """
+    with path.open("rb") as file:
+        head = file.read(8)
+    length = int.from_bytes(head[4:], "little")
+    if not head.startswith(b"RIFF") or not 0 < length <= path.stat().st_size - len(head):
+        raise OSError(errno.ENOSPC, "written in part; is there space left?", str(path))
+
+
 def remove_abandoned(folders: Iterable[Path]) -> None:
     """Remove those of `new_folder`'s unfinished folders that no living process holds; where none can tell, none."""
     with contextlib.suppress(OSError):

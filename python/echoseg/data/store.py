@@ -343,7 +343,10 @@ def _package_version() -> str:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest = parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        manifest = parse(text)
+        if manifest.get("format") == FORMAT:
+            parse(text, needed=True)
     except FileNotFoundError:
         raise DataError(f"{path}: missing, so {path.parent} is no store; {_AGAIN}") from None
     except (OSError, ValueError):

@@ -11,7 +11,6 @@ import dataclasses
 import importlib
 import json
 import logging
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -99,7 +98,7 @@ def write_repository(run: Path, folder: Path, card: str) -> None:
     (folder / "README.md").write_text(card, encoding="utf-8")
     for name in (BEST, CALIBRATION, SHAPES):
         if (run / name).exists():
-            shutil.copyfile(run / name, folder / name)
+            (folder / name).write_bytes((run / name).read_bytes())  # copyfile's error names the source
     load(folder, device="cpu")
 
 

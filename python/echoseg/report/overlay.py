@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from echoseg.data.files import opencv_name
+from echoseg.data.files import check_avi, opencv_name
 from echoseg.errors import DataError
 
 TRUE, PREDICTED, LANDMARK = (255, 176, 0), (0, 200, 255), (255, 255, 255)  # RGB, told apart by colour-blind eyes
@@ -56,7 +56,7 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> No
         fps: frames a second.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError, OSError: the file cannot be written.
     """
     name, writer = opencv_name(path), None
     for picture in pictures:
@@ -68,3 +68,4 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> No
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if writer is not None:
         writer.release()
+        check_avi(path)

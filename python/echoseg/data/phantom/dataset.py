@@ -20,7 +20,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from echoseg.data.echonet import FILE_LIST, TRACINGS, VIDEOS
-from echoseg.data.files import new_folder, opencv_name
+from echoseg.data.files import check_avi, new_folder, opencv_name
 from echoseg.data.phantom.anatomy import Array
 from echoseg.data.phantom.patient import FPS, FRAMES, Patient
 from echoseg.data.phantom.view import SIZE
@@ -159,6 +159,7 @@ def _write_video(folder: Path, seed: int, index: int) -> tuple[list[Any], list[l
     for number in range(FRAMES):
         writer.write(cv2.cvtColor(patient.frame(number), cv2.COLOR_GRAY2BGR))
     writer.release()
+    check_avi(path)
     edv, esv = patient.volumes[patient.ed], patient.volumes[patient.es]
     listed = [name, f"{patient.ef:.6f}", f"{esv:.6f}", f"{edv:.6f}", SIZE, SIZE, round(FPS), FRAMES]
     traced = []
