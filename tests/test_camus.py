@@ -145,6 +145,9 @@ def test_published_subgroups_are_the_splits(folder):
     dataset = read_dataset(folder)
     assert {one.split for one in dataset.recordings} == {"TRAIN"}
     assert [str(fault) for fault in dataset.faults] == ["database_nifti/patient0001: stands in no subgroup file"]
+    (folder / "database_split/subgroup_testing.txt").write_text("\npatient0002 patient0001\n")
+    with pytest.raises(DataError, match=r"_t(est|rain)ing\.txt:\d: patient0002 stands in two subgroups"):
+        read_dataset(folder)
     (folder / "database_split/subgroup_testing.txt").write_text("patient0001\n")
     assert [one.split for one in read_dataset(folder).recordings] == ["TEST"] * 2 + ["TRAIN"] * 2
     assert folder / "database_split/subgroup_testing.txt" in files_of(folder)

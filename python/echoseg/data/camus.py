@@ -17,6 +17,7 @@ from echoseg.data.masks import Masked, read_masks
 from echoseg.data.table import shown
 from echoseg.data.tracing import Dataset, Fault, Recording
 from echoseg.data.volume import ENDINGS
+from echoseg.errors import DataError
 
 VENTRICLE = (1,)
 
@@ -45,7 +46,7 @@ def read_camus(folder: Path) -> Dataset:
     `database_split/`.
 
     Raises:
-        DataError: Nothing is usable.
+        DataError: Nothing is usable, or a patient stands in two subgroups.
     """
     home = _home(folder) or folder
     splits = _read_splits(home)
@@ -129,10 +130,13 @@ def _split_places(home: Path) -> tuple[tuple[Path, str], ...]:
 
 def _read_splits(home: Path) -> dict[str, str]:
     """Patient → subgroup; empty where there are no files of them."""
-    splits = {}
+    splits: dict[str, str] = {}
     for place, pattern in _split_places(home):
         for path in filter(Path.is_file, place.glob(pattern)):
             name = _SUBGROUPS.get(path.stem.removeprefix("subgroup_"))
-            if name:
-                splits.update(dict.fromkeys(path.read_text(encoding="utf-8", errors="replace").split(), name))
+            lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if name else []
+            for row, line in enumerate(lines, start=1):
+                for patient in line.split():
+                    if name and splits.setdefault(patient, name) != name:
+                        raise DataError(f"{path}:{row}: {patient} stands in two subgroups; give each patient one only")
     return splits
