@@ -264,14 +264,10 @@ def missing_tags(folder: Path) -> Iterator[tuple[str, Files]]:
     for bits in (0, 1, 7, 12, 32, 64, 255):
         tags = {"BitsAllocated": bits, "BitsStored": bits}
         yield f"DICOM of {bits} bits", {"a.dcm": dicom(folder, ExplicitVRLittleEndian, **tags)}
-    for old, new in (
-        (b"40.0", b"Doe^"),
-        (b"40.0", b"inf "),
-        (b"0.5\\0.6", b"inf\\nan"),
-        (b"1000", b"Doe^"),
-        (b"900 ", b"nan "),
-    ):
-        yield f"DICOM {new!r} for {old!r}", {"a.dcm": data.replace(old, new)}
+    texts = {b"40.0": b"Doe^", b"0.5\\0.6": b"inf\\1.0", b"1000": b"Doe^", b"\4\x001000": b"\4\0Doe^", b"900 ": b"nan "}
+    for bits, (old, new) in itertools.product((8, 16), texts.items()):
+        changed = dicom(folder, ExplicitVRLittleEndian, bits=bits).replace(old, new)
+        yield f"DICOM of {bits} bits with {new!r} for {old!r}", {"a.dcm": changed}
     yield "DICOM mark with garbage", {"a.dcm": bytes(128) + b"DICM" + random.Random(0).randbytes(5000)}
     yield "DICOM mark alone", {"a.dcm": bytes(128) + b"DICM"}
     sequence = b"\x40\0\x30\xa7SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff"
