@@ -303,9 +303,9 @@ def bombs(folder: Path, whole: dict[str, Files]) -> Iterator[tuple[str, Files]]:
     for size in (300, 4096):
         yield f"DICOM deflate bomb of {size} MiB", {"a.dcm": head + zeros(size, data[start:])}
     png = whole["PNG"]["a.png"]
-    for side in (8000, 30000, 2**31 - 1):
+    for side in (8000, 12000, 30000, 2**31 - 1):
         chunk = b"IHDR" + side.to_bytes(4, "big") * 2 + png[24:29]
-        body = zeros((side + 1) * side >> 20 if side == 8000 else 1)
+        body = zeros(1 + ((side + 1) * side >> 20) if side <= 12000 else 1)
         stream = b"\x78\xda" + body + bytes(4)
         parts = (chunk, b"IDAT" + stream, b"IEND")
         made = b"".join((len(p) - 4).to_bytes(4, "big") + p + zlib.crc32(p).to_bytes(4, "big") for p in parts)
