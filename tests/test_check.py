@@ -219,6 +219,13 @@ def test_every_fault_of_the_readers_has_a_reason(planted):
     assert set(FAULTS.values()).isdisjoint(REASONS)
 
 
+def test_a_video_that_no_decoder_is_let_at_is_unreadable(tmp_path):
+    folder = write_folder(tmp_path / "data")
+    video = folder / "Videos/b.avi"
+    video.write_bytes(video.read_bytes().replace(b"MJPG", b"cvid"))
+    assert {found.reason for found in look(folder) if found.kind == LEFT_OUT} == {"unreadable file"}
+
+
 @pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="data not here")
 def test_nothing_is_wrong_with_sunnybrook():
     assert check_store(prepare(SUNNYBROOK), read_dataset(SUNNYBROOK).recordings) == []

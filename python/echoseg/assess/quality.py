@@ -59,6 +59,9 @@ FAULTS = {
     "is empty": "unreadable file",
     "as a video": "unreadable file",
     "be decoded": "unreadable file",
+    "none of the ways that are read": "unreadable file",
+    "not believed": "unreadable file",
+    "to decode": "unreadable file",
     "replace the file": "unreadable file",
     "save it in grey": "unreadable file",
 }
