@@ -11,7 +11,6 @@ import dataclasses
 import importlib
 import json
 import logging
-import tempfile
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -71,12 +70,16 @@ def export_graph(run: Path, out: Path, *, format: str) -> float:
     }
     save, open_graph = FORMATS[format]
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder, warnings.catch_warnings():
+    worst = 0.0
+
+    def write(temporary: Path) -> None:
+        nonlocal worst
+        save(program, graph.outputs, facts, temporary)
+        worst = _compare(run, config, open_graph(temporary))
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporters warn of their own ways
-        written = Path(folder) / out.name
-        save(program, graph.outputs, facts, written)
-        worst = _compare(run, config, open_graph(written))
-        replace_file(out, written.replace)
+        replace_file(out, write)
     return worst
 
 
