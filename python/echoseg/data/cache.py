@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def cache_folder() -> Path:
 
 def _temporary_folder() -> Path:
     """A folder of this user alone: its name can be guessed, so whose it is counts."""
-    if os.name == "nt":  # where temporaries are each user's own
+    if sys.platform == "win32":  # where temporaries are each user's own
         return Path(tempfile.gettempdir()) / "echoseg"
     folder = Path(tempfile.gettempdir()) / f"echoseg-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -230,11 +230,11 @@ def _receive(stream: IO[bytes] | None, end: float) -> tuple[Facts, Arrays]:
 def _fill(stream: IO[bytes] | None, buffer: Any, end: float) -> Any:
     assert stream is not None
     left = memoryview(buffer)
-    if hasattr(select, "poll"):
+    if sys.platform != "win32":
         ready = select.poll()
         ready.register(stream, select.POLLIN)
     while left:
-        if hasattr(select, "poll") and not ready.poll(max(0.0, end - time.monotonic()) * 1000):
+        if sys.platform != "win32" and not ready.poll(max(0.0, end - time.monotonic()) * 1000):
             raise TimeoutError
         got = stream.readinto(left)  # type: ignore[attr-defined]
         if not got:
