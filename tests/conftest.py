@@ -20,8 +20,9 @@ settings.load_profile("echoseg")
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
-    """No test reads or fills the user's cache folder."""
+    """No test reads or fills the user's cache folder, nor prints for how wide his terminal is."""
     monkeypatch.setenv("ECHOSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture(scope="session")
