@@ -18,8 +18,12 @@ from numpy.typing import NDArray
 
 from echoseg.data import dicom, picture, video
 from echoseg.data.clip import MOST_BYTES, Clip
-from echoseg.data.isolation import DTYPES, GIB
 from echoseg.errors import DataError
+
+GIB = "ECHOSEG_DECODE_GIB"
+"""Environment variable: how much memory a child has."""
+DTYPES = frozenset(np.dtype(code).str for code in "?bBhHiIqQfd")
+"""What arrays may be of."""
 
 Answer = tuple[dict[str, Any], list[NDArray[Any]]]
 

@@ -31,17 +31,15 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from echoseg.data.child import DTYPES, GIB, answer
 from echoseg.data.clip import MOST_BYTES, MOST_PIXELS
 from echoseg.data.parallel import cpus
 from echoseg.data.video import FFMPEG
 from echoseg.errors import DataError
 
-SECONDS, GIB = "ECHOSEG_DECODE_SECONDS", "ECHOSEG_DECODE_GIB"
-"""Environment variables: how long one file may take, and how much memory a child has."""
+SECONDS = "ECHOSEG_DECODE_SECONDS"
+"""Environment variable: how long one file may take."""
 LIMITS = {SECONDS: 120.0, GIB: 8.0}
-
-DTYPES = frozenset(np.dtype(code).str for code in "?bBhHiIqQfd")
-"""What arrays may be of."""
 
 Built = TypeVar("Built")
 Facts = dict[str, Any]
@@ -90,8 +88,6 @@ def ask(task: str, path: str | Path, build: Callable[[Facts, Arrays], Built], ar
     if sys.executable and not getattr(sys, "frozen", False):
         facts, arrays = _ask_child(request, path)
     else:
-        from echoseg.data.child import answer
-
         facts, arrays = answer(request)
     if "error" in facts:
         raise DataError(f"{path}: {' '.join(str(facts['error']).split())[:500]}")
@@ -127,7 +123,7 @@ def _ask_child(request: Facts, path: str | Path) -> tuple[Facts, Arrays]:
         end = time.monotonic() + seconds
         try:
             _send(process.stdin, {**request, "seconds": seconds})
-            answer = _receive(process.stdout, end)
+            found = _receive(process.stdout, end)
         except BaseException as error:
             _drop(process)
             if not isinstance(error, (OSError, EOFError, *_NONSENSE)):
@@ -136,7 +132,7 @@ def _ask_child(request: Facts, path: str | Path) -> tuple[Facts, Arrays]:
             raise DataError(f"{path}: {_why(error, process.returncode, late, seconds)}") from None
         with _children.lock:
             _children.idle.append(process)
-        return answer
+        return found
 
 
 def _why(error: BaseException, code: int | None, late: bool, seconds: float) -> str:
