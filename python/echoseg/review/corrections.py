@@ -3,7 +3,6 @@
 - `Landmarks.csv`: the points as the person left them, one row a point: what is read when the page opens again.
 - `VolumeTracings.csv`: the same outlines as tracings, in the columns of the data's own file.
 - `audit.jsonl`: one line a change: file, frame, points before and after, seconds, drags.
-
 - `sha256.json`: what the tables' content hashes to, so that damage is noticed.
 
 Both tables are replaced whole at each change. The first one is what counts, and is moved to its place last; the second
