@@ -62,7 +62,7 @@ def test_ragged_tensors():
         ops.fill_polygons(CONTOURS.reshape(-1, 2), SIZE, offsets=offsets + 1)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, while it traces
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Guards may run slower")  # torch's own, tracing
 def test_compile_goes_through_in_one_graph():
     compiled = torch.compile(draw_and_decode, fullgraph=True, backend="aot_eager")
     for a, b in zip(compiled(CONTOURS, LANDMARKS), draw_and_decode(CONTOURS, LANDMARKS), strict=True):

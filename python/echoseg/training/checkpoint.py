@@ -119,7 +119,7 @@ def save_state(run: Path, state: dict[str, Any]) -> None:
     """Write what resuming needs, plain numbers and tensors only, and keep the state before."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    content = buffer.getbuffer()
+    content = buffer.getvalue()
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
