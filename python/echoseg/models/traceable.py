@@ -56,7 +56,9 @@ def _soft_argmax(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple
 
     def follow(step: Tensor, x: Tensor, y: Tensor, moving: Tensor) -> tuple[Tensor, ...]:
         right, down = _moments(x, window, heatmaps.shape[3]), _moments(y, window, heatmaps.shape[2])
-        sums = down.transpose(2, 3) @ (heatmaps @ right)  # (N, K, 2, 2): powers of dy, of dx
+        rows = heatmaps @ right  # (N, K, H, 2)
+        # (N, K, 2, 2), powers of dy, of dx: downᵀ rows, which onnxruntime 1.23 would fuse to what it cannot compute
+        sums = (down[..., None] * rows[..., None, :]).sum(2)
         dx, dy = (moving * part / sums[..., 0, 0] for part in (sums[..., 0, 1], sums[..., 1, 0]))
         return step + 1, x + dx, y + dy, dx.square() + dy.square() >= _SETTLED
 
