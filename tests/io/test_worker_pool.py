@@ -318,7 +318,7 @@ def test_after_a_fork_each_has_its_own(video, tmp_path):
 
 
 READERS = {"VideoCapture", "imread", "imdecode", "imreadmulti", "dcmread"}
-HOMES = {"video.py", "picture.py", "dicom.py", "dataset.py"}  # the last is the phantom's, and decodes its own
+HOMES = {"video.py", "image.py", "dicom.py", "dataset.py"}  # the last is the phantom's, and decodes its own
 RAW = {"read_video", "decode_frames", "read_dicom"}
 
 
@@ -330,9 +330,9 @@ def test_nobody_else_decodes():
         imported = {
             f"{node.module}.{alias.name}"
             for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("echoseg.data")
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("echoseg.io")
             for alias in node.names
         }
         raw = {f"echoseg.data.{home}" for home in ("volume.open_volume", "volume.read_voxels", "image.read_image")}
         raw |= {name for name in imported if name.rpartition(".")[2] in RAW}
-        assert path.name == "child.py" or not imported & raw, path
+        assert path.name == "worker.py" or not imported & raw, path

@@ -17,7 +17,7 @@ from echoseg import ops
 from echoseg.ops import _native
 from reference import random_batch
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 READY = ops.build_info()["cuda_built"] and torch.cuda.is_available()
 needs_device = pytest.mark.skipif(not READY, reason="no CUDA device, or built without CUDA")
 DEVICES = [f"cuda:{i}" for i in range(torch.cuda.device_count())][:2] if READY else ["cuda:0"]

@@ -52,8 +52,8 @@ def check_limits(name: str, value: Any, limits: Any) -> None:
         raise DataError(f"unknown {name} {value!r}; known: {', '.join(limits['choices'])}")
     for number in value if isinstance(value, tuple) else (value,):
         if "le" in limits and not number <= limits["le"]:
-            raise DataError(f"{name} is {number}, expected at most {limits['most']}")
+            raise DataError(f"{name} is {number}, expected at most {limits['le']}")
         if "ge" in limits and not number >= limits["ge"]:
-            raise DataError(f"{name} is {number}, expected at least {limits['least']}")
+            raise DataError(f"{name} is {number}, expected at least {limits['ge']}")
         if "gt" in limits and not number > limits["gt"]:
-            raise DataError(f"{name} is {number}, expected more than {limits['above']}")
+            raise DataError(f"{name} is {number}, expected more than {limits['gt']}")
