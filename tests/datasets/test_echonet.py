@@ -350,7 +350,7 @@ FATAL = {
     "semicolons": (lambda f: change_header(f, TRACINGS, "FileName;X;Y;Frame"), ["found FileName;X;Y;Frame"]),
     "column twice": (
         lambda f: change_header(f, TRACINGS, "FileName,X1,X1,Y1,X2,Y2,Frame"),
-        ["VolumeTracings.csv:1:X1: the column stands twice"],
+        ["VolumeTracings.csv:1:X1: the column appears twice"],
     ),
     "utf-16": (lambda f: (f / LIST).write_bytes("FileName\na\n".encode("utf-16")), ["UTF-16", "UTF-8"]),
     "nothing usable": (

@@ -302,7 +302,7 @@ def test_several_labels_need_a_name(tmp_path):
     [
         (lambda path: save_picture(path, ellipse(12.0, (20, 20))), "is 20×20, its image 48×40"),
         (lambda path: save_picture(path, ellipse(0.0)), "is empty"),
-        (lambda path: path.write_bytes(b"no"), "cannot be opened as a picture"),
+        (lambda path: path.write_bytes(b"no"), "cannot be opened as an image"),
         (lambda path: save_nifti(path.rename(path.with_name("a_mask.nii")), ellipse(9.0)), "another kind of file"),
     ],
 )

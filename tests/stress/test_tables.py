@@ -61,7 +61,7 @@ def test_other_columns_may_stand_twice_and_those_that_count_may_not(folder):
     (folder / LIST).write_text(text.replace("FrameHeight,FrameWidth", "Note,Note").replace("NumberOfFrames", "(extra)"))
     assert len(read_echonet(folder).recordings) == 3
     (folder / LIST).write_text(text.replace("ESV", "EF"))
-    with pytest.raises(DataError, match=r"FileList\.csv:1:EF: the column stands twice"):
+    with pytest.raises(DataError, match=r"FileList\.csv:1:EF: the column appears twice"):
         read_echonet(folder)
 
 
@@ -91,5 +91,5 @@ def test_what_is_no_file_is_no_table(folder, table, kind):
         "missing": lambda: None,
     }
     make[kind]()
-    with pytest.raises(DataError, match=rf"{table}: (missing|cannot be read|is no plain file)"):
+    with pytest.raises(DataError, match=rf"{table}: (missing|cannot be read|is not a regular file)"):
         read_echonet(folder)

@@ -16,8 +16,8 @@ from typing import Any
 from echoseg.datasets.masks import MaskPair, read_masks
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.errors import DataError
-from echoseg.io.table import shown
-from echoseg.io.volume import ENDINGS
+from echoseg.io.table import quote
+from echoseg.io.volume import VOLUME_SUFFIXES
 
 VENTRICLE = (1,)
 
@@ -106,7 +106,7 @@ def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str]
             except ValueError:
                 told[key] = math.nan
             if not math.isfinite(told[key]) or (key in ("ed", "es") and not 1 <= told[key] < 1e6):
-                faults.append(Fault(file, row, f"{shown(value)} is not a number that can be meant", key.upper()))
+                faults.append(Fault(file, row, f"{quote(value)} is not a number that can be meant", key.upper()))
                 del told[key]
     facts = {name: next((told[key] for key in keys if key in told), math.nan) for name, keys in _FACTS.items()}
     return facts, {int(told[key]) - 1: key.upper() for key in ("ed", "es") if key in told}, faults
@@ -119,7 +119,7 @@ def _home(folder: Path) -> Path | None:
 
 
 def _find(place: Path, stem: str) -> Path | None:
-    paths = (place / f"{stem}{ending}" for ending in ENDINGS)
+    paths = (place / f"{stem}{ending}" for ending in VOLUME_SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
 
 

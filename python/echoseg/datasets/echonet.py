@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from echoseg.datasets.recording import MINIMUM_ROWS, Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
-from echoseg.io.table import EXTRA, read_numbers, read_table, shown
+from echoseg.io.table import EXTRA, quote, read_numbers, read_table
 
 FILE_LIST = "FileList.csv"
 TRACINGS = "VolumeTracings.csv"
@@ -106,7 +106,7 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault]]:
         cells = table.get(column, blank)
         facts[column.lower()], bad = read_numbers(cells, blank=True)
         for row, cell in cells[bad].items():
-            complaints[row].append((column, f"{shown(cell)} is not a number"))
+            complaints[row].append((column, f"{quote(cell)} is not a number"))
     for row in table.index[table[EXTRA].str.strip() != ""]:
         complaints[row].append(("", _OVERLONG))
     splits = table.get("Split", blank).str.strip().tolist()
@@ -118,7 +118,7 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault]]:
     for i, (row, cell) in enumerate(table["FileName"].items()):
         name = stem_of(cell)
         if reason := why_unsafe(name):
-            complaints[row].append(("FileName", f"{shown(cell)} {reason}"))
+            complaints[row].append(("FileName", f"{quote(cell)} {reason}"))
             continue
         if name in first:
             complaints[row].append(("FileName", f"{name} is listed twice (first in row {first[name]})"))
@@ -250,7 +250,7 @@ def _check_cells(table: pd.DataFrame, names: Sequence[str]) -> tuple[NDArray[np.
         far = ~bad & (np.abs(numbers) > _LIMIT)
         for i, cell in zip(np.flatnonzero(bad | far).tolist(), table[name][bad | far], strict=True):
             problem = "not a finite number" if bad[i] else "too far out to be a pixel"
-            damage[i].append((name, f"{shown(cell)} is {problem}"))
+            damage[i].append((name, f"{quote(cell)} is {problem}"))
         values[:, column] = np.where(bad | far, 0, numbers)
     for i in np.flatnonzero(table[EXTRA].str.strip() != "").tolist():
         damage[i].append(("", _OVERLONG))
@@ -276,7 +276,7 @@ def _find_runs(table: pd.DataFrame, kind: str, damage: Complaints) -> list[_Run]
     for (start, stop), (low, high) in zip(itertools.pairwise(edges), itertools.pairwise(bounds), strict=True):
         file, frame = name_codes[start], frame_codes[start]
         run = _Run(name=stems[file], start=start, stop=stop, row=int(rows[start]))
-        key = [("FileName", f"{shown(files[file])} {bad_names[file]}")] if bad_names[file] else []
+        key = [("FileName", f"{quote(files[file])} {bad_names[file]}")] if bad_names[file] else []
         key += [("Frame", bad_frames[frame])] if bad_frames[frame] else []
         untraced = _is_untraced(frames[frame])
         told = {start: key} if key else {}
@@ -298,10 +298,10 @@ def _is_untraced(frame: str) -> bool:
 def _bad_frame(cell: str, number: float) -> str:
     """Why a cell is no frame's number; "" if it is one."""
     if _is_untraced(cell):
-        return f"{shown(cell)}: nothing is traced"
+        return f"{quote(cell)}: nothing is traced"
     if not math.isfinite(number) or number % 1:
-        return f"{shown(cell)} is not a frame number"
-    return "" if 0 <= number < _LIMIT else f"{shown(cell)}: frames count from 0 to the video's last"
+        return f"{quote(cell)} is not a frame number"
+    return "" if 0 <= number < _LIMIT else f"{quote(cell)}: frames count from 0 to the video's last"
 
 
 def _spread_tears(runs: list[_Run]) -> None:

@@ -23,7 +23,7 @@ from echoseg.io.image import is_image
 from echoseg.io.reading import open_volume, read_image, read_voxels
 from echoseg.utils.parallel import map_in_order
 
-ENDINGS = (*volume.ENDINGS, *image.ENDINGS)
+ENDINGS = (*volume.VOLUME_SUFFIXES, *image.IMAGE_SUFFIXES)
 SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "segmentation", "label", "labels", "mask"))
 """What a mask's name bears behind that of its image."""
 

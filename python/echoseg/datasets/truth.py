@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from echoseg.datasets.decathlon import DESCRIPTION, read_labels
 from echoseg.datasets.masks import SUFFIXES, read_pair, select_label, stem_of
-from echoseg.io.volume import ENDINGS
+from echoseg.io.volume import VOLUME_SUFFIXES
 
 
 def find_truth(path: Path) -> Path | None:
     """The file of the mask of a volume; None if there is none."""
-    beside = (path.with_name(stem_of(path) + suffix + ending) for suffix in SUFFIXES for ending in ENDINGS)
+    beside = (path.with_name(stem_of(path) + suffix + ending) for suffix in SUFFIXES for ending in VOLUME_SUFFIXES)
     return next((one for one in beside if one.is_file()), None)
 
 
@@ -22,7 +22,7 @@ def is_truth(path: Path) -> bool:
     """Whether a file is the mask of a volume beside it."""
     stem = stem_of(path)
     images = (stem.removesuffix(suffix) for suffix in SUFFIXES if stem.endswith(suffix))
-    return any(path.with_name(image + ending).is_file() for image in images for ending in ENDINGS)
+    return any(path.with_name(image + ending).is_file() for image in images for ending in VOLUME_SUFFIXES)
 
 
 def read_truth(image: Path, mask: Path) -> NDArray[np.uint8]:

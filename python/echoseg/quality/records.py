@@ -12,8 +12,8 @@ from echoseg.datasets.recording import Recording
 from echoseg.datasets.split import assign_splits
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
-from echoseg.io.reading import VIDEOS, decode_clip
-from echoseg.io.video import is_cut
+from echoseg.io.reading import VIDEO_SUFFIXES, decode_clip
+from echoseg.io.video import is_cut_off
 from echoseg.quality.suspect import Suspect
 from echoseg.utils.parallel import map_in_order
 
@@ -54,9 +54,9 @@ def find_cut_videos(store: Store, recordings: Sequence[Recording]) -> list[Suspe
 def _lacking(recording: Recording) -> str:
     """What a video lacks; "" if nothing is known to."""
     path = recording.path
-    if is_cut(path):
+    if is_cut_off(path):
         return f"{path.name} is shorter than its head says; it was cut off"
-    if path.suffix.lower() not in VIDEOS:
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
         return ""
     try:
         found = decode_clip(path, [sys.maxsize])  # walks to the end
