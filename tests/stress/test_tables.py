@@ -36,7 +36,7 @@ def test_every_bad_cell_of_a_row_is_told_at_once(folder):
     (folder / TRACINGS).write_text("\n".join(lines))
     assert [str(fault) for fault in read_echonet(folder).faults] == [
         "VolumeTracings.csv:24:X1: 'x' is not a finite number; X2: 'y' is not a finite number",
-        "VolumeTracings.csv:26:Y1: '1e9' is too far out to be a pixel; Y2: '' is not a finite number",
+        "VolumeTracings.csv:26:Y1: '1e9' is too large for a pixel coordinate; Y2: '' is not a finite number",
     ]
 
 

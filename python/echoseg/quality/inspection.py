@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from echoseg.datasets.echonet import FILE_LIST
-from echoseg.datasets.recording import Fault, Recording, place_of
+from echoseg.datasets.recording import Fault, Recording, format_location
 from echoseg.datasets.store import Store
 from echoseg.errors import printable
 from echoseg.quality.contours import find_odd_outlines
@@ -23,7 +23,7 @@ from echoseg.quality.suspect import REASONS, Suspect
 LEFT_OUT, SUSPICIOUS = "left out", "suspicious"
 
 FAULTS = {
-    "leaves the folder": "bad name",
+    "outside the folder": "bad name",
     "control characters": "bad name",
     "too long for a file": "bad name",
     "'' is empty": "bad name",
@@ -41,20 +41,20 @@ FAULTS = {
     "is not in ": "not listed",
     "a finite number": "bad cell",
     "not a number": "bad cell",
-    "too far out": "bad cell",
+    "too large for a pixel": "bad cell",
     "more cells than": "bad cell",
     "not a frame number": "bad frame number",
-    "frames count from": "bad frame number",
+    "frame numbers start": "bad frame number",
     "traced twice": "traced twice or shuffled",
-    "lies beyond": "frame beyond the end",
+    "is beyond": "frame beyond the end",
     "is damaged in": "damaged frame",
     "far outside its": "point far outside the frame",
     "no area": "no area",
     "without area": "no area",
     "it needs": "too few rows",
-    "give both one size": "image and mask differ",
+    "give both the same size": "image and mask differ",
     "its image": "image and mask differ",
-    "which one is the left": "unclear label",
+    "of the left ventricle": "unclear label",
     "cannot be read": "unreadable file",
     "is empty": "unreadable file",
     "as a video": "unreadable file",
@@ -96,7 +96,7 @@ class Finding:
     @property
     def place(self) -> str:
         """File, row and column."""
-        return place_of(self.file, self.row, self.column)
+        return format_location(self.file, self.row, self.column)
 
     def __str__(self) -> str:
         return printable(f"{self.place}: {self.note}")
