@@ -333,6 +333,6 @@ def test_nobody_else_decodes():
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("echoseg.io")
             for alias in node.names
         }
-        raw = {f"echoseg.data.{home}" for home in ("volume.open_volume", "volume.read_voxels", "image.read_image")}
+        raw = {f"echoseg.io.{home}" for home in ("volume.open_volume", "volume.read_voxels", "image.read_image")}
         raw |= {name for name in imported if name.rpartition(".")[2] in RAW}
         assert path.name == "worker.py" or not imported & raw, path
