@@ -27,7 +27,7 @@ from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
 from echoseg.metrics.overlap import dice
-from echoseg.models.codec import Codec, scheme_for
+from echoseg.models.codec import Codec, decode_masks, scheme_for
 from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
 from echoseg.ops import build_info, fill_polygons
 from echoseg.training import checkpoint
@@ -350,7 +350,7 @@ def validate(
         chosen = mine[start : start + config.batch_size]
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits = model(torch.from_numpy(store.frames[chosen]).to(device))
-        total += dice(codec.decode(logits, store.size).masks, fill_polygons(contours[chosen], store.size)).sum()
+        total += dice(decode_masks(codec, logits), fill_polygons(contours[chosen], store.size)).sum()
     return ranks.sum(torch.tensor(total, dtype=torch.float64, device=device)).item() / len(indices)
 
 
