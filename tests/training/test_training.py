@@ -157,7 +157,7 @@ def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeypatch, number, code):
+def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeypatch, caplog, number, code):
     config, steps = tiny(epochs=3), []
     train(config, disc_store, tmp_path / "whole")
     step = loop._Trainer._step
@@ -171,12 +171,16 @@ def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(loop._Trainer, "_step", step_and_signal)
         with pytest.raises(SystemExit if code == 143 else KeyboardInterrupt) as stop:
-            train(config, disc_store, tmp_path / "run")
+            train(config, disc_store, tmp_path / "a run")
     assert code == 130 or stop.value.code == 143
-    state, _ = checkpoint.load_state(tmp_path / "run")
+    cause = "SIGTERM" if code == 143 else "Ctrl-C"
+    command = f"echoseg train --resume --out '{tmp_path / 'a run'}'"
+    where = f"stopped by {cause} in epoch 2 of 3 after step 2 of 4"
+    assert caplog.messages == [f"{where}; the state is saved, go on with {command}"]
+    state, _ = checkpoint.load_state(tmp_path / "a run")
     assert state["progress"]["epoch"] * 4 + state["progress"]["step"] == 6
-    train(load_config(tmp_path / "run" / "config.yaml"), disc_store, tmp_path / "run", resume=True)
-    assert_equal_weights(tmp_path / "whole", tmp_path / "run")
+    train(load_config(tmp_path / "a run" / "config.yaml"), disc_store, tmp_path / "a run", resume=True)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "a run")
 
 
 def test_patience_and_minutes_end_a_run(disc_store, tmp_path):
