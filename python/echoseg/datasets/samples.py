@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
-from echoseg.geometry.crop import Box, cut, fov_box
-from echoseg.geometry.resize import resize_frames, resize_points
+from echoseg.geometry.crop import Box, Crop, fov_box
 from echoseg.io.reading import decode_clip
 from echoseg.io.video import DecodedFrames
 from echoseg.utils.parallel import map_in_order
@@ -92,16 +91,14 @@ def _decode(
     for tracing, contour, phase in zip(recording.tracings, contours, name_phases(recording, contours), strict=True):
         image = decoded.frames.get(tracing.frame)
         height, width = (0, 0) if image is None else image.shape
-        if image is not None:
-            box = fov_box(Box(0, 0, height, width), recording.spacing, fov_mm)
-            image, contour = cut(image, box), contour - np.array([box.left, box.top], dtype=np.float32)
-        reason = _find_problem(tracing, contour, image, decoded)
+        crop = Crop(fov_box(Box(0, 0, height, width), recording.spacing, fov_mm), size)
+        reason = _find_problem(tracing, contour, image, decoded, crop.box)
         if image is None or reason:
             reason = f"frame {tracing.frame} of {recording.name} {reason}"
             column = "Frame" if tracing.row and tracing.frame >= decoded.passed else ""
             result.faults.append(Fault(tracing.file, tracing.row or None, reason, column))
             continue
-        spacing = [mm * old / new for mm, old, new in zip(recording.spacing, image.shape, size, strict=True)]
+        spacing = np.array(recording.spacing) / crop.scale[::-1]
         metadata = {
             "video": recording.name,
             "frame": tracing.frame,
@@ -116,12 +113,11 @@ def _decode(
             "ef": recording.ef,
             "edv": recording.edv,
             "esv": recording.esv,
-            "spacing_y": spacing[0],
-            "spacing_x": spacing[1],
+            "spacing_y": float(spacing[0]),
+            "spacing_x": float(spacing[1]),
             "thickness": recording.thickness,
         }
-        contour = resize_points(contour, image.shape, size)
-        result.samples.append(Sample(resize_frames(image[None], size)[0], contour, metadata))
+        result.samples.append(Sample(crop.frames(image[None])[0], crop.points(contour), metadata))
     return result
 
 
@@ -142,15 +138,16 @@ def name_phases(recording: Recording, contours: list[NDArray[np.float32]]) -> li
 
 
 def _find_problem(
-    tracing: Tracing, contour: NDArray[np.float32], image: NDArray[np.uint8] | None, decoded: DecodedFrames
+    tracing: Tracing, contour: NDArray[np.float32], image: NDArray[np.uint8] | None, decoded: DecodedFrames, box: Box
 ) -> str:
-    """Why a tracing cannot be used on its frame; "" if it can."""
+    """Why a tracing cannot be used on its frame's box; "" if it can."""
     if image is None:
         if tracing.frame < decoded.passed:
             return "is damaged in the video"
         declared = f" (its header declares {decoded.declared})" if decoded.declared > decoded.passed else ""
         return f"is beyond the video's {decoded.passed} frames{declared}"
-    extent = np.array([image.shape[1], image.shape[0]], dtype=np.float32)
+    extent = np.array([box.width, box.height], dtype=np.float32)
+    contour = contour - np.array([box.left, box.top], dtype=np.float32)
     if (contour < -extent).any() or (contour > 2 * extent).any():
         return f"has a point far outside its {extent[0]:.0f}×{extent[1]:.0f} pixels"
     if contour_area(np.clip(contour, -0.5, extent - 0.5)) == 0:

@@ -6,6 +6,7 @@ this module.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".mpg", ".mpeg", ".web
 _NAN = float("nan")
 
 
-def read_clip(path: str | Path) -> Clip:
+def read_clip(path: str | os.PathLike[str]) -> Clip:
     """Read all frames of a file.
 
     Args:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from echoseg.io.clip import Clip
 
 _STILL = 3  # grey levels by which compression changes a pixel that does not move
 _MIN_AREA = 0.02  # share of the frame; smaller moving objects are not a sector
@@ -57,3 +61,18 @@ def middle_square(sector: NDArray[np.uint8]) -> tuple[int, int, int]:
 
 def _area(box: tuple[float, ...]) -> float:
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def crop_to_sector(clip: Clip) -> Clip:
+    """Set everything outside the sector of a clip to black, and set `square` to the centred square of the sector.
+
+    Args:
+        clip: An ultrasound cine.
+
+    Returns:
+        The clip with new frames and `square`; the clip itself if nothing moves.
+    """
+    sector = find_sector(clip.frames)
+    if sector is None:
+        return clip
+    return dataclasses.replace(clip, frames=clip.frames * sector, square=middle_square(sector))
