@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from echoseg.data.parallel import map_in_order
-from echoseg.data.reading import read_clip
-from echoseg.inference.archive import Source, find_sources, segment_sources
-from echoseg.inference.predict import Predictor, load
+from echoseg.inference.archive import InputFile, find_input_files, segment_files
+from echoseg.inference.predictor import Predictor, load
+from echoseg.io.reading import read_clip
 from echoseg.report.results import write_prediction
+from echoseg.utils.parallel import map_in_order
 
 TURN = 10
 KEEP = {
@@ -40,21 +40,21 @@ KEEP = {
 DECODING, INFERENCE = "floor: decoding", "floor: inference"
 
 
-def predict(predictor: Predictor, sources: list[Source], folder: Path, keep: list[str]) -> list[dict]:
+def predict(predictor: Predictor, sources: list[InputFile], folder: Path, keep: list[str]) -> list[dict]:
     write = partial(write_prediction, keep=keep) if keep else None
-    return list(segment_sources(sources, predictor, folder, write))
+    return list(segment_files(sources, predictor, folder, write))
 
 
-def measure(predictor: Predictor, sources: list[Source], folder: Path) -> dict[str, np.ndarray]:
+def measure(predictor: Predictor, sources: list[InputFile], folder: Path) -> dict[str, np.ndarray]:
     """By name, (turns, 2) seconds by both clocks."""
     seconds: dict[str, list[np.ndarray]] = {name: [] for name in (DECODING, INFERENCE, *KEEP)}
-    predictor.on_clip(read_clip(sources[0].path))
+    predictor(read_clip(sources[0].path))
     for turn, start in enumerate(range(0, len(sources), TURN)):
         some = sources[start : start + TURN]
         clips = [read_clip(source.path) for source in some]
         work: dict[str, Callable[[], object]] = {
             DECODING: lambda some=some: [None for _ in map_in_order(read_clip, (source.path for source in some))],
-            INFERENCE: lambda clips=clips: [predictor.on_clip(clip) for clip in clips],
+            INFERENCE: lambda clips=clips: [predictor(clip) for clip in clips],
             **{name: partial(predict, predictor, some, folder, keep) for name, keep in KEEP.items()},
         }
         rows = []
@@ -89,7 +89,7 @@ def main() -> None:
         out.mkdir()
         for i in range(arguments.videos):
             shutil.copy(phantoms[i % len(phantoms)], videos / f"{i:05d}.avi")
-        seconds = measure(predictor, find_sources([videos], arguments.run, None, out=out), out)
+        seconds = measure(predictor, find_input_files([videos], arguments.run, None, out=out), out)
     wall, work = seconds[INFERENCE].sum(axis=0)
     for what, turns in seconds.items():
         by_wall, by_work = turns.sum(axis=0)

@@ -15,12 +15,12 @@ from typing import Any
 import cv2
 
 import echoseg
-from echoseg.data.phantom import write_phantom
-from echoseg.data.reading import read_clip
-from echoseg.data.store import prepare
-from echoseg.inference.calibrate import calibrate
-from echoseg.inference.evaluate import evaluate
+from echoseg.datasets.store import prepare
+from echoseg.evaluation.calibrate import calibrate
+from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.measure import measure
+from echoseg.io.reading import read_clip
+from echoseg.phantom import write_phantom
 from echoseg.report.overlay import draw_overlay
 from echoseg.training.config import Config
 from echoseg.training.loop import train
@@ -39,12 +39,12 @@ def main(out: Path, *, videos: int = 60, **settings: Any) -> None:
 
     clip = read_clip(next((data / "Videos").iterdir()))
     prediction = predictor(clip.frames)  # masks, landmarks, areas and their intervals
-    measured = measure(prediction, clip, predictor.codec)
+    measured = measure(prediction, clip)
     print(f"{len(measured.ef)} beats, EF {measured.mean_ef:.0f}%")
 
     doubtful = prediction.area_std.argmax()
     picture = draw_overlay(
-        clip.frames[doubtful], predicted=prediction.masks[doubtful], landmarks=prediction.landmarks[doubtful]
+        clip.frames[doubtful], predicted=prediction.contours[doubtful], landmarks=prediction.landmarks[doubtful]
     )
     cv2.imwrite(str(out / "landmark.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 
 # before torch is imported: the suite's workers share the cores already
@@ -25,10 +26,20 @@ def _own_cache(tmp_path, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _own_logging():
+    """What a test, or a command that it runs, sets on the logger "echoseg" ends with the test."""
+    logger = logging.getLogger("echoseg")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+
+
 @pytest.fixture(scope="session")
 def disc_store(tmp_path_factory):
     """A store that a tiny network learns in seconds: dark, noisy discs on grey, 32 × 32, 48 patients."""
-    from echoseg.data.store import write_store
+    from echoseg.datasets.store import write_store
 
     random = np.random.default_rng(0)
     count, side = 48, 32

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from echoseg.data.clip import Clip
-from echoseg.data.corrections import name_in_tables
-from echoseg.data.echonet import stem_of, why_unsafe
-from echoseg.data.formats import FORMATS, read_dataset
-from echoseg.data.reading import read_clip
-from echoseg.data.tracing import Recording
+from echoseg.datasets.clips import read_recording
+from echoseg.datasets.corrections import name_in_tables
+from echoseg.datasets.echonet import stem_of, why_unsafe
+from echoseg.datasets.formats import FORMATS, read_dataset
+from echoseg.datasets.recording import Recording
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
-from echoseg.geometry.discs import ejection_fraction
 from echoseg.geometry.landmarks import choose_landmarks
-from echoseg.geometry.outline import outline_of_mask
-from echoseg.inference.measure import ML, measure
-from echoseg.inference.predict import Prediction, Predictor
+from echoseg.inference.measure import Measurement, measure
+from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.io.clip import Clip
+from echoseg.io.reading import read_clip
 from echoseg.review.handles import Drawing, Handles, drawing_of
 
 KEPT_OPEN = 3  # clips in memory
@@ -31,7 +30,7 @@ APART = 4  # frames: "next to look at" names no two that are nearer; of slices, 
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ReviewClip:
     """A file to review.
 
     Attributes:
@@ -46,35 +45,37 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class LoadedClip:
     """A clip as the page needs it.
 
     Attributes:
         source: where it comes from.
         clip: its frames.
+        prediction: of the clip.
+        measurement: of the prediction.
         probabilities: (T, H, W) uint8, 255 for certain.
         handles: of each frame, as predicted.
-        covariances: of the landmarks' errors; None where the run tells none.
         facts: what the page is told, JSON.
     """
 
-    source: Source
+    source: ReviewClip
     clip: Clip
+    prediction: Prediction
+    measurement: Measurement
     probabilities: np.ndarray
     handles: list[Handles]
-    covariances: np.ndarray | None
     facts: dict[str, Any]
 
 
 class Clips:
     """Clips by number; a few stay in memory."""
 
-    def __init__(self, predictor: Predictor, sources: Sequence[Source]) -> None:
+    def __init__(self, predictor: Predictor, sources: Sequence[ReviewClip]) -> None:
         self.predictor, self.sources, self.drawing = predictor, sources, drawing_of(predictor.codec)
-        self._opened: dict[int, Opened] = {}
+        self._opened: dict[int, LoadedClip] = {}
         self._predicting = threading.Lock()  # one prediction at a time: it takes all cores anyhow
 
-    def open(self, number: int) -> Opened:
+    def open(self, number: int) -> LoadedClip:
         """Read and predict a clip, or find it in memory.
 
         Raises:
@@ -93,18 +94,14 @@ class Clips:
                 self._opened[number] = self._open(self.sources[number])
             return self._opened[number]
 
-    def _open(self, source: Source) -> Opened:
-        clip = _with_facts(read_clip(source.path), source.recording)
-        prediction = self.predictor.on_clip(clip)
-        outlines = None if prediction.landmarks is not None else [outline_of_mask(mask) for mask in prediction.masks]
-        handles = _handles_of(prediction, outlines, self.drawing)
-        measured = measure(prediction, clip, self.predictor.codec)
-        volumes = measured.volumes
-        if prediction.landmarks is not None:  # of the spline, not of its pixels: as while a person drags
-            volumes = np.array([self.volume(clip, each) for each in handles])
+    def _open(self, source: ReviewClip) -> LoadedClip:
+        recording = source.recording
+        clip = read_clip(source.path) if recording is None else read_recording(recording)
+        prediction = self.predictor(clip)
+        handles = _handles_of(prediction, self.drawing)
+        measured = measure(prediction, clip)
         uncertainty = _uncertainty(prediction)
         apart = APART if np.isnan(clip.thickness) else 1
-        recording = source.recording
         contours = {} if recording is None else {t.frame: order_contour(t.coordinates) for t in recording.tracings}
         facts = {
             "height": clip.frames.shape[1],
@@ -115,59 +112,60 @@ class Clips:
             "known": measured.unit == "ml",
             "thickness": _or_none(clip.thickness),
             "points": np.stack([each.points for each in handles]).round(4).tolist(),
-            "outlines": None if outlines is None else [[] if one is None else one.tolist() for one in outlines],
+            "outlines": None if prediction.landmarks is not None else [one.tolist() for one in prediction.contours],
             "truth": {frame: contour.round(3).tolist() for frame, contour in contours.items()},
             "areas": prediction.areas.tolist(),
             "area_std": None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
-            "volumes": volumes.round(4).tolist(),
+            "volumes": measured.volumes.tolist(),
             "beats": np.stack([measured.ed, measured.es], axis=1).tolist(),
             "next": next_to_look_at(uncertainty, prediction.review, apart=apart),
             "uncertainty": None if uncertainty is None else uncertainty.round(4).tolist(),
             "listed_ef": None if recording is None else _or_none(recording.ef),
         }
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
-        return Opened(source, clip, probabilities, handles, prediction.covariances, facts)
+        return LoadedClip(source, clip, prediction, measured, probabilities, handles, facts)
 
-    def hold(self, opened: Opened, frame: int, handles: Handles) -> Handles:
-        """Predict a frame's landmarks anew where some are known; see ``Calibration.hold``.
+    def hold(self, opened: LoadedClip, frame: int, handles: Handles) -> Handles:
+        """Predict a frame's landmarks anew where some are known; see ``Calibration.condition_on``.
 
         Raises:
-            DataError: the run tells nothing of its errors, or no landmark is held.
+            DataError: the run tells nothing of its errors, or no landmark is pinned.
         """
         calibration = self.predictor.calibration
-        if calibration is None or opened.covariances is None:
+        if calibration is None or opened.prediction.covariances is None:
             raise DataError("the run is not calibrated, so it does not know how its landmarks go together")
         known = handles.landmarks >= 0
-        held = handles.landmarks[known & handles.held]
-        if not len(held):
-            raise DataError("no landmark is held; move one first")
+        pinned = handles.landmarks[known & handles.pinned]
+        if not len(pinned):
+            raise DataError("no landmark is pinned; move one first")
         predicted = opened.handles[frame].points
         points = handles.points.copy()
-        moved = calibration.hold(predicted, opened.covariances[frame], held, points[known & handles.held])
-        free = known & ~handles.held
+        moved = calibration.condition_on(
+            predicted, opened.prediction.covariances[frame], pinned, points[known & handles.pinned]
+        )
+        free = known & ~handles.pinned
         points[free] = moved[handles.landmarks[free]]
-        return Handles(points, handles.landmarks, handles.held)
+        return Handles(points, handles.landmarks, handles.pinned)
 
-    def ejection_fraction(self, opened: Opened, corrected: dict[int, Handles]) -> float:
-        """Mean over the beats, percent, with what was corrected; nan where there is no beat."""
-        volumes = np.array(opened.facts["volumes"])
+    def measure(self, loaded: LoadedClip, corrected: Mapping[int, Handles]) -> Measurement:
+        """Measure a clip with the contours that a person corrected; the beats stay those of the prediction.
+
+        Args:
+            loaded: The clip.
+            corrected: Handles by frame.
+        """
+        before = loaded.prediction
+        contours = list(before.contours)
+        axes = None if before.axes is None else before.axes.copy()
         for frame, handles in corrected.items():
-            volumes[frame] = self.volume(opened.clip, handles)
-        ed, es = np.array(opened.facts["beats"], dtype=np.intp).reshape(-1, 2).T
-        return float(ejection_fraction(volumes[ed], volumes[es]).mean()) if len(ed) else float("nan")
-
-    def volume(self, clip: Clip, handles: Handles) -> float:
-        """Of a frame's ventricle, or, of a stack, of its slice: ml, or cubes of pixels where their size is unknown."""
-        known, scale = bool(np.isfinite(clip.spacing).all()), _scale(clip)
-        if np.isfinite(clip.thickness):
-            area = self.drawing.area(handles, clip.frames.shape[1:])
-            volume = area * float(scale.prod()) * (clip.thickness if known else 1)
-        else:
-            volume = self.drawing.volume(handles, scale)
-        return volume / (ML if known else 1)
+            contours[frame] = self.drawing.join(handles)
+            if axes is not None:
+                axes[frame] = self.drawing.axis(handles)
+        beats = np.stack([loaded.measurement.ed, loaded.measurement.es], axis=1)
+        return measure(replace(before, contours=contours, axes=axes), loaded.clip, beats=beats)
 
 
-def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source], str | None]:
+def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[ReviewClip], str | None]:
     """The files to review, and what experts drew on them.
 
     Args:
@@ -181,7 +179,7 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
         DataError: nothing is found, or two files have the same name.
     """
     sources, kinds = [], []
-    traced: list[Source] = []
+    traced: list[ReviewClip] = []
     if data is not None:
         traced, kind = _read_data(data)
         kinds.append(kind)
@@ -194,9 +192,9 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
             sources += found
         elif path.is_dir():
             files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-            sources += [known.get(file.name) or Source(file, file.name) for file in files]
+            sources += [known.get(file.name) or ReviewClip(file, file.name) for file in files]
         else:
-            sources.append(known.get(path.name) or Source(path, path.name))
+            sources.append(known.get(path.name) or ReviewClip(path, path.name))
     if not sources:
         raise DataError(f"{inputs[0]}: no file in it; give videos, or a folder of them")
     for source in sources:
@@ -212,18 +210,10 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
     return sources, kinds[0] if kinds else None
 
 
-def _read_data(folder: Path) -> tuple[list[Source], str]:
+def _read_data(folder: Path) -> tuple[list[ReviewClip], str]:
     dataset = read_dataset(folder)
-    found = [Source(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings]
+    found = [ReviewClip(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings]
     return found, dataset.kind
-
-
-def _with_facts(clip: Clip, recording: Recording | None) -> Clip:
-    """With what the data set knows and the file does not."""
-    if recording is None:
-        return clip
-    spacing = clip.spacing if np.isfinite(clip.spacing).all() else recording.spacing
-    return replace(clip, fps=clip.fps if np.isfinite(clip.fps) else recording.fps, spacing=spacing)
 
 
 def _scale(clip: Clip) -> np.ndarray:
@@ -265,28 +255,23 @@ def _uncertainty(prediction: Prediction) -> np.ndarray | None:
     return None
 
 
-def _handles_of(
-    prediction: Prediction, outlines: Sequence[np.ndarray | None] | None, drawing: Drawing
-) -> list[Handles]:
-    """Of each frame: its landmarks, or, of a mask, points on its outline."""
-    if outlines is None:
-        assert prediction.landmarks is not None
-        points = prediction.landmarks
-    else:
-        points = _points_on(outlines, prediction.masks.shape[1:], drawing)
-    numbers, held = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
-    return [Handles(each.astype(np.float32), numbers, held) for each in points]
+def _handles_of(prediction: Prediction, drawing: Drawing) -> list[Handles]:
+    """Of each frame: its landmarks, or, of a mask, points on its contour."""
+    points = prediction.landmarks
+    if points is None:
+        points = _points_on(prediction.contours, prediction.size, drawing)
+    numbers, pinned = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
+    return [Handles(each.astype(np.float32), numbers, pinned) for each in points]
 
 
-def _points_on(outlines: Sequence[np.ndarray | None], size: tuple[int, ...], drawing: Drawing) -> np.ndarray:
+def _points_on(contours: Sequence[np.ndarray], size: tuple[int, int], drawing: Drawing) -> np.ndarray:
     """(T, K, 2): of an empty mask those of the nearest frame that has one; if none has, a circle in the middle."""
     angle = 2 * np.pi * np.arange(drawing.count) / drawing.count
     circle = min(size) / 6 * np.stack([np.sin(angle), -np.cos(angle)], axis=1) + (size[1] / 2, size[0] / 2)
-    points = np.repeat(circle[None], len(outlines), axis=0)
-    seen = np.array([frame for frame, outline in enumerate(outlines) if outline is not None], dtype=np.intp)
-    for frame, outline in enumerate(outlines):
-        if outline is not None:
-            points[frame] = choose_landmarks(outline[None], drawing.count, scheme=drawing.scheme)[0]
-    if len(seen):
-        points = points[seen[np.abs(np.arange(len(outlines))[:, None] - seen).argmin(axis=1)]]
+    points = np.repeat(circle[None], len(contours), axis=0)
+    found = np.array([frame for frame, contour in enumerate(contours) if len(contour)], dtype=np.intp)
+    for frame in found:
+        points[frame] = choose_landmarks(contours[frame][None], drawing.count, scheme=drawing.scheme)[0]
+    if len(found):
+        points = points[found[np.abs(np.arange(len(contours))[:, None] - found).argmin(axis=1)]]
     return points
