@@ -18,11 +18,9 @@ def test_the_stub_agrees_with_the_module():
     values = {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)}
     hidden = {"__doc__", "__file__", "__loader__", "__name__", "__package__", "__spec__"}
     assert {*functions, *classes, *values} == set(dir(_core)) - hidden
-    native = {name: getattr(_core, name) for name in functions} | {
-        name: getattr(_core, name).__init__ for name in classes
-    }
     for name, node in (functions | classes).items():
-        signature = native[name].__doc__.splitlines()[0]
+        native = getattr(_core, name)
+        signature = (native.__init__ if name in classes else native).__doc__.splitlines()[0]
         assert re.findall(r"(\w+): ", signature.partition(" ->")[0]) == [a.arg for a in node.args.args], name
 
 

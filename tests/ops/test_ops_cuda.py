@@ -1,4 +1,4 @@
-"""The CUDA implementations compared with the CPU implementations: on a device, and their source code run on the host."""
+"""The CUDA implementations compared with the CPU implementations, on a device and compiled for the host."""
 
 from __future__ import annotations
 
