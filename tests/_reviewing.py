@@ -74,6 +74,7 @@ def reviewed(folder: Path, approach: str = "landmark") -> Iterator[SimpleNamespa
     thread.start()
     try:
         while not server.started:
+            assert thread.is_alive(), "the server ended at once"
             time.sleep(0.005)
         yield SimpleNamespace(port=port, links=links, corrections=corrections, clips=clips, data=data)
     finally:
@@ -85,7 +86,7 @@ def reviewed(folder: Path, approach: str = "landmark") -> Iterator[SimpleNamespa
 
 def ask(port, method, path, *, body=None, **headers):
     """Status, headers and body of one request; a header named by None is left out."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     sent = {"Host": f"127.0.0.1:{port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)

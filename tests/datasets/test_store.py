@@ -303,7 +303,7 @@ def test_two_that_prepare_the_same_at_once_share_one_store(folder, monkeypatch):
     real, barrier = module.read_dataset, threading.Barrier(4)
 
     def together(path):
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=60)
         return real(path)
 
     monkeypatch.setattr(module, "read_dataset", together)

@@ -336,7 +336,7 @@ def test_the_command_serves_and_ends(tmp_path):
             status, _, body = ask(int(port), "GET", "/api/clips/1", Cookie=headers["set-cookie"].split(";")[0])
             assert (status, json.loads(body)["frames"]) == (200, 8)
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
     assert (run / "corrections").is_dir()

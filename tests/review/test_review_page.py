@@ -28,6 +28,7 @@ from echoseg.review.handles import Handles, drawing_of
 DRAWING = drawing_of(CODEC)
 SIZE = (40, 48)
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+sync_api.expect.set_options(timeout=30_000)  # ms, as for all else that is waited for here; 5 s without
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 
 

@@ -42,7 +42,7 @@ from echoseg.io.worker_pool import GIB, SECONDS
 from stress._damage import SECRETS, Files, by_hand, damaged, write_whole
 
 SIZE, FRAMES = (40, 48), 6
-LIMITS = {SECONDS: "20", GIB: "2"}
+LIMITS = {SECONDS: "60", GIB: "2"}
 SLACK = 48 << 20  # bytes that the program may grow by beside twice what it is given
 UNFORESEEN = ("made its decoder fail", "told nonsense")
 
