@@ -1,0 +1,126 @@
+"""Pages that MkDocs makes at build time: the Python API, the command-line reference and CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+import echoseg
+from echoseg import cli, ops
+
+ROOT = Path(__file__).parent.parent
+
+API = """# Python API
+
+Everything on this page is public: `echoseg.__all__` and `echoseg.ops.__all__` list it, and a version number promises it
+(see [Versions](design.md#versions)). Other names may change in any release.
+
+`import echoseg` does not import torch; the functions that need it import it when they are called.
+
+"""
+GROUPS = {
+    "Data": ("read_clip", "Clip", "read_dataset", "prepare"),
+    "Training and evaluation": ("train", "Run", "evaluate"),
+    "Prediction": ("load", "Prediction", "measure", "predict_files"),
+}
+KERNELS = """## Kernels
+
+[Kernels](kernels.md) shows what each of these draws. All of them work on batches. They return NumPy arrays for NumPy
+arrays, and torch tensors on the same device for torch tensors.
+
+"""
+CLI = """# Command line
+
+`echoseg COMMAND --help` prints the same text. Flags are written out: abbreviations are refused.
+
+| exit code | meaning |
+|---|---|
+| 0 | The command is done. |
+| 1 | It failed. One line on standard error names the file, the row and the cause. |
+| 2 | The command line is wrong. |
+| 130 | It was interrupted (Ctrl-C). |
+| 143 | It was terminated (SIGTERM). |
+
+"""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    pages = {
+        "api.md": api_page(),
+        "cli.md": cli_page(),
+        "contributing.md": contributing.replace("](docs/", "]("),
+    }
+    for name, text in pages.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def api_page() -> str:
+    """The public names in groups; those that belong to no group come last."""
+    public = list(echoseg.__all__)
+    groups = {title: [name for name in names if name in public] for title, names in GROUPS.items()}
+    grouped = {name for names in groups.values() for name in names}
+    groups["More"] = [name for name in public if name not in grouped and not name.startswith("__") and name != "ops"]
+    text = API
+    for title, names in groups.items():
+        if names:
+            text += f"## {title}\n\n" + "".join(f"::: echoseg.{name}\n\n" for name in names)
+    return text + KERNELS + "".join(f"::: echoseg.ops.{name}\n\n" for name in ops.__all__)
+
+
+def cli_page() -> str:
+    """A section for each command, a table for each group of its arguments."""
+    parser = argparse.ArgumentParser(prog="echoseg")
+    commands = parser.add_subparsers()
+    text = CLI
+    for name, module in cli.COMMANDS.items():
+        command = commands.add_parser(name, description=module.__doc__)
+        module.add_arguments(command)
+        text += f"## `echoseg {name}`\n\n{escape(command.description or '')}\n\n```\n{usage(command)}\n```\n\n"
+        for group in command._action_groups:  # argparse has no public list of them
+            actions = [one for one in group._group_actions if not isinstance(one, argparse._HelpAction)]
+            if actions:
+                title = group.title if group.title not in {"options", "positional arguments"} else ""
+                text += f"**{escape(title.capitalize())}**\n\n" if title else ""
+                text += "| argument | meaning |\n|---|---|\n"
+                text += "".join(row(one, command) for one in actions) + "\n"
+    return text
+
+
+def usage(command: argparse.ArgumentParser) -> str:
+    """The command and what it must be given; the tables list the rest."""
+    needed = [one for one in command._actions if one.required]
+    optional = "[OPTION …] " if any(not one.required and one.dest != "help" for one in command._actions) else ""
+    words = [f"{one.option_strings[0]} {values(one)}" if one.option_strings else values(one) for one in needed]
+    return f"{command.prog} {optional}{' '.join(words)}".strip()
+
+
+def values(action: argparse.Action) -> str:
+    """What is written after the flag, or in a positional argument's place."""
+    if action.nargs == 0:
+        return ""
+    if action.metavar is None:
+        one = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper()
+    else:
+        one = action.metavar if isinstance(action.metavar, str) else " ".join(action.metavar)
+    return f"{one} …" if action.nargs in {"+", "*"} else one
+
+
+def row(action: argparse.Action, command: argparse.ArgumentParser) -> str:
+    """A table's row."""
+    flags = [f"{flag} {values(action)}".strip() for flag in action.option_strings] or [values(action)]
+    if isinstance(action, argparse.BooleanOptionalAction):
+        flags = list(action.option_strings)
+    meaning = command._get_formatter()._expand_help(action) if action.help else ""
+    return f"| {', '.join(f'`{flag}`' for flag in flags)} | {escape(meaning)} |\n".replace("|", "|")
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    return re.sub(r"([\\`*_{}\[\]<>|])", r"\\\1", " ".join(text.split()))
