@@ -145,7 +145,7 @@ def floor(points, marks, out):
     return run
 
 
-SEED = "first seed's way (cv2, skimage)"
+SEED = "Rodríguez Valencia et al. (cv2, skimage)"
 CONTENDERS = {
     "floor": Contender(floor),
     "echoseg": Contender(echoseg),

@@ -1,6 +1,6 @@
 """Training the landmark network the way student papers do, and ours: an epoch's time, and the time to a Dice of 0.85.
 
-    python bench/seed_way.py           # some minutes on two quiet cores
+    python bench/paper_pipeline.py           # some minutes on two quiet cores
 
 The seed's way: a PNG file a frame, a Dataset that reads it and draws each target by OpenCV and skimage, a DataLoader,
 float32, no augmentation. Ours: ``echoseg train``'s trainer. Network, images, landmarks, loss, optimizer, schedule,
