@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 from torch.utils.data import DataLoader, Dataset
 
-from echoseg.data import read_frames
-from echoseg.data.echonet import FILE_LIST, TRACINGS, VIDEOS
-from echoseg.data.phantom import write_phantom
-from echoseg.data.store import prepare
+from echoseg.datasets.echonet import FILE_LIST, TRACINGS, VIDEOS
+from echoseg.datasets.store import prepare
+from echoseg.io.reading import read_frames
+from echoseg.phantom import write_phantom
 
 FRAMES, COPIES = 100, 10
 

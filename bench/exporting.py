@@ -21,9 +21,9 @@ import onnxruntime
 import torch
 
 import echoseg
-from echoseg.data.decode import resize_frames
-from echoseg.data.phantom.patient import Patient
+from echoseg.geometry.resize import resize_frames
 from echoseg.inference.export import export_graph
+from echoseg.phantom.patient import Patient
 from echoseg.training.checkpoint import load_run
 
 TURNS = 20
@@ -40,7 +40,7 @@ def contenders(run: Path, folder: Path) -> dict[str, Callable[[np.ndarray], Any]
     model = load_run(run)[1]
     return {
         "floor: the network alone": lambda frames: model(torch.from_numpy(frames)),
-        "echoseg, as found": echoseg.load(run, device="cpu", pull_back=False),
+        "echoseg, as found": echoseg.load(run, device="cpu", regularize=False),
         "onnxruntime": lambda frames: session.run(None, {"frames": frames}),
         "torch.export archive": lambda frames: archive(torch.from_numpy(frames)),
     }

@@ -25,9 +25,9 @@ import torch
 from skimage.filters import gaussian
 from torch.utils.data import DataLoader, Dataset
 
-from echoseg.data.phantom.cached import cached_phantom
-from echoseg.data.store import Store, open_store
+from echoseg.datasets.store import Store, open_store
 from echoseg.geometry.landmarks import choose_landmarks
+from echoseg.phantom.cached import cached_phantom
 from echoseg.training import checkpoint, loop
 from echoseg.training.batch import Batch
 from echoseg.training.config import Config
@@ -126,7 +126,7 @@ def main() -> None:
     # seven landmarks and the band, which the seed draws; the way that chooses landmarks is ours in both
     common = {"epochs": arguments.epochs, "device": arguments.device, "scheme": "arc", "landmarks": 7}
     config = Config(**common, band_iterations=2)
-    recipe = {**PRESETS["seed1"]["landmark"], "width": config.width, "batch_size": config.batch_size}
+    recipe = {**PRESETS["rodriguez"]["landmark"], "width": config.width, "batch_size": config.batch_size}
     seed = Config(**{**recipe, **common})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from echoseg.data.parallel import map_in_order
-from echoseg.data.reading import read_clip
-from echoseg.inference.archive import Source, find_sources, segment_sources
-from echoseg.inference.predict import Predictor, load
+from echoseg.inference.archive import InputFile, find_input_files, segment_files
+from echoseg.inference.predictor import Predictor, load
+from echoseg.io.reading import read_clip
 from echoseg.report.results import write_prediction
+from echoseg.utils.parallel import map_in_order
 
 TURN = 10
 KEEP = {
@@ -40,12 +40,12 @@ KEEP = {
 DECODING, INFERENCE = "floor: decoding", "floor: inference"
 
 
-def predict(predictor: Predictor, sources: list[Source], folder: Path, keep: list[str]) -> list[dict]:
+def predict(predictor: Predictor, sources: list[InputFile], folder: Path, keep: list[str]) -> list[dict]:
     write = partial(write_prediction, keep=keep) if keep else None
-    return list(segment_sources(sources, predictor, folder, write))
+    return list(segment_files(sources, predictor, folder, write))
 
 
-def measure(predictor: Predictor, sources: list[Source], folder: Path) -> dict[str, np.ndarray]:
+def measure(predictor: Predictor, sources: list[InputFile], folder: Path) -> dict[str, np.ndarray]:
     """By name, (turns, 2) seconds by both clocks."""
     seconds: dict[str, list[np.ndarray]] = {name: [] for name in (DECODING, INFERENCE, *KEEP)}
     predictor.on_clip(read_clip(sources[0].path))
@@ -89,7 +89,7 @@ def main() -> None:
         out.mkdir()
         for i in range(arguments.videos):
             shutil.copy(phantoms[i % len(phantoms)], videos / f"{i:05d}.avi")
-        seconds = measure(predictor, find_sources([videos], arguments.run, None, out=out), out)
+        seconds = measure(predictor, find_input_files([videos], arguments.run, None, out=out), out)
     wall, work = seconds[INFERENCE].sum(axis=0)
     for what, turns in seconds.items():
         by_wall, by_work = turns.sum(axis=0)

@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from echoseg.data import read_frames
-from echoseg.data.phantom import write_phantom
+from echoseg.io.reading import read_frames
+from echoseg.phantom import write_phantom
 
 FRAMES, MOVES = 1000, 600
 WATCH = """() => {

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from echoseg.data.phantom.cached import PATIENTS, cached_phantom
-from echoseg.data.store import Store, open_store
+from echoseg.datasets.store import Store, open_store
+from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training import checkpoint, loop
 from echoseg.training.batch import Batch
 from echoseg.training.config import APPROACHES, Config

@@ -15,12 +15,12 @@ from typing import Any
 import cv2
 
 import echoseg
-from echoseg.data.phantom import write_phantom
-from echoseg.data.reading import read_clip
-from echoseg.data.store import prepare
-from echoseg.inference.calibrate import calibrate
-from echoseg.inference.evaluate import evaluate
+from echoseg.datasets.store import prepare
+from echoseg.evaluation.calibrate import calibrate
+from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.measure import measure
+from echoseg.io.reading import read_clip
+from echoseg.phantom import write_phantom
 from echoseg.report.overlay import draw_overlay
 from echoseg.training.config import Config
 from echoseg.training.loop import train

@@ -14,10 +14,10 @@ from typing import Any
 import cv2
 
 import echoseg
-from echoseg.data import read_frames
-from echoseg.data.phantom import write_phantom
-from echoseg.data.store import prepare
-from echoseg.inference.evaluate import evaluate
+from echoseg.datasets.store import prepare
+from echoseg.evaluation.evaluate import evaluate
+from echoseg.io.reading import read_frames
+from echoseg.phantom import write_phantom
 from echoseg.report.overlay import draw_overlay
 from echoseg.training.config import Config
 from echoseg.training.loop import train

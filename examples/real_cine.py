@@ -20,13 +20,13 @@ from matplotlib.figure import Figure
 from pydicom.examples import get_path
 
 import echoseg
-from echoseg.assess.overlap import dice
-from echoseg.data.files import new_folder
-from echoseg.data.reading import read_clip
 from echoseg.inference.measure import measure
+from echoseg.io.reading import read_clip
+from echoseg.metrics.overlap import dice
 from echoseg.ops import fill_polygons
 from echoseg.report.overlay import draw_overlay
 from echoseg.report.results import write_prediction
+from echoseg.utils.files import new_folder
 
 
 def load_outlines() -> dict[int, np.ndarray]:

@@ -15,15 +15,15 @@ import numpy as np
 import uvicorn
 
 from _folders import write_folder
-from echoseg.assess.calibration import Calibration
-from echoseg.data.clip import Clip
-from echoseg.inference.predict import Prediction
+from echoseg.inference.predictor import Prediction
+from echoseg.io.clip import Clip
+from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import LandmarkCodec, MaskCodec
 from echoseg.ops import fill_polygons
-from echoseg.review.clips import Clips, find_sources
-from echoseg.review.corrections import Corrections
+from echoseg.review.clips import Clips, find_review_clips
 from echoseg.review.security import Guard
 from echoseg.review.server import make_app, quiet
+from echoseg.review.stored import Corrections
 
 CODEC = LandmarkCodec(5, "anatomical", "cubic", "gaussian", 2.5, 10.0, 3, 0, "argmax")
 TOGETHER = np.eye(10) * 0.4 + 0.6
@@ -63,7 +63,7 @@ def reviewed(folder: Path, approach: str = "landmark") -> Iterator[SimpleNamespa
     data = folder / "data"
     if not data.exists():
         write_folder(data)
-    sources, kind = find_sources([data], None)
+    sources, kind = find_review_clips([data], None)
     clips = Clips(Knows(approach), sources)
     corrections = Corrections(folder / "corrections", clips.drawing, kind=kind)
     links: list[str] = []

@@ -28,7 +28,7 @@ def _own_cache(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def disc_store(tmp_path_factory):
     """A store that a tiny network learns in seconds: dark, noisy discs on grey, 32 × 32, 48 patients."""
-    from echoseg.data.store import write_store
+    from echoseg.datasets.store import write_store
 
     random = np.random.default_rng(0)
     count, side = 48, 32

@@ -1,4 +1,4 @@
-"""The arrows of the house: imports go down only, and the light rooms stay light."""
+"""The structure of the package: which room imports which, how large rooms may be, and what imports without torch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,29 @@ import pytest
 import echoseg
 
 PACKAGE = Path(echoseg.__file__).parent
-FLOORS = ["_core", "ops", "geometry", "data", "models", "assess", "training", "inference", "report", "review", "cli"]
-SAME_FLOOR = {"assess": "models", "review": "report"}  # neither may know the other
+IMPORTS = {
+    "utils": "",
+    "ops": "",
+    "geometry": "utils",
+    "io": "utils",
+    "metrics": "utils ops geometry",
+    "datasets": "utils geometry io",
+    "phantom": "utils geometry datasets",
+    "models": "ops geometry datasets",
+    "training": "utils ops geometry metrics datasets models",
+    "inference": "utils ops geometry io metrics datasets phantom models training",
+    "evaluation": "utils ops geometry io metrics datasets models training inference",
+    "quality": "utils ops geometry io datasets",
+    "report": "utils ops geometry io metrics datasets training inference evaluation quality",
+    "review": "utils ops geometry io datasets models inference",
+    "cli": "utils ops geometry datasets phantom training inference evaluation quality report review",
+}
+"""Room → the rooms that it imports, from the bottom of the package to its top."""
+LARGEST_SHARE = 1 / 7  # of the package's lines, in one room
 
 
 def imports(path: Path) -> set[str]:
-    """Rooms of echoseg that a file imports, inside functions too; what it imports relatively lies in its own room."""
+    """The rooms and root modules of echoseg that a file imports, imports inside functions included."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
@@ -29,23 +46,52 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("room", FLOORS[1:])
-def test_imports_go_down(room):
-    allowed = {*FLOORS[: FLOORS.index(room) + 1], "errors", "sealed"} - {SAME_FLOOR.get(room)}
-    for path in (PACKAGE / room).rglob("*.py"):
-        climbing = imports(path) - allowed
-        assert not climbing, f"{path.relative_to(PACKAGE)} imports {climbing}"
-        if path.name != "_native.py":
-            assert "_core" not in imports(path), f"{path.relative_to(PACKAGE)}: only ops/_native.py imports _core"
+def files(room: str) -> list[Path]:
+    return list((PACKAGE / room).rglob("*.py"))
 
 
-def test_every_room_has_its_floor():
+@pytest.mark.parametrize("room", IMPORTS)
+def test_each_room_imports_what_the_table_says(room):
+    found = set().union(*map(imports, files(room))) - {room, "errors", "_core"}
+    assert found == set(IMPORTS[room].split())
+
+
+def test_imports_go_down_only():
+    rooms = list(IMPORTS)
+    for number, room in enumerate(rooms):
+        assert set(IMPORTS[room].split()) <= set(rooms[:number])
+
+
+def test_only_one_file_imports_the_native_core():
+    users = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if "_core" in imports(path)]
+    assert users == ["ops/_native.py"]
+
+
+def test_the_table_lists_every_room():
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert rooms == set(FLOORS) - {"_core"}
+    assert rooms == set(IMPORTS)
+
+
+def test_no_room_is_too_large():
+    lines = {room: sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files(room)) for room in IMPORTS}
+    assert max(lines.values()) <= LARGEST_SHARE * sum(lines.values()), lines
+
+
+def test_each_room_says_what_it_holds():
+    for room in IMPORTS:
+        assert ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))), room
 
 
 @pytest.mark.parametrize(
-    "module", ["echoseg", "echoseg.ops", "echoseg.geometry.landmarks", "echoseg.data.store", "echoseg.cli"]
+    "module",
+    [
+        "echoseg",
+        "echoseg.ops",
+        "echoseg.geometry.landmarks",
+        "echoseg.io.reading",
+        "echoseg.datasets.store",
+        "echoseg.cli",
+    ],
 )
 def test_imports_without_torch(module):
     code = f"import sys; sys.modules['torch'] = None; import {module}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from echoseg.inference.predict import load as load
+    from echoseg.inference.predictor import load as load
 
 __all__ = ["load"]
 
@@ -17,7 +17,7 @@ __all__ = ["load"]
 def __getattr__(name: str) -> Any:
     # importing echoseg must not import torch
     if name == "load":
-        from echoseg.inference.predict import load
+        from echoseg.inference.predictor import load
 
         return load
     raise AttributeError(f"module 'echoseg' has no attribute {name!r}")

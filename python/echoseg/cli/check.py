@@ -22,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from echoseg.assess.ceiling import landmark_ceiling
-    from echoseg.assess.orderings import compare_orderings, masks_by_ordering
-    from echoseg.assess.quality import check_store
-    from echoseg.data.files import new_folder
-    from echoseg.data.formats import read_dataset
-    from echoseg.data.store import open_store, prepare
-    from echoseg.report.check import check_text, write_check
+    from echoseg.datasets.formats import read_dataset
+    from echoseg.datasets.store import open_store, prepare
+    from echoseg.evaluation.ceiling import landmark_ceiling
+    from echoseg.evaluation.orderings import compare_orderings, masks_by_ordering
+    from echoseg.quality.inspection import check_store
+    from echoseg.report.quality_page import check_text, write_check
     from echoseg.report.tables import ceiling_table, text_table
+    from echoseg.utils.files import new_folder
 
     if arguments.store:
         compare(arguments.data, arguments.store)
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
     if (arguments.data / "manifest.json").is_file():
         dataset, held = None, open_store(arguments.data)
-        store = prepare(arguments.data, size=held.size, field=held.manifest["field"], strict=arguments.strict)
+        store = prepare(arguments.data, size=held.size, fov_mm=held.manifest["fov_mm"], strict=arguments.strict)
     else:
         dataset = read_dataset(arguments.data)
         store = prepare(arguments.data, strict=arguments.strict)
@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def compare(data: Path, path: Path) -> None:
-    from echoseg.data.source import changed_files
-    from echoseg.data.store import open_store
+    from echoseg.datasets.source_files import changed_files
+    from echoseg.datasets.store import open_store
     from echoseg.errors import DataError
 
     held = open_store(path).manifest.get("files")

@@ -26,13 +26,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
 
-    from echoseg.data.files import replace_file
-    from echoseg.data.phantom.cached import cached_phantom
-    from echoseg.data.store import prepare
-    from echoseg.inference.effort import correction_effort
-    from echoseg.inference.evaluate import evaluate
-    from echoseg.inference.predict import load
+    from echoseg.datasets.store import prepare
+    from echoseg.evaluation.evaluate import evaluate
+    from echoseg.evaluation.run_effort import correction_effort
+    from echoseg.inference.predictor import load
+    from echoseg.phantom.cached import cached_phantom
     from echoseg.report.tables import effort_table
+    from echoseg.utils.files import replace_file
 
     predictor = load(arguments.run_folder, device=arguments.device)
     config = predictor.config

@@ -38,17 +38,17 @@ def run(arguments: argparse.Namespace) -> None:
     from contextlib import nullcontext
     from functools import partial
 
-    from echoseg.data.files import new_folder, replace_file
-    from echoseg.data.formats import read_dataset
-    from echoseg.data.phantom.cached import cached_phantom
-    from echoseg.data.store import prepare
-    from echoseg.inference.evaluate import evaluate
-    from echoseg.inference.gains import postprocess_gains
+    from echoseg.datasets.formats import read_dataset
+    from echoseg.datasets.store import prepare
+    from echoseg.evaluation.evaluate import evaluate
+    from echoseg.evaluation.postprocess_ablation import postprocess_ablation
+    from echoseg.evaluation.temporal_context import reach_of
     from echoseg.inference.postprocess import parse_step
-    from echoseg.inference.predict import load
-    from echoseg.inference.windows import reach_of
+    from echoseg.inference.predictor import load
+    from echoseg.phantom.cached import cached_phantom
     from echoseg.report.results import write_attention, write_evaluation
     from echoseg.report.tables import gains_table, metrics_table
+    from echoseg.utils.files import new_folder, replace_file
 
     steps, split = arguments.postprocess, arguments.split
     for step in steps:
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
         store = prepare(data, **config.store_options)
         print_faults(store.manifest["faults"])
         if arguments.compare_postprocess:
-            gains = postprocess_gains(predictor, store, split, recordings)
+            gains = postprocess_ablation(predictor, store, split, recordings)
             write = partial(gains.to_csv, index=False, float_format="%.5f")
             replace_file(folder / f"postprocess_{split}.csv", write)
             print(gains_table(gains, split))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from echoseg.data.store import Store
+    from echoseg.datasets.store import Store
 
 HELP = "make the papers' table again, or try each choice of landmarks"
 FOOTNOTES = """\
@@ -48,9 +48,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
 
-    from echoseg.data.phantom.cached import PATIENTS, cached_phantom
-    from echoseg.data.store import prepare
-    from echoseg.inference.experiments import TRAINING_IMAGES
+    from echoseg.datasets.store import prepare
+    from echoseg.evaluation.experiments import TRAINING_IMAGES
+    from echoseg.phantom.cached import PATIENTS, cached_phantom
 
     # a phantom patient has two images, and three in four train
     patients = max(PATIENTS, math.ceil(TRAINING_IMAGES * arguments.scale / 1.5))
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _make_the_papers_table(store: Store, arguments: argparse.Namespace) -> None:
-    from echoseg.inference.experiments import robustness, run_experiments
+    from echoseg.evaluation.experiments import robustness, run_experiments
     from echoseg.report.tables import experiments_table, text_table
 
     settings = {"width": arguments.width or 64, "device": arguments.device, "seed": arguments.seed}
@@ -78,7 +78,7 @@ def _make_the_papers_table(store: Store, arguments: argparse.Namespace) -> None:
 
 
 def _try_landmarks(store: Store, images: int, arguments: argparse.Namespace) -> None:
-    from echoseg.inference.ablation import run_ablation
+    from echoseg.evaluation.ablation import run_ablation
     from echoseg.report.tables import ablation_table
 
     settings = {"width": arguments.width or 16, "device": arguments.device, "epochs": _EPOCHS}

@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from echoseg.data.files import new_folder
     from echoseg.inference.export import export_graph, write_repository
     from echoseg.report.card import model_card
+    from echoseg.utils.files import new_folder
 
     if arguments.format == "huggingface":
         with new_folder(arguments.out) as folder:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from echoseg.data.layouts import lay_out
+    from echoseg.datasets.layouts import lay_out
 
     lay_out(arguments.folder, arguments.layout)
     print(f"{arguments.folder / 'README.md'} says what goes where; then run: echoseg check {arguments.folder}")

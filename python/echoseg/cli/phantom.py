@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from echoseg.data.phantom import write_phantom, write_phantom_store
+    from echoseg.phantom import write_phantom, write_phantom_store
 
     if arguments.store:
         write_phantom_store(arguments.out, patients=arguments.videos, seed=arguments.seed)

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--postprocess", nargs="+", default=[], metavar="NAME", help="steps as of 'echoseg evaluate', in this order"
     )
     parser.add_argument(
-        "--pull-back",
+        "--regularize",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="bring outlines unlike any that was trained on back to possible ones (default: yes)",
@@ -51,9 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from echoseg.errors import DataError
-    from echoseg.inference.archive import find_sources, segment_sources, sweep, unfinished, write_results
+    from echoseg.inference.archive import find_input_files, segment_files, sweep, unfinished, write_results
     from echoseg.inference.postprocess import postprocess
-    from echoseg.inference.predict import load
+    from echoseg.inference.predictor import load
     from echoseg.report.results import write_prediction
     from echoseg.training.distributed import ranks_of_torchrun
 
@@ -62,10 +62,10 @@ def run(arguments: argparse.Namespace) -> None:
     out, keep, steps = arguments.out, sorted(set(arguments.keep)), arguments.postprocess
     with ranks_of_torchrun(arguments.device, patience=timedelta(days=7)) as ranks:
         device = ranks.device or arguments.device
-        predictor = load(arguments.run_folder, device=device, pull_back=arguments.pull_back)
+        predictor = load(arguments.run_folder, device=device, regularize=arguments.regularize)
         postprocess(predictor(np.empty((0, 1, 1), dtype=np.uint8)), steps, predictor.codec)  # a wrong step fails here
-        settings = (keep, steps, arguments.pull_back)
-        sources = find_sources(arguments.inputs, arguments.run_folder, settings, out=out)
+        settings = (keep, steps, arguments.regularize)
+        sources = find_input_files(arguments.inputs, arguments.run_folder, settings, out=out)
         if out.exists() and not arguments.resume:
             raise FileExistsError(f"{out}: exists already; choose another name, or add --resume to go on")
         ranks.wait()
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         ranks.wait()
         share = left[ranks.part(len(left))]
         write = partial(write_prediction, keep=keep) if keep else None
-        rows = segment_sources(share, predictor, out, write, rank=ranks.index, steps=steps)
+        rows = segment_files(share, predictor, out, write, rank=ranks.index, steps=steps)
         for _ in tqdm(rows, total=len(share), unit="file", disable=True if ranks.index else None):
             pass
         ranks.wait()

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from echoseg.cli.numbers import positive_number, whole_number
-from echoseg.data.tracing import Fault
+from echoseg.datasets.recording import Fault
 from echoseg.geometry.contour import ORDERINGS
 
 HELP = "decode traced frames into a store"
@@ -21,20 +21,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ordering", choices=tuple(ORDERINGS), help="default: the tracing's own order")
     parser.add_argument(
-        "--field", type=positive_number, metavar="MM", help="keep the middle square of so many mm (default: all)"
+        "--fov-mm", type=positive_number, metavar="MM", help="keep the middle square of so many mm (default: all)"
     )
     parser.add_argument("--strict", action="store_true", help="refuse data with any fault instead of leaving it out")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from echoseg.data.store import prepare
+    from echoseg.datasets.store import prepare
 
     store = prepare(
         arguments.data,
         arguments.out,
         size=tuple(arguments.size),
         ordering=arguments.ordering,
-        field=arguments.field,
+        fov_mm=arguments.fov_mm,
         strict=arguments.strict,
     )
     print(f"{store.path}: {len(store)} frames of {store.samples['patient'].nunique()} patients")

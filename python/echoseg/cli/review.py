@@ -46,11 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise DataError(f"{error.name} is missing; pip install 'echoseg[review]'") from None
     import webbrowser
 
-    from echoseg.inference.predict import load
-    from echoseg.review.clips import Clips, find_sources
-    from echoseg.review.corrections import Corrections
+    from echoseg.inference.predictor import load
+    from echoseg.review.clips import Clips, find_review_clips
+    from echoseg.review.stored import Corrections
 
-    sources, kind = find_sources(arguments.inputs, arguments.data)
+    sources, kind = find_review_clips(arguments.inputs, arguments.data)
     clips = Clips(load(arguments.run_folder, device=arguments.device), sources)
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
     folder = arguments.corrections or arguments.run_folder / "corrections"

@@ -12,7 +12,7 @@ from echoseg.training.config import Config, load_config
 from echoseg.training.presets import PRESETS
 
 if TYPE_CHECKING:
-    from echoseg.data.store import Store
+    from echoseg.datasets.store import Store
     from echoseg.training.distributed import Ranks
 
 HELP = "train on tracings"
@@ -68,8 +68,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _train(config: Config, folder: Path, arguments: argparse.Namespace, ranks: Ranks) -> Store:
-    from echoseg.data.phantom.cached import cached_phantom
-    from echoseg.data.store import prepare
+    from echoseg.datasets.store import prepare
+    from echoseg.phantom.cached import cached_phantom
     from echoseg.training.loop import train
 
     if ranks.index > 0:  # the first prepares, the others find what it made
@@ -88,9 +88,9 @@ def _train(config: Config, folder: Path, arguments: argparse.Namespace, ranks: R
 def _evaluate(folder: Path, store: Store, config: Config) -> None:
     import pandas as pd
 
-    from echoseg.inference.calibrate import calibrate
-    from echoseg.inference.evaluate import evaluate
-    from echoseg.inference.predict import load
+    from echoseg.evaluation.calibrate import calibrate
+    from echoseg.evaluation.evaluate import evaluate
+    from echoseg.inference.predictor import load
     from echoseg.report.figures import curves_figure
     from echoseg.report.results import write_attention, write_evaluation
     from echoseg.report.tables import metrics_table

@@ -1,4 +1,7 @@
-"""Points only, NumPy only: from tracings to contours, landmarks and curves."""
+"""Points only: contours, landmarks, splines, discs, crop and resize.
+
+This room imports utils.
+"""
 
 from echoseg.geometry.contour import ORDERINGS, contour_area, order_contour
 

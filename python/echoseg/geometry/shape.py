@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from echoseg.errors import DataError
-from echoseg.sealed import parse, seal
+from echoseg.utils.checksum import add_checksum, parse
 
 QUANTILE = 0.995  # of the training set's distances: what lies beyond is impossible
 CLAMP = 3.0  # standard deviations of a coefficient
@@ -56,7 +56,7 @@ class ShapeModel:
         squares = (coefficients**2 / variances).sum(axis=1)
         return np.sqrt(np.where(np.isfinite(squares), squares, np.inf))
 
-    def pull_back(self, landmarks: np.ndarray) -> np.ndarray:
+    def regularize(self, landmarks: np.ndarray) -> np.ndarray:
         """Bring impossible outlines back to within ``CLAMP`` standard deviations of each component.
 
         What is fitted is not the landmarks as they are: one that is far from the fit counts for little in the next
@@ -92,7 +92,7 @@ class ShapeModel:
     def save(self, path: Path) -> None:
         """Write the model as JSON."""
         arrays = {name: getattr(self, name).tolist() for name in ("mean", "components", "variances")}
-        path.write_text(json.dumps(seal({**arrays, "limit": self.limit})) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(add_checksum({**arrays, "limit": self.limit})) + "\n", encoding="utf-8")
 
 
 def load_shapes(path: Path) -> ShapeModel:

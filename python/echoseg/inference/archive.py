@@ -22,18 +22,18 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from echoseg.data.clip import Clip
-from echoseg.data.files import hash_file, naming, new_folder, remove_abandoned, replace_file
-from echoseg.data.parallel import map_in_order
-from echoseg.data.reading import is_clip, read_clip
-from echoseg.data.truth import is_truth
+from echoseg.datasets.truth import is_truth
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.postprocess import postprocess
-from echoseg.inference.predict import CALIBRATION, SHAPES, Prediction, Predictor
+from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
+from echoseg.io.clip import Clip
+from echoseg.io.reading import is_clip, read_clip
 from echoseg.models.codec import Codec
-from echoseg.sealed import parse, seal
 from echoseg.training.checkpoint import BEST, CONFIG
+from echoseg.utils.checksum import add_checksum, parse
+from echoseg.utils.files import hash_file, naming, new_folder, remove_abandoned, replace_file
+from echoseg.utils.parallel import map_in_order
 
 COLUMNS = {
     "file": "str",
@@ -57,7 +57,7 @@ _RUN_FILES = (CONFIG, BEST, CALIBRATION, SHAPES)
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFile:
     """One file to segment.
 
     Attributes:
@@ -71,7 +71,7 @@ class Source:
     key: str
 
 
-def find_sources(inputs: Sequence[Path], run: Path, settings: object, *, out: Path) -> list[Source]:
+def find_input_files(inputs: Sequence[Path], run: Path, settings: object, *, out: Path) -> list[InputFile]:
     """List files, and those in folders and the folders below, that hold frames and are not the truth beside a volume.
 
     Results are named by the path below the deepest folder that holds every input, without suffix; if that gives two
@@ -106,7 +106,7 @@ def find_sources(inputs: Sequence[Path], run: Path, settings: object, *, out: Pa
         if _is_own(name):
             raise DataError(f"{path}: its results would lie where {out} keeps its own; rename it")
     made_by = [hash_file(run / name) if (run / name).exists() else "" for name in _RUN_FILES], settings
-    return [Source(name, path, _key(made_by, path)) for name, path in zip(names, files, strict=True)]
+    return [InputFile(name, path, _key(made_by, path)) for name, path in zip(names, files, strict=True)]
 
 
 def finished_rows(folder: Path) -> dict[tuple[str, str], Row]:
@@ -115,7 +115,7 @@ def finished_rows(folder: Path) -> dict[tuple[str, str], Row]:
     for path in sorted(folder.glob("manifest-*.jsonl")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                row = parse(line, needed=True)
+                row = parse(line, required=True)
             except ValueError:  # killed while writing it, or damaged since
                 continue
             place = row["file"], row.pop("key")
@@ -124,7 +124,7 @@ def finished_rows(folder: Path) -> dict[tuple[str, str], Row]:
     return rows
 
 
-def unfinished(sources: Sequence[Source], folder: Path) -> list[Source]:
+def unfinished(sources: Sequence[InputFile], folder: Path) -> list[InputFile]:
     """The sources that a folder has no results of."""
     rows = finished_rows(folder)
     return [source for source in sources if rows.get((source.name, source.key), {"error": "new"})["error"]]
@@ -135,8 +135,8 @@ def sweep(folder: Path) -> None:
     remove_abandoned(list(folder.rglob(".*.????????.part")))
 
 
-def segment_sources(
-    sources: Iterable[Source],
+def segment_files(
+    sources: Iterable[InputFile],
     predictor: Predictor,
     folder: Path,
     write: Write | None,
@@ -165,12 +165,12 @@ def segment_sources(
     finish = partial(_finish, codec=predictor.codec, folder=folder, write=write, steps=steps)
     with _open_manifest(folder / f"manifest-{rank}.jsonl") as manifest:
         for source, row in map_in_order(finish, predicted, ahead=1):
-            manifest.write(json.dumps(seal({"key": source.key, **row})) + "\n")
+            manifest.write(json.dumps(add_checksum({"key": source.key, **row})) + "\n")
             manifest.flush()
             yield row
 
 
-def write_results(sources: Sequence[Source], folder: Path, *, kind: str) -> pd.DataFrame:
+def write_results(sources: Sequence[InputFile], folder: Path, *, kind: str) -> pd.DataFrame:
     """Write ``results.csv`` or ``results.parquet``: a row for each source that was tried, in the sources' order."""
     rows = finished_rows(folder)
     tried = [{"note": "", **rows[source.name, source.key]} for source in sources if (source.name, source.key) in rows]
@@ -207,7 +207,7 @@ def _key(made_by: object, path: Path) -> str:
     return hashlib.sha256(repr((made_by, facts.st_size, facts.st_mtime_ns)).encode()).hexdigest()[:16]
 
 
-def _read(source: Source) -> tuple[Source, Clip | None, str]:
+def _read(source: InputFile) -> tuple[InputFile, Clip | None, str]:
     try:
         return source, read_clip(source.path), ""
     except DataError as error:
@@ -217,8 +217,8 @@ def _read(source: Source) -> tuple[Source, Clip | None, str]:
 
 
 def _predict(
-    predictor: Predictor, source: Source, clip: Clip | None, error: str
-) -> tuple[Source, Clip | None, Prediction | None, str]:
+    predictor: Predictor, source: InputFile, clip: Clip | None, error: str
+) -> tuple[InputFile, Clip | None, Prediction | None, str]:
     if clip is None:
         return source, None, None, error
     try:
@@ -231,13 +231,13 @@ def _predict(
 
 
 def _finish(
-    found: tuple[Source, Clip | None, Prediction | None, str],
+    found: tuple[InputFile, Clip | None, Prediction | None, str],
     *,
     codec: Codec,
     folder: Path,
     write: Write | None,
     steps: Sequence[str],
-) -> tuple[Source, Row]:
+) -> tuple[InputFile, Row]:
     source, clip, prediction, error = found
     if clip is None or prediction is None:
         return source, {"file": source.name, "unit": "", "error": error}

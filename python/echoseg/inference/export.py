@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from echoseg.data.decode import resize_frames
-from echoseg.data.files import replace_file
-from echoseg.data.phantom.patient import Patient
 from echoseg.errors import DataError
-from echoseg.inference.predict import CALIBRATION, SHAPES, load
+from echoseg.geometry.resize import resize_frames
+from echoseg.inference.predictor import CALIBRATION, SHAPES, load
 from echoseg.models.traceable import Traceable
+from echoseg.phantom.patient import Patient
 from echoseg.training.checkpoint import BEST, CONFIG, load_run
 from echoseg.training.config import Config
+from echoseg.utils.files import replace_file
 
 TOLERANCE = 1e-4  # of a pixel, or of a probability
 _PATIENTS = 8
@@ -66,7 +66,7 @@ def export_graph(run: Path, out: Path, *, format: str) -> float:
         "echoseg": version("echoseg"),
         "approach": config.approach,
         "scheme": config.scheme or "",
-        "field_mm": f"{config.field or ''}",
+        "fov_mm": f"{config.fov_mm or ''}",
     }
     save, open_graph = FORMATS[format]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def write_repository(run: Path, folder: Path, card: str) -> None:
 
 def _compare(run: Path, config: Config, graph: Graph) -> float:
     """The largest difference between a graph and the run, a frame alone and many."""
-    predictor = load(run, device="cpu", pull_back=False)
+    predictor = load(run, device="cpu", regularize=False)
     phantoms = [Patient(0, i) for i in range(_PATIENTS)]
     beats = np.stack([patient.frame(number) for patient in phantoms for number in (patient.ed, patient.es)])
     noise = np.random.default_rng(0).integers(0, 256, (2 * _PATIENTS, *config.size), dtype=np.uint8)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echoseg.assess.beats import find_beats
-from echoseg.assess.volumes import area_length_volumes, disc_volumes, landmark_axes, outlines_of_masks
-from echoseg.data.clip import Clip
 from echoseg.geometry.discs import ejection_fraction
-from echoseg.inference.predict import Prediction
+from echoseg.inference.predictor import Prediction
+from echoseg.io.clip import Clip
+from echoseg.metrics.beats import find_beats
+from echoseg.metrics.volumes import area_length_volumes, disc_volumes, landmark_axes, outlines_of_masks
 from echoseg.models.codec import Codec, LandmarkCodec
 
 ML = 1000.0  # mm³

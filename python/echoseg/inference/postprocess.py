@@ -17,7 +17,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from echoseg.errors import DataError
-from echoseg.inference.predict import Prediction
+from echoseg.inference.predictor import Prediction
 from echoseg.models.codec import Codec, LandmarkCodec
 from echoseg.ops import dilate, erode, fill_polygons
 

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from echoseg.data.decode import resize_points
-from echoseg.data.store import Store
+from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.geometry.landmarks import SCHEMES, choose_landmarks
+from echoseg.geometry.resize import resize_points
 from echoseg.geometry.spline import join_landmarks
 from echoseg.ops import Targets, build_info, decode_heatmaps, fill_polygons, render_heatmaps, render_targets
 

@@ -24,13 +24,13 @@ class AttentionGate(nn.Module):
     def __init__(self, skip: int, deep: int) -> None:
         super().__init__()
         between = max(1, skip // 2)
-        self.of_skip = nn.Conv2d(skip, between, 2, stride=2, bias=False)
-        self.of_deep = nn.Conv2d(deep, between, 1)
-        self.to_map = nn.Conv2d(between, 1, 1)
+        self.theta = nn.Conv2d(skip, between, 2, stride=2, bias=False)
+        self.phi = nn.Conv2d(deep, between, 1)
+        self.psi = nn.Conv2d(between, 1, 1)
 
     def forward(self, skip: torch.Tensor, deep: torch.Tensor) -> torch.Tensor:
         """(N, skip, H, W) and (N, deep, H/2, W/2) → the map (N, 1, H, W) in [0, 1]."""
-        coarse = self.to_map(F.relu(self.of_skip(skip) + self.of_deep(deep)))
+        coarse = self.psi(F.relu(self.theta(skip) + self.phi(deep)))
         return F.interpolate(coarse.sigmoid(), scale_factor=2, mode="bilinear", align_corners=False)
 
 
@@ -106,9 +106,9 @@ class UNet(nn.Module):
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """(N, H, W) uint8 → (N, channels, H, W) logits."""
-        return self.explain(frames)[0]
+        return self.forward_with_attention(frames)[0]
 
-    def explain(self, frames: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def forward_with_attention(self, frames: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """The logits, and the attention maps (N, 1, h, w) in [0, 1] from the deepest level up; none without gates."""
         x = frames.unsqueeze(1).to(self.head.weight.dtype)
         x = x - x.mean(dim=(2, 3), keepdim=True)

@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from echoseg.assess.agreement import agreement
-from echoseg.data.files import replace_file
-from echoseg.inference.evaluate import Evaluation
-from echoseg.inference.predict import Predictor
+from echoseg.evaluation.evaluate import Evaluation
+from echoseg.inference.predictor import Predictor
+from echoseg.metrics.agreement import agreement
 from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay
+from echoseg.utils.files import replace_file
 
 
 def curves_figure(log: pd.DataFrame, path: Path) -> None:

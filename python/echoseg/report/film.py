@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from echoseg.data.clip import Clip
-from echoseg.data.field import Box, cut
+from echoseg.geometry.crop import Box, cut
 from echoseg.inference.measure import Measurement
-from echoseg.inference.predict import Prediction
+from echoseg.inference.predictor import Prediction
+from echoseg.io.clip import Clip
 from echoseg.report.overlay import LANDMARK, PREDICTED, draw_overlay
 
 GREY, BAND, REVIEW = (150, 150, 150), (0, 62, 80), (255, 176, 0)  # RGB

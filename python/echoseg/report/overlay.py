@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from echoseg.data.files import check_avi, opencv_name
 from echoseg.errors import DataError
+from echoseg.utils.files import check_avi, opencv_name
 
 TRUE, PREDICTED, LANDMARK = (255, 176, 0), (0, 200, 255), (255, 255, 255)  # RGB, told apart by colour-blind eyes
 _ENLARGED = 448  # pixels; the shorter side of what is drawn on, so that a contour is thin beside the anatomy

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from echoseg.data.files import replace_file
 from echoseg.errors import DataError
 from echoseg.report import charts
 from echoseg.report.card import card_sections
 from echoseg.report.html import TEMPLATES
 from echoseg.report.run import Run, read_run, without_folders
+from echoseg.utils.files import replace_file
 
 POOR = 0.8  # Dice; such cases are marked
 NAMES = ("video", "frame", "patient")  # columns that may tell who a case is

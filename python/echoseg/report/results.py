@@ -11,17 +11,16 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from echoseg.data.clip import Clip
-from echoseg.data.files import opencv_name, replace_file
-from echoseg.data.nifti import write_mask
-from echoseg.data.reading import open_volume
-from echoseg.data.store import Store
-from echoseg.data.volume import is_volume
+from echoseg.datasets.store import Store
 from echoseg.errors import DataError
-from echoseg.inference.ejection import agreements
-from echoseg.inference.evaluate import Evaluation
+from echoseg.evaluation.ejection import agreements
+from echoseg.evaluation.evaluate import Evaluation
 from echoseg.inference.measure import Measurement
-from echoseg.inference.predict import Prediction, Predictor
+from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.io.clip import Clip
+from echoseg.io.nifti import write_mask
+from echoseg.io.reading import open_volume
+from echoseg.io.volume import is_volume
 from echoseg.report.figures import (
     attention_figure,
     bland_altman_figure,
@@ -31,8 +30,9 @@ from echoseg.report.figures import (
 )
 from echoseg.report.film import film, frame_rate, write_gif
 from echoseg.report.overlay import write_video
-from echoseg.report.stack import write_stack
-from echoseg.sealed import seal
+from echoseg.report.stack_files import write_stack
+from echoseg.utils.checksum import add_checksum
+from echoseg.utils.files import opencv_name, replace_file
 
 
 def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
@@ -52,7 +52,7 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     path = folder / "metrics.json"
     try:
         metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        metrics[split] = seal({**evaluation.summary, "data": str(store.path)})
+        metrics[split] = add_checksum({**evaluation.summary, "data": str(store.path)})
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error}); delete it and evaluate again") from None
     _write_table(evaluation.images, folder / f"images_{split}.csv", "%.5f")

@@ -13,9 +13,9 @@ import pandas as pd
 
 from echoseg.errors import DataError
 from echoseg.report.data_sets import SYNTHETIC, UNKNOWN, data_set
-from echoseg.sealed import unseal
 from echoseg.training.checkpoint import CONFIG
 from echoseg.training.config import Config, load_config
+from echoseg.utils.checksum import verify_checksum
 
 SPLITS = ("test", "val", "train", "all")
 
@@ -103,7 +103,7 @@ def _read_metrics(path: Path) -> dict[str, dict[str, Any]]:
     if unknown := metrics.keys() - SPLITS:
         raise DataError(f"{path}: damaged (no split is called {min(unknown)!r}); {cure}")
     try:
-        return {split: unseal(metrics[split]) for split in SPLITS if split in metrics}
+        return {split: verify_checksum(metrics[split]) for split in SPLITS if split in metrics}
     except ValueError as error:
         raise DataError(f"{path}: damaged ({error}); {cure}") from None
 

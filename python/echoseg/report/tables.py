@@ -93,7 +93,7 @@ def _number(value: float | None) -> str:
 
 
 def gains_table(table: pd.DataFrame, split: str) -> str:
-    """The rows of ``inference.gains.postprocess_gains`` as text."""
+    """The rows of ``inference.gains.postprocess_ablation`` as text."""
     rows = [
         [
             row.step,

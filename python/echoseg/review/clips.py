@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from echoseg.data.clip import Clip
-from echoseg.data.corrections import name_in_tables
-from echoseg.data.echonet import stem_of, why_unsafe
-from echoseg.data.formats import FORMATS, read_dataset
-from echoseg.data.reading import read_clip
-from echoseg.data.tracing import Recording
+from echoseg.datasets.corrections import name_in_tables
+from echoseg.datasets.echonet import stem_of, why_unsafe
+from echoseg.datasets.formats import FORMATS, read_dataset
+from echoseg.datasets.recording import Recording
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
 from echoseg.geometry.discs import ejection_fraction
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.geometry.outline import outline_of_mask
 from echoseg.inference.measure import ML, measure
-from echoseg.inference.predict import Prediction, Predictor
+from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.io.clip import Clip
+from echoseg.io.reading import read_clip
 from echoseg.review.handles import Drawing, Handles, drawing_of
 
 KEPT_OPEN = 3  # clips in memory
@@ -31,7 +31,7 @@ APART = 4  # frames: "next to look at" names no two that are nearer; of slices, 
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ReviewClip:
     """A file to review.
 
     Attributes:
@@ -46,7 +46,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class LoadedClip:
     """A clip as the page needs it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Opened:
         facts: what the page is told, JSON.
     """
 
-    source: Source
+    source: ReviewClip
     clip: Clip
     probabilities: np.ndarray
     handles: list[Handles]
@@ -69,12 +69,12 @@ class Opened:
 class Clips:
     """Clips by number; a few stay in memory."""
 
-    def __init__(self, predictor: Predictor, sources: Sequence[Source]) -> None:
+    def __init__(self, predictor: Predictor, sources: Sequence[ReviewClip]) -> None:
         self.predictor, self.sources, self.drawing = predictor, sources, drawing_of(predictor.codec)
-        self._opened: dict[int, Opened] = {}
+        self._opened: dict[int, LoadedClip] = {}
         self._predicting = threading.Lock()  # one prediction at a time: it takes all cores anyhow
 
-    def open(self, number: int) -> Opened:
+    def open(self, number: int) -> LoadedClip:
         """Read and predict a clip, or find it in memory.
 
         Raises:
@@ -93,7 +93,7 @@ class Clips:
                 self._opened[number] = self._open(self.sources[number])
             return self._opened[number]
 
-    def _open(self, source: Source) -> Opened:
+    def _open(self, source: ReviewClip) -> LoadedClip:
         clip = _with_facts(read_clip(source.path), source.recording)
         prediction = self.predictor.on_clip(clip)
         outlines = None if prediction.landmarks is not None else [outline_of_mask(mask) for mask in prediction.masks]
@@ -126,29 +126,29 @@ class Clips:
             "listed_ef": None if recording is None else _or_none(recording.ef),
         }
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
-        return Opened(source, clip, probabilities, handles, prediction.covariances, facts)
+        return LoadedClip(source, clip, probabilities, handles, prediction.covariances, facts)
 
-    def hold(self, opened: Opened, frame: int, handles: Handles) -> Handles:
-        """Predict a frame's landmarks anew where some are known; see ``Calibration.hold``.
+    def hold(self, opened: LoadedClip, frame: int, handles: Handles) -> Handles:
+        """Predict a frame's landmarks anew where some are known; see ``Calibration.condition_on``.
 
         Raises:
-            DataError: the run tells nothing of its errors, or no landmark is held.
+            DataError: the run tells nothing of its errors, or no landmark is pinned.
         """
         calibration = self.predictor.calibration
         if calibration is None or opened.covariances is None:
             raise DataError("the run is not calibrated, so it does not know how its landmarks go together")
         known = handles.landmarks >= 0
-        held = handles.landmarks[known & handles.held]
-        if not len(held):
-            raise DataError("no landmark is held; move one first")
+        pinned = handles.landmarks[known & handles.pinned]
+        if not len(pinned):
+            raise DataError("no landmark is pinned; move one first")
         predicted = opened.handles[frame].points
         points = handles.points.copy()
-        moved = calibration.hold(predicted, opened.covariances[frame], held, points[known & handles.held])
-        free = known & ~handles.held
+        moved = calibration.condition_on(predicted, opened.covariances[frame], pinned, points[known & handles.pinned])
+        free = known & ~handles.pinned
         points[free] = moved[handles.landmarks[free]]
-        return Handles(points, handles.landmarks, handles.held)
+        return Handles(points, handles.landmarks, handles.pinned)
 
-    def ejection_fraction(self, opened: Opened, corrected: dict[int, Handles]) -> float:
+    def ejection_fraction(self, opened: LoadedClip, corrected: dict[int, Handles]) -> float:
         """Mean over the beats, percent, with what was corrected; nan where there is no beat."""
         volumes = np.array(opened.facts["volumes"])
         for frame, handles in corrected.items():
@@ -167,7 +167,7 @@ class Clips:
         return volume / (ML if known else 1)
 
 
-def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source], str | None]:
+def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[ReviewClip], str | None]:
     """The files to review, and what experts drew on them.
 
     Args:
@@ -181,7 +181,7 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
         DataError: nothing is found, or two files have the same name.
     """
     sources, kinds = [], []
-    traced: list[Source] = []
+    traced: list[ReviewClip] = []
     if data is not None:
         traced, kind = _read_data(data)
         kinds.append(kind)
@@ -194,9 +194,9 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
             sources += found
         elif path.is_dir():
             files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-            sources += [known.get(file.name) or Source(file, file.name) for file in files]
+            sources += [known.get(file.name) or ReviewClip(file, file.name) for file in files]
         else:
-            sources.append(known.get(path.name) or Source(path, path.name))
+            sources.append(known.get(path.name) or ReviewClip(path, path.name))
     if not sources:
         raise DataError(f"{inputs[0]}: no file in it; give videos, or a folder of them")
     for source in sources:
@@ -212,9 +212,9 @@ def find_sources(inputs: Sequence[Path], data: Path | None) -> tuple[list[Source
     return sources, kinds[0] if kinds else None
 
 
-def _read_data(folder: Path) -> tuple[list[Source], str]:
+def _read_data(folder: Path) -> tuple[list[ReviewClip], str]:
     dataset = read_dataset(folder)
-    found = [Source(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings]
+    found = [ReviewClip(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings]
     return found, dataset.kind
 
 
@@ -274,8 +274,8 @@ def _handles_of(
         points = prediction.landmarks
     else:
         points = _points_on(outlines, prediction.masks.shape[1:], drawing)
-    numbers, held = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
-    return [Handles(each.astype(np.float32), numbers, held) for each in points]
+    numbers, pinned = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
+    return [Handles(each.astype(np.float32), numbers, pinned) for each in points]
 
 
 def _points_on(outlines: Sequence[np.ndarray | None], size: tuple[int, ...], drawing: Drawing) -> np.ndarray:

@@ -25,12 +25,12 @@ class Handles:
     Attributes:
         points: (K, 2) float32, pixels.
         landmarks: (K,) int64, which of the run's landmarks each is; `ADDED` for a point that a person added.
-        held: (K,) bool, whether a person put it where it is.
+        pinned: (K,) bool, whether a person put it where it is.
     """
 
     points: np.ndarray
     landmarks: np.ndarray
-    held: np.ndarray
+    pinned: np.ndarray
 
 
 @dataclass(frozen=True)

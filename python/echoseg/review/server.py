@@ -16,12 +16,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from echoseg.errors import DataError
-from echoseg.review.clips import Clips, Opened
-from echoseg.review.corrections import Corrections, OutdatedError
+from echoseg.review.clips import Clips, LoadedClip
 from echoseg.review.handles import ADDED, Drawing, Handles
 from echoseg.review.security import Guard
+from echoseg.review.stored import Corrections, OutdatedError
 
-MOST_POINTS = 200
+MAX_POINTS = 200
 LARGEST_ANSWER = 1 << 24  # bytes of frames at once; the page asks again for the rest
 _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _BYTES = "application/octet-stream"
@@ -32,9 +32,9 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 class Points(BaseModel):
     """What the page sends of a frame's points, in the order in which they are joined."""
 
-    points: list[tuple[Number, Number]] = Field(min_length=3, max_length=MOST_POINTS)
-    landmarks: list[int] = Field(min_length=3, max_length=MOST_POINTS)
-    held: list[bool] = Field(min_length=3, max_length=MOST_POINTS)
+    points: list[tuple[Number, Number]] = Field(min_length=3, max_length=MAX_POINTS)
+    landmarks: list[int] = Field(min_length=3, max_length=MAX_POINTS)
+    pinned: list[bool] = Field(min_length=3, max_length=MAX_POINTS)
 
 
 class Change(BaseModel):
@@ -115,16 +115,16 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: Corrections) -> None
         found = _open(clips, number, frame)
         file = found.source.name
         handles = None if change.points is None else _checked(change.points, clips.drawing, found)
-        held = corrections.of(file).get(frame)
-        before = held[0] if held else found.handles[frame]
+        pinned = corrections.of(file).get(frame)
+        before = pinned[0] if pinned else found.handles[frame]
         effort = {"seconds": round(change.seconds, 3), "drags": change.drags}
         try:
             version = corrections.save(
                 file, frame, handles, version=change.version, before=before.points, effort=effort
             )
         except OutdatedError:
-            held = corrections.of(file).get(frame)
-            theirs = _told(*held) if held else {"version": corrections.version(file, frame)}
+            pinned = corrections.of(file).get(frame)
+            theirs = _told(*pinned) if pinned else {"version": corrections.version(file, frame)}
             return JSONResponse(theirs, status_code=409)
         except OSError as error:
             raise HTTPException(507, f"not saved: {error.strerror}") from None
@@ -159,7 +159,7 @@ def quiet(app: Any) -> uvicorn.Config:
     return uvicorn.Config(app, log_level="error", access_log=False, server_header=False, ws="none", lifespan="off")
 
 
-def _open(clips: Clips, number: int, frame: int = 0) -> Opened:
+def _open(clips: Clips, number: int, frame: int = 0) -> LoadedClip:
     try:
         found = clips.open(number)
     except KeyError:
@@ -171,10 +171,10 @@ def _open(clips: Clips, number: int, frame: int = 0) -> Opened:
     return found
 
 
-def _checked(sent: Points, drawing: Drawing, found: Opened) -> Handles:
-    if not len(sent.points) == len(sent.landmarks) == len(sent.held):
-        raise HTTPException(422, "points, landmarks and held differ in length")
-    handles = Handles(np.array(sent.points, np.float32), np.array(sent.landmarks), np.array(sent.held))
+def _checked(sent: Points, drawing: Drawing, found: LoadedClip) -> Handles:
+    if not len(sent.points) == len(sent.landmarks) == len(sent.pinned):
+        raise HTTPException(422, "points, landmarks and pinned differ in length")
+    handles = Handles(np.array(sent.points, np.float32), np.array(sent.landmarks), np.array(sent.pinned))
     height, width = found.clip.frames.shape[1:]
     far = np.abs(handles.points - (width / 2, height / 2)) > (1.5 * width, 1.5 * height)
     if far.any() or not (handles.landmarks >= ADDED).all() or not drawing.fits(handles):
@@ -182,7 +182,7 @@ def _checked(sent: Points, drawing: Drawing, found: Opened) -> Handles:
     return handles
 
 
-def _corrected(found: Opened, corrections: Corrections) -> dict[int, tuple[Handles, int]]:
+def _corrected(found: LoadedClip, corrections: Corrections) -> dict[int, tuple[Handles, int]]:
     """What was corrected of the frames that the clip has; a table may come from a longer file."""
     count = len(found.clip.frames)
     return {at: change for at, change in corrections.of(found.source.name).items() if at < count}
@@ -193,12 +193,12 @@ def _told(handles: Handles, version: int) -> dict[str, Any]:
         "version": version,
         "points": handles.points.round(4).tolist(),
         "landmarks": handles.landmarks.tolist(),
-        "held": handles.held.tolist(),
+        "pinned": handles.pinned.tolist(),
     }
 
 
 def _measured(
-    clips: Clips, found: Opened, frame: int, handles: Handles | None, corrections: Corrections
+    clips: Clips, found: LoadedClip, frame: int, handles: Handles | None, corrections: Corrections
 ) -> dict[str, Any]:
     """What the page has measured by itself, confirmed."""
     shown = found.handles[frame] if handles is None else handles

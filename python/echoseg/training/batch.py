@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from echoseg.data.store import Store
+from echoseg.datasets.store import Store
 from echoseg.geometry.landmarks import move_landmarks
 from echoseg.geometry.ragged import pad_contours
 from echoseg.models.codec import Codec

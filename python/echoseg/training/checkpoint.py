@@ -19,12 +19,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from echoseg.data.files import replace_file
 from echoseg.errors import DataError
 from echoseg.models.codec import Codec, LandmarkCodec, MaskCodec
 from echoseg.models.unet import UNet
-from echoseg.sealed import seal, unseal
 from echoseg.training.config import FREE, Config, load_config
+from echoseg.utils.checksum import add_checksum, verify_checksum
+from echoseg.utils.files import replace_file
 
 BEST, LAST, CONFIG = "model.safetensors", "last.safetensors", "config.yaml"
 STATE, PREVIOUS_STATE = "training_state.pt", "training_state.previous.pt"
@@ -101,7 +101,7 @@ def save_weights(path: Path, model: torch.nn.Module, config: Config | None = Non
     which name folders."""
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     settings = {name: value for name, value in config.values().items() if name not in FREE} if config else {}
-    told = seal({"sha256": _hash(tensors), "settings": settings})
+    told = add_checksum({"sha256": _hash(tensors), "settings": settings})
     content = save(tensors, metadata={_TOLD: json.dumps(told)})  # one entry: safetensors shuffles many
     replace_file(path, lambda temporary: temporary.write_bytes(content))
 
@@ -161,7 +161,7 @@ def _read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        told = unseal(json.loads(metadata[_TOLD])) if _TOLD in metadata else metadata
+        told = verify_checksum(json.loads(metadata[_TOLD])) if _TOLD in metadata else metadata
         if told.get("sha256") != _hash(tensors):
             raise ValueError("its content is not what was written")
         return tensors, told.get("settings", {})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import yaml
 
-from echoseg.data.split import assign_splits
+from echoseg.datasets.split import assign_splits
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
 from echoseg.geometry.landmarks import SCHEMES, check_count
@@ -52,10 +52,10 @@ class Config:
         "what 'echoseg review' wrote: train on it in place of the data's own tracings; measured on those all the same",
     )
     size: tuple[int, int] = setting(
-        (112, 112), "height and width of the network's frames, pixels", least=16, most=4096, metavar=("H", "W")
+        (112, 112), "height and width of the network's frames, pixels", ge=16, le=4096, metavar=("H", "W")
     )
-    field: float | None = setting(
-        None, "side of the middle square that is looked at, mm, where sizes are known; default: all", above=0, most=1e4
+    fov_mm: float | None = setting(
+        None, "side of the middle square that is looked at, mm, where sizes are known; default: all", gt=0, le=1e4
     )
     ordering: str | None = setting(
         None, "how a tracing becomes a contour; default: its own order", choices=tuple(ORDERINGS)
@@ -66,88 +66,80 @@ class Config:
         "none: the validation patients train too, and the last weights are kept, not the best",
         choices=("split", "none"),
     )
-    images: int | None = setting(
-        None, "train on so many images only, drawn by the seed; default: all", least=1, most=2**62
-    )
-    seed: int = setting(0, "of weights, shuffling and augmentation", least=0, most=2**32 - 1)
+    images: int | None = setting(None, "train on so many images only, drawn by the seed; default: all", ge=1, le=2**62)
+    seed: int = setting(0, "of weights, shuffling and augmentation", ge=0, le=2**32 - 1)
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     precision: str = setting(
         "auto", "of the network; auto: what this device has instructions for", choices=("auto", "float32", "bfloat16")
     )
     compile: bool = setting(False, "compile the network (torch.compile; CUDA graphs on a GPU)")
     deterministic: bool = setting(False, "the same bits from the same seed on a GPU too; slower")
-    workers: int = setting(
-        0, "processes that read frames; 0: the whole store on the device, if it fits", least=0, most=256
-    )
+    workers: int = setting(0, "processes that read frames; 0: the whole store on the device, if it fits", ge=0, le=256)
 
     epochs: int | None = setting(
-        None, "passes over the training images; default: 10, or 12,800 images", least=1, most=1000000
+        None, "passes over the training images; default: 10, or 12,800 images", ge=1, le=1000000
     )
-    max_minutes: float | None = setting(None, "stop after so many minutes of training", above=0, most=1e6)
-    patience: int | None = setting(
-        None, "stop after so many epochs without a better validation Dice", least=1, most=1000000
-    )
-    checkpoint_minutes: float = setting(10.0, "save the state in mid-epoch so often, too", above=0, most=1e6)
+    max_minutes: float | None = setting(None, "stop after so many minutes of training", gt=0, le=1e6)
+    patience: int | None = setting(None, "stop after so many epochs without a better validation Dice", ge=1, le=1000000)
+    checkpoint_minutes: float = setting(10.0, "save the state in mid-epoch so often, too", gt=0, le=1e6)
     tensorboard: bool = setting(False, "write the log for TensorBoard, too, into the run folder")
-    batch_size: int = setting(16, "images a step, of each process", least=1, most=4096)
+    batch_size: int = setting(16, "images a step, of each process", ge=1, le=4096)
     optimizer: str = setting("adamw", "sgd has momentum 0.9", choices=("adamw", "adam", "sgd"))
-    learning_rate: float = setting(3e-3, "the largest of the schedule", above=0, most=10)
+    learning_rate: float = setting(3e-3, "the largest of the schedule", gt=0, le=10)
     schedule: str = setting("cosine", "cosine: a warm-up, then down to zero; constant", choices=("cosine", "constant"))
-    weight_decay: float = setting(1e-2, "of the optimizer", least=0, most=10)
-    clip: float | None = setting(None, "largest norm of the gradient", above=0, most=1e6)
-    ema: float = setting(0.0, "keep a moving average of the weights, with this decay a step; 0: none", least=0, most=1)
+    weight_decay: float = setting(1e-2, "of the optimizer", ge=0, le=10)
+    clip: float | None = setting(None, "largest norm of the gradient", gt=0, le=1e6)
+    ema: float = setting(0.0, "keep a moving average of the weights, with this decay a step; 0: none", ge=0, le=1)
 
     loss: str | None = setting(
         None,
         "mask: " + ", ".join(LOSSES["mask"]) + "; landmark: " + ", ".join(LOSSES["landmark"]) + "; default: the first",
     )
     coordinate_weight: float = setting(
-        0.0, "landmarks: adds the distance to the heatmap's centroid, pixels, times this to the loss", least=0, most=1e6
+        0.0, "landmarks: adds the distance to the heatmap's centroid, pixels, times this to the loss", ge=0, le=1e6
     )
     region: tuple[float, float, float, float] = setting(
         (0.0, 0.0, 1.0, 1.0),
         "part of the frame that counts region-weight times as much, in shares",
-        least=0,
-        most=1,
+        ge=0,
+        le=1,
         metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
     )
-    region_weight: float = setting(1.0, "see region", above=0, most=1e6)
+    region_weight: float = setting(1.0, "see region", gt=0, le=1e6)
 
-    width: int = setting(16, "channels of the U-Net's first level", least=1, most=512)
-    depth: int = setting(4, "poolings of the U-Net", least=1, most=8)
+    width: int = setting(16, "channels of the U-Net's first level", ge=1, le=512)
+    depth: int = setting(4, "poolings of the U-Net", ge=1, le=8)
     norm: str = setting("batch", "normalisation after each convolution", choices=("batch", "group", "none"))
-    dropout: float = setting(0.0, "share of channels dropped at the two deepest levels", least=0, most=0.95)
+    dropout: float = setting(0.0, "share of channels dropped at the two deepest levels", ge=0, le=0.95)
     attention: bool = setting(False, "gate the skip connections (Attention U-Net)")
     skips: bool = setting(True, "the U-Net's skip connections")
     bottleneck: bool = setting(True, "the U-Net's convolutions at the deepest level")
 
-    landmarks: int = setting(9, "landmarks a contour", least=3, most=256)
+    landmarks: int = setting(9, "landmarks a contour", ge=3, le=256)
     scheme: str | None = setting(
         None, "how landmarks are chosen; default: anatomical for chords, arc for point lists", choices=tuple(SCHEMES)
     )
     outline: str = setting("cubic", "how landmarks are joined", choices=OUTLINES)
     heatmap: str = setting("gaussian", "euclidean falls evenly to zero at the radius", choices=HEATMAPS)
-    sigma: float = setting(2.5, "of the heatmaps' Gaussian, pixels", least=0.1, most=1000)
-    radius: float = setting(10.0, "heatmaps are zero beyond it, pixels", least=0.1, most=10000)
-    band_kernel: int = setting(3, "side of the square that cuts the border band, pixels", least=1, most=255)
-    band_iterations: int = setting(0, "how often it dilates and erodes; 0: no band", least=0, most=100)
+    sigma: float = setting(2.5, "of the heatmaps' Gaussian, pixels", ge=0.1, le=1000)
+    radius: float = setting(10.0, "heatmaps are zero beyond it, pixels", ge=0.1, le=10000)
+    band_kernel: int = setting(3, "side of the square that cuts the border band, pixels", ge=1, le=255)
+    band_iterations: int = setting(0, "how often it dilates and erodes; 0: no band", ge=0, le=100)
     decode: str = setting("soft_argmax", "how a heatmap's place is found", choices=DECODERS)
 
-    rotation: float = setting(20.0, "augmentation: largest turn, degrees", least=0, most=180)
-    zoom: float = setting(0.25, "augmentation: largest change of scale, share", least=0, most=0.9)
-    shift: float = setting(0.1, "augmentation: largest shift, share of the frame", least=0, most=1)
-    gamma: float = setting(0.5, "augmentation: largest change of the grey curve's exponent, logarithm", least=0, most=3)
+    rotation: float = setting(20.0, "augmentation: largest turn, degrees", ge=0, le=180)
+    zoom: float = setting(0.25, "augmentation: largest change of scale, share", ge=0, le=0.9)
+    shift: float = setting(0.1, "augmentation: largest shift, share of the frame", ge=0, le=1)
+    gamma: float = setting(0.5, "augmentation: largest change of the grey curve's exponent, logarithm", ge=0, le=3)
     gain: float = setting(
-        1.0, "augmentation: largest change of brightness, logarithm; what exceeds 255 is cut", least=0, most=5
+        1.0, "augmentation: largest change of brightness, logarithm; what exceeds 255 is cut", ge=0, le=5
     )
-    shade: float = setting(
-        1.5, "augmentation: largest brightening from one side to the other, logarithm", least=0, most=5
-    )
-    flip: float = setting(0.0, "augmentation: probability of mirroring left and right", least=0, most=1)
-    attenuation: float = setting(0.0, "augmentation: largest darkening from top to bottom, logarithm", least=0, most=5)
-    shadow: float = setting(0.0, "augmentation: deepest shadow lane, logarithm", least=0, most=5)
-    blur: float = setting(0.0, "augmentation: largest share of a 3x3 mean in each pixel", least=0, most=1)
-    noise: float = setting(0.2, "augmentation: largest speckle, share of a pixel's value", least=0, most=5)
+    shade: float = setting(1.5, "augmentation: largest brightening from one side to the other, logarithm", ge=0, le=5)
+    flip: float = setting(0.0, "augmentation: probability of mirroring left and right", ge=0, le=1)
+    attenuation: float = setting(0.0, "augmentation: largest darkening from top to bottom, logarithm", ge=0, le=5)
+    shadow: float = setting(0.0, "augmentation: deepest shadow lane, logarithm", ge=0, le=5)
+    blur: float = setting(0.0, "augmentation: largest share of a 3x3 mean in each pixel", ge=0, le=1)
+    noise: float = setting(0.2, "augmentation: largest speckle, share of a pixel's value", ge=0, le=5)
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(Config).items():
@@ -180,7 +172,7 @@ class Config:
     @property
     def store_options(self) -> dict[str, Any]:
         """What ``data.store.prepare`` must be told, so that a data set is seen as this configuration sees it."""
-        return {"size": self.size, "ordering": self.ordering, "field": self.field}
+        return {"size": self.size, "ordering": self.ordering, "fov_mm": self.fov_mm}
 
     def splits(self, samples: pd.DataFrame) -> NDArray[np.str_]:
         """(N,) "train", "val", "test", or "unused" beyond ``images``, for each row of a store's table of samples.

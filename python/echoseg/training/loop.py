@@ -23,22 +23,23 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from echoseg.assess.overlap import dice
-from echoseg.data.files import new_folder, replace_file
-from echoseg.data.store import Store
+from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.geometry.ragged import pad_contours
+from echoseg.metrics.overlap import dice
 from echoseg.models.codec import Codec, scheme_for
 from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
 from echoseg.ops import build_info, fill_polygons
 from echoseg.training import checkpoint
 from echoseg.training.batch import Batch, Batches
 from echoseg.training.config import Config
+from echoseg.training.devices import choose_device
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts, noted_interrupts
 from echoseg.training.live import Board, ProgressBar, running_dice
 from echoseg.training.optimization import faster_precision, learning_rate, make_average, make_optimizer
 from echoseg.training.stopwatch import Stopwatch
+from echoseg.utils.files import new_folder, replace_file
 
 PARTS = ("data", "drawing", "network")
 LOG_COLUMNS = (
@@ -298,24 +299,6 @@ def _training_and_validation(store: Store, split: np.ndarray, config: Config) ->
         if not len(indices) and not (name == "val" and config.validation == "none"):
             raise DataError(f"{store.path}: no image in split {name!r}; check the Split column")
     return sets["train"], sets["val"]
-
-
-def choose_device(name: str) -> torch.device:
-    """``auto`` is the first CUDA device if there is one, else the CPU; else ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Raises:
-        DataError: no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        if device.type not in ("cpu", "cuda"):
-            raise RuntimeError("expected cpu or cuda")
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise DataError(f"device {name!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu") from None
-    return device
 
 
 @contextlib.contextmanager

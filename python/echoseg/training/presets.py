@@ -41,11 +41,11 @@ _SEED2: dict[str, Any] = {
 _SEED2_LANDMARKS: dict[str, Any] = {"landmarks": 6, "scheme": "extremes", "outline": "cubic", "decode": "argmax"}
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "seed1": {
+    "rodriguez": {
         "mask": {**_SEED1, "loss": "bce"},
         "landmark": {**_SEED1, "loss": "channel_ce", **_SEED1_LANDMARKS},
     },
-    "seed2": {
+    "mendoza": {
         "mask": {**_SEED2, "loss": "dice", "width": 32, "dropout": 0.3},
         "landmark": {**_SEED2, "loss": "bce", "width": 64, "dropout": 0.2, **_SEED2_LANDMARKS},
     },

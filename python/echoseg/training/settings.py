@@ -12,7 +12,7 @@ from echoseg.errors import DataError
 
 
 def setting(default: Any, help: str, **limits: Any) -> Any:
-    """A field of a dataclass, with its help and its limits: choices, least, most, above; metavar for the help."""
+    """A field of a dataclass with its help, its metavar, and its limits: choices, ge, le, gt, as in pydantic."""
     return field(default=default, metadata={"help": help, **limits})
 
 
@@ -51,9 +51,9 @@ def check_limits(name: str, value: Any, limits: Any) -> None:
     if "choices" in limits and value not in limits["choices"]:
         raise DataError(f"unknown {name} {value!r}; known: {', '.join(limits['choices'])}")
     for number in value if isinstance(value, tuple) else (value,):
-        if "most" in limits and not number <= limits["most"]:
-            raise DataError(f"{name} is {number}, expected at most {limits['most']}")
-        if "least" in limits and not number >= limits["least"]:
-            raise DataError(f"{name} is {number}, expected at least {limits['least']}")
-        if "above" in limits and not number > limits["above"]:
-            raise DataError(f"{name} is {number}, expected more than {limits['above']}")
+        if "le" in limits and not number <= limits["le"]:
+            raise DataError(f"{name} is {number}, expected at most {limits['le']}")
+        if "ge" in limits and not number >= limits["ge"]:
+            raise DataError(f"{name} is {number}, expected at least {limits['ge']}")
+        if "gt" in limits and not number > limits["gt"]:
+            raise DataError(f"{name} is {number}, expected more than {limits['gt']}")

@@ -60,7 +60,7 @@ export class Clip {
   }
 
   predicted(frame) {
-    return { points: this.points[frame], landmarks: this.landmarks, held: this.landmarks.map(() => false) };
+    return { points: this.points[frame], landmarks: this.landmarks, pinned: this.landmarks.map(() => false) };
   }
 
   handles(frame) {
@@ -99,9 +99,9 @@ export class Clip {
   }
 
   /** What the server holds of a frame. */
-  take(frame, { version, points, landmarks, held }) {
+  take(frame, { version, points, landmarks, pinned }) {
     this.versions.set(frame, version);
-    this.change(frame, points ? { points, landmarks, held } : null);
+    this.change(frame, points ? { points, landmarks, pinned } : null);
   }
 
   ejectionNow = () => ejection(this.volumesNow, this.beats);

@@ -1,4 +1,4 @@
-// The points of one frame: {points: [[x, y], …], landmarks: [number or -1], held: [bool]}. Never changed in place.
+// The points of one frame: {points: [[x, y], …], landmarks: [number or -1], pinned: [bool]}. Never changed in place.
 
 import { discVolume, longAxis } from "./measure.js";
 import { join } from "./spline.js";
@@ -31,7 +31,7 @@ export function moved(handles, index, point) {
   return {
     ...handles,
     points: handles.points.map((other, i) => (i === index ? point : other)),
-    held: handles.held.map((held, i) => held || i === index),
+    pinned: handles.pinned.map((pinned, i) => pinned || i === index),
   };
 }
 
@@ -41,13 +41,13 @@ export function withPoint(handles, after, point) {
   return {
     points: insert(handles.points, point),
     landmarks: insert(handles.landmarks, ADDED),
-    held: insert(handles.held, true),
+    pinned: insert(handles.pinned, true),
   };
 }
 
 export function withoutPoint(handles, index) {
   const drop = (list) => list.filter((_, i) => i !== index);
-  return { points: drop(handles.points), landmarks: drop(handles.landmarks), held: drop(handles.held) };
+  return { points: drop(handles.points), landmarks: drop(handles.landmarks), pinned: drop(handles.pinned) };
 }
 
 /** Whether no point may follow this one, or this one may not go: the annulus is one straight line. */

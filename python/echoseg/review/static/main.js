@@ -101,7 +101,7 @@ function drawButtons() {
     add: chosen && !isBase(handles, selected, run),
     delete: chosen && !isKept(handles, selected, run),
     copy: frame + 1 < clip.frames,
-    hold: run.calibrated && handles.held.some((held, i) => held && handles.landmarks[i] >= 0),
+    hold: run.calibrated && handles.pinned.some((pinned, i) => pinned && handles.landmarks[i] >= 0),
     revert: clip.changed.has(frame),
   };
   for (const [id, possible] of Object.entries(able)) element(id).disabled = !possible;
@@ -245,7 +245,7 @@ function copyToNext() {
   const handles = clip.handles(frame);
   const from = frame;
   show(from + 1);
-  apply({ ...handles, held: handles.held.map(() => false) });
+  apply({ ...handles, pinned: handles.pinned.map(() => false) });
 }
 
 async function predictAnew() {

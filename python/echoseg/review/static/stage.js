@@ -71,9 +71,9 @@ export class Stage {
     handles.points.forEach(([x, y], index) => {
       const point = this.points.children[index];
       point.setAttribute("transform", `translate(${x} ${y})`);
-      const held = handles.held[index] ? ", moved" : "";
-      point.setAttribute("aria-label", `${nameOf(handles, index, run)}${held}, x ${x.toFixed(2)}, y ${y.toFixed(2)}`);
-      point.classList.toggle("held", handles.held[index]);
+      const pinned = handles.pinned[index] ? ", moved" : "";
+      point.setAttribute("aria-label", `${nameOf(handles, index, run)}${pinned}, x ${x.toFixed(2)}, y ${y.toFixed(2)}`);
+      point.classList.toggle("pinned", handles.pinned[index]);
       point.classList.toggle("selected", index === selected);
     });
   }

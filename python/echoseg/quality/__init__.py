@@ -1,0 +1,4 @@
+"""What looks wrong in a data set, for `echoseg check`.
+
+This room imports datasets, io, geometry, ops and utils.
+"""

@@ -1,0 +1,96 @@
+"""What a prediction of a stack of slices (an MRI volume) leaves on disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from echoseg.datasets.truth import find_truth, read_truth
+from echoseg.errors import DataError
+from echoseg.inference.predictor import Prediction
+from echoseg.io.clip import Clip
+from echoseg.io.nifti import slices_affine, write_mask
+from echoseg.io.reading import open_volume
+from echoseg.metrics.overlap import dice
+from echoseg.report.slices import slice_pictures, slices_figure, slices_video
+from echoseg.report.view3d import write_view
+
+
+def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) -> dict[str, float]:
+    """Write all that is said of one stack, beside the truth where that lies beside the stack.
+
+    - ``mask.nii.gz``: the masks in the order, of the shape and with the affine of the stack's file;
+    - ``slices.csv`` and ``stack.json``: areas, volumes, and Dice where the truth is known;
+    - ``slices.png`` and ``slices.avi``: every slice with its predicted and true outline;
+    - ``view3d.html``: the shape to turn about; needs the extra ``view3d``, and a known spacing.
+
+    Args:
+        path: the stack's file.
+        clip: as read from it; its thickness is known.
+        prediction: of its frames.
+        folder: to write to; made where it is missing.
+
+    Returns:
+        What ``stack.json`` holds: ``volume_mm3`` and ``volume_ml``, and where the truth is known ``true_volume_ml``,
+        ``dice`` (mean of the slices that show a ventricle in either) and ``volume_dice``; without volumes where the
+        spacing is unknown.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    volume = open_volume(path)
+    masks, true = prediction.masks, _truth(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_mask(folder / "mask.nii.gz", masks, volume)
+    pixel = clip.spacing[0] * clip.spacing[1]
+    table = pd.DataFrame({"slice": np.arange(len(masks)), "area_mm2": prediction.areas * pixel})
+    if prediction.review is not None:
+        table["review"] = prediction.review.astype(int)
+    titles = [f"slice {number}" for number in table["slice"]]
+    mm3 = float(prediction.areas.sum() * pixel * clip.thickness)
+    facts = {"volume_mm3": mm3, "volume_ml": mm3 / 1000}
+    if true is not None:
+        areas = true.sum(axis=(1, 2))
+        table["true_area_mm2"], table["dice"] = areas * pixel, dice(masks, true)
+        facts["true_volume_ml"] = float(areas.sum() * pixel * clip.thickness / 1000)
+        facts["dice"] = float(table["dice"][prediction.areas + areas > 0].mean())
+        facts["volume_dice"] = dice(masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
+        titles = [f"{title}, Dice {score:.3f}" for title, score in zip(titles, table["dice"], strict=True)]
+    facts = {name: value for name, value in facts.items() if np.isfinite(value)}
+    table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
+    (folder / "stack.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    pictures = slice_pictures(clip.frames, masks, true)
+    slices_figure(folder / "slices.png", pictures, titles, truth=true is not None)
+    slices_video(folder / "slices.avi", pictures)
+    shapes = {"prediction": masks} if true is None else {"prediction": masks, "truth": true}
+    if not find_spec("plotly") or not find_spec("skimage"):
+        tqdm.write(f"echoseg: {path.name}: no 3-D view; pip install 'echoseg[view3d]' for it", file=sys.stderr)
+    elif "volume_ml" in facts:
+        write_view(folder / "view3d.html", shapes, slices_affine(volume), "Left ventricle", _shown(facts))
+    return facts
+
+
+def _shown(facts: dict[str, float]) -> dict[str, str]:
+    """Facts as the page words them."""
+    shown = {"volume": f"{facts['volume_ml']:.1f} ml"}
+    if "volume_dice" in facts:
+        shown |= {"true volume": f"{facts['true_volume_ml']:.1f} ml", "volume Dice": f"{facts['volume_dice']:.3f}"}
+    return shown
+
+
+def _truth(path: Path) -> np.ndarray | None:
+    """What lies beside the stack; a truth that cannot be used is no reason to lose the prediction."""
+    beside = find_truth(path)
+    if beside is None:
+        return None
+    try:
+        return read_truth(path, beside)
+    except DataError as error:
+        tqdm.write(f"echoseg: {error}; going on without it", file=sys.stderr)
+        return None

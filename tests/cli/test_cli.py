@@ -1,0 +1,369 @@
+"""The commands as a user types them: what they leave, and one line for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from _folders import set_cell, write_folder, write_points_folder
+from echoseg.cli import COMMANDS, main
+from echoseg.datasets.store import open_store
+from echoseg.io.reading import read_frames
+
+TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1", "--batch-size", "4"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_folder(tmp_path / "data")
+
+
+@pytest.fixture
+def run(data, tmp_path):
+    out = tmp_path / "run"
+    assert main(["train", "--approach", "landmark", "--data", str(data), "--out", str(out), *TINY]) == 0
+    return out
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def failure(capsys, *arguments) -> str:
+    """The one line that a failing command prints."""
+    assert main([str(argument) for argument in arguments]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1, printed.err
+    assert printed.err.startswith("echoseg: ")
+    return printed.err
+
+
+def test_train_leaves_a_complete_run(run):
+    assert files(run) == {
+        "calibration.json",
+        "config.yaml",
+        "environment.json",
+        "figures/bland_altman_test.png",
+        "figures/curves.png",
+        "figures/overlay_test.png",
+        "images_test.csv",
+        "last.safetensors",
+        "log.csv",
+        "metrics.json",
+        "model.safetensors",
+        "shape.json",
+        "training_state.pt",
+        "volumes_test.csv",
+    }
+    test = json.loads((run / "metrics.json").read_text())["test"]
+    assert test.keys() == {
+        *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
+        *("empty_predictions", "landmark_error_px", "all_black", "data", "review", "calibration"),
+        *("ef", "ef_method", "checksum"),
+    }
+    assert (test["images"], test["patients"]) == (2, 1)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["size"] == [32, 32]
+    assert config["approach"] == "landmark"
+    assert config["scheme"] == "anatomical"  # the data have chords
+    images = pd.read_csv(run / "images_test.csv")
+    assert images["dice"].mean() == pytest.approx(test["dice"], abs=1e-4)
+
+
+def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys):
+    before = json.loads((run / "metrics.json").read_text())
+    assert main(["evaluate", str(run), "--split", "all"]) == 0
+    after = json.loads((run / "metrics.json").read_text())
+    printed = capsys.readouterr().out
+    assert "all-pixel Dice (papers)" in printed
+    assert "truth inside its interval of" in printed
+    assert f"{after['all']['dice']:.4f}" in printed
+    assert after["test"] == before["test"]
+    assert after["all"]["images"] == 6
+    held = files(run)
+    assert main(["evaluate", str(run), "--data", str(data), "--split", "val", "--out", str(tmp_path / "val")]) == 0
+    assert files(run) == held
+    assert files(tmp_path / "val") == {
+        *("metrics.json", "images_val.csv", "volumes_val.csv"),
+        *("figures/bland_altman_val.png", "figures/overlay_val.png"),
+    }
+    assert "exists already" in failure(capsys, "evaluate", run, "--out", tmp_path / "val")
+
+
+def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
+    def evaluate(name, *more):
+        arguments = ["--split", "all", "--out", str(tmp_path / name), "--device", "cpu"]
+        assert main(["evaluate", str(run), *arguments, *more]) == 0
+        return capsys.readouterr().out
+
+    printed = evaluate("videos", "--videos", "--postprocess", "smooth=1", "closing")
+    assert "EF, %, whole videos" in printed
+    entry = json.loads((tmp_path / "videos" / "metrics.json").read_text())["all"]
+    assert entry["postprocess"] == ["smooth=1", "closing"]
+    assert entry["ef_videos"]["videos"] + entry["ef_videos"]["missing"] == 3
+    assert pd.read_csv(tmp_path / "videos" / "volumes_videos_all.csv")["video"].tolist() == ["a", "b", "c"]
+    assert "largest_component" in evaluate("gains", "--compare-postprocess")
+    steps = pd.read_csv(tmp_path / "gains" / "postprocess_all.csv")["step"].tolist()
+    assert steps[0] == "none"
+    assert "smooth=2" in steps
+    assert not {step for step in steps if "threshold" in step}  # landmarks have no probability
+
+    store = tmp_path / "store"
+    assert main(["prepare", str(data), "--out", str(store), "--size", "32", "32"]) == 0
+    assert "give --data the folder" in evaluate("of a store", "--compare-postprocess", "--data", str(store))
+    wrong = ["evaluate", run, "--out", tmp_path / "new"]
+    assert "whole videos need all" in failure(capsys, *wrong, "--data", store, "--videos")
+    assert "'smooth' needs" in failure(capsys, *wrong, "--data", store, "--postprocess", "smooth")
+    assert "known: threshold" in failure(capsys, *wrong, "--postprocess", "polish")
+    assert not (tmp_path / "new").exists()
+
+
+def test_point_lists_do_not_tell_where_anatomical_landmarks_are(run, tmp_path, capsys):
+    points = write_points_folder(tmp_path / "points")
+    assert main(["evaluate", str(run), "--data", str(points), "--split", "all", "--out", str(tmp_path / "all")]) == 0
+    assert "landmark_error_px" not in json.loads((tmp_path / "all" / "metrics.json").read_text())["all"]
+    assert "exactly 6" in failure(capsys, "train", "--data", points, "--scheme", "extremes")
+
+
+def test_predict_writes_volumes_masks_areas_and_a_film(run, data, tmp_path, capsys):
+    out = tmp_path / "predicted"
+    arguments = ["predict", str(run), str(data / "Videos"), "--out", str(out), "--device", "cpu"]
+    assert main([*arguments, "--keep", "masks", "frames", "overlay", "gif"]) == 0
+    assert "3 of 3 files" in capsys.readouterr().out
+    kept = ("frames.csv", "masks.tif", "overlay.avi", "overlay.gif")
+    assert files(out) == {"manifest-0.jsonl", "results.csv", *(f"{name}/{file}" for name in "abc" for file in kept)}
+    results = pd.read_csv(out / "results.csv")
+    assert results["file"].tolist() == ["a", "b", "c"]
+    assert set(results["unit"]) == {"px3"}
+    table = pd.read_csv(out / "a" / "frames.csv")
+    good, masks = cv2.imreadmulti(str(out / "a" / "masks.tif"), flags=cv2.IMREAD_UNCHANGED)
+    assert good
+    assert len(masks) == 8
+    assert masks[3].shape == (40, 48)
+    assert set(np.unique(masks[3])) <= {0, 255}
+    assert table["area_px"][3] == (masks[3] > 0).sum()
+    assert {"x0", "y6", "volume_px3", "phase"} <= set(table)
+    assert (table["area_low_px"] <= table["area_px"]).all()
+    assert (table["area_px"] <= table["area_high_px"]).all()
+    assert set(table["review"]) <= {0, 1}
+    assert len(read_frames(out / "a" / "overlay.avi")) == 8
+    assert "exists already" in failure(capsys, *arguments)
+
+
+def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
+    video, bare = data / "Videos" / "a.avi", tmp_path / "bare"
+    assert main(["predict", str(run), str(video), "--out", str(bare), "--no-regularize", "--keep"]) == 0
+    assert files(bare) == {"manifest-0.jsonl", "results.csv"}
+    pytest.importorskip("pyarrow")
+    steps = ["--format", "parquet", "--postprocess", "largest_component", "smooth=2"]
+    assert main(["predict", str(run), str(video), "--out", str(tmp_path / "more"), "--keep", "frames", *steps]) == 0
+    assert files(tmp_path / "more") == {"manifest-0.jsonl", "results.parquet", "a/frames.csv"}
+    for step, said in (("smoooth", "smoooth"), ("threshold", "no probability")):
+        assert said in failure(capsys, "predict", run, video, "--out", tmp_path / "new", "--postprocess", step)
+    assert not (tmp_path / "new").exists()
+
+
+def test_resume_takes_no_other_settings(run, capsys):
+    assert main(["train", "--resume", "--out", str(run)]) == 0
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--resume", "--out", str(run), "--epochs", "5"])
+    assert stop.value.code == 2
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--resume"])
+    assert stop.value.code == 2
+
+
+def test_settings_from_a_file_and_flags_over_it(data, tmp_path):
+    settings = tmp_path / "my.yaml"
+    settings.write_text("approach: mask\nepochs: 7\nseed: 3\n")
+    assert main(["train", "--config", str(settings), "--data", str(data), "--out", str(tmp_path / "run"), *TINY]) == 0
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (config["approach"], config["epochs"], config["seed"]) == ("mask", 1, 3)
+
+
+def test_a_preset_is_a_papers_settings_and_flags_override_it(data, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("echoseg.training.loop.train", lambda config, *_, **__: seen.append(config))
+    monkeypatch.setattr("echoseg.cli.train._evaluate", lambda *_: None)
+    arguments = ["--data", str(data), "--preset", "mendoza", "--approach", "mask", "--batch-size", "8"]
+    assert main(["train", *arguments, "--out", str(tmp_path / "new")]) == 0
+    assert (seen[0].loss, seen[0].epochs, seen[0].flip, seen[0].batch_size) == ("dice", 30, 0.5, 8)
+
+
+def test_without_data_a_phantom_is_made_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("echoseg.phantom.cached.cached_phantom.__defaults__", (3,))
+    small = [*TINY[3:], "--size", "112", "112", "--precision", "float32"]
+    assert main(["train", "--out", str(tmp_path / "first"), *small]) == 0
+    (phantom,) = (tmp_path / "cache" / "phantoms").iterdir()
+    made = phantom.stat().st_ctime_ns
+    assert main(["train", "--out", str(tmp_path / "second"), *small]) == 0
+    assert phantom.stat().st_ctime_ns == made
+    assert main(["evaluate", str(tmp_path / "first"), "--split", "train"]) == 0
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second")]
+    assert weights[0] == weights[1]
+
+
+def test_prepare_and_check_count_what_is_left_out(data, tmp_path, capsys):
+    set_cell(data / "VolumeTracings.csv", 3, 1, "forty")
+    assert main(["prepare", str(data), "--out", str(tmp_path / "store"), "--size", "32", "32"]) == 0
+    printed = capsys.readouterr().out
+    assert "5 frames of 3 patients" in printed
+    assert "left out: 1" in printed
+    assert "VolumeTracings.csv:3" in printed
+    assert open_store(tmp_path / "store").size == (32, 32)
+    assert main(["check", str(data), "--out", str(tmp_path / "check")]) == 0
+    assert "sorted" in capsys.readouterr().out
+    assert files(tmp_path / "check") == {"check.csv", "check.html", "orderings.csv", "orderings.png"}
+    for command in (["check", data], ["prepare", data, "--out", tmp_path / "other"], ["train", "--data", data]):
+        assert "VolumeTracings.csv:3" in failure(capsys, *command, "--strict")
+    assert not (tmp_path / "other").exists()
+
+
+def test_orderings_table_says_what_sorting_costs(data, tmp_path):
+    assert main(["check", str(data), "--out", str(tmp_path / "check")]) == 0
+    table = pd.read_csv(tmp_path / "check" / "orderings.csv", index_col="ordering")["mean"]
+    assert table["chords"] == 1
+    assert table["sorted"] < 0.8 < 0.9 < table["angle"]
+
+
+@pytest.mark.parametrize("points", [False, True])
+def test_ceiling_of_perfect_landmarks(data, tmp_path, capsys, points):
+    if points:
+        data = write_points_folder(tmp_path / "points")
+    assert main(["check", str(data), "--landmarks", "--out", str(tmp_path / "check")]) == 0
+    printed = capsys.readouterr().out
+    assert "area error" in printed
+    assert ("anatomical" in printed) == (not points)
+    assert files(tmp_path / "check") >= {"landmarks.csv", "landmarks.png"}
+    table = pd.read_csv(tmp_path / "check" / "landmarks.csv")
+    assert table["landmarks"].min() == 3
+    assert table["landmarks"].max() == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--data", "nowhere", "--out", "new"], "nowhere"),
+        (["train", "--data", "data", "--out", "data"], "exists"),
+        (["train", "--data", "data", "--config", "none.yaml", "--out", "new"], "none.yaml"),
+        (["train", "--data", "data", "--out", "new", "--test-fold", "3"], "fold"),
+        (["train", "--data", "data", "--out", "new", "--device", "cuda:99"], "cuda:99"),
+        (["train", "--data", "data", "--out", "new", "--size", "100", "100"], "times 16"),
+        (["train", "--resume", "--out", "data"], "config.yaml"),
+        (["evaluate", "data"], "no run folder"),
+        (["predict", "data", "a.avi", "--out", "new"], "no run folder"),
+        (["prepare", "data", "--out", "data"], "exists"),
+        (["train", "--data", "", "--out", "new"], "data is empty"),
+        (["check", "data", "--out", "data"], "exists"),
+        (["prepare", "data/Videos"], "FileList.csv"),
+        (["check", "nowhere"], "nowhere"),
+        (["phantom", "data"], "exists"),
+        (["experiments", "--data", "nowhere", "--out", "new"], "nowhere"),
+        (["experiments", "--data", "data", "--out", "data"], "exists"),
+    ],
+)
+def test_failures_are_one_line_and_leave_nothing(data, tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    before = files(tmp_path)
+    assert words in failure(capsys, *arguments)
+    assert {name for name in files(tmp_path) if not name.startswith("cache/")} == before
+
+
+def test_predict_measures_stacks_and_sequences_of_volumes(run, tmp_path):
+    folder, out = tmp_path / "volumes", tmp_path / "out"
+    folder.mkdir()
+    voxels = np.random.default_rng(0).integers(0, 255, (40, 36, 5)).astype(np.uint8)
+    for name in ("heart.nii.gz", "heart_gt.nii.gz", "a_sequence.nii.gz"):
+        image = nibabel.Nifti1Image(voxels, np.diag([1.5, 1.5, 8, 1]))
+        image.header.set_xyzt_units("mm")
+        nibabel.save(image, folder / name)
+    assert main(["predict", str(run), str(folder), "--out", str(out), "--keep", "masks"]) == 0
+    table = pd.read_csv(out / "results.csv", index_col="file", keep_default_na=False)
+    assert table.index.tolist() == ["a_sequence", "heart"]
+    masks = {name: nibabel.load(out / name / "mask.nii.gz") for name in table.index}
+    assert all(mask.shape == voxels.shape for mask in masks.values())
+    volume = np.asarray(masks["heart"].dataobj).sum() * 1.5 * 1.5 * 8 / 1000
+    assert float(table["volume"]["heart"]) == pytest.approx(volume, abs=1e-3)
+    assert table["volume"]["a_sequence"] == ""
+    assert set(table["unit"]) == {"ml"}
+
+
+def test_bad_videos_are_rows_and_only_all_of_them_a_failure(run, data, tmp_path, capsys):
+    whole = (data / "Videos" / "a.avi").read_bytes()
+    starts = [found.start() for found in re.finditer(b"\xff\xd8\xff", whole)]  # of each frame's JPEG
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.avi").write_bytes(whole[:300])
+    (tmp_path / "in" / "cut.avi").write_bytes(whole[: starts[4] - 8])
+    (tmp_path / "in" / "spoilt.avi").write_bytes(whole[: starts[1]] + bytes(200) + whole[starts[1] + 200 :])
+    out, keep = tmp_path / "out", ["--keep", "--out"]
+    said = failure(capsys, "predict", run, tmp_path / "in", *keep, out)
+    assert "broken.avi: " in said
+    assert "2 more" in said
+    (tmp_path / "in" / "good.avi").write_bytes(whole)
+    assert main(["predict", str(run), str(tmp_path / "in"), "--resume", *keep, str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "1 of 4 files" in printed.out
+    errors = pd.read_csv(out / "results.csv", index_col="file", keep_default_na=False)["error"]
+    assert errors["good"] == ""
+    assert "frame 4" in errors["cut"]
+    assert "frame 1" in errors["spoilt"]
+    assert "cut.avi: frame 4" in printed.err
+    assert "none.avi" in failure(capsys, "predict", run, tmp_path / "none.avi", *keep, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["trian"],
+        ["train", "--approach", "both"],
+        ["train", "--ordering", "spiral"],
+        ["train", "--epochs", "x"],
+        ["train", "--preset", "seed9"],
+        ["train", "--resume", "--preset", "rodriguez", "--out", "new"],
+        ["experiments", "--scale", "2"],
+        ["phantom", "new", "--videos", "0"],
+        ["phantom", "new", "--seed", "-1"],
+        ["prepare", "data", "--size", "0", "0"],
+        ["prepare", "data", "--size", "big", "big"],
+        ["prepare", "data", "--fov-mm", "0"],
+        ["prepare", "data", "--fov-mm", "wide"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: echoseg " + command in capsys.readouterr().out
+
+
+def test_interruption_exits_with_130(data, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("echoseg.datasets.store.prepare", interrupt)
+    assert main(["train", "--data", str(data)]) == 130
+    assert capsys.readouterr().err == "echoseg: interrupted\n"
+
+
+def test_info(capsys):
+    assert main(["info"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("simd_level", "threads", "cuda_built", "torch", "opencv"):
+        assert word in printed

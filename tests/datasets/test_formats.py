@@ -1,0 +1,400 @@
+"""Folders of masks in every layout, read through the one door that tells them apart."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from _folders import SUNNYBROOK, edit_lines, write_folder, write_points_folder
+from _masks import ellipse, picture, save_nifti, save_picture
+from echoseg.datasets.decathlon import read_labels
+from echoseg.datasets.formats import FORMATS, read_dataset
+from echoseg.datasets.masks import parse_stem
+from echoseg.datasets.store import prepare
+from echoseg.errors import DataError
+from echoseg.geometry.contour import contour_area
+from echoseg.io.reading import read_clip
+from echoseg.ops import fill_polygons
+
+STACK = np.stack([ellipse(radius) for radius in (0.0, 12.0, 16.0, 14.0)])  # the first slice is empty
+
+
+def drawn(recording, size=(40, 48)) -> dict[int, np.ndarray]:
+    return {tracing.frame: fill_polygons(tracing.coordinates[None], size)[0] for tracing in recording.tracings}
+
+
+def check_stack(recording, mask=STACK) -> None:
+    found = drawn(recording)
+    assert sorted(found) == [1, 2, 3]
+    for frame, filled in found.items():
+        np.testing.assert_array_equal(filled, mask[frame] > 0)
+    assert (recording.spacing, recording.thickness) == ((0.5, 0.25), 8.0)
+
+
+# nnU-Net and Medical Segmentation Decathlon
+
+
+def write_decathlon(folder, labels, *, cases=("a", "b"), channel="", mask=STACK, ending=".nii.gz"):
+    for case in cases:
+        save_nifti(folder / f"imagesTr/{case}{channel}{ending}", picture(mask), thickness=8.0)
+        save_nifti(folder / f"labelsTr/{case}{ending}", mask, thickness=8.0)
+    (folder / "dataset.json").write_text(json.dumps({"labels": labels, "file_ending": ending}))
+    return folder
+
+
+@pytest.mark.parametrize("channel", ["", "_0000"])
+def test_nnunet_stacks(tmp_path, channel):
+    labels = {"background": 0, "RV": 2, "LV": 1}
+    folder = write_decathlon(tmp_path, labels, cases=("p1_frame01", "p1_frame12", "p2_ES"), channel=channel)
+    save_nifti(folder / "imagesTs/c_0000.nii.gz", picture(STACK))
+    (folder / "imagesTr/._a_0000.nii.gz").write_bytes(b"what another system leaves behind")
+    dataset = read_dataset(folder)
+    assert dataset.faults == ()
+    assert dataset.empty == 3
+    assert [(one.name, one.patient) for one in dataset.recordings] == [
+        ("p1_frame01", "p1"),
+        ("p1_frame12", "p1"),
+        ("p2_ES", "p2"),
+    ]
+    assert dataset.recordings[2].tracings[0].phase == "ES"
+    for one in dataset.recordings:
+        check_stack(one)
+
+
+def test_of_several_channels_the_first(tmp_path):
+    folder = write_decathlon(tmp_path, {"background": 0, "LV": 1}, channel="_0000")
+    save_nifti(folder / "imagesTr/a_0001.nii.gz", np.zeros_like(STACK))
+    dataset = read_dataset(folder)
+    assert dataset.faults == ()
+    assert [one.path.name for one in dataset.recordings] == ["a_0000.nii.gz", "b_0000.nii.gz"]
+
+
+def test_the_label_is_chosen_by_name(tmp_path):
+    mask = STACK.copy()
+    mask[:, :, 24:] *= 3
+    folder = write_decathlon(tmp_path, {"background": 0, "MYO": 2, "LV cavity": 3, "RV": 1}, mask=mask, cases=("a",))
+    check_stack(read_dataset(folder).recordings[0], mask == 3)
+
+
+LABELS = {
+    "decathlon": ({"0": "background", "1": "left ventricle", "2": "myocardium"}, (1,)),
+    "nnU-Net": ({"background": 0, "Left_Ventricle": 1, "LA": 2}, (1,)),
+    "the only one": ({"0": "background", "1": "left atrium"}, (1,)),
+    "region": ({"background": 0, "LV": [1, 2], "RV": 3}, (1, 2)),
+    "ACDC": ({"background": 0, "RV": 1, "MLV": 2, "LVC": 3}, (3,)),
+    "ignore": ({"background": 0, "LV blood pool": 4, "LV myocardium": 5, "ignore": 6}, (4,)),
+    "endocardium": ({"background": 0, "left ventricular endocardium": 1, "left ventricle epicardium": 2}, (1,)),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_names_of_the_ventricle(tmp_path, case):
+    labels, values = LABELS[case]
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
+    assert read_labels(tmp_path / "dataset.json") == values
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"labels": {"background": 0, "RV": 1, "LA": 2}}', r"\(RV, LA\); name the one that is meant LV"),
+        ('{"labels": {"background": 0, "LV": 1, "left ventricle": 2}}', r"\(LV, left ventricle\)"),
+        ('{"labels": {"background": 0}}', r"\(none\)"),
+        ('{"labels": [1, 2]}', "damaged"),
+        ('{"labels": {"LV": "one"}}', "damaged"),
+        ("{}", "damaged"),
+        ("[", ":1:2: is no JSON"),
+        (None, "missing"),
+    ],
+)
+def test_labels_that_leave_it_open_are_refused(tmp_path, text, words):
+    if text is not None:
+        (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(DataError, match=rf"dataset\.json.*{words}"):
+        read_labels(tmp_path / "dataset.json")
+
+
+DAMAGES = {
+    "no image": (lambda folder: (folder / "imagesTr/a.nii.gz").unlink(), "labelsTr/a.nii.gz", "has no image"),
+    "no mask": (lambda folder: (folder / "labelsTr/a.nii.gz").unlink(), "imagesTr/a.nii.gz", "has no mask"),
+    "size": (
+        lambda folder: save_nifti(folder / "labelsTr/a.nii.gz", STACK[:, 1:], thickness=8.0),
+        "labelsTr/a.nii.gz",
+        "is 48×39×4, its image 48×40×4",
+    ),
+    "empty": (
+        lambda folder: save_nifti(folder / "labelsTr/a.nii.gz", STACK * 0, thickness=8.0),
+        "labelsTr/a.nii.gz",
+        "is empty",
+    ),
+    "another label": (
+        lambda folder: save_nifti(folder / "labelsTr/a.nii.gz", STACK * 7, thickness=8.0),
+        "labelsTr/a.nii.gz",
+        "none of the label 1",
+    ),
+    "cut": (
+        lambda folder: (folder / "imagesTr/a.nii.gz").write_bytes(b"\x1f\x8b"),
+        "imagesTr/a.nii.gz",
+        "cannot be read as NIfTI",
+    ),
+    "four dimensions": (
+        lambda folder: nibabel.save(
+            nibabel.Nifti1Image(np.zeros((48, 40, 4, 2), np.uint8), np.eye(4)), folder / "imagesTr/a.nii.gz"
+        ),
+        "imagesTr/a.nii.gz",
+        "shape (48, 40, 4, 2)",
+    ),
+    "turned": (
+        lambda folder: nibabel.save(
+            nibabel.Nifti1Image(STACK.T, np.diag([0.25, 0.5, 8, 1])), folder / "labelsTr/a.nii.gz"
+        ),
+        "labelsTr/a.nii.gz",
+        "lies as RAS, its image as LPS",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGES)
+def test_a_bad_case_is_named_and_the_others_are_read(tmp_path, case):
+    damage, file, words = DAMAGES[case]
+    folder = write_decathlon(tmp_path, {"background": 0, "LV": 1})
+    damage(folder)
+    dataset = read_dataset(folder)
+    (fault,) = dataset.faults
+    assert (fault.file, fault.row) == (file, None)
+    assert words in fault.reason
+    assert [one.name for one in dataset.recordings] == ["b"]
+
+
+def test_a_mask_that_lost_its_spacing_lies_as_its_image(tmp_path):
+    folder = write_decathlon(tmp_path, {"background": 0, "LV": 1})
+    nibabel.save(nibabel.Nifti1Image(STACK.T, None), folder / "labelsTr/a.nii.gz")
+    check_stack(read_dataset(folder).recordings[0])
+
+
+def test_an_image_cut_in_its_voxels_is_left_out_in_preparing(tmp_path):
+    folder = write_decathlon(tmp_path, {"background": 0, "LV": 1}, ending=".nii")
+    path = folder / "imagesTr/a.nii"
+    nibabel.save(nibabel.Nifti1Image(np.random.default_rng(0).random((48, 40, 4)), np.diag([-1, -1, 8, 1])), path)
+    store = prepare(folder)
+    assert len(store) == 6
+    folder = shutil.copytree(folder, tmp_path / "cut")
+    shutil.copy(path, folder / "imagesTr/a.nii.gz")  # not packed, whatever its name says
+    (folder / "imagesTr/a.nii").unlink()
+    store = prepare(folder)
+    assert len(store) == 3
+    assert [fault["file"] for fault in store.manifest["faults"]] == ["imagesTr/a.nii.gz"]
+
+
+# pairs
+
+
+def test_nifti_pairs_in_one_folder(tmp_path):
+    for phase, radius in (("ED", 2), ("ES", 1)):
+        save_nifti(tmp_path / f"p-1_{phase}.nii.gz", picture(STACK), thickness=8.0)
+        save_nifti(tmp_path / f"p-1_{phase}_gt.nii.gz", STACK * radius, thickness=8.0)
+    dataset = read_dataset(tmp_path)
+    assert dataset.faults == ()
+    assert [(one.name, one.patient, one.tracings[0].phase) for one in dataset.recordings] == [
+        ("p-1_ED", "p-1", "ED"),
+        ("p-1_ES", "p-1", "ES"),
+    ]
+    for one in dataset.recordings:
+        check_stack(one)
+    store = prepare(tmp_path, size=(80, 96))
+    assert len(store) == 6
+    assert store.manifest["empty"] == 2
+    assert list(store.samples["phase"]) == ["ED"] * 3 + ["ES"] * 3  # by name, not by area
+    assert set(store.samples["thickness"]) == {8.0}
+    assert set(store.samples["spacing_y"]) == {0.25}
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("{}.png", "{}_mask.png"),
+        ("images/{}.png", "masks/{}.png"),
+        ("images/{}.jpg", "masks/{}_mask.png"),
+        ("Image/{}.bmp", "Label/{}.tif"),
+        ("{}.png", "gt/{}.png"),
+        ("{}.png", "{}_seg.jpg"),
+    ],
+)
+def test_pairs_of_pictures(tmp_path, image, mask):
+    shapes = {"p1_slice1": ellipse(12.0), "p1_slice2": ellipse(16.0, (50, 60)), "p2": ellipse(15.0)}
+    for name, shape in shapes.items():
+        save_picture(tmp_path / image.format(name), picture(shape))
+        save_picture(tmp_path / mask.format(name), shape * 255)
+    dataset = read_dataset(tmp_path)
+    assert dataset.faults == ()
+    assert [(one.name, one.patient) for one in dataset.recordings] == [
+        ("p1_slice1", "p1"),
+        ("p1_slice2", "p1"),
+        ("p2", "p2"),
+    ]
+    for one in dataset.recordings:
+        shape = shapes[one.name]
+        np.testing.assert_array_equal(drawn(one, shape.shape)[0], shape)
+        assert math.isnan(one.spacing[0])
+    assert len(prepare(tmp_path)) == 3
+
+
+def test_a_folder_a_patient(tmp_path):
+    for patient in ("anna", "bert"):
+        for name in ("1", "2"):
+            save_picture(tmp_path / patient / f"{name}.png", picture(ellipse(12.0)))
+            save_picture(tmp_path / patient / f"{name}_mask.png", ellipse(12.0))
+    dataset = read_dataset(tmp_path)
+    assert [(one.name, one.patient) for one in dataset.recordings] == [
+        ("anna_1", "anna"),
+        ("anna_2", "anna"),
+        ("bert_1", "bert"),
+        ("bert_2", "bert"),
+    ]
+
+
+def test_folders_named_as_splits_are_splits(tmp_path):
+    for split in ("train", "val", "test"):
+        save_picture(tmp_path / split / "images/1.png", picture(ellipse(12.0)))
+        save_picture(tmp_path / split / "masks/1.png", ellipse(12.0))
+    dataset = read_dataset(tmp_path)
+    assert {one.patient: one.split for one in dataset.recordings} == {
+        "train_1": "train",
+        "val_1": "val",
+        "test_1": "test",
+    }
+
+
+def test_what_is_unpaired_is_named(tmp_path):
+    for name in ("a", "b", "c"):
+        save_picture(tmp_path / f"{name}.png", picture(ellipse(12.0)))
+    for name in ("a_mask", "d_mask", "c_mask", "c_gt"):
+        save_picture(tmp_path / f"{name}.png", ellipse(12.0))
+    dataset = read_dataset(tmp_path)
+    assert [one.name for one in dataset.recordings] == ["a"]
+    assert [str(fault) for fault in dataset.faults] == [
+        "b.png: has no mask",
+        "c.png: may go with several files (c_gt.png, c_mask.png); keep one",
+        "d_mask.png: is a mask without an image",
+    ]
+
+
+def test_several_labels_need_a_name(tmp_path):
+    save_picture(tmp_path / "a.png", picture(ellipse(12.0)))
+    labels = np.where(ellipse(12.0) > 0, 3, ellipse(16.0)).astype(np.uint8)
+    save_picture(tmp_path / "a_mask.png", labels)
+    with pytest.raises(DataError, match=r'a_mask\.png: holds 2 labels \(1, 3\); .*dataset\.json.*"LV"'):
+        read_dataset(tmp_path)
+    (tmp_path / "dataset.json").write_text('{"labels": {"muscle": 1, "LV": 3}}')
+    (recording,) = read_dataset(tmp_path).recordings
+    np.testing.assert_array_equal(drawn(recording)[0], ellipse(12.0))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path: save_picture(path, ellipse(12.0, (20, 20))), "is 20×20, its image 48×40"),
+        (lambda path: save_picture(path, ellipse(0.0)), "is empty"),
+        (lambda path: path.write_bytes(b"no"), "cannot be opened as a picture"),
+        (lambda path: save_nifti(path.rename(path.with_name("a_mask.nii")), ellipse(9.0)), "another kind of file"),
+    ],
+)
+def test_a_bad_picture_is_named(tmp_path, damage, words):
+    for name in ("a", "b"):
+        save_picture(tmp_path / f"{name}.png", picture(ellipse(12.0)))
+        save_picture(tmp_path / f"{name}_mask.png", ellipse(12.0))
+    damage(tmp_path / "a_mask.png")
+    dataset = read_dataset(tmp_path)
+    (fault,) = dataset.faults
+    assert words in fault.reason
+    assert [one.name for one in dataset.recordings] == ["b"]
+
+
+@given(
+    patient=st.from_regex(r"[A-Za-z]{2,5}[0-9]{1,3}", fullmatch=True),
+    view=st.sampled_from(["", "_2CH", "_4ch"]),
+    phase=st.sampled_from(["", "_ED", "-es"]),
+    number=st.sampled_from(["", "_frame03", "_slice-7", "_t12"]),
+)
+def test_names_tell_patient_phase_and_view(patient, view, phase, number):
+    told = parse_stem(patient + view + phase + number)
+    assert told == (patient, phase[1:].upper(), {"": "", "_2CH": "A2C", "_4ch": "A4C"}[view])
+
+
+# EchoNet-Pediatric
+
+
+def test_both_views_of_the_pediatric_set(tmp_path):
+    write_points_folder(tmp_path / "A4C", ("a", "b"))
+    write_points_folder(tmp_path / "PSAX", ("b", "c"))
+    edit_lines(tmp_path / "PSAX/VolumeTracings.csv", lambda lines: lines.insert(1, "b.avi,,,No Systolic"))
+    dataset = read_dataset(tmp_path)
+    assert [(one.name, one.patient, one.view) for one in dataset.recordings] == [
+        ("a", "a", "A4C"),
+        ("A4C-b", "b", "A4C"),
+        ("PSAX-b", "b", "PSAX"),
+        ("c", "c", "PSAX"),
+    ]
+    (fault,) = dataset.faults
+    assert str(fault) == "PSAX/VolumeTracings.csv:2:Frame: 'No Systolic': nothing is traced"
+    assert [one.view for one in read_dataset(tmp_path / "PSAX").recordings] == ["PSAX"] * 2
+    store = prepare(tmp_path)
+    assert list(store.samples["view"]) == ["A4C", "A4C", "PSAX", "PSAX"]
+
+
+def test_a_lone_row_without_a_frame_takes_no_neighbour_along(tmp_path):
+    folder = write_folder(tmp_path / "data")
+    edit_lines(folder / "VolumeTracings.csv", lambda lines: lines.insert(11, "a.avi,,,,,No Diastolic"))
+    dataset = read_dataset(folder)
+    assert [len(one.tracings) for one in dataset.recordings] == [2, 2, 2]
+    assert [fault.row for fault in dataset.faults] == [12]
+
+
+# all of them
+
+
+def test_a_folder_of_no_format_is_told_what_there_is(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        read_dataset(tmp_path / "none")
+    save_picture(tmp_path / "a.png", picture(ellipse(12.0)))
+    with pytest.raises(DataError, match="in no known format") as caught:
+        read_dataset(tmp_path)
+    assert all(name in str(caught.value) for name in FORMATS)
+
+
+def test_stores_are_made_anew_when_a_mask_changes(tmp_path):
+    folder = write_decathlon(tmp_path / "data", {"background": 0, "LV": 1})
+    first = prepare(folder)
+    assert prepare(folder).path == first.path
+    save_nifti(folder / "labelsTr/a.nii.gz", STACK[::-1], thickness=8.0)
+    second = prepare(folder)
+    assert second.path != first.path
+    assert list(second.samples["frame"]) == [0, 1, 2, 1, 2, 3]
+    assert prepare(folder, fov_mm=9.0).path != second.path
+
+
+@pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is not here")
+def test_sunnybrook_volumes_agree_with_the_tracings():
+    dataset = read_dataset(SUNNYBROOK / "nifti")
+    assert (len(dataset.recordings), dataset.empty, dataset.faults) == (8, 0, ())
+    painted: dict[str, list[float]] = {}
+    for recording in dataset.recordings:
+        truth = read_clip(str(recording.path).replace(".nii.gz", "_gt.nii.gz")).frames > 0
+        for frame, filled in drawn(recording, truth.shape[1:]).items():
+            np.testing.assert_array_equal(filled, truth[frame])
+        painted.setdefault(recording.patient, []).extend(truth.sum(axis=(1, 2)))
+    scale = 160 / 112  # the videos are the middle 160 × 160 pixels, shrunk
+    for recording in read_dataset(SUNNYBROOK).recordings:
+        expected = []
+        for tracing in recording.tracings:
+            points = tracing.coordinates * scale
+            length = np.linalg.norm(np.diff(points, axis=0, append=points[:1]), axis=1).sum()
+            expected.append(contour_area(points) + length / 2)  # masks hold every pixel that the outline touches
+        np.testing.assert_allclose(sorted(painted[recording.patient]), sorted(expected), rtol=0.03)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import dataclasses
+
+import nibabel
+import numpy as np
+import pytest
+
+from _folders import SIZE, chord_lines, edit_lines, ellipse_chords, set_cell, write_folder, write_video
+from echoseg.datasets.echonet import read_echonet
+from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
+from echoseg.datasets.samples import Sample, decode_dataset
+from echoseg.geometry.contour import contour_area
+from echoseg.geometry.resize import resize_frames, resize_points
+
+TRACINGS = "VolumeTracings.csv"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path / "data")
+
+
+def decode(folder, **options) -> tuple[list[Sample], list[Fault]]:
+    decoded = list(decode_dataset(read_echonet(folder), **options))
+    return [sample for one in decoded for sample in one.samples], [fault for one in decoded for fault in one.faults]
+
+
+def phases(folder) -> list[tuple[str, int, str]]:
+    return [(sample.facts["video"], sample.facts["frame"], sample.facts["phase"]) for sample in decode(folder)[0]]
+
+
+def test_phase_goes_by_area_not_by_position(folder):
+    edit_lines(
+        folder / TRACINGS,
+        lambda lines: lines.__setitem__(
+            slice(1, 21), [line[:-1] + {"2": "5", "5": "2"}[line[-1]] for line in lines[1:21]]
+        ),
+    )
+    assert phases(folder)[:2] == [("a", 2, "ED"), ("a", 5, "ES")]
+
+
+def test_phase_is_unknown_unless_exactly_two_frames_are_traced(folder):
+    edit_lines(folder / TRACINGS, lambda lines: lines.__setitem__(slice(61, 61), chord_lines("c", 0, ellipse_chords())))
+    edit_lines(folder / TRACINGS, lambda lines: lines.__delitem__(slice(1, 11)))
+    assert [phase for _, _, phase in phases(folder)] == ["", "ES", "ED", "", "", ""]
+
+
+def test_resizing_moves_points_with_the_pixels(folder):
+    for original, resized in zip(decode(folder, size=SIZE)[0], decode(folder, size=(80, 24))[0], strict=True):
+        assert original.image.shape == SIZE
+        assert resized.image.shape == (80, 24)
+        np.testing.assert_allclose(resized.contour, (original.contour + 0.5) * [0.5, 2] - 0.5, atol=1e-5)
+        # The facts say how to come back to the video's pixels.
+        scale = resized.facts["height"] / 80 * resized.facts["width"] / 24
+        assert contour_area(resized.contour) * scale == pytest.approx(contour_area(original.contour), rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [(20, 24), (80, 96), (20, 96)])
+def test_a_bright_block_stays_under_its_outline(size):
+    image = np.zeros((1, 40, 48), np.uint8)
+    image[0, 10:20, 12:36] = 200
+    outline = np.array([[11.5, 9.5], [35.5, 19.5]])  # its corners, half a pixel out from the centres
+    (left, top), (right, bottom) = resize_points(outline, (40, 48), size) + 0.5
+    rows, columns = np.nonzero(resize_frames(image, size)[0] > 100)
+    assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (top, bottom, left, right)
+
+
+def bad_video(content):
+    return lambda folder: (folder / "Videos/b.avi").write_bytes(content)
+
+
+def far_point(folder):
+    set_cell(folder / TRACINGS, 24, 3, "150")
+
+
+def outside(folder):
+    edit_lines(
+        folder / TRACINGS,
+        lambda lines: lines.__setitem__(slice(21, 31), chord_lines("b", 2, ellipse_chords(centre=(60.0, 20.0)))),
+    )
+
+
+def beyond(folder):
+    edit_lines(
+        folder / TRACINGS, lambda lines: lines.__setitem__(slice(21, 31), [line[:-1] + "99" for line in lines[21:31]])
+    )
+
+
+def boast(folder):
+    path = write_video(folder / "Videos/b.avi", frames=4)
+    data = bytearray(path.read_bytes())
+    data[48] = 8  # dwTotalFrames of avih
+    path.write_bytes(data)
+
+
+USELESS = {
+    "text for a video": (bad_video(b"hello" * 99), "Videos/b.avi", None, "cannot be opened as a video", 4),
+    "empty video": (bad_video(b""), "Videos/b.avi", None, "is empty", 4),
+    "short video": (
+        lambda folder: write_video(folder / "Videos/b.avi", frames=4),
+        TRACINGS,
+        32,
+        "beyond the video's 4 frames",
+        5,
+    ),
+    "short video whose header tells of more": (
+        boast,
+        TRACINGS,
+        32,
+        "frame 5 of b lies beyond the video's 4 frames, of the 8 that its header tells of",
+        5,
+    ),
+    "frame beyond": (beyond, TRACINGS, 22, "frame 99 of b lies beyond the video's 8 frames", 5),
+    "far point": (far_point, TRACINGS, 22, "far outside its 48×40 pixels", 5),
+    "contour outside": (outside, TRACINGS, 22, "without area inside its 48×40 pixels", 5),
+}
+
+
+@pytest.mark.parametrize("case", USELESS)
+def test_what_shows_only_in_the_video_is_named_and_left_out(folder, case):
+    damage, file, row, words, left = USELESS[case]
+    damage(folder)
+    samples, faults = decode(folder)
+    assert len(samples) == left
+    (fault,) = faults
+    assert (fault.file, fault.row) == (file, row)
+    assert words in fault.reason
+
+
+def test_a_cut_frame_pair_keeps_its_phases(folder):
+    beyond(folder)
+    assert phases(folder)[2:4] == [("b", 5, "ED"), ("c", 2, "ES")]
+
+
+def test_decoding_follows_the_order_of_the_list(tmp_path):
+    names = [f"v{i:02d}" for i in range(40)]
+    dataset = read_echonet(write_folder(tmp_path / "many", names))
+    assert [decoded.samples[0].facts["video"] for decoded in decode_dataset(dataset)] == names
+
+
+def test_outline_and_pixels_stay_together_in_a_field(tmp_path):
+    image = np.zeros((60, 80), np.uint8)
+    image[26:34, 30:50] = 200
+    nibabel.save(nibabel.Nifti1Image(image.T, np.diag([0.5, 2.0, 1, 1])), tmp_path / "a.nii")
+    outline = np.array([[29.5, 25.5], [49.5, 25.5], [49.5, 33.5], [29.5, 33.5]], np.float32)
+    recording = Recording("a", tmp_path / "a.nii", "a", (Tracing(0, outline, 0),), spacing=(2.0, 0.5))
+    dataset = Dataset(tmp_path, "points", (recording,), ())
+    for field in (30.0, 60.0, 200.0):  # narrower than the frame, as wide as high, larger all round
+        ((sample,),) = (one.samples for one in decode_dataset(dataset, size=(240, 240), fov_mm=field))
+        rows, columns = np.nonzero(sample.image > 100)
+        (left, top), (right, bottom) = sample.contour[[0, 2]] + 0.5
+        assert (rows.min(), rows.max() + 1) == (pytest.approx(top, abs=1), pytest.approx(bottom, abs=1))
+        assert (columns.min(), columns.max() + 1) == (pytest.approx(left, abs=1), pytest.approx(right, abs=1))
+        facts = sample.facts
+        assert facts["spacing_y"] == pytest.approx(field / 240)
+        assert facts["spacing_x"] == pytest.approx(field / 240)
+        area = contour_area(sample.contour) * facts["spacing_y"] * facts["spacing_x"]
+        assert area == pytest.approx(8 * 2.0 * 20 * 0.5)
+    (decoded,) = decode_dataset(dataset, fov_mm=8.0)
+    assert not decoded.faults  # partly seen is seen
+    (decoded,) = decode_dataset(dataclasses.replace(dataset, recordings=(moved(recording, 23),)), fov_mm=12.0)
+    assert [str(fault) for fault in decoded.faults] == [
+        "a.nii: frame 0 of a has a contour without area inside its 24×6 pixels"
+    ]
+
+
+def moved(recording, pixels):
+    (tracing,) = recording.tracings
+    tracing = dataclasses.replace(tracing, coordinates=tracing.coordinates + np.float32([pixels, 0]), file="a.nii")
+    return dataclasses.replace(recording, tracings=(tracing,))

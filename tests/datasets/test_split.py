@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echoseg.datasets.split import assign_splits
+from echoseg.errors import DataError
+
+
+def test_words_in_any_case():
+    cells = ["TRAIN", "Val", "test", " validation ", "Training", "valid", "testing"]
+    assert list(assign_splits(cells, list("abcdefg"))) == ["train", "val", "test", "val", "train", "val", "test"]
+
+
+@pytest.mark.parametrize(
+    ("test_fold", "expected"),
+    [
+        (None, ["train", "train", "val", "test"]),
+        ("10", ["train", "train", "val", "test"]),
+        ("2", ["train", "val", "test", "train"]),
+        ("0", ["test", "train", "train", "val"]),
+        (" 0.0 ", ["test", "train", "train", "val"]),
+    ],
+)
+def test_folds_are_ordered_as_numbers_and_validation_goes_before_test(test_fold, expected):
+    assert list(assign_splits(["0", "1", "2", "10"], list("abcd"), test_fold=test_fold)) == expected
+
+
+def test_two_folds_take_validation_from_the_training_patients():
+    patients = [f"p{i}" for i in range(1000)]
+    sets = assign_splits(["0", "1"] * 500, patients)
+    assert set(sets[1::2]) == {"test"}
+    assert set(sets[0::2]) == {"train", "val"}
+    assert 0.1 < np.mean(sets[0::2] == "val") < 0.2
+
+
+def test_one_fold_is_all_test():
+    assert list(assign_splits(["7", "7"], ["a", "b"])) == ["test", "test"]
+
+
+def test_without_a_split_a_patient_keeps_its_set_whoever_else_is_there():
+    patients = [f"p{i}" for i in range(2000)]
+    sets = assign_splits([""] * 2000, patients)
+    shares = {name: np.mean(sets == name) for name in ("train", "val", "test")}
+    assert shares == pytest.approx({"train": 0.7, "val": 0.15, "test": 0.15}, abs=0.03)
+    np.testing.assert_array_equal(assign_splits([""] * 300, patients[500:800]), sets[500:800])
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=40), st.sampled_from(["", "words", "folds"]))
+def test_all_images_of_a_patient_stay_together(patients, kind):
+    cell = {
+        "": lambda p: "",
+        "words": lambda p: ["TRAIN", "val", "Test"][ord(p) % 3],
+        "folds": lambda p: str(ord(p) % 4),
+    }
+    sets = assign_splits([cell[kind](patient) for patient in patients], patients)
+    assert len(sets) == len(patients)
+    assert set(sets) <= {"train", "val", "test"}
+    assert len(set(zip(patients, sets, strict=True))) == len(set(patients))
+
+
+@pytest.mark.parametrize(
+    ("cells", "patients", "test_fold", "words"),
+    [
+        (["TRAIN", "tset"], "ab", None, ["patient b", "'tset'", "TRAIN, VAL, TEST"]),
+        (["TRAIN", ""], "ab", None, ["patient b", "''"]),
+        (["TRAIN", "TEST"], "aa", None, ["patient a", "'train' and 'test'", "one split only"]),
+        (["0", "1"], "aa", None, ["patient a", "'0' and '1'"]),
+        (["0", "TEST"], "ab", None, ["patient b", "'test'", "fold numbers"]),
+        (["0", "nan"], "ab", None, ["patient b", "'nan'"]),
+        (["0", "1", "2"], "abc", "5", ["no fold '5'", "there are 0, 1, 2"]),
+        (["0", "1", "2"], "abc", "last", ["no fold 'last'", "there are 0, 1, 2"]),
+        (["TRAIN", "TEST"], "ab", "1", ["no fold numbers", "leave it out"]),
+        (["", ""], "ab", "1", ["no fold numbers"]),
+    ],
+)
+def test_what_cannot_be_split_says_who_and_how(cells, patients, test_fold, words):
+    with pytest.raises(DataError, match=r"FileList\.csv, column Split") as caught:
+        assign_splits(cells, list(patients), test_fold=test_fold)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_lengths_must_match():
+    with pytest.raises(ValueError, match="2 cells for 1 patients"):
+        assign_splits(["", ""], ["a"])
+
+
+def test_without_a_split_a_patient_may_be_left_out():
+    patients = ["b", "d", "a", "c", "a"]
+    for test, validation in (("c", "b"), ("a", "d")):
+        expected = [{test: "test", validation: "val"}.get(patient, "train") for patient in patients]
+        assert list(assign_splits([""] * 5, patients, test_fold=test)) == expected
+    with pytest.raises(DataError, match="no test fold 'e'"):
+        assign_splits([""] * 5, patients, test_fold="e")
+    with pytest.raises(DataError, match="no test fold 'a'"):
+        assign_splits(["TRAIN"] * 5, patients, test_fold="a")

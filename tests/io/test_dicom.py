@@ -1,0 +1,271 @@
+"""DICOM files: grey frames, their time and size, and the sector told from what is burnt in around it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.examples import get_path
+from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
+
+from echoseg.errors import DataError
+from echoseg.io.reading import read_clip
+from echoseg.io.sector import find_sector, overlap_of_boxes
+
+SIZE = (120, 160)
+BOX = (10, 40, 110, 120)  # top, left, bottom, right of the sector below
+ULTRASOUND = "1.2.840.10008.5.1.4.1.1.3.1"
+
+
+def cine(frames=6) -> np.ndarray:
+    """(T, H, W): speckle that moves in a fan, beside text and a ruler that do not."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    fan = (abs(x - 79.5) < 0.6 * (y - 10) + 1) & (abs(x - 79.5) < 40) & (y >= 10) & (y < 110)
+    made = np.random.default_rng(0).integers(0, 200, (frames, *SIZE)).astype(np.uint8) * fan
+    made[:, 2:8, 2:30] = 255
+    made[:, 20:100:10, 150:155] = 180
+    made[:, 12:15, 100:103] = 220  # a mark beside the apex
+    return made
+
+
+def write_dicom(path: Path, pixels: np.ndarray, kind="MONOCHROME2", *, syntax=ExplicitVRLittleEndian, **tags) -> Path:
+    """A multi-frame file; `pixels` is (T, H, W) or (T, H, W, 3) of uint8 or uint16."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ULTRASOUND, "1.2.3"
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
+    data.SOPClassUID, data.SOPInstanceUID = ULTRASOUND, "1.2.3"
+    data.Modality, data.PatientName, data.PatientID = "US", "Doe^Jane", "4711"
+    data.NumberOfFrames, data.Rows, data.Columns = pixels.shape[:3]
+    data.SamplesPerPixel = 1 if pixels.ndim == 3 else 3
+    if pixels.ndim == 4:
+        data.PlanarConfiguration = 0
+    data.PhotometricInterpretation, data.PixelRepresentation = kind, 0
+    data.BitsAllocated = data.BitsStored = 8 * pixels.itemsize
+    data.HighBit = data.BitsStored - 1
+    data.PixelData = pixels.tobytes()
+    if syntax != ExplicitVRLittleEndian:
+        data.compress(syntax, generate_instance_uid=False)
+    for name, value in tags.items():
+        setattr(data, name, value)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def region(box=BOX, delta=0.05, *, kind=1, unit=3) -> Dataset:
+    found = Dataset()
+    found.RegionSpatialFormat, found.RegionDataType, found.RegionFlags = 1, kind, 0
+    top, left, bottom, right = box
+    found.RegionLocationMinX0, found.RegionLocationMinY0 = left, top
+    found.RegionLocationMaxX1, found.RegionLocationMaxY1 = right - 1, bottom - 1
+    found.PhysicalUnitsXDirection = found.PhysicalUnitsYDirection = unit
+    found.PhysicalDeltaX, found.PhysicalDeltaY = delta, 2 * delta
+    return found
+
+
+def test_a_real_apical_cine():
+    clip = read_clip(get_path("ybr_color"))
+    assert clip.frames.shape == (30, 240, 320)
+    assert clip.fps == pytest.approx(30, abs=0.01)
+    assert clip.spacing == pytest.approx((1.021, 1.021), abs=0.001)  # its region is of 640 × 480
+    assert clip.square == pytest.approx((18, 78, 184), abs=6)  # as cut by hand
+    for black in ((slice(0, 40), slice(0, 70)), (slice(208, 240), slice(0, 320)), (slice(15, 23), slice(183, 193))):
+        assert not clip.frames[(slice(None), *black)].any()  # name, menu, the white mark
+    data = pydicom.dcmread(get_path("ybr_color"))
+    raw = next(pydicom.encaps.generate_frames(data.PixelData, number_of_frames=30))
+    grey = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE)
+    kept = clip.frames[0] > 0
+    assert kept.mean() > 0.3
+    np.testing.assert_allclose(clip.frames[0][kept], grey[kept], atol=1)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("kind", ["MONOCHROME2", "MONOCHROME1", "RGB", "YBR_FULL"])
+def test_kinds_of_pixels_give_the_same_grey(tmp_path, kind, syntax):
+    frames = cine()
+    pixels = {
+        "MONOCHROME2": frames,
+        "MONOCHROME1": 255 - frames,
+        "RGB": frames[..., None].repeat(3, axis=3),
+        "YBR_FULL": np.stack([frames, np.full_like(frames, 90), np.full_like(frames, 128)], axis=3),
+    }[kind]
+    clip = read_clip(write_dicom(tmp_path / "no suffix", pixels, kind, syntax=syntax))
+    kept = clip.frames.any(axis=0)
+    np.testing.assert_array_equal(clip.frames[:, kept], frames[:, kept])
+    assert np.isnan([clip.fps, *clip.spacing, clip.thickness]).all()
+    sector = np.argwhere(kept)
+    assert (*sector.min(axis=0), *sector.max(axis=0) + 1) == pytest.approx(BOX, abs=2)
+    assert clip.square == pytest.approx((10, 30, 100), abs=2)
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(None, None), (2.0, -1000.0)])
+def test_16_bits_through_their_window(tmp_path, slope, intercept):
+    values = np.linspace(0, 4000, 12, dtype=np.uint16).reshape(1, 3, 4)
+    tags = {"Modality": "MR", "PixelSpacing": [1.5, 1.25], "WindowCenter": [1000.5, 3], "WindowWidth": [2001, 5]}
+    if slope:
+        tags |= {"RescaleSlope": slope, "RescaleIntercept": intercept}
+    clip = read_clip(write_dicom(tmp_path / "a.dcm", values, **tags))
+    modality = values * (slope or 1) + (intercept or 0)
+    np.testing.assert_allclose(clip.frames, (modality / 2000 * 255).clip(0, 255), atol=0.5)
+    assert clip.spacing == (1.5, 1.25)
+    assert clip.square is None
+    plain = read_clip(write_dicom(tmp_path / "b.dcm", values, Modality="MR"))
+    assert (plain.frames.min(), plain.frames.max()) == (0, 255)
+    flat = read_clip(write_dicom(tmp_path / "c.dcm", np.full_like(values, 7), Modality="MR"))
+    assert len(np.unique(flat.frames)) == 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "fps"),
+    [
+        ({"FrameTime": 20}, 50),
+        ({"FrameTimeVector": [0, 25, 25, 24, 25, 200]}, 40),
+        ({"CineRate": 30}, 30),
+        ({"RecommendedDisplayFrameRate": 24}, 24),
+        ({"FrameTime": 0, "CineRate": 60}, 60),
+        ({"FrameTime": 1e9}, np.nan),
+        ({}, np.nan),
+    ],
+)
+def test_frame_rate(tmp_path, tags, fps):
+    assert read_clip(write_dicom(tmp_path / "a.dcm", cine(2), **tags)).fps == pytest.approx(fps, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("regions", "spacing"),
+    [
+        ([region()], (1.0, 0.5)),
+        ([region((0, 0, 20, 20), 9.0), region(), region(kind=2), region(unit=4)], (1.0, 0.5)),
+        ([region([2 * edge for edge in BOX])], (2.0, 1.0)),
+        ([region([3 * edge for edge in BOX])], (3.0, 1.5)),
+        ([region((13, 51, 141, 154))], (np.nan, np.nan)),  # of a screen 1.28 times as large
+        ([region((0, 0, 30, 30))], (np.nan, np.nan)),
+        ([region((90, 90, 10, 10))], (np.nan, np.nan)),
+        ([region(delta=0)], (np.nan, np.nan)),
+        ([Dataset()], (np.nan, np.nan)),
+    ],
+)
+def test_a_region_is_believed_where_it_agrees_with_the_sector(tmp_path, regions, spacing):
+    clip = read_clip(write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=regions))
+    assert clip.spacing == pytest.approx(spacing, nan_ok=True)
+    assert clip.frames.any()
+    assert clip.square == pytest.approx((10, 30, 100), abs=2)
+
+
+def test_a_still_picture_has_the_sector_that_its_region_tells(tmp_path):
+    still = cine(1)
+    whole = read_clip(write_dicom(tmp_path / "a.dcm", still))
+    np.testing.assert_array_equal(whole.frames, still)
+    assert whole.square is None
+    clip = read_clip(write_dicom(tmp_path / "b.dcm", still, SequenceOfUltrasoundRegions=[region()]))
+    assert clip.spacing == (1.0, 0.5)
+    assert clip.square == (10, 30, 100)
+    np.testing.assert_array_equal(clip.frames[0, 10:110, 40:120], still[0, 10:110, 40:120])
+    assert clip.frames.astype(int).sum() == clip.frames[0, 10:110, 40:120].astype(int).sum()
+    other = read_clip(write_dicom(tmp_path / "c.dcm", still, SequenceOfUltrasoundRegions=[region((0, 0, 240, 320))]))
+    assert np.isnan(other.spacing).all()
+    np.testing.assert_array_equal(other.frames, still)
+
+
+def test_a_moving_trace_under_the_sector_is_no_part_of_it():
+    frames = cine()
+    alone = find_sector(frames)
+    frames[np.arange(6), 116, 20 * np.arange(6)] = 255
+    frames[:, 114:118] = np.random.default_rng(1).integers(0, 255, (6, 4, SIZE[1]))
+    np.testing.assert_array_equal(find_sector(frames), alone)
+
+
+@pytest.mark.parametrize("frames", [np.zeros((5, 60, 80), np.uint8), np.full((1, 4, 4), 200, np.uint8)])
+def test_no_sector_where_nothing_moves(frames):
+    assert find_sector(frames) is None
+
+
+def test_overlap_of_boxes():
+    assert overlap_of_boxes((0, 0, 2, 2), (0, 0, 2, 2)) == 1
+    assert overlap_of_boxes((0, 0, 2, 2), (0, 1, 2, 3)) == pytest.approx(1 / 3)
+    assert overlap_of_boxes((0, 0, 2, 2), (5, 5, 6, 6)) == 0
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"Rows": 65535, "Columns": 65535},
+        {"NumberOfFrames": 2**31 - 1},
+        {"Rows": 4000, "Columns": 4000},
+        {"NumberOfFrames": 100_000},
+        {"Rows": 0},
+        {"NumberOfFrames": -3},
+        {"BitsAllocated": 64},
+    ],
+)
+def test_a_header_that_lies_about_its_size_is_refused(tmp_path, lie, syntax):
+    path = write_dicom(tmp_path / "a.dcm", cine(), syntax=syntax, **lie)
+    with pytest.raises(DataError) as caught:
+        read_clip(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "Doe" not in str(caught.value)
+
+
+def test_what_cannot_be_decoded_names_its_cure(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", cine(), syntax=RLELossless)
+    data = pydicom.dcmread(path)
+    data.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    data.save_as(path)
+    with pytest.raises(DataError, match=r"JPEG Lossless.*pip install"):
+        read_clip(path)
+    del data.PixelData
+    data.save_as(path)
+    with pytest.raises(DataError, match="no pictures"):
+        read_clip(path)
+
+
+@pytest.fixture(scope="module", params=[ExplicitVRLittleEndian, RLELossless])
+def whole(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("dicom") / "a.dcm"
+    return write_dicom(
+        path, cine(2), syntax=request.param, FrameTime=20, SequenceOfUltrasoundRegions=[region()]
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("place", ["FrameTime", "WindowCenter", "TransferSyntaxUID", "PixelSpacing"])
+def test_no_text_of_the_header_is_told(tmp_path, place):
+    tags = {"FrameTime": "1111", "WindowCenter": "2222", "WindowWidth": "900", "PixelSpacing": ["3333", "1"]}
+    path = write_dicom(tmp_path / "a.dcm", cine().astype(np.uint16), Modality="MR", **tags)
+    old = {"FrameTime": b"1111", "WindowCenter": b"2222", "PixelSpacing": b"3333", "TransferSyntaxUID": b"0008.1.2.1"}
+    data = path.read_bytes()
+    assert old[place] in data
+    path.write_bytes(data.replace(old[place], b"Doe^Jane__"[: len(old[place])]))
+    with pytest.raises(DataError) as caught:
+        read_clip(path)
+    assert "Doe" not in str(caught.value)
+
+
+def test_no_spacing_is_infinite(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=[region(delta=float("inf"))])
+    assert np.isnan(read_clip(path).spacing).all()
+    path = write_dicom(tmp_path / "b.dcm", cine(1), Modality="MR", PixelSpacing=["1234", "1"])
+    path.write_bytes(path.read_bytes().replace(b"1234", b"inf "))
+    assert np.isnan(read_clip(path).spacing).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=60)
+@given(random=st.data())
+def test_damage_is_a_clip_or_one_line(whole, tmp_path_factory, random):
+    spoilt = bytearray(whole[: random.draw(st.integers(133, len(whole)))])
+    header = min(len(spoilt), 1500)
+    for place, value in random.draw(st.lists(st.tuples(st.integers(132, header - 1), st.integers(0, 255)), max_size=4)):
+        spoilt[place] = value
+    path = tmp_path_factory.getbasetemp() / "spoilt.dcm"
+    path.write_bytes(spoilt)
+    with contextlib.suppress(DataError):
+        assert read_clip(path).frames.dtype == np.uint8

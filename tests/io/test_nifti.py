@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import itertools
+
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from echoseg.io.nifti import slices_affine, write_mask
+from echoseg.io.reading import open_volume, read_voxels
+
+SHAPE, SIDES = (5, 7, 4), (1.25, 1.5, 8.0)
+
+
+def write_volume(path, affine, shape=SHAPE, kind=nibabel.Nifti1Image):
+    """Every voxel another number."""
+    image = kind(np.arange(np.prod(shape), dtype=np.int16).reshape(shape), affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+    return path
+
+
+def tilted(turns, tilt):
+    """An affine with given axes and directions, turned by some degrees about all axes."""
+    order, signs = turns
+    affine = np.eye(4)
+    affine[:3, :3] = np.eye(3)[list(order)] * signs
+    for axis in range(3):
+        i, j = {0, 1, 2} - {axis}
+        turn = np.eye(3)
+        c, s = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
+        turn[[i, i, j, j], [i, j, i, j]] = c, -s, s, c
+        affine[:3, :3] = turn @ affine[:3, :3]
+    affine[:3, :3] *= SIDES
+    affine[:3, 3] = 12.5, -80, 33
+    return affine
+
+
+AXES = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@settings(max_examples=30, deadline=None)
+@given(turns=st.sampled_from(AXES), tilt=st.sampled_from([0, 3, 20]))
+def test_mask_lies_voxel_by_voxel_over_the_volume(tmp_path_factory, ending, turns, tilt):
+    folder = tmp_path_factory.mktemp("nifti")
+    path = write_volume(folder / f"v{ending}", tilted(turns, tilt))
+    volume = open_volume(path)
+    masks = (read_voxels(volume) % 3 == 0).astype(np.uint8)
+    write_mask(folder / "mask.nii.gz", masks, volume)
+    image, mask = nibabel.load(path), nibabel.load(folder / "mask.nii.gz")
+    assert mask.get_data_dtype() == np.uint8
+    assert mask.affine.tobytes() == image.affine.tobytes()
+    assert mask.header.get_zooms() == image.header.get_zooms()
+    assert [int(mask.header[code]) for code in ("qform_code", "sform_code")] == [
+        int(image.header[code]) for code in ("qform_code", "sform_code")
+    ]
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj) % 3 == 0)
+
+    of_slices = np.argwhere(masks) @ slices_affine(volume)[:3, :3].T + slices_affine(volume)[:3, 3]
+    of_voxels = nibabel.affines.apply_affine(image.affine, np.argwhere(np.asarray(mask.dataobj)))
+    np.testing.assert_allclose(np.sort(of_slices, axis=0), np.sort(of_voxels, axis=0), atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 4, 1), (5, 7, 1, 4), (5, 7, 1), (5, 7)])
+def test_shapes_come_back(tmp_path, shape):
+    path = write_volume(tmp_path / "v.nii", tilted(AXES[0], 0), shape, nibabel.Nifti2Image)
+    volume = open_volume(path)
+    write_mask(tmp_path / "m.nii", (read_voxels(volume) % 3 == 0).astype(np.uint8), volume)
+    mask = nibabel.load(tmp_path / "m.nii")
+    assert isinstance(mask, nibabel.Nifti2Image)
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), np.arange(np.prod(shape)).reshape(shape) % 3 == 0)
+
+
+def test_scaling_and_names_stay_behind(tmp_path):
+    image = nibabel.Nifti1Image(np.random.default_rng(0).normal(size=SHAPE), tilted(AXES[5], 3))
+    image.set_data_dtype(np.int16)
+    image.header["descrip"], image.header["db_name"] = b"Jane Doe", b"Jane"
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"Jane Doe"))
+    nibabel.save(image, tmp_path / "v.nii")
+    volume = open_volume(tmp_path / "v.nii")
+    write_mask(tmp_path / "m.nii", (read_voxels(volume) > 0).astype(np.uint8), volume)
+    assert b"Jane" not in (tmp_path / "m.nii").read_bytes()
+    mask = nibabel.load(tmp_path / "m.nii")
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), nibabel.load(tmp_path / "v.nii").get_fdata() > 0)
+
+
+def test_file_that_does_not_say_how_it_lies(tmp_path):
+    image = nibabel.Nifti1Image(np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE), None)
+    image.header.set_zooms(SIDES)
+    nibabel.save(image, tmp_path / "v.nii")
+    volume = open_volume(tmp_path / "v.nii")
+    masks = (read_voxels(volume) % 3 == 0).astype(np.uint8)
+    write_mask(tmp_path / "m.nii", masks, volume)
+    read, mask = (nibabel.load(tmp_path / name) for name in ("v.nii", "m.nii"))
+    assert mask.affine.tobytes() == read.affine.tobytes()
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(read.dataobj) % 3 == 0)
+    np.testing.assert_array_equal(np.abs(slices_affine(volume)[:3, :3]).sum(axis=0), SIDES[::-1])
+
+
+def test_mask_of_a_volume_in_microns(tmp_path):
+    path = write_volume(tmp_path / "v.nii", tilted(AXES[7], 3) * 1000)
+    image = nibabel.load(path)
+    image.header.set_xyzt_units("micron")
+    nibabel.save(image, tmp_path / "m.nii")
+    volume = open_volume(tmp_path / "m.nii")
+    assert np.linalg.norm(slices_affine(volume)[:3, :3], axis=0) == pytest.approx((volume.thickness, *volume.spacing))
+    write_mask(tmp_path / "mask.nii", np.zeros(volume.shape, np.uint8), volume)
+    mask = nibabel.load(tmp_path / "mask.nii")
+    assert mask.affine.tobytes() == nibabel.load(tmp_path / "m.nii").affine.tobytes()
+    assert mask.header.get_xyzt_units()[0] == "micron"
+
+
+def test_mask_of_a_metaimage(tmp_path):
+    voxels = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
+    (tmp_path / "v.raw").write_bytes(voxels.tobytes(order="F"))
+    (tmp_path / "v.mhd").write_text(
+        "NDims = 3\nDimSize = 5 7 4\nElementSpacing = 1.25 1.5 8\nOffset = 10 20 30\n"
+        "ElementType = MET_SHORT\nElementDataFile = v.raw\n"
+    )
+    volume = open_volume(tmp_path / "v.mhd")
+    write_mask(tmp_path / "m.nii.gz", (read_voxels(volume) % 3 == 0).astype(np.uint8), volume)
+    mask = nibabel.load(tmp_path / "m.nii.gz")
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), voxels % 3 == 0)
+    expected = [[-1.25, 0, 0, -10], [0, -1.5, 0, -20], [0, 0, 8, 30], [0, 0, 0, 1]]  # MetaImage counts to the left
+    np.testing.assert_array_equal(mask.affine, expected)

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+
+from _folders import FRAMES, SIZE, SUNNYBROOK, grey_of, write_video
+from echoseg.errors import DataError
+from echoseg.io.reading import read_clip, read_frames
+from echoseg.io.video import decode_frames
+
+JPEG_START = b"\xff\xd8\xff"
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp("video") / "v.avi")
+
+
+@pytest.fixture(scope="module")
+def speckle(tmp_path_factory):
+    """Five grey frames full of texture, written as EchoNet's are: grey in three equal channels, Motion JPEG."""
+    return write_speckle(tmp_path_factory.mktemp("video") / "speckle.avi", "MJPG")
+
+
+def write_speckle(path, code):
+    random = np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), 50, (112, 112))
+    for _ in range(5):
+        image = cv2.GaussianBlur(random.integers(0, 256, (112, 112), dtype=np.uint8), (0, 0), 2)
+        writer.write(cv2.cvtColor(cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX), cv2.COLOR_GRAY2BGR))
+    writer.release()
+    return path
+
+
+def jpegs(path) -> list[bytes]:
+    """The JPEG images inside an AVI, found without any video reader."""
+    data = path.read_bytes()
+    at = data.find(JPEG_START)
+    found = []
+    while at >= 0:
+        found.append(data[at : at + int.from_bytes(data[at - 4 : at], "little")])
+        at = data.find(JPEG_START, at + len(found[-1]))
+    return found
+
+
+def looks_like(images, frames) -> bool:
+    return len(images) == len(frames) and all(
+        abs(int(image.mean()) - grey_of(frame)) <= 5 for image, frame in zip(images, frames, strict=True)
+    )
+
+
+@pytest.mark.parametrize("code", ["MJPG", "XVID", "mp4v"])
+def test_all_frames_or_some_in_grey(tmp_path, code):
+    path = write_video(tmp_path / ("v.mp4" if code == "mp4v" else "v.avi"), code=code)
+    everything = read_frames(path)
+    assert everything.shape == (FRAMES, *SIZE)
+    assert everything.dtype == np.uint8
+    assert looks_like(everything, range(FRAMES))
+    for frames in ([0], [FRAMES - 1], [1, 2, 6]):
+        np.testing.assert_array_equal(read_frames(path, frames), everything[frames])
+
+
+def test_pixels_are_the_luminance_of_the_jpeg(speckle):
+    truth = np.stack([cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) for data in jpegs(speckle)])
+    error = np.abs(read_frames(speckle).astype(int) - truth)
+    assert error.max() <= 1
+    assert error.mean() < 0.001
+
+
+def test_the_fallback_differs_by_two_grey_levels_at_most(speckle, tmp_path):
+    whole = read_frames(speckle)
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(speckle.read_bytes()[:-20])  # its index is gone, so FFmpeg reads it
+    again = read_frames(cut, range(len(whole)))
+    assert again.shape == whole.shape
+    assert np.abs(again.astype(int) - whole).max() <= 2
+
+
+@pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is not here")
+def test_real_videos():
+    assert [len(read_frames(path)) for path in sorted(SUNNYBROOK.glob("Videos/*.avi"))] == [18, 18, 20, 18]
+
+
+def test_a_damaged_frame_is_missing_and_later_ones_keep_their_numbers(video, tmp_path):
+    data = bytearray(video.read_bytes())
+    third = data.find(jpegs(video)[3])
+    data[third : third + 200] = bytes(200)
+    path = tmp_path / "damaged.avi"
+    path.write_bytes(data)
+    found, count = decode_frames(path)[:2]
+    assert count == FRAMES
+    assert sorted(found) == [0, 1, 2, 4, 5, 6, 7]
+    assert looks_like([found[5], found[7]], [5, 7])
+    with pytest.raises(DataError, match=r"damaged\.avi: frame 3 cannot be read"):
+        read_frames(path, [1, 3])
+
+
+def test_a_cut_video_gives_what_is_there_and_says_what_is_not(video, tmp_path, capfd):
+    data = video.read_bytes()
+    path = tmp_path / "cut.avi"
+    path.write_bytes(data[: data.find(jpegs(video)[5]) - 8])
+    assert looks_like(read_frames(path, [1, 4]), [1, 4])
+    with pytest.raises(DataError, match=r"cut\.avi: frame 6 cannot be read, 5 frames found"):
+        read_frames(path, [1, 6])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_video_that_changes_its_size(video, speckle, tmp_path):
+    data, small = speckle.read_bytes(), jpegs(video)[0]
+    large = jpegs(speckle)[2]
+    path = tmp_path / "mixed.avi"
+    path.write_bytes(data.replace(large, small + bytes(len(large) - len(small))))
+    assert decode_frames(path).frames[2].shape == SIZE
+    with pytest.raises(DataError, match=r"mixed\.avi: its frames are not all of one size"):
+        read_frames(path)
+
+
+def test_frame_beyond_the_end(video):
+    with pytest.raises(DataError, match=r"v\.avi: frame 8 cannot be read, 8 frames found"):
+        read_frames(video, [2, 8])
+
+
+def test_the_count_in_the_header_is_not_believed(video, tmp_path):
+    data = bytearray(video.read_bytes())
+    for count in (0, 1, 2**31 - 1):
+        data[48:52] = count.to_bytes(4, "little")  # dwTotalFrames of avih
+        path = tmp_path / f"{count}.avi"
+        path.write_bytes(data)
+        assert looks_like(read_frames(path), range(FRAMES))
+        assert read_clip(path).declared == count
+        assert read_clip(video).declared == 0
+
+
+def test_a_mp4_that_counts_other_frames_than_it_has(tmp_path):
+    path = write_video(tmp_path / "v.mp4", code="mp4v")
+    assert read_clip(path).declared == 0
+    data = bytearray(path.read_bytes())
+    count = data.find(b"stsz") + 12
+    data[count : count + 4] = (FRAMES - 3).to_bytes(4, "big")
+    path.write_bytes(data)
+    clip = read_clip(path)
+    assert (len(clip.frames), clip.declared) == (FRAMES - 3, FRAMES)
+
+
+def test_a_damaged_video_gives_the_same_pixels_each_time(tmp_path):
+    path = write_speckle(tmp_path / "v.mp4", "mp4v")
+    data = path.read_bytes()
+    for place in range(1500, len(data) - 800, 400):  # FFmpeg conceals what is missing; with threads, by chance
+        path.write_bytes(data[:place] + bytes(40) + data[place + 40 :])
+        first, *others = (read_frames(path) for _ in range(4))
+        assert all(np.array_equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize("code", ["cvid", "MSVC", "IV50", "\0\0\0\1"])
+def test_a_compression_that_is_not_on_the_list(video, tmp_path, code):
+    path = tmp_path / "v.avi"
+    path.write_bytes(video.read_bytes().replace(b"MJPG", code.encode()))
+    with pytest.raises(DataError, match=r"v\.avi: (is compressed in none of the ways|cannot be opened)"):
+        read_frames(path)
+
+
+def test_frames_that_nobody_has(tmp_path):
+    path = write_video(tmp_path / "v.avi", code="I420")
+    assert looks_like(read_frames(path), range(FRAMES))
+    data = bytearray(path.read_bytes())
+    sizes = data.find(b"strf") + 12
+    data[sizes : sizes + 8] = np.array([16000, 16000], "<u4").tobytes()
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"v\.avi: tells of frames of 16000×16000 pixels, which is not believed"):
+        read_frames(path)
+
+
+LISTS = {
+    "playlist": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{0}\n#EXT-X-ENDLIST\n",
+    "list of files": "ffconcat version 1.0\nfile '{0}'\n",
+    "session": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 26\n",
+    "manifest": '<?xml version="1.0"?><MPD><BaseURL>{0}</BaseURL></MPD>',
+}
+
+
+@pytest.mark.parametrize("ending", ["avi", "mp4", "m3u8", "ffconcat"])
+@pytest.mark.parametrize("content", LISTS)
+def test_no_file_opens_another(video, tmp_path, content, ending):
+    path = tmp_path / f"v.{ending}"
+    path.write_text(LISTS[content].format(video))
+    with pytest.raises(DataError, match="cannot be opened as a video"):
+        read_frames(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ["concat:a|b", "subfile,,start,0,end,9,,:a.avi", "frame%03d.png.avi", "http:__a.avi"])
+def test_a_name_is_a_name(video, tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    with pytest.raises(DataError, match="cannot be read"):
+        read_frames(path)
+    path.write_bytes(video.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert looks_like(read_frames(name), range(FRAMES))
+
+
+NO_VIDEOS = {
+    "empty": b"",
+    "text": b"hello " * 1000,
+    "zeros": bytes(5000),
+    "four letters": b"RIFF",
+    "a head only": b"RIFF\xff\xff\xff\xffAVI LIST",
+    "a false head": b"RIFF\x10\0\0\0AVI MJPG" + bytes(500),
+}
+
+
+@pytest.mark.parametrize("content", NO_VIDEOS)
+def test_no_video_is_one_quiet_line(tmp_path, content, capfd):
+    path = tmp_path / "v.avi"
+    path.write_bytes(NO_VIDEOS[content])
+    with pytest.raises(DataError, match="replace the file") as caught:
+        read_frames(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(DataError, match=r"no\.avi: cannot be read"):
+        read_frames(tmp_path / "no.avi")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_frames(tmp_path)
+
+
+@pytest.mark.parametrize("frames", [[], [-1], [2, 2], [3, 1]])
+def test_frame_numbers_must_increase(video, frames):
+    with pytest.raises(ValueError, match="increasing"):
+        read_frames(video, frames)
+
+
+def test_threads_get_the_same_frames(video):
+    expected = read_frames(video)
+    with ThreadPoolExecutor(8) as pool:
+        for images in pool.map(lambda _: read_frames(video), range(32)):
+            np.testing.assert_array_equal(images, expected)

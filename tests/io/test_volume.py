@@ -1,0 +1,315 @@
+"""Volumes and pictures as clips, and the millimetre field that is cut out of them."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
+
+import cv2
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, ornt_transform
+
+from echoseg.errors import DataError
+from echoseg.geometry.crop import Box, cut, fov_box, paste
+from echoseg.io.reading import open_volume, read_clip, read_voxels
+from echoseg.io.volume import to_grey
+
+AXIAL = np.diag([-1.0, -2.0, 8.0, 1.0])  # x to the left, y to the back, z upwards: as a viewer shows it
+
+
+def save(path: Path, array: np.ndarray, affine: np.ndarray | None = AXIAL) -> Path:
+    image = nibabel.Nifti1Image(array, affine)
+    if affine is None:
+        image.header.set_zooms((1.0, 2.0, 8.0, 1.0)[: array.ndim])
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.fixture
+def voxels():
+    return np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+
+
+def test_an_axial_volume_is_seen_as_a_viewer_shows_it(tmp_path, voxels):
+    clip = read_clip(save(tmp_path / "a.nii.gz", voxels))
+    np.testing.assert_array_equal(clip.frames, voxels.transpose(2, 1, 0))
+    assert (clip.spacing, clip.thickness) == ((2.0, 1.0), 8.0)
+    assert math.isnan(clip.fps)
+
+
+@pytest.mark.parametrize("codes", ["LPS", "RAS", "LAS", "PSL", "SRA", "AIL", "IPR"])
+def test_the_same_body_looks_the_same_however_it_is_stored(tmp_path, voxels, codes):
+    turn = ornt_transform(axcodes2ornt("LPS"), axcodes2ornt(codes))
+    stored = nibabel.orientations.apply_orientation(voxels, turn)
+    affine = AXIAL @ inv_ornt_aff(turn, voxels.shape)
+    assert "".join(aff2axcodes(affine)) == codes
+    volume = open_volume(save(tmp_path / "a.nii", stored, affine))
+    np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
+    assert (volume.spacing, volume.thickness) == ((2.0, 1.0), 8.0)
+    np.testing.assert_array_equal(volume.restore(read_voxels(volume)), stored)
+
+
+@pytest.mark.parametrize(("thick", "up"), [(1, "S"), (0, "S")])
+def test_coronal_and_sagittal_slices_have_the_head_above(tmp_path, thick, up):
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    affine[thick, thick] *= 5
+    voxels = np.zeros((4, 5, 6), np.uint8)
+    voxels[:, :, -1] = 200  # the most superior layer
+    frames = read_clip(save(tmp_path / "a.nii", voxels, affine)).frames
+    assert frames.shape == ((5, 6, 4) if thick == 1 else (4, 6, 5))
+    assert (frames[:, 0] == 200).all()
+    assert (frames[:, 1:] == 0).all()
+
+
+def test_of_equally_thick_axes_the_last_is_taken(tmp_path, voxels):
+    volume = open_volume(save(tmp_path / "a.nii", voxels, np.diag([-1.00001, -1.0, 1.0, 1.0])))
+    np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
+    assert volume.thickness == 1
+
+
+def test_what_does_not_say_how_it_lies_is_taken_as_stored(tmp_path, voxels):
+    for name, array in (("a.nii", voxels), ("b_sequence.nii", voxels), ("c.nii", voxels[:, :, None])):
+        volume = open_volume(save(tmp_path / name, array, None))
+        np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
+        assert volume.spacing == (2.0, 1.0)
+        assert (volume.thickness == 8) == (name == "a.nii")
+    image = open_volume(save(tmp_path / "d.nii", voxels[:, :, 0], None))
+    np.testing.assert_array_equal(read_voxels(image), voxels[:, :, 0].T[None])
+    assert math.isnan(image.thickness)
+
+
+def write_mhd(folder: Path, voxels: np.ndarray, data: bytes, **fields: str) -> Path:
+    lines = {
+        "ObjectType": "Image",
+        "NDims": voxels.ndim,
+        "DimSize": " ".join(map(str, voxels.shape)),
+        "ElementSpacing": " ".join("128"[: voxels.ndim]),
+        "ElementType": "MET_SHORT",
+        **fields,
+        "ElementDataFile": "a.raw",
+    }
+    (folder / "a.raw").write_bytes(data)
+    (folder / "a.mhd").write_text("\n".join(f"{key} = {value}" for key, value in lines.items()))
+    return folder / "a.mhd"
+
+
+MHD = {
+    "plain": (lambda data: data, "<i2", {}),
+    "big endian": (lambda data: data, ">i2", {"BinaryDataByteOrderMSB": "True"}),
+    "compressed": (zlib.compress, "<i2", {"CompressedData": "True"}),
+    "behind a header": (lambda data: b"header" + data, "<i2", {"HeaderSize": "6"}),
+    "at the end": (lambda data: b"header" + data, "<i2", {"HeaderSize": "-1"}),
+}
+
+
+@pytest.mark.parametrize("case", MHD)
+def test_meta_images(tmp_path, voxels, case):
+    pack, kind, fields = MHD[case]
+    data = pack(voxels.astype(kind).tobytes(order="F"))
+    volume = open_volume(write_mhd(tmp_path, voxels, data, **fields))
+    np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
+    assert (volume.spacing, volume.thickness) == ((2.0, 1.0), 8.0)
+
+
+def test_a_meta_image_turned_over_is_seen_upright(tmp_path, voxels):
+    data = voxels[::-1, ::-1].astype("<i2").tobytes(order="F")
+    path = write_mhd(tmp_path, voxels, data, TransformMatrix="-1 0 0 0 -1 0 0 0 1")
+    np.testing.assert_array_equal(read_voxels(open_volume(path)), voxels.transpose(2, 1, 0))
+
+
+def lie(path: Path) -> None:
+    """Let the header promise 2^31 voxels."""
+    head = bytearray(path.read_bytes())
+    head[40:56] = np.array([3, 2048, 1024, 1024, 1, 1, 1, 1], "<i2").tobytes()
+    path.write_bytes(head)
+
+
+def bad(folder: Path, case: str) -> Path:
+    voxels = np.zeros((5, 6, 3), np.int16)
+    if case == "colour":
+        return save(folder / "a.nii", np.zeros((4, 4, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")]))
+    if case == "times and slices":
+        return save(folder / "a.nii", np.zeros((4, 4, 3, 2), np.int16))
+    if case == "short raw":
+        return write_mhd(folder, voxels, b"12345")
+    if case == "raw elsewhere":
+        path = write_mhd(folder, voxels, b"")
+        path.write_text(path.read_text().replace("a.raw", "../a.raw"))
+        return path
+    if case == "no meta image":
+        (folder / "a.mhd").write_text("hello")
+        return folder / "a.mhd"
+    if case == "no picture":
+        (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        return folder / "a.png"
+    if case == "missing":
+        return folder / "none.nii.gz"
+    path = save(folder / "a.nii", voxels)
+    if case == "promises too much":
+        lie(path)
+    if case == "cut":
+        path.write_bytes(path.read_bytes()[:-9])
+    packed = folder / "a.nii.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    if case == "packed lie":
+        lie(path)
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+    if case == "packed and cut":
+        packed.write_bytes(packed.read_bytes()[:-20])
+    if case == "empty":
+        packed.write_bytes(b"")
+    return packed if "pack" in case or case == "empty" else path
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        *("missing", "empty", "cut", "packed and cut", "promises too much", "packed lie", "colour", "times and slices"),
+        *("short raw", "raw elsewhere", "no meta image", "no picture"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, case):
+    path = bad(tmp_path, case)
+    with pytest.raises(DataError) as caught:
+        read_clip(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=150)
+@given(place=st.integers(0, 351), value=st.integers(0, 255))
+def test_no_byte_of_a_header_breaks_the_reader(tmp_path_factory, place, value):
+    path = save(tmp_path_factory.mktemp("nii") / "a.nii", np.arange(90, dtype=np.int16).reshape(5, 6, 3))
+    data = bytearray(path.read_bytes())
+    data[place] = value
+    path.write_bytes(data)
+    try:
+        clip = read_clip(path)
+    except DataError:
+        return
+    assert clip.frames.ndim == 3
+    assert clip.frames.dtype == np.uint8
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize("name", ["pipe", "folder", "x" * 300, "a.mhd", "a\0b"])
+def test_voxels_are_a_file(tmp_path, voxels, name):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    path = write_mhd(tmp_path, voxels, b"")
+    path.write_text(path.read_text().replace("a.raw", name))
+    with pytest.raises(DataError, match=r"a\.mhd: "):
+        read_clip(path)
+
+
+def test_text_in_front_of_voxels_is_not_read_without_end(tmp_path, voxels):
+    path = save(tmp_path / "a.nii", voxels)
+    data = bytearray(path.read_bytes())
+    data[108:112] = np.float32(2**25).tobytes()  # vox_offset
+    packed = tmp_path / "a.nii.gz"
+    packed.write_bytes(gzip.compress(bytes(data) + bytes(2**26)))
+    with pytest.raises(DataError, match="bytes in front of its voxels"):
+        open_volume(packed)
+
+
+NASTY = [
+    "",
+    "nan nan nan",
+    "0 0 0",
+    "-1 2 3",
+    "1e400 1 1",
+    "9999999 9999999 9999999",
+    "4",
+    "True",
+    "x",
+    "a.mhd",
+    "5 6 3 1",
+]
+
+
+FIELDS = [
+    *("NDims", "DimSize", "ElementSpacing", "ElementType", "TransformMatrix", "Offset", "CompressedData", "HeaderSize"),
+    *("ElementDataFile", "ElementNumberOfChannels"),
+]
+
+
+@settings(max_examples=300)
+@given(
+    field=st.sampled_from(FIELDS),
+    value=st.sampled_from(NASTY) | st.text(max_size=9),
+)
+def test_no_field_of_a_header_breaks_the_reader(tmp_path_factory, field, value):
+    voxels = np.zeros((5, 6, 3), np.int16)
+    path = write_mhd(tmp_path_factory.mktemp("mhd"), voxels, voxels.tobytes())
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"\n{field} = {value}\n")  # the last one counts
+    try:
+        clip = read_clip(path)
+    except DataError:
+        return
+    assert clip.frames.size == 90
+
+
+def test_a_place_without_numbers_is_no_place(tmp_path, voxels):
+    path = save(tmp_path / "a.nii", voxels)
+    data = bytearray(path.read_bytes())
+    data[280:284] = np.float32(np.nan).tobytes()  # the first number of the affine
+    path.write_bytes(data)
+    np.testing.assert_array_equal(read_voxels(open_volume(path)), voxels.transpose(2, 1, 0))
+
+
+def test_grey_is_one_window_for_all_slices():
+    values = np.linspace(-500, 1500, 20000).reshape(2, 100, 100)
+    grey = to_grey(values)
+    assert (grey.min(), grey.max()) == (0, 255)
+    assert grey[0].max() <= grey[1].min() + 1
+    assert abs(np.diff(np.unique(grey).astype(int))).max() == 1
+    assert not to_grey(np.full((1, 2, 2), 7.5)).any()
+    assert not to_grey(np.full((1, 2, 2), np.nan)).any()
+    assert to_grey(np.array([[[0, 0, np.inf, np.nan, 9.0]]])).shape == (1, 1, 5)
+    same = np.arange(4, dtype=np.uint8)
+    assert to_grey(same) is same
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_pictures(tmp_path, kind):
+    picture = np.arange(48, dtype=kind).reshape(6, 8) * (5 if kind == np.uint8 else 1000)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    clip = read_clip(tmp_path / "a.png")
+    assert clip.frames.shape == (1, 6, 8)
+    np.testing.assert_array_equal(clip.frames[0], to_grey(picture))
+
+
+@settings(max_examples=200)
+@given(
+    size=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    spacing=st.tuples(st.floats(0.2, 5), st.floats(0.2, 5)),
+    field=st.floats(0.5, 60),
+)
+def test_what_is_cut_comes_back_where_it_was(size, spacing, field):
+    box = fov_box(Box(0, 0, *size), spacing, field)
+    assert abs(box.height * spacing[0] - field) <= max(0.5, 1) * spacing[0]
+    whole = np.random.default_rng(0).integers(1, 256, (2, *size), dtype=np.uint8)
+    back = paste(cut(whole, box), box, size)
+    rows, columns = np.nonzero(back[0])
+    assert ((back == whole) | (back == 0)).all()
+    seen = min(box.height, size[0]) * min(box.width, size[1])
+    assert len(rows) == len(columns) == seen
+    # the square is in the middle, to half a pixel
+    assert abs(2 * box.top + box.height - size[0]) <= 1
+    assert abs(2 * box.left + box.width - size[1]) <= 1
+
+
+def test_without_spacing_there_is_no_field():
+    part = Box(3, 0, 4, 4)
+    assert fov_box(part, (math.nan, 1.0), 10.0) == part
+    assert fov_box(part, (1.0, 1.0), None) == part
+    with pytest.raises(DataError, match="check the spacing"):
+        fov_box(part, (1e-6, 1e-6), 10.0)

@@ -1,0 +1,234 @@
+"""The CUDA twins: on a device against the CPU's kernels; without one, their code run on the host against the same."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from echoseg import ops
+from echoseg.ops import _native
+from reference import random_batch
+
+ROOT = Path(__file__).parents[2]
+READY = ops.build_info()["cuda_built"] and torch.cuda.is_available()
+needs_device = pytest.mark.skipif(not READY, reason="no CUDA device, or built without CUDA")
+DEVICES = [f"cuda:{i}" for i in range(torch.cuda.device_count())][:2] if READY else ["cuda:0"]
+SIZES = [(112, 112), (37, 129), (1, 1), (256, 256), (70, 5000)]
+
+
+@pytest.mark.skipif(not shutil.which("c++") or sys.platform != "linux", reason="needs a C++ compiler on Linux")
+def test_the_kernels_on_the_host(tmp_path):
+    """Every kernel as it is, block by block and thread by thread: tests/native/cuda_on_host."""
+    flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-pthread"]
+    paths = [f"-I{ROOT / path}" for path in ("cpp/include", "cpp/cpu", "tests/native", "tests/native/cuda_on_host")]
+    kernels = [path for path in ROOT.glob("cpp/cuda/*.cu") if path.stem != "device"]
+    sources = [*ROOT.glob("cpp/cpu/**/*.cpp"), *kernels, ROOT / "tests/native/cuda_driver.cpp"]
+    sources = [path for path in sources if path.stem != "no_cuda"]
+
+    def compiled(source: Path) -> Path:
+        out = tmp_path / f"{source.name}.o"
+        subprocess.run(["c++", *flags, *paths, "-x", "c++", "-c", source, "-o", out], check=True)
+        return out
+
+    with ThreadPoolExecutor(2) as pool:
+        objects = list(pool.map(compiled, sources))
+    driver = tmp_path / "driver"
+    subprocess.run(["c++", "-pthread", *objects, "-o", driver], check=True)
+    finished = subprocess.run([driver, "60"], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_a_build_without_cuda_names_its_option(monkeypatch):
+    monkeypatch.setattr(_native._core, "cuda_built", lambda: False)
+    tensor = SimpleNamespace(is_cuda=True, data_ptr=lambda: 0, element_size=lambda: 4, nbytes=0)
+    with pytest.raises(RuntimeError, match=r"out is on a CUDA device, but .* -Ccmake.define.ECHOSEG_CUDA=ON"):
+        _native._addresses(1, {"out": tensor})
+
+
+def test_a_twin_is_started_on_the_current_stream(monkeypatch):
+    """What the kernels are called with, told by stand-ins for a device and its memory."""
+    told = []
+    stand_in = SimpleNamespace(cuda_kernel=lambda *arguments: told.append(arguments))
+    monkeypatch.setattr(_native, "_core", stand_in)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: torch.device("cpu"))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=77))
+    monkeypatch.setattr(torch, "empty", lambda n, **_: SimpleNamespace(data_ptr=lambda: 1000 + n))
+    out = SimpleNamespace(is_cuda=True, device=SimpleNamespace(index=3))
+    _native._run("kernel", out, (1, 2), lambda: 16)
+    _native._run("kernel", out, (1, 2))
+    assert told == [(1, 2, 1016, 77, 3), (1, 2, 1000, 77, 3)]
+
+
+def both(device, operation, *arrays, **keywords):
+    """What an operator draws on the CPU, and on the device from the same arrays, on a stream of its own."""
+
+    def at(value, where):
+        return value.to(where) if isinstance(value, torch.Tensor) else value
+
+    here = operation(*arrays, **keywords)
+    stream = torch.cuda.Stream(device)
+    with torch.cuda.stream(stream):
+        there = operation(
+            *(at(array, device) for array in arrays), **{name: at(value, device) for name, value in keywords.items()}
+        )
+    stream.synchronize()
+    together = [(here, there)] if isinstance(here, torch.Tensor) else list(zip(here, there, strict=True))
+    assert all(b.device == torch.device(device) for _, b in together)
+    return [(a, b.cpu()) for a, b in together]
+
+
+def assert_same(pairs, off=0.0):
+    for a, b in pairs:
+        torch.testing.assert_close(b, a, rtol=0, atol=off if a.is_floating_point() else 0, equal_nan=True)
+
+
+def contours_of(size, count, seed=0):
+    _, points, offsets = random_batch(np.random.default_rng(seed), size, count)
+    return torch.from_numpy(points), torch.from_numpy(offsets)
+
+
+def landmarks_of(size, count, per_image=7):
+    random = torch.Generator().manual_seed(1)
+    return torch.rand((count, per_image, 2), generator=random) * torch.tensor(size[::-1]) * 1.2 - 5
+
+
+@pytest.mark.cuda
+@needs_device
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_masks_and_bands(device, size):
+    points, offsets = contours_of(size, 40)
+    for rule in ("center", "opencv", "coverage"):
+        assert_same(both(device, ops.fill_polygons, points, size, offsets=offsets, rule=rule))
+    masks = ops.fill_polygons(points, size, offsets=offsets)
+    for style in ({}, {"kernel_size": 6, "shape": "ellipse", "iterations": 2}, {"kernel_size": 31, "shape": "cross"}):
+        for operation in (ops.dilate, ops.erode, ops.border_band):
+            assert_same(both(device, operation, masks, **style))
+    assert_same(both(device, ops.border_band, masks, kernel_size=301))  # beyond shared memory
+    assert_same(both(device, ops.border_band_from_contours, points, size, offsets=offsets, kernel_size=5))
+
+
+@pytest.mark.cuda
+@needs_device
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "uint8"])
+def test_heatmaps_and_targets(device, size, dtype):
+    points, offsets = contours_of(size, 9)
+    landmarks = landmarks_of(size, 9)
+    off = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-11, "uint8": 0}[dtype]
+    for style in ({}, {"radius": 8.5}, {"kind": "euclidean", "radius": 14.0}):
+        assert_same(both(device, ops.render_heatmaps, landmarks, size, dtype=dtype, **style), off)
+        drawn = both(device, ops.render_targets, points, landmarks, size, offsets=offsets, dtype=dtype, **style)
+        assert_same(drawn, off)
+    band = ops.fill_polygons(points, size, offsets=offsets)
+    assert_same(both(device, ops.render_heatmaps, landmarks, size, band=band, dtype=dtype), off)
+
+
+@pytest.mark.cuda
+@needs_device
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("method", ["argmax", "soft_argmax", "dark"])
+def test_decoding(device, method):
+    heatmaps = ops.render_heatmaps(landmarks_of((60, 71), 20), (60, 71), sigma=2.0)
+    heatmaps[0, 0, 5, 5] = torch.nan
+    heatmaps[1, 0] = 0
+    points, confidence = both(device, ops.decode_heatmaps, heatmaps, method=method)
+    assert_same([points], 1e-3)
+    assert_same([confidence])
+
+
+@pytest.mark.cuda
+@needs_device
+@pytest.mark.parametrize("device", DEVICES)
+def test_distances(device):
+    random = torch.Generator().manual_seed(2)
+    masks = (torch.rand((5, 90, 113), generator=random) < 0.99).to(torch.uint8)
+    masks[1] = 1
+    assert_same(both(device, ops.distance_transform, masks))
+    assert_same(both(device, ops.distance_transform, masks, spacing=(0.7, 1.3)))
+
+
+@pytest.mark.cuda
+@needs_device
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("size", [*SIZES, (1, 400), (400, 1)], ids=str)
+def test_surface_distances(device, size):
+    points, offsets = contours_of(size, 40)
+    masks = ops.fill_polygons(points, size, offsets=offsets)
+    masks[:3] = torch.rand((3, *size), generator=torch.Generator().manual_seed(3)) < 0.6
+    masks[3], masks[4:6] = 7, 0
+    masks[6], masks[6, 0, 0] = 0, 1
+    for others in (masks.flip(0), masks.roll(1, 0), masks):
+        for spacing in (None, (0.3, 0.3), (0.7, 1.3)):
+            pairs = both(device, ops.surface_distances, masks, others, spacing=spacing)
+            for here, there in pairs:
+                torch.testing.assert_close(there, here, rtol=1e-12, atol=0)
+
+
+@pytest.mark.cuda
+@needs_device
+def test_more_pairs_than_the_device_measures_at_once():
+    masks = torch.zeros((2500, 40, 50), dtype=torch.uint8)
+    masks[:, 5:20, 10:30] = 1
+    masks[torch.arange(2500), torch.arange(2500) % 40] = 1
+    twice = [ops.surface_distances(masks.cuda(), masks.flip(0).cuda()) for _ in range(2)]
+    for here, there, again in zip(ops.surface_distances(masks, masks.flip(0)), *twice, strict=True):
+        torch.testing.assert_close(there.cpu(), here, rtol=1e-12, atol=0)
+        assert (there == again).all()
+
+
+@pytest.mark.cuda
+@needs_device
+def test_large_and_empty_batches():
+    points, offsets = contours_of((4096, 4096), 2)
+    assert_same(both("cuda:0", ops.fill_polygons, points, (4096, 4096), offsets=offsets))
+    assert_same(both("cuda:0", ops.border_band_from_contours, points, (4096, 4096), offsets=offsets, kernel_size=63))
+    drawn = ops.render_targets(torch.zeros((0, 5, 2), device="cuda"), torch.zeros((0, 3, 2), device="cuda"), (8, 8))
+    assert [tuple(array.shape) for array in drawn] == [(0, 8, 8), (0, 8, 8), (0, 3, 8, 8)]
+    assert ops.distance_transform(torch.zeros((0, 8, 8), dtype=torch.uint8, device="cuda")).shape == (0, 8, 8)
+    none = torch.zeros((0, 8, 8), dtype=torch.uint8, device="cuda")
+    assert ops.surface_distances(none, none)[0].shape == (0,)
+
+
+@pytest.mark.cuda
+@needs_device
+def test_what_the_cpu_refuses_draws_nothing():
+    contours = torch.tensor([[[1, 1], [30, 1], [9, 18]]] * 3, dtype=torch.float32, device="cuda")
+    landmarks = torch.full((3, 1, 2), 7.0, device="cuda")
+    for bad in (float("nan"), float("inf"), 3e38, 2.0**20 + 1):
+        contours[1, 2, 0] = landmarks[1, 0, 1] = bad
+        mask, _, heatmaps = ops.render_targets(contours, landmarks, (20, 33), kernel_size=41)
+        assert (mask.flatten(1).any(1).cpu() == torch.tensor([True, False, True])).all()
+        assert (heatmaps.flatten(1).any(1).cpu() == torch.tensor([True, False, True])).all()
+
+
+@pytest.mark.cuda
+@needs_device
+def test_arrays_of_two_devices_are_refused():
+    with pytest.raises(ValueError, match=r"band must be on the same device as the other arrays, cuda:0, not on cpu"):
+        ops.render_heatmaps(
+            torch.zeros((1, 1, 2), device="cuda"), (8, 8), band=torch.zeros((1, 8, 8), dtype=torch.uint8)
+        )
+
+
+@pytest.mark.cuda
+@needs_device
+def test_a_graph_records_the_kernels():
+    """No allocation and no waiting in native code: a capture would refuse either."""
+    contours, landmarks = torch.rand((4, 9, 2), device="cuda") * 50, torch.rand((4, 3, 2), device="cuda") * 50
+    expected = ops.render_targets(contours, landmarks, (64, 64))
+    out = ops.Targets(*(torch.zeros_like(array) for array in expected))
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        ops.render_targets(contours, landmarks, (64, 64), out=out)
+    graph.replay()
+    assert_same(zip(expected, out, strict=True))

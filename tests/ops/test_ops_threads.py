@@ -1,0 +1,158 @@
+"""Threads, forks, and instruction sets: the same pixels, and no hanging."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from echoseg import ops
+from stress import threads as sweep
+
+PROGRAM = """
+import hashlib
+import numpy as np
+from echoseg import ops
+random = np.random.default_rng(0)
+digest = hashlib.sha256()
+for size in ((112, 112), (37, 129), (64, 64)):
+    contours = random.uniform(-20, 140, (150, 21, 2)).astype(np.float32)
+    landmarks = random.uniform(-20, 140, (150, 7, 2)).astype(np.float32)
+    for style in ({}, {"rule": "opencv", "kernel_size": 6, "shape": "ellipse", "radius": 9.5},
+                  {"kind": "euclidean", "radius": 14.0, "shape": "cross"}):
+        targets = ops.render_targets(contours, landmarks, size, **style)
+        free = ops.render_heatmaps(landmarks, size)
+        digest.update(ops.fill_polygons(contours, size, rule="coverage").tobytes())
+        digest.update(ops.border_band_from_contours(contours, size, kernel_size=9).tobytes())
+        narrow = [ops.render_heatmaps(landmarks, size, radius=9.0, dtype=dtype) for dtype in ("float16", "uint8")]
+        distances = ops.distance_transform(1 - targets.band, spacing=(0.3, 0.4)), ops.distance_transform(targets.mask)
+        surfaces = ops.surface_distances(targets.mask[::-1].copy(), targets.mask)
+        surfaces += ops.surface_distances(targets.band, targets.mask, spacing=(0.3, 0.4))
+        decoded = ops.decode_heatmaps(targets.heatmaps)
+        for array in (*targets, free, *narrow, *decoded, ops.erode(targets.mask), *distances, *surfaces):
+            digest.update(array.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def run(program=PROGRAM, **environment):
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | environment, timeout=120
+    )
+    return finished.stdout.strip() or finished.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def digest():
+    return run(ECHOSEG_NUM_THREADS="1")
+
+
+@pytest.mark.parametrize("level", ops.build_info()["simd_levels"])
+def test_every_instruction_set_gives_the_same_bits(level, digest):
+    assert run(ECHOSEG_SIMD=level) == digest
+
+
+@pytest.mark.parametrize("threads", ["2", "7", "64"])
+def test_any_number_of_threads_gives_the_same_bits(threads, digest):
+    assert run(ECHOSEG_NUM_THREADS=threads) == digest
+
+
+def test_an_unknown_instruction_set_is_named():
+    message = "ECHOSEG_SIMD=mmx is not available here; choose one of: baseline"
+    assert message in run(ECHOSEG_SIMD="mmx")
+    assert run("from echoseg.cli import main; main(['info'])", ECHOSEG_SIMD="mmx").startswith(f"echoseg: {message}")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "abc", "", "1000000000", "99999999999999999999", "2.5", " 3", "\u0664"])
+def test_numbers_of_threads_that_are_none(text):
+    threads = int(run("from echoseg import ops; print(ops.build_info()['threads'])", ECHOSEG_NUM_THREADS=text))
+    assert 1 <= threads <= 256
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
+def test_number_of_threads_follows_the_environment_and_the_affinity():
+    program = "from echoseg import ops; print(ops.build_info()['threads'])"
+    assert run(program, ECHOSEG_NUM_THREADS="5") == "5"
+    assert run(program, ECHOSEG_NUM_THREADS="") == str(len(os.sched_getaffinity(0)))
+    pinned = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); " + program
+    assert run(pinned, ECHOSEG_NUM_THREADS="") == "1"
+
+
+def some_work():
+    contours = np.random.default_rng(3).uniform(0, 112, (50, 42, 2)).astype(np.float32)
+    return ops.render_targets(contours, contours[:, :7].copy(), (112, 112))
+
+
+def work_digest():
+    return hashlib.sha256(some_work().heatmaps.tobytes()).hexdigest()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # Python warns of forking with threads: just what is tried here
+def test_forking_after_use_does_not_hang(monkeypatch):
+    monkeypatch.setenv("ECHOSEG_NUM_THREADS", "3")
+    expected = work_digest()
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        results = [pool.apply_async(work_digest) for _ in range(6)]
+        assert {result.get(timeout=60) for result in results} == {expected}
+    assert work_digest() == expected
+
+
+def test_several_python_threads_may_call_at_once(monkeypatch):
+    monkeypatch.setenv("ECHOSEG_NUM_THREADS", "3")
+    expected = work_digest()
+    digests = []
+    threads = [threading.Thread(target=lambda: digests.extend(work_digest() for _ in range(10))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert digests == [expected] * 60
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and reads /proc")
+def test_every_operator_from_threads_and_forks_at_once(monkeypatch):
+    monkeypatch.setenv("ECHOSEG_NUM_THREADS", "3")
+    monkeypatch.setattr(sweep, "PATIENCE", 30.0)
+    assert sweep.shared_inputs(16) == 0
+    assert sweep.forks_amid_kernels(5) == 0
+    assert sweep.forks_at_the_first_call(2) == 0, "is the native module built from these sources?"
+    assert sweep.loader_workers(4) == 0
+    assert sweep.short_lives(20)[0] <= 0
+
+
+def test_one_thread_in_a_loader_s_worker(monkeypatch):
+    import torch.utils.data
+
+    from echoseg.ops import _native
+
+    assert _native._threads() == 0
+    monkeypatch.setattr(torch.utils.data, "get_worker_info", lambda: object())
+    assert _native._threads() == 1
+
+
+CROWDED = """
+import resource
+import numpy as np
+from echoseg import ops
+contours = np.random.default_rng(0).uniform(0, 200, (500, 42, 2)).astype(np.float32)
+out = np.empty((500, 200, 200), np.uint8)
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 2**22  # half of a thread's stack
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+ops.fill_polygons(contours, (200, 200), out=out)
+print(out.any(axis=(1, 2)).all())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a process as Linux does")
+def test_a_system_without_room_for_threads_draws_on_one():
+    assert run(CROWDED, ECHOSEG_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1") == "True"

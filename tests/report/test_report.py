@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from echoseg.cli.predict import _KEEP
+from echoseg.errors import DataError
+from echoseg.evaluation.evaluate import Evaluation
+from echoseg.inference.measure import measure
+from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.io.clip import Clip
+from echoseg.io.reading import read_clip, read_frames
+from echoseg.models.codec import MaskCodec
+from echoseg.report.figures import overlay_figure
+from echoseg.report.film import GREY, REVIEW, film, write_gif
+from echoseg.report.overlay import LANDMARK, PREDICTED, TRUE, draw_overlay, write_video
+from echoseg.report.results import KEPT, write_attention, write_evaluation
+from echoseg.report.tables import text_table
+from echoseg.training import checkpoint
+from echoseg.training.config import Config
+
+
+def square(side=64, low=20, high=40):
+    mask = np.zeros((side, side), np.uint8)
+    mask[low:high, low:high] = 1
+    return mask
+
+
+def painted(picture, colour):
+    """(x, y) of what has about this colour."""
+    near = np.abs(picture.astype(int) - colour).sum(axis=2) < 60
+    return np.argwhere(near)[:, ::-1]
+
+
+def test_outlines_lie_on_the_borders_of_their_masks():
+    picture = draw_overlay(np.zeros((64, 64), np.uint8), predicted=square(), true=square(low=10, high=50))
+    scale = picture.shape[0] // 64
+    assert picture.shape == (64 * scale, 64 * scale, 3)
+    for colour, low, high in ((PREDICTED, 20, 40), (TRUE, 10, 50)):
+        points = painted(picture, colour) / scale
+        assert points.min(axis=0) == pytest.approx([low, low], abs=0.5)
+        assert points.max(axis=0) == pytest.approx([high, high], abs=0.5)
+        inner = np.abs(points - (low + high) / 2).max(axis=1)
+        assert inner.min() > (high - low) / 2 - 1
+
+
+def test_landmarks_lie_at_the_centres_of_their_pixels():
+    picture = draw_overlay(np.zeros((64, 64), np.uint8), landmarks=np.float32([[12, 50]]))
+    scale = picture.shape[0] // 64
+    assert painted(picture, (255, 255, 255)).mean(axis=0) == pytest.approx(
+        (np.array([12.5, 50.5]) * scale - 0.5), abs=1
+    )
+
+
+def test_large_frames_are_not_enlarged_and_empty_masks_draw_nothing():
+    frame = np.random.default_rng(0).integers(0, 255, (600, 800), dtype=np.uint8)
+    picture = draw_overlay(frame, predicted=np.zeros_like(frame))
+    np.testing.assert_array_equal(picture, frame[:, :, None].repeat(3, axis=2))
+
+
+def beating(count=60, *, spacing=(1.0, 1.0), landmarks=False):
+    """A clip of a square that shrinks and grows, its prediction and what it measures."""
+    sides = (24 + 8 * np.cos(np.arange(count) / 30 * 2 * np.pi)).round().astype(int)
+    masks = np.stack([square(low=32 - side // 2, high=32 + side // 2) for side in sides])
+    points = np.full((count, 3, 2), 32, np.float32) if landmarks else None
+    areas = masks.sum(axis=(1, 2), dtype=np.int64)
+    prediction = Prediction(masks, masks.astype(np.float32), points, areas, area_std=0.05 * areas)
+    clip = Clip(np.full_like(masks, 40), 30.0, spacing, float("nan"))
+    return clip, prediction, measure(prediction, clip, MaskCodec())
+
+
+def test_film_shows_outline_curve_and_cursor(tmp_path):
+    clip, prediction, measured = beating(landmarks=True)
+    pictures = list(film(clip, prediction, measured))
+    assert len(pictures) == 60
+    assert len(measured.ef) >= 1
+    assert len({picture.shape for picture in pictures}) == 1
+    side = 64 * (448 // 64)
+    widths = [np.ptp(painted(picture[:side], PREDICTED)[:, 0]) for picture in pictures]
+    assert np.corrcoef(widths, prediction.areas**0.5)[0, 1] > 0.99
+    below = np.stack([picture[side:] for picture in pictures]).astype(int)
+    cursors = [np.argwhere((panel == GREY).all(axis=2).sum(axis=0) > 100).mean() for panel in below]
+    assert np.corrcoef(cursors, np.arange(60))[0, 1] > 0.999
+    path = tmp_path / "film.avi"
+    write_video(path, pictures, fps=30)
+    assert len(read_frames(path)) == 60
+    assert read_clip(path).fps == pytest.approx(30)
+    with pytest.raises(DataError, match="nowhere"):
+        write_video(tmp_path / "nowhere" / "film.avi", pictures, fps=30)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_film_of_a_few_frames_and_of_nothing_seen(count):
+    clip, prediction, measured = beating(count, spacing=(float("nan"),) * 2)
+    assert len(list(film(clip, prediction, measured))) == count
+    empty = dataclasses.replace(prediction, masks=0 * prediction.masks, areas=0 * prediction.areas, area_std=None)
+    assert len(list(film(clip, empty, measured))) == count
+
+
+def test_film_shows_the_square_of_a_clip_and_marks_frames_to_review():
+    clip, prediction, measured = beating(20, landmarks=True)
+    clip = dataclasses.replace(clip, square=(10, 16, 32))
+    review = np.arange(20) == 5
+    pictures = list(film(clip, dataclasses.replace(prediction, review=review), measured))
+    side, scale = 448, 448 // 32
+    assert pictures[0].shape[1] == side
+    at = painted(pictures[0][:side], LANDMARK)
+    assert np.median(at, axis=0) == pytest.approx([(32.5 - 16) * scale, (32.5 - 10) * scale], abs=scale / 2)
+    ticks = painted(pictures[0][side:], REVIEW)
+    assert ticks[:, 0].mean() == pytest.approx(12 + 5 / 19 * (side - 24), abs=2)
+    assert not len(painted(next(film(clip, prediction, measured))[side:], REVIEW))
+
+
+@pytest.mark.parametrize(("fps", "frames", "duration"), [(30, 60, 33), (25, 60, 40), (50, 60, 20), (200, 15, 20)])
+def test_gif_runs_at_the_films_speed(tmp_path, fps, frames, duration):
+    clip, prediction, measured = beating()
+    write_gif(tmp_path / "film.gif", film(clip, prediction, measured), fps=fps)
+    with Image.open(tmp_path / "film.gif") as shown:
+        assert shown.n_frames == frames
+        assert shown.info["duration"] == duration // 10 * 10
+        assert shown.width <= 336
+        shown.seek(3)
+        scale = shown.width / 64
+        near = painted(np.asarray(shown.convert("RGB"))[: shown.width], PREDICTED) / scale
+    assert np.abs(near - 32).max() < 18
+
+
+def test_every_choice_of_the_command_can_be_kept():
+    assert set(KEPT) == set(_KEEP)
+
+
+def evaluation(count):
+    masks = np.stack([square()] * count)
+    images = pd.DataFrame({"video": "v", "frame": np.arange(count), "dice": np.linspace(1, 0, count)})
+    prediction = Prediction(masks, masks.astype(np.float32), None, masks.sum(axis=(1, 2)))
+    return Evaluation(images, np.arange(count), masks, prediction, {"dice": 0.5})
+
+
+@pytest.mark.parametrize("count", [1, 3, 30])
+def test_overlay_figure_of_few_and_many_images(tmp_path, count):
+    overlay_figure(evaluation(count), np.zeros((count, 64, 64), np.uint8), tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_attention_figure_shows_the_gates_of_three_images(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    config = Config(size=(64, 64), width=8, depth=2, attention=True, precision="float32")
+    predictor = Predictor(config, *checkpoint.build(config), torch.device("cpu"))
+    frames = np.random.default_rng(0).integers(0, 255, (5, 64, 64), dtype=np.uint8)
+    seen, attention = [], predictor.attention
+    monkeypatch.setattr(predictor, "attention", lambda chosen: seen.append(chosen) or attention(chosen))
+    store = SimpleNamespace(frames=frames)
+    (tmp_path / "figures").mkdir()
+    write_attention(predictor, evaluation(5), store, "test", tmp_path)
+    np.testing.assert_array_equal(seen[0], frames[[0, 2, 4]])  # best, median, worst
+    maps = attention(frames)
+    assert [found.shape for found in maps] == [(5, 32, 32), (5, 64, 64)]
+    assert all(0 <= found.min() < found.max() <= 1 for found in maps)
+    assert (tmp_path / "figures" / "attention_test.png").stat().st_size > 1000
+    predictor.config = dataclasses.replace(config, attention=False)
+    write_attention(predictor, evaluation(5), store, "val", tmp_path)
+    assert not (tmp_path / "figures" / "attention_val.png").exists()
+
+
+def test_damaged_metrics_are_named_and_kept(disc_store, tmp_path):
+    (tmp_path / "metrics.json").write_text("{")
+    with pytest.raises(DataError, match=r"metrics\.json"):
+        write_evaluation(evaluation(2), disc_store, "val", tmp_path)
+    assert (tmp_path / "metrics.json").read_text() == "{"
+
+
+def test_table_lines_up():
+    assert text_table(["name", "n"], [["a", "1"], ["longer", "100"]]).split("\n") == [
+        "name      n",
+        "------  ---",
+        "a         1",
+        "longer  100",
+    ]

@@ -1,0 +1,355 @@
+"""Corrections: what is kept, what they stand on, and the command."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+
+from _folders import ellipse_chords, set_cell, write_folder
+from _reviewing import CODEC, ask, outlines, reviewed
+from echoseg.cli import main
+from echoseg.datasets.echonet import read_echonet
+from echoseg.datasets.store import prepare
+from echoseg.errors import DataError
+from echoseg.geometry.chords import cut_chords
+from echoseg.geometry.contour import order_contour
+from echoseg.metrics.calibration import Calibration
+from echoseg.models.codec import MaskCodec
+from echoseg.ops import fill_polygons
+from echoseg.review import clips
+from echoseg.review.clips import find_review_clips, next_to_look_at
+from echoseg.review.handles import Handles, drawing_of
+from echoseg.review.stored import Corrections, OutdatedError
+from echoseg.training.checkpoint import build, save_weights
+from echoseg.training.config import Config
+
+DRAWING = drawing_of(CODEC)
+EFFORT = {"seconds": 1.5, "drags": 1}
+
+
+# ---- what is kept
+
+
+@contextlib.contextmanager
+def opened(folder, kind="chords"):
+    with contextlib.closing(Corrections(folder, DRAWING, kind=kind)) as kept:
+        yield kept
+
+
+def handles_of(frame=0, shift=0.0) -> Handles:
+    return Handles(outlines(8)[frame] + np.float32(shift), np.arange(5), np.arange(5) == 1)
+
+
+def save(kept, file, frame, handles, version=0):
+    return kept.save(file, frame, handles, version=version, before=outlines(8)[frame], effort=EFFORT)
+
+
+def test_reopening_goes_on(tmp_path):
+    extra = Handles(np.insert(outlines(8)[2], 1, (27, 10), axis=0), np.array([0, -1, 1, 2, 3, 4]), np.ones(6, bool))
+    with opened(tmp_path) as kept:
+        save(kept, "b.avi", 2, extra)
+        save(kept, "a.avi", 5, handles_of(5, 0.125))
+        save(kept, "a.avi", 4, handles_of(4))
+        save(kept, "a.avi", 4, None, version=1)
+    with opened(tmp_path) as again:
+        assert (list(again.of("a.avi")), list(again.of("b.avi"))) == ([5], [2])
+        found, version = again.of("b.avi")[2]
+        assert version == 1
+        np.testing.assert_allclose(found.points, extra.points, atol=1e-4)
+        np.testing.assert_array_equal(found.landmarks, extra.landmarks)
+        np.testing.assert_array_equal(again.of("a.avi")[5][0].pinned, np.arange(5) == 1)
+        save(again, "b.avi", 2, None, version=1)
+        save(again, "a.avi", 5, None, version=1)
+    with opened(tmp_path) as again:
+        assert again.of("a.avi") == {}
+    assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize("kind", ["chords", "points"])
+def test_corrections_are_tracings_that_our_reader_takes(tmp_path, kind):
+    data = write_folder(tmp_path / "data")
+    with opened(tmp_path / "corrections", kind) as kept:
+        for name in "abc":
+            save(kept, f"{name}.avi", 3, handles_of(3, 1.0))
+    shutil.copy(tmp_path / "corrections" / "VolumeTracings.csv", data / "VolumeTracings.csv")
+    dataset = read_echonet(data)
+    assert (dataset.kind, dataset.faults) == (kind, ())
+    assert [tracing.frame for recording in dataset.recordings for tracing in recording.tracings] == [3, 3, 3]
+    contour = order_contour(dataset.recordings[0].tracings[0].coordinates)
+    drawn, meant = (fill_polygons(each[None], (40, 48)) for each in (contour, DRAWING.join(handles_of(3, 1.0))))
+    assert (drawn & meant).sum() / (drawn | meant).sum() > (0.92 if kind == "chords" else 0.999)
+
+
+def test_of_two_at_once_one_is_told(tmp_path):
+    barrier, outcomes = threading.Barrier(8), []
+
+    def change_it(kept, shift):
+        barrier.wait()
+        try:
+            outcomes.append(save(kept, "a.avi", 0, handles_of(0, shift)))
+        except OutdatedError:
+            outcomes.append(None)
+
+    with opened(tmp_path) as kept:
+        threads = [threading.Thread(target=change_it, args=(kept, i / 8)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(outcomes, key=str) == [1] + [None] * 7
+
+
+def test_a_second_review_is_kept_out(tmp_path):
+    pytest.importorskip("fcntl")
+    with opened(tmp_path), pytest.raises(DataError, match="another review has it open"):
+        Corrections(tmp_path, DRAWING, kind="chords")
+    with opened(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "text", "says"),
+    [
+        (2, 1, "x", r"Landmarks\.csv:2:X: 'x' is not a number"),
+        (3, 4, "9", "csv:2: the points of frame 0 of a.avi are no outline of the run's scheme 'anatomical' of 5"),
+        (1, 1, "Z", "no column X"),
+    ],
+)
+def test_damage_is_told_by_its_row(tmp_path, row, column, text, says):
+    with opened(tmp_path) as kept:
+        save(kept, "a.avi", 0, handles_of())
+    set_cell(tmp_path / "Landmarks.csv", row, column, text)
+    with pytest.raises(DataError, match=r"Landmarks\.csv: damaged, or edited"):
+        Corrections(tmp_path, DRAWING, kind="chords")
+    (tmp_path / "sha256.json").unlink()
+    with pytest.raises(DataError, match=says):
+        Corrections(tmp_path, DRAWING, kind="chords")
+
+
+def test_a_save_that_fails_changes_nothing_and_may_be_tried_again(tmp_path, monkeypatch):
+    with opened(tmp_path) as kept:
+        save(kept, "a.avi", 0, handles_of())
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", full)
+            with pytest.raises(OSError, match="No space"):
+                save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
+        assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert kept.version("a.avi", 0) == 1
+    with opened(tmp_path) as again:
+        assert save(again, "a.avi", 0, handles_of(shift=3.0), version=1) == 2
+    (tmp_path / "audit.jsonl").write_bytes((tmp_path / "audit.jsonl").read_bytes()[:-5])  # killed while it was written
+    with opened(tmp_path) as again:
+        save(again, "a.avi", 0, None, version=1)
+    lines = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+    assert json.loads(lines[2])["after"] is None
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_killed_between_two_moves_the_tables_are_made_one_again(tmp_path, monkeypatch):
+    replace, tables = Path.replace, ("Landmarks.csv", "VolumeTracings.csv")
+
+    def die_at_landmarks(path, target):
+        if target.name == "Landmarks.csv":
+            raise SystemExit
+        return replace(path, target)
+
+    with opened(tmp_path) as kept:
+        save(kept, "a.avi", 0, handles_of())
+        before = [(tmp_path / name).read_bytes() for name in tables]
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", die_at_landmarks)
+            with pytest.raises(SystemExit):
+                save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
+        assert (tmp_path / "VolumeTracings.csv").read_bytes() != before[1]
+    with opened(tmp_path):
+        assert before == [(tmp_path / name).read_bytes() for name in tables]
+
+
+def test_training_takes_no_damaged_corrections(tmp_path):
+    data = write_folder(tmp_path / "data")
+    with opened(tmp_path / "corrections") as kept:
+        save(kept, "a.avi", 3, handles_of(3, 1.0))
+    prepare(data, corrections=tmp_path / "corrections")
+    set_cell(tmp_path / "corrections" / "VolumeTracings.csv", 2, 1, "25.5")
+    with pytest.raises(DataError, match=r"VolumeTracings\.csv: damaged, or edited; .* delete .*sha256\.json"):
+        prepare(data, corrections=tmp_path / "corrections")
+    (tmp_path / "corrections" / "sha256.json").write_text("{")
+    with pytest.raises(DataError, match=r"sha256\.json: damaged"):
+        prepare(data, corrections=tmp_path / "corrections")
+    (tmp_path / "corrections" / "sha256.json").unlink()
+    assert len(prepare(data, corrections=tmp_path / "corrections")) == 7
+
+
+# ---- what it stands on
+
+
+def test_chords_of_an_ellipse():
+    angle = np.linspace(0, 2 * np.pi, 2000, endpoint=False)
+    outline = np.stack([24 + 8 * np.sin(angle), 20 - 14 * np.cos(angle)], axis=1)
+    rows = cut_chords(outline, np.array([[24, 6], [24, 34]]), count=9)
+    height = 20 - 14 + 28 * (np.arange(9) + 0.5) / 9
+    half = 8 * np.sqrt(1 - ((height - 20) / 14) ** 2)
+    expected = np.stack([24 - half, height, 24 + half, height], axis=1)
+    np.testing.assert_allclose(rows, np.concatenate([ellipse_chords()[:1], expected]), atol=1e-3)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_held_landmarks_tell_the_others(seed):
+    """By the precision matrix instead: what is unknown given the rest, of a Gaussian."""
+    random = np.random.default_rng(seed)
+    count = 4
+    spread = random.normal(size=(2 * count, 2 * count + 3))
+    together = spread @ spread.T / 8
+    roots = random.normal(size=(count, 2, 2))
+    covariances = roots @ roots.transpose(0, 2, 1) + 0.1 * np.eye(2)
+    pinned = random.choice(count, random.integers(1, count), replace=False)
+    landmarks, places = random.normal(size=(count, 2)), random.normal(size=(len(pinned), 2))
+    moved = Calibration(0.0, 1.0, 0.0, together).condition_on(landmarks, covariances, pinned, places)
+
+    blocks = np.zeros((2 * count, 2 * count))
+    for k, covariance in enumerate(covariances):
+        values, vectors = np.linalg.eigh(covariance)
+        blocks[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] = vectors * np.sqrt(values) @ vectors.T
+    precision = np.linalg.inv(blocks @ together @ blocks)
+    known = np.concatenate([[2 * k, 2 * k + 1] for k in pinned])
+    free = np.setdiff1d(np.arange(2 * count), known)
+    errors = (landmarks[pinned] - places).ravel()
+    expected = landmarks.ravel().copy()
+    expected[known] = places.ravel()
+    expected[free] += np.linalg.solve(precision[np.ix_(free, free)], precision[np.ix_(free, known)] @ errors)
+    np.testing.assert_allclose(moved.ravel(), expected, rtol=1e-3, atol=1e-3)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
+def test_what_is_marked_comes_first(uncertainty, apart):
+    review = np.arange(len(uncertainty)) % 5 == 3
+    order = next_to_look_at(np.array(uncertainty), review, apart=apart)
+    marked = [bool(review[frame]) for frame in order]
+    assert marked == sorted(marked, reverse=True)
+    assert set(next_to_look_at(np.array(uncertainty), review, apart=1)) == set(range(len(uncertainty)))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
+def test_next_to_look_at(uncertainty, apart):
+    order = next_to_look_at(np.array(uncertainty), apart=apart)
+    assert uncertainty[order[0]] == max(uncertainty)
+    assert all(uncertainty[a] >= uncertainty[b] for a, b in itertools.pairwise(order))
+    assert all(abs(a - b) >= apart for i, a in enumerate(order) for b in order[:i])
+    assert all(min(abs(frame - a) for a in order) < apart for frame in range(len(uncertainty)))
+
+
+def test_a_mask_gets_points(tmp_path):
+    with reviewed(tmp_path, "mask") as page:
+        found = page.clips.open(0)
+        assert {len(each.points) for each in found.handles} == {16}
+        for mask, handles in zip(masks_of(found), found.handles, strict=True):
+            drawn = fill_polygons(page.clips.drawing.join(handles)[None], (40, 48))[0]
+            assert 2 * (drawn & mask).sum() / (drawn.sum() + mask.sum()) > 0.95
+
+
+def test_points_of_empty_masks():
+    drawing = drawing_of(MaskCodec())
+    square = np.array([[10, 10], [20, 10], [20, 20], [10, 20]], np.float32)
+    points = clips._points_on([None, None, square, None, square + 5, None], (40, 48), drawing)
+    np.testing.assert_allclose(points[[0, 1, 2]], points[[3, 3, 3]])
+    np.testing.assert_allclose(points[[4, 5]], points[[2, 2]] + 5, atol=1e-4)
+    circle = clips._points_on([None], (40, 48), drawing)[0]
+    np.testing.assert_allclose(np.linalg.norm(circle - (24, 20), axis=1), 40 / 6)
+
+
+def masks_of(found):
+    return (found.probabilities > 127).astype(np.uint8)
+
+
+def test_sources(tmp_path):
+    data = write_folder(tmp_path / "data")
+    sources, kind = find_review_clips([data], None)
+    assert ([source.name for source in sources], kind) == (["a.avi", "b.avi", "c.avi"], "chords")
+    loose, kind = find_review_clips([data / "Videos"], data)
+    assert [len(source.recording.tracings) for source in loose] == [2, 2, 2]
+    assert find_review_clips([data / "Videos" / "a.avi"], None)[1] is None
+    with pytest.raises(DataError, match=r"two files are called a\.avi"):
+        find_review_clips([data, data / "Videos" / "a.avi"], None)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="no file in it"):
+        find_review_clips([tmp_path / "none"], None)
+    bad = shutil.copy(data / "Videos" / "a.avi", tmp_path / "a,b.avi")
+    with pytest.raises(DataError, match="rename it"):
+        find_review_clips([Path(bad)], None)
+
+
+# ---- the command
+
+
+def test_addresses_are_named(capsys):
+    for host in ("0.0.0.0", "::", "everywhere"):
+        with pytest.raises(SystemExit) as stop:
+            main(["review", "run", "video", "--host", host])
+        assert stop.value.code == 2
+        assert "--host" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_named(monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.startswith("echoseg.review.server")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    assert main(["review", "run", "video"]) == 1
+    assert capsys.readouterr().err == "echoseg: fastapi is missing; pip install 'echoseg[review]'\n"
+
+
+def test_the_command_serves_and_ends(tmp_path):
+    data, run = write_folder(tmp_path / "data"), tmp_path / "run"
+    config = Config(approach="mask", size=(32, 32), width=4, depth=2)
+    run.mkdir()
+    config.save(run / "config.yaml")
+    save_weights(run / "model.safetensors", build(config)[0])
+    command = [sys.executable, "-m", "echoseg", "review", run, data, "--no-browser", "--device", "cpu"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            printed = [process.stdout.readline() for _ in range(3)]
+            assert printed[0] == f"corrections: {run / 'corrections'}\n"
+            port, path = re.search(r"http://127\.0\.0\.1:(\d+)(/enter\?token=\S+)$", printed[1]).groups()
+            status, headers, _ = ask(int(port), "GET", path)
+            assert status == 200
+            status, _, body = ask(int(port), "GET", "/api/clips/1", Cookie=headers["set-cookie"].split(";")[0])
+            assert (status, json.loads(body)["frames"]) == (200, 8)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+    assert (run / "corrections").is_dir()
+
+
+def test_training_takes_corrections(tmp_path):
+    data, run = write_folder(tmp_path / "data"), tmp_path / "run"
+    with opened(tmp_path / "corrections") as kept:
+        for name, frame in itertools.product("ab", (0, 5)):  # training and validation
+            save(kept, f"{name}.avi", frame, handles_of(frame))
+    tiny = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1"]
+    corrected = ["--corrections", str(kept.folder)]
+    assert main(["train", "--approach", "mask", "--data", str(data), "--out", str(run), *tiny, *corrected]) == 0
+    measured = json.loads((run / "metrics.json").read_text())["test"]
+    own = prepare(data, size=(32, 32))
+    assert measured["data"] == str(own.path), "measured on the data's own tracings"
+    assert len(prepare(data, size=(32, 32), corrections=kept.folder)) == len(own) + 2

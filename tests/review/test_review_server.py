@@ -1,0 +1,324 @@
+"""The review page's server: who is let in, and what it answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+
+from _folders import write_folder
+from _reviewing import CODEC, ask, outlines, reviewed
+from echoseg.datasets.echonet import read_echonet
+from echoseg.geometry.contour import order_contour
+from echoseg.ops import fill_polygons
+from echoseg.review import stored as module
+from echoseg.review.handles import ADDED, Handles, drawing_of
+
+DRAWING = drawing_of(CODEC)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    with reviewed(tmp_path_factory.mktemp("review")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def cookie(page):
+    """The session's, as a browser gets it from the link."""
+    status, headers, _ = ask(page.port, "GET", page.links[0].split(str(page.port))[1])
+    assert status == 200
+    assert re.search("HttpOnly; SameSite=Strict$", headers["set-cookie"])
+    return headers["set-cookie"].split(";")[0]
+
+
+def change(page, cookie, frame, points, *, version=0, clip=0, **other):
+    body = json.dumps({"version": version, "points": points, "seconds": 1.5, "drags": 1, **other}).encode()
+    headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{page.port}", "Content_Type": "application/json"}
+    status, _, answer = ask(page.port, "POST", f"/api/clips/{clip}/frames/{frame}", body=body, **headers)
+    return status, json.loads(answer)
+
+
+def points_of(frame, *, moved=(0.0, 0.0), landmarks=(0, 1, 2, 3, 4)):
+    points = outlines(8)[frame].astype(float) + (np.arange(5) == 1)[:, None] * moved
+    return {"points": points.tolist(), "landmarks": list(landmarks), "pinned": [False] * 5}
+
+
+# ---- who is let in
+
+
+@pytest.mark.parametrize("host", [None, "", "evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]"])
+def test_another_host_is_refused(page, cookie, host):
+    host = host and host.format(port=page.port)
+    for path in ("/", "/api/clips", page.links[-1].split(str(page.port))[1]):
+        assert ask(page.port, "GET", path, Host=host, Cookie=cookie)[0] in (400, 403)
+
+
+def test_two_hosts_are_refused(page, cookie):
+    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+        hosts = f"Host: 127.0.0.1:{page.port}\r\nHost: evil.example\r\n"
+        raw.sendall(f"GET / HTTP/1.1\r\n{hosts}Cookie: {cookie}\r\n\r\n".encode())
+        assert raw.recv(100).split()[1] in (b"400", b"403")
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1:{port}", "http://127.0.0.1:1"])
+def test_another_origin_is_refused(page, cookie, origin):
+    origin = origin.format(port=page.port)
+    for method, path in (("GET", "/api/clips"), ("POST", "/api/clips/0/frames/0")):
+        status, headers, _ = ask(page.port, method, path, body=b"{}", Cookie=cookie, Origin=origin)
+        assert status == 403
+        assert not [name for name in headers if name.startswith("access-control")]
+
+
+def test_a_refusal_is_heard_whatever_was_sent_with_it(page, cookie):
+    # a connection that is closed over unread bytes is reset, and the answer with it
+    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+        head = f"POST /api/clips/0/frames/0 HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 200000\r\n\r\n"
+        raw.sendall(head.encode())
+        for _ in range(20):
+            raw.sendall(bytes(10000))
+            time.sleep(0.001)
+        answer = b""
+        while piece := raw.recv(4096):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert b"another page" in answer
+
+
+def test_a_change_needs_an_origin_and_json(page, cookie):
+    own = f"http://127.0.0.1:{page.port}"
+    path = "/api/clips/0/frames/0"
+    json_type = {"Content_Type": "application/json"}
+    assert ask(page.port, "POST", path, body=b"{}", Cookie=cookie, **json_type)[0] == 403
+    assert ask(page.port, "POST", path, body=b"{}", Cookie=cookie, Origin=own, Content_Type="text/plain")[0] == 415
+    assert ask(page.port, "POST", path, body=b"{}", Cookie=cookie, Origin=own, **json_type)[0] == 422
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_changes_come_by_post_only(page, cookie, method):
+    assert ask(page.port, method, "/api/clips/0/frames/0", Cookie=cookie)[0] == 405
+
+
+@pytest.mark.parametrize("given_cookie", [None, "echoseg-{port}=", "echoseg-{port}=guess", "other=1", "\x01;=;", "é"])
+def test_no_token_no_page(page, given_cookie):
+    header = given_cookie and given_cookie.format(port=page.port)
+    for path in ("/", "/static/main.js", "/api/clips", "/api/clips/0/frames?start=0&stop=1", "/nothing"):
+        status, _, body = ask(page.port, "GET", path, Cookie=header)
+        assert status == 403
+        assert b"link" in body
+
+
+def test_a_link_opens_the_page_once(page, cookie):
+    assert ask(page.port, "GET", page.links[0].split(str(page.port))[1])[0] == 403, "used by the fixture"
+    assert ask(page.port, "GET", "/enter?token=guess")[0] == 403
+    assert ask(page.port, "GET", "/enter")[0] == 403
+    assert len(set(page.links)) == len(page.links)
+    assert ask(page.port, "GET", "/", Cookie=f"a=b; {cookie}")[0] == 200
+
+
+def test_every_answer_forbids_foreign_code(page, cookie):
+    for path, header in (
+        ("/", cookie),
+        ("/", None),
+        ("/static/main.js", cookie),
+        ("/api/clips", cookie),
+        ("/no", cookie),
+    ):
+        headers = ask(page.port, "GET", path, Cookie=header)[1]
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+
+
+def test_the_page_fetches_nothing_from_outside():
+    for path in (Path(module.__file__).parent / "static").iterdir():
+        found = set(re.findall(r"""(?:https?:)?//[\w.-]+\.\w+[^\s"')]*""", path.read_text(encoding="utf-8")))
+        assert found <= {"http://www.w3.org/2000/svg"}, path.name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../server.py",
+        "/static/..%2fserver.py",
+        "/static/%2e%2e/server.py",
+        "/static/..%5cserver.py",
+        "/api/clips/..",
+        "/api/clips/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "/api/clips/../../../../etc/passwd",
+        "/api/clips/0/frames/../../1",
+        "/api/clips/-1",
+        "/api/clips/3",
+        "/api/clips/0%00",
+        "/api/clips/0/frames/8/probabilities",
+        "/api/clips/0/frames?start=8&stop=9",
+        "/api/clips/0/frames?start=-1&stop=9",
+    ],
+)
+def test_ids_are_no_paths(page, cookie, path):
+    status, _, body = ask(page.port, "GET", path, Cookie=cookie)
+    assert status in (404, 422)
+    assert b"import" not in body
+    assert b"root:" not in body
+
+
+def test_a_gigabyte_is_refused_unread(page, cookie):
+    head = (
+        f"POST /api/clips/0/frames/0 HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nOrigin: http://127.0.0.1:{page.port}\r\n"
+        f"Cookie: {cookie}\r\nContent-Type: application/json\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+        raw.sendall(f"{head}Content-Length: {1 << 30}\r\n\r\n".encode())
+        assert raw.recv(100).split()[1] == b"413", "told at once, not after the body"
+
+
+def test_an_endless_body_is_cut(page, cookie):
+    head = (
+        f"POST /api/clips/0/frames/0 HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nOrigin: http://127.0.0.1:{page.port}\r\n"
+        f"Cookie: {cookie}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    sent, answer = 0, b""
+    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+        raw.sendall(head.encode())
+        try:
+            while sent < 1 << 30:
+                raw.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+                sent += 0x10000
+        except OSError:  # the server has closed
+            pass
+        try:
+            answer = raw.recv(100)
+        except OSError:  # and said why before, which the reset may have overtaken
+            answer = b"HTTP/1.1 413"
+    assert sent < 1 << 26
+    assert answer.split()[1] == b"413"
+    assert ask(page.port, "GET", "/api/clips", Cookie=cookie)[0] == 200
+
+
+# ---- what it says
+
+
+def test_frames_come_as_they_are(page, cookie):
+    found = page.clips.open(0)
+    body = ask(page.port, "GET", "/api/clips/0/frames?start=2&stop=5", Cookie=cookie)[2]
+    assert body == found.clip.frames[2:5].tobytes()
+    body = ask(page.port, "GET", "/api/clips/0/frames?start=6&stop=999999999", Cookie=cookie)[2]
+    assert body == found.clip.frames[6:].tobytes()
+    body = ask(page.port, "GET", "/api/clips/0/frames/3/probabilities", Cookie=cookie)[2]
+    assert body == found.probabilities[3].tobytes()
+
+
+def test_facts_are_json_and_hold_the_tracing(page, cookie):
+    facts = json.loads(ask(page.port, "GET", "/api/clips/0", Cookie=cookie)[2], parse_constant=pytest.fail)
+    recording = read_echonet(page.data).recordings[0]
+    assert sorted(map(int, facts["truth"])) == [2, 5]
+    np.testing.assert_allclose(facts["truth"]["2"], order_contour(recording.tracings[0].coordinates), atol=1e-3)
+    assert facts["listed_ef"] == 55.5
+    np.testing.assert_allclose(facts["points"], outlines(8), atol=1e-3)
+
+
+def test_a_change_is_measured_and_kept(page, cookie):
+    sent = points_of(1, moved=(2.0, -1.0))
+    status, answer = change(page, cookie, 1, sent)
+    assert status == 200
+    handles = Handles(np.array(sent["points"], np.float32), np.arange(5), np.zeros(5, bool))
+    assert answer["area"] == fill_polygons(DRAWING.join(handles)[None], (40, 48)).sum()
+    assert answer["version"] == page.corrections.version("a.avi", 1)
+    line = json.loads((page.corrections.folder / "audit.jsonl").read_text().splitlines()[-1])
+    np.testing.assert_allclose(line["before"], outlines(8)[1], atol=1e-3)
+    np.testing.assert_allclose(line["after"], sent["points"], atol=1e-3)
+    assert (line["file"], line["frame"], line["seconds"], line["drags"]) == ("a.avi", 1, 1.5, 1)
+
+    status, theirs = change(page, cookie, 1, points_of(1, moved=(9.0, 9.0)))
+    assert status == 409, "it was changed since version 0"
+    np.testing.assert_allclose(theirs["points"], sent["points"], atol=1e-3)
+
+    status, answer = change(page, cookie, 1, None, version=theirs["version"])
+    assert status == 200
+    assert answer["area"] == page.clips.open(0).facts["areas"][1]
+    assert 1 not in page.corrections.of("a.avi")
+
+    told = json.loads(ask(page.port, "GET", "/api/clips/0", Cookie=cookie)[2])["corrections"]
+    assert told["1"] == {"version": answer["version"]}, "else the page that opens again is refused as outdated"
+    assert change(page, cookie, 1, sent, version=told["1"]["version"])[0] == 200
+    assert change(page, cookie, 1, None, version=answer["version"] + 1)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        points_of(0, landmarks=(0, 1, 2, 3, 5)),
+        points_of(0, landmarks=(4, 3, 2, 1, 0)),
+        points_of(0, landmarks=(0, 1, 2, ADDED, 3)),  # between the ends of the annulus
+        points_of(0, landmarks=(ADDED, 1, 2, 3, 4)),  # no apex
+        points_of(0, landmarks=(0, 1, 2, 3, 1 << 70)),
+        points_of(0, moved=(1e9, 0)),
+        {**points_of(0), "pinned": [True]},
+        {**points_of(0), "points": [[1.0, 1.0]] * 5},  # no area
+        {**points_of(0), "points": [[1.0, float(i)] for i in range(5)]},
+        {"points": [[0, 0]] * 201, "landmarks": [ADDED] * 201, "pinned": [True] * 201},
+    ],
+)
+def test_impossible_points_are_refused(page, cookie, points):
+    assert change(page, cookie, 0, points)[0] == 422
+    assert change(page, cookie, 0, points, version=7)[0] == 422
+    assert 0 not in page.corrections.of("a.avi")
+
+
+def test_numbers_that_are_none_are_refused(page, cookie):
+    points = points_of(0)
+    points["points"][0][0] = float("nan")  # json writes NaN, which is no JSON
+    assert change(page, cookie, 0, points)[0] == 422
+    assert change(page, cookie, 0, points_of(0), seconds=float("inf"))[0] == 422
+    assert change(page, cookie, 8, points_of(0))[0] == 404
+    assert change(page, cookie, 0, points_of(0), clip=9)[0] == 404
+
+
+def test_a_full_disk_loses_nothing(page, cookie, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    status, answer = change(page, cookie, 3, points_of(3, moved=(1.0, 0.0)))
+    assert status == 200
+    monkeypatch.setattr(module, "replace_files", full)
+    status, refusal = change(page, cookie, 3, points_of(3, moved=(2.0, 0.0)), version=answer["version"])
+    assert (status, refusal["detail"]) == (507, "not saved: No space left on device")
+    monkeypatch.undo()
+    kept, version = page.corrections.of("a.avi")[3]
+    assert version == answer["version"]
+    np.testing.assert_allclose(kept.points, points_of(3, moved=(1.0, 0.0))["points"], atol=1e-3)
+
+
+def test_the_rest_is_predicted_anew(page, cookie):
+    points = {**points_of(2, moved=(3.0, 0.0)), "pinned": [False, True, False, False, False]}
+    headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{page.port}", "Content_Type": "application/json"}
+    status, _, body = ask(page.port, "POST", "/api/clips/0/frames/2/hold", body=json.dumps(points).encode(), **headers)
+    assert status == 200
+    moved = np.array(json.loads(body)["points"]) - outlines(8)[2]
+    np.testing.assert_allclose(moved[1], (3.0, 0.0), atol=1e-3)
+    np.testing.assert_allclose(moved[[0, 2, 3, 4]], [[1.125, 1.125]] * 4, atol=1e-3)  # all errors correlate by 0.6
+    points["pinned"] = [False] * 5
+    status, _, body = ask(page.port, "POST", "/api/clips/0/frames/2/hold", body=json.dumps(points).encode(), **headers)
+    assert (status, json.loads(body)["detail"]) == (422, "no landmark is pinned; move one first")
+
+
+def test_reviewing_changes_no_original(page, cookie, tmp_path):
+    fresh = write_folder(tmp_path / "same")
+    for path in fresh.rglob("*.csv"):
+        assert path.read_bytes() == (page.data / path.name).read_bytes()
+    assert {path.name for path in page.corrections.folder.iterdir()} == {
+        "Landmarks.csv",
+        "VolumeTracings.csv",
+        "audit.jsonl",
+        "sha256.json",
+        ".lock",
+    }

@@ -1,0 +1,173 @@
+"""What is written, piece by piece: small enough to be done again for each place at which it may fail."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from _folders import write_folder, write_video
+from _reviewing import CODEC, outlines
+from echoseg.datasets.store import open_store, prepare
+from echoseg.evaluation.evaluate import evaluate
+from echoseg.inference.archive import find_input_files, finished_rows, segment_files, sweep, unfinished, write_results
+from echoseg.inference.export import write_repository
+from echoseg.inference.predictor import load
+from echoseg.phantom.dataset import write_phantom_store
+from echoseg.report.results import write_evaluation, write_prediction
+from echoseg.report.run import read_run
+from echoseg.review.handles import Handles, drawing_of
+from echoseg.review.stored import Corrections
+from echoseg.training import checkpoint, loop
+from echoseg.training.config import Config
+from echoseg.utils.files import new_folder
+
+SETTINGS = {"width": 2, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32", "approach": "mask"}
+
+
+class Work(NamedTuple):
+    """A piece of work on one folder.
+
+    Attributes:
+        begin: fills the folder with what is there before.
+        act: does the work; done again, it goes on or begins anew.
+        pinned: what a reader finds in the folder, in words; raises DataError where something is damaged.
+    """
+
+    begin: Callable[[Path], object]
+    act: Callable[[Path], object]
+    pinned: Callable[[Path], str]
+
+
+def all_works(place: Path) -> dict[str, Work]:
+    """The pieces by name; what they read lies in ``place``."""
+    data = write_folder(place / "data", names=("a", "b"))
+    store = write_phantom_store(place / "store", patients=8, workers=1)
+    videos = place / "videos"
+    videos.mkdir()
+    for name in "ab":
+        write_video(videos / f"{name}.avi", frames=4)
+    config = Config(**SETTINGS, epochs=1)
+    loop.train(config, store, place / "run")
+    predictor = load(place / "run", device="cpu")
+    evaluation = evaluate(predictor, store, "test")
+    torch.manual_seed(1)
+    models = [checkpoint.build(config)[0] for _ in range(2)]
+    one, other = (partial(_save_run, config, model) for model in models)
+
+    def predict(folder: Path) -> None:
+        out = folder / "out"
+        out.mkdir(exist_ok=True)
+        sweep(out)
+        sources = find_input_files([videos], place / "run", "", out=out)
+        write = partial(write_prediction, keep=["frames", "masks"])
+        for _ in segment_files(unfinished(sources, out), predictor, out, write):
+            pass
+        write_results(sources, out, kind="csv")
+
+    return {
+        "run": Work(one, other, _held_run),
+        "training": Work(_nothing, lambda folder: _train(config, store, folder / "run"), _held_training),
+        "store": Work(_nothing, lambda folder: _prepare(data, folder / "store"), _held_store),
+        "archive": Work(_nothing, predict, _held_archive),
+        "corrections": Work(partial(_correct, shift=0.0), partial(_correct, shift=2.0), _held_corrections),
+        "evaluation": Work(
+            lambda folder: shutil.copytree(place / "run", folder / "run"),
+            lambda folder: write_evaluation(evaluation, store, "test", folder / "run"),
+            _held_evaluation,
+        ),
+        "repository": Work(_nothing, lambda folder: _export(place / "run", folder / "hub"), _held_repository),
+    }
+
+
+def _nothing(folder: Path) -> None:
+    pass
+
+
+def _save_run(config: Config, model: torch.nn.Module, folder: Path) -> None:
+    run = folder / "run"
+    if not run.exists():
+        run.mkdir()
+        config.save(run / checkpoint.CONFIG)
+    checkpoint.save_weights(run / checkpoint.BEST, model, config)
+    checkpoint.save_state(run, {"model": model.state_dict()})
+
+
+def _held_run(folder: Path) -> str:
+    weights = checkpoint.load_run(folder / "run")[1].state_dict()
+    state = checkpoint.load_state(folder / "run")[0]["model"]
+    return f"weights {_sum(weights)}, state {_sum(state)}"
+
+
+def _sum(tensors: dict[str, torch.Tensor]) -> str:
+    return f"{sum(float(tensor.double().sum()) for tensor in tensors.values()):.6f}"
+
+
+def _train(config: Config, store, run: Path) -> None:
+    loop.train(config, store, run, resume=run.exists())
+
+
+def _held_training(folder: Path) -> str:
+    run = folder / "run"
+    if not run.exists():
+        return "no run"
+    if checkpoint.has_state(run):
+        checkpoint.load_state(run)
+    for name in (checkpoint.BEST, checkpoint.LAST):
+        if (run / name).exists():
+            checkpoint.load_weights(run / name, checkpoint.load_run(run)[1])
+    done = (run / checkpoint.LAST).exists()
+    return f"trained, {_sum(checkpoint.load_run(run)[1].state_dict())}" if done else "begun"
+
+
+def _prepare(data: Path, out: Path) -> None:
+    if not out.exists():
+        prepare(data, out, size=(16, 16))
+
+
+def _held_store(folder: Path) -> str:
+    return f"{len(open_store(folder / 'store'))} images" if (folder / "store").exists() else "no store"
+
+
+def _held_archive(folder: Path) -> str:
+    out = folder / "out"
+    for name, _ in finished_rows(out):
+        if {path.name for path in (out / name).iterdir()} != {"frames.csv", "masks.tif"}:
+            return f"{name} is half written"
+    return (out / "results.csv").read_text() if (out / "results.csv").exists() else "no results"
+
+
+def _correct(folder: Path, *, shift: float) -> None:
+    with contextlib.closing(Corrections(folder, drawing_of(CODEC), kind="chords")) as kept:
+        points = outlines(8)[3] + np.float32(shift)
+        version = kept.version("a.avi", 3)
+        handles = Handles(points, np.arange(5), np.zeros(5, bool))
+        kept.save("a.avi", 3, handles, version=version, before=outlines(8)[3], effort={})
+
+
+def _held_corrections(folder: Path) -> str:
+    with contextlib.closing(Corrections(folder, drawing_of(CODEC), kind="chords")) as kept:
+        found = {frame: handles.points.tolist() for frame, (handles, _) in kept.of("a.avi").items()}
+    return f"{found}, {(folder / 'audit.jsonl').read_text().count(chr(10))} lines"
+
+
+def _held_evaluation(folder: Path) -> str:
+    run = read_run(folder / "run")
+    images = run.table("images_test.csv")
+    return f"{run.metrics}, {len(images)} images" if run.metrics else "not evaluated"
+
+
+def _export(run: Path, out: Path) -> None:
+    if not out.exists():
+        with new_folder(out) as folder:
+            write_repository(run, folder, "# A card")
+
+
+def _held_repository(folder: Path) -> str:
+    return _sum(checkpoint.load_run(folder / "hub")[1].state_dict()) if (folder / "hub").exists() else "none"

@@ -1,0 +1,310 @@
+"""No file can run code: malicious pickles and their like in place of every file that the package reads."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import gzip
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+import struct
+import tarfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import echoseg
+from _folders import write_folder
+from _reviewing import CODEC
+from echoseg.datasets.formats import read_dataset
+from echoseg.datasets.store import open_store
+from echoseg.errors import DataError
+from echoseg.inference.archive import finished_rows
+from echoseg.inference.predictor import load
+from echoseg.io.reading import read_clip
+from echoseg.phantom.dataset import write_phantom_store
+from echoseg.report.run import read_run
+from echoseg.review.handles import drawing_of
+from echoseg.review.stored import Corrections
+from echoseg.training import checkpoint
+from echoseg.training.config import Config, load_config
+from echoseg.utils.checksum import add_checksum
+from echoseg.utils.files import hash_file
+
+SENTINEL = Path("ran")  # in the folder of the test
+CODE = f"open({str(SENTINEL)!r}, 'w').close()"
+
+
+class Calls:
+    """Unpickled, it calls a function."""
+
+    def __init__(self, function: Callable[..., object], argument: str) -> None:
+        self.call = function, (argument,)
+
+    def __reduce__(self):
+        return self.call
+
+
+SYSTEM, EXEC = Calls(os.system, f"touch {SENTINEL}"), Calls(builtins.exec, CODE)
+
+
+def saved(write: Callable[[io.BytesIO], object]) -> bytes:
+    file = io.BytesIO()
+    write(file)
+    return file.getvalue()
+
+
+def zipped(**members: bytes) -> bytes:
+    def write(file):
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name.replace("__", "/"), content)
+
+    return saved(write)
+
+
+def tarred(name: str, content: bytes) -> bytes:
+    def write(file):
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+    return saved(write)
+
+
+def tensors(header: object, size: int = 16, length: int | None = None) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + bytes(size)
+
+
+def one(start: int, stop: int, kind: str = "F32", shape: tuple[int, ...] = (2,)) -> dict[str, object]:
+    return {"dtype": kind, "shape": shape, "data_offsets": [start, stop]}
+
+
+def bomb(names: list[str]) -> bytes:
+    """Lists of lists, 9^20 words in all, as the value of settings that exist."""
+    lines = [f"{names[1]}: &{names[1]} [x, x]"]
+    lines += [f"{name}: &{name} [{', '.join(9 * [f'*{before}'])}]" for before, name in pairwise(names[1:21])]
+    return "\n".join([*lines, f"{names[0]}: *{names[20]}"]).encode()
+
+
+def corpus() -> dict[str, bytes]:
+    hidden = np.array([SYSTEM, EXEC], dtype=object)
+    state = {"model": torch.zeros(2), "progress": EXEC}
+    return {
+        **{f"system, protocol {n}": pickle.dumps(SYSTEM, n) for n in range(6)},
+        **{f"exec, protocol {n}": pickle.dumps(EXEC, n) for n in range(6)},
+        "within a state": pickle.dumps({"model": {}, "optimizer": [1, (2, SYSTEM)]}),
+        "torch": saved(lambda file: torch.save(state, file)),
+        "torch, legacy": saved(lambda file: torch.save(state, file, _use_new_zipfile_serialization=False)),
+        "torch, by hand": zipped(archive__data_pkl=pickle.dumps(EXEC), archive__version=b"3\n"),
+        "torch, tar": tarred("pickle", pickle.dumps(EXEC)),
+        "torch script": zipped(archive__data_pkl=pickle.dumps(EXEC), archive__constants_pkl=pickle.dumps(SYSTEM)),
+        "npy": saved(lambda file: np.save(file, hidden, allow_pickle=True)),
+        "npz": saved(lambda file: np.savez(file, frames=hidden, points=hidden, allow_pickle=True)),
+        "npy, header": b"\x93NUMPY\x01\x00\x76\x00" + f"{{'descr': {CODE}, 'shape': ()}}".encode().ljust(118),
+        "joblib": zlib.compress(pickle.dumps(EXEC)),
+        "gzip": gzip.compress(pickle.dumps(EXEC)),
+        "pandas": pickle.dumps({"FileName": pd.Series(["a"]), "X": EXEC}),
+        "yaml, apply": f"!!python/object/apply:os.system ['touch {SENTINEL}']\n".encode(),
+        "yaml, new": f"epochs: !!python/object/new:exec [{json.dumps(CODE)}]\n".encode(),
+        "yaml, module": b"approach: !!python/module:this\n",
+        "yaml, aliases": bomb(list(Config().values())),
+        "yaml, deep": b"[" * 50_000,
+        "json, deep": b'{"a":' * 50_000,
+        "json, long": b'{"format": ' + b"9" * 100_000 + b"}",
+        "yaml, no date": b"data: 2020-13-45\n",
+        "yaml, NUL in a path": b'data: "a\\0b"\n',
+        "code": CODE.encode(),
+        "template": f"{{{{ ''.__class__.__mro__ }}}}{{% {CODE} %}}".encode(),
+        "formula": f"FileName,X,Y,Frame\n=cmd|'/c touch {SENTINEL}'!A1,1,1,1\n".encode(),
+        "safetensors, overlap": tensors({"a": one(0, 8), "b": one(4, 12)}),
+        "safetensors, beyond": tensors({"a": one(0, 1 << 40, shape=(1 << 38,))}),
+        "safetensors, product": tensors({"a": one(0, 8, shape=(1 << 62, 1 << 62))}),
+        "safetensors, backwards": tensors({"a": one(8, 0)}),
+        "safetensors, long header": tensors({}, length=200 << 20),
+        "safetensors, huge header": tensors({}, length=(1 << 64) - 1),
+        "safetensors, metadata": tensors({"__metadata__": {"echoseg": "[" * 50_000}, "a": one(0, 8)}, 8),
+        "safetensors, told": tensors({"__metadata__": {"echoseg": '{"settings": 3, "sha256": []}'}, "a": one(0, 8)}, 8),
+        "empty": b"",
+    }
+
+
+CORPUS = corpus()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """One of each file that is read, whole."""
+    place = tmp_path_factory.mktemp("pickles")
+    write_phantom_store(place / "store", patients=3, workers=1)
+    run = place / "run"
+    run.mkdir()
+    config = Config(approach="mask", size=(32, 32), width=2, depth=2, device="cpu")
+    config.save(run / checkpoint.CONFIG)
+    torch.manual_seed(0)
+    model = checkpoint.build(config)[0]
+    checkpoint.save_weights(run / checkpoint.BEST, model, config)
+    for name in ("calibration.json", "shape.json", "metrics.json", "environment.json"):
+        (run / name).write_text("{}", encoding="utf-8")
+    checkpoint.save_state(run, {"model": model.state_dict()})
+    write_folder(place / "data")
+    (place / "corrections").mkdir()
+    (place / "out").mkdir()
+    return place
+
+
+def read_archive(folder: Path) -> None:
+    if not finished_rows(folder):
+        raise DataError("no line of it counts")  # its files are made again
+
+
+def open_corrections(folder: Path) -> None:
+    Corrections(folder, drawing_of(CODEC), kind="chords").close()
+    raise DataError("taken as none")  # of an empty table
+
+
+def with_hash(content: bytes) -> bytes:
+    return content + b"echoseg-sha256:" + hashlib.sha256(content).hexdigest().encode()
+
+
+def reseal(store: Path) -> None:
+    manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["checksum"]
+    manifest["sha256"] = {name: hash_file(store / name) for name in manifest["sha256"]}
+    (store / "manifest.json").write_text(json.dumps(add_checksum(manifest)), encoding="utf-8")
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    **dict.fromkeys(("frames.npy", "points.npy", "offsets.npy", "samples.csv"), lambda path: open_store(path.parent)),
+    "manifest.json": lambda path: open_store(path.parent),
+    "config.yaml": load_config,
+    "model.safetensors": lambda path: load(path.parent, device="cpu"),
+    "calibration.json": lambda path: load(path.parent, device="cpu"),
+    "shape.json": lambda path: load(path.parent, device="cpu"),
+    "metrics.json": lambda path: read_run(path.parent),
+    "environment.json": lambda path: read_run(path.parent),
+    "images_test.csv": lambda path: read_run(path.parent).table(path.name),
+    "training_state.pt": lambda path: checkpoint.load_state(path.parent),
+    "FileList.csv": lambda path: read_dataset(path.parent),
+    "VolumeTracings.csv": lambda path: read_dataset(path.parent),
+    **dict.fromkeys(("a.avi", "a.nii", "a.nii.gz", "a.dcm", "a.mha", "a.png"), read_clip),
+    "Landmarks.csv": lambda path: open_corrections(path.parent),
+    "sha256.json": lambda path: open_corrections(path.parent),
+    "manifest-0.jsonl": lambda path: read_archive(path.parent),
+}
+FOLDERS = {
+    "store": ("frames.npy", "points.npy", "offsets.npy", "samples.csv", "manifest.json"),
+    "run": (
+        *("config.yaml", "model.safetensors", "calibration.json", "shape.json", "metrics.json", "environment.json"),
+        *("images_test.csv", "training_state.pt"),
+    ),
+    "data": ("FileList.csv", "VolumeTracings.csv"),
+    "data/Videos": ("a.avi", "a.nii", "a.nii.gz", "a.dcm", "a.mha", "a.png"),
+    "corrections": ("Landmarks.csv", "sha256.json"),
+    "out": ("manifest-0.jsonl",),
+}
+HARMLESS = {
+    ("VolumeTracings.csv", "formula"),  # a table like another
+    ("config.yaml", "empty"),  # the defaults
+    *(("images_test.csv", kind) for kind in CORPUS),  # whatever text is in it, it is a table of it
+}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_file_runs_code(place, tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(place, tmp_path / "place", dirs_exist_ok=True)
+    wrong = []
+    for name in FOLDERS[folder]:
+        path = tmp_path / "place" / folder / name
+        whole = path.read_bytes() if path.exists() else None
+        for kind, content in CORPUS.items():
+            for sealed in (False, True) if name.endswith((".npy", ".pt")) or name == "samples.csv" else (False,):
+                path.write_bytes(with_hash(content) if sealed and path.suffix == ".pt" else content)
+                if sealed and folder == "store":
+                    reseal(path.parent)
+                answer = refusal(READERS[name], path)
+                if answer and not (answer == "read" and (name, kind) in HARMLESS):
+                    wrong.append(f"{name}, {kind}, {'with its hash' if sealed else 'as it is'}: {answer}")
+                assert not SENTINEL.exists(), f"{name}: {kind} ran"
+        path.unlink() if whole is None else path.write_bytes(whole)
+        if folder == "store":
+            reseal(path.parent)
+    assert not wrong, "\n".join(wrong)
+
+
+def refusal(read: Callable[[Path], object], path: Path) -> str:
+    """What is wrong with how a file is refused; nothing where it is a DataError of one short line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            read(path)
+        except DataError as error:
+            return "" if "\n" not in str(error) and len(str(error)) < 2000 else str(error)[:300]
+        except BaseException as error:
+            return f"{type(error).__name__}: {str(error)[:200]}"
+    return "read"
+
+
+def test_the_corpus_bites(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pickle.loads(CORPUS["exec, protocol 2"])
+    assert SENTINEL.exists()
+    SENTINEL.unlink()
+    torch.load(io.BytesIO(CORPUS["torch"]), weights_only=False)
+    assert SENTINEL.exists()
+
+
+# ---- the package's own text
+
+MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+CALLS = {"eval", "exec", "compile", "__import__", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "os.system"}
+CALLS |= {"pd.read_pickle", "os.popen", "torch.jit.load", "torch.hub.load", "torch.package.PackageImporter"}
+NEEDED = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
+
+
+def wrongs(text: str) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name.split(".")[0] in MODULES]
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in MODULES:
+            found.append(str(node.module))
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            keyword, value = NEEDED.get(name, ("", None))
+            if name in CALLS or given.get("shell") == "True" or (keyword and given.get(keyword) != str(value)):
+                found.append(ast.unparse(node))
+    return found
+
+
+def test_the_package_calls_nothing_that_runs_files():
+    for path in Path(echoseg.__file__).parent.rglob("*.py"):
+        assert wrongs(path.read_text(encoding="utf-8")) == [], path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("import pickle", "from joblib import load", "eval(x)", "yaml.load(x)", "subprocess.run(x, shell=True)"),
+        *("torch.load(x)", "torch.load(x, weights_only=False)", "np.load(x)", "np.load(x, allow_pickle=True)"),
+    ],
+)
+def test_what_runs_files_is_found(text):
+    assert wrongs(text)
+    assert not wrongs("torch.load(x, weights_only=True); np.load(x, allow_pickle=False); yaml.safe_load(x)")

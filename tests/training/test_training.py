@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from echoseg.datasets.store import open_store
+from echoseg.errors import DataError
+from echoseg.evaluation.evaluate import evaluate
+from echoseg.inference.predictor import load
+from echoseg.metrics.overlap import dice
+from echoseg.training import checkpoint, live, loop, optimization
+from echoseg.training.config import Config, load_config
+from echoseg.training.live import ProgressBar, running_dice
+from echoseg.training.loop import LOG_COLUMNS, train
+from echoseg.training.optimization import learning_rate
+from echoseg.training.stopwatch import Stopwatch
+
+TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
+
+
+def tiny(**settings):
+    return Config(**{**TINY, **settings})
+
+
+@pytest.mark.parametrize("approach", ["mask", "landmark"])
+def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach):
+    config = train(
+        tiny(approach=approach, landmarks=7, epochs=50, radius=5.0, gain=0.0, shade=0.0), disc_store, tmp_path / "run"
+    )
+    result = evaluate(load(tmp_path / "run", device="cpu"), disc_store, "test")
+    assert config.epochs == 50
+    assert result.summary["dice"] > 0.85
+    assert result.summary["images"] == 8
+    assert result.summary["all_black"]["dice"] == 0
+    assert result.summary["all_black"]["dice_all_pixels"] > 0.7
+    assert ("landmark_error_px" in result.summary) == (approach == "landmark")
+    if approach == "landmark":
+        errors = result.images[[f"error{k}_px" for k in range(7)]]
+        np.testing.assert_allclose(errors.mean(axis=1), result.images["landmark_error_px"])
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == [str(i + 1) for i in range(50)]
+    assert tuple(rows[0]) == LOG_COLUMNS
+    best = max(float(row["val_dice"]) for row in rows)
+    again = evaluate(load(tmp_path / "run", device="cpu"), disc_store, "val")
+    assert again.summary["dice"] == pytest.approx(best, abs=1e-5)
+
+
+def test_without_validation_all_others_train_and_the_last_weights_count(disc_store, tmp_path):
+    train(tiny(epochs=2, validation="none"), disc_store, tmp_path / "run")
+    model, last = (tmp_path / "run" / name for name in ("model.safetensors", "last.safetensors"))
+    assert model.read_bytes() == last.read_bytes()
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert [row["val_dice"] for row in rows] == ["nan", "nan"]
+    predictor = load(tmp_path / "run", device="cpu")
+    assert predictor.config.splits(disc_store.samples).tolist().count("train") == 40
+    with pytest.raises(DataError, match="no image in split 'val'"):
+        evaluate(predictor, disc_store, "val")
+
+
+def stopped(monkeypatch, config, store, run, saves):
+    """Train, and interrupt right after the state was saved so many times."""
+    save_state, calls = checkpoint.save_state, []
+
+    def save_and_stop(path, state):
+        save_state(path, state)
+        calls.append(path)
+        if len(calls) == saves:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_state", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, store, run)
+
+
+def assert_equal_weights(run, other):
+    for name in ("model.safetensors", "last.safetensors"):
+        assert (run / name).read_bytes() == (other / name).read_bytes()
+
+
+@pytest.mark.parametrize("settings", [{}, {"dropout": 0.2, "ema": 0.9, "optimizer": "sgd", "clip": 1.0}])
+def test_a_resumed_run_equals_an_uninterrupted_one(disc_store, tmp_path, monkeypatch, settings):
+    config = tiny(epochs=3, checkpoint_minutes=1e-9, **settings)  # a checkpoint each step
+    train(config, disc_store, tmp_path / "whole")
+    for saves in (2, 5, 6):  # in mid-epoch, at the last step of an epoch, after the epoch
+        run = tmp_path / f"cut {saves}"
+        stopped(monkeypatch, config, disc_store, run, saves)
+        train(load_config(run / "config.yaml"), disc_store, run, resume=True)
+        assert_equal_weights(tmp_path / "whole", run)
+        logs = [(folder / "log.csv").read_text().splitlines() for folder in (tmp_path / "whole", run)]
+        assert [line.split(",")[:4] for line in logs[0]] == [line.split(",")[:4] for line in logs[1]]
+
+
+def test_a_run_is_resumed_on_its_own_data_only(disc_store, tmp_path, monkeypatch):
+    stopped(monkeypatch, tiny(epochs=2), disc_store, tmp_path / "run", 1)
+    splits = list(disc_store.samples["split"])
+    other = dataclasses.replace(disc_store, samples=disc_store.samples.assign(split=splits[1:] + splits[:1]))
+    with pytest.raises(DataError, match="not those that the run began with"):
+        train(load_config(tmp_path / "run" / "config.yaml"), other, tmp_path / "run", resume=True)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_anew(disc_store, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    train(tiny(epochs=1), disc_store, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_state", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny(epochs=1), disc_store, tmp_path / "cut")
+    train(tiny(epochs=1), disc_store, tmp_path / "cut", resume=True)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_run_folder_has_its_settings_or_is_not_there(disc_store, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_save_environment", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(epochs=1), disc_store, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_path, monkeypatch, capsys):
+    config = tiny(epochs=3)
+    train(config, disc_store, tmp_path / "whole")
+    stopped(monkeypatch, config, disc_store, tmp_path / "run", 2)
+    state = tmp_path / "run" / "training_state.pt"
+    whole = state.read_bytes()
+    for damaged in (whole[:100], whole[:-1], whole[:500] + bytes([whole[500] ^ 1]) + whole[501:], b""):
+        state.write_bytes(damaged)
+        loaded, complaint = checkpoint.load_state(tmp_path / "run")
+        assert loaded["progress"]["epoch"] == 1
+        assert "training_state.pt: damaged" in complaint
+    train(load_config(tmp_path / "run" / "config.yaml"), disc_store, tmp_path / "run", resume=True)
+    assert "training_state.pt: damaged" in capsys.readouterr().err
+    assert_equal_weights(tmp_path / "whole", tmp_path / "run")
+    state.unlink()  # killed between the two moves
+    assert checkpoint.load_state(tmp_path / "run")[0]["progress"]["epoch"] == 2
+    (tmp_path / "run" / "training_state.previous.pt").write_bytes(b"")
+    with pytest.raises(DataError, match="nothing to resume from"):
+        checkpoint.load_state(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeypatch, number, code):
+    config, steps = tiny(epochs=3), []
+    train(config, disc_store, tmp_path / "whole")
+    step = loop._Trainer._step
+
+    def step_and_signal(self, *arguments):
+        steps.append(1)
+        if len(steps) == 6:
+            os.kill(os.getpid(), number)
+        return step(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Trainer, "_step", step_and_signal)
+        with pytest.raises(SystemExit if code == 143 else KeyboardInterrupt) as stop:
+            train(config, disc_store, tmp_path / "run")
+    assert code == 130 or stop.value.code == 143
+    state, _ = checkpoint.load_state(tmp_path / "run")
+    assert state["progress"]["epoch"] * 4 + state["progress"]["step"] == 6
+    train(load_config(tmp_path / "run" / "config.yaml"), disc_store, tmp_path / "run", resume=True)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "run")
+
+
+def test_patience_and_minutes_end_a_run(disc_store, tmp_path):
+    train(tiny(epochs=50, patience=2, learning_rate=1e-9), disc_store, tmp_path / "tired")
+    assert len((tmp_path / "tired" / "log.csv").read_text().splitlines()) < 20
+    train(tiny(epochs=50, max_minutes=1e-6), disc_store, tmp_path / "late")
+    assert len((tmp_path / "late" / "log.csv").read_text().splitlines()) == 2
+    assert load(tmp_path / "late", device="cpu").config.max_minutes == 1e-6
+
+
+def test_the_moving_average_is_what_counts(disc_store, tmp_path):
+    for ema in (0.0, 0.999):
+        train(tiny(epochs=2, ema=ema), disc_store, tmp_path / str(ema))
+    plain, average = (checkpoint.load_run(tmp_path / name)[1].state_dict() for name in ("0.0", "0.999"))
+    state = checkpoint.load_state(tmp_path / "0.999")[0]
+    assert all(torch.equal(plain[name], state["model"][name]) for name in plain)  # it does not touch the training
+    assert any(not torch.equal(plain[name], average[name]) for name in plain)
+
+
+def test_bfloat16_trains_too(disc_store, tmp_path):
+    train(tiny(epochs=1, precision="bfloat16"), disc_store, tmp_path / "run")
+    assert load(tmp_path / "run", device="cpu").config.precision == "bfloat16"
+    resolved = train(tiny(epochs=1, precision="auto"), disc_store, tmp_path / "auto")
+    assert resolved.precision in ("float32", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"), [("avx2 avx512_bf16 sha", "bfloat16"), ("avx2 avx512bw", "float32"), (None, "float32")]
+)
+def test_the_precision_follows_from_the_processor_not_from_a_timing(flags, precision, tmp_path, monkeypatch):
+    processor = tmp_path / "cpuinfo"
+    if flags:
+        processor.write_text(f"flags\t\t: fpu {flags}\n")
+    monkeypatch.setattr(optimization, "_PROCESSOR", processor)
+    assert optimization.faster_precision(torch.device("cpu")) == precision
+
+
+def test_the_bar_shows_the_epoch_so_far(disc_store, tmp_path, monkeypatch):
+    said, say = [], ProgressBar.say
+
+    def noted(bar, *means):
+        say(bar, *means)
+        said.append(dict(bar.said))
+
+    monkeypatch.setattr(sys, "stderr", terminal())
+    monkeypatch.setattr(live, "_SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(ProgressBar, "say", noted)
+    train(tiny(approach="mask", epochs=2), disc_store, tmp_path / "mask")
+    assert [list(one) for one in said] == [["loss", "dice"]] * 4 + [["loss", "dice", "val_dice"]] * 6
+    rows = list(csv.DictReader((tmp_path / "mask" / "log.csv").read_text().splitlines()))
+    for row, after in zip(rows, said[4::5], strict=True):
+        assert after["loss"] == pytest.approx(float(row["train_loss"]), rel=1e-4)
+        assert after["val_dice"] == pytest.approx(float(row["val_dice"]), rel=1e-4)
+        assert 0 < after["dice"] < 1
+    said.clear()
+    train(tiny(approach="landmark", epochs=1), disc_store, tmp_path / "landmark")
+    assert list(said[0]) == ["loss"]  # no Dice without decoding
+
+
+def terminal():
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    return stream
+
+
+def test_the_running_dice_is_that_of_assess():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(5, 1, 8, 9)).astype(np.float32)
+    targets = (random.random(logits.shape) > 0.7).astype(np.float32)
+    logits[1], targets[2] = -1, 0
+    logits[3], targets[3] = -1, 0
+    expected = dice((logits[:, 0] > 0).astype(np.uint8), targets[:, 0].astype(np.uint8)).mean()
+    assert running_dice(torch.from_numpy(logits), torch.from_numpy(targets)).item() == pytest.approx(expected)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_look_at_a_gpu_shows_what_the_look_before_asked_for(monkeypatch):
+    monkeypatch.setattr(live, "_SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(sys, "stderr", terminal())
+    with ProgressBar(9, "mask", shown=True) as bar:
+        for images in (1, 2, 4):
+            bar.step(torch.tensor([6.0, 1.0], device="cuda"), images)
+            torch.cuda.synchronize()
+        assert bar.said == {"loss": 3.0, "dice": 0.5}
+
+
+def test_tensorboard_shows_the_log(disc_store, tmp_path, monkeypatch):
+    """Told by a stand-in: TensorBoard is an extra."""
+    shown, opened = {}, []
+
+    class Writer:
+        def __init__(self, folder, purge_step):
+            opened.append((Path(folder), purge_step))
+
+        def add_scalar(self, name, value, epoch):
+            shown[name, epoch] = value
+
+        def flush(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    run, config = tmp_path / "run", tiny(epochs=3, tensorboard=True)
+    stopped(monkeypatch, config, disc_store, run, 1)
+    train(config, disc_store, run, resume=True)
+    assert opened == [(run / "tensorboard", 1), (run / "tensorboard", 2)]
+    for row in csv.DictReader((run / "log.csv").read_text().splitlines()):
+        for name in LOG_COLUMNS[1:]:
+            assert shown[name, int(row["epoch"])] == pytest.approx(float(row[name]), rel=1e-4)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(DataError, match=r"echoseg\[tensorboard\]"):
+        train(config, disc_store, tmp_path / "without")
+    assert not (tmp_path / "without").exists()
+
+
+TWO_RANKS = """
+import sys
+from pathlib import Path
+import torch
+from echoseg.datasets.store import open_store
+from echoseg.training.config import Config
+from echoseg.training.distributed import ranks_of_torchrun
+from echoseg.training.loop import train
+torch.set_num_threads(1)
+with ranks_of_torchrun("cpu") as ranks:
+    config = Config(size=(32, 32), width=4, depth=2, batch_size=8, device="cpu", precision="float32", epochs=3,
+                    approach=sys.argv[3], norm="group")
+    train(config, open_store(sys.argv[1]), Path(sys.argv[2]), ranks=ranks)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="gloo is built for Linux")
+@pytest.mark.parametrize("approach", ["mask", "landmark"])
+def test_two_ranks_equal_one_with_the_double_batch(disc_store, tmp_path, approach):
+    script = tmp_path / "two.py"
+    script.write_text(TWO_RANKS)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    command = [*torchrun, str(script), str(disc_store.path), str(tmp_path / "two"), approach]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    # batch statistics are a rank's own on the CPU: hence group norm
+    train(tiny(approach=approach, epochs=3, batch_size=16, norm="group"), disc_store, tmp_path / "one")
+    curves = [np.genfromtxt(tmp_path / name / "log.csv", delimiter=",", names=True) for name in ("one", "two")]
+    for column in ("train_loss", "val_dice"):
+        np.testing.assert_allclose(curves[0][column], curves[1][column], atol=1e-4)
+
+
+def test_training_refuses(disc_store, tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(FileExistsError):
+        train(tiny(), disc_store, tmp_path / "there")
+    with pytest.raises(DataError, match="device 'gpu'"):
+        train(tiny(device="gpu"), disc_store, tmp_path / "run")
+    for name, splits in (("val", ["TRAIN", "TEST"]), ("test", ["TRAIN", "VAL"]), ("train", ["VAL", "TEST"])):
+        lacking = dataclasses.replace(disc_store, samples=disc_store.samples.assign(split=splits * 24))
+        with pytest.raises(DataError, match=f"no image in split {name!r}"):
+            train(tiny(), lacking, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_checkpoints_are_named(disc_store, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(DataError, match="echoseg train"):
+        load(run)
+    train(tiny(epochs=1), disc_store, run)
+    model = run / "model.safetensors"
+    whole = model.read_bytes()
+    for damaged in (whole[:-50], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
+        model.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"model\.safetensors: damaged"):
+            load(run)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero():
+    rates = np.array([learning_rate(step, 100, tiny(learning_rate=2.0)) for step in range(100)])
+    assert rates.max() == 2.0
+    assert rates.argmax() == 9
+    assert (np.diff(rates[:10]) > 0).all()
+    assert (np.diff(rates[10:]) < 0).all()
+    assert rates[-1] < 0.01
+    assert learning_rate(99, 100, tiny(schedule="constant")) == tiny().learning_rate
+
+
+def test_predictor_at_any_size(disc_store, tmp_path):
+    train(tiny(epochs=1, approach="landmark"), disc_store, tmp_path / "run")
+    predictor = load(tmp_path / "run", device="cpu")
+    frames = np.random.default_rng(0).integers(0, 255, (11, 50, 70), dtype=np.uint8)
+    prediction = predictor(frames)
+    backwards = predictor(np.flip(frames, axis=0))
+    np.testing.assert_array_equal(backwards.masks[::-1], prediction.masks)
+    assert prediction.masks.shape == prediction.probabilities.shape == (11, 50, 70)
+    assert prediction.masks.dtype == np.uint8
+    assert prediction.landmarks.shape == (11, 9, 2)
+    assert prediction.areas.tolist() == prediction.masks.sum((1, 2)).tolist()
+    assert predictor(np.zeros((0, 50, 70), np.uint8)).masks.shape == (0, 50, 70)
+    with pytest.raises(ValueError, match="uint8"):
+        predictor(np.zeros((2, 50, 70)))
+
+
+def test_evaluating_another_size_is_refused(disc_store, tmp_path):
+    train(tiny(epochs=1), disc_store, tmp_path / "run")
+    predictor = load(tmp_path / "run", device="cpu")
+    store = open_store(disc_store.path)
+    other = dataclasses.replace(store, frames=store.frames[:, :16])
+    with pytest.raises(DataError, match="prepare anew"):
+        evaluate(predictor, other)
+    with pytest.raises(DataError, match="no image in split"):
+        evaluate(predictor, dataclasses.replace(store, samples=store.samples.assign(split="TRAIN")))
+
+
+def test_a_gpu_is_timed_on_its_own_stream(monkeypatch):
+    """The device that trains need not be the current one. Told by stand-ins for a device."""
+    recorded = []
+    event = SimpleNamespace(record=lambda stream=None: recorded.append(stream))
+    monkeypatch.setattr(torch.cuda, "Event", lambda **_: event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: f"of {device}")
+    with Stopwatch(torch.device("cuda:1")).of("network"):
+        pass
+    assert recorded == ["of cuda:1", "of cuda:1"]
