@@ -1,18 +1,27 @@
-"""Pages that MkDocs makes at build time: the Python API, the command-line reference and CONTRIBUTING.md."""
+"""What MkDocs makes at build time: the Python API, the command-line reference, contributing, tables of benchmarks.
+
+It also warns, and so fails a strict build, where a page names a command or a flag that does not exist.
+"""
 
 from __future__ import annotations
 
 import argparse
+import functools
+import logging
 import re
+import runpy
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 import echoseg
 from echoseg import cli, ops
 
 ROOT = Path(__file__).parent.parent
+LOG = logging.getLogger("mkdocs.hooks.echoseg")
+TABLE = runpy.run_path(str(ROOT / "bench" / "table.py"))["markdown"]
 
 API = """# Python API
 
@@ -35,7 +44,7 @@ arrays, and torch tensors on the same device for torch tensors.
 """
 CLI = """# Command line
 
-`echoseg COMMAND --help` prints the same text. Flags are written out: abbreviations are refused.
+The option `--help` of a command prints the same text. Flags are written out: abbreviations are refused.
 
 | exit code | meaning |
 |---|---|
@@ -61,12 +70,31 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Check the commands that a page names, and put in the tables of benchmarks."""
+    for command, rest in re.findall(r"(?m)(?:^|&& |; |do |-m )echoseg (\w+)((?: [^\n#|&]*)?)", code(markdown)):
+        if command not in commands():
+            LOG.warning("%s: there is no command 'echoseg %s'", page.file.src_path, command)
+            continue
+        for flag in re.findall(r"(?<!\S)--[a-z][\w-]*", rest):
+            if flag not in commands()[command]._option_string_actions:
+                LOG.warning("%s: 'echoseg %s' has no flag %s", page.file.src_path, command, flag)
+    return re.sub(r"<!-- table (\S+) -->", lambda mark: TABLE(mark[1]), markdown)
+
+
+def code(markdown: str) -> str:
+    """The code of a page, a line for each piece."""
+    blocks = re.findall(r"(?s)```\w*\n(.*?)```", markdown)
+    inline = re.findall(r"(?s)(?<!`)`([^`]+)`(?!`)", re.sub(r"(?s)```.*?```", "", markdown))
+    return "\n".join([*blocks, *(" ".join(piece.split()) for piece in inline)])
+
+
 def api_page() -> str:
     """The public names in groups; those that belong to no group come last."""
-    public = list(echoseg.__all__)
+    public = [name for name in echoseg.__all__ if not name.startswith("__") and name != "ops"]
     groups = {title: [name for name in names if name in public] for title, names in GROUPS.items()}
     grouped = {name for names in groups.values() for name in names}
-    groups["More"] = [name for name in public if name not in grouped and not name.startswith("__") and name != "ops"]
+    groups["More"] = [name for name in public if name not in grouped]
     text = API
     for title, names in groups.items():
         if names:
@@ -74,14 +102,21 @@ def api_page() -> str:
     return text + KERNELS + "".join(f"::: echoseg.ops.{name}\n\n" for name in ops.__all__)
 
 
+@functools.cache
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command."""
+    made = argparse.ArgumentParser(prog="echoseg").add_subparsers()
+    parsers = {}
+    for name, module in cli.COMMANDS.items():
+        parsers[name] = made.add_parser(name, description=module.__doc__)
+        module.add_arguments(parsers[name])
+    return parsers
+
+
 def cli_page() -> str:
     """A section for each command, a table for each group of its arguments."""
-    parser = argparse.ArgumentParser(prog="echoseg")
-    commands = parser.add_subparsers()
     text = CLI
-    for name, module in cli.COMMANDS.items():
-        command = commands.add_parser(name, description=module.__doc__)
-        module.add_arguments(command)
+    for name, command in commands().items():
         text += f"## `echoseg {name}`\n\n{escape(command.description or '')}\n\n```\n{usage(command)}\n```\n\n"
         for group in command._action_groups:  # argparse has no public list of them
             actions = [one for one in group._group_actions if not isinstance(one, argparse._HelpAction)]
@@ -118,7 +153,7 @@ def row(action: argparse.Action, command: argparse.ArgumentParser) -> str:
     if isinstance(action, argparse.BooleanOptionalAction):
         flags = list(action.option_strings)
     meaning = command._get_formatter()._expand_help(action) if action.help else ""
-    return f"| {', '.join(f'`{flag}`' for flag in flags)} | {escape(meaning)} |\n".replace("|", "|")
+    return f"| {', '.join(f'`{flag}`' for flag in flags)} | {escape(meaning)} |\n"
 
 
 def escape(text: str) -> str:
