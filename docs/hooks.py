@@ -114,17 +114,19 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 
 def cli_page() -> str:
-    """A section for each command, a table for each group of its arguments."""
+    """A section for each command, with a table of its arguments and one for each group that has a title of its own."""
     text = CLI
     for name, command in commands().items():
         text += f"## `echoseg {name}`\n\n{escape(command.description or '')}\n\n```\n{usage(command)}\n```\n\n"
+        tables: dict[str, list[argparse.Action]] = {}
         for group in command._action_groups:  # argparse has no public list of them
+            title = "" if group.title in {"positional arguments", "options"} else group.title
             actions = [one for one in group._group_actions if not isinstance(one, argparse._HelpAction)]
+            tables.setdefault(title, []).extend(actions)
+        for title, actions in tables.items():
             if actions:
-                title = group.title if group.title not in {"options", "positional arguments"} else ""
                 text += f"**{escape(title.capitalize())}**\n\n" if title else ""
-                text += "| argument | meaning |\n|---|---|\n"
-                text += "".join(row(one, command) for one in actions) + "\n"
+                text += "| argument | meaning |\n|---|---|\n" + "".join(row(one, command) for one in actions) + "\n"
     return text
 
 
