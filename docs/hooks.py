@@ -1,6 +1,6 @@
 """What MkDocs makes at build time: the Python API, the command-line reference, contributing, tables of benchmarks.
 
-It also warns, and so fails a strict build, where a page names a command or a flag that does not exist.
+It also warns, and so fails a strict build, where a page names a command, a flag or a file that does not exist.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Check the commands that a page names, and put in the tables of benchmarks."""
+    """Check the commands and files that a page names, and put in the tables of benchmarks."""
     for command, rest in re.findall(r"(?m)(?:^|&& |; |do |-m )echoseg (\w+)((?: [^\n#|&]*)?)", code(markdown)):
         if command not in commands():
             LOG.warning("%s: there is no command 'echoseg %s'", page.file.src_path, command)
@@ -79,6 +79,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         for flag in re.findall(r"(?<!\S)--[a-z][\w-]*", rest):
             if flag not in commands()[command]._option_string_actions:
                 LOG.warning("%s: 'echoseg %s' has no flag %s", page.file.src_path, command, flag)
+    for path in re.findall(r"(?<![\w/.-])(?:bench|cpp|docs|examples|python|tests)/[\w/.-]*\.\w+", code(markdown)):
+        if not (ROOT / path).exists() and "NAME" not in path:
+            LOG.warning("%s: there is no file %s", page.file.src_path, path)
     return re.sub(r"<!-- table (\S+) -->", lambda mark: TABLE(mark[1]), markdown)
 
 
