@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 
 # before torch is imported: the suite's workers share the cores already
@@ -23,6 +24,16 @@ def _own_cache(tmp_path, monkeypatch):
     """No test reads or fills the user's cache folder, nor prints for how wide his terminal is."""
     monkeypatch.setenv("ECHOSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging():
+    """What a test, or a command that it runs, sets on the logger "echoseg" ends with the test."""
+    logger = logging.getLogger("echoseg")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.datasets.samples import Sample, decode_dataset
 from echoseg.geometry.contour import contour_area
-from echoseg.geometry.resize import resize_frames, resize_points
+from echoseg.geometry.crop import Box, Crop
 
 TRACINGS = "VolumeTracings.csv"
 
@@ -61,8 +61,9 @@ def test_a_bright_block_stays_under_its_outline(size):
     image = np.zeros((1, 40, 48), np.uint8)
     image[0, 10:20, 12:36] = 200
     outline = np.array([[11.5, 9.5], [35.5, 19.5]])  # its corners, half a pixel out from the centres
-    (left, top), (right, bottom) = resize_points(outline, (40, 48), size) + 0.5
-    rows, columns = np.nonzero(resize_frames(image, size)[0] > 100)
+    crop = Crop(Box(0, 0, 40, 48), size)
+    (left, top), (right, bottom) = crop.points(outline) + 0.5
+    rows, columns = np.nonzero(crop.frames(image)[0] > 100)
     assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (top, bottom, left, right)
 
 

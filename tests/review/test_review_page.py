@@ -15,9 +15,11 @@ sync_api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("fastapi")
 # ruff: noqa: E402
 
+from _predictions import of_landmarks
 from _reviewing import CODEC, outlines, reviewed
 from echoseg.geometry.discs import disc_volumes, long_axis
 from echoseg.geometry.spline import OUTLINES, join_points
+from echoseg.inference.measure import measure
 from echoseg.io.clip import Clip
 from echoseg.ops import fill_polygons
 from echoseg.review import server
@@ -129,7 +131,7 @@ def painted(page) -> int:
 def true_area(points) -> int:
     count = len(points)
     handles = Handles(np.asarray(points, np.float32), np.arange(count), np.zeros(count, bool))
-    return DRAWING.area(handles, SIZE)
+    return int(fill_polygons(DRAWING.join(handles)[None], SIZE).sum())
 
 
 def test_drag_undo_redo_save_reload(context, served):
@@ -432,10 +434,11 @@ def test_volumes_of_frames_and_slices(context, served, spacing, thickness):
         }""",
         [handles.points.tolist(), facts],
     )
-    assert volume == pytest.approx(served.clips.volume(clip, handles), rel=1e-5)
+    prediction = of_landmarks(handles.points[None], CODEC, SIZE)
+    assert volume == pytest.approx(measure(prediction, clip).volumes[0], rel=1e-5)
     if thickness > 0:
         cube = 0.5 * 0.75 * 8 / 1000 if known else 1
-        assert volume == pytest.approx(DRAWING.area(handles, SIZE) * cube)
+        assert volume == pytest.approx(int(fill_polygons(DRAWING.join(handles)[None], SIZE).sum()) * cube)
 
 
 def test_colour_blind_people_tell_the_outlines_apart():

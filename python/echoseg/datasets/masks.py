@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
-from echoseg.geometry.outline import outline_of_mask
+from echoseg.geometry.level_set import mask_contour
 from echoseg.io import image, volume
 from echoseg.io.image import is_image
 from echoseg.io.reading import open_volume, read_image, read_voxels
@@ -104,17 +104,17 @@ def _read(masked: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -> 
         reason = str(error).removeprefix(f"{whose}: ")
         return _Read(None, [Fault(whose.relative_to(folder).as_posix(), None, reason)], 0)
     inside = select_label(values, labels, f"{folder / file}", folder)
-    outlines = [outline_of_mask(frame) for frame in inside]
+    contours = [mask_contour(frame) for frame in inside]
     tracings = tuple(
-        Tracing(frame, outline, 0, masked.phases.get(frame, masked.phase), file)
-        for frame, outline in enumerate(outlines)
-        if outline is not None
+        Tracing(frame, contour, 0, masked.phases.get(frame, masked.phase), file)
+        for frame, contour in enumerate(contours)
+        if len(contour)
     )
     if not tracings:
         lacking = f"holds none of the label {', '.join(map(str, labels))}" if labels and values.any() else "is empty"
         return _Read(None, [Fault(file, None, f"{lacking}; replace or remove it")], 0)
     recording = dataclasses.replace(recording, tracings=tracings, spacing=spacing, thickness=thickness)
-    return _Read(recording, [], len(outlines) - len(tracings))
+    return _Read(recording, [], len(contours) - len(tracings))
 
 
 def read_pair(image: Path, mask: Path) -> tuple[NDArray[Any], tuple[float, float], float]:

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
-from echoseg.geometry.crop import Box, cut, fov_box
-from echoseg.geometry.resize import resize_frames, resize_points
+from echoseg.geometry.crop import Box, Crop, fov_box
 from echoseg.io.reading import decode_clip
 from echoseg.io.video import DecodedFrames
 from echoseg.utils.parallel import map_in_order
@@ -91,16 +90,14 @@ def _decode(
     for tracing, contour, phase in zip(recording.tracings, contours, name_phases(recording, contours), strict=True):
         image = found.frames.get(tracing.frame)
         height, width = (0, 0) if image is None else image.shape
-        if image is not None:
-            box = fov_box(Box(0, 0, height, width), recording.spacing, fov_mm)
-            image, contour = cut(image, box), contour - np.array([box.left, box.top], dtype=np.float32)
-        reason = _why_useless(tracing, contour, image, found)
+        crop = Crop(fov_box(Box(0, 0, height, width), recording.spacing, fov_mm), size)
+        reason = _why_useless(tracing, contour, image, found, crop.box)
         if image is None or reason:
             reason = f"frame {tracing.frame} of {recording.name} {reason}"
             column = "Frame" if tracing.row and tracing.frame >= found.passed else ""
             decoded.faults.append(Fault(tracing.file, tracing.row or None, reason, column))
             continue
-        spacing = [step * seen / kept for step, seen, kept in zip(recording.spacing, image.shape, size, strict=True)]
+        spacing = np.array(recording.spacing) / crop.scale[::-1]
         facts = {
             "video": recording.name,
             "frame": tracing.frame,
@@ -115,12 +112,11 @@ def _decode(
             "ef": recording.ef,
             "edv": recording.edv,
             "esv": recording.esv,
-            "spacing_y": spacing[0],
-            "spacing_x": spacing[1],
+            "spacing_y": float(spacing[0]),
+            "spacing_x": float(spacing[1]),
             "thickness": recording.thickness,
         }
-        contour = resize_points(contour, image.shape, size)
-        decoded.samples.append(Sample(resize_frames(image[None], size)[0], contour, facts))
+        decoded.samples.append(Sample(crop.frames(image[None])[0], crop.points(contour), facts))
     return decoded
 
 
@@ -134,15 +130,16 @@ def name_phases(recording: Recording, contours: list[NDArray[np.float32]]) -> li
 
 
 def _why_useless(
-    tracing: Tracing, contour: NDArray[np.float32], image: NDArray[np.uint8] | None, found: DecodedFrames
+    tracing: Tracing, contour: NDArray[np.float32], image: NDArray[np.uint8] | None, found: DecodedFrames, box: Box
 ) -> str:
-    """What keeps a tracing from being used on its frame; "" if nothing does."""
+    """What keeps a tracing from being used on its frame's box; "" if nothing does."""
     if image is None:
         if tracing.frame < found.passed:
             return "is damaged in the video"
         told = f", of the {found.declared} that its header tells of" if found.declared > found.passed else ""
         return f"lies beyond the video's {found.passed} frames{told}"
-    extent = np.array([image.shape[1], image.shape[0]], dtype=np.float32)
+    extent = np.array([box.width, box.height], dtype=np.float32)
+    contour = contour - np.array([box.left, box.top], dtype=np.float32)
     if (contour < -extent).any() or (contour > 2 * extent).any():
         return f"has a point far outside its {extent[0]:.0f}×{extent[1]:.0f} pixels"
     if contour_area(np.clip(contour, -0.5, extent - 0.5)) == 0:

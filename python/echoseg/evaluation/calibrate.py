@@ -13,8 +13,6 @@ from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fra
 from echoseg.geometry.shape import fit_shapes
 from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
 from echoseg.metrics.calibration import Calibration, ellipse_shares, fit_calibration, interval_shares
-from echoseg.metrics.volumes import landmark_axes
-from echoseg.models.codec import LandmarkCodec
 from echoseg.training.checkpoint import load_run
 from echoseg.training.devices import choose_device
 from echoseg.utils.files import replace_file
@@ -72,7 +70,6 @@ def check_calibration(
         end-diastolic and an end-systolic image.
     """
     calibration, codec = predictor.calibration, predictor.codec
-    assert isinstance(codec, LandmarkCodec)
     landmarks, covariances = prediction.landmarks, prediction.covariances
     assert calibration is not None
     assert landmarks is not None
@@ -83,9 +80,9 @@ def check_calibration(
     shares["area"] = interval_shares(areas - true_areas, prediction.area_std)
 
     def discs(landmarks: np.ndarray) -> np.ndarray:
-        return disc_volumes(codec.join(landmarks), landmark_axes(landmarks, codec.scheme))
+        return disc_volumes(codec.join(landmarks), codec.axes(landmarks))
 
-    volumes, true = discs(landmarks), disc_volumes(contours, landmark_axes(true_landmarks, codec.scheme))
+    volumes, true = discs(landmarks), disc_volumes(contours, codec.axes(true_landmarks))
     # image by image: without axes disc_volumes looks at all pairs of points, which of many images take much memory
     each = zip(landmarks[:, None], covariances[:, None], strict=True)
     deviations = np.concatenate([calibration.deviations(discs, *image) for image in each])

@@ -5,6 +5,7 @@ Whoever reads pixels of a user's file takes them from here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ VIDEOS = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".mpg", ".mpeg", ".webm", ".wm
 _NAN = float("nan")
 
 
-def read_clip(path: str | Path) -> Clip:
+def read_clip(path: str | os.PathLike[str]) -> Clip:
     """Read every frame of a file, whatever kind it is of.
 
     Args:

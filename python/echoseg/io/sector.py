@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from echoseg.io.clip import Clip
 
 _STILL = 3  # grey levels by which compression changes what stands still
 _LEAST = 0.02  # of the frame; whatever moves and is smaller is no sector
@@ -57,3 +61,18 @@ def middle_square(sector: NDArray[np.uint8]) -> tuple[int, int, int]:
 
 def _area(box: tuple[float, ...]) -> float:
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def crop_to_sector(clip: Clip) -> Clip:
+    """Blacken everything around the sector of a clip, and name the square in its middle as the part to segment.
+
+    Args:
+        clip: An ultrasound cine.
+
+    Returns:
+        The clip with new frames and `square`; the clip itself if nothing moves in it.
+    """
+    sector = find_sector(clip.frames)
+    if sector is None:
+        return clip
+    return dataclasses.replace(clip, frames=clip.frames * sector, square=middle_square(sector))
