@@ -32,9 +32,10 @@ Everything on this page is public: `echoseg.__all__` and `echoseg.ops.__all__` l
 
 """
 GROUPS = {
-    "Data": ("read_clip", "Clip", "read_dataset", "prepare"),
+    "Data": ("read_clip", "Clip", "read_dataset", "Dataset", "prepare", "Store"),
     "Training and evaluation": ("train", "Run", "evaluate"),
-    "Prediction": ("load", "Prediction", "measure", "predict_files"),
+    "Prediction": ("load", "Predictor", "Prediction", "measure", "Measurement", "predict_files"),
+    "Errors": ("DataError",),
 }
 KERNELS = """## Kernels
 
