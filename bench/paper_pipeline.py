@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
+from echoseg.training.batch import Batch
 from skimage.filters import gaussian
 from torch.utils.data import DataLoader, Dataset
 
@@ -29,7 +30,6 @@ from echoseg.datasets.store import Store, open_store
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.phantom.cached import cached_phantom
 from echoseg.training import checkpoint, loop
-from echoseg.training.batch import Batch
 from echoseg.training.config import Config
 from echoseg.training.optimization import learning_rate, make_optimizer
 from echoseg.training.presets import PRESETS
