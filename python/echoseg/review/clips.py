@@ -13,7 +13,7 @@ import numpy as np
 
 from echoseg.datasets.clips import read_recording
 from echoseg.datasets.corrections import name_in_tables
-from echoseg.datasets.echonet import stem_of, why_unsafe
+from echoseg.datasets.echonet import check_name, stem_of
 from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.errors import DataError
@@ -186,7 +186,7 @@ def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[R
     uses = Counter(source.path.name for source in traced)
     known = {source.path.name: source for source in traced if uses[source.path.name] == 1}
     for path in inputs:
-        if path.is_dir() and any(known_format.looks_like(path) for known_format in FORMATS.values()):
+        if path.is_dir() and any(known_format.matches(path) for known_format in FORMATS.values()):
             found, kind = _read_data(path)
             kinds.append(kind)
             sources += found
@@ -198,7 +198,7 @@ def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[R
     if not sources:
         raise DataError(f"{inputs[0]}: no file in it; give videos, or a folder of them")
     for source in sources:
-        if why_unsafe(stem_of(source.name)) or source.name.strip() != source.name or set(source.name) & set(',"'):
+        if check_name(stem_of(source.name)) or source.name.strip() != source.name or set(source.name) & set(',"'):
             raise DataError(f"{source.path}: cannot stand by this name in a table; rename it")
     twice, uses_of_name = Counter(source.name for source in sources).most_common(1)[0]
     if uses_of_name > 1:
