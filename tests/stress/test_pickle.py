@@ -36,8 +36,8 @@ from echoseg.inference.predictor import load
 from echoseg.io.reading import read_clip
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.report.run import read_run
+from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import drawing_of
-from echoseg.review.stored import Corrections
 from echoseg.training import checkpoint
 from echoseg.training.config import Config, load_config
 from echoseg.utils.checksum import add_checksum
@@ -173,7 +173,7 @@ def read_archive(folder: Path) -> None:
 
 
 def open_corrections(folder: Path) -> None:
-    Corrections(folder, drawing_of(CODEC), kind="chords").close()
+    CorrectionsFolder(folder, drawing_of(CODEC), kind="chords").close()
     raise DataError("taken as none")  # of an empty table
 
 
