@@ -68,8 +68,8 @@ def test_the_command_tells_left_out_from_suspicious(planted, tmp_path, capsys):
     out = tmp_path / "check"
     assert main(["check", str(folder), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert f"left out, never trained on: {len(expected[LEFT_OUT])}" in printed
-    assert f"suspicious, used all the same: {len(expected[SUSPICIOUS])}" in printed
+    assert f"left out, not used for training: {len(expected[LEFT_OUT])}" in printed
+    assert f"suspicious, but used: {len(expected[SUSPICIOUS])}" in printed
     table = pd.read_csv(out / "check.csv")
     assert list(table)[:6] == ["file", "row", "column", "kind", "reason", "value"]
     assert table["kind"].value_counts().to_dict() == {kind: len(found) for kind, found in expected.items()}
@@ -92,7 +92,7 @@ def test_suspicious_data_are_not_refused(beating, tmp_path, capsys):
 def test_a_store_is_checked_without_its_folder(beating, tmp_path, capsys):
     prepare(beating, tmp_path / "store", size=(48, 48))
     assert main(["check", str(tmp_path / "store")]) == 0
-    assert "nothing left out, nothing suspicious" in capsys.readouterr().out
+    assert "nothing is left out, nothing is suspicious" in capsys.readouterr().out
 
 
 def test_names_from_the_data_are_no_markup(tmp_path):

@@ -21,7 +21,7 @@ from echoseg.inference.export import write_repository
 from echoseg.inference.predictor import load
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.report.results import write_evaluation, write_prediction
-from echoseg.report.run import read_run
+from echoseg.report.run_summary import read_run_summary
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles, drawing_of
 from echoseg.training import checkpoint, loop
@@ -158,7 +158,7 @@ def _held_corrections(folder: Path) -> str:
 
 
 def _held_evaluation(folder: Path) -> str:
-    run = read_run(folder / "run")
+    run = read_run_summary(folder / "run")
     images = run.table("images_test.csv")
     return f"{run.metrics}, {len(images)} images" if run.metrics else "not evaluated"
 

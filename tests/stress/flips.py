@@ -39,7 +39,7 @@ from echoseg.inference.archive import finished_rows
 from echoseg.inference.predictor import load
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.report.results import write_evaluation
-from echoseg.report.run import read_run
+from echoseg.report.run_summary import read_run_summary
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles, drawing_of
 from echoseg.training import checkpoint, loop
@@ -74,7 +74,7 @@ def all_reads(place: Path) -> dict[str, Read]:
     for name in (checkpoint.CONFIG, checkpoint.BEST, "calibration.json", "shape.json"):
         reads[f"run/{name}"] = Read(run / name, lambda: _told(load(run, device="cpu")))
     reads["run/config.yaml on resuming"] = Read(run / checkpoint.CONFIG, lambda: _resumed(run))
-    reads["run/metrics.json"] = Read(run / "metrics.json", lambda: repr(read_run(run).metrics))
+    reads["run/metrics.json"] = Read(run / "metrics.json", lambda: repr(read_run_summary(run).metrics))
     for name in (checkpoint.STATE, checkpoint.LAST):
         reads[f"run/{name}"] = Read(run / name, lambda: _resumed(run))
     archive = place / "out" / "manifest-0.jsonl"

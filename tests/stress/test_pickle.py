@@ -35,7 +35,7 @@ from echoseg.inference.archive import finished_rows
 from echoseg.inference.predictor import load
 from echoseg.io.reading import read_clip
 from echoseg.phantom.dataset import write_phantom_store
-from echoseg.report.run import read_run
+from echoseg.report.run_summary import read_run_summary
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import drawing_of
 from echoseg.training import checkpoint
@@ -195,9 +195,9 @@ READERS: dict[str, Callable[[Path], object]] = {
     "model.safetensors": lambda path: load(path.parent, device="cpu"),
     "calibration.json": lambda path: load(path.parent, device="cpu"),
     "shape.json": lambda path: load(path.parent, device="cpu"),
-    "metrics.json": lambda path: read_run(path.parent),
-    "environment.json": lambda path: read_run(path.parent),
-    "images_test.csv": lambda path: read_run(path.parent).table(path.name),
+    "metrics.json": lambda path: read_run_summary(path.parent),
+    "environment.json": lambda path: read_run_summary(path.parent),
+    "images_test.csv": lambda path: read_run_summary(path.parent).table(path.name),
     "training_state.pt": lambda path: checkpoint.load_state(path.parent),
     "FileList.csv": lambda path: read_dataset(path.parent),
     "VolumeTracings.csv": lambda path: read_dataset(path.parent),
