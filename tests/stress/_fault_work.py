@@ -28,9 +28,9 @@ from echoseg.inference.export import write_repository
 from echoseg.inference.predictor import load
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.report.results import write_evaluation, write_prediction
-from echoseg.report.run import read_run
+from echoseg.report.run_summary import read_run_summary
+from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles, drawing_of
-from echoseg.review.stored import Corrections
 from echoseg.training import checkpoint, loop
 from echoseg.training.config import Config
 from echoseg.utils.files import new_folder
@@ -151,7 +151,7 @@ def _held_archive(folder: Path) -> str:
 
 
 def _correct(folder: Path, *, shift: float) -> None:
-    with contextlib.closing(Corrections(folder, drawing_of(CODEC), kind="chords")) as kept:
+    with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as kept:
         points = outlines(8)[3] + np.float32(shift)
         version = kept.version("a.avi", 3)
         handles = Handles(points, np.arange(5), np.zeros(5, bool))
@@ -159,13 +159,13 @@ def _correct(folder: Path, *, shift: float) -> None:
 
 
 def _held_corrections(folder: Path) -> str:
-    with contextlib.closing(Corrections(folder, drawing_of(CODEC), kind="chords")) as kept:
+    with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as kept:
         found = {frame: handles.points.tolist() for frame, (handles, _) in kept.of("a.avi").items()}
     return f"{found}, {(folder / 'audit.jsonl').read_text().count(chr(10))} lines"
 
 
 def _held_evaluation(folder: Path) -> str:
-    run = read_run(folder / "run")
+    run = read_run_summary(folder / "run")
     images = run.table("images_test.csv")
     return f"{run.metrics}, {len(images)} images" if run.metrics else "not evaluated"
 
