@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from echoseg.training.batch import Batch
 from skimage.filters import gaussian
 from torch.utils.data import DataLoader, Dataset
 
@@ -30,8 +29,9 @@ from echoseg.datasets.store import Store, open_store
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.phantom.cached import cached_phantom
 from echoseg.training import checkpoint, loop
+from echoseg.training.batches import Batch
 from echoseg.training.config import Config
-from echoseg.training.optimization import learning_rate, make_optimizer
+from echoseg.training.optimization import learning_rate, make_loss, make_optimizer
 from echoseg.training.presets import PRESETS
 
 GOAL = 0.85
@@ -78,7 +78,7 @@ def papers_way(config: Config, store: Store, folder: Path, workers: int, patienc
     model, codec = checkpoint.build(config)
     model.to(device)
     optimizer = make_optimizer(model, config)
-    loss_of = loop._loss(config, store.size, device)
+    loss_of = make_loss(config, store.size, device)
     assert config.epochs is not None
     steps, rows = config.epochs * len(loader), []
     for epoch in range(config.epochs):

@@ -27,10 +27,12 @@ from echoseg.training.batch import Batch
 from echoseg.datasets.store import Store, open_store
 from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training import checkpoint, loop
+from echoseg.training.batches import Batch
 from echoseg.training.config import APPROACHES, Config
+from echoseg.training.custom import Custom
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts
-from echoseg.training.optimization import make_optimizer
+from echoseg.training.optimization import make_loss, make_optimizer
 
 TURN = 5  # steps
 
@@ -39,7 +41,7 @@ def bare_step(config: Config, device: torch.device) -> Callable[[], None]:
     model, codec = checkpoint.build(config)
     model.to(device).train()
     optimizer = make_optimizer(model, config)
-    loss_of = loop._loss(config, config.size, device)
+    loss_of = make_loss(config, config.size, device)
     shape = (config.batch_size, codec.channels, *config.size)
     batch = Batch(torch.rand(shape[0], *config.size, device=device) * 255, torch.rand(shape, device=device), None, 1.0)
 
@@ -58,7 +60,7 @@ class TakingTurns(loop._Trainer):
     """The trainer, but the bare step has a turn before each of its own."""
 
     def __init__(self, config: Config, store: Store, run: Path) -> None:
-        super().__init__(config, store, run, Ranks(), Interrupts())
+        super().__init__(config, store, run, Ranks(), Interrupts(), Custom())
         self.bare_step, self.bare_seconds = bare_step(self.config, self.device), np.zeros(2)
 
     def _step(self, *arguments: Any) -> torch.Tensor:

@@ -1,8 +1,6 @@
-"""`predict`, the Python API and the review page compute the same volumes and EF, to the last digit, also after a drag."""
+"""`predict`, Python and the review page compute the same volumes and EF to the last digit, also after a drag."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from pydicom.examples import get_path
 
 pytest.importorskip("fastapi")
 testclient = pytest.importorskip("starlette.testclient")
+# ruff: noqa: E402
 
 import echoseg
 from echoseg.inference.predictor import Prediction
@@ -80,7 +79,7 @@ def test_the_page_and_predict_give_the_same_volumes(run, phantoms, tmp_path):
                 "seconds": 1.0,
                 "drags": 1,
             }
-            reply = client.post(f"/api/clips/{number}/frames/{frame}", content=json.dumps(change)).json()
+            reply = client.post(f"/api/clips/{number}/frames/{frame}", json=change).json()
             corrected = with_contour(loaded.prediction, frame, predictor.codec.join(handles.points), handles, clips)
             expected = echoseg.measure(corrected, loaded.clip, beats=beats)
             assert (reply["volume"], reply["ef"]) == (expected.volumes[frame], expected.mean_ef)
