@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from echoseg.training.batch import Batch
 
 from echoseg.datasets.store import Store, open_store
 from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training import checkpoint, loop
-from echoseg.training.batch import Batch
 from echoseg.training.config import APPROACHES, Config
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts

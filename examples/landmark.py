@@ -39,12 +39,12 @@ def main(out: Path, *, videos: int = 60, **settings: Any) -> None:
 
     clip = read_clip(next((data / "Videos").iterdir()))
     prediction = predictor(clip.frames)  # masks, landmarks, areas and their intervals
-    measured = measure(prediction, clip, predictor.codec)
+    measured = measure(prediction, clip)
     print(f"{len(measured.ef)} beats, EF {measured.mean_ef:.0f}%")
 
     doubtful = prediction.area_std.argmax()
     picture = draw_overlay(
-        clip.frames[doubtful], predicted=prediction.masks[doubtful], landmarks=prediction.landmarks[doubtful]
+        clip.frames[doubtful], predicted=prediction.contours[doubtful], landmarks=prediction.landmarks[doubtful]
     )
     cv2.imwrite(str(out / "landmark.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 

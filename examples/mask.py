@@ -35,7 +35,7 @@ def main(out: Path, *, videos: int = 60, **settings: Any) -> None:
     frames = read_frames(next((data / "Videos").iterdir()))
     prediction = predictor(frames)  # masks, probabilities, areas
     smallest = prediction.areas.argmin()
-    picture = draw_overlay(frames[smallest], predicted=prediction.masks[smallest])
+    picture = draw_overlay(frames[smallest], predicted=prediction.contours[smallest])
     cv2.imwrite(str(out / "mask.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
 

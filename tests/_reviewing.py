@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,11 +16,11 @@ import numpy as np
 import uvicorn
 
 from _folders import write_folder
+from _predictions import of_landmarks, of_probabilities
 from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
 from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import LandmarkCodec, MaskCodec
-from echoseg.ops import fill_polygons
 from echoseg.review.clips import Clips, find_review_clips
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.security import Guard
@@ -44,17 +45,15 @@ class FakePredictor:
         self.codec = CODEC if approach == "landmark" else MaskCodec()
         self.calibration = Calibration(6.25, 1.0, 0.5, ERROR_CORRELATION) if approach == "landmark" else None
 
-    def on_clip(self, clip: Clip) -> Prediction:
-        frames = clip.frames
-        landmarks = outlines(len(frames))
-        masks = fill_polygons(CODEC.join(landmarks), frames.shape[1:])
-        areas = masks.sum(axis=(1, 2), dtype=np.int64)
-        probabilities = 0.1 + 0.8 * masks.astype(np.float32)
+    def __call__(self, clip: Clip) -> Prediction:
+        landmarks = outlines(len(clip.frames))
+        prediction = of_landmarks(landmarks, CODEC, clip.frames.shape[1:])
+        probabilities = 0.1 + 0.8 * prediction.masks.astype(np.float32)
         if self.calibration is None:
-            return Prediction(masks, probabilities, None, areas)
+            return of_probabilities(probabilities)
         covariances = np.broadcast_to(np.eye(2), (*landmarks.shape[:2], 2, 2))
-        deviations = areas * (0.05 + 0.01 * np.arange(len(frames)))
-        return Prediction(masks, probabilities, landmarks, areas, covariances, deviations)
+        deviations = prediction.areas * (0.05 + 0.01 * np.arange(len(clip.frames)))
+        return replace(prediction, probabilities=probabilities, covariances=covariances, area_std=deviations)
 
 
 @contextlib.contextmanager
@@ -76,6 +75,7 @@ def review_server(folder: Path, approach: str = "landmark") -> Iterator[SimpleNa
     thread.start()
     try:
         while not server.started:
+            assert thread.is_alive(), "the server ended at once"
             time.sleep(0.005)
         yield SimpleNamespace(port=port, links=links, corrections=corrections, clips=clips, data=data)
     finally:
@@ -87,7 +87,7 @@ def review_server(folder: Path, approach: str = "landmark") -> Iterator[SimpleNa
 
 def request(port, method, path, *, body=None, **headers):
     """Send one request; gives the status, headers and body of its response. A header of None is left out."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     sent = {"Host": f"127.0.0.1:{port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
+import sys
 
 # before torch is imported: the suite's workers share the cores already
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -9,11 +11,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # machines may be busy, and a failure must come back
 settings.register_profile(
-    "echoseg", deadline=None, derandomize=True, max_examples=int(os.environ.get("ECHOSEG_EXAMPLES", "100"))
+    "echoseg",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+    max_examples=int(os.environ.get("ECHOSEG_EXAMPLES", "100")),
 )
 settings.load_profile("echoseg")
 
@@ -23,6 +29,23 @@ def _own_cache(tmp_path, monkeypatch):
     """No test reads or fills the user's cache folder, nor prints for how wide his terminal is."""
     monkeypatch.setenv("ECHOSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging():
+    """What a test, or a command that it runs, sets on the logger "echoseg" ends with the test."""
+    logger = logging.getLogger("echoseg")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+
+
+@pytest.fixture(autouse=True)
+def _own_random_numbers():
+    """A test gets the same random numbers of torch whatever ran before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
     assert entry["postprocess"] == ["smooth=1", "closing"]
     assert entry["ef_videos"]["videos"] + entry["ef_videos"]["missing"] == 3
     assert pd.read_csv(tmp_path / "videos" / "volumes_videos_all.csv")["video"].tolist() == ["a", "b", "c"]
-    assert "largest_component" in evaluate("gains", "--compare-postprocess")
+    assert "closing=3" in evaluate("gains", "--compare-postprocess")
     steps = pd.read_csv(tmp_path / "gains" / "postprocess_all.csv")["step"].tolist()
     assert steps[0] == "none"
     assert "smooth=2" in steps
@@ -163,7 +163,7 @@ def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
     assert main(["predict", str(run), str(video), "--out", str(bare), "--no-regularize", "--keep"]) == 0
     assert files(bare) == {"manifest-0.jsonl", "results.csv"}
     pytest.importorskip("pyarrow")
-    steps = ["--format", "parquet", "--postprocess", "largest_component", "smooth=2"]
+    steps = ["--format", "parquet", "--postprocess", "smooth=2"]
     assert main(["predict", str(run), str(video), "--out", str(tmp_path / "more"), "--keep", "frames", *steps]) == 0
     assert files(tmp_path / "more") == {"manifest-0.jsonl", "results.parquet", "a/frames.csv"}
     for step, said in (("smoooth", "smoooth"), ("threshold", "no probability")):

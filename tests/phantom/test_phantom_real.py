@@ -9,8 +9,7 @@ import pytest
 from pydicom.examples import get_path
 
 from echoseg.geometry.contour import contour_area
-from echoseg.geometry.crop import Box, cut
-from echoseg.geometry.resize import resize_frames, resize_points
+from echoseg.geometry.crop import Box, Crop
 from echoseg.io.reading import read_clip
 from echoseg.phantom.patient import Patient
 from real_cine import load_outlines
@@ -26,15 +25,16 @@ def clip():
 @pytest.fixture(scope="module")
 def cine(clip):
     """The square around the sector as small as EchoNet's videos are."""
-    return resize_frames(cut(clip.frames, Box(*clip.square, clip.square[2])), SIZE)
+    return crop_of(clip).frames(clip.frames)
 
 
 @pytest.fixture(scope="module")
 def outlines(clip):
-    top, left, side = clip.square
-    return {
-        frame: resize_points(outline - (left, top), (side, side), SIZE) for frame, outline in load_outlines().items()
-    }
+    return {frame: crop_of(clip).points(outline) for frame, outline in load_outlines().items()}
+
+
+def crop_of(clip):
+    return Crop(Box(*clip.square, clip.square[2]), SIZE)
 
 
 def look(frame, outline):

@@ -29,6 +29,7 @@ from echoseg.datasets.store import prepare
 from echoseg.errors import DataError
 from echoseg.geometry.chords import cut_chords
 from echoseg.geometry.contour import order_contour
+from echoseg.geometry.level_set import NO_CONTOUR
 from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
@@ -278,10 +279,10 @@ def test_points_on_the_contour_of_a_mask(tmp_path):
 def test_points_of_empty_masks():
     drawing = drawing_of(MaskCodec())
     square = np.array([[10, 10], [20, 10], [20, 20], [10, 20]], np.float32)
-    points = clips._points_on([None, None, square, None, square + 5, None], (40, 48), drawing)
+    points = clips._points_on([NO_CONTOUR, NO_CONTOUR, square, NO_CONTOUR, square + 5, NO_CONTOUR], (40, 48), drawing)
     np.testing.assert_allclose(points[[0, 1, 2]], points[[3, 3, 3]])
     np.testing.assert_allclose(points[[4, 5]], points[[2, 2]] + 5, atol=1e-4)
-    circle = clips._points_on([None], (40, 48), drawing)[0]
+    circle = clips._points_on([NO_CONTOUR], (40, 48), drawing)[0]
     np.testing.assert_allclose(np.linalg.norm(circle - (24, 20), axis=1), 40 / 6)
 
 
@@ -343,7 +344,7 @@ def test_the_command_serves_until_interrupted(tmp_path):
             status, _, body = request(int(port), "GET", "/api/clips/1", Cookie=headers["set-cookie"].split(";")[0])
             assert (status, json.loads(body)["frames"]) == (200, 8)
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
     assert (run / "corrections").is_dir()

@@ -15,9 +15,11 @@ sync_api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("fastapi")
 # ruff: noqa: E402
 
+from _predictions import of_landmarks
 from _reviewing import CODEC, outlines, review_server
 from echoseg.geometry.discs import disc_volumes, long_axis
 from echoseg.geometry.spline import OUTLINES, join_points
+from echoseg.inference.measure import measure
 from echoseg.io.clip import Clip
 from echoseg.ops import fill_polygons
 from echoseg.review.handles import Handles, drawing_of
@@ -25,6 +27,7 @@ from echoseg.review.handles import Handles, drawing_of
 DRAWING = drawing_of(CODEC)
 SIZE = (40, 48)
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+sync_api.expect.set_options(timeout=30_000)  # ms
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 
 
@@ -124,7 +127,7 @@ def painted(page) -> int:
 def true_area(points) -> int:
     count = len(points)
     handles = Handles(np.asarray(points, np.float32), np.arange(count), np.zeros(count, bool))
-    return DRAWING.area(handles, SIZE)
+    return int(fill_polygons(DRAWING.join(handles)[None], SIZE).sum())
 
 
 @pytest.mark.slow
@@ -485,7 +488,8 @@ def test_volumes_of_frames_and_slices(context, served, spacing, thickness):
         }""",
         [handles.points.tolist(), facts],
     )
-    assert volume == pytest.approx(served.clips.volume(clip, handles), rel=1e-5)
+    prediction = of_landmarks(handles.points[None], CODEC, SIZE)
+    assert volume == pytest.approx(measure(prediction, clip).volumes[0], rel=1e-5)
     if thickness > 0:
         cube = 0.5 * 0.75 * 8 / 1000 if known else 1
-        assert volume == pytest.approx(DRAWING.area(handles, SIZE) * cube)
+        assert volume == pytest.approx(int(fill_polygons(DRAWING.join(handles)[None], SIZE).sum()) * cube)

@@ -21,6 +21,7 @@ from echoseg.datasets.echonet import read_echonet
 from echoseg.geometry.contour import order_contour
 from echoseg.ops import fill_polygons
 from echoseg.review import corrections_folder as module
+from echoseg.review import security
 from echoseg.review.handles import ADDED, Handles, drawing_of
 from echoseg.review.security import Guard
 
@@ -65,7 +66,7 @@ def test_another_host_is_refused(page, cookie, host):
 
 
 def test_two_hosts_are_refused(page, cookie):
-    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as raw:
         hosts = f"Host: 127.0.0.1:{page.port}\r\nHost: evil.example\r\n"
         raw.sendall(f"GET / HTTP/1.1\r\n{hosts}Cookie: {cookie}\r\n\r\n".encode())
         assert raw.recv(100).split()[1] in (b"400", b"403")
@@ -80,9 +81,10 @@ def test_another_origin_is_refused(page, cookie, origin):
         assert not [name for name in headers if name.startswith("access-control")]
 
 
-def test_a_refusal_is_received_whatever_the_request_holds(page, cookie):
+def test_a_refusal_is_received_whatever_the_request_holds(page, cookie, monkeypatch):
+    monkeypatch.setattr(security, "_REFUSED_BODY_TIMEOUT", 60.0)
     # a connection that is closed with unread bytes is reset, and the response is lost
-    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as raw:
         head = f"POST /api/clips/0/frames/0 HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 200000\r\n\r\n"
         raw.sendall(head.encode())
         for _ in range(20):
@@ -199,7 +201,7 @@ def test_a_large_body_is_refused_before_it_is_read(page, cookie):
         f"POST /api/clips/0/frames/0 HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nOrigin: http://127.0.0.1:{page.port}\r\n"
         f"Cookie: {cookie}\r\nContent-Type: application/json\r\n"
     )
-    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as raw:
         raw.sendall(f"{head}Content-Length: {1 << 30}\r\n\r\n".encode())
         assert raw.recv(100).split()[1] == b"413", "refused at once, not after the body"
 
@@ -210,7 +212,7 @@ def test_an_endless_body_is_refused(page, cookie):
         f"Cookie: {cookie}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     sent, response = 0, b""
-    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as raw:
         raw.sendall(head.encode())
         try:
             while sent < 1 << 30:

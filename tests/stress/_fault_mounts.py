@@ -156,11 +156,11 @@ def _unmounted(out: Path) -> Callable[[], None]:
 
 
 def _say(words: list[str]) -> tuple[int, str]:
-    """Exit code of a command, and what it says of errors."""
+    """Exit code of a command, and what it prints to stderr but the training's line for each epoch."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         code = main(words)
-    return code, said.getvalue()
+    return code, "".join(line for line in said.getvalue().splitlines(True) if not line.startswith("epoch "))
 
 
 def _wrong_words(code: int, said: str, mount: Path) -> list[str]:

@@ -16,7 +16,14 @@ from _folders import write_folder, write_video
 from _reviewing import CODEC, outlines
 from echoseg.datasets.store import open_store, prepare
 from echoseg.evaluation.evaluate import evaluate
-from echoseg.inference.archive import find_input_files, finished_rows, segment_files, sweep, unfinished, write_results
+from echoseg.inference.archive import (
+    find_input_files,
+    finished_rows,
+    remove_unfinished,
+    segment_files,
+    unfinished,
+    write_results,
+)
 from echoseg.inference.export import write_repository
 from echoseg.inference.predictor import load
 from echoseg.phantom.dataset import write_phantom_store
@@ -64,7 +71,7 @@ def all_works(place: Path) -> dict[str, Work]:
     def predict(folder: Path) -> None:
         out = folder / "out"
         out.mkdir(exist_ok=True)
-        sweep(out)
+        remove_unfinished(out)
         sources = find_input_files([videos], place / "run", "", out=out)
         write = partial(write_prediction, keep=["frames", "masks"])
         for _ in segment_files(unfinished(sources, out), predictor, out, write):

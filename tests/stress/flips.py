@@ -43,7 +43,7 @@ from echoseg.report.run_summary import read_run_summary
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles, drawing_of
 from echoseg.training import checkpoint, loop
-from echoseg.training.config import FREE, Config
+from echoseg.training.config import EDITABLE, Config
 from echoseg.utils.checksum import add_checksum
 
 
@@ -156,7 +156,9 @@ def _told(thing: Any) -> str:
     shapes = [array.tobytes() for array in (thing._shapes.mean, thing._shapes.components, thing._shapes.variances)]
     calibration = thing.calibration
     told = calibration.spread, calibration.scale, calibration.floor, calibration.error_correlation.tobytes()
-    settings = {name: value for name, value in thing.config.values().items() if name not in FREE}  # resuming tells of
+    settings = {
+        name: value for name, value in thing.config.values().items() if name not in EDITABLE
+    }  # resuming tells of
     return repr((hash(tuple(weights.items())), hash(tuple(shapes)), thing._shapes.limit, hash(told), settings))
 
 

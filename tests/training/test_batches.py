@@ -8,7 +8,8 @@ import torch
 
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.training import checkpoint
-from echoseg.training.batch import Batches, change_greys, random_maps, warp_frames
+from echoseg.training.augment import change_greys, draw_maps, warp_frames
+from echoseg.training.batches import Batches
 from echoseg.training.config import Config
 from echoseg.training.distributed import Ranks
 
@@ -23,7 +24,7 @@ def tiny(**settings):
 def test_pixels_and_points_move_alike():
     config = tiny(rotation=40.0, zoom=0.3, shift=0.15)
     size = (40, 56)
-    linear, offset = random_maps(np.random.default_rng(0), 20, size, config)
+    linear, offset = draw_maps(np.random.default_rng(0), 20, size, config)
     random = np.random.default_rng(1)
     points = random.uniform((20, 14), (36, 26), (20, 2))
     y, x = np.mgrid[: size[0], : size[1]]
@@ -37,14 +38,14 @@ def test_pixels_and_points_move_alike():
 
 def test_maps_stay_within_their_settings():
     config = tiny(rotation=10.0, zoom=0.1, shift=0.05)
-    linear, offset = random_maps(np.random.default_rng(0), 500, (100, 200), config)
+    linear, offset = draw_maps(np.random.default_rng(0), 500, (100, 200), config)
     scale = np.sqrt(np.linalg.det(linear))
     turn = np.rad2deg(np.arctan2(linear[:, 1, 0], linear[:, 0, 0]))
     centre = np.array([99.5, 49.5])
     shift = linear @ centre + offset - centre
     for values, limit in ((scale - 1, 0.1), (turn, 10), (shift[:, 0], 10), (shift[:, 1], 5)):
         assert 0.9 * limit < np.abs(values).max() <= limit + 1e-9
-    still = random_maps(np.random.default_rng(0), 3, (100, 200), tiny(rotation=0.0, zoom=0.0, shift=0.0))
+    still = draw_maps(np.random.default_rng(0), 3, (100, 200), tiny(rotation=0.0, zoom=0.0, shift=0.0))
     np.testing.assert_array_equal(still[0], np.tile(np.eye(2), (3, 1, 1)))
     np.testing.assert_allclose(still[1], 0)
 
@@ -83,7 +84,7 @@ def test_landmarks_of_the_anatomy_move_with_their_contours(chord_store):
         plan = batches._plans[0, step]
         expected = choose_landmarks(plan.contours, config.landmarks, scheme="anatomical")
         np.testing.assert_allclose(plan.landmarks, expected, atol=1e-3)
-        assert 0 < (np.linalg.det(plan.linear) < 0).sum() < 8
+        assert 0 < (np.linalg.det(plan.augmentation.linear) < 0).sum() < 8
     assert next(batches.epoch(0)).landmarks.shape == (8, config.landmarks, 2)
 
 
@@ -152,18 +153,18 @@ def test_no_rank_gets_an_empty_batch(disc_store):
 
 
 def test_a_flip_mirrors_pixels_and_points():
-    linear, offset = random_maps(np.random.default_rng(0), 4, (6, 9), tiny(flip=1.0, rotation=0, zoom=0, shift=0))
+    linear, offset = draw_maps(np.random.default_rng(0), 4, (6, 9), tiny(flip=1.0, rotation=0, zoom=0, shift=0))
     frames = torch.rand(4, 6, 9)
     torch.testing.assert_close(warp_frames(frames, linear, offset), frames.flip(2))
     np.testing.assert_allclose(np.array([[2.0, 3.0]]) @ linear[0].T + offset[0], [[6.0, 3.0]])
-    some = random_maps(np.random.default_rng(0), 1000, (6, 9), tiny(flip=0.3))[0]
+    some = draw_maps(np.random.default_rng(0), 1000, (6, 9), tiny(flip=0.3))[0]
     assert 0.25 < (np.linalg.det(some) < 0).mean() < 0.35
 
 
 def _greys(**changed):
     nothing = {"exponent": 1.0, "level": 0.0, "slope_x": 0.0, "slope_y": 0.0, "blur": 0.0, "shadow": 0.0}
-    lane = {"shadow_x": 1.0, "shadow_y": 0.0, "shadow_at": 0.0, "shadow_width": 0.05}
-    speckle = {"speckle": 0.0, "field": 0, "field_row": 0, "field_column": 0}
+    lane = {"shadow_x": 1.0, "shadow_y": 0.0, "shadow_offset": 0.0, "shadow_width": 0.05}
+    speckle = {"speckle": 0.0, "speckle_field": 0, "speckle_row": 0, "speckle_column": 0}
     return {name: np.array([value]) for name, value in {**nothing, **lane, **speckle, **changed}.items()}
 
 
@@ -184,6 +185,6 @@ def test_each_change_of_greys():
     assert lane[0, 0, 0].item() == pytest.approx(100, rel=1e-4)
     blurred = change(blur=1.0)
     assert blurred[0, 10, 10].item() == pytest.approx(100 + 100 / 9, rel=1e-4)
-    speckled = change(speckle=0.1, field=2, field_row=1, field_column=20)
+    speckled = change(speckle=0.1, speckle_field=2, speckle_row=1, speckle_column=20)
     assert speckled[0, 0, 0].item() == pytest.approx(100 * (1 + 0.1 * fields[2, 1, 20].item()), rel=1e-4)
     assert speckled[0, 20, 1].item() == pytest.approx(100 * (1 + 0.1 * fields[2, 21, 21].item()), rel=1e-4)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from echoseg.errors import DataError
 from echoseg.training import checkpoint
-from echoseg.training.config import FREE, Config, load_config
+from echoseg.training.config import EDITABLE, Config, load_config
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def test_settings_that_the_weights_were_not_trained_with_are_refused(run, name, 
     checkpoint.load_run(run)
 
 
-def test_where_and_how_long_may_be_edited_and_is_told(run):
+def test_where_and_how_long_may_be_edited_and_is_reported(run):
     trained = load_config(run / checkpoint.CONFIG).values()
     config = edit(run, data=str(run / "moved"), epochs=7, device="cpu")
     checkpoint.load_run(run)
-    told = checkpoint.check_settings(run, config, trained)
-    assert [line.split(": ")[1].split()[0] for line in told] == ["data", "device", "epochs"]
-    assert all(str(run / checkpoint.CONFIG) in line for line in told)
+    notes = checkpoint.check_settings(run, config, trained)
+    assert [line.split(": ")[1].split()[0] for line in notes] == ["data", "device", "epochs"]
+    assert all(str(run / checkpoint.CONFIG) in line for line in notes)
 
 
 def test_settings_of_another_version_are_as_they_are(run):
@@ -64,9 +64,9 @@ def test_settings_of_another_version_are_as_they_are(run):
 
 def test_weights_name_no_folder_and_are_for_all_to_read(run):
     with safe_open(run / checkpoint.BEST, framework="pt") as file:
-        told = json.loads(file.metadata()["echoseg"])
-    assert told["settings"]["sigma"] == 2.5
-    assert not told["settings"].keys() & FREE
+        metadata = json.loads(file.metadata()["echoseg"])
+    assert metadata["settings"]["sigma"] == 2.5
+    assert not metadata["settings"].keys() & EDITABLE
     assert b"secret" not in (run / checkpoint.BEST).read_bytes()
     modes = {stat.S_IMODE((run / name).stat().st_mode) for name in (checkpoint.BEST, checkpoint.CONFIG)}
     assert len(modes) == 1  # safetensors' own writer lets nobody else read

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,18 @@ def test_bad_configuration_names_file_and_setting(tmp_path, text, words):
         load_config(path)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+_RETIRED = re.compile(
+    r"\b(seeds?[- ]?[0-9]|(first|second|third) seed|seed paper|field|twin|told|mend\w*|anew|child|largest turn)\b"
+)
+
+
+@pytest.mark.parametrize("setting", dataclasses.fields(Config), ids=lambda setting: setting.name)
+def test_help_is_a_plain_phrase(setting):
+    text = setting.metadata["help"]
+    assert re.fullmatch(r"([A-Z]|sgd|split:).*[^.]", text)
+    assert not _RETIRED.search(text.replace("Field of view", "").lower())
+    assert "%" not in text  # argparse would format it
+    if setting.type not in ("bool",) and "choices" not in setting.metadata:
+        assert "metavar" in setting.metadata

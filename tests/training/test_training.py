@@ -19,11 +19,12 @@ from echoseg.errors import DataError
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.predictor import load
 from echoseg.metrics.overlap import dice
-from echoseg.training import checkpoint, live, loop, optimization
+from echoseg.training import checkpoint, loop, optimization, progress_bar
 from echoseg.training.config import Config, load_config
-from echoseg.training.live import ProgressBar, running_dice
-from echoseg.training.loop import LOG_COLUMNS, train
+from echoseg.training.loop import train
 from echoseg.training.optimization import learning_rate
+from echoseg.training.progress_bar import ProgressBar, running_dice
+from echoseg.training.run_files import LOG_COLUMNS
 from echoseg.training.stopwatch import Stopwatch
 
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
@@ -110,7 +111,7 @@ def test_a_run_is_resumed_on_its_own_data_only(disc_store, tmp_path, monkeypatch
         train(load_config(tmp_path / "run" / "config.yaml"), other, tmp_path / "run", resume=True)
 
 
-def test_a_run_stopped_before_its_first_checkpoint_starts_anew(disc_store, tmp_path, monkeypatch):
+def test_a_run_stopped_before_its_first_checkpoint_starts_again(disc_store, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -127,13 +128,13 @@ def test_a_run_folder_has_its_settings_or_is_not_there(disc_store, tmp_path, mon
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "_save_environment", stop)
+    monkeypatch.setattr(loop, "save_environment", stop)
     with pytest.raises(KeyboardInterrupt):
         train(tiny(epochs=1), disc_store, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_path, monkeypatch, capsys):
+def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_path, monkeypatch, caplog):
     config = tiny(epochs=3)
     train(config, disc_store, tmp_path / "whole")
     stopped(monkeypatch, config, disc_store, tmp_path / "run", 2)
@@ -145,7 +146,7 @@ def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_
         assert loaded["progress"]["epoch"] == 1
         assert "training_state.pt: damaged" in complaint
     train(load_config(tmp_path / "run" / "config.yaml"), disc_store, tmp_path / "run", resume=True)
-    assert "training_state.pt: damaged" in capsys.readouterr().err
+    assert "training_state.pt: damaged" in caplog.text
     assert_equal_weights(tmp_path / "whole", tmp_path / "run")
     state.unlink()  # killed between the two moves
     assert checkpoint.load_state(tmp_path / "run")[0]["progress"]["epoch"] == 2
@@ -156,7 +157,7 @@ def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeypatch, number, code):
+def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeypatch, caplog, number, code):
     config, steps = tiny(epochs=3), []
     train(config, disc_store, tmp_path / "whole")
     step = loop._Trainer._step
@@ -170,17 +171,21 @@ def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(loop._Trainer, "_step", step_and_signal)
         with pytest.raises(SystemExit if code == 143 else KeyboardInterrupt) as stop:
-            train(config, disc_store, tmp_path / "run")
+            train(config, disc_store, tmp_path / "a run")
     assert code == 130 or stop.value.code == 143
-    state, _ = checkpoint.load_state(tmp_path / "run")
+    cause = "SIGTERM" if code == 143 else "Ctrl-C"
+    command = f"echoseg train --resume --out '{tmp_path / 'a run'}'"
+    where = f"stopped by {cause} in epoch 2 of 3 after step 2 of 4"
+    assert caplog.messages == [f"{where}; the state is saved, go on with {command}"]
+    state, _ = checkpoint.load_state(tmp_path / "a run")
     assert state["progress"]["epoch"] * 4 + state["progress"]["step"] == 6
-    train(load_config(tmp_path / "run" / "config.yaml"), disc_store, tmp_path / "run", resume=True)
-    assert_equal_weights(tmp_path / "whole", tmp_path / "run")
+    train(load_config(tmp_path / "a run" / "config.yaml"), disc_store, tmp_path / "a run", resume=True)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "a run")
 
 
 def test_patience_and_minutes_end_a_run(disc_store, tmp_path):
-    train(tiny(epochs=50, patience=2, learning_rate=1e-9), disc_store, tmp_path / "tired")
-    assert len((tmp_path / "tired" / "log.csv").read_text().splitlines()) < 20
+    train(tiny(epochs=50, patience=2, learning_rate=1e-9), disc_store, tmp_path / "patience")
+    assert len((tmp_path / "patience" / "log.csv").read_text().splitlines()) < 20
     train(tiny(epochs=50, max_minutes=1e-6), disc_store, tmp_path / "late")
     assert len((tmp_path / "late" / "log.csv").read_text().splitlines()) == 2
     assert load(tmp_path / "late", device="cpu").config.max_minutes == 1e-6
@@ -209,30 +214,30 @@ def test_the_precision_follows_from_the_processor_not_from_a_timing(flags, preci
     processor = tmp_path / "cpuinfo"
     if flags:
         processor.write_text(f"flags\t\t: fpu {flags}\n")
-    monkeypatch.setattr(optimization, "_PROCESSOR", processor)
+    monkeypatch.setattr(optimization, "_CPU_INFO", processor)
     assert optimization.faster_precision(torch.device("cpu")) == precision
 
 
 def test_the_bar_shows_the_epoch_so_far(disc_store, tmp_path, monkeypatch):
-    said, say = [], ProgressBar.say
+    shown, show = [], ProgressBar.show
 
-    def noted(bar, *means):
-        say(bar, *means)
-        said.append(dict(bar.said))
+    def noted(bar, *means, **others):
+        show(bar, *means, **others)
+        shown.append(dict(bar.values))
 
     monkeypatch.setattr(sys, "stderr", terminal())
-    monkeypatch.setattr(live, "_SECONDS_BETWEEN_LOOKS", 0.0)
-    monkeypatch.setattr(ProgressBar, "say", noted)
+    monkeypatch.setattr(progress_bar, "_SECONDS_BETWEEN_UPDATES", 0.0)
+    monkeypatch.setattr(ProgressBar, "show", noted)
     train(tiny(approach="mask", epochs=2), disc_store, tmp_path / "mask")
-    assert [list(one) for one in said] == [["loss", "dice"]] * 4 + [["loss", "dice", "val_dice"]] * 6
+    assert [list(one) for one in shown] == [["loss", "dice"]] * 4 + [["loss", "dice", "val_dice"]] * 6
     rows = list(csv.DictReader((tmp_path / "mask" / "log.csv").read_text().splitlines()))
-    for row, after in zip(rows, said[4::5], strict=True):
+    for row, after in zip(rows, shown[4::5], strict=True):
         assert after["loss"] == pytest.approx(float(row["train_loss"]), rel=1e-4)
         assert after["val_dice"] == pytest.approx(float(row["val_dice"]), rel=1e-4)
         assert 0 < after["dice"] < 1
-    said.clear()
+    shown.clear()
     train(tiny(approach="landmark", epochs=1), disc_store, tmp_path / "landmark")
-    assert list(said[0]) == ["loss"]  # no Dice without decoding
+    assert list(shown[0]) == ["loss"]  # no Dice without decoding
 
 
 def terminal():
@@ -241,7 +246,7 @@ def terminal():
     return stream
 
 
-def test_the_running_dice_is_that_of_assess():
+def test_the_running_dice_is_that_of_the_metrics():
     random = np.random.default_rng(0)
     logits = random.normal(size=(5, 1, 8, 9)).astype(np.float32)
     targets = (random.random(logits.shape) > 0.7).astype(np.float32)
@@ -253,18 +258,18 @@ def test_the_running_dice_is_that_of_assess():
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_look_at_a_gpu_shows_what_the_look_before_asked_for(monkeypatch):
-    monkeypatch.setattr(live, "_SECONDS_BETWEEN_LOOKS", 0.0)
+def test_a_gpu_update_shows_what_the_update_before_it_copied(monkeypatch):
+    monkeypatch.setattr(progress_bar, "_SECONDS_BETWEEN_UPDATES", 0.0)
     monkeypatch.setattr(sys, "stderr", terminal())
     with ProgressBar(9, "mask", shown=True) as bar:
         for images in (1, 2, 4):
             bar.step(torch.tensor([6.0, 1.0], device="cuda"), images)
             torch.cuda.synchronize()
-        assert bar.said == {"loss": 3.0, "dice": 0.5}
+        assert bar.values == {"loss": 3.0, "dice": 0.5}
 
 
 def test_tensorboard_shows_the_log(disc_store, tmp_path, monkeypatch):
-    """Told by a stand-in: TensorBoard is an extra."""
+    """With a replacement for TensorBoard, which is an optional dependency."""
     shown, opened = {}, []
 
     class Writer:
@@ -387,11 +392,11 @@ def test_evaluating_another_size_is_refused(disc_store, tmp_path):
 
 
 def test_a_gpu_is_timed_on_its_own_stream(monkeypatch):
-    """The device that trains need not be the current one. Told by stand-ins for a device."""
+    """The device that trains need not be the current one. With replacements for CUDA events and streams."""
     recorded = []
     event = SimpleNamespace(record=lambda stream=None: recorded.append(stream))
     monkeypatch.setattr(torch.cuda, "Event", lambda **_: event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: f"of {device}")
-    with Stopwatch(torch.device("cuda:1")).of("network"):
+    with Stopwatch(torch.device("cuda:1")).measure("network"):
         pass
     assert recorded == ["of cuda:1", "of cuda:1"]

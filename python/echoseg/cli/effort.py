@@ -27,8 +27,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
 
     from echoseg.datasets.store import prepare
+    from echoseg.evaluation.correction_effort import correction_effort
     from echoseg.evaluation.evaluate import evaluate
-    from echoseg.evaluation.run_effort import correction_effort
     from echoseg.inference.predictor import load
     from echoseg.phantom.cached import cached_phantom
     from echoseg.report.tables import effort_table

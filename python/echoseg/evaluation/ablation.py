@@ -19,7 +19,7 @@ from tqdm import tqdm
 from echoseg.datasets.store import Store
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.predictor import load
-from echoseg.models.codec import LandmarkCodec, scheme_for
+from echoseg.models.codec import scheme_for
 from echoseg.training.config import DECODERS, OUTLINES, Config
 from echoseg.training.loop import train
 from echoseg.training.presets import PRESETS
@@ -101,7 +101,7 @@ def run_ablation(
 def _scores(run: Path, store: Store, device: str, **reading: Any) -> dict[str, float]:
     """Of the test split; ``reading`` changes the codec with which the network's heatmaps are read."""
     predictor = load(run, device=device)
-    if isinstance(predictor.codec, LandmarkCodec):
-        predictor.codec = dataclasses.replace(predictor.codec, **reading)
+    if reading:
+        predictor.codec = dataclasses.replace(predictor.codec, **reading)  # type: ignore[type-var]
     summary = evaluate(predictor, store, "test").summary
     return {name: summary.get(name, float("nan")) for name in ("dice", "hd95_px", "landmark_error_px")}

@@ -13,14 +13,13 @@ from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fra
 from echoseg.geometry.shape import fit_shapes
 from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
 from echoseg.metrics.calibration import Calibration, ellipse_shares, fit_calibration, interval_shares
-from echoseg.metrics.volumes import landmark_axes
-from echoseg.models.codec import LandmarkCodec
+from echoseg.models.normalize import NetworkFactory
 from echoseg.training.checkpoint import load_run
 from echoseg.training.devices import choose_device
 from echoseg.utils.files import replace_file
 
 
-def calibrate(run: Path, store: Store, *, device: str = "auto") -> None:
+def calibrate(run: Path, store: Store, *, device: str = "auto", network: NetworkFactory | None = None) -> None:
     """Write ``calibration.json``, from the validation split, and ``shape.json``, from the training split.
 
     Neither in the mask approach; no calibration without a validation split: errors on training images say nothing.
@@ -29,11 +28,12 @@ def calibrate(run: Path, store: Store, *, device: str = "auto") -> None:
         run: folder of a finished run.
         store: that it was trained on.
         device: where to predict.
+        network: the function that made the network, where the training was given one.
 
     Raises:
         DataError: not a run, a damaged file, or no such device.
     """
-    config, model, codec = load_run(run)
+    config, model, codec = load_run(run, network)
     splits = config.splits(store.samples)
     true = codec.landmarks(store)
     if true is None:
@@ -72,7 +72,6 @@ def check_calibration(
         end-diastolic and an end-systolic image.
     """
     calibration, codec = predictor.calibration, predictor.codec
-    assert isinstance(codec, LandmarkCodec)
     landmarks, covariances = prediction.landmarks, prediction.covariances
     assert calibration is not None
     assert landmarks is not None
@@ -83,9 +82,9 @@ def check_calibration(
     shares["area"] = interval_shares(areas - true_areas, prediction.area_std)
 
     def discs(landmarks: np.ndarray) -> np.ndarray:
-        return disc_volumes(codec.join(landmarks), landmark_axes(landmarks, codec.scheme))
+        return disc_volumes(codec.join(landmarks), codec.axes(landmarks))
 
-    volumes, true = discs(landmarks), disc_volumes(contours, landmark_axes(true_landmarks, codec.scheme))
+    volumes, true = discs(landmarks), disc_volumes(contours, codec.axes(true_landmarks))
     # image by image: without axes disc_volumes looks at all pairs of points, which of many images take much memory
     each = zip(landmarks[:, None], covariances[:, None], strict=True)
     deviations = np.concatenate([calibration.deviations(discs, *image) for image in each])

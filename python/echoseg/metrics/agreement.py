@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-_95 = 1.96  # standard deviations
+from echoseg.metrics.intervals import NORMAL_95
 
 
 def agreement(measured: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def agreement(measured: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
         found["rmse"] = float(np.sqrt(np.square(differences).mean()))
     if len(differences) > 1:
         deviation = differences.std(ddof=1)
-        found["limits"] = [float(found["bias"] + sign * _95 * deviation) for sign in (-1, 1)]
+        found["limits"] = [float(found["bias"] + sign * NORMAL_95 * deviation) for sign in (-1, 1)]
     if len(differences) and np.ptp(reference[both]) > 0:
         spread = np.square(reference[both] - reference[both].mean()).sum()
         found["r2"] = float(1 - np.square(differences).sum() / spread)

@@ -36,8 +36,8 @@ class Calibration:
         spread: σ² of the targets, square pixels of the network's frames.
         scale: a.
         floor: b, square pixels.
-        error_correlation: (2 K, 2 K) float64: second moments of the errors of one outline, x and y of each landmark in turn,
-            each divided by the root of its landmark's covariance.
+        error_correlation: (2 K, 2 K) float64, second moments of the errors of one contour, x and y of each landmark in
+            turn, each divided by the root of its landmark's covariance.
     """
 
     spread: float

@@ -1,7 +1,7 @@
-"""Losses on logits, by name: what a network of each approach may learn by.
+"""Loss functions on logits, by name, for each approach.
 
-Each takes logits and targets (N, C, H, W) and a weight of each pixel (H, W), by which one part of the image may count
-for more; it is scaled to mean 1. Each gives a mean over images, so that it does not depend on the batch's size.
+Each takes logits and targets (N, C, H, W) and a weight for each pixel (H, W) with mean 1, and returns a mean over the
+images, so that its value does not depend on the batch size.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ def _bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 
 
 def _weighted_bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """Binary cross-entropy in which ventricle and background count alike, by their shares of each batch's pixels."""
+    """Binary cross-entropy with class weights that give ventricle and background the same total in each batch."""
     share = targets.mean().clamp(1e-3, 1 - 1e-3)
     of_class = torch.where(targets > 0.5, 0.5 / share, 0.5 / (1 - share))
     return F.binary_cross_entropy_with_logits(logits, targets, weight=of_class * weight)
 
 
 def _soft_dice(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """1 - soft Dice of the foreground, each image's own.
+    """1 - soft Dice of the foreground, computed for each image.
 
-    Source: Milletari et al., "V-Net", 3DV 2016 (squared denominators left out).
+    Source: Milletari et al., "V-Net", 3DV 2016 (without the squares in the denominator).
     """
     probabilities = logits.sigmoid()
     both = (probabilities * targets * weight).sum(dim=(1, 2, 3))
@@ -39,18 +39,18 @@ def _soft_dice(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 
 
 def _dice_bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """Both: the ventricle covers a twentieth of a frame, and cross-entropy alone lets the background drown it."""
+    """The sum of both: the ventricle is a small part of a frame, and the background dominates cross-entropy alone."""
     return _bce(logits, targets, weight) + _soft_dice(logits, targets, weight)
 
 
 def _focal(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """Cross-entropy that forgets pixels already known, γ = 2.
+    """Binary cross-entropy with less weight on pixels that are already right, γ = 2.
 
     Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (without α).
     """
     entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    wrong = (logits.sigmoid() - targets).abs()
-    return (wrong.square() * entropy * weight).mean()
+    error = (logits.sigmoid() - targets).abs()
+    return (error.square() * entropy * weight).mean()
 
 
 def _mse(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
@@ -59,15 +59,17 @@ def _mse(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 
 
 def _channel_ce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """The first seed's: a softmax over the channels of each pixel. Kept for the comparison; it asks which landmark a
-    pixel would belong to, never where a landmark is."""
+    """Cross-entropy with a softmax over the channels of each pixel, for comparison with Rodríguez Valencia et al.
+
+    It trains which landmark a pixel would belong to, not where a landmark is.
+    """
     return -(targets * F.log_softmax(logits, dim=1) * weight).sum(dim=1).mean()
 
 
 def _spatial_ce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """Cross-entropy over the pixels of each channel, the heatmap normalised to sum 1 being the true distribution.
+    """Cross-entropy with a softmax over the pixels of each channel; the heatmap, scaled to sum 1, is the target.
 
-    A channel without any target (its landmark lies off the image) teaches nothing and is left out of the mean.
+    A channel without a target (its landmark is outside the image) is left out of the mean.
     """
     targets = targets.flatten(2)
     mass = targets.sum(2)
@@ -92,13 +94,16 @@ HEATMAP_LOSSES: dict[str, PixelLoss] = {
 
 
 def coordinate_loss(logits: Tensor, landmarks: Tensor) -> Tensor:
-    """Mean distance, in pixels, between landmarks and the centroids of the softmax over each channel's pixels.
+    """Compute the mean distance between landmarks and the centroids of the softmax over each channel's pixels.
 
-    Landmarks off the image are left out.
+    Landmarks outside the image are left out.
 
     Args:
         logits: (N, K, H, W).
         landmarks: (N, K, 2), pixels.
+
+    Returns:
+        The distance in pixels, a scalar.
 
     Source: Nibali et al., "Numerical Coordinate Regression with Convolutional Neural Networks", 2018.
     """
@@ -113,12 +118,15 @@ def coordinate_loss(logits: Tensor, landmarks: Tensor) -> Tensor:
 
 
 def region_weight(size: tuple[int, int], box: tuple[float, float, float, float], factor: float) -> Tensor:
-    """(H, W) float32 with mean 1: a prior on where it matters.
+    """Make the weight of each pixel from a box in which the loss counts more.
 
     Args:
         size: (H, W).
-        box: left, top, right, bottom of the part that counts ``factor`` times as much, as shares of width and height.
-        factor: 1 weights all pixels alike.
+        box: Left, top, right and bottom of the box, as fractions of width and height.
+        factor: Weight inside the box relative to the weight outside; 1 weights all pixels alike.
+
+    Returns:
+        (H, W) float32 with mean 1.
     """
     height, width = size
     left, top, right, bottom = box

@@ -1,4 +1,4 @@
-"""U-Net (Ronneberger, Fischer, Brox 2015), plain: the network of both approaches, and variants that papers compare."""
+"""The U-Net of both approaches, with the variants that papers compare."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from echoseg.models.normalize import normalize_frames
+
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
     "group": lambda channels: nn.GroupNorm(min(8, channels), channels),
@@ -16,7 +18,11 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 class AttentionGate(nn.Module):
-    """Weights a skip connection's pixels by what the next deeper level has found.
+    """Weights the pixels of a skip connection by the features of the next deeper level.
+
+    Args:
+        skip: Number of channels of the skip connection.
+        deep: Number of channels of the next deeper level.
 
     Source: Oktay et al., "Attention U-Net", MIDL 2018 (the additive gate, without the output transform).
     """
@@ -29,33 +35,42 @@ class AttentionGate(nn.Module):
         self.psi = nn.Conv2d(between, 1, 1)
 
     def forward(self, skip: torch.Tensor, deep: torch.Tensor) -> torch.Tensor:
-        """(N, skip, H, W) and (N, deep, H/2, W/2) → the map (N, 1, H, W) in [0, 1]."""
+        """Compute the attention map.
+
+        Args:
+            skip: (N, skip, H, W).
+            deep: (N, deep, H/2, W/2).
+
+        Returns:
+            (N, 1, H, W) in [0, 1].
+        """
         coarse = self.psi(F.relu(self.theta(skip) + self.phi(deep)))
         return F.interpolate(coarse.sigmoid(), scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class UNet(nn.Module):
-    """uint8 frames in, logits out.
+    """U-Net that takes frames as they are stored and returns logits.
 
-    Each frame is shifted and scaled to mean 0 and standard deviation 1 first, so that gain and dynamic range of the
-    scanner matter little, and so that training, prediction and export cannot differ in it.
+    The normalization of the frames is part of the network, so training, prediction and export cannot differ in it.
 
     Args:
-        channels: channels of the output, one a mask or a landmark.
-        width: channels of the first level; each level down doubles them.
-        depth: number of 2×2 poolings; the frame's sides must be multiples of 2**depth.
-        norm: a name in ``NORMS``; "group" has 8 groups and does not depend on the batch.
-        dropout: share of whole channels dropped after each of the two deepest levels' convolutions.
-        attention: gate each skip connection (``AttentionGate``).
-        skips: False drops the skip connections, one reading of "without the layers that link the contracting and the
-            expansive path" (first seed, experiment 4).
-        bottleneck: False drops the convolutions between the last pooling and the first enlargement, the other reading.
+        channels: Number of output channels, one for the mask or one for each landmark.
+        width: Number of channels of the first level; each level down doubles it.
+        depth: Number of 2×2 poolings. Both sides of a frame must be multiples of 2**depth.
+        norm: A name in ``NORMS``. "group" has 8 groups and does not depend on the batch.
+        dropout: Fraction of the channels that are dropped after the convolutions of the two deepest levels.
+        attention: Put an ``AttentionGate`` into each skip connection.
+        skips: False removes the skip connections: one reading of "without the layers that link the contracting and
+            the expansive path" (Rodríguez Valencia et al., experiment 4).
+        bottleneck: False removes the convolutions between the last pooling and the first upsampling: the other
+            reading.
 
     Raises:
-        ValueError: an unknown norm, or attention without skips.
+        ValueError: The norm is unknown, or attention is asked for without skip connections.
 
     Source: Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015;
-    same-padded convolutions and batch norm as in the seed papers; dropout of channels: Tompson et al., CVPR 2015.
+    same-padded convolutions and batch norm as in Rodríguez Valencia et al. and Mendoza et al.; dropout of channels:
+    Tompson et al., CVPR 2015.
     """
 
     def __init__(
@@ -81,9 +96,9 @@ class UNet(nn.Module):
 
         def convolutions(channels_in: int, channels_out: int) -> nn.Sequential:
             layers: list[nn.Module] = []
-            for inward in (channels_in, channels_out):
+            for inputs in (channels_in, channels_out):
                 layers += [
-                    nn.Conv2d(inward, channels_out, 3, padding=1, bias=norm == "none"),
+                    nn.Conv2d(inputs, channels_out, 3, padding=1, bias=norm == "none"),
                     NORMS[norm](channels_out),
                     nn.ReLU(inplace=True),
                 ]
@@ -101,19 +116,31 @@ class UNet(nn.Module):
         self.gates = nn.ModuleList(AttentionGate(shallow, deep) for deep, shallow in deep_to_shallow if attention)
         self.head = nn.Conv2d(width, channels, 1)
         self.skips, self.bottleneck = skips, bottleneck
-        # quicker than channels first on the CPU; torch's own stubs forget this overload
+        # channels_last is faster on the CPU; torch's type stubs lack this overload
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """(N, H, W) uint8 → (N, channels, H, W) logits."""
+        """Compute the logits of frames.
+
+        Args:
+            frames: (N, H, W) grey values from 0 to 255, uint8 or float.
+
+        Returns:
+            (N, channels, H, W) logits.
+        """
         return self.forward_with_attention(frames)[0]
 
     def forward_with_attention(self, frames: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The logits, and the attention maps (N, 1, h, w) in [0, 1] from the deepest level up; none without gates."""
-        x = frames.unsqueeze(1).to(self.head.weight.dtype)
-        x = x - x.mean(dim=(2, 3), keepdim=True)
-        x = x / (x.square().mean(dim=(2, 3), keepdim=True).sqrt() + 1)
-        x = x.contiguous(memory_format=torch.channels_last)
+        """Compute the logits and the attention maps of frames.
+
+        Args:
+            frames: (N, H, W) grey values from 0 to 255, uint8 or float.
+
+        Returns:
+            (N, channels, H, W) logits, and the attention maps (N, 1, h, w) in [0, 1] from the deepest level to the
+            shallowest; an empty list without attention gates.
+        """
+        x = normalize_frames(frames).contiguous(memory_format=torch.channels_last)
 
         levels, maps = [], []
         for level, convolve in enumerate(self.down):
@@ -123,10 +150,10 @@ class UNet(nn.Module):
             levels.pop()
         else:
             x = self.pool(x)
-        for step, (enlarge, convolve) in enumerate(zip(self.up, self.join, strict=True)):
-            skip, larger = levels.pop(), enlarge(x)
+        for step, (upsample, convolve) in enumerate(zip(self.up, self.join, strict=True)):
+            skip, upsampled = levels.pop(), upsample(x)
             if self.gates:
                 maps.append(self.gates[step](skip, x))
                 skip = skip * maps[-1]
-            x = convolve(torch.cat([skip, larger], dim=1) if self.skips else larger)
+            x = convolve(torch.cat([skip, upsampled], dim=1) if self.skips else upsampled)
         return self.head(x), maps

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.store import Store
-from echoseg.ops import fill_polygons
 from echoseg.quality.inspection import LEFT_OUT, SUSPICIOUS, Finding
 from echoseg.quality.records import split_names
 from echoseg.quality.suspect import REASONS
@@ -100,8 +99,7 @@ def _examples(suspicious: Sequence[Finding], store: Store) -> Iterator[dict[str,
 
 def _image(store: Store, index: int) -> str:
     """A frame with its contour, as a data URL."""
-    mask = fill_polygons(store.contour(index)[None], store.size)[0]
-    drawn = draw_overlay(np.asarray(store.frames[index]), true=mask)
+    drawn = draw_overlay(np.asarray(store.frames[index]), true=store.contour(index))
     encoded = cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
 

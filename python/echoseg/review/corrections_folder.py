@@ -33,7 +33,7 @@ import pandas as pd
 from echoseg.datasets.corrections import CHECKSUMS, read_checksums, verify_checksums
 from echoseg.datasets.echonet import TRACINGS
 from echoseg.errors import DataError
-from echoseg.io.table import read_numbers, read_table, shown
+from echoseg.io.table import quote, read_numbers, read_table
 from echoseg.review.handles import ADDED, Drawing, Handles
 from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import hash_file, naming, replace_file, replace_files
@@ -235,7 +235,7 @@ def _read(path: Path, drawing: Drawing) -> dict[tuple[str, int], Handles]:
     for name in ("X", "Y", "Frame", "Landmark", "Pinned"):
         values[name], bad = read_numbers(table[name], blank=name == "Landmark")
         for row, cell in table[name][bad].items():
-            raise DataError(f"{path}:{row}:{name}: {shown(cell)} is not a number; fix the cell or delete the file")
+            raise DataError(f"{path}:{row}:{name}: {quote(cell)} is not a number; fix the cell or delete the file")
     rows = pd.DataFrame({**values, "FileName": table["FileName"]}).fillna({"Landmark": ADDED})
     found = {}
     for (file, frame), part in rows.groupby(["FileName", "Frame"], sort=False):

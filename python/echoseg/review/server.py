@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from echoseg.errors import DataError
+from echoseg.ops import fill_polygons
 from echoseg.review.clips import Clips, LoadedClip
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import ADDED, Drawing, Handles
@@ -212,10 +213,11 @@ def _measured(
 ) -> dict[str, Any]:
     """Area and volume of a frame and the EF of the clip; the page shows them in place of what it measured itself."""
     shown = found.handles[frame] if handles is None else handles
+    contour = clips.drawing.join(shown)[None]
     changed = {at: change[0] for at, change in _corrected(found, corrections).items()}
-    fraction = clips.ejection_fraction(found, changed)
+    measured = clips.measure(found, changed)
     return {
-        "area": clips.drawing.area(shown, found.clip.frames.shape[1:]),
-        "volume": clips.volume(found.clip, shown),
-        "ef": None if math.isnan(fraction) else fraction,
+        "area": int(fill_polygons(contour, found.prediction.size).sum()),
+        "volume": float(measured.volumes[frame]),
+        "ef": None if math.isnan(measured.mean_ef) else measured.mean_ef,
     }

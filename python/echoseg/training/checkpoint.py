@@ -1,10 +1,10 @@
-"""What a run leaves on disk, written so that a reader never sees half a file, and never trusts a damaged one.
+"""The weights and the training state of a run, written whole and checked when they are read.
 
-``model.safetensors`` holds the best weights by validation Dice, ``last.safetensors`` those at the end, and
-``training_state.pt`` all that resuming needs, in one file; the state before it is kept as
-``training_state.previous.pt``. Each carries the SHA-256 of its content and the settings that it was made with:
-``config.yaml`` may be edited, but only where that changes neither what the network is nor what it learns. Nothing here
-can run code: safetensors, and ``weights_only=True``.
+``model.safetensors`` holds the weights with the best validation Dice, ``last.safetensors`` those at the end, and
+``training_state.pt`` everything that resuming needs. The state before it is kept as ``training_state.previous.pt``.
+Each file carries the SHA-256 of its content and the settings that it was made with: ``config.yaml`` may be edited, but
+only in settings that change neither the network nor what it learns. Reading them cannot run code: safetensors, and
+``weights_only=True``.
 """
 
 from __future__ import annotations
@@ -13,26 +13,37 @@ import hashlib
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
 from echoseg.errors import DataError
 from echoseg.models.codec import Codec, LandmarkCodec, MaskCodec
+from echoseg.models.normalize import NetworkFactory, NormalizedNetwork
 from echoseg.models.unet import UNet
-from echoseg.training.config import FREE, Config, load_config
+from echoseg.training.config import EDITABLE, Config, load_config
 from echoseg.utils.checksum import add_checksum, verify_checksum
 from echoseg.utils.files import replace_file
 
 BEST, LAST, CONFIG = "model.safetensors", "last.safetensors", "config.yaml"
 STATE, PREVIOUS_STATE = "training_state.pt", "training_state.previous.pt"
-_SEAL, _TOLD = b"echoseg-sha256:", "echoseg"
+_CHECKSUM, _METADATA = b"echoseg-sha256:", "echoseg"
 
 
-def build(config: Config) -> tuple[UNet, Codec]:
-    """The network and the codec that a configuration describes."""
+@overload
+def build(config: Config) -> tuple[UNet, Codec]: ...
+@overload
+def build(config: Config, network: NetworkFactory | None) -> tuple[UNet | NormalizedNetwork, Codec]: ...
+def build(config: Config, network: NetworkFactory | None = None) -> tuple[UNet | NormalizedNetwork, Codec]:
+    """Build the network and the codec of a configuration.
+
+    Args:
+        config: Settings of the codec and of the U-Net.
+        network: Makes another network in the U-Net's place.
+    """
     codec: Codec = MaskCodec()
     if config.approach == "landmark":
         codec = LandmarkCodec(
@@ -46,6 +57,8 @@ def build(config: Config) -> tuple[UNet, Codec]:
             iterations=config.band_iterations,
             method=config.decode,
         )
+    if network is not None:
+        return NormalizedNetwork(network(codec.channels), codec.channels), codec
     model = UNet(
         codec.channels,
         width=config.width,
@@ -59,64 +72,125 @@ def build(config: Config) -> tuple[UNet, Codec]:
     return model, codec
 
 
-def load_run(run: Path) -> tuple[Config, UNet, Codec]:
-    """Rebuild a run's network with its best weights, in evaluation mode on the CPU.
+@overload
+def load_run(run: Path) -> tuple[Config, UNet, Codec]: ...
+@overload
+def load_run(run: Path, network: NetworkFactory | None) -> tuple[Config, UNet | NormalizedNetwork, Codec]: ...
+def load_run(run: Path, network: NetworkFactory | None = None) -> tuple[Config, UNet | NormalizedNetwork, Codec]:
+    """Load a run's network with its best weights, in evaluation mode on the CPU.
+
+    Args:
+        run: The run folder.
+        network: The function that made the network, where ``train`` was given one.
 
     Raises:
-        DataError: no run folder, a damaged file in it, or settings that the weights were not trained with.
+        DataError: There is no such run, a file of it is damaged, its settings are not those that it was trained with,
+            or ``network`` is missing or makes another network.
     """
     if not (run / CONFIG).is_file():
         raise DataError(f"{run}: no run folder ({CONFIG} is missing); make one with 'echoseg train --out {run}'")
     config = load_config(run / CONFIG)
-    tensors, trained = _read_weights(run / BEST)
-    check_settings(run, config, trained)
-    model, codec = build(config)
-    _fill(model, tensors, run / BEST)
+    tensors, metadata = _read_weights(run / BEST)
+    check_settings(run, config, metadata.get("settings", {}))
+    trained = metadata.get("network")
+    if trained is not None and network is None:
+        raise DataError(
+            f"{run / BEST}: weights of the network {trained}, which is not part of echoseg; give the function that "
+            "makes it, from Python: echoseg.load(run, network=...)"
+        )
+    model, codec = build(config, network)
+    if (given := network_name(model)) != trained:
+        raise DataError(f"{run / BEST}: weights of {_described(trained)}, but the network given is {_described(given)}")
+    fill(model, tensors, run / BEST)
     return config, model.eval(), codec
+
+
+def network_name(model: nn.Module) -> str | None:
+    """Return the class name of a network from outside echoseg; None for a U-Net."""
+    return type(model.network).__qualname__ if isinstance(model, NormalizedNetwork) else None
 
 
 def check_settings(run: Path, config: Config, trained: dict[str, Any]) -> list[str]:
     """Refuse a ``config.yaml`` that is not the one that a run was trained with.
 
     Args:
-        run: folder of the run.
-        config: as read there.
-        trained: ``Config.values`` at the time, or some of them.
+        run: The run folder.
+        config: Settings as they stand there now.
+        trained: ``Config.values`` at the time of the training, or some of them.
 
     Returns:
-        what was edited where it may be, in words.
+        A sentence for each setting that was edited where that is allowed.
 
     Raises:
-        DataError: another setting differs.
+        DataError: Another setting differs.
     """
     now = config.values()
     edits = {name: f"{name} is {now[name]}, was {old}" for name, old in trained.items() if now.get(name, old) != old}
-    if fixed := edits.keys() - FREE:
+    if fixed := edits.keys() - EDITABLE:
         raise DataError(f"{run / CONFIG}: {edits[min(fixed)]} when the run was trained; put that back")
     return [f"{run / CONFIG}: {edit} when the run's state was saved" for edit in edits.values()]
 
 
-def save_weights(path: Path, model: torch.nn.Module, config: Config | None = None) -> None:
-    """Write a network's weights, and the settings that it was trained with, if they are known: without ``FREE`` ones,
-    which name folders."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    settings = {name: value for name, value in config.values().items() if name not in FREE} if config else {}
-    told = add_checksum({"sha256": _hash(tensors), "settings": settings})
-    content = save(tensors, metadata={_TOLD: json.dumps(told)})  # one entry: safetensors shuffles many
+def save_weights(path: Path, model: nn.Module, config: Config | None = None) -> None:
+    """Write a network's weights.
+
+    Args:
+        path: File to write.
+        model: The network.
+        config: The settings that it was trained with, where they are known; the ``EDITABLE`` ones, which name folders,
+            are left out.
+    """
+    # A copy of each tensor: safetensors refuses weights that share memory, as in a network with tied layers.
+    tensors = {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
+    settings = {name: value for name, value in config.values().items() if name not in EDITABLE} if config else {}
+    metadata: dict[str, Any] = {"sha256": _hash(tensors), "settings": settings}
+    if (name := network_name(model)) is not None:
+        metadata["network"] = name
+    # One entry: safetensors writes several in any order.
+    content = save(tensors, metadata={_METADATA: json.dumps(add_checksum(metadata))})
     replace_file(path, lambda temporary: temporary.write_bytes(content))
 
 
-def load_weights(path: Path, model: UNet) -> None:
-    """Read weights into ``model``.
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Read weights into a network.
+
+    Args:
+        path: File that ``save_weights`` wrote.
+        model: The network.
 
     Raises:
-        DataError: missing, damaged, or of another network.
+        DataError: The file is missing, damaged, or of another network.
     """
-    _fill(model, _read_weights(path)[0], path)
+    fill(model, _read_weights(path)[0], path)
+
+
+def fill(model: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Set a network's weights.
+
+    Args:
+        model: The network.
+        tensors: Weights by name.
+        path: File that they come from, for the message.
+
+    Raises:
+        DataError: They are the weights of another network.
+    """
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise DataError(f"{path}: weights of another network ({_first_line(error)})") from error
 
 
 def save_state(run: Path, state: dict[str, Any]) -> None:
-    """Write what resuming needs, plain numbers and tensors only, and keep the state before."""
+    """Write what resuming needs, and keep the state before it.
+
+    Args:
+        run: The run folder.
+        state: Plain numbers, strings and tensors.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getvalue()
@@ -124,7 +198,7 @@ def save_state(run: Path, state: dict[str, Any]) -> None:
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
             file.write(content)
-            file.write(_SEAL + hashlib.sha256(content).hexdigest().encode())
+            file.write(_CHECKSUM + hashlib.sha256(content).hexdigest().encode())
 
     replace_file(run / STATE, write, keep=run / PREVIOUS_STATE)
 
@@ -133,10 +207,10 @@ def load_state(run: Path) -> tuple[dict[str, Any], str | None]:
     """Read what ``save_state`` wrote last, or, where that is damaged, what it wrote before.
 
     Returns:
-        the state, and what was wrong with the last one, if something was.
+        The state, and what is wrong with the last one, if something is.
 
     Raises:
-        DataError: neither can be read.
+        DataError: Neither can be read.
     """
     complaint = None
     for path in (run / STATE, run / PREVIOUS_STATE):
@@ -147,7 +221,7 @@ def load_state(run: Path) -> tuple[dict[str, Any], str | None]:
         except DataError as error:
             fault = str(error)
         complaint = complaint or fault
-    raise DataError(f"{complaint}; nothing to resume from, train anew with another --out")
+    raise DataError(f"{complaint}; nothing to resume from, train again with another --out")
 
 
 def has_state(run: Path) -> bool:
@@ -156,41 +230,38 @@ def has_state(run: Path) -> bool:
 
 
 def _read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Weights by name, and the settings that they were trained with, as far as they are known."""
+    """Weights by name, and the metadata that ``save_weights`` put beside them."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        told = verify_checksum(json.loads(metadata[_TOLD])) if _TOLD in metadata else metadata
-        if told.get("sha256") != _hash(tensors):
+        values = verify_checksum(json.loads(metadata[_METADATA])) if _METADATA in metadata else metadata
+        if values.get("sha256") != _hash(tensors):
             raise ValueError("its content is not what was written")
-        return tensors, told.get("settings", {})
+        return tensors, values
     except FileNotFoundError:
         raise DataError(f"{path}: no such checkpoint; was the run stopped in its first epoch?") from None
     except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({_said(error)})") from error
-
-
-def _fill(model: UNet, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise DataError(f"{path}: weights of another network ({_said(error)})") from error
+        raise DataError(f"{path}: damaged ({_first_line(error)})") from error
 
 
 def _read_state(path: Path) -> dict[str, Any]:
     whole = path.read_bytes()
-    end = len(whole) - len(_SEAL) - 64
-    content, seal = memoryview(whole)[: max(end, 0)], whole[max(end, 0) :]
-    if end < 0 or seal != _SEAL + hashlib.sha256(content).hexdigest().encode():
+    end = len(whole) - len(_CHECKSUM) - 64
+    content, checksum = memoryview(whole)[: max(end, 0)], whole[max(end, 0) :]
+    if end < 0 or checksum != _CHECKSUM + hashlib.sha256(content).hexdigest().encode():
         raise DataError(f"{path}: damaged (its content is not what was written)")
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load fails in many ways
-        raise DataError(f"{path}: damaged ({_said(error)})") from error
+        raise DataError(f"{path}: damaged ({_first_line(error)})") from error
 
 
-def _said(error: Exception) -> str:
+def _described(network: str | None) -> str:
+    return "echoseg's U-Net" if network is None else network
+
+
+def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 

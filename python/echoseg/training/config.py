@@ -1,4 +1,4 @@
-"""Everything that decides a training run, in one flat, frozen record."""
+"""All settings of a training run, in one flat, frozen dataclass."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 APPROACHES = ("mask", "landmark")
-# by approach; the first is the default. models.losses defines them, but the command line must not wait for torch
+# By approach; the first is the default. models.losses defines them; importing it here would import torch, and the
+# command line would start more slowly.
 LOSSES = {
     "mask": ("dice_bce", "bce", "weighted_bce", "dice", "focal"),
     "landmark": ("spatial_ce", "bce", "mse", "channel_ce"),
 }
-# geometry.spline and ops define them; likewise
+# geometry.spline and ops define these.
 OUTLINES = ("cubic", "catmull_rom", "polygon")
 HEATMAPS = ("gaussian", "euclidean")
 DECODERS = ("soft_argmax", "dark", "argmax")
-# where and how fast a run is computed, and how long: what may be edited in the config.yaml of a run
-FREE = {
+# Settings that may be edited in the config.yaml of a run: they change where, how fast and how long it trains, and
+# neither the network nor what it learns.
+EDITABLE = {
     *("data", "corrections", "device", "precision", "compile", "workers", "tensorboard"),
     *("epochs", "max_minutes", "patience", "checkpoint_minutes"),
 }
@@ -39,113 +41,274 @@ FREE = {
 
 @dataclass(frozen=True)
 class Config:
-    """A resolved configuration; ``config.yaml`` of a run holds it.
+    """All settings of a training run; ``config.yaml`` in a run folder holds them.
 
     Raises:
-        DataError: a value of the wrong type or outside its limits.
+        DataError: A value has the wrong type or is outside its limits.
     """
 
-    approach: str = setting("landmark", "what the network learns", choices=APPROACHES)
-    data: str | None = setting(None, "folder with tracings, or a store; default: a phantom, made once and kept")
+    approach: str = setting(
+        "landmark", "What the network learns: a mask of the ventricle, or landmarks on its border", choices=APPROACHES
+    )
+    data: str | None = setting(
+        None,
+        "Folder with tracings, or a store made by 'echoseg prepare'. Default: a synthetic data set, cached",
+        metavar="FOLDER",
+    )
     corrections: str | None = setting(
         None,
-        "what 'echoseg review' wrote: train on it in place of the data's own tracings; measured on those all the same",
+        "Folder with corrections from 'echoseg review'. They replace the tracings in training; evaluation still uses "
+        "the original tracings",
+        metavar="FOLDER",
     )
     size: tuple[int, int] = setting(
-        (112, 112), "height and width of the network's frames, pixels", ge=16, le=4096, metavar=("H", "W")
+        (112, 112), "Height and width in pixels of the frames that the network gets", ge=16, le=4096, metavar=("H", "W")
     )
     fov_mm: float | None = setting(
-        None, "side of the middle square that is looked at, mm, where sizes are known; default: all", gt=0, le=1e4
+        None,
+        "Field of view: use only the square of this side in mm in the middle of each frame, where the pixel size is "
+        "known. Default: the whole frame",
+        gt=0,
+        le=1e4,
+        metavar="MM",
     )
     ordering: str | None = setting(
-        None, "how a tracing becomes a contour; default: its own order", choices=tuple(ORDERINGS)
+        None,
+        "How the points of a tracing are ordered into a contour. Default: chords for chords, given for lists of points",
+        choices=tuple(ORDERINGS),
     )
-    test_fold: str | None = setting(None, "the fold to test on; in data without splits, a patient; default: the last")
+    test_fold: str | None = setting(
+        None, "Fold to test on; in data without splits, the patient to test on. Default: the last fold", metavar="FOLD"
+    )
     validation: str = setting(
         "split",
-        "none: the validation patients train too, and the last weights are kept, not the best",
+        "split: keep the weights with the highest Dice on the validation split. none: train on the validation patients "
+        "too and keep the last weights",
         choices=("split", "none"),
     )
-    images: int | None = setting(None, "train on so many images only, drawn by the seed; default: all", ge=1, le=2**62)
-    seed: int = setting(0, "of weights, shuffling and augmentation", ge=0, le=2**32 - 1)
-    device: str = setting("auto", "auto, cpu, cuda or cuda:N")
-    precision: str = setting(
-        "auto", "of the network; auto: what this device has instructions for", choices=("auto", "float32", "bfloat16")
+    images: int | None = setting(
+        None,
+        "Number of training images to use, drawn at random with the seed. Default: all",
+        ge=1,
+        le=2**62,
+        metavar="N",
     )
-    compile: bool = setting(False, "compile the network (torch.compile; CUDA graphs on a GPU)")
-    deterministic: bool = setting(False, "the same bits from the same seed on a GPU too; slower")
-    workers: int = setting(0, "processes that read frames; 0: the whole store on the device, if it fits", ge=0, le=256)
+    seed: int = setting(
+        0,
+        "Random seed of the initial weights, the order of the images and the augmentation",
+        ge=0,
+        le=2**32 - 1,
+        metavar="N",
+    )
+    device: str = setting(
+        "auto", "Device to train on: cpu, cuda, cuda:N, or auto for a GPU where there is one", metavar="DEVICE"
+    )
+    precision: str = setting(
+        "auto",
+        "Number format of the network's computations. auto: bfloat16 where the device has instructions for it, else "
+        "float32",
+        choices=("auto", "float32", "bfloat16"),
+    )
+    compile: bool = setting(False, "Compile the network with torch.compile, on a GPU with CUDA graphs")
+    deterministic: bool = setting(
+        False, "Use deterministic algorithms only, so that the same seed gives the same weights on a GPU too. Slower"
+    )
+    workers: int = setting(
+        0,
+        "Number of processes that load batches. 0: none on the CPU; on a GPU, keep all frames in its memory if they "
+        "fit, else 2",
+        ge=0,
+        le=256,
+        metavar="N",
+    )
 
     epochs: int | None = setting(
-        None, "passes over the training images; default: 10, or 12,800 images", ge=1, le=1000000
+        None,
+        "Number of passes over the training images. Default: enough for 12,800 images, at least 10",
+        ge=1,
+        le=1000000,
+        metavar="N",
     )
-    max_minutes: float | None = setting(None, "stop after so many minutes of training", gt=0, le=1e6)
-    patience: int | None = setting(None, "stop after so many epochs without a better validation Dice", ge=1, le=1000000)
-    checkpoint_minutes: float = setting(10.0, "save the state in mid-epoch so often, too", gt=0, le=1e6)
-    tensorboard: bool = setting(False, "write the log for TensorBoard, too, into the run folder")
-    batch_size: int = setting(16, "images a step, of each process", ge=1, le=4096)
-    optimizer: str = setting("adamw", "sgd has momentum 0.9", choices=("adamw", "adam", "sgd"))
-    learning_rate: float = setting(3e-3, "the largest of the schedule", gt=0, le=10)
-    schedule: str = setting("cosine", "cosine: a warm-up, then down to zero; constant", choices=("cosine", "constant"))
-    weight_decay: float = setting(1e-2, "of the optimizer", ge=0, le=10)
-    clip: float | None = setting(None, "largest norm of the gradient", gt=0, le=1e6)
-    ema: float = setting(0.0, "keep a moving average of the weights, with this decay a step; 0: none", ge=0, le=1)
+    max_minutes: float | None = setting(
+        None, "Stop after this many minutes of training. Default: no limit", gt=0, le=1e6, metavar="MINUTES"
+    )
+    patience: int | None = setting(
+        None,
+        "Stop after this many epochs without a higher validation Dice. Default: never",
+        ge=1,
+        le=1000000,
+        metavar="EPOCHS",
+    )
+    checkpoint_minutes: float = setting(
+        10.0,
+        "Save the training state after this many minutes within an epoch. It is also saved after each epoch",
+        gt=0,
+        le=1e6,
+        metavar="MINUTES",
+    )
+    tensorboard: bool = setting(False, "Also write the log for TensorBoard, into the run folder")
+    batch_size: int = setting(
+        16, "Number of images in a batch; with torchrun, in each process", ge=1, le=4096, metavar="N"
+    )
+    optimizer: str = setting("adamw", "Optimizer. sgd has a Nesterov momentum of 0.9", choices=("adamw", "adam", "sgd"))
+    learning_rate: float = setting(3e-3, "Highest learning rate of the schedule", gt=0, le=10, metavar="RATE")
+    schedule: str = setting(
+        "cosine",
+        "Learning rate over the steps. cosine: up over the first tenth, then down to zero. constant: no change",
+        choices=("cosine", "constant"),
+    )
+    weight_decay: float = setting(1e-2, "Weight decay of the optimizer", ge=0, le=10, metavar="DECAY")
+    clip: float | None = setting(
+        None,
+        "Largest norm of the gradient; a larger gradient is scaled down to it. Default: no limit",
+        gt=0,
+        le=1e6,
+        metavar="NORM",
+    )
+    ema: float = setting(
+        0.0,
+        "Decay per step of a moving average of the weights, which is validated and kept in their place. 0: no average",
+        ge=0,
+        le=1,
+        metavar="DECAY",
+    )
 
     loss: str | None = setting(
         None,
-        "mask: " + ", ".join(LOSSES["mask"]) + "; landmark: " + ", ".join(LOSSES["landmark"]) + "; default: the first",
+        f"Loss function. For masks: {', '.join(LOSSES['mask'])}. For landmarks: {', '.join(LOSSES['landmark'])}. "
+        "Default: the first of them",
+        metavar="NAME",
     )
     coordinate_weight: float = setting(
-        0.0, "landmarks: adds the distance to the heatmap's centroid, pixels, times this to the loss", ge=0, le=1e6
+        0.0,
+        "Weight of an additional loss of landmarks: the distance in pixels from a landmark to the centroid of its "
+        "heatmap",
+        ge=0,
+        le=1e6,
+        metavar="WEIGHT",
     )
     region: tuple[float, float, float, float] = setting(
         (0.0, 0.0, 1.0, 1.0),
-        "part of the frame that counts region-weight times as much, in shares",
+        "Part of the frame in which the loss counts region-weight times as much, as fractions of width and height",
         ge=0,
         le=1,
         metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
     )
-    region_weight: float = setting(1.0, "see region", gt=0, le=1e6)
+    region_weight: float = setting(
+        1.0, "Weight of the loss inside the region relative to the weight outside", gt=0, le=1e6, metavar="WEIGHT"
+    )
 
-    width: int = setting(16, "channels of the U-Net's first level", ge=1, le=512)
-    depth: int = setting(4, "poolings of the U-Net", ge=1, le=8)
-    norm: str = setting("batch", "normalisation after each convolution", choices=("batch", "group", "none"))
-    dropout: float = setting(0.0, "share of channels dropped at the two deepest levels", ge=0, le=0.95)
-    attention: bool = setting(False, "gate the skip connections (Attention U-Net)")
-    skips: bool = setting(True, "the U-Net's skip connections")
-    bottleneck: bool = setting(True, "the U-Net's convolutions at the deepest level")
+    width: int = setting(
+        16, "Number of channels of the U-Net's first level; each level down doubles it", ge=1, le=512, metavar="N"
+    )
+    depth: int = setting(
+        4,
+        "Number of times that the U-Net halves the frame; both sides of size are multiples of 2 to this power",
+        ge=1,
+        le=8,
+        metavar="N",
+    )
+    norm: str = setting("batch", "Normalization layer after each convolution", choices=("batch", "group", "none"))
+    dropout: float = setting(
+        0.0,
+        "Fraction of the channels dropped at the two deepest levels of the U-Net",
+        ge=0,
+        le=0.95,
+        metavar="FRACTION",
+    )
+    attention: bool = setting(False, "Add attention gates to the skip connections (Attention U-Net)")
+    skips: bool = setting(True, "Use the skip connections of the U-Net")
+    bottleneck: bool = setting(True, "Use the convolutions at the deepest level of the U-Net")
 
-    landmarks: int = setting(9, "landmarks a contour", ge=3, le=256)
+    landmarks: int = setting(9, "Number of landmarks of a contour", ge=3, le=256, metavar="N")
     scheme: str | None = setting(
-        None, "how landmarks are chosen; default: anatomical for chords, arc for point lists", choices=tuple(SCHEMES)
+        None,
+        "How landmarks are chosen on a contour. Default: anatomical for chords, arc for lists of points",
+        choices=tuple(SCHEMES),
     )
-    outline: str = setting("cubic", "how landmarks are joined", choices=OUTLINES)
-    heatmap: str = setting("gaussian", "euclidean falls evenly to zero at the radius", choices=HEATMAPS)
-    sigma: float = setting(2.5, "of the heatmaps' Gaussian, pixels", ge=0.1, le=1000)
-    radius: float = setting(10.0, "heatmaps are zero beyond it, pixels", ge=0.1, le=10000)
-    band_kernel: int = setting(3, "side of the square that cuts the border band, pixels", ge=1, le=255)
-    band_iterations: int = setting(0, "how often it dilates and erodes; 0: no band", ge=0, le=100)
-    decode: str = setting("soft_argmax", "how a heatmap's place is found", choices=DECODERS)
+    outline: str = setting("cubic", "Curve that joins the landmarks to a contour", choices=OUTLINES)
+    heatmap: str = setting(
+        "gaussian",
+        "Shape of a heatmap. gaussian: a Gaussian of standard deviation sigma. euclidean: a cone that reaches zero at "
+        "the radius",
+        choices=HEATMAPS,
+    )
+    sigma: float = setting(
+        2.5, "Standard deviation in pixels of the Gaussian of a heatmap", ge=0.1, le=1000, metavar="PIXELS"
+    )
+    radius: float = setting(10.0, "Radius in pixels beyond which a heatmap is zero", ge=0.1, le=10000, metavar="PIXELS")
+    band_kernel: int = setting(
+        3,
+        "Side in pixels of the square that dilates and erodes the mask to the border band; heatmaps are zero outside "
+        "the band",
+        ge=1,
+        le=255,
+        metavar="PIXELS",
+    )
+    band_iterations: int = setting(
+        0, "Number of dilations and erosions that make the border band. 0: no band", ge=0, le=100, metavar="N"
+    )
+    decode: str = setting(
+        "soft_argmax", "How the position of a landmark is computed from its heatmap", choices=DECODERS
+    )
 
-    rotation: float = setting(20.0, "augmentation: largest turn, degrees", ge=0, le=180)
-    zoom: float = setting(0.25, "augmentation: largest change of scale, share", ge=0, le=0.9)
-    shift: float = setting(0.1, "augmentation: largest shift, share of the frame", ge=0, le=1)
-    gamma: float = setting(0.5, "augmentation: largest change of the grey curve's exponent, logarithm", ge=0, le=3)
-    gain: float = setting(
-        1.0, "augmentation: largest change of brightness, logarithm; what exceeds 255 is cut", ge=0, le=5
+    rotation: float = setting(20.0, "Augmentation: largest rotation in degrees", ge=0, le=180, metavar="DEGREES")
+    zoom: float = setting(
+        0.25, "Augmentation: largest change of scale, as a fraction", ge=0, le=0.9, metavar="FRACTION"
     )
-    shade: float = setting(1.5, "augmentation: largest brightening from one side to the other, logarithm", ge=0, le=5)
-    flip: float = setting(0.0, "augmentation: probability of mirroring left and right", ge=0, le=1)
-    attenuation: float = setting(0.0, "augmentation: largest darkening from top to bottom, logarithm", ge=0, le=5)
-    shadow: float = setting(0.0, "augmentation: deepest shadow lane, logarithm", ge=0, le=5)
-    blur: float = setting(0.0, "augmentation: largest share of a 3x3 mean in each pixel", ge=0, le=1)
-    noise: float = setting(0.2, "augmentation: largest speckle, share of a pixel's value", ge=0, le=5)
+    shift: float = setting(
+        0.1, "Augmentation: largest shift, as a fraction of the frame's sides", ge=0, le=1, metavar="FRACTION"
+    )
+    gamma: float = setting(
+        0.5, "Augmentation: largest change of gamma, as a natural logarithm", ge=0, le=3, metavar="LOG"
+    )
+    gain: float = setting(
+        1.0,
+        "Augmentation: largest change of brightness, as a natural logarithm; values above 255 become 255",
+        ge=0,
+        le=5,
+        metavar="LOG",
+    )
+    shade: float = setting(
+        1.5,
+        "Augmentation: largest difference in brightness between two sides of a frame, as a natural logarithm",
+        ge=0,
+        le=5,
+        metavar="LOG",
+    )
+    flip: float = setting(
+        0.0, "Augmentation: probability of mirroring left and right", ge=0, le=1, metavar="PROBABILITY"
+    )
+    attenuation: float = setting(
+        0.0,
+        "Augmentation: largest loss of brightness from top to bottom, as a natural logarithm",
+        ge=0,
+        le=5,
+        metavar="LOG",
+    )
+    shadow: float = setting(
+        0.0,
+        "Augmentation: largest loss of brightness in the middle of an acoustic shadow, as a natural logarithm",
+        ge=0,
+        le=5,
+        metavar="LOG",
+    )
+    blur: float = setting(
+        0.0, "Augmentation: largest share of the mean of 3x3 pixels in each pixel", ge=0, le=1, metavar="FRACTION"
+    )
+    noise: float = setting(
+        0.2,
+        "Augmentation: largest standard deviation of speckle noise, as a fraction of a pixel's value",
+        ge=0,
+        le=5,
+        metavar="FRACTION",
+    )
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(Config).items():
             object.__setattr__(self, name, converted(name, getattr(self, name), kind))
-        for one in dataclasses.fields(self):
-            check_limits(one.name, getattr(self, one.name), one.metadata)
+        for field in dataclasses.fields(self):
+            check_limits(field.name, getattr(self, field.name), field.metadata)
         if self.loss is None:
             object.__setattr__(self, "loss", LOSSES[self.approach][0])
         if self.loss not in LOSSES[self.approach]:
@@ -166,26 +329,32 @@ class Config:
             )
         if self.data is not None:
             if not self.data:
-                raise DataError("data is empty; name a folder, or leave it out to train on a phantom")
+                raise DataError("data is empty; name a folder, or leave it out to train on synthetic data")
             object.__setattr__(self, "data", str(Path(self.data).resolve()))
 
     @property
     def store_options(self) -> dict[str, Any]:
-        """What ``data.store.prepare`` must be told, so that a data set is seen as this configuration sees it."""
+        """Arguments of ``datasets.store.prepare`` for a store that fits this configuration."""
         return {"size": self.size, "ordering": self.ordering, "fov_mm": self.fov_mm}
 
     def splits(self, samples: pd.DataFrame) -> NDArray[np.str_]:
-        """(N,) "train", "val", "test", or "unused" beyond ``images``, for each row of a store's table of samples.
+        """Assign each sample of a store to a split.
+
+        Args:
+            samples: A store's table of samples, N rows.
+
+        Returns:
+            (N,) str: "train", "val", "test", or "unused" for training images beyond ``images``.
 
         Raises:
-            DataError: see ``data.split.assign_splits``.
+            DataError: The Split column cannot be used; see ``datasets.split.assign_splits``.
         """
         splits = assign_splits(
             samples["split"], samples["patient"], test_fold=self.test_fold, validation=self.validation == "split"
         )
         if self.images is None:
             return splits
-        import numpy as np  # the command line reads its flags from here, and starts faster without
+        import numpy as np  # not at the top: the command line reads its flags from this file
 
         training = np.random.default_rng(self.seed).permutation(np.flatnonzero(splits == "train"))
         splits = splits.astype("<U6")
@@ -193,7 +362,7 @@ class Config:
         return splits
 
     def values(self) -> dict[str, Any]:
-        """All settings, as YAML and JSON know them."""
+        """Return all settings in types that YAML and JSON have."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
 
     def save(self, path: Path) -> None:
@@ -202,11 +371,15 @@ class Config:
 
 
 def load_config(path: Path | None, **overrides: Any) -> Config:
-    """Read a YAML file (None: the defaults) and set ``overrides`` on top of it.
+    """Read settings from a YAML file.
+
+    Args:
+        path: The file; None takes the defaults.
+        **overrides: Settings that replace those of the file.
 
     Raises:
-        DataError: not YAML, not a mapping, or an unknown or impossible setting.
-        OSError: the file cannot be read.
+        DataError: The file is not YAML or not a mapping, or a setting is unknown or has an invalid value.
+        OSError: The file cannot be read.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -215,10 +388,10 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-            raise DataError(f"{place}: not a YAML file ({error.problem}); mend it") from error
+            raise DataError(f"{place}: not a YAML file ({error.problem}); fix it") from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise DataError(f"{path}: not a YAML file ({' '.join(str(error).split())[:300]})") from error
-        known = {one.name for one in dataclasses.fields(Config)}
+        known = {field.name for field in dataclasses.fields(Config)}
         if not isinstance(values, dict):
             raise DataError(f"{path}: expected lines like 'epochs: 20'")
         if unknown := sorted(map(str, set(values) - known)):

@@ -1,6 +1,10 @@
-"""The device that a command runs on."""
+"""The device that a command runs on, and whether it computes deterministically."""
 
 from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
 
 import torch
 
@@ -8,10 +12,13 @@ from echoseg.errors import DataError
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is the first CUDA device if there is one, else the CPU; else ``cpu``, ``cuda`` or ``cuda:N``.
+    """Return the device of a name.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: the first CUDA device if there is one, else the CPU.
 
     Raises:
-        DataError: no such device.
+        DataError: There is no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -23,3 +30,22 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise DataError(f"device {name!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu") from None
     return device
+
+
+@contextlib.contextmanager
+def determinism(wanted: bool) -> Iterator[None]:
+    """Choose between deterministic algorithms and the fastest ones, and restore the choice before.
+
+    Args:
+        wanted: Whether the same seed must give the same result on a GPU too.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)
+    torch.backends.cudnn.benchmark = not wanted
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]

@@ -1,4 +1,4 @@
-"""Many processes, one run: what ``torchrun`` started, by PyTorch's own engine."""
+"""A training that many processes share, as ``torchrun`` starts them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import torch.distributed as dist
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among its siblings; alone by default.
+    """This process and those that train together with it; by default it is alone.
 
     Attributes:
-        index: of this process; 0 writes.
-        count: of processes.
-        device: this one's own, where it has one; else the configuration's.
+        index: Rank of this process. Rank 0 writes.
+        count: Number of processes.
+        device: This process's own device; None takes the configuration's.
     """
 
     index: int = 0
@@ -27,28 +27,28 @@ class Ranks:
     device: str | None = None
 
     def part(self, items: int) -> slice:
-        """This rank's share of ``items``: shares are disjoint, cover all, and differ by one at most."""
+        """Return this rank's part of ``items``. Parts are disjoint, cover all items, and differ by one at most."""
         return slice(items * self.index // self.count, items * (self.index + 1) // self.count)
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """The sum over all ranks, in place."""
+        """Sum a tensor over all ranks, in place."""
         if self.count > 1:
             dist.all_reduce(values)
         return values
 
     def wait(self) -> None:
-        """Until all ranks are here."""
+        """Wait until all ranks have called this."""
         if self.count > 1:
             dist.barrier()
 
 
 @contextlib.contextmanager
 def ranks_of_torchrun(device: str, *, patience: timedelta | None = None) -> Iterator[Ranks]:
-    """Join the processes that ``torchrun`` started, if it did: gloo between CPUs, NCCL between GPUs.
+    """Join the processes that ``torchrun`` started, if it did: by gloo between CPUs, by NCCL between GPUs.
 
     Args:
-        device: of the configuration; ``auto`` and ``cuda`` become each process's own GPU.
-        patience: how long a rank waits for the others; None is PyTorch's own measure.
+        device: Device of the configuration; ``auto`` and ``cuda`` become each process's own GPU.
+        patience: How long a rank waits for the others; None takes PyTorch's default.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield Ranks()

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: noted at once, obeyed where the loop can save its state."""
+"""Signals that ask a training to stop: noted at once, obeyed when the loop has saved its state."""
 
 from __future__ import annotations
 
@@ -10,26 +10,42 @@ from types import FrameType
 
 
 class Interrupts:
-    """Which signal came, if any.
+    """The signal that came, if any.
 
     Attributes:
-        caught: its number; 0 for none.
+        caught: Number of the signal; 0 for none.
     """
 
     def __init__(self) -> None:
         self.caught = 0
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Remember a signal; a second Ctrl-C does not wait."""
+        """Remember a signal.
+
+        Args:
+            number: Number of the signal.
+            frame: Unused; ``signal.signal`` passes it.
+
+        Raises:
+            KeyboardInterrupt: It is a second Ctrl-C, which does not wait.
+        """
         if self.caught == number == signal.SIGINT:
             raise KeyboardInterrupt
         self.caught = number
 
+    @property
+    def name(self) -> str:
+        """Name of the signal for a message; where another rank got it, it is unknown here."""
+        if self.caught == signal.SIGTERM:
+            return "SIGTERM"
+        return "Ctrl-C" if self.caught == signal.SIGINT else "a signal"
+
     def obey(self) -> None:
-        """End the program as the signal asked: 130 after Ctrl-C (or another rank's), 143 after SIGTERM.
+        """End the program as the signal asked.
 
         Raises:
-            KeyboardInterrupt, SystemExit: always.
+            SystemExit: After SIGTERM, with exit code 143.
+            KeyboardInterrupt: Otherwise.
         """
         if self.caught == signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM)
@@ -38,7 +54,7 @@ class Interrupts:
 
 @contextlib.contextmanager
 def noted_interrupts() -> Iterator[Interrupts]:
-    """Note SIGTERM and Ctrl-C while inside; only the main thread can, so others note nothing."""
+    """Note SIGTERM and Ctrl-C while inside. Python allows this in the main thread only; others note nothing."""
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts

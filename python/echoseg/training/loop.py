@@ -1,95 +1,95 @@
-"""The trainer, top to bottom: set up, train an epoch, validate, save."""
+"""The training loop: set up, train an epoch, validate, save."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
-import json
+import logging
 import math
-import os
-import platform
-import sys
+import shlex
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
-from echoseg.geometry.ragged import pad_contours
-from echoseg.metrics.overlap import dice
-from echoseg.models.codec import Codec, scheme_for
-from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
-from echoseg.ops import build_info, fill_polygons
+from echoseg.models.normalize import NetworkFactory
 from echoseg.training import checkpoint
-from echoseg.training.batch import Batch, Batches
+from echoseg.training.augment import AugmentFunction
+from echoseg.training.batches import Batch, Batches
 from echoseg.training.config import Config
-from echoseg.training.devices import choose_device
+from echoseg.training.custom import Callback, Custom, LossFunction
+from echoseg.training.devices import choose_device, determinism
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts, noted_interrupts
-from echoseg.training.live import Board, ProgressBar, running_dice
-from echoseg.training.optimization import faster_precision, learning_rate, make_average, make_optimizer
+from echoseg.training.logs import TrainingEvent, logger, shows_progress_bar
+from echoseg.training.optimization import learning_rate, make_average, make_loss, make_optimizer
+from echoseg.training.progress_bar import ProgressBar, running_dice
+from echoseg.training.resolve import fingerprint, resolve, training_and_validation
+from echoseg.training.run_files import LOG_COLUMNS, PARTS, save_environment, save_log
 from echoseg.training.stopwatch import Stopwatch
-from echoseg.utils.files import new_folder, replace_file
+from echoseg.training.tensorboard import TensorBoardLog
+from echoseg.training.validation import validate
+from echoseg.utils.files import new_folder
 
-PARTS = ("data", "drawing", "network")
-LOG_COLUMNS = (
-    "epoch",
-    "learning_rate",
-    "train_loss",
-    "val_dice",
-    *(f"{part}_seconds" for part in PARTS),
-    "val_seconds",
-)
-_LEAST_EPOCHS, _IMAGES = 10, 12_800
-_STEPS_BETWEEN_AGREEMENTS = 20  # of many ranks
+_STEPS_BETWEEN_AGREEMENTS = 20  # of several ranks
 
 
-@dataclass
-class _Progress:
-    """Where a run stands; saved with the weights."""
+def train(
+    config: Config,
+    store: Store,
+    run: Path,
+    *,
+    resume: bool = False,
+    ranks: Ranks | None = None,
+    network: NetworkFactory | None = None,
+    loss: LossFunction | None = None,
+    augment: AugmentFunction | None = None,
+    on_epoch: Callback | None = None,
+    on_step: Callback | None = None,
+) -> Config:
+    """Train on a store's training split and keep the weights that are best on its validation split, if there is one.
 
-    epoch: int = 0
-    step: int = 0  # in the epoch
-    loss: float = 0.0  # sum over the epoch's images so far
-    dice: float = 0.0  # likewise, of masks, for the progress bar
-    images: int = 0
-    minutes: float = 0.0  # of training, over all resumptions
-    best_dice: float = -1.0
-    best_epoch: int = 0
-    log: list[list[float]] = field(default_factory=list)
-
-
-def train(config: Config, store: Store, run: Path, *, resume: bool = False, ranks: Ranks | None = None) -> Config:
-    """Train on a store's training split, keep the weights that are best on its validation split (if there is one).
-
-    A signal to stop (Ctrl-C, SIGTERM) is obeyed after the next step, when the state is saved.
+    After Ctrl-C or SIGTERM, training ends at the next step, when its state is saved. A run that was trained with a
+    ``network``, ``loss`` or ``augment`` of the user needs the same ones when it is resumed; ``environment.json`` holds
+    their names.
 
     Args:
-        config: what is left to choose in it (epochs, precision) is resolved here.
-        store: frames and contours; ``config.size`` is its frames' size.
-        run: folder to write; must not exist, unless ``resume``.
-        resume: go on where ``run`` was last saved; on the CPU the result is that of an uninterrupted run, bit for bit.
-        ranks: this process among those that train together.
+        config: All settings; the number of epochs, the precision and the landmark scheme may be left open.
+        store: Frames and contours; ``config.size`` is the size of its frames.
+        run: Folder to write. It must not exist, unless ``resume``.
+        resume: Go on from where ``run`` was last saved. On the CPU, the result is that of an uninterrupted run, bit
+            for bit.
+        ranks: This process and those that train together with it.
+        network: Makes the network for a number of output channels, in place of the U-Net. It maps (N, 1, H, W) float32
+            frames, each with mean 0 and standard deviation 1, to (N, channels, H, W) logits. The settings of the U-Net
+            have no effect, but both sides of ``config.size`` stay multiples of 2**``config.depth``.
+        loss: Computes a scalar, a mean over the images, from (N, channels, H, W) float32 logits and targets: masks of
+            0 and 1, or heatmaps in [0, 1]. It takes the place of ``config.loss``, its region and ``coordinate_weight``.
+        augment: Takes (N, H, W) uint8 frames, (N, P, 2) float32 points in pixels and a ``numpy.random.Generator``, and
+            returns frames in [0, 255] and points of the same shapes, both moved alike. It runs on the CPU, in worker
+            processes if ``config.workers`` is not 0, and takes the place of echoseg's augmentation.
+        on_epoch: Is called after each epoch, when everything is saved; on rank 0 only.
+        on_step: Is called after each step, on rank 0 only. It makes a GPU wait for the step's loss.
 
     Returns:
-        The resolved configuration, as saved in the run.
+        The configuration with all settings chosen, as saved in the run.
 
     Raises:
-        DataError: no image to train or to validate on, an unknown device, or a run that cannot be resumed.
+        DataError: There is no image to train or to validate on, the device is unknown, TensorBoard is not installed,
+            or the run cannot be resumed.
         FileExistsError: ``run`` exists already.
+        ValueError: ``network`` or ``augment`` returns arrays of another shape.
+        KeyboardInterrupt: Ctrl-C stopped the training.
+        SystemExit: SIGTERM stopped the training; the exit code is 143.
     """
-    with noted_interrupts() as interrupts, _determinism(config):
-        trainer = _Trainer(config, store, run, ranks or Ranks(), interrupts)
+    custom = Custom(network, loss, augment, on_epoch, on_step)
+    with noted_interrupts() as interrupts, determinism(config.deterministic):
+        trainer = _Trainer(config, store, run, ranks or Ranks(), interrupts, custom)
         trainer.resume() if resume else trainer.begin()
         with trainer.bar:
             while not trainer.is_done():
@@ -99,21 +99,44 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False, rank
     return trainer.config
 
 
-class _Trainer:
-    """All that a run consists of; the methods stand in the order in which they are called."""
+@dataclass
+class _Progress:
+    """Where a run stands; saved with the training state."""
 
-    def __init__(self, config: Config, store: Store, run: Path, ranks: Ranks, interrupts: Interrupts) -> None:
-        self.run, self.store, self.ranks, self.interrupts = run, store, ranks, interrupts
+    epoch: int = 0
+    step: int = 0  # in the epoch
+    loss: float = 0.0  # sum over the epoch's images so far
+    dice: float = 0.0  # likewise, of masks
+    images: int = 0
+    minutes: float = 0.0  # of training, over all resumptions
+    best_dice: float = -1.0
+    best_epoch: int = 0
+    log: list[list[float]] = field(default_factory=list)
+
+
+class _Trainer:
+    """Everything that a run consists of; the methods stand in the order in which they are called."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        run: Path,
+        ranks: Ranks,
+        interrupts: Interrupts,
+        custom: Custom,
+    ) -> None:
+        self.run, self.store, self.ranks, self.interrupts, self.custom = run, store, ranks, interrupts, custom
         self.device = device = choose_device(ranks.device or config.device)
         split = config.splits(store.samples)
-        training, self.validation = _training_and_validation(store, split, config)
-        if config.approach == "landmark":
-            config = dataclasses.replace(config, scheme=scheme_for(store, config.scheme))
-        self.config = config = _resolved(config, len(training), device, ranks)
-        self.data = _fingerprint(store, split)
+        training, self.validation = training_and_validation(store, split, config)
+        self.config = config = resolve(config, store, len(training), device, ranks)
+        self.data = fingerprint(store, split)
 
         torch.manual_seed(config.seed)
-        self.model, self.codec = checkpoint.build(config)
+        self.model: nn.Module
+        self.model, self.codec = checkpoint.build(config, custom.network)
+        self.custom_names = custom.names(self.model)
         if ranks.count > 1 and device.type == "cuda":
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
         self.model.to(device)
@@ -123,42 +146,59 @@ class _Trainer:
             mode = "reduce-overhead" if device.type == "cuda" else None
             self.network = torch.compile(self.network, mode=mode)  # type: ignore[assignment]
         self.optimizer = make_optimizer(self.model, config)
-        self.batches = Batches(store, training, self.codec, config, device, ranks)
-        self.loss_of = _loss(config, store.size, device)
+        self.batches = Batches(store, training, self.codec, config, device, ranks, custom.augment)
+        self.loss_of = make_loss(config, store.size, device, custom.loss)
         self.progress = _Progress()
         self.out_of_time = False
 
         assert config.epochs is not None
         self.steps = config.epochs * len(self.batches)
         self.saved = self.started = time.monotonic()
-        self.bar = ProgressBar(self.steps, config.approach, shown=ranks.index == 0)
-        self.board = Board(run, wanted=config.tensorboard and ranks.index == 0)
+        self.bar = ProgressBar(self.steps, config.approach, shown=ranks.index == 0 and shows_progress_bar())
+        self.board = TensorBoardLog(run) if config.tensorboard and ranks.index == 0 else None
+        reported = not self.bar.disable or logger.isEnabledFor(logging.INFO) or custom.on_epoch or custom.on_step
+        self.needs_dice = config.approach == "mask" and ranks.index == 0 and bool(reported)
 
     @property
     def best(self) -> nn.Module:
-        """What is validated and kept: the moving average where there is one."""
+        """The network that is validated and kept: the moving average where there is one."""
         return self.model if self.average is None else self.average.module
 
+    @property
+    def steps_done(self) -> int:
+        return self.progress.epoch * len(self.batches) + self.progress.step
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of training, over all resumptions."""
+        return self.progress.minutes + (time.monotonic() - self.started) / 60
+
     def begin(self) -> None:
-        self.ranks.wait()  # each has seen that there is no such run yet
+        self.ranks.wait()  # each has seen that the run does not exist yet
         if self.ranks.index == 0:
-            with new_folder(self.run) as folder:  # killed here, there is no run rather than one without settings
+            with new_folder(self.run) as folder:  # a run that is killed here does not exist, instead of being half one
                 self.config.save(folder / checkpoint.CONFIG)
-                _save_environment(folder / "environment.json", self.device)
+                save_environment(folder / "environment.json", self.device, self.custom_names)
+        self.session = time.monotonic(), 0
 
     def resume(self) -> None:
+        self.session = time.monotonic(), 0
         if not checkpoint.has_state(self.run):
             return
         state, complaint = checkpoint.load_state(self.run)
         notes = [f"{complaint}; going on from the state before it"] if complaint else []
         notes += checkpoint.check_settings(self.run, self.config, state.get("settings", {}))
         for note in notes if self.ranks.index == 0 else ():
-            tqdm.write(f"echoseg: {note}", file=sys.stderr)
+            logger.warning("%s", note)
         if state.get("data") != self.data:
             raise DataError(
-                f"{self.run}: the data are not those that the run began with; bring them back or train anew"
+                f"{self.run}: the data are not those that the run began with; bring them back or start another run"
             )
-        self.model.load_state_dict(state["model"])
+        if (before := state.get("custom", {})) != self.custom_names:
+            raise DataError(
+                f"{self.run}: trained with {_listed(before)}, resumed with {_listed(self.custom_names)}; give the same"
+            )
+        checkpoint.fill(self.model, state["model"], self.run / checkpoint.STATE)
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -166,12 +206,13 @@ class _Trainer:
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self.progress = _Progress(**state["progress"])
-        self.bar.update(self.progress.epoch * len(self.batches) + self.progress.step)
+        self.session = time.monotonic(), self.steps_done
+        self.bar.update(self.steps_done)
 
     def is_done(self) -> bool:
         progress, config = self.progress, self.config
-        tired = config.patience is not None and progress.epoch - progress.best_epoch >= config.patience
-        return progress.epoch == config.epochs or tired or self.out_of_time
+        out_of_patience = config.patience is not None and progress.epoch - progress.best_epoch >= config.patience
+        return progress.epoch == config.epochs or out_of_patience or self.out_of_time
 
     def train_epoch(self) -> None:
         progress, config = self.progress, self.config
@@ -179,25 +220,27 @@ class _Trainer:
         self.model.train()
         sums = torch.tensor([progress.loss, progress.dice], dtype=torch.float64, device=self.device)
         for batch in self.batches.epoch(progress.epoch, first=progress.step, watch=self.watch):
-            with self.watch.of("network"):
-                rate = learning_rate(progress.epoch * len(self.batches) + progress.step, self.steps, config)
-                scores = self._step(batch, rate)
-            sums += scores * len(batch.frames)
+            with self.watch.measure("network"):
+                means = self._step(batch, learning_rate(self.steps_done, self.steps, config))
+            sums += means * len(batch.frames)
             progress.images += len(batch.frames)
             progress.step += 1
             self.bar.step(sums, progress.images)
-            interrupted, self.out_of_time = self._agreed_to_stop()
+            if self.custom.on_step is not None and self.ranks.index == 0:
+                self.custom.on_step(self._event(*means.tolist()))
+            interrupted, self.out_of_time = self._agree_to_stop()
             if interrupted or time.monotonic() - self.saved > 60 * config.checkpoint_minutes:
                 progress.loss, progress.dice = sums.tolist()
                 self._save_state()
             if interrupted:
+                self._explain_stop()
                 self.interrupts.obey()
             if self.out_of_time:
                 break
         progress.loss, progress.dice = sums.tolist()
 
     def _step(self, batch: Batch, rate: float) -> Tensor:
-        """Learn from a batch. Gives its loss, and the Dice of its masks if someone watches."""
+        """Learn from a batch. Returns (2,) its loss and the Dice of its masks, 0 where nobody needs that."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
@@ -210,27 +253,35 @@ class _Trainer:
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        watched = self.config.approach == "mask" and not self.bar.disable
-        score = running_dice(logits, batch.targets) if watched else torch.zeros_like(loss)
+        score = running_dice(logits, batch.targets) if self.needs_dice else torch.zeros_like(loss)
         return torch.stack([loss.detach(), score])
 
-    def _agreed_to_stop(self) -> tuple[bool, bool]:
-        """Whether a signal came, and whether time is up. Many ranks ask one another, but now and then only: asking
-        makes a GPU wait."""
-        late = self.config.max_minutes is not None and self._minutes() >= self.config.max_minutes
+    def _agree_to_stop(self) -> tuple[bool, bool]:
+        """Whether a signal came, and whether time is up. Ranks ask one another only now and then: a GPU must wait."""
+        late = self.config.max_minutes is not None and self.minutes >= self.config.max_minutes
         reasons = [self.interrupts.caught != 0, late]
         if self.ranks.count > 1:
-            if (self.progress.epoch * len(self.batches) + self.progress.step) % _STEPS_BETWEEN_AGREEMENTS:
+            if self.steps_done % _STEPS_BETWEEN_AGREEMENTS:
                 return False, False
-            heard = torch.tensor(reasons, dtype=torch.float32, device=self.device)
-            reasons = (self.ranks.sum(heard) > 0).tolist()
+            of_any = self.ranks.sum(torch.tensor(reasons, dtype=torch.float32, device=self.device))
+            reasons = (of_any > 0).tolist()
         return reasons[0], reasons[1]
 
-    def _minutes(self) -> float:
-        return self.progress.minutes + (time.monotonic() - self.started) / 60
+    def _explain_stop(self) -> None:
+        if self.ranks.index == 0:
+            command = f"echoseg train --resume --out {shlex.quote(str(self.run))}"
+            logger.warning(
+                "stopped by %s in epoch %d of %d after step %d of %d; the state is saved, go on with %s",
+                self.interrupts.name,
+                self.progress.epoch + 1,
+                self.config.epochs,
+                self.progress.step,
+                len(self.batches),
+                "resume=True and the same functions" if self.custom_names else command,
+            )
 
     def end_epoch(self) -> None:
-        """Validate, log, keep the best weights and the state."""
+        """Validate, keep the best weights, save, report."""
         progress = self.progress
         loss, images = self.ranks.sum(
             torch.tensor([progress.loss, progress.images], dtype=torch.float64, device=self.device)
@@ -243,34 +294,63 @@ class _Trainer:
                 self.best, self.codec, self.store, self.validation, self.config, self.device, self.ranks
             )
         parts = [seconds.get(part, 0.0) for part in PARTS]
-        rate = self.optimizer.param_groups[0]["lr"]
-        row = [progress.epoch + 1, rate, loss / images, val_dice, *parts, time.perf_counter() - started]
+        row = [progress.epoch + 1, self._rate(), loss / images, val_dice, *parts, time.perf_counter() - started]
         progress.log.append(row)
-        self.bar.said["val_dice"] = val_dice
-        self.bar.say(loss / images, progress.dice / progress.images)
+        train_dice = progress.dice / progress.images
+        self.bar.show(loss / images, train_dice, val_dice=val_dice)
+        event = self._event(loss / images, train_dice, val_dice if len(self.validation) else None)
         progress.epoch, progress.step, progress.images = progress.epoch + 1, 0, 0
         progress.loss = progress.dice = 0.0
-        if better := not val_dice <= progress.best_dice:  # without validation, the last
+        better = val_dice > progress.best_dice if len(self.validation) else True  # without validation, the last is best
+        if better:
             progress.best_dice, progress.best_epoch = val_dice, progress.epoch
         if self.ranks.index == 0:
             if better:
                 checkpoint.save_weights(self.run / checkpoint.BEST, self.best, self.config)
-            _save_log(self.run / "log.csv", progress.log)
-            self.board.add(LOG_COLUMNS, row)
+            save_log(self.run / "log.csv", progress.log)
+            if self.board is not None:
+                self.board.add(LOG_COLUMNS, row)
         self._save_state()
+        if self.ranks.index == 0:
+            logger.info("%s", event, extra={"event": event})
+            if self.custom.on_epoch is not None:
+                self.custom.on_epoch(event)
 
     def finish(self) -> None:
         if self.ranks.index == 0:
             checkpoint.save_weights(self.run / checkpoint.LAST, self.best, self.config)
 
+    def _event(self, loss: float, dice: float, val_dice: float | None = None) -> TrainingEvent:
+        assert self.config.epochs is not None
+        started, first = self.session
+        seconds_left = (time.monotonic() - started) / max(1, self.steps_done - first) * (self.steps - self.steps_done)
+        if self.config.max_minutes is not None:
+            seconds_left = max(0.0, min(seconds_left, 60 * (self.config.max_minutes - self.minutes)))
+        return TrainingEvent(
+            epoch=self.progress.epoch + 1,
+            epochs=self.config.epochs,
+            step=self.steps_done,
+            steps=self.steps,
+            device=str(self.device),
+            learning_rate=self._rate(),
+            loss=loss,
+            dice=dice if self.needs_dice else None,
+            val_dice=val_dice,
+            seconds_left=seconds_left,
+        )
+
+    def _rate(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
     def _save_state(self) -> None:
-        self.progress.minutes, self.started = self._minutes(), time.monotonic()
+        self.progress.minutes, self.started = self.minutes, time.monotonic()
         self.saved = self.started
         if self.ranks.index != 0:
             return
         state: dict[str, Any] = {
             "data": self.data,
             "settings": self.config.values(),
+            "custom": self.custom_names,
             "progress": dataclasses.asdict(self.progress),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -283,99 +363,5 @@ class _Trainer:
         checkpoint.save_state(self.run, state)
 
 
-def _resolved(config: Config, training: int, device: torch.device, ranks: Ranks) -> Config:
-    """The configuration with what was left to choose."""
-    if config.epochs is None:
-        config = dataclasses.replace(config, epochs=max(_LEAST_EPOCHS, math.ceil(_IMAGES / training)))
-    if config.precision == "auto":
-        wishes = ranks.sum(torch.tensor(float(faster_precision(device) == "bfloat16"), device=device)).item()
-        config = dataclasses.replace(config, precision="bfloat16" if wishes == ranks.count else "float32")
-    return config
-
-
-def _training_and_validation(store: Store, split: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    sets = {name: np.flatnonzero(split == name) for name in ("train", "val", "test")}
-    for name, indices in sets.items():
-        if not len(indices) and not (name == "val" and config.validation == "none"):
-            raise DataError(f"{store.path}: no image in split {name!r}; check the Split column")
-    return sets["train"], sets["val"]
-
-
-@contextlib.contextmanager
-def _determinism(config: Config) -> Iterator[None]:
-    """The same bits from the same seed on a GPU too, if asked for; else whatever is fastest."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(config.deterministic)
-    torch.backends.cudnn.benchmark = not config.deterministic
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.backends.cudnn.benchmark = before[1]
-
-
-def _loss(config: Config, size: tuple[int, int], device: torch.device) -> Callable[[Tensor, Batch], Tensor]:
-    assert config.loss is not None
-    pixel_loss = (MASK_LOSSES if config.approach == "mask" else HEATMAP_LOSSES)[config.loss]
-    weight = region_weight(size, config.region, config.region_weight).to(device)
-
-    def loss_of(logits: Tensor, batch: Batch) -> Tensor:
-        loss = pixel_loss(logits, batch.targets, weight)
-        if config.coordinate_weight and batch.landmarks is not None:
-            loss = loss + config.coordinate_weight * coordinate_loss(logits, batch.landmarks)
-        return loss
-
-    return loss_of
-
-
-@torch.inference_mode()
-def validate(
-    model: nn.Module,
-    codec: Codec,
-    store: Store,
-    indices: np.ndarray,
-    config: Config,
-    device: torch.device,
-    ranks: Ranks | None = None,
-) -> float:
-    """Mean foreground Dice of the decoded masks against the tracings' masks."""
-    ranks = ranks or Ranks()
-    model.eval()
-    contours = pad_contours(store.points, store.offsets)
-    mine = indices[ranks.part(len(indices))]
-    total = 0.0
-    for start in range(0, len(mine), config.batch_size):
-        chosen = mine[start : start + config.batch_size]
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = model(torch.from_numpy(store.frames[chosen]).to(device))
-        total += dice(codec.decode(logits, store.size).masks, fill_polygons(contours[chosen], store.size)).sum()
-    return ranks.sum(torch.tensor(total, dtype=torch.float64, device=device)).item() / len(indices)
-
-
-def _fingerprint(store: Store, split: np.ndarray) -> str:
-    """What a run must not change under way: frames, contours, and who is in which set."""
-    arrays = sorted((name, value) for name, value in store.manifest["sha256"].items() if name.endswith(".npy"))
-    return hashlib.sha256(repr((arrays, split.tolist())).encode()).hexdigest()
-
-
-def _save_log(path: Path, rows: list[list[float]]) -> None:
-    lines = [",".join([str(epoch), *(f"{value:.6g}" for value in values)]) for epoch, *values in rows]
-    text = "\n".join([",".join(LOG_COLUMNS), *lines, ""])
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def _save_environment(path: Path, device: torch.device) -> None:
-    environment = {
-        "echoseg": build_info(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
-        "threads": torch.get_num_threads(),
-        "command": sys.argv,
-    }
-    path.write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+def _listed(names: dict[str, str]) -> str:
+    return ", ".join(f"{part} {name}" for part, name in names.items()) or "echoseg's own network, loss and augmentation"

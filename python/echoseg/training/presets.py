@@ -1,4 +1,4 @@
-"""Settings of the papers that echoseg makes real, by name and approach. Data and splits are ours: by patient."""
+"""Settings of published work, by name and approach. Data and splits are not part of them: echoseg splits by patient."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _NO_AUGMENTATION: dict[str, Any] = {
 }
 _CONSTANT_ADAM: dict[str, Any] = {"optimizer": "adam", "schedule": "constant", "weight_decay": 0.0}
 
-# first seed: U-Net 64 … 1024, Adam 1e-4, batch 64, no augmentation; its landmark loss is a softmax over channels
-_SEED1: dict[str, Any] = {
+# Rodríguez Valencia et al., "Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet Dynamic Dataset":
+# U-Net with 64 to 1024 channels, Adam 1e-4, batch size 64, no augmentation; landmark loss with a softmax over channels
+_RODRIGUEZ: dict[str, Any] = {
     **_NO_AUGMENTATION,
     **_CONSTANT_ADAM,
     "learning_rate": 1e-4,
@@ -24,9 +25,10 @@ _SEED1: dict[str, Any] = {
     "width": 64,
     "sigma": 5.0,
 }
-_SEED1_LANDMARKS: dict[str, Any] = {"landmarks": 7, "scheme": "angle", "outline": "polygon", "decode": "argmax"}
-# second seed: 20 degrees, zoom 0.2, horizontal flip, Adam 5e-4, batch 32, 30 epochs, six landmarks
-_SEED2: dict[str, Any] = {
+_RODRIGUEZ_LANDMARKS: dict[str, Any] = {"landmarks": 7, "scheme": "angle", "outline": "polygon", "decode": "argmax"}
+# Mendoza et al., "EchoNet-Dynamic: U-Net for Cardiac Image Segmentation":
+# rotation 20°, zoom 0.2, horizontal flip, Adam 5e-4, batch size 32, 30 epochs, six landmarks
+_MENDOZA: dict[str, Any] = {
     **_NO_AUGMENTATION,
     **_CONSTANT_ADAM,
     "rotation": 20.0,
@@ -37,16 +39,15 @@ _SEED2: dict[str, Any] = {
     "epochs": 30,
     "sigma": 5.0,
 }
-
-_SEED2_LANDMARKS: dict[str, Any] = {"landmarks": 6, "scheme": "extremes", "outline": "cubic", "decode": "argmax"}
+_MENDOZA_LANDMARKS: dict[str, Any] = {"landmarks": 6, "scheme": "extremes", "outline": "cubic", "decode": "argmax"}
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "rodriguez": {
-        "mask": {**_SEED1, "loss": "bce"},
-        "landmark": {**_SEED1, "loss": "channel_ce", **_SEED1_LANDMARKS},
+        "mask": {**_RODRIGUEZ, "loss": "bce"},
+        "landmark": {**_RODRIGUEZ, "loss": "channel_ce", **_RODRIGUEZ_LANDMARKS},
     },
     "mendoza": {
-        "mask": {**_SEED2, "loss": "dice", "width": 32, "dropout": 0.3},
-        "landmark": {**_SEED2, "loss": "bce", "width": 64, "dropout": 0.2, **_SEED2_LANDMARKS},
+        "mask": {**_MENDOZA, "loss": "dice", "width": 32, "dropout": 0.3},
+        "landmark": {**_MENDOZA, "loss": "bce", "width": 64, "dropout": 0.2, **_MENDOZA_LANDMARKS},
     },
 }

@@ -1,4 +1,4 @@
-"""How a setting is declared, and what may be written for it."""
+"""How a setting is declared, and how its value is converted and checked."""
 
 from __future__ import annotations
 
@@ -12,15 +12,26 @@ from echoseg.errors import DataError
 
 
 def setting(default: Any, help: str, **limits: Any) -> Any:
-    """A field of a dataclass with its help, its metavar, and its limits: choices, ge, le, gt, as in pydantic."""
+    """Declare a field of a dataclass.
+
+    Args:
+        default: Default value of the setting.
+        help: What the setting does, for ``echoseg train --help``.
+        **limits: ``choices``, ``ge``, ``le`` and ``gt``, as in pydantic, and ``metavar``, the value's name in the help.
+    """
     return field(default=default, metadata={"help": help, **limits})
 
 
 def converted(name: str, value: Any, kind: Any) -> Any:
-    """``value`` as the field's type; YAML and the command line know no tuples and write 1 for 1.0.
+    """Convert a value from YAML or the command line, which have no tuples and write 1 for 1.0, to a setting's type.
+
+    Args:
+        name: Name of the setting.
+        value: Value to convert.
+        kind: Type of the setting, from its annotation.
 
     Raises:
-        DataError: a value of another type.
+        DataError: The value has another type.
     """
     options = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if value is None and type(None) in options:
@@ -32,19 +43,26 @@ def converted(name: str, value: Any, kind: Any) -> Any:
         return value
     if target is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if target is float and isinstance(value, str):  # YAML takes 1e-3 for text
+    if target is float and isinstance(value, str):  # YAML reads 1e-3 as text
         with contextlib.suppress(ValueError):
             return float(value)
     if target is str and isinstance(value, str | int) and not isinstance(value, bool):
         return str(value)
     if (parts := get_args(target)) and isinstance(value, list | tuple) and len(value) == len(parts):
-        return tuple(converted(name, part, of) for part, of in zip(value, parts, strict=True))
+        return tuple(converted(name, part, part_kind) for part, part_kind in zip(value, parts, strict=True))
     raise DataError(f"{name} is {reprlib.repr(value)[:100]}, expected {getattr(target, '__name__', target)}")
 
 
 def check_limits(name: str, value: Any, limits: Any) -> None:
-    """Raises:
-    DataError: a value that is no choice, or outside its limits.
+    """Check a value against the limits of its setting.
+
+    Args:
+        name: Name of the setting.
+        value: Value to check, or a tuple of values.
+        limits: The setting's metadata, see ``setting``.
+
+    Raises:
+        DataError: The value is not among the choices, or outside the limits.
     """
     if value is None:
         return

@@ -10,7 +10,11 @@ import torch
 
 
 class Stopwatch:
-    """Seconds by the name of a part. On a GPU by events in the stream, read when the epoch is over."""
+    """Adds up the seconds of each part of an epoch; on a GPU by events in its stream.
+
+    Args:
+        device: The device that does the work.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -18,8 +22,8 @@ class Stopwatch:
         self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextlib.contextmanager
-    def of(self, part: str) -> Iterator[None]:
-        """Count what happens inside for ``part``."""
+    def measure(self, part: str) -> Iterator[None]:
+        """Add the time spent inside to ``part``."""
         if self._device.type == "cuda":
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record(torch.cuda.current_stream(self._device))  # the device need not be the current one
@@ -32,7 +36,7 @@ class Stopwatch:
             self._seconds[part] = self._seconds.get(part, 0.0) + time.perf_counter() - started
 
     def seconds(self) -> dict[str, float]:
-        """What each part took so far; waits for the GPU."""
+        """Return the seconds of each part so far. Waits for the GPU."""
         for part, start, end in self._events:
             end.synchronize()
             self._seconds[part] = self._seconds.get(part, 0.0) + start.elapsed_time(end) / 1000

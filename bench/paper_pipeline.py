@@ -1,11 +1,11 @@
-"""Training the landmark network the way student papers do, and ours: an epoch's time, and the time to a Dice of 0.85.
+"""Train the landmark network as the papers do, and as echoseg does: time of an epoch, and time to a Dice of 0.85.
 
-    python bench/seed_way.py           # some minutes on two quiet cores
+    python bench/paper_pipeline.py           # some minutes on two quiet cores
 
-The seed's way: a PNG file a frame, a Dataset that reads it and draws each target by OpenCV and skimage, a DataLoader,
-float32, no augmentation. Ours: ``echoseg train``'s trainer. Network, images, landmarks, loss, optimizer, schedule,
-batch size and validation are the same. The last row is the first seed's whole recipe on its own data path: a softmax
-over the channels, Adam 1e-4, no schedule.
+The papers (docs/papers.md): a PNG file for each frame, a Dataset that reads it and draws each target with OpenCV and
+skimage, a DataLoader, float32, no augmentation. echoseg: the trainer of ``echoseg train``. Network, images, landmarks,
+loss, optimizer, schedule, batch size and validation are the same. The last row also has the recipe of Rodríguez
+Valencia et al.: a softmax over the channels, Adam with learning rate 1e-4, no schedule.
 
 Validation is left out of all times.
 """
@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
+from echoseg.training.batch import Batch
 from skimage.filters import gaussian
 from torch.utils.data import DataLoader, Dataset
 
@@ -29,7 +30,6 @@ from echoseg.datasets.store import Store, open_store
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.phantom.cached import cached_phantom
 from echoseg.training import checkpoint, loop
-from echoseg.training.batch import Batch
 from echoseg.training.config import Config
 from echoseg.training.optimization import learning_rate, make_optimizer
 from echoseg.training.presets import PRESETS
@@ -68,7 +68,7 @@ class SeedDataset(Dataset):
         return torch.from_numpy(frame), torch.from_numpy(heatmaps)
 
 
-def seeds_way(config: Config, store: Store, folder: Path, workers: int, patience: float) -> pd.DataFrame:
+def papers_way(config: Config, store: Store, folder: Path, workers: int, patience: float) -> pd.DataFrame:
     """Train; a row an epoch: seconds, val_dice. Stops once it has reached the goal, or after ``patience`` seconds."""
     split = config.splits(store.samples)
     dataset = SeedDataset(store, np.flatnonzero(split == "train"), config, folder)
@@ -92,7 +92,7 @@ def seeds_way(config: Config, store: Store, folder: Path, workers: int, patience
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            loss.item()  # the seed prints it
+            loss.item()  # the papers print it
         seconds = time.perf_counter() - started
         val_dice = loop.validate(model, codec, store, np.flatnonzero(split == "val"), config, device)
         rows.append({"seconds": seconds, "val_dice": val_dice})
@@ -123,11 +123,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
     store = open_store(cached_phantom())
-    # seven landmarks and the band, which the seed draws; the way that chooses landmarks is ours in both
+    # seven landmarks and the band, which the papers draw; the scheme is ours in both
     common = {"epochs": arguments.epochs, "device": arguments.device, "scheme": "arc", "landmarks": 7}
     config = Config(**common, band_iterations=2)
     recipe = {**PRESETS["rodriguez"]["landmark"], "width": config.width, "batch_size": config.batch_size}
-    seed = Config(**{**recipe, **common})
+    rodriguez = Config(**{**recipe, **common})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ours = our_way(config, store, folder)
@@ -137,9 +137,9 @@ def main() -> None:
         in_float32 = dataclasses.replace(config, precision="float32")
         report("echoseg, float32", our_way(in_float32, store, folder / "float32"), seconds)
         for workers in (0, 2):
-            log = seeds_way(config, store, folder, workers, patience)
-            report(f"seed's way, {workers} workers", log, seconds)
-        report("seed's way and recipe, 0 workers", seeds_way(seed, store, folder, 0, patience), seconds)
+            log = papers_way(config, store, folder, workers, patience)
+            report(f"papers, {workers} workers", log, seconds)
+        report("Rodríguez Valencia et al., 0 workers", papers_way(rodriguez, store, folder, 0, patience), seconds)
 
 
 if __name__ == "__main__":

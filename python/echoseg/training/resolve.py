@@ -1,0 +1,69 @@
+"""What a training decides before it begins: who trains and who validates, and the settings that were left open."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+
+import numpy as np
+import torch
+
+from echoseg.datasets.store import Store
+from echoseg.errors import DataError
+from echoseg.models.codec import scheme_for
+from echoseg.training.config import Config
+from echoseg.training.distributed import Ranks
+from echoseg.training.optimization import faster_precision
+
+_MIN_EPOCHS, _IMAGES = 10, 12_800  # by default
+
+
+def resolve(config: Config, store: Store, images: int, device: torch.device, ranks: Ranks) -> Config:
+    """Choose the settings that were left open: landmark scheme, number of epochs, precision.
+
+    Args:
+        config: The settings.
+        store: Says which landmark schemes are possible.
+        images: Number of training images.
+        device: Device of this rank.
+        ranks: bfloat16 is chosen only if it is faster on all of them.
+
+    Raises:
+        DataError: The store's tracings do not have what the landmark scheme needs.
+    """
+    if config.approach == "landmark":
+        config = dataclasses.replace(config, scheme=scheme_for(store, config.scheme))
+    if config.epochs is None:
+        config = dataclasses.replace(config, epochs=max(_MIN_EPOCHS, math.ceil(_IMAGES / images)))
+    if config.precision == "auto":
+        faster = ranks.sum(torch.tensor(float(faster_precision(device) == "bfloat16"), device=device)).item()
+        config = dataclasses.replace(config, precision="bfloat16" if faster == ranks.count else "float32")
+    return config
+
+
+def training_and_validation(store: Store, split: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Find the samples to train and to validate on.
+
+    Args:
+        store: The samples.
+        split: (N,) str, from ``Config.splits``.
+        config: Whether there is a validation.
+
+    Returns:
+        Two arrays of indices; the second is empty without validation.
+
+    Raises:
+        DataError: A split that is needed, the test split among them, has no image.
+    """
+    sets = {name: np.flatnonzero(split == name) for name in ("train", "val", "test")}
+    for name, indices in sets.items():
+        if not len(indices) and not (name == "val" and config.validation == "none"):
+            raise DataError(f"{store.path}: no image in split {name!r}; check the Split column")
+    return sets["train"], sets["val"]
+
+
+def fingerprint(store: Store, split: np.ndarray) -> str:
+    """Hash what must stay the same when a run is resumed: frames, contours, and the split of each sample."""
+    arrays = sorted((name, value) for name, value in store.manifest["sha256"].items() if name.endswith(".npy"))
+    return hashlib.sha256(repr((arrays, split.tolist())).encode()).hexdigest()

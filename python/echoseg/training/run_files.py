@@ -1,0 +1,55 @@
+"""What a run folder holds beside weights and settings: ``log.csv`` and ``environment.json``."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from echoseg.ops import build_info
+from echoseg.utils.files import replace_file
+
+PARTS = ("data", "drawing", "network")  # of an epoch's time
+LOG_COLUMNS = (
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "val_dice",
+    *(f"{part}_seconds" for part in PARTS),
+    "val_seconds",
+)
+
+
+def save_log(path: Path, rows: list[list[float]]) -> None:
+    """Write ``log.csv``: one row of ``LOG_COLUMNS`` for each epoch."""
+    lines = [",".join([str(epoch), *(f"{value:.6g}" for value in values)]) for epoch, *values in rows]
+    text = "\n".join([",".join(LOG_COLUMNS), *lines, ""])
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def save_environment(path: Path, device: torch.device, custom: dict[str, str]) -> None:
+    """Write ``environment.json``: versions, device, command, and what ``config.yaml`` cannot hold.
+
+    Args:
+        path: File to write.
+        device: Device that trains.
+        custom: Names of the user's own network, loss and augmentation, where there are any.
+    """
+    environment = {
+        "echoseg": build_info(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
+        "command": sys.argv,
+        "custom": custom,
+    }
+    path.write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
