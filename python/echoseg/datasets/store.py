@@ -118,6 +118,11 @@ def open_store(path: str | Path) -> Store:
     return Store(path, frames, points, offsets, samples, manifest)
 
 
+def is_store(path: str | Path) -> bool:
+    """Whether a folder is a store; nothing in it is read."""
+    return (Path(path) / "manifest.json").is_file()
+
+
 def write_store(
     out: str | Path,
     frames: NDArray[np.uint8],
@@ -184,7 +189,7 @@ def prepare(
     if ordering is not None and ordering not in ORDERINGS:
         raise ValueError(f"unknown ordering {ordering!r}; known: {', '.join(ORDERINGS)}")
     table = None if corrections is None else corrections_file(corrections)
-    if (folder / "manifest.json").is_file():
+    if is_store(folder):
         if out is not None or corrections is not None:
             raise DataError(f"{folder}: is a store already; use it as it is, or give the folder it was made from")
         store = _open_as(folder, size, ordering, fov_mm)
