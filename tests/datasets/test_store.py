@@ -303,7 +303,7 @@ def test_concurrent_calls_share_one_store(folder, monkeypatch):
     original, barrier = module.read_dataset, threading.Barrier(4)
 
     def read_simultaneously(path):
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=60)
         return original(path)
 
     monkeypatch.setattr(module, "read_dataset", read_simultaneously)

@@ -71,8 +71,8 @@ def test_the_command_lists_left_out_and_suspicious_parts_separately(faulty, tmp_
     out = tmp_path / "check"
     assert main(["check", str(folder), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert f"left out, never trained on: {len(expected[LEFT_OUT])}" in printed
-    assert f"suspicious, used all the same: {len(expected[SUSPICIOUS])}" in printed
+    assert f"left out, not used for training: {len(expected[LEFT_OUT])}" in printed
+    assert f"suspicious, but used: {len(expected[SUSPICIOUS])}" in printed
     table = pd.read_csv(out / "check.csv")
     assert list(table)[:6] == ["file", "row", "column", "kind", "reason", "value"]
     assert table["kind"].value_counts().to_dict() == {kind: len(found) for kind, found in expected.items()}
@@ -95,7 +95,7 @@ def test_suspicious_data_are_not_refused_by_strict(beating, tmp_path, capsys):
 def test_a_store_can_be_checked_without_its_data_set(beating, tmp_path, capsys):
     prepare(beating, tmp_path / "store", size=(48, 48))
     assert main(["check", str(tmp_path / "store")]) == 0
-    assert "nothing left out, nothing suspicious" in capsys.readouterr().out
+    assert "nothing is left out, nothing is suspicious" in capsys.readouterr().out
 
 
 def test_names_from_the_data_are_escaped_in_html(tmp_path):

@@ -42,7 +42,7 @@ from echoseg.io.worker_pool import MEMORY_LIMIT, TIME_LIMIT
 from stress._damage import SECRETS, Files, by_hand, damaged, write_whole
 
 SIZE, FRAMES = (40, 48), 6
-LIMITS = {TIME_LIMIT: "20", MEMORY_LIMIT: "2"}
+LIMITS = {TIME_LIMIT: "60", MEMORY_LIMIT: "2"}
 SLACK = 48 << 20  # bytes that the program may grow by beside twice what it is given
 UNFORESEEN = ("its decoder failed", "gave an invalid response")
 

@@ -13,12 +13,13 @@ from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fra
 from echoseg.geometry.shape import fit_shapes
 from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
 from echoseg.metrics.calibration import Calibration, ellipse_coverage, fit_calibration, interval_coverage
+from echoseg.models.normalize import NetworkFactory
 from echoseg.training.checkpoint import load_run
 from echoseg.training.devices import choose_device
 from echoseg.utils.files import replace_file
 
 
-def calibrate(run: Path, store: Store, *, device: str = "auto") -> None:
+def calibrate(run: Path, store: Store, *, device: str = "auto", network: NetworkFactory | None = None) -> None:
     """Write ``calibration.json``, from the validation split, and ``shape.json``, from the training split.
 
     Neither in the mask approach; no calibration without a validation split: errors on training images say nothing.
@@ -27,11 +28,12 @@ def calibrate(run: Path, store: Store, *, device: str = "auto") -> None:
         run: folder of a finished run.
         store: that it was trained on.
         device: where to predict.
+        network: the function that made the network, where the training was given one.
 
     Raises:
         DataError: not a run, a damaged file, or no such device.
     """
-    config, model, codec = load_run(run)
+    config, model, codec = load_run(run, network)
     splits = config.splits(store.samples)
     true = codec.landmarks(store)
     if true is None:
