@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from echoseg import ops
-from stress import threads as sweep
+from stress import threads as stress_threads
 
 PROGRAM = """
 import hashlib
@@ -121,11 +121,11 @@ def test_calls_from_several_python_threads(monkeypatch):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and reads /proc")
 def test_every_operator_from_threads_and_forks_at_once(monkeypatch):
     monkeypatch.setenv("ECHOSEG_NUM_THREADS", "3")
-    assert sweep.shared_inputs(16) == 0
-    assert sweep.forks_amid_kernels(5) == 0
-    assert sweep.forks_at_the_first_call(2) == 0, "is the native module built from these sources?"
-    assert sweep.loader_workers(4) == 0
-    assert sweep.short_lives(20)[0] < 0.1
+    assert stress_threads.shared_inputs(16) == 0
+    assert stress_threads.forks_during_kernels(5) == 0
+    assert stress_threads.forks_during_first_call(2) == 0, "is the native module built from these sources?"
+    assert stress_threads.loader_workers(4) == 0
+    assert stress_threads.short_threads(20)[0] < 0.1
 
 
 def test_one_thread_in_a_data_loader_worker(monkeypatch):

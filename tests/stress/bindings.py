@@ -1,11 +1,11 @@
-"""The operators' tests with a native module built under AddressSanitizer and UndefinedBehaviorSanitizer.
+"""Runs the tests of the operators with a native module built with AddressSanitizer and UndefinedBehaviorSanitizer.
 
     python tests/stress/bindings.py [--examples 1000]
 
-Builds the module in build/bindings (Linux, GCC, Ninja, pybind11), then runs every tests/test_ops_*.py with it, so many
-examples of nasty values a test. NumPy's arrays are heap blocks, so an element read or written beyond one is an error.
-``_core`` itself takes addresses, is private, and checks nothing: what must not crash is ``echoseg.ops``, whatever
-it is given. Exit code 1 if a test failed or a sanitizer stopped one.
+Builds the module in build/bindings (Linux, GCC, Ninja, pybind11), and runs the tests in tests/ops with it, with the
+given number of examples per Hypothesis test. NumPy arrays are heap blocks, so that out-of-bounds accesses are detected.
+`_core` is private, takes addresses and does not check them; `echoseg.ops` must not crash for any arguments. The exit
+code is 1 if a test failed or a sanitizer found an error.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build/bindings"
-# forks and threads are another sweep's; what looks at processes' memory or starts compilers cannot be told here
-LEFT_OUT = ["test_ops_threads.py", "test_ops_cuda.py", "test_ops_build.py"]
+# threads.py covers threads and forks; the others measure memory or start compilers, which sanitizers change
+EXCLUDED = ["test_ops_threads.py", "test_ops_cuda.py", "test_ops_build.py"]
 
 
 def build() -> Path:
-    """The module, built where it is not up to date."""
+    """Build the module, and return its path."""
     import pybind11
 
     options = {
@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=1000)
     examples = parser.parse_args().examples
     module = build()
-    tests = sorted(path for path in (ROOT / "tests").glob("test_ops_*.py") if path.name not in LEFT_OUT)
+    tests = sorted(path for path in (ROOT / "tests/ops").glob("test_*.py") if path.name not in EXCLUDED)
     with tempfile.TemporaryDirectory() as temporary:
         package = Path(temporary, "echoseg")
         shutil.copytree(ROOT / "python/echoseg", package, ignore=shutil.ignore_patterns("_core.*.so", "__pycache__"))
@@ -58,13 +58,13 @@ def main() -> int:
         environment = {
             "PYTHONPATH": temporary,
             "LD_PRELOAD": f"{sanitizer('libasan.so')} {sanitizer('libstdc++.so')}",
-            "ASAN_OPTIONS": "detect_leaks=0",  # Python keeps what it likes
+            "ASAN_OPTIONS": "detect_leaks=0",  # Python does not free all memory at exit
             "ECHOSEG_EXAMPLES": str(examples),
             "OMP_NUM_THREADS": "1",
         }
         words = ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *map(str, tests)]
         code = subprocess.run([sys.executable, *words], cwd=ROOT, env=os.environ | environment).returncode
-    print(f"{len(tests)} files of tests, {examples} examples each, {module.name} with sanitizers: exit code {code}")
+    print(f"{len(tests)} test files, {examples} examples per test, {module.name} with sanitizers: exit code {code}")
     return 1 if code else 0
 
 

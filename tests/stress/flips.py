@@ -1,12 +1,12 @@
-"""Files that rot: cut off anywhere, or with some bits the other way round. Never used as if nothing were.
+"""Damages files that echoseg wrote, as a failing disk would, and checks that damaged content is never used.
 
-    python tests/stress/flips.py                  # minutes; 1,000 damages a file, 14,000 in all
+    python tests/stress/flips.py                  # minutes; 1,000 damages of each file, 17,000 in all
     python tests/stress/flips.py --count 100
 
-Each file that the package reads back of its own (a store's, a run's, an archive's lines, corrections) is damaged again
-and again: one bit, several bits, some bytes in a row, a piece that is zero, an end that is missing or is double. The
-reader must say a DataError of one line that names a file in the folder, or give what it gives for the whole file: a
-line of an archive may also be missing, since that file of results is then made anew. Exit code 1 if anything failed.
+Each file of a store, a run, an archive of predictions and a folder of corrections is damaged repeatedly: one bit,
+several bits, consecutive bytes, a part set to zero, a missing end, a repeated end. The reader must raise a DataError of
+one line that names a file in the folder, or give the same result as for the undamaged file. A line of an archive may
+also be ignored, since its results are then written again. The exit code is 1 if a check failed.
 """
 
 from __future__ import annotations
@@ -47,93 +47,101 @@ from echoseg.training.config import EDITABLE, Config
 from echoseg.utils.checksum import add_checksum
 
 
-class Read(NamedTuple):
-    """A file, and what a reader makes of it: the same of the same content, told as text."""
+class StoredFile(NamedTuple):
+    """A file and its reader.
+
+    Attributes:
+        path: The file.
+        read: Reads the file and describes its content as text.
+        may_skip_lines: Whether the reader may ignore damaged lines.
+    """
 
     path: Path
     read: Callable[[], str]
-    may_lack: bool = False  # lines
+    may_skip_lines: bool = False
 
 
-def all_reads(place: Path) -> dict[str, Read]:
-    """The files by name, written into ``place``."""
-    store = write_phantom_store(place / "store", patients=8, workers=1)
-    run, settings = place / "run", {"width": 2, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
+def make_files(work: Path) -> dict[str, StoredFile]:
+    """Write the files to a folder; returns them by name."""
+    store = write_phantom_store(work / "store", patients=8, workers=1)
+    run, settings = work / "run", {"width": 2, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
     loop.train(Config(**settings, landmarks=5, epochs=2), store, run)
     calibrate(run, store, device="cpu")
     write_evaluation(evaluate(load(run, device="cpu"), store, "test"), store, "test", run)
-    _write_archive(place / "out")
-    corrections = place / "corrections"
-    with contextlib.closing(CorrectionsFolder(corrections, drawing_of(CODEC), kind="chords")) as kept:
+    _write_archive(work / "out")
+    corrections = work / "corrections"
+    with contextlib.closing(CorrectionsFolder(corrections, drawing_of(CODEC), kind="chords")) as opened:
         for frame in range(3):
             handles = Handles(outlines(8)[frame], np.arange(5), np.zeros(5, bool))
-            kept.save("a.avi", frame, handles, version=0, before=outlines(8)[frame], effort={})
-    reads = {
-        f"store/{path.name}": Read(path, lambda: _told(open_store(place / "store"))) for path in store.path.iterdir()
+            opened.save("a.avi", frame, handles, version=0, before=outlines(8)[frame], effort={})
+    files = {
+        f"store/{path.name}": StoredFile(path, lambda: _describe(open_store(work / "store")))
+        for path in store.path.iterdir()
     }
     for name in (checkpoint.CONFIG, checkpoint.BEST, "calibration.json", "shape.json"):
-        reads[f"run/{name}"] = Read(run / name, lambda: _told(load(run, device="cpu")))
-    reads["run/config.yaml on resuming"] = Read(run / checkpoint.CONFIG, lambda: _resumed(run))
-    reads["run/metrics.json"] = Read(run / "metrics.json", lambda: repr(read_run_summary(run).metrics))
+        files[f"run/{name}"] = StoredFile(run / name, lambda: _describe(load(run, device="cpu")))
+    files["run/config.yaml on resuming"] = StoredFile(run / checkpoint.CONFIG, lambda: _describe_resumed(run))
+    files["run/metrics.json"] = StoredFile(run / "metrics.json", lambda: repr(read_run_summary(run).metrics))
     for name in (checkpoint.STATE, checkpoint.LAST):
-        reads[f"run/{name}"] = Read(run / name, lambda: _resumed(run))
-    archive = place / "out" / "manifest-0.jsonl"
-    reads[f"archive/{archive.name}"] = Read(archive, lambda: repr(finished_rows(place / "out")), may_lack=True)
+        files[f"run/{name}"] = StoredFile(run / name, lambda: _describe_resumed(run))
+    archive = work / "out" / "manifest-0.jsonl"
+    files[f"archive/{archive.name}"] = StoredFile(
+        archive, lambda: repr(finished_rows(work / "out")), may_skip_lines=True
+    )
     for path in corrections.glob("[!.]*"):
-        if path.name != "audit.jsonl":  # which nothing reads
-            reads[f"corrections/{path.name}"] = Read(path, lambda: _corrected(corrections))
-    return reads
+        if path.name != "audit.jsonl":  # never read
+            files[f"corrections/{path.name}"] = StoredFile(path, lambda: _describe_corrections(corrections))
+    return files
 
 
-def damaged(content: bytes, random: np.random.Generator) -> bytes:
-    """Some of the damages that disks, networks and hands do."""
+def damage(content: bytes, rng: np.random.Generator) -> bytes:
+    """Damage content in one of six ways."""
     data = bytearray(content)
-    place, length = int(random.integers(len(data))), int(random.integers(1, 65))
-    match random.integers(6):
+    offset, length = int(rng.integers(len(data))), int(rng.integers(1, 65))
+    match rng.integers(6):
         case 0:
-            data[place] ^= 1 << int(random.integers(8))
+            data[offset] ^= 1 << int(rng.integers(8))
         case 1:
-            for at in random.integers(len(data), size=int(random.integers(2, 9))):
-                data[at] ^= 1 << int(random.integers(8))
+            for index in rng.integers(len(data), size=int(rng.integers(2, 9))):
+                data[index] ^= 1 << int(rng.integers(8))
         case 2:
-            data[place : place + length] = random.bytes(min(length, len(data) - place))
+            data[offset : offset + length] = rng.bytes(min(length, len(data) - offset))
         case 3:
-            data[place : place + length] = bytes(min(length, len(data) - place))
+            data[offset : offset + length] = bytes(min(length, len(data) - offset))
         case 4:
-            del data[place:]
+            del data[offset:]
         case _:
-            data += data[place:]
+            data += data[offset:]
     return bytes(data)
 
 
-def sweep_flips(file: Read, folder: Path, count: int, seed: int = 0) -> tuple[Counter[str], list[str]]:
-    """Damage a file so often. Gives what came of it, and what should not have."""
-    random, counts, faults = np.random.default_rng(seed), Counter[str](), []
-    whole, state = file.path.read_bytes(), file.path.stat()
+def try_damage(file: StoredFile, folder: Path, count: int, seed: int = 0) -> tuple[Counter[str], list[str]]:
+    """Damage a file a number of times, and read it each time; returns counts and problems."""
+    rng, counts, problems = np.random.default_rng(seed), Counter[str](), []
+    content, status = file.path.read_bytes(), file.path.stat()
     expected = file.read()
     for number in range(count):
-        content = damaged(whole, random)
-        file.path.write_bytes(content)
-        os.utime(file.path, ns=(state.st_atime_ns, state.st_mtime_ns))  # as bits that rot leave it
+        file.path.write_bytes(damage(content, rng))
+        os.utime(file.path, ns=(status.st_atime_ns, status.st_mtime_ns))  # a disk error does not change the time
         try:
-            found = file.read()
-            same = found == expected or (file.may_lack and _all_lines_in(found, expected))
-            counts["as before" if same else "wrong"] += 1
-            if not same:
-                faults.append(f"damage {number}: used")
+            result = file.read()
+            equal = result == expected or (file.may_skip_lines and _is_part_of(result, expected))
+            counts["unchanged" if equal else "wrong"] += 1
+            if not equal:
+                problems.append(f"damage {number}: used")
         except DataError as error:
-            counts["named"] += 1
+            counts["refused"] += 1
             if str(folder) not in str(error) or "\n" in str(error):
-                faults.append(f"damage {number}: {error}")
+                problems.append(f"damage {number}: {error}")
         except Exception:
             counts["wrong"] += 1
-            faults.append(f"damage {number}: {traceback.format_exc()}")
-    file.path.write_bytes(whole)
-    return counts, faults
+            problems.append(f"damage {number}: {traceback.format_exc()}")
+    file.path.write_bytes(content)
+    return counts, problems
 
 
-def _all_lines_in(found: str, expected: str) -> bool:
-    rows, all_rows = (eval(text, {"nan": float("nan")}) for text in (found, expected))  # our own repr
+def _is_part_of(result: str, expected: str) -> bool:
+    rows, all_rows = (eval(text, {"nan": float("nan")}) for text in (result, expected))  # repr of a dict
     return all(key in all_rows and repr(all_rows[key]) == repr(row) for key, row in rows.items())
 
 
@@ -147,36 +155,38 @@ def _write_archive(out: Path) -> None:
     (out / "manifest-0.jsonl").write_text(lines, encoding="utf-8")
 
 
-def _told(thing: Any) -> str:
-    """All that a store or a predictor consists of."""
-    if isinstance(thing, Store):
-        arrays = [array.tobytes() for array in (thing.frames, thing.points, thing.offsets)]
-        return f"{hash(tuple(arrays))} {thing.samples.to_csv()} {thing.manifest}"
-    weights = {name: tensor.numpy().tobytes() for name, tensor in thing._model.state_dict().items()}
-    shapes = [array.tobytes() for array in (thing._shapes.mean, thing._shapes.components, thing._shapes.variances)]
-    calibration = thing.calibration
-    told = calibration.spread, calibration.scale, calibration.floor, calibration.error_correlation.tobytes()
-    settings = {
-        name: value for name, value in thing.config.values().items() if name not in EDITABLE
-    }  # resuming tells of
-    return repr((hash(tuple(weights.items())), hash(tuple(shapes)), thing._shapes.limit, hash(told), settings))
+def _describe(item: Any) -> str:
+    """The content of a store or a predictor."""
+    if isinstance(item, Store):
+        arrays = [array.tobytes() for array in (item.frames, item.points, item.offsets)]
+        return f"{hash(tuple(arrays))} {item.samples.to_csv()} {item.manifest}"
+    weights = {name: tensor.numpy().tobytes() for name, tensor in item._model.state_dict().items()}
+    shapes = [array.tobytes() for array in (item._shapes.mean, item._shapes.components, item._shapes.variances)]
+    calibration = item.calibration
+    numbers = calibration.spread, calibration.scale, calibration.floor, calibration.error_correlation.tobytes()
+    settings = {name: value for name, value in item.config.values().items() if name not in EDITABLE}
+    return repr((hash(tuple(weights.items())), hash(tuple(shapes)), item._shapes.limit, hash(numbers), settings))
 
 
-def _resumed(run: Path) -> str:
-    """What training would go on with, and what it would tell of that."""
-    state, complaint = checkpoint.load_state(run)
+def _describe_resumed(run: Path) -> str:
+    """The state that training would resume.
+
+    Raises:
+        DataError: Training would report a problem.
+    """
+    state, warning = checkpoint.load_state(run)
     config = checkpoint.load_config(run / checkpoint.CONFIG)
     notes = checkpoint.check_settings(run, config, state["settings"])
     last = checkpoint.build(config)[0]
     checkpoint.load_weights(run / checkpoint.LAST, last)
-    if complaint or notes:  # told
-        raise DataError(complaint or notes[0])
+    if warning or notes:
+        raise DataError(warning or notes[0])
     tensors = [*state["model"].values(), *last.state_dict().values()]
     return repr((hash(tuple(tensor.numpy().tobytes() for tensor in tensors)), state["progress"], state["data"], config))
 
 
-def _corrected(folder: Path) -> str:
-    """What the page and what training would see; the page, opened again, puts its second table right."""
+def _describe_corrections(folder: Path) -> str:
+    """The corrections that training and the page would read; the page may rewrite a table, which is undone."""
     table = folder / "VolumeTracings.csv"
     verify_checksums(table)
     rows = {name: [t.coordinates.tolist() for t in traced.tracings] for name, traced in read_tracings(table)[1].items()}
@@ -192,20 +202,21 @@ def _corrected(folder: Path) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1000, help="damages a file (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=1000, help="damages of each file (default: %(default)s)")
     arguments = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"
     torch.set_num_threads(1)
-    total, every = Counter[str](), []
-    with tempfile.TemporaryDirectory() as place:
-        for name, file in all_reads(Path(place)).items():
-            counts, faults = sweep_flips(file, Path(place), arguments.count)
-            print(f"{name}: {counts['named']} named, {counts['as before']} read as before, {len(faults)} wrong")
-            print(*faults[:5], sep="\n", end="\n" if faults else "", flush=True)
+    total, problems = Counter[str](), []
+    with tempfile.TemporaryDirectory() as work:
+        for name, file in make_files(Path(work)).items():
+            counts, found = try_damage(file, Path(work), arguments.count)
+            print(f"{name}: {counts['refused']} refused, {counts['unchanged']} read correctly, {len(found)} problems")
+            print(*found[:5], sep="\n", end="\n" if found else "", flush=True)
             total += counts
-            every += faults
-    print(f"{total.total()} damages: {total['named']} named, {total['as before']} read as before, {len(every)} wrong")
-    return int(bool(every))
+            problems += found
+    summary = f"{total['refused']} refused, {total['unchanged']} read correctly, {len(problems)} problems"
+    print(f"{total.total()} damages: {summary}")
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""No patient's name goes out: words are planted wherever a name may stand, every command is run, every output is read.
+"""Puts markers wherever a patient's name may be, runs the commands, and searches their outputs for the markers.
 
-Planted are, each a word of its own: text of every DICOM tag that holds text, private ones too, and of the headers of
-NIfTI, MetaImage, AVI, MP4, PNG and JPEG; names of videos, patients and folders; a column of the table that nobody asked
-for; user and home folder. Then init, check, prepare, train, evaluate, predict, report, export and the page of review
-run on them (with --all also exports of graphs, effort, experiments and more), and each file and each line that comes
-out is searched: as it is, in UTF-16, in base64, in gzip, in zip, in pictures' text. A word may stand where `MAY_NAME`
-says so, and nowhere else.
+There are different markers in all text elements of DICOM, also private ones; in the headers of NIfTI, MetaImage, AVI,
+MP4, PNG and JPEG; in the names of videos, patients and folders; in an unused column of the table; in the user name and
+the home folder. Then init, check, prepare, train, evaluate, predict, report, export and review run on these files; with
+--all also effort, experiments, exports of graphs and others. All files and terminal outputs are searched: as they are,
+in UTF-16, base64, gzip, zip and the text of images. A marker may only be in the outputs that `ALLOWED` lists.
 
-Run it: `python tests/stress/privacy.py --all`. It prints what was run and found, and exits with 1 if anything failed.
+Run `python tests/stress/privacy.py --all`. It prints a summary, and exits with 1 if a marker is in another output.
 """
 
 from __future__ import annotations
@@ -44,48 +43,48 @@ from _masks import ellipse, save_nifti
 from _reviewing import request, review_server
 from echoseg.cli import main as echoseg
 
-WORD = re.compile(rb"(zq[a-z]{3,20})xw")
+MARKER = re.compile(rb"(zq[a-z]{3,20})xw")
 TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--epochs", "1", "--device", "cpu"]
-TEXT = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}  # VRs that hold what anybody writes
+TEXT = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}  # value representations of free text
 
 NAMES = {"zqvideoa", "zqvideob", "zqvideoc", "zqlost", "zqpatienta", "zqpatientb", "zqpatientc", "zqclip", "zqstack"}
 FOLDERS = {"zqparent", "zqdata", "zqinputs"}
-EVERYWHERE = NAMES | FOLDERS
-MAY_NAME = {
-    # the data's own table, and where it came from
+ALL_NAMES = NAMES | FOLDERS
+ALLOWED = {
+    # the table of samples, and the source of the data
     "store/samples.csv": NAMES,
-    "store/manifest.json": EVERYWHERE,
-    # what a person is to look at, by the names of the data's files
+    "store/manifest.json": ALL_NAMES,
+    # findings name the files of the data set
     **dict.fromkeys(("check/check.csv", "ceiling/check.csv"), NAMES),
     **dict.fromkeys(("check/check.html", "ceiling/check.html"), NAMES | {"zqdata"}),
-    # a run knows its data, the command that made it, and each image that it was measured on
+    # a run contains the path of its data, the command, and a table of the evaluated images
     "run-*/config.yaml": FOLDERS,
     "run-*/environment.json": FOLDERS,
     "run-*/training_state.pt": FOLDERS,
     "*/images_*.csv": NAMES,
     "*/volumes_*.csv": NAMES,
     "effort.csv": NAMES,
-    # a row a file; the folders of its results bear its name
+    # one row per file; the folders of the results have the names of the files
     "predicted/results.csv": NAMES,
     "predicted/manifest-0.jsonl": NAMES,
-    # on the terminal: what is left out and where to look, for whoever gave the command
-    **dict.fromkeys(("check.txt", "ceiling.txt", "predict.txt"), EVERYWHERE),
+    # terminal outputs name the files and folders of the command
+    **dict.fromkeys(("check.txt", "ceiling.txt", "predict.txt"), ALL_NAMES),
     **dict.fromkeys(("prepare.txt", "train.txt", "train-mask.txt", "evaluate.txt", "compare.txt"), NAMES),
-    # who corrects sees what he corrects
+    # the review page shows the names of the files
     "review.txt": NAMES,
     "corrections/*": NAMES,
-    # asked for by --names
-    "names.html": EVERYWHERE,
+    # requested by --names
+    "names.html": ALL_NAMES,
 }
-"""Output → words that may stand in it: names go nowhere else."""
+"""Output → the markers that it may contain."""
 
 
 def write_data(folder: Path) -> Path:
-    """An EchoNet folder whose names, patients, videos and extra column are planted."""
-    write_folder(folder, names=[f"zqvideo{one}xw" for one in "abc"])
+    """Write an EchoNet folder with markers as names, patients, in the videos and in an extra column."""
+    write_folder(folder, names=[f"zqvideo{letter}xw" for letter in "abc"])
     path = folder / "FileList.csv"
     head, *rows = path.read_text().splitlines()
-    rows = [f"{row},zqpatient{one}xw,zqextraxw" for row, one in zip(rows, "abc", strict=True)]
+    rows = [f"{row},zqpatient{letter}xw,zqextraxw" for row, letter in zip(rows, "abc", strict=True)]
     rows.append("zqlostxw,50,40,90,112,112,50,200,TRAIN,zqpatientaxw,zqextraxw")
     path.write_text("\n".join([f"{head},PatientId,Remark", *rows]))
     for video in (folder / "Videos").iterdir():
@@ -94,7 +93,7 @@ def write_data(folder: Path) -> Path:
 
 
 def add_riff_text(path: Path, text: bytes) -> None:
-    """An INFO list at the end of an AVI, as cameras write it."""
+    """Append an INFO list to an AVI."""
     text += b"\0" * (len(text) % 2)
     info = b"INFO" + b"".join(key + struct.pack("<I", len(text)) + text for key in (b"INAM", b"IART"))
     data = path.read_bytes() + b"LIST" + struct.pack("<I", len(info)) + info
@@ -102,7 +101,7 @@ def add_riff_text(path: Path, text: bytes) -> None:
 
 
 def write_inputs(folder: Path) -> Path:
-    """Files of every kind to segment."""
+    """Write files of all formats to segment."""
     folder.mkdir(parents=True)
     add_riff_text(write_video(folder / "zqclipxw.avi"), b"zqriffxw")
     movie = write_video(folder / "film.mp4", code="mp4v")
@@ -129,14 +128,14 @@ def write_inputs(folder: Path) -> Path:
 
 
 def write_dicom(path: Path) -> None:
-    """A cine with a word in every tag that holds text."""
+    """Write a cine with a marker in each text element."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.3.1"
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.PrivateInformationCreatorUID, meta.PrivateInformation = "1.2", b"zqmetaxw"
     data = FileDataset(str(path), {}, file_meta=meta, preamble=b"zqpreamblexw".ljust(128, b"\0"))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a word is no address
+        warnings.simplefilter("ignore")  # the marker is not a valid value of some elements
         for tag, (kind, _, _, _, keyword) in DicomDictionary.items():
             if kind in TEXT and keyword and tag >> 16 not in (0x0000, 0x0002, 0x0028):
                 setattr(data, keyword, "zqtagxw")
@@ -154,9 +153,9 @@ def write_dicom(path: Path) -> None:
     data.save_as(path, enforce_file_format=True)
 
 
-def words_in(data: bytes, depth: int = 3) -> set[str]:
-    """Planted words in bytes, however they are packed."""
-    found = {word.decode() for word in WORD.findall(data.lower().replace(b"\0", b""))}  # UTF-16 too
+def find_markers(data: bytes, depth: int = 3) -> set[str]:
+    """The markers in data, also in encoded and compressed parts, up to a depth."""
+    found = {marker.decode() for marker in MARKER.findall(data.lower().replace(b"\0", b""))}  # also in UTF-16
     inside: list[bytes] = []
     if data.startswith(b"\x1f\x8b"):
         inside.append(_inflate(data, 31))
@@ -164,12 +163,12 @@ def words_in(data: bytes, depth: int = 3) -> set[str]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             inside += [archive.read(name) for name in archive.namelist()]
     if data.startswith(b"\x89PNG"):
-        packed = re.findall(rb"(?:zTXt|iTXt|iCCP)[^\0]{1,79}\0\0?\0?(.*)", data, re.DOTALL)
-        inside += [_inflate(chunk) for chunk in packed]
+        compressed = re.findall(rb"(?:zTXt|iTXt|iCCP)[^\0]{1,79}\0\0?\0?(.*)", data, re.DOTALL)
+        inside += [_inflate(chunk) for chunk in compressed]
     for run in re.findall(rb"[A-Za-z0-9+/]{16,}", data):
         pieces = (run[start : start + (len(run) - start) // 4 * 4] for start in range(4))
         inside += [base64.b64decode(piece) for piece in pieces]
-    return found.union(*(words_in(each, depth - 1) for each in inside if depth))
+    return found.union(*(find_markers(part, depth - 1) for part in inside if depth))
 
 
 def _inflate(data: bytes, window: int = 15) -> bytes:
@@ -178,10 +177,10 @@ def _inflate(data: bytes, window: int = 15) -> bytes:
     return b""
 
 
-def run_commands(place: Path, *, every: bool) -> list[str]:
-    """Every command, each with what it prints in a file; returns those that failed."""
-    out = place / "out"
-    data, inputs = write_data(place / "zqparentxw/zqdataxw"), write_inputs(place / "zqparentxw/zqinputsxw")
+def run_commands(work: Path, *, all_commands: bool) -> list[str]:
+    """Run the commands, and write their terminal outputs to files; returns the names of those that failed."""
+    out = work / "out"
+    data, inputs = write_data(work / "zqparentxw/zqdataxw"), write_inputs(work / "zqparentxw/zqinputsxw")
     out.mkdir()
     run, tiny = out / "run-landmark", ["--data", data, *TINY]
     commands = {
@@ -196,7 +195,7 @@ def run_commands(place: Path, *, every: bool) -> list[str]:
         "huggingface": ["export", run, "--format", "huggingface", "--out", out / "hub"],
         "info": ["info"],
     }
-    if every:
+    if all_commands:
         settings = ["--data", data, "--scale", "0.0005", "--width", "4", "--device", "cpu"]
         commands |= {
             "train-mask": [
@@ -220,74 +219,76 @@ def run_commands(place: Path, *, every: bool) -> list[str]:
         }
     failed = []
     for name, command in commands.items():
-        with _printed_to(out / f"{name}.txt"):
+        with _output_to(out / f"{name}.txt"):
             if echoseg([str(word) for word in command]):
                 failed.append(name)
-    _look_through_the_page(place, out)
+    _use_review_page(work, out)
     return failed
 
 
 @contextlib.contextmanager
-def _printed_to(path: Path) -> Iterator[None]:
-    """What Python and C print, in a file."""
+def _output_to(path: Path) -> Iterator[None]:
+    """Redirect stdout and stderr of Python and of C libraries to a file."""
     with path.open("w+", encoding="utf-8") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-        kept = [os.dup(number) for number in (1, 2)]
+        originals = [os.dup(number) for number in (1, 2)]
         try:
             for number in (1, 2):
                 os.dup2(file.fileno(), number)
             yield
         finally:
             file.flush()
-            for number, old in enumerate(kept, start=1):
-                os.dup2(old, number)
-                os.close(old)
+            for number, original in enumerate(originals, start=1):
+                os.dup2(original, number)
+                os.close(original)
 
 
-def _look_through_the_page(place: Path, out: Path) -> None:
-    """The review page's files and answers, and a correction."""
-    (place / "data").symlink_to(place / "zqparentxw/zqdataxw")
-    with _printed_to(out / "review.txt"), review_server(place) as page:
+def _use_review_page(work: Path, out: Path) -> None:
+    """Request files and clips of the review page, and write the responses to a file."""
+    (work / "data").symlink_to(work / "zqparentxw/zqdataxw")
+    with _output_to(out / "review.txt"), review_server(work) as page:
         _, headers, _ = request(page.port, "GET", page.links[0].removeprefix(f"http://127.0.0.1:{page.port}"))
-        known = {"Cookie": headers["set-cookie"].split(";")[0]}
+        cookie = {"Cookie": headers["set-cookie"].split(";")[0]}
         for path in ("/", "/api/clips", "/api/clips/0", "/static/main.js", "/api/none", "/api/clips/9"):
-            print(path, request(page.port, "GET", path, **known)[::2])
-    (place / "corrections").rename(out / "corrections")
+            print(path, request(page.port, "GET", path, **cookie)[::2])
+    (work / "corrections").rename(out / "corrections")
 
 
-def complaints(out: Path, planted: set[str]) -> Iterator[str]:
-    """Each output with words in it that may not stand there."""
+def find_problems(out: Path, markers: set[str]) -> Iterator[str]:
+    """Outputs with markers that they must not contain."""
     for path in sorted(out.rglob("*")):
         name = path.relative_to(out).as_posix()
-        found = words_in(path.read_bytes()) if path.is_file() else set()
-        wrong = (found & planted) - set().union(*(words for place, words in MAY_NAME.items() if fnmatch(name, place)))
+        found = find_markers(path.read_bytes()) if path.is_file() else set()
+        allowed = set().union(*(names for pattern, names in ALLOWED.items() if fnmatch(name, pattern)))
+        wrong = (found & markers) - allowed
         if not name.startswith("predicted/"):
-            wrong |= words_in(path.name.encode())
+            wrong |= find_markers(path.name.encode())
         if wrong:
             yield f"{name}: {', '.join(sorted(wrong))}"
 
 
-def sweep(place: Path, *, every: bool = False) -> tuple[int, int, list[str]]:
-    """Run all and read all; the number of words and of outputs, and what is wrong."""
-    homes = {"USER": "zquserxw", "LOGNAME": "zquserxw", "USERNAME": "zquserxw", "HOME": str(place / "zqhomexw")}
-    with mock.patch.dict(os.environ, {**homes, "ECHOSEG_CACHE": str(place / "cache")}):
-        (place / "zqhomexw").mkdir()
-        failed = [f"{name} failed" for name in run_commands(place, every=every)]
-    files = [path for path in (place / "zqparentxw").rglob("*") if path.is_file()]
-    planted = {"zquser", "zqhome"}.union(*(words_in(path.read_bytes()) | words_in(bytes(path)) for path in files))
-    outputs = sum(path.is_file() for path in (place / "out").rglob("*"))
-    return len(planted), outputs, failed + list(complaints(place / "out", planted))
+def run(work: Path, *, all_commands: bool = False) -> tuple[int, int, list[str]]:
+    """Run the commands and search the outputs; returns the number of markers and of outputs, and the problems."""
+    user = {"USER": "zquserxw", "LOGNAME": "zquserxw", "USERNAME": "zquserxw", "HOME": str(work / "zqhomexw")}
+    with mock.patch.dict(os.environ, {**user, "ECHOSEG_CACHE": str(work / "cache")}):
+        (work / "zqhomexw").mkdir()
+        failed = [f"{name} failed" for name in run_commands(work, all_commands=all_commands)]
+    files = [path for path in (work / "zqparentxw").rglob("*") if path.is_file()]
+    in_files = (find_markers(path.read_bytes()) | find_markers(bytes(path)) for path in files)
+    markers = {"zquser", "zqhome"}.union(*in_files)
+    outputs = sum(path.is_file() for path in (work / "out").rglob("*"))
+    return len(markers), outputs, failed + list(find_problems(work / "out", markers))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", action="store_true", help="the slow commands too: minutes")
+    parser.add_argument("--all", action="store_true", help="also run the slow commands, which take minutes")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        planted, outputs, wrong = sweep(Path(place), every=arguments.all)
-    for each in wrong:
-        print(each)
-    print(f"{planted} words planted, {outputs} outputs read, {len(wrong)} with a word that has no business there")
-    return 1 if wrong else 0
+    with tempfile.TemporaryDirectory() as work:
+        markers, outputs, problems = run(Path(work), all_commands=arguments.all)
+    for problem in problems:
+        print(problem)
+    print(f"{markers} markers, {outputs} outputs searched, {len(problems)} with a marker that is not allowed there")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Same seed, same machine: the same bits. Everything is made twice, each time by a process of its own, and compared.
+"""Runs the commands twice with the same seed, in separate processes, and compares all files.
 
     python tests/stress/same_bits.py [--epochs 6]
 
 A process trains on a phantom, resumes, evaluates, predicts (rows, masks, overlay, film, frames), exports and reports.
-That is done for masks and landmarks, in float32, bfloat16 and what 'auto' chooses, on one thread and on two, and the
-phantom itself is drawn twice. Then every file is compared byte for byte, but for what tells the time: the seconds in
-log.csv and in the training's state. Exit code 1 if any differed.
+This is done for masks and landmarks, in float32, bfloat16 and with precision 'auto', with one thread and with two. The
+phantom is also written twice. All files are compared byte for byte, except for the times in log.csv and in the training
+state. The exit code is 1 if files differ.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ TINY = ["--size", "32", "32", "--width", "8", "--depth", "2", "--batch-size", "4
 
 
 def commands(approach: str, precision: str, epochs: int) -> list[list[str]]:
-    """What each of the two processes does, in a folder of its own."""
-    how = ["train", "--approach", approach, "--data", "../data", "--precision", precision, *TINY, "--out", "run"]
+    """The commands of one process, which runs in its own folder."""
+    train = ["train", "--approach", approach, "--data", "../data", "--precision", precision, *TINY, "--out", "run"]
     videos = [f"../data/Videos/PHANTOM{i:06}.avi" for i in range(2)]
     return [
-        [*how, "--seed", "3", "--epochs", str(epochs)],
+        [*train, "--seed", "3", "--epochs", str(epochs)],
         ["train", "--out", "run", "--resume"],
         ["evaluate", "run", "--split", "all", "--out", "evaluation", "--device", "cpu"],
         ["predict", "run", *videos, "--out", "prediction", "--keep", "masks", "overlay", "gif", "frames"],
@@ -40,37 +40,38 @@ def commands(approach: str, precision: str, epochs: int) -> list[list[str]]:
     ]
 
 
-def make(folder: Path, work: Sequence[Sequence[str]], **environment: str) -> str:
-    """Run commands in a folder that is moved to ``folder`` when all is done, so that each time they see the same paths.
+def run_commands(folder: Path, commands: Sequence[Sequence[str]], **environment: str) -> str:
+    """Run commands in a temporary folder that is then renamed to `folder`, so that both runs have the same paths.
 
     Returns:
-        what went wrong, or nothing.
+        The error message, or "".
     """
-    place = folder.parents[1] / "place"
-    place.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(work)],
-        cwd=place,
-        env=os.environ | {"ECHOSEG_CACHE": str(place / "cache")} | environment,
+    work = folder.parents[1] / "work"
+    work.mkdir()
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)],
+        cwd=work,
+        env=os.environ | {"ECHOSEG_CACHE": str(work / "cache")} | environment,
         capture_output=True,
         text=True,
     )
     folder.parent.mkdir(exist_ok=True)
-    place.rename(folder)
-    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no word"])[-1]
+    work.rename(folder)
+    return "" if finished.returncode == 0 else (finished.stderr.strip().splitlines() or ["no message"])[-1]
 
 
 def differences(a: Path, b: Path) -> list[str]:
-    """Files of two folders whose content differs, or that only one of them has."""
+    """Files of two folders that differ, or that only one of them has."""
     names = {path.relative_to(folder) for folder in (a, b) for path in folder.rglob("*") if path.is_file()}
     return [
         str(name)
         for name in sorted(names)
-        if not ((a / name).exists() and (b / name).exists() and same(a / name, b / name))
+        if not ((a / name).exists() and (b / name).exists() and equal_files(a / name, b / name))
     ]
 
 
-def same(a: Path, b: Path) -> bool:
+def equal_files(a: Path, b: Path) -> bool:
+    """Whether two files are equal, except for times."""
     if a.name == "log.csv":
         return _without_seconds(a) == _without_seconds(b)
     if a.suffix == ".pt":
@@ -110,25 +111,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=6)
     epochs = parser.parse_args().epochs
-    files = wrong = 0
+    files = failures = 0
     phantom = [["phantom", "data", "--videos", "9", "--seed", "5"]]
     settings = list(itertools.product(("mask", "landmark"), ("float32", "bfloat16", "auto"), ("1", "2")))
     with tempfile.TemporaryDirectory() as temporary:
-        works = [("phantom", phantom, "2")] + [
+        runs = [("phantom", phantom, "2")] + [
             (", ".join(setting), commands(*setting[:2], epochs), setting[2]) for setting in settings
         ]
-        for name, work, threads in works:
-            folders = [Path(temporary, name, turn) for turn in ("first", "second")]
-            faults = [make(f, work, OMP_NUM_THREADS=threads, ECHOSEG_NUM_THREADS=threads) for f in folders]
-            faults = [fault for fault in faults if fault] + [f"{file} differs" for file in differences(*folders)]
-            for fault in faults:
-                print(f"{name} threads: {fault}")
+        for name, words, threads in runs:
+            folders = [Path(temporary, name, run) for run in ("first", "second")]
+            variables = {"OMP_NUM_THREADS": threads, "ECHOSEG_NUM_THREADS": threads}
+            messages = [run_commands(folder, words, **variables) for folder in folders]
+            problems = [message for message in messages if message]
+            problems += [f"{file} differs" for file in differences(*folders)]
+            for problem in problems:
+                print(f"{name} threads: {problem}")
             files += sum(path.is_file() for path in folders[0].rglob("*"))
-            wrong += len(faults)
+            failures += len(problems)
             if name == "phantom":
                 (folders[0] / "data").rename(Path(temporary, "data"))
-    print(f"{len(settings)} settings, each made twice, {files} files compared: {wrong} differ or failed")
-    return 1 if wrong else 0
+    print(f"{len(settings)} settings, each run twice, {files} files compared: {failures} differences or failures")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

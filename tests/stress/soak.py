@@ -1,15 +1,14 @@
-"""Long runs do not grow: memory, open files, threads and processes, watched while they work. Linux alone (/proc).
+"""Measures memory, open files, threads and processes of long runs, and checks that they do not grow. Linux only.
 
     python tests/stress/soak.py --what batches    # 10,000 training batches, with validation and state after each 24
     python tests/stress/soak.py --what predict    # 10,000 files through 'echoseg predict', one in five of them damaged
-    python tests/stress/soak.py --what review     # an hour of requests to 'echoseg review', ten a second
+    python tests/stress/soak.py --what review     # an hour of requests to 'echoseg review', ten per second
 
-The command itself runs as a user would start it. Twice a second the resident memory, open files, threads and processes
-of it and of its children are added up. Their growth is the median slope over all pairs of looks of the last three
-quarters: the first quarter is the warm-up. A piece of work (batch, file, request) may leave 500 bytes behind, 5 MB
-after 10,000: a frame has 12,544 bytes, a contour with its array 450, an epoch's line in the log, kept on purpose, about
-15 for each batch. Of open files, threads and processes there may be one more after a thousand. Exit code 1 if anything
-grew more.
+The command runs as a user would start it. Twice a second the resident memory, open files, threads and processes of the
+command and its subprocesses are sampled. The growth is the median slope over all pairs of samples after the first
+quarter, which is the warm-up. Each batch, file or request may leave at most 500 bytes, 5 MB after 10,000. For
+comparison, a frame has 12,544 bytes, a contour with its array 450, and the log of an epoch, which is kept, 15 bytes per
+batch. Open files, threads and processes may grow by one per thousand. The exit code is 1 if a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -41,14 +40,14 @@ from echoseg.phantom.dataset import write_phantom_store
 from stress._growth import growth_rate
 
 COUNTS = {"batches": 10_000, "predict": 10_000, "review": 36_000}
-EVERY = 0.5  # s, from one look to the next
-MOST = {"bytes": 500.0, "files": 1e-3, "threads": 1e-3, "processes": 1e-3}  # that a piece of work may leave behind
-PATIENTS, BATCH, STEPS = 32, 2, 24  # of the training; steps an epoch
-CLIPS = 5  # of the review: more than it keeps open, so that they are read and predicted again and again
+INTERVAL = 0.5  # s between two samples
+MAX_GROWTH = {"bytes": 500.0, "files": 1e-3, "threads": 1e-3, "processes": 1e-3}  # per batch, file or request
+PATIENTS, BATCH, STEPS = 32, 2, 24  # of the training; STEPS per epoch
+CLIPS = 5  # of the review: more than the server keeps open, so that they are read and predicted repeatedly
 
 
-class Look(NamedTuple):
-    """What a process and its children hold when so many pieces of work are done."""
+class Sample(NamedTuple):
+    """The resources of a process and its subprocesses after an amount of work."""
 
     done: int
     bytes: int
@@ -57,43 +56,44 @@ class Look(NamedTuple):
     processes: int
 
 
-def look(process: int, done: int) -> Look:
-    """Add up what /proc tells of a process and of all that descend from it."""
+def take_sample(process: int, done: int) -> Sample:
+    """Sum the resources of a process and its descendants in /proc."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # ended meanwhile
+        with contextlib.suppress(OSError):  # the process has ended
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
     family = {process}
     while more := {child for child, parent in parents.items() if parent in family} - family:
         family |= more
-    pinned = np.zeros(4, dtype=np.int64)
+    total = np.zeros(4, dtype=np.int64)
     for member in family:
         folder = Path("/proc", str(member))
         with contextlib.suppress(OSError):
             resident = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-            pinned += resident, len([*(folder / "fd").iterdir()]), len([*(folder / "task").iterdir()]), 1
-    return Look(done, *pinned.tolist())
+            total += resident, len([*(folder / "fd").iterdir()]), len([*(folder / "task").iterdir()]), 1
+    return Sample(done, *total.tolist())
 
 
-def watch(process: subprocess.Popen[str], done: Callable[[], int], count: int) -> list[Look]:
-    """Look at a process until its work is done, or it ends."""
-    looks = []
+def sample_until_done(process: subprocess.Popen[str], done: Callable[[], int], count: int) -> list[Sample]:
+    """Take samples of a process until `count` pieces of work are done or it ends."""
+    samples = []
     while process.poll() is None and (now := done()) < count:
         if now:
-            looks.append(look(process.pid, now))
-        time.sleep(EVERY)
-    return looks
+            samples.append(take_sample(process.pid, now))
+        time.sleep(INTERVAL)
+    return samples
 
 
-def growth(looks: list[Look]) -> dict[str, float]:
-    """By how much each quantity grows for a piece of work, over the last three quarters."""
-    done, *amounts = zip(*(one for one in looks if one.done >= looks[-1].done / 4), strict=True)
-    return {name: growth_rate(done, amount) for name, amount in zip(Look._fields[1:], amounts, strict=True)}
+def measure_growth(samples: list[Sample]) -> dict[str, float]:
+    """The growth of each resource per piece of work, over the last three quarters."""
+    later = [sample for sample in samples if sample.done >= samples[-1].done / 4]
+    done, *amounts = zip(*later, strict=True)
+    return {name: growth_rate(done, amount) for name, amount in zip(Sample._fields[1:], amounts, strict=True)}
 
 
 @contextlib.contextmanager
 def echoseg(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A command that runs; interrupted, in the end, if it does not end by itself."""
+    """Run a command; it is terminated at the end of the context."""
     command = [sys.executable, "-m", "echoseg", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -102,8 +102,8 @@ def echoseg(*arguments: object) -> Iterator[subprocess.Popen[str]]:
             process.terminate()
 
 
-def train(folder: Path, count: int) -> list[Look]:
-    """Train a tiny landmark network to ``folder / "run"``, augmented in every way; the work is batches."""
+def train(folder: Path, count: int) -> list[Sample]:
+    """Train a small landmark network to `folder / "run"` with all augmentations; counts batches."""
     write_phantom_store(folder / "store", patients=PATIENTS, workers=1)
     tiny = f"--epochs {-(-count // STEPS)} --batch-size {BATCH} --width 2 --depth 2 --precision float32 --device cpu"
     every = "--flip 0.5 --attenuation 0.5 --shadow 0.5 --blur 0.5 --checkpoint-minutes 0.01"
@@ -114,32 +114,32 @@ def train(folder: Path, count: int) -> list[Look]:
 
     options = ["--approach", "landmark", "--data", folder / "store", "--out", run, *tiny.split(), *every.split()]
     with echoseg("train", *options) as process:
-        looks = watch(process, done, count)
+        samples = sample_until_done(process, done, count)
         process.communicate()
     if process.returncode:
-        raise SystemExit(f"train ended with {process.returncode}")
-    return looks
+        raise SystemExit(f"train failed with exit code {process.returncode}")
+    return samples
 
 
 def write_inputs(folder: Path, frames: np.ndarray) -> list[Path]:
-    """A video, one that is cut off, a picture, a stack of slices, and a file that is none of them."""
+    """Write a video, a video that is cut off, an image, a stack of slices, and an invalid file."""
     folder.mkdir()
     video = cv2.VideoWriter(str(folder / "video.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 50, frames.shape[:0:-1])
     for frame in frames:
         video.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
     video.release()
     (folder / "cut.avi").write_bytes((folder / "video.avi").read_bytes()[:-9000])
-    cv2.imwrite(str(folder / "picture.png"), frames[0])
+    cv2.imwrite(str(folder / "image.png"), frames[0])
     nib.save(nib.Nifti1Image(frames[:4].T, np.diag([1.4, 1.4, 8, 1])), folder / "stack.nii.gz")
     (folder / "other.avi").write_bytes(b"RIFF, but no video" * 99)
     return sorted(folder.iterdir())
 
 
-def predict(folder: Path, run: Path, frames: np.ndarray, count: int) -> list[Look]:
-    """Send so many files, links to five, through one ``echoseg predict``; the work is files."""
-    made = write_inputs(folder / "made", frames)
+def predict(folder: Path, run: Path, frames: np.ndarray, count: int) -> list[Sample]:
+    """Segment `count` files, which are hard links to five files; counts files."""
+    files = write_inputs(folder / "files", frames)
     for number in range(count):
-        path = made[number % len(made)]
+        path = files[number % len(files)]
         link = folder / "inputs" / f"{number // 1000:03d}" / f"{number:06d}{''.join(path.suffixes)}"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.hardlink_to(path)
@@ -150,92 +150,93 @@ def predict(folder: Path, run: Path, frames: np.ndarray, count: int) -> list[Loo
         return manifest.read_bytes().count(b"\n") if manifest.exists() else 0
 
     with echoseg("predict", run, folder / "inputs", "--out", out, "--device", "cpu") as process:
-        looks = watch(process, done, count)
-        said = process.communicate()[0]
-    if process.returncode or f" of {count} files segmented" not in said:
-        raise SystemExit(f"predict ended with {process.returncode}: {said}")
-    return looks
+        samples = sample_until_done(process, done, count)
+        output = process.communicate()[0]
+    if process.returncode or f" of {count} files segmented" not in output:
+        raise SystemExit(f"predict failed with exit code {process.returncode}: {output}")
+    return samples
 
 
-class Visitor:
-    """A browser without a window: looks at clips by turns, drags, saves, takes back; every now and then wrongly."""
+class Client:
+    """A client of the review page: opens clips, and saves and removes corrections; some of its requests are invalid."""
 
     def __init__(self, link: str, *, rate: float) -> None:
         self.port = int(re.findall(r":(\d+)/", link)[0])
-        self.rate, self.begun, self.done, self.failed = rate, time.monotonic(), 0, ""
+        self.rate, self.started, self.done, self.failure = rate, time.monotonic(), 0, ""
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         self.connection.request("GET", link.split(str(self.port))[1])
-        answer = self.connection.getresponse()
-        answer.read()
-        self.headers = {"Cookie": answer.headers["Set-Cookie"].split(";")[0], "Origin": f"http://127.0.0.1:{self.port}"}
+        response = self.connection.getresponse()
+        response.read()
+        cookie = response.headers["Set-Cookie"].split(";")[0]
+        self.headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{self.port}"}
 
-    def ask(self, method: str, path: str, sent: Any = None, *, expect: int = 200) -> bytes:
-        """One request, on a new connection in one of twenty."""
+    def request(self, method: str, path: str, sent: Any = None, *, expect: int = 200) -> bytes:
+        """Send a request; every twentieth uses a new connection."""
         if self.done % 20 == 0:
             self.connection.close()
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         body = None if sent is None else json.dumps(sent)
         headers = self.headers | ({} if sent is None else {"Content-Type": "application/json"})
         self.connection.request(method, path, body, headers)
-        answer = self.connection.getresponse()
-        received = answer.read()
-        if answer.status != expect:
-            raise AssertionError(f"{method} {path}: {answer.status}, expected {expect}: {received[:200]!r}")
+        response = self.connection.getresponse()
+        content = response.read()
+        if response.status != expect:
+            raise AssertionError(f"{method} {path}: {response.status}, expected {expect}: {content[:200]!r}")
         self.done += 1
-        time.sleep(max(0.0, self.begun + self.done / self.rate - time.monotonic()))
-        return received
+        time.sleep(max(0.0, self.started + self.done / self.rate - time.monotonic()))
+        return content
 
-    def visit(self, clip: int) -> None:
-        """Open a clip, look at some of its frames, and correct one of them."""
-        self.ask("GET", "/api/clips")
-        facts = json.loads(self.ask("GET", f"/api/clips/{clip}"))
-        frame, last = self.done % facts["frames"], facts["frames"]
-        for start in range(0, last, 4):
-            self.ask("GET", f"/api/clips/{clip}/frames?start={start}&stop={start + 4}")
-            self.ask("GET", f"/api/clips/{clip}/frames/{start}/probabilities")
-        pinned = facts["corrections"].get(str(frame), {"version": 0})
-        points, numbers = facts["points"][frame], list(range(len(facts["points"][frame])))
-        drawn = {"points": [[x + 1, y] for x, y in points], "landmarks": numbers, "pinned": [n == 0 for n in numbers]}
-        path, change = f"/api/clips/{clip}/frames/{frame}", {"points": drawn, "seconds": 1.5, "drags": 1}
-        self.ask("POST", f"{path}/hold", drawn)
-        saved = json.loads(self.ask("POST", path, {**change, "version": pinned["version"]}))
-        self.ask("POST", path, {**change, "version": saved["version"] + 7}, expect=409)
-        self.ask("POST", path, {"points": drawn}, expect=422)
-        self.ask("GET", f"/api/clips/{clip}/frames/{last}/probabilities", expect=404)
+    def correct(self, clip: int) -> None:
+        """Open a clip, request some of its frames, and correct one of them."""
+        self.request("GET", "/api/clips")
+        details = json.loads(self.request("GET", f"/api/clips/{clip}"))
+        frame, count = self.done % details["frames"], details["frames"]
+        for start in range(0, count, 4):
+            self.request("GET", f"/api/clips/{clip}/frames?start={start}&stop={start + 4}")
+            self.request("GET", f"/api/clips/{clip}/frames/{start}/probabilities")
+        version = details["corrections"].get(str(frame), {"version": 0})["version"]
+        points, numbers = details["points"][frame], list(range(len(details["points"][frame])))
+        moved = {"points": [[x + 1, y] for x, y in points], "landmarks": numbers, "pinned": [n == 0 for n in numbers]}
+        path, correction = f"/api/clips/{clip}/frames/{frame}", {"points": moved, "seconds": 1.5, "drags": 1}
+        self.request("POST", f"{path}/update-others", moved)
+        saved = json.loads(self.request("POST", path, {**correction, "version": version}))
+        self.request("POST", path, {**correction, "version": saved["version"] + 7}, expect=409)
+        self.request("POST", path, {"points": moved}, expect=422)
+        self.request("GET", f"/api/clips/{clip}/frames/{count}/probabilities", expect=404)
         if self.done % 3 == 0:
-            self.ask("POST", path, {**change, "version": saved["version"], "points": None})
+            self.request("POST", path, {**correction, "version": saved["version"], "points": None})
 
-    def stay(self, count: int) -> None:
-        """Visit until so many requests are done, or one goes wrong."""
+    def run(self, count: int) -> None:
+        """Correct clips until `count` requests are done, or one fails."""
         try:
             while self.done < count:
-                self.visit(self.done % CLIPS)
+                self.correct(self.done % CLIPS)
         except (AssertionError, OSError, http.client.HTTPException) as error:
-            self.failed, self.done = str(error), count
+            self.failure, self.done = str(error), count
         self.connection.close()
 
 
-def review(folder: Path, run: Path, frames: np.ndarray, count: int, *, rate: float) -> list[Look]:
-    """Send so many requests to one ``echoseg review``; the work is requests."""
-    video = write_inputs(folder / "made", frames)[-1]
+def review(folder: Path, run: Path, frames: np.ndarray, count: int, *, rate: float) -> list[Sample]:
+    """Send `count` requests to the review page; counts requests."""
+    video = write_inputs(folder / "files", frames)[-1]
     inputs = [folder / f"{number}.avi" for number in range(CLIPS)]
     for path in inputs:
         path.hardlink_to(video)
     with echoseg("review", run, *inputs, "--no-browser", "--device", "cpu") as process:
         assert process.stdout is not None
         link = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
-        visitor = Visitor(link, rate=rate)
-        thread = threading.Thread(target=visitor.stay, args=[count])
+        client = Client(link, rate=rate)
+        thread = threading.Thread(target=client.run, args=[count])
         thread.start()
-        looks = watch(process, lambda: visitor.done, count)
+        samples = sample_until_done(process, lambda: client.done, count)
         thread.join()
-    if visitor.failed:
-        raise SystemExit(visitor.failed)
-    return looks
+    if client.failure:
+        raise SystemExit(client.failure)
+    return samples
 
 
-def soak(what: str, folder: Path, count: int, *, rate: float) -> list[Look]:
-    """Do so much of one kind of work in a folder of its own, watched."""
+def soak(what: str, folder: Path, count: int, *, rate: float) -> list[Sample]:
+    """Run `count` batches, files or requests in a folder; returns the samples."""
     if what == "batches":
         return train(folder, count)
     train(folder, 2 * STEPS)
@@ -246,35 +247,35 @@ def soak(what: str, folder: Path, count: int, *, rate: float) -> list[Look]:
     return review(folder, folder / "run", frames, count, rate=rate)
 
 
-def report(what: str, looks: list[Look], count: int, minutes: float) -> bool:
-    """Print what was seen. Gives whether anything grew too much."""
-    print(f"{what}: {count} done in {minutes:.1f} minutes, {len(looks)} looks; from a quarter on:")
-    after = [one for one in looks if one.done >= looks[-1].done / 4]
-    grew = growth(looks)
-    for name, most in MOST.items():
+def report(what: str, samples: list[Sample], count: int, minutes: float) -> bool:
+    """Print the measurements; returns whether a limit is exceeded."""
+    print(f"{what}: {count} done in {minutes:.1f} minutes, {len(samples)} samples; after the first quarter:")
+    later = [sample for sample in samples if sample.done >= samples[-1].done / 4]
+    growth = measure_growth(samples)
+    for name, limit in MAX_GROWTH.items():
         unit, scale = ("MB", 1e-6) if name == "bytes" else ("", 1)
-        values = [getattr(one, name) * scale for one in after]
+        values = [getattr(sample, name) * scale for sample in later]
         print(
             f"  {'memory' if name == 'bytes' else name:<10}{min(values):8.1f} to {max(values):.1f} {unit}, "
-            f"{grew[name] * scale * 10_000:+.2f} in 10,000 (at most {most * scale * 10_000:g})"
+            f"{growth[name] * scale * 10_000:+.2f} per 10,000 (limit {limit * scale * 10_000:g})"
         )
-    return any(grew[name] > most for name, most in MOST.items())
+    return any(growth[name] > limit for name, limit in MAX_GROWTH.items())
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--what", choices=COUNTS, help="one of these (default: all, one after the other)")
-    parser.add_argument("--count", type=int, help=f"pieces of work (default: {COUNTS})")
-    parser.add_argument("--rate", type=float, default=10.0, help="most requests a second (default: %(default)s)")
+    parser.add_argument("--what", choices=COUNTS, help="what to run (default: all, one after the other)")
+    parser.add_argument("--count", type=int, help=f"batches, files or requests (default: {COUNTS})")
+    parser.add_argument("--rate", type=float, default=10.0, help="maximum requests per second (default: %(default)s)")
     arguments = parser.parse_args()
     failed = False
     for what in [arguments.what] if arguments.what else COUNTS:
         count = arguments.count or COUNTS[what]
-        begun = time.monotonic()
+        started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             os.environ["ECHOSEG_CACHE"] = f"{folder}/cache"
-            looks = soak(what, Path(folder), count, rate=arguments.rate)
-        failed |= report(what, looks, count, (time.monotonic() - begun) / 60)
+            samples = soak(what, Path(folder), count, rate=arguments.rate)
+        failed |= report(what, samples, count, (time.monotonic() - started) / 60)
     return int(failed)
 
 

@@ -1,4 +1,4 @@
-"""Damages of each file in small; see ``stress/flips.py``."""
+"""A short run of `flips.py`: a few damages of each file."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
-from stress.flips import all_reads, sweep_flips
+from stress.flips import make_files, try_damage
 
 
 @pytest.fixture(scope="module")
-def reads(tmp_path_factory):
-    return all_reads(tmp_path_factory.mktemp("flips"))
+def files(tmp_path_factory):
+    return make_files(tmp_path_factory.mktemp("flips"))
 
 
-def test_no_damage_is_used(reads, tmp_path_factory):
-    assert len(reads) == 17
-    for name, file in reads.items():
-        counts, faults = sweep_flips(file, tmp_path_factory.getbasetemp(), count=10)
-        assert faults == [], name
+@pytest.mark.stress
+def test_a_damaged_file_is_refused_or_read_correctly(files, tmp_path_factory):
+    assert len(files) == 17
+    for name, file in files.items():
+        counts, problems = try_damage(file, tmp_path_factory.getbasetemp(), count=10)
+        assert problems == [], name
         assert counts.total() == 10

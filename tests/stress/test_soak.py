@@ -1,4 +1,4 @@
-"""The soak in small: too little work to tell kilobytes from the allocator's unrest, enough for batches and files."""
+"""A short run of `soak.py`: long enough to detect leaked batches and files, but not leaks of kilobytes."""
 
 from __future__ import annotations
 
@@ -11,45 +11,47 @@ import pytest
 
 from stress import soak
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks into /proc")
-# a batch has a million bytes; one file, thread or process that comes in the middle and stays is no growth
-SHORT = {"bytes": 100_000.0, "files": 0.02, "threads": 0.02, "processes": 0.02}
+pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+# a batch has a million bytes; one file, thread or process that is opened once and stays open is not a leak
+MAX_GROWTH = {"bytes": 100_000.0, "files": 0.02, "threads": 0.02, "processes": 0.02}
 
 
 @pytest.fixture(autouse=True)
-def _look_often(monkeypatch):
-    monkeypatch.setattr(soak, "EVERY", 0.05)
+def _sample_often(monkeypatch):
+    monkeypatch.setattr(soak, "INTERVAL", 0.05)
 
 
-def test_training_and_review_do_not_grow(tmp_path):
+@pytest.mark.slow
+@pytest.mark.stress
+def test_training_and_review_do_not_leak(tmp_path):
     pytest.importorskip("fastapi")
     random = np.random.default_rng(0)
     frames = random.integers(0, 255, (12, 112, 112)).astype(np.uint8)
-    for looks in (soak.train(tmp_path, 120), soak.review(tmp_path, tmp_path / "run", frames, 120, rate=1e3)):
-        grew = soak.growth(looks)
-        assert all(grew[name] < most for name, most in SHORT.items()), (grew, looks[0], looks[-1])
+    for samples in (soak.train(tmp_path, 120), soak.review(tmp_path, tmp_path / "run", frames, 120, rate=1e3)):
+        growth = soak.measure_growth(samples)
+        assert all(growth[name] < limit for name, limit in MAX_GROWTH.items()), (growth, samples[0], samples[-1])
 
 
 @pytest.mark.parametrize(
-    ("leak", "what"),
+    ("leak", "quantity"),
     [
-        ("kept.append(bytearray(300_000))", "bytes"),
-        ("kept.append(open(os.devnull))", "files"),
+        ("leaked.append(bytearray(300_000))", "bytes"),
+        ("leaked.append(open(os.devnull))", "files"),
         ("threading.Thread(target=time.sleep, args=[9], daemon=True).start()", "threads"),
-        ("kept.append(subprocess.Popen(['sleep', '9']))", "processes"),
+        ("leaked.append(subprocess.Popen(['sleep', '9']))", "processes"),
     ],
 )
-def test_what_grows_is_seen(leak, what):
-    loop = f"kept = []\nfor _ in sys.stdin:\n    {leak}\n    print(flush=True)"
+def test_a_leak_is_detected(leak, quantity):
+    loop = f"leaked = []\nfor _ in sys.stdin:\n    {leak}\n    print(flush=True)"
     command = [sys.executable, "-c", f"import os, subprocess, sys, threading, time\n{loop}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        pieces = iter(range(30))
+        numbers = iter(range(30))
 
         def done() -> int:
             print(file=process.stdin, flush=True)
             process.stdout.readline()
-            return next(pieces)
+            return next(numbers)
 
-        grew = soak.growth(soak.watch(process, done, 25))
+        growth = soak.measure_growth(soak.sample_until_done(process, done, 25))
         process.terminate()
-    assert {name for name, most in SHORT.items() if grew[name] > most} >= {what}
+    assert {name for name, limit in MAX_GROWTH.items() if growth[name] > limit} >= {quantity}

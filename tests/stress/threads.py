@@ -1,16 +1,16 @@
-"""Every operator called from many threads and forks at once: the same bits as alone, no hang, nothing left behind.
+"""Calls the operators from many threads and forked processes: the results are bit-identical, and nothing hangs.
 
     python tests/stress/threads.py [--count 200]
 
-Five parts, each ``--count`` times over (forks at the very first call, which need a process each, a tenth as often):
+There are five parts, each repeated `--count` times (forks during the first call only a tenth as often):
 
-- threads call all operators on shared inputs;
-- the process forks, and the children call them, while another thread is inside a kernel;
-- the same at the first call of all, while what is found out once is being found out;
-- workers of a torch DataLoader, forked, call them;
-- threads that live for one call come and go: threads and memory do not grow with the calls.
+- Threads call all operators on shared inputs.
+- The process forks while another thread is inside a kernel, and the forked processes call the operators.
+- The same during the first call of a process, which initializes the library.
+- Forked workers of a torch DataLoader call the operators.
+- Threads make one call and end; threads and memory must not grow.
 
-Linux alone. Exit code 1 if any answer differed, a child hung, or something stayed.
+Linux only. The exit code is 1 if a result differs, a process hangs, or threads or memory grow.
 """
 
 from __future__ import annotations
@@ -35,62 +35,63 @@ import torch.utils.data
 from _operators import Operator, operators
 from stress._growth import growth_rate
 
-PATIENCE = 60.0  # s, until a child counts as hung
+TIMEOUT = 60.0  # s, after which a process counts as hung
 SIZE = (112, 112)
 
 
-def digest(of: dict[str, Operator]) -> str:
-    """Of what every operator gives."""
+def digest(inputs: dict[str, Operator]) -> str:
+    """SHA-256 of the results of all operators."""
     sha = hashlib.sha256()
-    for operator in of.values():
+    for operator in inputs.values():
         for array in operator.run():
             sha.update(np.ascontiguousarray(array).tobytes())
     return sha.hexdigest()
 
 
 def shared_inputs(count: int, callers: int = 8) -> int:
-    """Threads that all call everything on the same arrays; how many answers differ."""
+    """Threads call all operators on the same arrays; returns the number of wrong results."""
     inputs = operators(40, SIZE)
-    expected, answers = digest(inputs), list[str]()
+    expected, results = digest(inputs), list[str]()
     rounds = -(-count // callers)
     threads = [
-        threading.Thread(target=lambda: answers.extend(digest(inputs) for _ in range(rounds))) for _ in range(callers)
+        threading.Thread(target=lambda: results.extend(digest(inputs) for _ in range(rounds))) for _ in range(callers)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(answer != expected for answer in answers) + (len(answers) != rounds * callers)
+    return sum(result != expected for result in results) + (len(results) != rounds * callers)
 
 
-def ends_well(child: int) -> bool:
-    """Waits for a forked child; one that does not end is killed."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        ended, status = os.waitpid(child, os.WNOHANG)
+def succeeds(pid: int) -> bool:
+    """Wait for a forked process, and kill it after the timeout; returns whether it succeeded."""
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return status == 0
         time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
     return False
 
 
-def fork(work: Callable[[], bool]) -> int:
+def fork(check: Callable[[], bool]) -> int:
+    """Fork a process that succeeds if `check` returns True; returns its id."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forking with threads: what is tried here
-        child = os.fork()
-    if child == 0:
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks with threads, which are tested here
+        pid = os.fork()
+    if pid == 0:
         status = 1
         try:
-            status = 0 if work() else 1
+            status = 0 if check() else 1
         finally:
             os._exit(status)
-    return child
+    return pid
 
 
-def forks_amid_kernels(count: int) -> int:
-    """Forks while another thread draws; how many children hang or see other bits."""
+def forks_during_kernels(count: int) -> int:
+    """Fork while another thread calls the operators; returns the number of processes that hang or differ."""
     inputs, stop = operators(40, SIZE), threading.Event()
     expected = digest(inputs)
 
@@ -101,7 +102,7 @@ def forks_amid_kernels(count: int) -> int:
     drawing = threading.Thread(target=draw)
     drawing.start()
     try:
-        return sum(not ends_well(fork(lambda: digest(inputs) == expected)) for _ in range(count))
+        return sum(not succeeds(fork(lambda: digest(inputs) == expected)) for _ in range(count))
     finally:
         stop.set()
         drawing.join()
@@ -128,15 +129,15 @@ sys.exit(status != 0)
 """
 
 
-def forks_at_the_first_call(count: int) -> int:
-    """Fresh processes fork soon after a thread's first call began, each a little later; how many hang."""
+def forks_during_first_call(count: int) -> int:
+    """New processes fork shortly after a thread's first call started; returns the number that hang or fail."""
     hung = 0
     for i in range(count):
         program = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", FIRST_CALL, str(i % 20 * 5e-4)], start_new_session=True
         )
         try:
-            hung += program.wait(PATIENCE) != 0
+            hung += program.wait(TIMEOUT) != 0
         except subprocess.TimeoutExpired:
             os.killpg(program.pid, signal.SIGKILL)
             program.wait()
@@ -157,32 +158,32 @@ class _Digests(torch.utils.data.Dataset[str]):
 
 
 def loader_workers(count: int) -> int:
-    """How many answers differ of those that a loader's workers give."""
+    """Workers of a DataLoader call the operators; returns the number of wrong results."""
     data = _Digests(count)
     expected = data[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         loader = torch.utils.data.DataLoader(
-            data, batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=PATIENCE
+            data, batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=TIMEOUT
         )
-        return sum(answer != expected for answer in loader)
+        return sum(result != expected for result in loader)
 
 
-def held() -> tuple[int, float]:
-    """(threads, MB) of this process."""
+def count_resources() -> tuple[int, float]:
+    """The number of threads and the resident memory in MB of this process."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return int(status["Threads"]), int(status["VmRSS"].split()[0]) / 1024
 
 
-def short_lives(count: int) -> tuple[float, float]:
-    """(threads, MB) that a thread of a single call leaves behind: by how much they grow with each."""
+def short_threads(count: int) -> tuple[float, float]:
+    """Start threads that make a single call; returns the growth of threads and memory (MB) per thread."""
     inputs = operators(40, SIZE)
     counts = []
     for _ in range(20 + count):  # the first 20 warm up
         thread = threading.Thread(target=digest, args=(inputs,))
         thread.start()
-        thread.join()  # Python's part of it has ended; the system may still count it for a moment
-        counts.append(held())
+        thread.join()  # the operating system may still count the thread for a moment
+        counts.append(count_resources())
     threads, megabytes = zip(*counts[20:], strict=True)
     return growth_rate(range(count), threads), growth_rate(range(count), megabytes)
 
@@ -191,19 +192,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200)
     count = parser.parse_args().count
-    os.environ.setdefault("ECHOSEG_NUM_THREADS", "3")  # more than one, whatever machine this is
+    os.environ.setdefault("ECHOSEG_NUM_THREADS", "3")  # more than one on any machine
     kernels = len(operators())
-    faults = {
-        f"{count} rounds of {kernels} operators from 8 threads": shared_inputs(count),
-        f"{count} forks while a thread draws": forks_amid_kernels(count),
-        f"{count // 10 + 1} forks in the first call of all": forks_at_the_first_call(count // 10 + 1),
-        f"{count} items of a loader's 2 workers": loader_workers(count),
+    failures = {
+        f"{count} calls of {kernels} operators from 8 threads": shared_inputs(count),
+        f"{count} forks during kernels": forks_during_kernels(count),
+        f"{count // 10 + 1} forks during the first call": forks_during_first_call(count // 10 + 1),
+        f"{count} items of 2 workers of a DataLoader": loader_workers(count),
     }
-    for what, wrong in faults.items():
-        print(f"{what}: {wrong} wrong or hung")
-    threads, megabytes = short_lives(count)
-    print(f"{count} threads of one round each: {threads:.3f} threads and {megabytes:.3f} MB left behind by each")
-    return 1 if any(faults.values()) or threads > 0.01 or megabytes * count > 20 else 0
+    for part, number in failures.items():
+        print(f"{part}: {number} wrong or hung")
+    threads, megabytes = short_threads(count)
+    print(f"{count} threads with one call each: {threads:.3f} threads and {megabytes:.3f} MB remain per thread")
+    return 1 if any(failures.values()) or threads > 0.01 or megabytes * count > 20 else 0
 
 
 if __name__ == "__main__":
