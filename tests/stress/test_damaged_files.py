@@ -24,7 +24,6 @@ def _set_limits(monkeypatch):
     worker_pool.end_workers()
 
 
-@pytest.mark.slow
 @pytest.mark.stress
 def test_a_damaged_file_gives_a_clip_or_a_one_line_message(tmp_path, monkeypatch):
     make_special = damaged_files.make_special

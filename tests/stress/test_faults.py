@@ -23,7 +23,6 @@ def tasks(tmp_path_factory):
     return make_tasks(tmp_path_factory.mktemp("faults"))
 
 
-@pytest.mark.slow
 @pytest.mark.stress
 @pytest.mark.skipif(os.name == "nt", reason="locks and renames differ on Windows")
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="_pyio of Python 3.10 handles a failed close differently")
