@@ -34,6 +34,7 @@ def tiny(**settings):
     return Config(**{**TINY, **settings})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach):
     config = train(
@@ -90,6 +91,7 @@ def assert_equal_weights(run, other):
         assert (run / name).read_bytes() == (other / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"dropout": 0.2, "ema": 0.9, "optimizer": "sgd", "clip": 1.0}])
 def test_a_resumed_run_equals_an_uninterrupted_one(disc_store, tmp_path, monkeypatch, settings):
     config = tiny(epochs=3, checkpoint_minutes=1e-9, **settings)  # a checkpoint each step
@@ -312,6 +314,7 @@ with ranks_of_torchrun("cpu") as ranks:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="gloo is built for Linux")
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_two_ranks_equal_one_with_the_double_batch(disc_store, tmp_path, approach):
