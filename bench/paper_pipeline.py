@@ -37,7 +37,7 @@ from echoseg.training.presets import PRESETS
 GOAL = 0.85
 
 
-class SeedDataset(Dataset):
+class PaperDataset(Dataset):
     """A sample: read its file, fill its polygon, cut its band, filter a unit pixel for each landmark."""
 
     def __init__(self, store: Store, indices: np.ndarray, config: Config, folder: Path) -> None:
@@ -71,7 +71,7 @@ class SeedDataset(Dataset):
 def papers_way(config: Config, store: Store, folder: Path, workers: int, patience: float) -> pd.DataFrame:
     """Train; a row an epoch: seconds, val_dice. Stops once it has reached the goal, or after ``patience`` seconds."""
     split = config.splits(store.samples)
-    dataset = SeedDataset(store, np.flatnonzero(split == "train"), config, folder)
+    dataset = PaperDataset(store, np.flatnonzero(split == "train"), config, folder)
     loader = DataLoader(dataset, config.batch_size, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
     torch.manual_seed(config.seed)
     device = loop.choose_device(config.device)
