@@ -83,8 +83,8 @@ def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys
     assert main(["evaluate", str(run), "--split", "all"]) == 0
     after = json.loads((run / "metrics.json").read_text())
     printed = capsys.readouterr().out
-    assert "all-pixel Dice (papers)" in printed
-    assert "truth inside its interval of" in printed
+    assert "all-pixel Dice" in printed
+    assert "truth in the predicted interval of" in printed
     assert f"{after['all']['dice']:.4f}" in printed
     assert after["test"] == before["test"]
     assert after["all"]["images"] == 6

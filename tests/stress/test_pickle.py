@@ -35,9 +35,9 @@ from echoseg.inference.archive import finished_rows
 from echoseg.inference.predictor import load
 from echoseg.io.reading import read_clip
 from echoseg.phantom.dataset import write_phantom_store
-from echoseg.report.run import read_run
+from echoseg.report.run_summary import read_run_summary
+from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import drawing_of
-from echoseg.review.stored import Corrections
 from echoseg.training import checkpoint
 from echoseg.training.config import Config, load_config
 from echoseg.utils.checksum import add_checksum
@@ -173,7 +173,7 @@ def read_archive(folder: Path) -> None:
 
 
 def open_corrections(folder: Path) -> None:
-    Corrections(folder, drawing_of(CODEC), kind="chords").close()
+    CorrectionsFolder(folder, drawing_of(CODEC), kind="chords").close()
     raise DataError("taken as none")  # of an empty table
 
 
@@ -195,9 +195,9 @@ READERS: dict[str, Callable[[Path], object]] = {
     "model.safetensors": lambda path: load(path.parent, device="cpu"),
     "calibration.json": lambda path: load(path.parent, device="cpu"),
     "shape.json": lambda path: load(path.parent, device="cpu"),
-    "metrics.json": lambda path: read_run(path.parent),
-    "environment.json": lambda path: read_run(path.parent),
-    "images_test.csv": lambda path: read_run(path.parent).table(path.name),
+    "metrics.json": lambda path: read_run_summary(path.parent),
+    "environment.json": lambda path: read_run_summary(path.parent),
+    "images_test.csv": lambda path: read_run_summary(path.parent).table(path.name),
     "training_state.pt": lambda path: checkpoint.load_state(path.parent),
     "FileList.csv": lambda path: read_dataset(path.parent),
     "VolumeTracings.csv": lambda path: read_dataset(path.parent),

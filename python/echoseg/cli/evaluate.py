@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.inference.predictor import load
     from echoseg.phantom.cached import cached_phantom
     from echoseg.report.results import write_attention, write_evaluation
-    from echoseg.report.tables import gains_table, metrics_table
+    from echoseg.report.tables import metrics_table, postprocess_table
     from echoseg.utils.files import new_folder, replace_file
 
     steps, split = arguments.postprocess, arguments.split
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
             gains = postprocess_ablation(predictor, store, split, recordings)
             write = partial(gains.to_csv, index=False, float_format="%.5f")
             replace_file(folder / f"postprocess_{split}.csv", write)
-            print(gains_table(gains, split))
+            print(postprocess_table(gains, split))
             if recordings is None:
                 print("smooth needs neighbours of the traced frames: give --data the folder of videos, not a store")
         else:

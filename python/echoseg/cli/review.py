@@ -48,13 +48,13 @@ def run(arguments: argparse.Namespace) -> None:
 
     from echoseg.inference.predictor import load
     from echoseg.review.clips import Clips, find_review_clips
-    from echoseg.review.stored import Corrections
+    from echoseg.review.corrections_folder import CorrectionsFolder
 
     sources, kind = find_review_clips(arguments.inputs, arguments.data)
     clips = Clips(load(arguments.run_folder, device=arguments.device), sources)
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
     folder = arguments.corrections or arguments.run_folder / "corrections"
-    corrections = Corrections(folder, clips.drawing, kind=kind)
+    corrections = CorrectionsFolder(folder, clips.drawing, kind=kind)
     links: list[str] = []
 
     def announce(link: str) -> None:

@@ -5,15 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
-from echoseg.cli.prepare import print_faults
 from echoseg.training.config import Config, load_config
 from echoseg.training.presets import PRESETS
-
-if TYPE_CHECKING:
-    from echoseg.datasets.store import Store
-    from echoseg.training.distributed import Ranks
 
 HELP = "train on tracings"
 
@@ -52,65 +47,16 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.usage_error("--resume goes on with the run's own settings; leave the other flags out")
     if arguments.preset:
         given = {**PRESETS[arguments.preset][given.get("approach", Config.approach)], **given}
-    config = load_config(arguments.out / "config.yaml" if arguments.resume else arguments.config, **given)
+    config = None if arguments.resume else load_config(arguments.config, **given)
 
-    from echoseg.training.distributed import ranks_of_torchrun
-
-    if arguments.out and arguments.out.exists() and not arguments.resume:
-        raise FileExistsError(f"{arguments.out}: exists already; choose another --out, or go on with it by --resume")
-    with ranks_of_torchrun(config.device) as ranks:
-        if ranks.count > 1 and arguments.out is None:
-            arguments.usage_error("under torchrun, name the run folder by --out")
-        folder = arguments.out or _free_folder(config.approach)
-        store = _train(config, folder, arguments, ranks)
-        if ranks.index == 0:
-            _evaluate(folder, store, config)
-
-
-def _train(config: Config, folder: Path, arguments: argparse.Namespace, ranks: Ranks) -> Store:
-    from echoseg.datasets.store import prepare
-    from echoseg.phantom.cached import cached_phantom
-    from echoseg.training.loop import train
-
-    if ranks.index > 0:  # the first prepares, the others find what it made
-        ranks.wait()
-    data = config.data or cached_phantom()
-    store = trained = prepare(data, strict=arguments.strict, **config.store_options)
-    if config.corrections:
-        trained = prepare(data, strict=arguments.strict, corrections=config.corrections, **config.store_options)
-    if ranks.index == 0:
-        print_faults(trained.manifest["faults"])
-        ranks.wait()
-    train(config, trained, folder, resume=arguments.resume, ranks=ranks)
-    return store
-
-
-def _evaluate(folder: Path, store: Store, config: Config) -> None:
-    import pandas as pd
-
-    from echoseg.evaluation.calibrate import calibrate
-    from echoseg.evaluation.evaluate import evaluate
-    from echoseg.inference.predictor import load
-    from echoseg.report.figures import curves_figure
-    from echoseg.report.results import write_attention, write_evaluation
+    from echoseg.api import train
     from echoseg.report.tables import metrics_table
 
-    calibrate(folder, store, device=config.device)
-    predictor = load(folder, device=config.device)
-    evaluation = evaluate(predictor, store, "test")
-    write_evaluation(evaluation, store, "test", folder)
-    write_attention(predictor, evaluation, store, "test", folder)
-    curves_figure(pd.read_csv(folder / "log.csv"), folder / "figures" / "curves.png")
-    print(metrics_table(evaluation.summary, "test"))
-    print(f"run: {folder}\nfigure: {folder / 'figures' / 'overlay_test.png'}")
+    run = train(config=config, out=arguments.out, resume=arguments.resume, strict=arguments.strict)
+    if run.metrics:  # of the first process alone
+        print(metrics_table(run.metrics["test"], "test"))
+        print(f"run: {run.path}\nfigure: {run.path / 'figures' / 'overlay_test.png'}")
 
 
 def _shown(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _free_folder(approach: str) -> Path:
-    number = 1
-    while (folder := Path("runs") / f"{approach}-{number}").exists():
-        number += 1
-    return folder

@@ -1,4 +1,4 @@
-"""The clip of a recording: what its file holds, with what the data set knows about it."""
+"""Reads the clips of recordings, with the frame rate and spacing of the data set."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from echoseg.io.reading import read_clip
 
 
 def read_recording(recording: Recording) -> Clip:
-    """Read every frame of a recording.
+    """Read all frames of a recording.
 
-    The data set's frame rate wins over that of the file's header, which is often that of the export. The file's spacing
-    wins over the data set's.
+    The frame rate is the data set's if it lists one, since the file's header often contains that of the export. The
+    spacing is the file's if it has one, otherwise the data set's.
 
     Raises:
         DataError: The file is missing or damaged.
@@ -26,18 +26,18 @@ def read_recording(recording: Recording) -> Clip:
 
 
 def with_listed_facts(clip: Clip, recording: Recording) -> Clip:
-    """The clip with the frame rate and spacing that its data set lists; see `read_recording`."""
+    """Replace the frame rate and spacing of a clip by those of its recording; see `read_recording`."""
     fps = recording.fps if math.isfinite(recording.fps) else clip.fps
     spacing = clip.spacing if all(map(math.isfinite, clip.spacing)) else recording.spacing
     return dataclasses.replace(clip, fps=fps, spacing=spacing)
 
 
 def recordings_by_file(folder: Path) -> dict[Path, Recording]:
-    """The recordings of a data set by the resolved path of their file; empty if the folder holds no data set.
+    """The recordings of a data set by the resolved path of their file; empty if the folder is not a data set.
 
-    A data set that cannot be read, for instance because nothing in it is traced, gives no recordings.
+    A data set that cannot be read, for example because nothing in it is traced, has no recordings.
     """
-    if not any(known.looks_like(folder) for known in FORMATS.values()):
+    if not any(known.matches(folder) for known in FORMATS.values()):
         return {}
     try:
         return {recording.path.resolve(): recording for recording in read_dataset(folder).recordings}

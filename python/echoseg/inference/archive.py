@@ -141,7 +141,7 @@ def unfinished(sources: Sequence[InputFile], folder: Path) -> list[InputFile]:
     return [source for source in sources if rows.get((source.name, source.key), {"error": "new"})["error"]]
 
 
-def sweep(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Remove what processes that were killed had begun to write."""
     remove_abandoned(list(folder.rglob(".*.????????.part")))
 

@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from echoseg.errors import DataError
 from echoseg.geometry.level_set import mask_contour
-from echoseg.inference.predictor import Prediction
+from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.metrics.intervals import NORMAL_95
 from echoseg.models.codec import THRESHOLD, Codec, threshold_contours
 from echoseg.ops import dilate, erode
@@ -63,6 +63,22 @@ def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec, *, o
         if over_time or step.change is not _smooth:
             prediction = step.change(prediction, codec, number)
     return prediction
+
+
+def check_steps(names: Sequence[str], predictor: Predictor | None = None) -> None:
+    """Refuse wrong steps before work begins.
+
+    Args:
+        names: `NAME` or `NAME=NUMBER`, names of `STEPS`.
+        predictor: Of the run that they are for; None checks names and numbers only.
+
+    Raises:
+        DataError: See `postprocess`.
+    """
+    for name in names:
+        parse_step(name)
+    if predictor is not None:
+        postprocess(predictor(np.empty((0, 1, 1), dtype=np.uint8)), names, predictor.codec)
 
 
 def parse_step(name: str) -> tuple[Step, float]:

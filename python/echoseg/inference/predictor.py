@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area
@@ -25,6 +26,7 @@ from echoseg.io.sector import crop_to_sector
 from echoseg.metrics.calibration import Calibration, load_calibration
 from echoseg.metrics.intervals import NORMAL_95
 from echoseg.models.codec import Codec, fill_contours, resize_planes
+from echoseg.models.normalize import NetworkFactory
 from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
 from echoseg.training.checkpoint import load_run
@@ -145,7 +147,7 @@ class Predictor:
     def __init__(
         self,
         config: Config,
-        model: UNet,
+        model: nn.Module,
         codec: Codec,
         device: torch.device,
         *,
@@ -245,26 +247,35 @@ class Predictor:
         Returns:
             One array (T, h, w) float32 in [0, 1] a gate, from the deepest level to the shallowest.
         """
+        assert isinstance(self._model, UNet)
         maps = self._model.forward_with_attention(torch.from_numpy(frames).to(self._device))[1]
         return [found[:, 0].float().cpu().numpy() for found in maps]
 
 
-def load(run: str | os.PathLike[str] | None = None, *, device: str = "auto", regularize: bool = True) -> Predictor:
+def load(
+    run: str | os.PathLike[str] | None = None,
+    *,
+    device: str = "auto",
+    regularize: bool = True,
+    network: NetworkFactory | None = None,
+) -> Predictor:
     """Load the best weights of a run.
 
     Args:
         run: A run, or the folder of one. None stands for weights that ship with the package; this version has none.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        regularize: Whether to bring contours of an implausible shape back to the nearest plausible one; see
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        regularize: Whether to change contours of an implausible shape to the nearest plausible one; see
             `echoseg.geometry.shape`. `Prediction.review` marks them in either case.
+        network: The function that made the network, where `echoseg.train` was given one.
 
     Raises:
-        DataError: `run` is None or not a run, a file is damaged, or there is no such device.
+        DataError: `run` is None or not a run, a file is damaged, `network` is missing or makes another network, or
+            there is no such device.
     """
     if run is None:
         raise DataError("no weights ship with this version; give a run folder, as 'echoseg train' writes it")
     run = Path(run)
-    config, model, codec = load_run(run)
+    config, model, codec = load_run(run, network)
     calibration = load_calibration(run / CALIBRATION) if (run / CALIBRATION).exists() else None
     shapes = load_shapes(run / SHAPES) if (run / SHAPES).exists() else None
     return Predictor(

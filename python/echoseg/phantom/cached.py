@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from echoseg.datasets.store import FORMAT
+from echoseg.datasets.store_files import FORMAT
 from echoseg.phantom.dataset import VERSION, write_phantom_store
 from echoseg.utils.cache import cache_folder
 

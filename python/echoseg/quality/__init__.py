@@ -1,4 +1,4 @@
-"""What looks wrong in a data set, for `echoseg check`.
+"""Finds unusable and suspicious parts of a data set, for `echoseg check`.
 
-This room imports datasets, io, geometry, ops and utils.
+Imports utils, ops, geometry, io and datasets.
 """

@@ -13,7 +13,7 @@ import numpy as np
 
 from echoseg.datasets.clips import read_recording
 from echoseg.datasets.corrections import name_in_tables
-from echoseg.datasets.echonet import stem_of, why_unsafe
+from echoseg.datasets.echonet import check_name, stem_of
 from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.errors import DataError
@@ -125,23 +125,28 @@ class Clips:
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
         return LoadedClip(source, clip, prediction, measured, probabilities, handles, facts)
 
-    def hold(self, opened: LoadedClip, frame: int, handles: Handles) -> Handles:
-        """Predict a frame's landmarks anew where some are known; see ``Calibration.condition_on``.
+    def update_others(self, loaded: LoadedClip, frame: int, handles: Handles) -> Handles:
+        """Move the landmarks that are not pinned to where they most likely lie given those that are.
+
+        Args:
+            loaded: The clip.
+            frame: Of the clip.
+            handles: Of the frame, some of them pinned.
 
         Raises:
-            DataError: the run tells nothing of its errors, or no landmark is pinned.
+            DataError: The run is not calibrated, or no landmark is pinned.
         """
         calibration = self.predictor.calibration
-        if calibration is None or opened.prediction.covariances is None:
-            raise DataError("the run is not calibrated, so it does not know how its landmarks go together")
+        if calibration is None or loaded.prediction.covariances is None:
+            raise DataError("the run is not calibrated, so the correlation of its landmarks' errors is unknown")
         known = handles.landmarks >= 0
         pinned = handles.landmarks[known & handles.pinned]
         if not len(pinned):
             raise DataError("no landmark is pinned; move one first")
-        predicted = opened.handles[frame].points
+        predicted = loaded.handles[frame].points
         points = handles.points.copy()
         moved = calibration.condition_on(
-            predicted, opened.prediction.covariances[frame], pinned, points[known & handles.pinned]
+            predicted, loaded.prediction.covariances[frame], pinned, points[known & handles.pinned]
         )
         free = known & ~handles.pinned
         points[free] = moved[handles.landmarks[free]]
@@ -186,7 +191,7 @@ def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[R
     uses = Counter(source.path.name for source in traced)
     known = {source.path.name: source for source in traced if uses[source.path.name] == 1}
     for path in inputs:
-        if path.is_dir() and any(known_format.looks_like(path) for known_format in FORMATS.values()):
+        if path.is_dir() and any(known_format.matches(path) for known_format in FORMATS.values()):
             found, kind = _read_data(path)
             kinds.append(kind)
             sources += found
@@ -198,7 +203,7 @@ def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[R
     if not sources:
         raise DataError(f"{inputs[0]}: no file in it; give videos, or a folder of them")
     for source in sources:
-        if why_unsafe(stem_of(source.name)) or source.name.strip() != source.name or set(source.name) & set(',"'):
+        if check_name(stem_of(source.name)) or source.name.strip() != source.name or set(source.name) & set(',"'):
             raise DataError(f"{source.path}: cannot stand by this name in a table; rename it")
     twice, uses_of_name = Counter(source.name for source in sources).most_common(1)[0]
     if uses_of_name > 1:

@@ -1,4 +1,4 @@
-// The level "baseline".
+// Level "baseline".
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -7,13 +7,13 @@
 #include "echoseg/detail/distance.hpp"
 #include "echoseg/detail/heat.hpp"
 #include "echoseg/detail/narrow.hpp"
-#include "rows.hpp"
+#include "row_kernels.hpp"
 
 namespace echoseg::baseline {
 namespace {
 
 #include "word_bytes.inl"
-#include "rows.inl"
+#include "row_kernels.inl"
 #include "crossings.inl"
 #include "distance.inl"
 
@@ -22,7 +22,7 @@ namespace {
 
 namespace echoseg::simd {
 
-const Rows kRowsBaseline = {
+const RowKernels kRowKernelsBaseline = {
     "baseline",
     baseline::cross_rows,
     baseline::carry_fill,

@@ -1,47 +1,49 @@
-// The area over time, with its uncertainty, the beats and what was corrected; a click goes to a frame.
+// The curve of the area over time, with its 95 % interval, the beats and the corrected frames. A click opens a frame.
 
-const TALL = 100;
+const HEIGHT = 100;
 
-export class Curve {
-  #count = 1;
-  #top = 1;
+export class AreaCurve {
+  #count = 1; // frames
+  #top = 1; // area at the upper edge
 
-  constructor(root, go) {
+  /** openFrame(frame) is called when the user clicks or drags in the plot. */
+  constructor(root, openFrame) {
     this.root = root;
     this.svg = root.querySelector("svg");
     this.marks = root.querySelector(".marks");
     this.cursor = root.querySelector(".cursor");
     this.paths = Object.fromEntries([...root.querySelectorAll("path")].map((path) => [path.dataset.part, path]));
-    const follow = (event) => {
+    const openFrameAt = (event) => {
       const box = this.svg.getBoundingClientRect();
-      const share = (event.clientX - box.left) / box.width;
-      go(Math.round(Math.min(Math.max(share, 0), 1) * (this.#count - 1)));
+      const position = (event.clientX - box.left) / box.width;
+      openFrame(Math.round(Math.min(Math.max(position, 0), 1) * (this.#count - 1)));
     };
     this.svg.addEventListener("pointerdown", (event) => {
       this.svg.setPointerCapture(event.pointerId);
-      follow(event);
+      openFrameAt(event);
     });
-    this.svg.addEventListener("pointermove", (event) => event.buttons && follow(event));
+    this.svg.addEventListener("pointermove", (event) => event.buttons && openFrameAt(event));
   }
 
-  /** What stays: the prediction, its 95 % interval and the beats. */
+  /** Draw what does not change while a person corrects: the predicted areas, their interval and the beats. */
   setClip({ areas, area_std: deviations, beats }) {
     this.#count = areas.length;
-    const reach = areas.map((area, t) => area + 1.96 * (deviations?.[t] ?? 0));
-    this.#top = 1.15 * Math.max(1, ...reach);
-    this.svg.setAttribute("viewBox", `0 0 ${Math.max(1, areas.length - 1)} ${TALL}`);
+    const upper = areas.map((area, t) => area + 1.96 * (deviations?.[t] ?? 0));
+    this.#top = 1.15 * Math.max(1, ...upper);
+    this.svg.setAttribute("viewBox", `0 0 ${Math.max(1, areas.length - 1)} ${HEIGHT}`);
     this.paths.prediction.setAttribute("d", this.#line(areas));
-    this.paths.band.setAttribute("d", deviations ? this.#band(areas, deviations) : "");
+    this.paths.interval.setAttribute("d", deviations ? this.#interval(areas, deviations) : "");
     this.marks.replaceChildren(
       ...beats.flatMap(([ed, es]) => [this.#mark("ED", ed), this.#mark("ES", es)]),
     );
   }
 
-  /** What changes: areas with corrections, and which frames have one. */
+  /** Draw the current areas around the corrected frames. */
   drawCorrected(areas, frames) {
     const { correction, dots } = this.paths;
-    const near = (t) => [t - 1, t, t + 1].filter((at) => at >= 0 && at < this.#count);
-    correction.setAttribute("d", frames.map((t) => `M${near(t).map((at) => `${at} ${this.#y(areas[at])}`).join("L")}`).join(""));
+    const neighbours = (t) => [t - 1, t, t + 1].filter((each) => each >= 0 && each < this.#count);
+    const segment = (t) => `M${neighbours(t).map((each) => `${each} ${this.#y(areas[each])}`).join("L")}`;
+    correction.setAttribute("d", frames.map(segment).join(""));
     dots.setAttribute("d", frames.map((t) => `M${t} ${this.#y(areas[t])}h0`).join(""));
   }
 
@@ -54,14 +56,14 @@ export class Curve {
   }
 
   #y(area) {
-    return (TALL * (1 - area / this.#top)).toFixed(2);
+    return (HEIGHT * (1 - area / this.#top)).toFixed(2);
   }
 
   #line(areas) {
     return areas.map((area, t) => `${t ? "L" : "M"}${t} ${this.#y(area)}`).join("");
   }
 
-  #band(areas, deviations) {
+  #interval(areas, deviations) {
     const edge = (sign) => areas.map((area, t) => `${t} ${this.#y(Math.max(0, area + sign * 1.96 * deviations[t]))}`);
     return `M${edge(1).join("L")}L${edge(-1).reverse().join("L")}Z`;
   }

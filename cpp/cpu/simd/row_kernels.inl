@@ -1,20 +1,20 @@
-// Included once a level, inside a namespace of that level's own. Plain loops: the compiler vectorises them for the level.
+// Included once for each level, inside a namespace of the level. Plain loops, which the compiler vectorises for the level.
 
-// Says of a loop that works in place that it only looks ahead, so that whole vectors may be read before they are written; or that
-// it writes nothing that it reads.
+// Asserts that a loop has no dependences that prevent vectorisation: a loop in place reads only elements that it has not written
+// yet, or a loop writes nothing that it reads.
 #if defined(__clang__)
-#define ECHOSEG_LOOKS_AHEAD _Pragma("clang loop vectorize(assume_safety)")
+#define ECHOSEG_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
-#define ECHOSEG_LOOKS_AHEAD _Pragma("GCC ivdep")
+#define ECHOSEG_INDEPENDENT _Pragma("GCC ivdep")
 #else
-#define ECHOSEG_LOOKS_AHEAD
+#define ECHOSEG_INDEPENDENT
 #endif
 
-// The same of a short loop, which GCC is also kept from unrolling into scalars before it comes to vectorising.
+// The same for a short loop. Also prevents GCC from unrolling it into scalar code before vectorisation.
 #if defined(__GNUC__) && !defined(__clang__)
 #define ECHOSEG_SHORT_LOOP _Pragma("GCC ivdep") _Pragma("GCC unroll 1")
 #else
-#define ECHOSEG_SHORT_LOOP ECHOSEG_LOOKS_AHEAD
+#define ECHOSEG_SHORT_LOOP ECHOSEG_INDEPENDENT
 #endif
 
 void mask_rows(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
@@ -33,7 +33,7 @@ void expand(const uint64_t* words, int64_t rows, int64_t pitch, int64_t width, u
     for (int64_t y = 0; y < rows; ++y) {
         const uint64_t* row = words + y * pitch;
         uint8_t* out = bytes + y * width;
-        // What spills over a row's end is overwritten by the next row.
+        // Bytes written beyond the end of a row are overwritten by the next row.
         const int64_t whole = end - out >= 64 * used ? used : width / 64;
         for (int64_t i = 0; i < whole; ++i) expand_word(row + i, out + 64 * i);
         if (whole < used) {
@@ -66,10 +66,10 @@ void or_ahead(uint64_t* words, int64_t count, int64_t shift) {
     const int64_t q = shift / 64;
     const int r = static_cast<int>(shift % 64);
     if (r == 0) {
-        ECHOSEG_LOOKS_AHEAD
+        ECHOSEG_INDEPENDENT
         for (int64_t i = 0; i < count; ++i) words[i] |= words[i + q];
     } else {
-        ECHOSEG_LOOKS_AHEAD
+        ECHOSEG_INDEPENDENT
         for (int64_t i = 0; i < count; ++i) words[i] |= (words[i + q] >> r) | (words[i + q + 1] << (64 - r));
     }
 }
@@ -106,8 +106,8 @@ void square_table(float center, int64_t first, int64_t count, float* squares) {
     }
 }
 
-// One block of a row, as far as the band's bits let it through: a product with 1 or 0, which is exact, as a choice between the two
-// would become sixteen branches.
+// One block of a row, multiplied by the bits of the band. The product with 0 or 1 is exact; a conditional would become sixteen
+// branches.
 template <typename Value>
 inline void draw_block(const Value& value, int64_t x, uint32_t band, float* out) {
     ECHOSEG_SHORT_LOOP
@@ -115,15 +115,15 @@ inline void draw_block(const Value& value, int64_t x, uint32_t band, float* out)
         out[l] = value(x + l) * static_cast<float>(static_cast<int32_t>((band >> l) & 1u));
 }
 
-// `row(y)` makes the function that gives the value at a column of row y.
+// row(y) returns a function that maps a column to the value in row y.
 template <typename Row>
 inline void draw_window(const simd::HeatmapWindow& window, const Row& row) {
-    const simd::HeatmapWindow w = window;  // a copy, which what is written cannot be suspected to change
+    const simd::HeatmapWindow w = window;  // a copy, so that the compiler knows that writes to `out` do not change it
     for (int64_t y = 0; y < w.rows; ++y) {
         const auto value = row(y);
         float* __restrict out = w.out + y * w.out_pitch;
         if (!w.band) {
-            ECHOSEG_LOOKS_AHEAD
+            ECHOSEG_INDEPENDENT
             for (int64_t x = 0; x < w.columns; ++x) out[x] = value(x);
             continue;
         }
@@ -187,21 +187,21 @@ void clear_rows(void* first, int64_t bytes, int64_t rows, int64_t pitch) {
             memset(row, 0, static_cast<size_t>(bytes));
             continue;
         }
-        // The last line may overlap the one before it.
+        // The last 64 bytes may overlap the previous ones.
         for (int64_t i = 0; i < bytes - kLine; i += kLine) memset(row + i, 0, kLine);
         memset(row + bytes - kLine, 0, kLine);
     }
 }
 
-// Floats in an order that integers share; -0 and 0 are equal in it.
+// Maps the bits of floats to integers of the same order; -0 and 0 are equal.
 inline int32_t ordered(int32_t bits) {
     const int32_t whole = bits == INT32_MIN ? 0 : bits;
     return whole < 0 ? INT32_MIN - whole : whole;
 }
 
 int64_t argmax(const float* values, int64_t count) {
-    // The first run of values that holds the maximum is searched again for its place. Integers, since the compiler may reorder
-    // a maximum of integers but not one of floats.
+    // Finds the first run of values that contains the maximum, then searches that run. Compares integers, since the compiler may
+    // reorder a maximum of integers but not of floats.
     constexpr int64_t kRun = 256;
     int32_t best = INT32_MIN;
     int64_t best_run = 0;

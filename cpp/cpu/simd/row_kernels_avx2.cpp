@@ -1,5 +1,5 @@
-// The level "avx2".
-#include "rows.hpp"
+// Level "avx2".
+#include "row_kernels.hpp"
 
 #if defined(ECHOSEG_X86_LEVELS)
 
@@ -46,7 +46,7 @@ inline uint64_t pack_word(const uint8_t* in) {
     return word;
 }
 
-// The processor's conversion gives the bits of detail::to_float16.
+// The processor's conversion gives the same bits as detail::to_float16.
 void to_float16(const float* values, int64_t count, void* out) {
     auto* to = static_cast<uint16_t*>(out);
     int64_t i = 0;
@@ -56,7 +56,7 @@ void to_float16(const float* values, int64_t count, void* out) {
     for (; i < count; ++i) to[i] = static_cast<uint16_t>(detail::to_float16(values[i]));
 }
 
-// One cache line past the caches.
+// Write one cache line past the caches.
 inline void stream_zero_line(uint8_t* out) {
     for (int part = 0; part < 64; part += 32) _mm256_stream_si256(reinterpret_cast<__m256i*>(out + part), _mm256_setzero_si256());
 }
@@ -69,7 +69,7 @@ inline void stream_line(const uint8_t* from, uint8_t* out) {
 }
 
 #include "stream.inl"
-#include "rows.inl"
+#include "row_kernels.inl"
 #include "crossings.inl"
 #include "distance.inl"
 
@@ -78,7 +78,7 @@ inline void stream_line(const uint8_t* from, uint8_t* out) {
 
 namespace echoseg::simd {
 
-const Rows kRowsAvx2 = {
+const RowKernels kRowKernelsAvx2 = {
     "avx2",
     avx2::cross_rows,
     avx2::carry_fill,

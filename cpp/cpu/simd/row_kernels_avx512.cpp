@@ -1,5 +1,5 @@
-// The level "avx512".
-#include "rows.hpp"
+// Level "avx512".
+#include "row_kernels.hpp"
 
 #if defined(ECHOSEG_X86_LEVELS)
 
@@ -32,7 +32,7 @@ inline uint64_t pack_word(const uint8_t* in) {
     return _mm512_test_epi8_mask(bytes, bytes);
 }
 
-// The processor's conversion gives the bits of detail::to_float16. The masked form with all lanes, since GCC 12 warns of the other.
+// The processor's conversion gives the same bits as detail::to_float16. GCC 12 warns about the unmasked intrinsic.
 void to_float16(const float* values, int64_t count, void* out) {
     auto* to = static_cast<uint16_t*>(out);
     int64_t i = 0;
@@ -42,7 +42,7 @@ void to_float16(const float* values, int64_t count, void* out) {
     for (; i < count; ++i) to[i] = static_cast<uint16_t>(detail::to_float16(values[i]));
 }
 
-// One cache line past the caches.
+// Write one cache line past the caches.
 inline void stream_zero_line(uint8_t* out) { _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_setzero_si512()); }
 
 inline void stream_line(const uint8_t* from, uint8_t* out) {
@@ -50,7 +50,7 @@ inline void stream_line(const uint8_t* from, uint8_t* out) {
 }
 
 #include "stream.inl"
-#include "rows.inl"
+#include "row_kernels.inl"
 #include "crossings.inl"
 #include "distance.inl"
 
@@ -59,7 +59,7 @@ inline void stream_line(const uint8_t* from, uint8_t* out) {
 
 namespace echoseg::simd {
 
-const Rows kRowsAvx512 = {
+const RowKernels kRowKernelsAvx512 = {
     "avx512",
     avx512::cross_rows,
     avx512::carry_fill,
