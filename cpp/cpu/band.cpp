@@ -1,11 +1,13 @@
-// Dilation of bit images. A structuring element is a union of boxes that all contain the origin (detail/structuring.hpp).
-// Dilation by a box of length n takes log2(n) passes along each axis: if every bit is the OR of w consecutive bits, an OR with the
-// bits w ahead makes it the OR of 2 w bits. A pass is one flat loop over the whole image, since every row is padded with enough
-// zeros to keep rows apart; a pass along the columns is the same loop with a larger shift. The cost therefore hardly grows with
-// the size of the element.
+// Dilation of bit images. A structuring element is a union of boxes that all contain the origin
+// (detail/structuring.hpp). Dilation by a box of length n takes log2(n) passes along each axis: if every bit is the OR
+// of w consecutive bits, an OR with the bits w ahead makes it the OR of 2 w bits. A pass is one flat loop over the
+// whole image, since every row is padded with enough zeros to keep rows apart; a pass along the columns is the same
+// loop with a larger shift. The cost therefore hardly grows with the size of the element.
 //
-// Erosion is dilation of the complement, with pixels outside the image as zeros of the complement: as in OpenCV, the image's edge
-// does not erode. Both use the same element, not its reflection, since OpenCV uses the same offsets for both.
+// Erosion is dilation of the complement, with pixels outside the image as zeros of the complement: as in OpenCV, the
+// image's edge does not erode. Both use the same element, not its reflection, since OpenCV uses the same offsets for
+// both.
+//
 // band = dilated XOR eroded = dilated AND dilated complement, since the element contains the origin.
 #include "echoseg/band.hpp"
 
@@ -77,8 +79,8 @@ RowRange BandDrawer::apply(RowRange rows, BandPart part) {
 
     if (part != BandPart::eroded) result_ = dilate(source, window.count(), dilated_);
     if (part != BandPart::dilated) {
-        // Rows outside the window are ones of the complement but count as zeros here. The result is the same: unless they are at
-        // the image's edge, the outermost rows of the window are ones as well, and stay ones.
+        // Rows outside the window are ones of the complement but count as zeros here. The result is the same: unless
+        // they are at the image's edge, the outermost rows of the window are ones as well, and stay ones.
         uint64_t* complement = complement_.data() + margin_;
         for (int64_t i = 0; i < words; ++i) complement[i] = ~source[i];
         simd::row_kernels().mask_rows(complement, window.count(), pitch_, size_.width);

@@ -1,5 +1,6 @@
-// Exact area coverage (detail/coverage.hpp). The output array first holds the differences between neighbouring pixels as int32.
-// A last pass over the rows of the contour's bounding box replaces them by areas, so no other memory is needed.
+// Exact area coverage (detail/coverage.hpp). The output array first holds the differences between neighbouring pixels
+// as int32. A last pass over the rows of the contour's bounding box replaces them by areas, so no other memory is
+// needed.
 #include "echoseg/detail/coverage.hpp"
 
 #include <algorithm>

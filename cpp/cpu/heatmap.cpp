@@ -1,10 +1,10 @@
-// Gaussians are separable: exp(-(x^2 + y^2)) is the product of one factor per column and one per row. A plane costs one table along
-// each axis and one multiplication per pixel. Only the window in which values can be non-zero is computed. The rest is set to zero
-// or, if the previous landmark is given, left as it is.
+// Gaussians are separable: exp(-(x^2 + y^2)) is the product of one factor per column and one per row. A plane costs one
+// table along each axis and one multiplication per pixel. Only the window in which values can be non-zero is computed.
+// The rest is set to zero or, if the previous landmark is given, left as it is.
 //
-// Planes that fit into the caches are drawn in place. Larger outputs are written from the first byte to the last by streaming
-// stores, which do not read the memory that they overwrite: zeros, then the window's rows from a small buffer, then zeros. The
-// same buffer holds rows for conversion to types narrower than float32.
+// Planes that fit into the caches are drawn in place. Larger outputs are written from the first byte to the last by
+// streaming stores, which do not read the memory that they overwrite: zeros, then the window's rows from a small
+// buffer, then zeros. The same buffer holds rows for conversion to types narrower than float32.
 #include "echoseg/heatmap.hpp"
 
 #include <algorithm>
@@ -45,8 +45,8 @@ HeatmapDrawer::HeatmapDrawer(ImageSize size, const HeatmapOptions& options, bool
     if (stream) bytes_.resize(pixels * static_cast<size_t>(value_bytes_) + 2 * kLine);
 }
 
-// The rows and columns in which a heatmap may be non-zero, possibly none. Slightly larger than the reach, so that rounding of these
-// bounds has no effect.
+// The rows and columns in which a heatmap may be non-zero, possibly none. Slightly larger than the reach, so that
+// rounding of these bounds has no effect.
 HeatmapDrawer::Window HeatmapDrawer::window_of(const float* landmark) const {
     const auto bounds = [this](float center, int64_t limit) {
         const auto clamped = [limit](double value) {
@@ -127,7 +127,8 @@ void HeatmapDrawer::write(const Window& w, uint8_t* plane) {
     }
 }
 
-// Writes the whole plane past the caches. Bytes that do not fill a cache line are kept in front of the buffer for the next rows.
+// Writes the whole plane past the caches. Bytes that do not fill a cache line are kept in front of the buffer for the
+// next rows.
 void HeatmapDrawer::stream(const Window& w, uint8_t* plane) {
     const simd::RowKernels& kernels = simd::row_kernels();
     const auto line_offset = [](const uint8_t* p) { return static_cast<int64_t>(reinterpret_cast<uintptr_t>(p) % kLine); };
@@ -167,7 +168,8 @@ void HeatmapDrawer::draw(const float* landmark, const float* previous, const uin
         window.pitch = pitch;
     }
     if (window.columns.count() <= 0 || window.rows.count() <= 0) window = {};
-    // Whole rows if the window is wide, so that no pixel is written twice; else whole blocks, which never cross a word of the band.
+    // Whole rows if the window is wide, so that no pixel is written twice; else whole blocks, which never cross a word
+    // of the band.
     const bool wide = !previous && !band && 2 * window.columns.count() > size_.width;
     window.columns.first -= wide ? window.columns.first : window.columns.first % simd::kBlock;
     window.columns.end = wide ? size_.width : std::min(whole_blocks(window.columns.end), size_.width);

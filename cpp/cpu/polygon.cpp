@@ -1,7 +1,7 @@
-// Polygon filling by parity, on bit images. In each row that it crosses, an edge flips all pixels of one word from the first at or
-// right of the crossing. Afterwards each row is scanned once: if the last pixel of a word is set, the next words are flipped. No
-// edges are sorted and no spans are built, so self-intersecting contours cost the same as convex ones. The rules are in
-// detail/crossing.hpp and detail/fixed_edge.hpp.
+// Polygon filling by parity, on bit images. In each row that it crosses, an edge flips all pixels of one word from the
+// first at or right of the crossing. Afterwards each row is scanned once: if the last pixel of a word is set, the next
+// words are flipped. No edges are sorted and no spans are built, so self-intersecting contours cost the same as convex
+// ones. The rules are in detail/crossing.hpp and detail/fixed_edge.hpp.
 #include "echoseg/polygon.hpp"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // Distances between the borders of two masks (HD95: Huttenlocher et al. 1993, ASSD: Heimann et al. 2009).
 //
-// Borders are found in bit images, 64 pixels at a time. The distances to a border are its distance transform (distance.cpp),
-// limited to the bounding box of both masks and, in the second pass, to the pixels of the other border. These are few per row, and
-// their nearest sites are ordered as well.
+// Borders are found in bit images, 64 pixels at a time. The distances to a border are its distance transform
+// (distance.cpp), limited to the bounding box of both masks and, in the second pass, to the pixels of the other border.
+// These are few per row, and their nearest sites are ordered as well.
 #include <algorithm>
 #include <limits>
 #include <vector>

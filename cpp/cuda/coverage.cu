@@ -1,5 +1,6 @@
-// Exact area coverage (detail/coverage.hpp). As on the CPU, the output array first holds the differences between neighbouring pixels
-// as int32, which are then summed along the rows. The sum of integers does not depend on the order, so atomics can be used.
+// Exact area coverage (detail/coverage.hpp). As on the CPU, the output array first holds the differences between
+// neighbouring pixels as int32, which are then summed along the rows. The sum of integers does not depend on the order,
+// so atomics can be used.
 #include "echoseg/detail/coverage.hpp"
 
 #include "echoseg/detail/narrow.hpp"

@@ -1,5 +1,5 @@
-// Finds the first maximum of each plane: one block per plane, with a strided loop per thread and a tree reduction in shared memory.
-// One thread then refines it (detail/decode.hpp), since that reads only about a hundred pixels.
+// Finds the first maximum of each plane: one block per plane, with a strided loop per thread and a tree reduction in
+// shared memory. One thread then refines it (detail/decode.hpp), since that reads only about a hundred pixels.
 #include "echoseg/decode.hpp"
 
 #include <cmath>

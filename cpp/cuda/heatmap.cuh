@@ -1,6 +1,6 @@
-// Draws the strip of a block in all heatmaps of an image. The kernel is limited by memory writes, so the inner loop does little else:
-// a thread holds the factors of some adjacent columns in registers while it steps down the rows, the factors of the rows are in a
-// table in shared memory, and a store writes 16 bytes if the width allows it.
+// Draws the strip of a block in all heatmaps of an image. The kernel is limited by memory writes, so the inner loop
+// does little else: a thread holds the factors of some adjacent columns in registers while it steps down the rows, the
+// factors of the rows are in a table in shared memory, and a store writes 16 bytes if the width allows it.
 #pragma once
 
 #include "echoseg/detail/heat.hpp"
@@ -89,7 +89,8 @@ struct ColumnFactors {
     }
 };
 
-// Draws `rows` rows of one plane. factors, squares: the table of the first row. band: the bits of the first row, or null.
+// Draws `rows` rows of one plane. factors, squares: the table of the first row. band: the bits of the first row, or
+// null.
 template <int kColumns, HeatmapType kType>
 __device__ inline void draw_rows(const Heatmaps& h, float scale, const float* landmark, const float* factors,
                                  const float* squares, const uint32_t* band, int32_t pitch, int32_t rows, int32_t width,
@@ -117,8 +118,8 @@ __device__ inline void draw_rows(const Heatmaps& h, float scale, const float* la
     }
 }
 
-// Draws the strip in all heatmaps of its image. band: the bits of the window of the strip, or null. Must be called by the whole
-// block.
+// Draws the strip in all heatmaps of its image. band: the bits of the window of the strip, or null. Must be called by
+// the whole block.
 template <HeatmapType kType>
 __device__ inline void draw_heatmaps(const Strips& s, const Strip& strip, const Heatmaps& h, const uint32_t* band) {
     using Value = typename Output<kType>::Value;

@@ -1,6 +1,6 @@
-// Draws a polygon into the window of a block. As on the CPU, each edge flips one bit per row that it crosses, and a running
-// exclusive-or along the row fills the interior. Eight threads share an edge, each taking every eighth row, so that neither many
-// short edges nor a few long ones leave threads idle. Flips use atomics.
+// Draws a polygon into the window of a block. As on the CPU, each edge flips one bit per row that it crosses, and a
+// running exclusive-or along the row fills the interior. Eight threads share an edge, each taking every eighth row, so
+// that neither many short edges nor a few long ones leave threads idle. Flips use atomics.
 #pragma once
 
 #include <cmath>
@@ -112,8 +112,8 @@ __device__ inline void fill_parity(const Strips& s, const Strip& strip, uint32_t
     }
 }
 
-// Draws contour strip.image into `words`, limited to the window. `marks` is a second bit image for temporary use. Must be called by
-// the whole block.
+// Draws contour strip.image into `words`, limited to the window. `marks` is a second bit image for temporary use. Must
+// be called by the whole block.
 __device__ inline void draw_polygon(const Strips& s, const Strip& strip, const Contours& contours, FillRule rule,
                                     uint32_t* words, uint32_t* marks) {
     const int64_t threads = blockDim.x, thread = threadIdx.x, window = int64_t{strip.window_rows} * s.pitch;

@@ -1,9 +1,10 @@
-// Partition of a batch into strips. A block draws one strip: some rows of one image, over its whole width, in every output. It holds
-// the strip as a bit image, together with as many rows above and below as the structuring element reaches (the window). The bit
-// image is in shared memory if it fits, otherwise in the workspace. There are enough strips to occupy a large GPU, and they are
-// tall enough that the cost of rows drawn twice is small.
+// Partition of a batch into strips. A block draws one strip: some rows of one image, over its whole width, in every
+// output. It holds the strip as a bit image, together with as many rows above and below as the structuring element
+// reaches (the window). The bit image is in shared memory if it fits, otherwise in the workspace. There are enough
+// strips to occupy a large GPU, and they are tall enough that the cost of rows drawn twice is small.
 //
-// A bit image holds 32 pixels per word, pixel 0 in the lowest bit, and `pitch` words per row; bits beyond the width are 0.
+// A bit image holds 32 pixels per word, pixel 0 in the lowest bit, and `pitch` words per row; bits beyond the width are
+// 0.
 #pragma once
 
 #include "echoseg/detail/host_device.hpp"

@@ -1,7 +1,7 @@
-// Distances between the borders of two masks (HD95: Huttenlocher et al. 1993, ASSD: Heimann et al. 2009), one block per pair. The
-// passes are those of the distance transform, with the border pixels of the other mask as sites, and the second pass is limited to
-// the border pixels. The distances are stored in the workspace in an undefined order, which does not affect the result: each thread
-// sums its own distances in image order, and percentiles are found by counting.
+// Distances between the borders of two masks (HD95: Huttenlocher et al. 1993, ASSD: Heimann et al. 2009), one block per
+// pair. The passes are those of the distance transform, with the border pixels of the other mask as sites, and the
+// second pass is limited to the border pixels. The distances are stored in the workspace in an undefined order, which
+// does not affect the result: each thread sums its own distances in image order, and percentiles are found by counting.
 #include <cstring>
 
 #include "distance.cuh"
@@ -47,8 +47,8 @@ __device__ inline double sum_of_block(double mine, double* sums) {
     return sums[0];
 }
 
-// The value of a rank, counted from 0, found bit by bit as the largest value that at most `rank` values are below. The bits of
-// non-negative numbers have the same order as the numbers.
+// The value of a rank, counted from 0, found bit by bit as the largest value that at most `rank` values are below. The
+// bits of non-negative numbers have the same order as the numbers.
 __device__ inline double value_of_rank(const uint64_t* values, int32_t count, int64_t rank, int32_t* counts) {
     __syncthreads();
     for (unsigned i = threadIdx.x; i < 64; i += blockDim.x) counts[i] = 0;

@@ -1,5 +1,5 @@
-// Compares the CUDA kernels, run on the host (cuda_on_host/), with the CPU implementation on random, extreme and degenerate input.
-// Every array is a heap block of its exact size, so that AddressSanitizer detects accesses beyond it.
+// Compares the CUDA kernels, run on the host (cuda_on_host/), with the CPU implementation on random, extreme and
+// degenerate input. Every array is a heap block of its exact size, so that AddressSanitizer detects accesses beyond it.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

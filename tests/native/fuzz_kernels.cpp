@@ -1,6 +1,6 @@
-// A fuzz target. Bytes are decoded to one call of one kernel: sizes, options, offsets and values, many of them extreme. Every array is
-// a heap block of its exact size, and the result is compared with reference.hpp. libFuzzer searches for bytes that reach new code;
-// without libFuzzer, fuzz_random.cpp generates random bytes.
+// A fuzz target. Bytes are decoded to one call of one kernel: sizes, options, offsets and values, many of them extreme.
+// Every array is a heap block of its exact size, and the result is compared with reference.hpp. libFuzzer searches for
+// bytes that reach new code; without libFuzzer, fuzz_random.cpp generates random bytes.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>

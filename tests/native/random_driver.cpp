@@ -1,5 +1,5 @@
-// Compares the kernels with simple loops on random, extreme and degenerate input. Every array is a heap block of its exact size, so
-// that AddressSanitizer detects accesses beyond it.
+// Compares the kernels with simple loops on random, extreme and degenerate input. Every array is a heap block of its
+// exact size, so that AddressSanitizer detects accesses beyond it.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -36,7 +36,8 @@ inline Mask fill_center(const Contour& contour, ImageSize size) {
     return mask;
 }
 
-// The pixels of the boundary, and those with an odd number of crossings at or left of them or with a crossing exactly on them.
+// The pixels of the boundary, and those with an odd number of crossings at or left of them or with a crossing exactly
+// on them.
 inline Mask fill_opencv(const Contour& contour, ImageSize size) {
     Mask odd(static_cast<size_t>(size.pixels())), on(odd);
     const size_t count = contour.size() / 2;

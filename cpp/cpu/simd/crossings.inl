@@ -1,8 +1,9 @@
 // Rule "center": the crossings of a contour with rows, many at a time. Included after row_kernels.inl.
 //
-// Each lane holds one row of one edge, so that columns are computed in flat loops without branches. Most edges of a smooth contour
-// span one to five rows, and a mispredicted branch costs more than an unused lane. An edge always writes kRowBlock lanes and
-// keeps as many as it has rows; the next edge overwrites the others. Edges and lanes are padded to whole vectors.
+// Each lane holds one row of one edge, so that columns are computed in flat loops without branches. Most edges of a
+// smooth contour span one to five rows, and a mispredicted branch costs more than an unused lane. An edge always writes
+// kRowBlock lanes and keeps as many as it has rows; the next edge overwrites the others. Edges and lanes are padded to
+// whole vectors.
 constexpr int kEdgeBlock = 64, kRowBlock = 8, kCrossings = 256;
 
 constexpr int padded(int n) { return (n + kRowBlock - 1) / kRowBlock * kRowBlock; }
@@ -47,7 +48,8 @@ struct Crossings {
     double estimate[kCrossings + kRowBlock];
     int32_t row[kCrossings + kRowBlock], owner[kCrossings + kRowBlock], column[kCrossings + kRowBlock];
 
-    // Computes which rows of the image each edge crosses and where it crosses the first. Extends rows[0] … rows[1] by these rows.
+    // Computes which rows of the image each edge crosses and where it crosses the first. Extends rows[0] … rows[1] by
+    // these rows.
     void prepare(const EdgePoints& p, int n, int32_t height, int32_t rows[2]) {
         // One conditional per loop: the compiler turns several into a branch.
         const auto edge = [&p](int i) { return detail::make_edge(p.x[i], p.y[i], p.x[i + 1], p.y[i + 1]); };

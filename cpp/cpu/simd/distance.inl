@@ -33,8 +33,8 @@ inline void site_squares(const float* __restrict rows, int64_t count, double rat
     for (int64_t x = count; x < count + simd::kSiteBlock; ++x) sites[x] = HUGE_VAL;
 }
 
-// The first of the nearest sites to column x between `first` and `last`. The sites that follow `last` in its block are searched too;
-// the caller must ensure that none of them is nearer.
+// The first of the nearest sites to column x between `first` and `last`. The sites that follow `last` in its block are
+// searched too; the caller must ensure that none of them is nearer.
 template <typename Square>
 inline int64_t nearest_site(const Square* sites, int64_t x, int64_t first, int64_t last) {
     constexpr int kLanes = simd::kSiteBlock;
@@ -68,7 +68,8 @@ inline int64_t nearest_site(const Square* sites, int64_t x, int64_t first, int64
     return static_cast<int64_t>(found);
 }
 
-// Sets nearest[i], for i from 1 to n, to the site nearest to column(i). Columns must ascend. nearest[0] = 0 is a lower bound.
+// Sets nearest[i], for i from 1 to n, to the site nearest to column(i). Columns must ascend. nearest[0] = 0 is a lower
+// bound.
 template <typename Square, typename Column>
 inline void nearest_sites(const Square* sites, int64_t count, int64_t n, const Column& column, int64_t* nearest) {
     int64_t step = 1;
@@ -81,8 +82,8 @@ inline void nearest_sites(const Square* sites, int64_t count, int64_t n, const C
         }
 }
 
-// The squares of kSiteBlock pixels from column x on, whose nearest sites are between `first` and `last`. Four sites per iteration,
-// including up to three after `last`, since GCC keeps `least` in memory between iterations.
+// The squares of kSiteBlock pixels from column x on, whose nearest sites are between `first` and `last`. Four sites per
+// iteration, including up to three after `last`, since GCC keeps `least` in memory between iterations.
 template <typename Square>
 inline void block_squares(const Square* sites, int64_t x, int64_t first, int64_t last, Square* out) {
     constexpr int kLanes = simd::kSiteBlock;

@@ -68,10 +68,12 @@ inline void stream_line(const uint8_t* from, uint8_t* out) {
     }
 }
 
+// clang-format off: the order matters
 #include "stream.inl"
 #include "row_kernels.inl"
 #include "crossings.inl"
 #include "distance.inl"
+// clang-format on
 
 }  // namespace
 }  // namespace echoseg::avx2

@@ -49,10 +49,12 @@ inline void stream_line(const uint8_t* from, uint8_t* out) {
     _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_loadu_si512(from));
 }
 
+// clang-format off: the order matters
 #include "stream.inl"
 #include "row_kernels.inl"
 #include "crossings.inl"
 #include "distance.inl"
+// clang-format on
 
 }  // namespace
 }  // namespace echoseg::avx512

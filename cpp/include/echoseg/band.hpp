@@ -7,8 +7,8 @@ namespace echoseg {
 
 enum class ElementShape : int { rect = 0, cross = 1, ellipse = 2 };
 
-// cv2.getStructuringElement(shape, (size, size)), anchored at size / 2 and applied `iterations` times. Pixels outside the
-// image neither dilate nor erode anything.
+// cv2.getStructuringElement(shape, (size, size)), anchored at size / 2 and applied `iterations` times. Pixels outside
+// the image neither dilate nor erode anything.
 struct StructuringElement {
     int size;
     ElementShape shape;

@@ -1,12 +1,13 @@
-// Replaces the parts of CUDA's header that cpp/cuda/*.cu use, so that the host's compiler accepts these files unchanged and the
-// kernels run without a GPU. Each thread of a block is a fiber, and __syncthreads() switches to the next one. To reveal errors that
-// depend on scheduling:
-//  - threads run in a different random order after every barrier, blocks run in random order, and blocks may have fewer threads than
-//    requested;
-//  - shared memory initially holds arbitrary values, and accesses beyond the requested size are errors (AddressSanitizer);
+// Replaces the parts of CUDA's header that cpp/cuda/*.cu use, so that the host's compiler accepts these files unchanged
+// and the kernels run without a GPU. Each thread of a block is a fiber, and __syncthreads() switches to the next one.
+// To reveal errors that depend on scheduling:
+//  - threads run in a different random order after every barrier, blocks run in random order, and blocks may have fewer
+//    threads than requested;
+//  - shared memory initially holds arbitrary values, and accesses beyond the requested size are errors
+//    (AddressSanitizer);
 //  - a barrier that is not reached by all threads of the block is an error;
-//  - for ThreadSanitizer only barriers and atomics order the fibers, so it reports the races that compute-sanitizer's racecheck
-//    reports.
+//  - for ThreadSanitizer only barriers and atomics order the fibers, so it reports the races that compute-sanitizer's
+//    racecheck reports.
 #pragma once
 
 #include <sys/mman.h>

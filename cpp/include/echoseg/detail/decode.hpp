@@ -58,8 +58,9 @@ ECHOSEG_HD inline Position centroid(const Plane& plane, Position from, double wi
     return {from.x + moment_x / total, from.y + moment_y / total};
 }
 
-// The centroid of a window around the maximum is biased towards the centre of the window, which is a pixel. So the window is moved
-// to its centroid until both agree (mean shift: Cheng, IEEE PAMI 1995). For a symmetric peak they agree at its top, for any window.
+// The centroid of a window around the maximum is biased towards the centre of the window, which is a pixel. So the
+// window is moved to its centroid until both agree (mean shift: Cheng, IEEE PAMI 1995). For a symmetric peak they agree
+// at its top, for any window.
 ECHOSEG_HD inline Position soft_argmax(const Plane& plane, Position top, double window) {
     for (int step = 0; step < 32; ++step) {
         const Position next = centroid(plane, top, window);
@@ -70,10 +71,11 @@ ECHOSEG_HD inline Position soft_argmax(const Plane& plane, Position top, double 
     return top;
 }
 
-// Zhang et al., "Distribution-aware coordinate representation for human pose estimation" (DARK), CVPR 2020: the logarithm of a
-// Gaussian is a parabola with its vertex at -H^-1 g from any of its points, with gradient g and Hessian H. Derivatives are central
-// differences, the second ones over two pixels, as in the paper. Returns `top` if one of the pixels used is outside the plane or
-// not positive, if the parabola has no maximum, or if the vertex is more than one pixel away.
+// Zhang et al., "Distribution-aware coordinate representation for human pose estimation" (DARK), CVPR 2020: the
+// logarithm of a Gaussian is a parabola with its vertex at -H^-1 g from any of its points, with gradient g and Hessian
+// H. Derivatives are central differences, the second ones over two pixels, as in the paper. Returns `top` if one of the
+// pixels used is outside the plane or not positive, if the parabola has no maximum, or if the vertex is more than one
+// pixel away.
 ECHOSEG_HD inline Position dark(const Plane& plane, Position top) {
     const auto x = static_cast<int64_t>(top.x), y = static_cast<int64_t>(top.y);
     if (x < 2 || y < 2 || x >= plane.width - 2 || y >= plane.height - 2) return top;
