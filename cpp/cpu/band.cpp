@@ -20,12 +20,13 @@
 
 namespace echoseg {
 
-BandDrawer::BandDrawer(ImageSize size, const StructuringElement& element) : size_(size), iterations_(detail::box_iterations(element)) {
+BandDrawer::BandDrawer(ImageSize size, const StructuringElement& element)
+    : size_(size), iterations_(detail::box_iterations(element)) {
     for (int64_t i = 0; i < detail::box_count(element); ++i) {
         detail::Box box = detail::box(element, i);
         // A longer reach than the image, or more iterations than rows and columns, would not change the result.
-        box = {std::min(box.left, size.width - 1), std::min(box.right, size.width - 1), std::min(box.up, size.height - 1),
-               std::min(box.down, size.height - 1)};
+        box = {std::min(box.left, size.width - 1), std::min(box.right, size.width - 1),
+               std::min(box.up, size.height - 1), std::min(box.down, size.height - 1)};
         if (!boxes_.empty() && boxes_.back().left == box.left && boxes_.back().right == box.right) continue;
         boxes_.push_back(box);
         reach_x_ = std::max({reach_x_, box.left, box.right});
@@ -98,7 +99,8 @@ RowRange BandDrawer::apply(RowRange rows, BandPart part) {
 
 namespace {
 
-void morph(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, BandPart part, uint8_t* out, int threads) {
+void morph(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, BandPart part,
+           uint8_t* out, int threads) {
     parallel_for(count, 250 + size.pixels() / 24, threads, [&](int64_t begin, int64_t end) {
         BandDrawer drawer(size, element);
         MaskWriter writer(size, count);
@@ -119,20 +121,23 @@ void morph(const uint8_t* masks, int64_t count, ImageSize size, const Structurin
 
 }  // namespace
 
-void dilate(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out, int threads) {
+void dilate(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+            int threads) {
     morph(masks, count, size, element, BandPart::dilated, out, threads);
 }
 
-void erode(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out, int threads) {
+void erode(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+           int threads) {
     morph(masks, count, size, element, BandPart::eroded, out, threads);
 }
 
-void border_band(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out, int threads) {
+void border_band(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+                 int threads) {
     morph(masks, count, size, element, BandPart::band, out, threads);
 }
 
-void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const StructuringElement& element, uint8_t* out,
-                               int threads) {
+void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule,
+                               const StructuringElement& element, uint8_t* out, int threads) {
     parallel_for(contours.count, 1000 + size.pixels() / 32, threads, [&](int64_t begin, int64_t end) {
         BandDrawer bands(size, element);
         PolygonDrawer polygons(size, rule, bands.pitch());

@@ -71,13 +71,12 @@ void transform_large(const uint8_t* mask, ImageSize size, Spacing spacing, float
     const int64_t strips = (size.width + kStrip - 1) / kStrip;
     parallel_for(strips, size.height * kStrip / 2, threads, [&](int64_t begin, int64_t end) {
         for (int64_t x = begin * kStrip; x < std::min(end * kStrip, size.width); x += kStrip)
-            simd::row_kernels().column_distances(mask + x, size.width, size.height, std::min(kStrip, size.width - x), out + x,
-                                                 size.width);
+            simd::row_kernels().column_distances(mask + x, size.width, size.height, std::min(kStrip, size.width - x),
+                                                 out + x, size.width);
     });
     if (!has_zero(out, size)) return;
-    parallel_for(size.height, size.width * 3, threads, [&](int64_t begin, int64_t end) {
-        Transformer(size, spacing).finish_rows(mask, {begin, end}, out);
-    });
+    parallel_for(size.height, size.width * 3, threads,
+                 [&](int64_t begin, int64_t end) { Transformer(size, spacing).finish_rows(mask, {begin, end}, out); });
 }
 
 }  // namespace
@@ -85,7 +84,8 @@ void transform_large(const uint8_t* mask, ImageSize size, Spacing spacing, float
 void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out, int threads) {
     const int64_t pixels = size.pixels();
     if (count < 4 * (threads > 0 ? threads : default_threads())) {
-        for (int64_t i = 0; i < count; ++i) transform_large(masks + i * pixels, size, spacing, out + i * pixels, threads);
+        for (int64_t i = 0; i < count; ++i)
+            transform_large(masks + i * pixels, size, spacing, out + i * pixels, threads);
         return;
     }
     parallel_for(count, 500 + pixels, threads, [&](int64_t begin, int64_t end) {

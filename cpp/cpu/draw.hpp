@@ -100,7 +100,8 @@ class HeatmapDrawer {
 
     // band: null, or the bits of `rows`; the band is zero outside these rows.
     // previous: null, or the landmark of the heatmap that the plane holds, everything else in it being zero.
-    void draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows, void* plane);
+    void draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows,
+              void* plane);
     void end() const;
 
    private:

@@ -18,7 +18,7 @@
 namespace echoseg {
 namespace {
 
-constexpr int64_t kLine = 64;           // bytes of a cache line
+constexpr int64_t kLine = 64;            // bytes of a cache line
 constexpr int64_t kBufferPixels = 4096;  // 16 KiB, half of a first-level cache
 
 int64_t whole_blocks(int64_t columns) { return (columns + simd::kBlock - 1) / simd::kBlock * simd::kBlock; }
@@ -122,7 +122,8 @@ void HeatmapDrawer::write(const Window& w, uint8_t* plane) {
         if (columns == size_.width) {
             convert(values_.data(), rows.count() * columns, out + y * row_bytes_);
         } else {
-            for (int64_t i = y; i < rows.end; ++i) convert(values_.data() + (i - y) * columns, columns, out + i * row_bytes_);
+            for (int64_t i = y; i < rows.end; ++i)
+                convert(values_.data() + (i - y) * columns, columns, out + i * row_bytes_);
         }
     }
 }
@@ -131,7 +132,9 @@ void HeatmapDrawer::write(const Window& w, uint8_t* plane) {
 // next rows.
 void HeatmapDrawer::stream(const Window& w, uint8_t* plane) {
     const simd::RowKernels& kernels = simd::row_kernels();
-    const auto line_offset = [](const uint8_t* p) { return static_cast<int64_t>(reinterpret_cast<uintptr_t>(p) % kLine); };
+    const auto line_offset = [](const uint8_t* p) {
+        return static_cast<int64_t>(reinterpret_cast<uintptr_t>(p) % kLine);
+    };
     uint8_t *out = plane + w.rows.first * row_bytes_, *end = plane + size_.height * row_bytes_;
     uint8_t* buffer = bytes_.data() + kLine;
     const bool narrow = options_.type != HeatmapType::float32;
@@ -158,8 +161,8 @@ void HeatmapDrawer::stream(const Window& w, uint8_t* plane) {
     kernels.stream_zeros(out + last, end - out - last);
 }
 
-void HeatmapDrawer::draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows,
-                         void* heatmap) {
+void HeatmapDrawer::draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch,
+                         RowRange rows, void* heatmap) {
     auto* plane = static_cast<uint8_t*>(heatmap);
     Window window = window_of(landmark);
     if (band) {
@@ -180,8 +183,8 @@ void HeatmapDrawer::draw(const float* landmark, const float* previous, const uin
     if (previous) {
         const Window old = window_of(previous);
         if (old.columns.count() > 0)
-            simd::row_kernels().clear_rows(plane + old.rows.first * row_bytes_ + old.columns.first * value_bytes_, old.columns.count() * value_bytes_,
-                                    old.rows.count(), row_bytes_);
+            simd::row_kernels().clear_rows(plane + old.rows.first * row_bytes_ + old.columns.first * value_bytes_,
+                                           old.columns.count() * value_bytes_, old.rows.count(), row_bytes_);
     } else if (wide) {
         clear(plane, {0, window.rows.first});
         clear(plane, {window.rows.end, size_.height});
@@ -209,8 +212,9 @@ void render_heatmaps(const Landmarks& landmarks, ImageSize size, const HeatmapOp
         for (int64_t i = begin; i < end; ++i) {
             if (band) simd::row_kernels().pack(band + i * size.pixels(), size.height, pitch, size.width, words.data());
             for (int64_t k = i * per_image; k < (i + 1) * per_image; ++k)
-                drawer.draw(landmarks.points + 2 * k, landmarks.previous ? landmarks.previous + 2 * k : nullptr, band ? words.data() : nullptr, pitch,
-                            {0, size.height}, static_cast<uint8_t*>(heatmaps) + k * plane);
+                drawer.draw(landmarks.points + 2 * k, landmarks.previous ? landmarks.previous + 2 * k : nullptr,
+                            band ? words.data() : nullptr, pitch, {0, size.height},
+                            static_cast<uint8_t*>(heatmaps) + k * plane);
         }
         drawer.end();
     });

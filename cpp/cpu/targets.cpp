@@ -27,8 +27,8 @@ void render_targets(const Contours& contours, const Landmarks& landmarks, ImageS
             const RowRange range = bands.apply(filled, BandPart::band);
             writer.write(bands.result(), pitch, range, band + i * pixels);
             for (int64_t k = i * per_image; k < (i + 1) * per_image; ++k)
-                maps.draw(landmarks.points + 2 * k, landmarks.previous ? landmarks.previous + 2 * k : nullptr, bands.result(),
-                          pitch, range, static_cast<uint8_t*>(heatmaps) + k * plane);
+                maps.draw(landmarks.points + 2 * k, landmarks.previous ? landmarks.previous + 2 * k : nullptr,
+                          bands.result(), pitch, range, static_cast<uint8_t*>(heatmaps) + k * plane);
             bands.clear(filled);
         }
         writer.end();

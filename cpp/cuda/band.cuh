@@ -109,13 +109,15 @@ struct BandDrawer {
 
 // Computes a part of the band of the window at the start of `words`, which holds kBandBuffers bit images, and returns
 // its address. Only the rows of the strip are valid in the result. Must be called by the whole block.
-__device__ inline const uint32_t* draw_band(const Strips& s, const Strip& strip, const StructuringElement& element, BandPart part,
-                                            uint32_t* words) {
-    uint32_t* const buffers[4] = {words, words + 2 * s.window_words, words + 4 * s.window_words, words + 6 * s.window_words};
+__device__ inline const uint32_t* draw_band(const Strips& s, const Strip& strip, const StructuringElement& element,
+                                            BandPart part, uint32_t* words) {
+    uint32_t* const buffers[4] = {words, words + 2 * s.window_words, words + 4 * s.window_words,
+                                  words + 6 * s.window_words};
     const bool eroded = part != BandPart::dilated;
     if (eroded) {
         const BandDrawer image{s, strip, 0, 1};
-        image.for_each_word([&](int64_t i, int32_t, int32_t word) { words[s.window_words + i] = ~words[i] & inside_word(s, word); });
+        image.for_each_word(
+            [&](int64_t i, int32_t, int32_t word) { words[s.window_words + i] = ~words[i] & inside_word(s, word); });
     }
     const BandDrawer drawer{s, strip, part == BandPart::eroded, part == BandPart::band ? 2 : 1};
     uint32_t* drawn = drawer.dilate(element, buffers);

@@ -59,7 +59,8 @@ __device__ inline Square least_square(int64_t x, int64_t width, const Site& site
 __device__ inline double nearest_site(const float* rows, int64_t x, int64_t width, const Metric& metric) {
     double square;
     if (metric.whole) {
-        const int32_t least = least_square<int32_t>(x, width, [=](int64_t c) { return detail::whole_site_square(rows[c]); });
+        const int32_t least =
+            least_square<int32_t>(x, width, [=](int64_t c) { return detail::whole_site_square(rows[c]); });
         square = least < detail::kNoSite ? static_cast<double>(least) : HUGE_VAL;
     } else {
         const double ratio = metric.ratio;

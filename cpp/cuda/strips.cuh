@@ -13,16 +13,16 @@
 
 namespace echoseg::cuda {
 
-constexpr int64_t kBitBytes = 40 * 1024;     // of shared memory; the rest holds the tables of the heatmaps
-constexpr int64_t kMinBlocks = 1024;         // a few for each multiprocessor of a large GPU
-constexpr int64_t kWorkspaceBlocks = 512;    // maximum if the workspace is used
+constexpr int64_t kBitBytes = 40 * 1024;   // of shared memory; the rest holds the tables of the heatmaps
+constexpr int64_t kMinBlocks = 1024;       // a few for each multiprocessor of a large GPU
+constexpr int64_t kWorkspaceBlocks = 512;  // maximum if the workspace is used
 constexpr int64_t kMinRows = 32, kMaxRows = 128;
 
 struct Strips {
     int32_t height, width, pitch;
-    int32_t rows, reach;               // rows of a strip; rows added above and below it
-    int64_t strips_per_image, count;   // count: strips of the batch
-    int64_t window_words;              // of one buffer
+    int32_t rows, reach;              // rows of a strip; rows added above and below it
+    int64_t strips_per_image, count;  // count: strips of the batch
+    int64_t window_words;             // of one buffer
     int32_t buffers;
     bool in_shared;
     uint32_t* workspace;

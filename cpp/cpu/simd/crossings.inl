@@ -31,7 +31,8 @@ struct EdgePoints {
 };
 
 // Flips, for each crossing, all pixels of its word from its column on; none if the column is right of the image.
-inline void flip_words(const int32_t* column, const int32_t* row, int lanes, int32_t width, int64_t pitch, uint64_t* words) {
+inline void flip_words(const int32_t* column, const int32_t* row, int lanes, int32_t width, int64_t pitch,
+                       uint64_t* words) {
     int32_t word[kCrossings + kRowBlock];
     uint64_t flip[kCrossings + kRowBlock];
     for (int i = 0; i < padded(lanes); ++i) word[i] = (column[i] < width ? column[i] : width - 1) >> 6;

@@ -1,6 +1,7 @@
 // The distance transform's inner loops, explained in cpu/distance.cpp. Included after row_kernels.inl.
 
-void column_distances(const uint8_t* mask, int64_t mask_stride, int64_t rows, int64_t columns, float* distances, int64_t stride) {
+void column_distances(const uint8_t* mask, int64_t mask_stride, int64_t rows, int64_t columns, float* distances,
+                      int64_t stride) {
     for (int64_t x = 0; x < columns; ++x) distances[x] = mask[x] ? HUGE_VALF : 0.0f;
     for (int64_t y = 1; y < rows; ++y) {
         const uint8_t* __restrict bytes = mask + y * mask_stride;
@@ -131,8 +132,8 @@ void row_distances(const simd::SiteRow& w, float* run, int64_t count) {
 }
 
 template <typename Square>
-inline void distances_at_columns(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns, int64_t n, Square* sites,
-                           double* distances) {
+inline void distances_at_columns(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns,
+                                 int64_t n, Square* sites, double* distances) {
     site_squares(row, count, w.ratio, sites);
     nearest_sites(sites, count, n, [columns](int64_t i) { return static_cast<int64_t>(columns[i - 1]); }, w.nearest);
     for (int64_t i = 0; i < n; ++i) {
@@ -142,7 +143,8 @@ inline void distances_at_columns(const simd::SiteRow& w, const float* row, int64
     }
 }
 
-void distances_at(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns, int64_t n, double* distances) {
+void distances_at(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns, int64_t n,
+                  double* distances) {
     if (w.whole) {
         distances_at_columns(w, row, count, columns, n, static_cast<int32_t*>(w.sites), distances);
     } else {

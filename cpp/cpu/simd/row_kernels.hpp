@@ -45,8 +45,8 @@ struct RowKernels {
 
     // Rule "center": flips, in each row, all pixels of one word from each crossing with the contour on, and extends
     // rows[0] … rows[1] by the rows crossed. carry_fill then completes the rows.
-    void (*cross_rows)(const float* points, int64_t count, int32_t height, int32_t width, int64_t pitch, uint64_t* words,
-                       int32_t rows[2]);
+    void (*cross_rows)(const float* points, int64_t count, int32_t height, int32_t width, int64_t pitch,
+                       uint64_t* words, int32_t rows[2]);
     // In each row: if the last pixel of a word is set, flips all following words. Clears the bits from `width` on.
     void (*carry_fill)(uint64_t* words, int64_t rows, int64_t pitch, int64_t width);
     // Clears the bits from `width` on in each row.

@@ -157,7 +157,9 @@ void disc_window(const simd::HeatmapWindow& w) {
     const float radius_square = w.radius * w.radius;
     draw_window(w, [=, &w](int64_t y) {
         const float factor_y = w.factor_y[y], square_y = w.square_y[y];
-        return [=](int64_t x) { return detail::gaussian_value(factor_x[x], factor_y, square_x[x], square_y, radius_square); };
+        return [=](int64_t x) {
+            return detail::gaussian_value(factor_x[x], factor_y, square_x[x], square_y, radius_square);
+        };
     });
 }
 

@@ -20,14 +20,14 @@ enum class DecodeMethod : int {
 // soft_argmax only.
 //
 // The CUDA implementation returns the same pixels and confidences, and points within 1e-3 pixels.
-void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window, float* points,
-                     float* confidence, int threads);
+void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window,
+                     float* points, float* confidence, int threads);
 
 namespace cuda {
 
 // No workspace.
-void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window, float* points,
-                     float* confidence, const Launch& launch);
+void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window,
+                     float* points, float* confidence, const Launch& launch);
 
 }  // namespace cuda
 

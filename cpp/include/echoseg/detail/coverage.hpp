@@ -39,7 +39,8 @@ struct CoverageSpan {
     ECHOSEG_HD int32_t covered(int64_t c) const {
         const double right = static_cast<double>(c) + 1.0, wide = high - low;
         // In a very narrow span the division would amplify rounding errors.
-        double mean = wide > 1e-9 ? (ramp_area(right - low) - ramp_area(right - high)) / wide : right - 0.5 * (low + high);
+        double mean =
+            wide > 1e-9 ? (ramp_area(right - low) - ramp_area(right - high)) / wide : right - 0.5 * (low + high);
         mean = mean < 0.0 ? 0.0 : (mean > 1.0 ? 1.0 : mean);
         const double full = static_cast<double>(height < 0 ? -height : height);
         const auto part = static_cast<int32_t>(full * mean + 0.5);
@@ -52,7 +53,8 @@ struct CoverageSpan {
 ECHOSEG_HD inline CoverageSpan coverage_span(const Edge& edge, bool downward, int64_t row, int bits) {
     const double top = static_cast<double>(row), scale = static_cast<double>(static_cast<int64_t>(1) << bits);
     const double slope = (edge.x1 - edge.x0) / (edge.y1 - edge.y0);
-    double from = 0.0, to = 1.0, x_from = edge.x0 + (top - edge.y0) * slope, x_to = edge.x0 + (top + 1.0 - edge.y0) * slope;
+    double from = 0.0, to = 1.0, x_from = edge.x0 + (top - edge.y0) * slope,
+           x_to = edge.x0 + (top + 1.0 - edge.y0) * slope;
     if (edge.y0 > top) {
         from = edge.y0 - top;
         x_from = edge.x0;

@@ -24,18 +24,22 @@ struct Span {
     int64_t first, last;
     double first_fraction, last_fraction;
 
-    ECHOSEG_HD double fraction(int64_t i) const { return i == first ? first_fraction : i == last ? last_fraction : 1.0; }
+    ECHOSEG_HD double fraction(int64_t i) const {
+        return i == first ? first_fraction : i == last ? last_fraction : 1.0;
+    }
 };
 
 // Near the image's edge the window is shortened by the same amount on both sides.
 ECHOSEG_HD inline Span make_span(double center, double window, int64_t pixels) {
     const double before = center + 0.5, after = static_cast<double>(pixels) - 0.5 - center;
     const double available = before < after ? before : after, reach = window < available ? window : available;
-    auto first = static_cast<int64_t>(floor(center - reach + 0.5)), last = static_cast<int64_t>(floor(center + reach + 0.5));
+    auto first = static_cast<int64_t>(floor(center - reach + 0.5)),
+         last = static_cast<int64_t>(floor(center + reach + 0.5));
     first = first < 0 ? 0 : first;
     last = last < pixels ? last : pixels - 1;
     if (first == last) return {first, last, 1.0, 1.0};
-    return {first, last, static_cast<double>(first) + 0.5 - (center - reach), center + reach - (static_cast<double>(last) - 0.5)};
+    return {first, last, static_cast<double>(first) + 0.5 - (center - reach),
+            center + reach - (static_cast<double>(last) - 0.5)};
 }
 
 // The centroid of a window's positive values, or `from` if there are none. All values must be finite.
