@@ -22,6 +22,7 @@ from echoseg.cli import COMMANDS, main, make_parser
 from echoseg.datasets.store import open_store
 from echoseg.evaluation import ablation, experiments
 from echoseg.io.reading import read_frames
+from echoseg.training.logs import LOG_KINDS
 
 TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1", "--batch-size", "4"]
 
@@ -468,6 +469,7 @@ def test_the_kind_of_log_is_passed_on(command, data, monkeypatch, capsys):
     for flags in ([], ["--log", "text"], ["--log", "json"], ["--log", "none"]):
         assert "exists already" in failure(capsys, command, "--data", data, "--out", data, *flags)
     assert kinds == ["auto", "text", "json", "none"]
+    assert set(kinds) == set(LOG_KINDS)
     assert "invalid choice" in wrong_usage(capsys, command, "--log", "xml")
 
 
