@@ -1,4 +1,4 @@
-"""The twins on a CUDA device. Floor: the output's bytes at the write bandwidth of the same run, that of zeroing 2 GiB.
+"""The CUDA implementations. Floor: the output's bytes at the write bandwidth of the same run, that of zeroing 2 GiB.
 
 echoseg ÷ floor of 1.25 says 80% of the write bandwidth. Every call finds the L2 cache cold: calls cycle through sets of
 inputs and outputs that together are four times its size. Ten calls lie between two events, and the device sleeps while

@@ -115,8 +115,8 @@ def torch_planes(points, marks, out):
     return run
 
 
-def seed(points, marks, out):
-    """The first seed's way: a unit pixel through skimage's filter, scaled to 1, cut by disc and band."""
+def rodriguez(points, marks, out):
+    """As Rodríguez Valencia et al.: a unit pixel through skimage's filter, scaled to 1, cut by disc and band."""
     from skimage.filters import gaussian
 
     y, x = np.mgrid[: out.mask.shape[1], : out.mask.shape[2]]
@@ -145,7 +145,7 @@ def floor(points, marks, out):
     return run
 
 
-SEED = "first seed's way (cv2, skimage)"
+RODRIGUEZ = "Rodríguez Valencia et al. (cv2, skimage)"
 CONTENDERS = {
     "floor": Contender(floor),
     "echoseg": Contender(echoseg),
@@ -156,7 +156,7 @@ CONTENDERS = {
     "cv2 + numpy windows": Contender(numpy_windows, images=64),
     "cv2 + numpy planes": Contender(numpy_planes, images=64),
     "cv2 + torch planes": Contender(torch_planes, images=64),
-    SEED: Contender(seed, images=4),
+    RODRIGUEZ: Contender(rodriguez, images=4),
 }
 
 
@@ -186,5 +186,5 @@ def check(out, expected, name):
     np.testing.assert_array_equal(out.mask, expected.mask, err_msg=name)
     np.testing.assert_array_equal(out.band, expected.band, err_msg=name)
     off = abs(some(out.heatmaps) - some(expected.heatmaps))
-    # The seed rounds the landmarks. A pixel that lies on the disc's edge may fall to either side.
-    assert off.mean() < 1e-3 if name == SEED else (off > 1e-6).mean() < 1e-5, name
+    # Rodríguez Valencia et al. round the landmarks. A pixel that lies on the disc's edge may fall to either side.
+    assert off.mean() < 1e-3 if name == RODRIGUEZ else (off > 1e-6).mean() < 1e-5, name

@@ -21,7 +21,7 @@ import onnxruntime
 import torch
 
 import echoseg
-from echoseg.geometry.resize import resize_frames
+from echoseg.geometry.crop import Box, Crop
 from echoseg.inference.export import export_graph
 from echoseg.phantom.patient import Patient
 from echoseg.training.checkpoint import load_run
@@ -52,7 +52,8 @@ def main() -> None:
     run = parser.parse_args().run
     torch.set_num_threads(1)
     size = load_run(run)[0].size
-    cines = resize_frames(np.stack([Patient(0, i).frame(0) for i in range(16)]), size)
+    cines = np.stack([Patient(0, i).frame(0) for i in range(16)])
+    cines = Crop(Box(0, 0, *cines.shape[1:]), size).frames(cines)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         calls = contenders(run, Path(folder))
         for batch in (1, 16):

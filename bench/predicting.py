@@ -48,13 +48,13 @@ def predict(predictor: Predictor, sources: list[InputFile], folder: Path, keep: 
 def measure(predictor: Predictor, sources: list[InputFile], folder: Path) -> dict[str, np.ndarray]:
     """By name, (turns, 2) seconds by both clocks."""
     seconds: dict[str, list[np.ndarray]] = {name: [] for name in (DECODING, INFERENCE, *KEEP)}
-    predictor.on_clip(read_clip(sources[0].path))
+    predictor(read_clip(sources[0].path))
     for turn, start in enumerate(range(0, len(sources), TURN)):
         some = sources[start : start + TURN]
         clips = [read_clip(source.path) for source in some]
         work: dict[str, Callable[[], object]] = {
             DECODING: lambda some=some: [None for _ in map_in_order(read_clip, (source.path for source in some))],
-            INFERENCE: lambda clips=clips: [predictor.on_clip(clip) for clip in clips],
+            INFERENCE: lambda clips=clips: [predictor(clip) for clip in clips],
             **{name: partial(predict, predictor, some, folder, keep) for name, keep in KEEP.items()},
         }
         rows = []

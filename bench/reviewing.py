@@ -2,9 +2,9 @@
 
     python bench/reviewing.py RUN            # a landmark or a mask run; half a minute, needs Playwright and Chromium
 
-Two times a move: the page's own work (spline, mask, area, volume, EF, and all that is drawn anew), and from the move to
-the end of the frame in which it is painted, which includes waiting for the display (16.7 ms at 60 Hz). Their floor is
-an empty page of the same browser that answers each move with one changed attribute, measured in the same run.
+Two times a move: the page's own work (spline, mask, area, volume, EF, and all that is drawn again), and from the
+move to the end of the frame in which it is painted, which includes waiting for the display (16.7 ms at 60 Hz). Their
+floor is an empty page of the same browser that answers each move with one changed attribute, measured in the same run.
 """
 
 from __future__ import annotations

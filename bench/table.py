@@ -1,12 +1,11 @@
-"""Results as text for the terminal, and as Markdown for the README.
+"""Results as text for the terminal, and as Markdown for docs/benchmarks.md.
 
-``python bench/table.py NAME`` puts the tables of ``bench/results/NAME.json`` between the README's marks.
+``python bench/table.py NAME`` prints the tables of ``bench/results/NAME.json``, which the documentation includes.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 CLOSE = 1.1
+HEAD = "| images | floor, µs | echoseg, µs | ÷ floor | all others ÷ echoseg |\n|---|---|---|---|---|"
 
 
 def cases(results: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, float]]]:
@@ -34,22 +34,26 @@ def sections(results: list[dict[str, Any]], missing: dict[str, list[str]]) -> It
         yield case, lines + [f"not installed: {name}" for name in missing.get(case, [])]
 
 
-def markdown(record: dict[str, Any], name: str) -> str:
+def markdown(name: str) -> str:
+    """The machine and a table for each kind of work; last, where echoseg is not clearly ahead."""
+    record = json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
     machine, build, results = record["machine"], record["echoseg"], record["results"]
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items() if version)
-    head = (
-        f"`results/{name}.json`, {record['date'][:10]}, commit {record['commit'][:7]}: {machine['cpu']}, "
+    text = [
+        f"`bench/results/{name}.json`, {record['date'][:10]}, commit {record['commit'][:7]}: {machine['cpu']}, "
         f"{machine['cpus']} cores, {build['simd_level']}, load {machine['load']} at the end"
         + (f", {machine['gpu']}" if "gpu" in machine else "")
         + f". Python {record['python']}, {versions}."
-    )
-    table = [
-        "| work | floor, µs | echoseg, µs | ÷ floor | all others ÷ echoseg |",
-        "|---|---|---|---|---|",
-        *(row(case, times, record["not_installed"].get(case, [])) for case, times in cases(results)),
     ]
+    work = ""
+    for case, times in cases(results):
+        title, _, images = case.rpartition(", N=") if ", N=" in case else case.rpartition(", ")
+        if title != work:
+            work = title
+            text += [f"### {work[0].upper()}{work[1:]}", HEAD]
+        text[-1] += "\n" + row(("N=" if ", N=" in case else "") + images, times, record["not_installed"].get(case, []))
     lost = [line for case, times in cases(results) for line in losses(case, times)]
-    return "\n\n".join([head, "\n".join(table), f"### Faster than we are, or within {CLOSE - 1:.0%}", "\n".join(lost)])
+    return "\n\n".join([*text, f"### Faster than echoseg, or within {CLOSE - 1:.0%}", "\n".join(lost)])
 
 
 def row(case: str, times: dict[str, float], missing: list[str]) -> str:
@@ -73,15 +77,5 @@ def short(ratio: float) -> str:
     return f"{ratio:.0f}" if ratio >= 20 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
 
 
-def main(name: str) -> None:
-    record = json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    readme = HERE / "README.md"
-    marked = re.compile(r"(<!-- table -->\n).*?(\n<!-- end -->)", re.DOTALL)
-    text, found = marked.subn(lambda mark: mark[1] + markdown(record, name) + mark[2], readme.read_text("utf-8"))
-    if found != 1:
-        sys.exit("bench/README.md: marks not found")
-    readme.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(markdown(*sys.argv[1:]))

@@ -45,8 +45,8 @@ def main() -> None:
 
     path, predictor = get_path("ybr_color"), echoseg.load(arguments.run)
     clip = read_clip(path)
-    prediction = predictor.on_clip(clip)
-    measured = measure(prediction, clip, predictor.codec)
+    prediction = predictor(clip)
+    measured = measure(prediction, clip)
     true = {frame: fill_polygons(outline[None], clip.frames.shape[1:]) for frame, outline in load_outlines().items()}
     scores = {frame: dice(prediction.masks[frame][None], mask)[0] for frame, mask in true.items()}
     with new_folder(arguments.out) as folder:
@@ -56,7 +56,7 @@ def main() -> None:
         extremes = {"smallest": prediction.areas.argmin(), "largest": prediction.areas.argmax()}
         for axis, (name, frame) in zip(pictures, extremes.items(), strict=True):
             landmarks = None if prediction.landmarks is None else prediction.landmarks[frame]
-            axis.imshow(draw_overlay(clip.frames[frame], predicted=prediction.masks[frame], landmarks=landmarks))
+            axis.imshow(draw_overlay(clip.frames[frame], predicted=prediction.contours[frame], landmarks=landmarks))
             axis.set_axis_off()
             axis.set_title(f"frame {frame}: {name} area", fontsize=9)
         curve.plot(prediction.areas, color="black", label="predicted")

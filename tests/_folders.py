@@ -1,4 +1,4 @@
-"""Tiny, valid EchoNet folders for tests to read, break and repair."""
+"""Small valid EchoNet folders for tests, and functions to change them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUNNYBROOK = Path(__file__).parents[2] / "shared/data/sunnybrook"
 
 
 def grey_of(frame: int) -> int:
-    """Every pixel of frame i of a test video has about this value, so a wrong frame shows."""
+    """The approximate value of all pixels of a frame, so that tests can identify frames."""
     return 20 + 25 * frame
 
 
@@ -40,7 +40,7 @@ def chord_lines(name: str, frame: object, rows: np.ndarray) -> list[str]:
 
 
 def write_folder(folder: Path, names=("a", "b", "c"), *, splits=("TRAIN", "VAL", "TEST"), size=SIZE) -> Path:
-    """Chord kind: each video has frames 2 (small, ES) and 5 (large, ED) traced in 10 rows each.
+    """Write a folder with chords: frames 2 (small, ES) and 5 (large, ED) of each video are traced with 10 rows each.
 
     FileList.csv: video i is row 2 + i. VolumeTracings.csv: frame 2 of video i is rows 2 + 20 i to 11 + 20 i, frame 5
     the ten rows after.
@@ -59,7 +59,7 @@ def write_folder(folder: Path, names=("a", "b", "c"), *, splits=("TRAIN", "VAL",
 
 
 def write_points_folder(folder: Path, names=("a", "b")) -> Path:
-    """Point kind, as EchoNet-Pediatric: no EF, volumes or split; frame 2 of each video traced in 12 points."""
+    """Write a folder with points, as EchoNet-Pediatric: no EF, volumes or split; frame 2 is traced with 12 points."""
     (folder / "Videos").mkdir(parents=True)
     angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     traced = ["FileName,X,Y,Frame"]
@@ -72,7 +72,7 @@ def write_points_folder(folder: Path, names=("a", "b")) -> Path:
 
 
 def set_cell(path: Path, row: int, column: int, text: str) -> None:
-    """Replace one cell; rows count from 1, the header's."""
+    """Replace one cell; row 1 is the header."""
     lines = path.read_text(encoding="utf-8").split("\n")
     cells = lines[row - 1].split(",")
     cells[column] = text
@@ -81,7 +81,7 @@ def set_cell(path: Path, row: int, column: int, text: str) -> None:
 
 
 def edit_lines(path: Path, change) -> None:
-    """Let `change` rewrite the list of lines in place."""
+    """Change the lines of a file; `change` modifies the list in place."""
     lines = path.read_text(encoding="utf-8").split("\n")
     change(lines)
     path.write_text("\n".join(lines), encoding="utf-8")

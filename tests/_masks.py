@@ -1,4 +1,4 @@
-"""Images with painted masks, for tests to write in one format or another."""
+"""Images with masks, for tests to write in several formats."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ SPACING = (0.5, 0.25)  # row, column
 
 
 def ellipse(radius: float, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """(H, W) uint8: 1 inside an ellipse in the middle, as high as twice its width."""
+    """(H, W) uint8: 1 inside a centred ellipse that is twice as high as wide."""
     y, x = np.mgrid[: size[0], : size[1]] - np.array([(size[0] - 1) / 2, (size[1] - 1) / 2])[:, None, None]
     return (np.hypot(x * 2, y) < radius).astype(np.uint8)
 
 
-def picture(mask: np.ndarray) -> np.ndarray:
-    """An image of what a mask shows."""
+def make_image(mask: np.ndarray) -> np.ndarray:
+    """An image that is dark inside a mask and bright outside."""
     return np.where(mask > 0, 40, 160).astype(np.uint8)
 
 
 def save_nifti(path: Path, frames: np.ndarray, *, thickness: float = 1.0, spacing=SPACING) -> Path:
-    """(H, W) or (T, H, W) as it is seen; x to the left and y to the back, as a viewer shows it."""
+    """Write frames (H, W) or (T, H, W) with an affine in LPS orientation."""
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(frames.T, np.diag([-spacing[1], -spacing[0], thickness, 1])), path)
     return path
 
 
-def save_picture(path: Path, image: np.ndarray) -> Path:
+def save_image(path: Path, image: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), image)
     return path

@@ -1,4 +1,4 @@
-"""A review page over a predictor that knows the answer: small, quick, and the same every time."""
+"""A running review page whose predictor returns a fixed answer: small, fast and deterministic."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,66 +16,66 @@ import numpy as np
 import uvicorn
 
 from _folders import write_folder
+from _predictions import of_landmarks, of_probabilities
 from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
 from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import LandmarkCodec, MaskCodec
-from echoseg.ops import fill_polygons
 from echoseg.review.clips import Clips, find_review_clips
+from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.security import Guard
-from echoseg.review.server import make_app, quiet
-from echoseg.review.stored import Corrections
+from echoseg.review.server import make_app, server_config
 
 CODEC = LandmarkCodec(5, "anatomical", "cubic", "gaussian", 2.5, 10.0, 3, 0, "argmax")
-TOGETHER = np.eye(10) * 0.4 + 0.6
+ERROR_CORRELATION = np.eye(10) * 0.4 + 0.6
 
 
 def outlines(count: int) -> np.ndarray:
-    """(T, 5, 2): apex, wall, both ends of the annulus, wall; it shrinks and grows."""
+    """(T, 5, 2) float32, pixels: apex, wall, both ends of the annulus, wall, of a ventricle that beats."""
     shape = np.array([[0, -14], [8, 2], [6, 13], [-6, 13], [-8, 2]], dtype=np.float32)
     size = 0.8 + 0.2 * np.cos(np.arange(count))[:, None, None]
     return (shape * size + (24, 20)).astype(np.float32)
 
 
-class Knows:
-    """Stands where a predictor stands."""
+class FakePredictor:
+    """Predicts `outlines` for every clip."""
 
     def __init__(self, approach: str) -> None:
         self.config = SimpleNamespace(approach=approach)
         self.codec = CODEC if approach == "landmark" else MaskCodec()
-        self.calibration = Calibration(6.25, 1.0, 0.5, TOGETHER) if approach == "landmark" else None
+        self.calibration = Calibration(6.25, 1.0, 0.5, ERROR_CORRELATION) if approach == "landmark" else None
 
-    def on_clip(self, clip: Clip) -> Prediction:
-        frames = clip.frames
-        landmarks = outlines(len(frames))
-        masks = fill_polygons(CODEC.join(landmarks), frames.shape[1:])
-        areas = masks.sum(axis=(1, 2), dtype=np.int64)
-        probabilities = 0.1 + 0.8 * masks.astype(np.float32)
+    def __call__(self, clip: Clip) -> Prediction:
+        landmarks = outlines(len(clip.frames))
+        prediction = of_landmarks(landmarks, CODEC, clip.frames.shape[1:])
+        probabilities = 0.1 + 0.8 * prediction.masks.astype(np.float32)
         if self.calibration is None:
-            return Prediction(masks, probabilities, None, areas)
+            return of_probabilities(probabilities)
         covariances = np.broadcast_to(np.eye(2), (*landmarks.shape[:2], 2, 2))
-        deviations = areas * (0.05 + 0.01 * np.arange(len(frames)))
-        return Prediction(masks, probabilities, landmarks, areas, covariances, deviations)
+        deviations = prediction.areas * (0.05 + 0.01 * np.arange(len(clip.frames)))
+        return replace(prediction, probabilities=probabilities, covariances=covariances, area_std=deviations)
 
 
 @contextlib.contextmanager
-def reviewed(folder: Path, approach: str = "landmark") -> Iterator[SimpleNamespace]:
-    """A running page: port, links, corrections, clips, data."""
+def review_server(folder: Path, approach: str = "landmark") -> Iterator[SimpleNamespace]:
+    """Run the server of a page; gives its port, links, corrections, clips and data."""
     data = folder / "data"
     if not data.exists():
         write_folder(data)
     sources, kind = find_review_clips([data], None)
-    clips = Clips(Knows(approach), sources)
-    corrections = Corrections(folder / "corrections", clips.drawing, kind=kind)
+    clips = Clips(FakePredictor(approach), sources)
+    corrections = CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind)
     links: list[str] = []
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     guard = Guard(make_app(clips, corrections), host="127.0.0.1", port=port, announce=links.append)
-    server = uvicorn.Server(quiet(guard))
+    links.append(guard.link)
+    server = uvicorn.Server(server_config(guard))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
         while not server.started:
+            assert thread.is_alive(), "the server ended at once"
             time.sleep(0.005)
         yield SimpleNamespace(port=port, links=links, corrections=corrections, clips=clips, data=data)
     finally:
@@ -84,9 +85,9 @@ def reviewed(folder: Path, approach: str = "landmark") -> Iterator[SimpleNamespa
         corrections.close()
 
 
-def ask(port, method, path, *, body=None, **headers):
-    """Status, headers and body of one request; a header named by None is left out."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def request(port, method, path, *, body=None, **headers):
+    """Send one request; gives the status, headers and body of its response. A header of None is left out."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     sent = {"Host": f"127.0.0.1:{port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -96,7 +97,7 @@ def ask(port, method, path, *, body=None, **headers):
         if body is not None:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
     finally:
         connection.close()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import sys
 
 # before torch is imported: the suite's workers share the cores already
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,11 +11,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # machines may be busy, and a failure must come back
 settings.register_profile(
-    "echoseg", deadline=None, derandomize=True, max_examples=int(os.environ.get("ECHOSEG_EXAMPLES", "100"))
+    "echoseg",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+    max_examples=int(os.environ.get("ECHOSEG_EXAMPLES", "100")),
 )
 settings.load_profile("echoseg")
 
@@ -34,6 +39,13 @@ def _own_logging():
     yield
     logger.setLevel(level)
     logger.handlers[:] = handlers
+
+
+@pytest.fixture(autouse=True)
+def _own_random_numbers():
+    """A test gets the same random numbers of torch whatever ran before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -3,72 +3,54 @@
 
 namespace echoseg::bindings {
 
-static void register_cuda_band(py::module_& m) {
-    m.def(
-        "cuda_band_scratch",
-        [](int64_t count, int64_t height, int64_t width, int kernel_size, int shape, int iterations) {
-            return cuda::band_scratch(count, {height, width}, {kernel_size, static_cast<KernelShape>(shape), iterations});
-        },
-        py::arg("count"), py::arg("height"), py::arg("width"), py::arg("kernel_size"), py::arg("shape"), py::arg("iterations"));
-    using Function = void (*)(const uint8_t*, int64_t, ImageSize, const Kernel&, uint8_t*, void*, cuda::Stream);
-    const auto define = [&m](const char* name, Function function) {
-        m.def(
-            name,
-            [function](Address masks, int64_t count, int64_t height, int64_t width, int kernel_size, int shape, int iterations,
-                       Address out, Address scratch, Address stream, int device) {
-                const Kernel kernel{kernel_size, static_cast<KernelShape>(shape), iterations};
-                const Launch launch{scratch, stream, device};
-                function(at<const uint8_t>(masks), count, {height, width}, kernel, at<uint8_t>(out), launch.memory(), launch.on());
-            },
-            Unlocked(), py::arg("masks"), py::arg("count"), py::arg("height"), py::arg("width"), py::arg("kernel_size"),
-            py::arg("shape"), py::arg("iterations"), py::arg("out"), py::arg("scratch"), py::arg("stream"), py::arg("device"));
-    };
-    define("cuda_dilate", &cuda::dilate);
-    define("cuda_erode", &cuda::erode);
-    define("cuda_border_band", &cuda::border_band);
-    m.def(
-        "cuda_border_band_from_contours",
-        [](Address points, Address offsets, int64_t count, int64_t points_each, int64_t height, int64_t width, int rule,
-           int kernel_size, int shape, int iterations, Address out, Address scratch, Address stream, int device) {
-            const Contours contours{at<const float>(points), at<const int64_t>(offsets), count, points_each};
-            const Kernel kernel{kernel_size, static_cast<KernelShape>(shape), iterations};
-            const Launch launch{scratch, stream, device};
-            cuda::border_band_from_contours(contours, {height, width}, static_cast<FillRule>(rule), kernel, at<uint8_t>(out),
-                                            launch.memory(), launch.on());
-        },
-        Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_each"), py::arg("height"),
-        py::arg("width"), py::arg("rule"), py::arg("kernel_size"), py::arg("shape"), py::arg("iterations"), py::arg("out"),
-        py::arg("scratch"), py::arg("stream"), py::arg("device"));
-}
-
 void register_band(py::module_& m) {
-    using Function = void (*)(const uint8_t*, int64_t, ImageSize, const Kernel&, uint8_t*, int);
-    const auto define = [&m](const char* name, Function function) {
+    py::class_<StructuringElement>(m, "StructuringElement")
+        .def(py::init([](int size, int shape, int iterations) {
+                 return StructuringElement{size, static_cast<ElementShape>(shape), iterations};
+             }),
+             py::arg("size"), py::arg("shape"), py::arg("iterations"));
+
+    using Cpu = void (*)(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, int);
+    using Cuda = void (*)(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const cuda::Launch&);
+    const auto define = [&m](const char* name, Cpu cpu, Cuda cuda) {
         m.def(
             name,
-            [function](Address masks, int64_t count, int64_t height, int64_t width, int kernel_size, int shape, int iterations,
-                       Address out, int threads) {
-                const Kernel kernel{kernel_size, static_cast<KernelShape>(shape), iterations};
-                function(at<const uint8_t>(masks), count, {height, width}, kernel, at<uint8_t>(out), threads);
+            [cpu, cuda](Address masks, int64_t count, int64_t height, int64_t width, const StructuringElement& element,
+                        Address out, const Execution& execution) {
+                const ImageSize size{height, width};
+                if (execution.on_cuda())
+                    return cuda(pointer<const uint8_t>(masks), count, size, element, pointer<uint8_t>(out),
+                                execution.launch);
+                cpu(pointer<const uint8_t>(masks), count, size, element, pointer<uint8_t>(out), execution.threads);
             },
-            Unlocked(), py::arg("masks"), py::arg("count"), py::arg("height"), py::arg("width"), py::arg("kernel_size"),
-            py::arg("shape"), py::arg("iterations"), py::arg("out"), py::arg("threads"));
+            Unlocked(), py::arg("masks"), py::arg("count"), py::arg("height"), py::arg("width"), py::arg("element"),
+            py::arg("out"), py::arg("execution"));
     };
-    define("dilate", &dilate);
-    define("erode", &erode);
-    define("border_band", &border_band);
+    define("dilate", &dilate, &cuda::dilate);
+    define("erode", &erode, &cuda::erode);
+    define("border_band", &border_band, &cuda::border_band);
+
     m.def(
         "border_band_from_contours",
-        [](Address points, Address offsets, int64_t count, int64_t points_each, int64_t height, int64_t width, int rule,
-           int kernel_size, int shape, int iterations, Address out, int threads) {
-            const Contours contours{at<const float>(points), at<const int64_t>(offsets), count, points_each};
-            const Kernel kernel{kernel_size, static_cast<KernelShape>(shape), iterations};
-            border_band_from_contours(contours, {height, width}, static_cast<FillRule>(rule), kernel, at<uint8_t>(out), threads);
+        [](Address points, Address offsets, int64_t count, int64_t points_per_contour, int64_t height, int64_t width,
+           int rule, const StructuringElement& element, Address out, const Execution& execution) {
+            const Contours contours{pointer<const float>(points), pointer<const int64_t>(offsets), count,
+                                    points_per_contour};
+            const ImageSize size{height, width};
+            const auto fill_rule = static_cast<FillRule>(rule);
+            if (execution.on_cuda())
+                return cuda::border_band_from_contours(contours, size, fill_rule, element, pointer<uint8_t>(out),
+                                                       execution.launch);
+            border_band_from_contours(contours, size, fill_rule, element, pointer<uint8_t>(out), execution.threads);
         },
-        Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_each"), py::arg("height"),
-        py::arg("width"), py::arg("rule"), py::arg("kernel_size"), py::arg("shape"), py::arg("iterations"), py::arg("out"),
-        py::arg("threads"));
-    register_cuda_band(m);
+        Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_per_contour"),
+        py::arg("height"), py::arg("width"), py::arg("rule"), py::arg("element"), py::arg("out"), py::arg("execution"));
+    m.def(
+        "band_workspace_bytes",
+        [](int64_t count, int64_t height, int64_t width, const StructuringElement& element) {
+            return cuda::band_workspace_bytes(count, {height, width}, element);
+        },
+        py::arg("count"), py::arg("height"), py::arg("width"), py::arg("element"));
 }
 
 }  // namespace echoseg::bindings

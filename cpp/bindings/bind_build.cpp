@@ -1,11 +1,10 @@
-// What `echoseg info` reports, and where NumPy's arrays lie.
+// Build information, and checks of the memory of arrays.
 #include <pybind11/numpy.h>
 
 #include <optional>
 #include <utility>
 
 #include "bindings.hpp"
-#include "echoseg/device.hpp"
 #include "echoseg/parallel.hpp"
 #include "echoseg/simd.hpp"
 
@@ -24,7 +23,7 @@ std::string compiler() {
 #endif
 }
 
-// NumPy's own attribute costs ten times as much.
+// Faster than ndarray.ctypes.data by a factor of ten.
 std::vector<Address> addresses(const std::vector<py::object>& arrays) {
     std::vector<Address> found;
     for (const py::object& array : arrays)
@@ -32,9 +31,9 @@ std::vector<Address> addresses(const std::vector<py::object>& arrays) {
     return found;
 }
 
-// The first two arrays that share memory, one of them among the first `outs`.
-std::optional<std::pair<size_t, size_t>> find_overlap(const std::vector<Address>& starts, const std::vector<size_t>& bytes,
-                                                      size_t outs) {
+// The first pair of arrays that share memory and of which at least one is among the first `outs`.
+std::optional<std::pair<size_t, size_t>> find_overlap(const std::vector<Address>& starts,
+                                                      const std::vector<size_t>& bytes, size_t outs) {
     for (size_t i = 0; i < outs; ++i)
         for (size_t j = i + 1; j < starts.size(); ++j)
             if (starts[i] < starts[j] + bytes[j] && starts[j] < starts[i] + bytes[i]) return std::make_pair(i, j);
@@ -44,15 +43,16 @@ std::optional<std::pair<size_t, size_t>> find_overlap(const std::vector<Address>
 }  // namespace
 
 void register_build(py::module_& m) {
-    m.def("addresses", &addresses, py::arg("arrays"), "Where NumPy arrays lie in memory; 0 for None.");
-    m.def("find_overlap", &find_overlap, py::arg("starts"), py::arg("bytes"), py::arg("outs"));
+    m.def("addresses", &addresses, py::arg("arrays"), "Addresses of the data of NumPy arrays; 0 for None.");
+    m.def("find_overlap", &find_overlap, py::arg("starts"), py::arg("bytes"), py::arg("outs"),
+          "Indices of the first two arrays that share memory and of which one is among the first `outs`, or None.");
     m.attr("__version__") = ECHOSEG_VERSION;
     m.attr("compiler") = compiler();
-    m.def("simd_level", &simd::level, "The instruction-set level in use; ECHOSEG_SIMD forces one.");
-    m.def("simd_levels", &simd::available_levels, "Every level that this build has and this processor runs, slowest first.");
-    m.def("default_threads", &default_threads, "ECHOSEG_NUM_THREADS, else the CPUs that the process may use.");
-    m.def("cuda_built", &cuda::built);
-    m.def("cuda_devices", &cuda::device_names, Unlocked(), "Names of the CUDA devices; empty without driver or device.");
+    m.def("simd_level", &simd::level, "The instruction-set level in use; ECHOSEG_SIMD selects one.");
+    m.def("simd_levels", &simd::available_levels,
+          "The levels that this build contains and this processor supports, slowest first.");
+    m.def("default_threads", &default_threads,
+          "ECHOSEG_NUM_THREADS if set, else the number of CPUs that the process may use.");
 }
 
 }  // namespace echoseg::bindings

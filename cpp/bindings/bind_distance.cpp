@@ -7,49 +7,43 @@ void register_distance(py::module_& m) {
     m.def(
         "distance_transform",
         [](Address masks, int64_t count, int64_t height, int64_t width, double spacing_y, double spacing_x, Address out,
-           int threads) {
-            distance_transform(at<const uint8_t>(masks), count, {height, width}, {spacing_y, spacing_x}, at<float>(out), threads);
+           const Execution& execution) {
+            const ImageSize size{height, width};
+            const Spacing spacing{spacing_y, spacing_x};
+            const auto* images = pointer<const uint8_t>(masks);
+            if (execution.on_cuda())
+                return cuda::distance_transform(images, count, size, spacing, pointer<float>(out), execution.launch);
+            distance_transform(images, count, size, spacing, pointer<float>(out), execution.threads);
         },
         Unlocked(), py::arg("masks"), py::arg("count"), py::arg("height"), py::arg("width"), py::arg("spacing_y"),
-        py::arg("spacing_x"), py::arg("out"), py::arg("threads"));
+        py::arg("spacing_x"), py::arg("out"), py::arg("execution"));
     m.def(
-        "cuda_distance_scratch",
-        [](int64_t count, int64_t height, int64_t width) { return cuda::distance_scratch(count, {height, width}); },
+        "distance_workspace_bytes",
+        [](int64_t count, int64_t height, int64_t width) {
+            return cuda::distance_workspace_bytes(count, {height, width});
+        },
         py::arg("count"), py::arg("height"), py::arg("width"));
-    m.def(
-        "cuda_distance_transform",
-        [](Address masks, int64_t count, int64_t height, int64_t width, double spacing_y, double spacing_x, Address out,
-           Address scratch, Address stream, int device) {
-            const Launch launch{scratch, stream, device};
-            cuda::distance_transform(at<const uint8_t>(masks), count, {height, width}, {spacing_y, spacing_x}, at<float>(out),
-                                     launch.memory(), launch.on());
-        },
-        Unlocked(), py::arg("masks"), py::arg("count"), py::arg("height"), py::arg("width"), py::arg("spacing_y"),
-        py::arg("spacing_x"), py::arg("out"), py::arg("scratch"), py::arg("stream"), py::arg("device"));
     m.def(
         "surface_distances",
         [](Address predicted, Address true_masks, int64_t count, int64_t height, int64_t width, double spacing_y,
-           double spacing_x, Address hd95, Address assd, int threads) {
-            surface_distances(at<const uint8_t>(predicted), at<const uint8_t>(true_masks), count, {height, width},
-                              {spacing_y, spacing_x}, at<double>(hd95), at<double>(assd), threads);
+           double spacing_x, Address hd95, Address assd, const Execution& execution) {
+            const ImageSize size{height, width};
+            const Spacing spacing{spacing_y, spacing_x};
+            const auto *a = pointer<const uint8_t>(predicted), *b = pointer<const uint8_t>(true_masks);
+            if (execution.on_cuda())
+                return cuda::surface_distances(a, b, count, size, spacing, pointer<double>(hd95), pointer<double>(assd),
+                                               execution.launch);
+            surface_distances(a, b, count, size, spacing, pointer<double>(hd95), pointer<double>(assd),
+                              execution.threads);
         },
         Unlocked(), py::arg("predicted"), py::arg("true_masks"), py::arg("count"), py::arg("height"), py::arg("width"),
-        py::arg("spacing_y"), py::arg("spacing_x"), py::arg("hd95"), py::arg("assd"), py::arg("threads"));
+        py::arg("spacing_y"), py::arg("spacing_x"), py::arg("hd95"), py::arg("assd"), py::arg("execution"));
     m.def(
-        "cuda_surface_scratch",
-        [](int64_t count, int64_t height, int64_t width) { return cuda::surface_scratch(count, {height, width}); },
+        "surface_workspace_bytes",
+        [](int64_t count, int64_t height, int64_t width) {
+            return cuda::surface_workspace_bytes(count, {height, width});
+        },
         py::arg("count"), py::arg("height"), py::arg("width"));
-    m.def(
-        "cuda_surface_distances",
-        [](Address predicted, Address true_masks, int64_t count, int64_t height, int64_t width, double spacing_y,
-           double spacing_x, Address hd95, Address assd, Address scratch, Address stream, int device) {
-            const Launch launch{scratch, stream, device};
-            cuda::surface_distances(at<const uint8_t>(predicted), at<const uint8_t>(true_masks), count, {height, width},
-                                    {spacing_y, spacing_x}, at<double>(hd95), at<double>(assd), launch.memory(), launch.on());
-        },
-        Unlocked(), py::arg("predicted"), py::arg("true_masks"), py::arg("count"), py::arg("height"), py::arg("width"),
-        py::arg("spacing_y"), py::arg("spacing_x"), py::arg("hd95"), py::arg("assd"), py::arg("scratch"), py::arg("stream"),
-        py::arg("device"));
 }
 
 }  // namespace echoseg::bindings

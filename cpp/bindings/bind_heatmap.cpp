@@ -4,33 +4,30 @@
 namespace echoseg::bindings {
 
 void register_heatmap(py::module_& m) {
+    py::class_<HeatmapOptions>(m, "HeatmapOptions")
+        .def(py::init([](int kind, float sigma, float radius, int type) {
+                 return HeatmapOptions{static_cast<HeatmapKind>(kind), sigma, radius, static_cast<HeatmapType>(type)};
+             }),
+             py::arg("kind"), py::arg("sigma"), py::arg("radius"), py::arg("type"));
     m.def(
         "render_heatmaps",
-        [](Address landmarks, Address previous, int64_t count, int64_t per_image, int64_t height, int64_t width, int kind,
-           float sigma, float radius, int type, Address band, Address heatmaps, int threads) {
-            const HeatmapStyle style{static_cast<HeatmapKind>(kind), sigma, radius, static_cast<HeatmapType>(type)};
-            render_heatmaps(at<const float>(landmarks), at<const float>(previous), count, per_image, {height, width}, style,
-                            at<const uint8_t>(band), at<void>(heatmaps), threads);
+        [](Address points, Address previous, int64_t count, int64_t per_image, int64_t height, int64_t width,
+           const HeatmapOptions& options, Address band, Address heatmaps, const Execution& execution) {
+            const Landmarks landmarks{pointer<const float>(points), pointer<const float>(previous), count, per_image};
+            const ImageSize size{height, width};
+            const auto* mask = pointer<const uint8_t>(band);
+            if (execution.on_cuda())
+                return cuda::render_heatmaps(landmarks, size, options, mask, pointer<void>(heatmaps), execution.launch);
+            render_heatmaps(landmarks, size, options, mask, pointer<void>(heatmaps), execution.threads);
         },
-        Unlocked(), py::arg("landmarks"), py::arg("previous"), py::arg("count"), py::arg("per_image"), py::arg("height"),
-        py::arg("width"), py::arg("kind"), py::arg("sigma"), py::arg("radius"), py::arg("type"), py::arg("band"),
-        py::arg("heatmaps"), py::arg("threads"));
+        Unlocked(), py::arg("points"), py::arg("previous"), py::arg("count"), py::arg("per_image"), py::arg("height"),
+        py::arg("width"), py::arg("options"), py::arg("band"), py::arg("heatmaps"), py::arg("execution"));
     m.def(
-        "cuda_heatmap_scratch",
-        [](int64_t count, int64_t height, int64_t width) { return cuda::heatmap_scratch(count, {height, width}); },
+        "heatmap_workspace_bytes",
+        [](int64_t count, int64_t height, int64_t width) {
+            return cuda::heatmap_workspace_bytes(count, {height, width});
+        },
         py::arg("count"), py::arg("height"), py::arg("width"));
-    m.def(
-        "cuda_render_heatmaps",
-        [](Address landmarks, Address previous, int64_t count, int64_t per_image, int64_t height, int64_t width, int kind,
-           float sigma, float radius, int type, Address band, Address heatmaps, Address scratch, Address stream, int device) {
-            const HeatmapStyle style{static_cast<HeatmapKind>(kind), sigma, radius, static_cast<HeatmapType>(type)};
-            const Launch launch{scratch, stream, device};
-            cuda::render_heatmaps(at<const float>(landmarks), at<const float>(previous), count, per_image, {height, width}, style,
-                                  at<const uint8_t>(band), at<void>(heatmaps), launch.memory(), launch.on());
-        },
-        Unlocked(), py::arg("landmarks"), py::arg("previous"), py::arg("count"), py::arg("per_image"), py::arg("height"),
-        py::arg("width"), py::arg("kind"), py::arg("sigma"), py::arg("radius"), py::arg("type"), py::arg("band"),
-        py::arg("heatmaps"), py::arg("scratch"), py::arg("stream"), py::arg("device"));
 }
 
 }  // namespace echoseg::bindings

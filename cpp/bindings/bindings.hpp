@@ -1,6 +1,7 @@
-// What the binding files share. Arrays arrive as addresses that echoseg.ops has checked: their framework owns the memory, and
-// the same call serves NumPy and torch on the CPU. For torch on CUDA each has a twin cuda_…, whose last arguments are not `threads`
-// but what `Launch` holds.
+// Shared by the binding files. Arrays are passed as addresses, which echoseg.ops has checked and whose memory its
+// caller owns. The same functions therefore serve NumPy and torch.
+//
+// Every kernel is bound once. Its last argument selects the CPU or the CUDA implementation.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -17,22 +18,22 @@ namespace py = pybind11;
 using Address = std::uintptr_t;
 
 template <typename T>
-T* at(Address address) {
+T* pointer(Address address) {
     return reinterpret_cast<T*>(address);
 }
 
-// What a CUDA twin is called with: the stream, and scratch memory of as many bytes as cuda_…_scratch says.
-struct Launch {
-    Address scratch, stream;
-    int device;
+// On the CPU with so many threads (0 for the default number) or, if launch.device is not negative, on a CUDA device.
+struct Execution {
+    int threads;
+    cuda::Launch launch;
 
-    void* memory() const { return at<void>(scratch); }
-    cuda::Stream on() const { return {device, at<void>(stream)}; }
+    bool on_cuda() const { return launch.device >= 0; }
 };
 
 using Unlocked = py::call_guard<py::gil_scoped_release>;
 
 void register_build(py::module_& m);
+void register_device(py::module_& m);
 void register_polygon(py::module_& m);
 void register_band(py::module_& m);
 void register_heatmap(py::module_& m);

@@ -1,9 +1,10 @@
-// The Python module: nothing but registrations.
+// The Python module echoseg._core.
 #include "bindings.hpp"
 
 PYBIND11_MODULE(_core, m) {
-    m.doc() = "Native kernels of echoseg. Private: echoseg.ops checks what it passes here.";
+    m.doc() = "Native kernels of echoseg. Private: called by echoseg.ops, which checks all arguments.";
     echoseg::bindings::register_build(m);
+    echoseg::bindings::register_device(m);
     echoseg::bindings::register_polygon(m);
     echoseg::bindings::register_band(m);
     echoseg::bindings::register_heatmap(m);

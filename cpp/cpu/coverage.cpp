@@ -1,5 +1,6 @@
-// Exact area coverage (detail/coverage.hpp). The output itself holds the differences between neighbouring pixels, as whole
-// numbers, until a last pass along the rows of the outline's bounding box turns them into areas: no other memory is needed.
+// Exact area coverage (detail/coverage.hpp). The output array first holds the differences between neighbouring pixels
+// as int32. A last pass over the rows of the contour's bounding box replaces them by areas, so no other memory is
+// needed.
 #include "echoseg/detail/coverage.hpp"
 
 #include <algorithm>
@@ -12,13 +13,13 @@
 namespace echoseg {
 namespace {
 
-static_assert(sizeof(float) == sizeof(int32_t), "areas take the place of sums");
+static_assert(sizeof(float) == sizeof(int32_t), "areas replace sums in place");
 
-void add(float* place, int32_t amount) {
+void add(float* element, int32_t amount) {
     int32_t sum;
-    std::memcpy(&sum, place, sizeof sum);
+    std::memcpy(&sum, element, sizeof sum);
     sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(amount));
-    std::memcpy(place, &sum, sizeof sum);
+    std::memcpy(element, &sum, sizeof sum);
 }
 
 void add_span(const detail::CoverageSpan& span, int64_t width, float* row) {
@@ -47,7 +48,7 @@ Bounds add_edges(const float* points, int64_t count, ImageSize size, int bits, f
         detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
         const bool downward = a[1] < b[1];
         a = b;
-        for (double* at : {&edge.x0, &edge.y0, &edge.x1, &edge.y1}) *at += 0.5;
+        for (double* coordinate : {&edge.x0, &edge.y0, &edge.x1, &edge.y1}) *coordinate += 0.5;
         bounds = {std::min({bounds.left, edge.x0, edge.x1}), std::max({bounds.right, edge.x0, edge.x1}),
                   std::min(bounds.top, edge.y0), std::max(bounds.bottom, edge.y1)};
         if (edge.y0 == edge.y1) continue;
@@ -67,9 +68,11 @@ void cover(const float* points, int64_t count, ImageSize size, float* area) {
     const auto clamped = [](double value, int64_t limit) {
         return static_cast<int64_t>(std::min(std::max(value, 0.0), static_cast<double>(limit)));
     };
-    // One column more: where a span ends on a pixel's side, its last difference lies behind it.
-    const int64_t left = clamped(std::floor(bounds.left), size.width), right = clamped(std::ceil(bounds.right) + 1.0, size.width);
-    const int64_t top = clamped(std::floor(bounds.top), size.height), bottom = clamped(std::ceil(bounds.bottom), size.height);
+    // One more column: if a span ends at the side of a pixel, its last difference is in the next one.
+    const int64_t left = clamped(std::floor(bounds.left), size.width),
+                  right = clamped(std::ceil(bounds.right) + 1.0, size.width);
+    const int64_t top = clamped(std::floor(bounds.top), size.height),
+                  bottom = clamped(std::ceil(bounds.bottom), size.height);
     for (int64_t y = top; y < bottom; ++y) {
         float* row = area + y * size.width;
         uint32_t sum = 0;

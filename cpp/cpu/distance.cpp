@@ -1,15 +1,17 @@
-// The exact Euclidean distance transform in two passes (Felzenszwalb and Huttenlocher 2012; Meijster et al. 2000). Down and up
-// the columns it counts the rows to the nearest zero, whole rows of pixels at a time. Along a row, pixel x is then
-// min over c of (rows at c)^2 + (x - c)^2 away, squared.
+// The exact Euclidean distance transform in two passes (Felzenszwalb and Huttenlocher 2012; Meijster et al. 2000). The
+// first pass runs down and up the columns, whole rows of pixels at a time, and counts the rows to the nearest zero.
+// Along a row, the squared distance of pixel x is then the minimum over the columns c of (rows at c)^2 + (x - c)^2.
 //
-// Instead of building the lower envelope of these parabolas pixel by pixel, with a division and an unforeseeable branch for each,
-// we use that the nearest site moves to the right as the pixel does: the site of a pixel lies between those of its neighbours on
-// either side. So the middle pixel looks at all sites, the middles of the two halves at those on their side of its site, and so
-// on until eight pixels are left between two known ones, which then look at the few sites between together. Every step is a plain
-// loop over sites that lie side by side, and a row of n pixels costs n log n at worst.
+// The usual second pass builds the lower envelope of these parabolas pixel by pixel, with a division and an
+// unpredictable branch each. This one uses that the nearest site (detail/distance.hpp) moves to the right as the pixel
+// does, so the site of a pixel is between those of its neighbours on either side. The middle pixel searches all sites,
+// the middles of both halves search the sites on their side of its site, and so on until eight pixels remain between
+// two known ones, which then search the few sites between together. Every step is a plain loop over adjacent sites. A
+// row of n pixels costs at most n log n.
 //
-// A zero lies nearer than anything beyond it, so a run of ones needs to know only itself and the zeros at its ends; short gaps
-// between runs are taken along. Pixels far from any object, such as most of a mask's background, cost nothing but the first pass.
+// A zero is nearer than anything beyond it, so a run of ones depends only on itself and the zeros at its ends; short
+// gaps between runs are included. Pixels without ones nearby, such as most of a mask's background, cost only the first
+// pass.
 #include "echoseg/distance.hpp"
 
 #include <algorithm>
@@ -24,7 +26,7 @@
 namespace echoseg {
 namespace {
 
-constexpr int64_t kStrip = 1024;  // columns of a large image that are counted together
+constexpr int64_t kStrip = 1024;  // columns of a large image that are processed together
 constexpr int64_t kShortGap = 8;
 
 class Transformer {
@@ -32,11 +34,11 @@ class Transformer {
     Transformer(ImageSize size, Spacing spacing)
         : size_(size), bits_(static_cast<size_t>(words_for(size.width))), row_(size, spacing) {}
 
-    // From the rows to the nearest zero of each column to distances, in the rows of the range.
+    // The second pass, in place, for a range of rows.
     void finish_rows(const uint8_t* mask, RowRange rows, float* out) {
-        const simd::Rows& simd = simd::rows();
+        const simd::RowKernels& kernels = simd::row_kernels();
         for (int64_t y = rows.first; y < rows.end; ++y) {
-            simd.pack(mask + y * size_.width, 1, words_for(size_.width), size_.width, bits_.data());
+            kernels.pack(mask + y * size_.width, 1, words_for(size_.width), size_.width, bits_.data());
             int64_t first = next(0, true);
             while (first < size_.width) {
                 int64_t end = next(first, false), after = next(end, true);
@@ -45,7 +47,7 @@ class Transformer {
                     after = next(end, true);
                 }
                 const int64_t from = std::max<int64_t>(first - 1, 0), to = std::min(end + 1, size_.width);
-                simd.row_distances(row_.get(), out + y * size_.width + from, to - from);
+                kernels.row_distances(row_.get(), out + y * size_.width + from, to - from);
                 first = after;
             }
         }
@@ -56,24 +58,25 @@ class Transformer {
 
     ImageSize size_;
     std::vector<uint64_t> bits_;
-    OwnSiteRow row_;
+    OwnedSiteRow row_;
 };
 
-// After the first pass. An image without a single zero is infinite already.
+// Whether the image has a zero, from the result of the first pass. Without one, all distances are infinite already.
 bool has_zero(const float* out, ImageSize size) {
     return std::any_of(out, out + size.width, [](float rows) { return std::isfinite(rows); });
 }
 
+// Shares the work on one image between the threads.
 void transform_large(const uint8_t* mask, ImageSize size, Spacing spacing, float* out, int threads) {
     const int64_t strips = (size.width + kStrip - 1) / kStrip;
     parallel_for(strips, size.height * kStrip / 2, threads, [&](int64_t begin, int64_t end) {
         for (int64_t x = begin * kStrip; x < std::min(end * kStrip, size.width); x += kStrip)
-            simd::rows().column_distances(mask + x, size.width, size.height, std::min(kStrip, size.width - x), out + x, size.width);
+            simd::row_kernels().column_distances(mask + x, size.width, size.height, std::min(kStrip, size.width - x),
+                                                 out + x, size.width);
     });
     if (!has_zero(out, size)) return;
-    parallel_for(size.height, size.width * 3, threads, [&](int64_t begin, int64_t end) {
-        Transformer(size, spacing).finish_rows(mask, {begin, end}, out);
-    });
+    parallel_for(size.height, size.width * 3, threads,
+                 [&](int64_t begin, int64_t end) { Transformer(size, spacing).finish_rows(mask, {begin, end}, out); });
 }
 
 }  // namespace
@@ -81,8 +84,8 @@ void transform_large(const uint8_t* mask, ImageSize size, Spacing spacing, float
 void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out, int threads) {
     const int64_t pixels = size.pixels();
     if (count < 4 * (threads > 0 ? threads : default_threads())) {
-        // Too few to share out whole.
-        for (int64_t i = 0; i < count; ++i) transform_large(masks + i * pixels, size, spacing, out + i * pixels, threads);
+        for (int64_t i = 0; i < count; ++i)
+            transform_large(masks + i * pixels, size, spacing, out + i * pixels, threads);
         return;
     }
     parallel_for(count, 500 + pixels, threads, [&](int64_t begin, int64_t end) {
@@ -90,7 +93,7 @@ void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spa
         for (int64_t i = begin; i < end; ++i) {
             const uint8_t* mask = masks + i * pixels;
             float* image = out + i * pixels;
-            simd::rows().column_distances(mask, size.width, size.height, size.width, image, size.width);
+            simd::row_kernels().column_distances(mask, size.width, size.height, size.width, image, size.width);
             if (has_zero(image, size)) transformer.finish_rows(mask, {0, size.height}, image);
         }
     });

@@ -1,4 +1,5 @@
-// How one image is drawn: the parts that the single kernels and the fused targets share. Rows are bit images (simd/rows.hpp).
+// Drawing of a single image: the parts shared by the single kernels and render_targets. Bit images:
+// simd/row_kernels.hpp.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +21,16 @@ struct RowRange {
 
 inline int64_t words_for(int64_t bits) { return (bits + 63) / 64; }
 
-// From bits to bytes. Many masks are written past the caches, a strip of rows at a time. As drawing takes longer than writing,
-// that begins to pay later than for zeros: measured at 17 and 25 MB it cost a twentieth, at 64 MB it saved a quarter.
+// Converts bit images to bytes. Large outputs are written past the caches, a strip of rows at a time. Measured: this
+// costs 5 % at 17 and 25 MB and saves 25 % at 64 MB. The threshold is higher than for zeros, since drawing takes longer
+// than writing.
 class MaskWriter {
    public:
     MaskWriter(ImageSize size, int64_t masks);
 
-    // Writes the rows in range, and zeros above and below them. `words` points at row range.first.
+    // Writes the rows of `range`, and zeros above and below them. `words` points to row range.first.
     void write(const uint64_t* words, int64_t pitch, RowRange range, uint8_t* mask);
-    // Makes what was written seen by other threads.
+    // Makes the output visible to other threads.
     void end();
 
    private:
@@ -37,14 +39,14 @@ class MaskWriter {
     ImageSize size_;
     bool stream_;
     int64_t strip_;  // rows
-    std::vector<uint8_t> stage_;
+    std::vector<uint8_t> buffer_;
 };
 
 class PolygonDrawer {
    public:
     PolygonDrawer(ImageSize size, FillRule rule, int64_t pitch);
 
-    // Draws into `words` (height rows of zeros) and says which rows it may have touched.
+    // Draws into `words`, which must be zero, and returns the rows that may be non-zero afterwards.
     RowRange draw(const float* points, int64_t count, uint64_t* words);
 
    private:
@@ -54,22 +56,22 @@ class PolygonDrawer {
     ImageSize size_;
     FillRule rule_;
     int64_t pitch_;
-    std::vector<uint64_t> marks_;  // rule opencv: the outline and the crossings that lie on a pixel
+    std::vector<uint64_t> marks_;  // rule opencv: the boundary, and the crossings that are exactly on a pixel
 };
 
 enum class BandPart { dilated, eroded, band };
 
 class BandDrawer {
    public:
-    BandDrawer(ImageSize size, const Kernel& kernel);
+    BandDrawer(ImageSize size, const StructuringElement& element);
 
     int64_t pitch() const { return pitch_; }
-    // Where the caller puts the image: height rows, zeros outside the rows that it names.
+    // The input image, to be written by the caller. Rows outside the range passed to apply() must be zero.
     uint64_t* image() { return image_.data() + margin_; }
     void clear(RowRange rows) {
         std::memset(image() + rows.first * pitch_, 0, static_cast<size_t>(rows.count() * pitch_) * sizeof(uint64_t));
     }
-    // The rows in which the result may be other than zero; result() points at the first of them.
+    // Returns the rows that may be non-zero in the result; result() points to the first of them.
     RowRange apply(RowRange rows, BandPart part);
     const uint64_t* result() const { return result_; }
 
@@ -84,32 +86,35 @@ class BandDrawer {
     const uint64_t* result_ = nullptr;
 };
 
-// Whether an output of so many bytes is written faster past the caches. Small ones never are and large ones always; between the
-// two it depends on how much of a cache that others share this process gets, of which sizes on paper tell nothing: one machine
-// wrote 22 MB into its caches 1.4 times as fast as past them, another, of the same cache size, 2.7 times as slowly. So that is
-// measured, once, in some milliseconds.
+// Whether an output of so many bytes is written faster past the caches. Between a lower and an upper bound this depends
+// on the share of the cache that the process gets, which the nominal cache size does not predict: of two machines with
+// the same cache size, one wrote 22 MB into its caches 1.4 times as fast as past them, the other 2.7 times as slowly.
+// So it is measured once, in a few milliseconds.
 bool exceeds_cache(int64_t bytes);
 
 class HeatmapDrawer {
    public:
-    // `stream`: the planes together exceed the caches and are written past them; end() then makes them seen by other threads.
-    HeatmapDrawer(ImageSize size, const HeatmapStyle& style, bool stream);
+    // stream: write the planes past the caches, for outputs that exceed them. end() then makes them visible to other
+    // threads.
+    HeatmapDrawer(ImageSize size, const HeatmapOptions& options, bool stream);
 
-    // `band` holds the bits of `rows` alone, outside of which it is zero; null stands for no band at all.
-    // `previous`: the landmark whose heatmap is all that the plane holds, or null where it may hold anything.
-    void draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows, void* plane);
+    // band: null, or the bits of `rows`; the band is zero outside these rows.
+    // previous: null, or the landmark of the heatmap that the plane holds, everything else in it being zero.
+    void draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows,
+              void* plane);
     void end() const;
 
    private:
+    // The part of the plane that may be non-zero.
     struct Window {
-        RowRange columns, rows;  // columns.first is a multiple of simd::kBlock once they are drawn
-        const uint64_t* band;    // bits of its first row, or null
+        RowRange columns, rows;  // columns.first is a multiple of simd::kBlock while drawing
+        const uint64_t* band;    // bits of the first row of the window, or null
         int64_t pitch;
     };
 
-    Window reached(const float* landmark) const;
+    Window window_of(const float* landmark) const;
     void make_tables(const float* landmark, const Window& window);
-    // Draws `rows` of the window, counted from its first.
+    // `rows` counts from the first row of the window.
     void draw_rows(const Window& window, RowRange rows, float* out, int64_t out_pitch) const;
     void convert(const float* values, int64_t count, void* out) const;
     void clear(uint8_t* plane, RowRange rows) const;
@@ -117,14 +122,14 @@ class HeatmapDrawer {
     void stream(const Window& window, uint8_t* plane);
 
     ImageSize size_;
-    HeatmapStyle style_;
+    HeatmapOptions options_;
     bool stream_;
-    int64_t item_, row_;   // bytes of a value, of a row
-    int64_t buffer_rows_;  // as many rows as the buffers hold
+    int64_t value_bytes_, row_bytes_;
+    int64_t buffer_rows_;  // rows that the buffers below hold
     float scale_, reach_;
     std::vector<float> factor_x_, square_x_, factor_y_, square_y_;
-    std::vector<float> values_;   // rows on their way to a narrower type
-    std::vector<uint8_t> bytes_;  // rows on their way past the caches, as they are to lie in the plane
+    std::vector<float> values_;   // rows to be converted to a narrower type
+    std::vector<uint8_t> bytes_;  // rows to be written past the caches
 };
 
 }  // namespace echoseg

@@ -1,10 +1,10 @@
-// Heatmaps are separable: exp(-(x^2 + y^2)) is a product of one factor a column and one a row, so a plane costs one table along
-// each axis and a multiplication a pixel. Only the window in which a value can be other than zero is looked at; the rest is
-// zeroed or, where the caller knows what the plane holds, not even touched.
+// Gaussians are separable: exp(-(x^2 + y^2)) is the product of one factor per column and one per row. A plane costs one
+// table along each axis and one multiplication per pixel. Only the window in which values can be non-zero is computed.
+// The rest is set to zero or, if the previous landmark is given, left as it is.
 //
-// Planes that stay in the caches are drawn in place. Where they leave them, each is written once from its first byte to its last
-// by streaming stores, which need not read what they overwrite: zeros, then the window's rows from a small buffer, then zeros.
-// The same small buffer serves types narrower than float32: the loops over pixels know float32 alone.
+// Planes that fit into the caches are drawn in place. Larger outputs are written from the first byte to the last by
+// streaming stores, which do not read the memory that they overwrite: zeros, then the window's rows from a small
+// buffer, then zeros. The same buffer holds rows for conversion to types narrower than float32.
 #include "echoseg/heatmap.hpp"
 
 #include <algorithm>
@@ -13,41 +13,41 @@
 
 #include "draw.hpp"
 #include "echoseg/parallel.hpp"
-#include "simd/rows.hpp"
+#include "simd/row_kernels.hpp"
 
 namespace echoseg {
 namespace {
 
-constexpr int64_t kLine = 64;           // bytes of a cache line
-constexpr int64_t kBufferPixels = 4096;  // 16 KiB: half of a first-level cache
+constexpr int64_t kLine = 64;            // bytes of a cache line
+constexpr int64_t kBufferPixels = 4096;  // 16 KiB, half of a first-level cache
 
 int64_t whole_blocks(int64_t columns) { return (columns + simd::kBlock - 1) / simd::kBlock * simd::kBlock; }
 
 }  // namespace
 
-HeatmapDrawer::HeatmapDrawer(ImageSize size, const HeatmapStyle& style, bool stream)
+HeatmapDrawer::HeatmapDrawer(ImageSize size, const HeatmapOptions& options, bool stream)
     : size_(size),
-      style_(style),
+      options_(options),
       stream_(stream),
-      item_(bytes_of(style.type)),
-      row_(size.width * item_),
+      value_bytes_(bytes_of(options.type)),
+      row_bytes_(size.width * value_bytes_),
       buffer_rows_(std::min(std::max<int64_t>(kBufferPixels / size.width, 1), size.height)),
-      scale_(1.0f / (2.0f * style.sigma * style.sigma)),
-      reach_(style.radius),
+      scale_(1.0f / (2.0f * options.sigma * options.sigma)),
+      reach_(options.radius),
       factor_x_(static_cast<size_t>(size.width + simd::kBlock)),
       square_x_(static_cast<size_t>(size.width + simd::kBlock)),
       factor_y_(static_cast<size_t>(size.height + simd::kBlock)),
       square_y_(static_cast<size_t>(size.height + simd::kBlock)) {
-    // exp_minus is zero from 43.5 on: sqrt(2 * 43.5) = 9.33 sigma.
-    if (style.kind == HeatmapKind::gaussian) reach_ = std::min(reach_, 9.4f * style.sigma);
+    // exp_minus(t) is 0 for t >= 43.5, which is at sqrt(2 * 43.5) = 9.33 sigma.
+    if (options.kind == HeatmapKind::gaussian) reach_ = std::min(reach_, 9.4f * options.sigma);
     const auto pixels = static_cast<size_t>(buffer_rows_ * size.width);
-    if (style.type != HeatmapType::float32) values_.resize(pixels);
-    if (stream) bytes_.resize(pixels * static_cast<size_t>(item_) + 2 * kLine);
+    if (options.type != HeatmapType::float32) values_.resize(pixels);
+    if (stream) bytes_.resize(pixels * static_cast<size_t>(value_bytes_) + 2 * kLine);
 }
 
-// The rows and columns that a heatmap may touch; empty where there are none. A little more than the reach, so that the rounding
-// of these bounds decides nothing.
-HeatmapDrawer::Window HeatmapDrawer::reached(const float* landmark) const {
+// The rows and columns in which a heatmap may be non-zero, possibly none. Slightly larger than the reach, so that
+// rounding of these bounds has no effect.
+HeatmapDrawer::Window HeatmapDrawer::window_of(const float* landmark) const {
     const auto bounds = [this](float center, int64_t limit) {
         const auto clamped = [limit](double value) {
             return static_cast<int64_t>(std::min(std::max(value, 0.0), static_cast<double>(limit)));
@@ -59,19 +59,19 @@ HeatmapDrawer::Window HeatmapDrawer::reached(const float* landmark) const {
 }
 
 void HeatmapDrawer::make_tables(const float* landmark, const Window& w) {
-    const simd::Rows& simd = simd::rows();
+    const simd::RowKernels& kernels = simd::row_kernels();
     const int64_t columns = whole_blocks(w.columns.count()), rows = whole_blocks(w.rows.count());
-    if (style_.kind == HeatmapKind::gaussian) {
-        simd.gaussian_table(landmark[0], scale_, w.columns.first, columns, factor_x_.data(), square_x_.data());
-        simd.gaussian_table(landmark[1], scale_, w.rows.first, rows, factor_y_.data(), square_y_.data());
+    if (options_.kind == HeatmapKind::gaussian) {
+        kernels.gaussian_table(landmark[0], scale_, w.columns.first, columns, factor_x_.data(), square_x_.data());
+        kernels.gaussian_table(landmark[1], scale_, w.rows.first, rows, factor_y_.data(), square_y_.data());
     } else {
-        simd.square_table(landmark[0], w.columns.first, columns, square_x_.data());
-        simd.square_table(landmark[1], w.rows.first, rows, square_y_.data());
+        kernels.square_table(landmark[0], w.columns.first, columns, square_x_.data());
+        kernels.square_table(landmark[1], w.rows.first, rows, square_y_.data());
     }
 }
 
 void HeatmapDrawer::draw_rows(const Window& w, RowRange rows, float* out, int64_t out_pitch) const {
-    const simd::Rows& simd = simd::rows();
+    const simd::RowKernels& kernels = simd::row_kernels();
     const simd::HeatmapWindow part{w.columns.first,
                                    w.columns.count(),
                                    rows.count(),
@@ -79,38 +79,38 @@ void HeatmapDrawer::draw_rows(const Window& w, RowRange rows, float* out, int64_
                                    factor_y_.data() + rows.first,
                                    square_x_.data(),
                                    square_y_.data() + rows.first,
-                                   style_.radius,
+                                   options_.radius,
                                    w.band ? w.band + rows.first * w.pitch : nullptr,
                                    w.pitch,
                                    out,
                                    out_pitch};
-    if (style_.kind == HeatmapKind::euclidean) {
-        simd.euclidean_window(part);
-    } else if (std::isinf(style_.radius)) {
-        simd.gaussian_window(part);
+    if (options_.kind == HeatmapKind::euclidean) {
+        kernels.euclidean_window(part);
+    } else if (std::isinf(options_.radius)) {
+        kernels.gaussian_window(part);
     } else {
-        simd.disc_window(part);
+        kernels.disc_window(part);
     }
 }
 
 void HeatmapDrawer::convert(const float* values, int64_t count, void* out) const {
-    const simd::Rows& simd = simd::rows();
-    switch (style_.type) {
+    const simd::RowKernels& kernels = simd::row_kernels();
+    switch (options_.type) {
         case HeatmapType::float32: break;
-        case HeatmapType::bfloat16: simd.to_bfloat16(values, count, out); break;
-        case HeatmapType::float16: simd.to_float16(values, count, out); break;
-        case HeatmapType::uint8: simd.to_uint8(values, count, out); break;
+        case HeatmapType::bfloat16: kernels.to_bfloat16(values, count, out); break;
+        case HeatmapType::float16: kernels.to_float16(values, count, out); break;
+        case HeatmapType::uint8: kernels.to_uint8(values, count, out); break;
     }
 }
 
 void HeatmapDrawer::clear(uint8_t* plane, RowRange rows) const {
-    std::memset(plane + rows.first * row_, 0, static_cast<size_t>(rows.count() * row_));
+    std::memset(plane + rows.first * row_bytes_, 0, static_cast<size_t>(rows.count() * row_bytes_));
 }
 
-// Draws into zeros, in place.
+// Draws in place; the window must be zero.
 void HeatmapDrawer::write(const Window& w, uint8_t* plane) {
-    uint8_t* out = plane + w.rows.first * row_ + w.columns.first * item_;
-    if (style_.type == HeatmapType::float32) {
+    uint8_t* out = plane + w.rows.first * row_bytes_ + w.columns.first * value_bytes_;
+    if (options_.type == HeatmapType::float32) {
         draw_rows(w, {0, w.rows.count()}, reinterpret_cast<float*>(out), size_.width);
         return;
     }
@@ -120,54 +120,59 @@ void HeatmapDrawer::write(const Window& w, uint8_t* plane) {
         if (w.band) std::fill_n(values_.begin(), rows.count() * columns, 0.0f);
         draw_rows(w, rows, values_.data(), columns);
         if (columns == size_.width) {
-            convert(values_.data(), rows.count() * columns, out + y * row_);
+            convert(values_.data(), rows.count() * columns, out + y * row_bytes_);
         } else {
-            for (int64_t i = y; i < rows.end; ++i) convert(values_.data() + (i - y) * columns, columns, out + i * row_);
+            for (int64_t i = y; i < rows.end; ++i)
+                convert(values_.data() + (i - y) * columns, columns, out + i * row_bytes_);
         }
     }
 }
 
-// Writes the whole plane past the caches. What does not fill a cache line waits in front of the buffer for the rows that follow.
+// Writes the whole plane past the caches. Bytes that do not fill a cache line are kept in front of the buffer for the
+// next rows.
 void HeatmapDrawer::stream(const Window& w, uint8_t* plane) {
-    const simd::Rows& simd = simd::rows();
-    const auto beyond_line = [](const uint8_t* at) { return static_cast<int64_t>(reinterpret_cast<uintptr_t>(at) % kLine); };
-    uint8_t *out = plane + w.rows.first * row_, *end = plane + size_.height * row_;
+    const simd::RowKernels& kernels = simd::row_kernels();
+    const auto line_offset = [](const uint8_t* p) {
+        return static_cast<int64_t>(reinterpret_cast<uintptr_t>(p) % kLine);
+    };
+    uint8_t *out = plane + w.rows.first * row_bytes_, *end = plane + size_.height * row_bytes_;
     uint8_t* buffer = bytes_.data() + kLine;
-    const bool narrow = style_.type != HeatmapType::float32;
+    const bool narrow = options_.type != HeatmapType::float32;
     float* values = narrow ? values_.data() : reinterpret_cast<float*>(buffer);
 
-    int64_t held = std::min<int64_t>(beyond_line(out), out - plane);
-    std::memset(buffer - held, 0, static_cast<size_t>(held));
-    simd.stream_zeros(plane, out - held - plane);
+    int64_t pending = std::min<int64_t>(line_offset(out), out - plane);
+    std::memset(buffer - pending, 0, static_cast<size_t>(pending));
+    kernels.stream_zeros(plane, out - pending - plane);
     for (int64_t y = 0; y < w.rows.count(); y += buffer_rows_) {
         const RowRange rows{y, std::min(y + buffer_rows_, w.rows.count())};
-        const int64_t pixels = rows.count() * size_.width, bytes = pixels * item_;
+        const int64_t pixels = rows.count() * size_.width, bytes = pixels * value_bytes_;
         if (w.band || w.columns.count() < size_.width) std::fill_n(values, pixels, 0.0f);
         draw_rows(w, rows, values + w.columns.first, size_.width);
         if (narrow) convert(values, pixels, buffer);
         out += bytes;
-        const int64_t all = held + bytes, rest = std::min(beyond_line(out), all);
-        simd.stream_copy(buffer - held, all - rest, out - all);
+        const int64_t all = pending + bytes, rest = std::min(line_offset(out), all);
+        kernels.stream_copy(buffer - pending, all - rest, out - all);
         std::memmove(buffer - rest, buffer + bytes - rest, static_cast<size_t>(rest));
-        held = rest;
+        pending = rest;
     }
-    const int64_t last = std::min(kLine - held, end - out);
+    const int64_t last = std::min(kLine - pending, end - out);
     std::memset(buffer, 0, static_cast<size_t>(last));
-    simd.stream_copy(buffer - held, held + last, out - held);
-    simd.stream_zeros(out + last, end - out - last);
+    kernels.stream_copy(buffer - pending, pending + last, out - pending);
+    kernels.stream_zeros(out + last, end - out - last);
 }
 
-void HeatmapDrawer::draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows,
-                         void* heatmap) {
+void HeatmapDrawer::draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch,
+                         RowRange rows, void* heatmap) {
     auto* plane = static_cast<uint8_t*>(heatmap);
-    Window window = reached(landmark);
+    Window window = window_of(landmark);
     if (band) {
         window.rows = {std::max(window.rows.first, rows.first), std::min(window.rows.end, rows.end)};
         window.band = band + (window.rows.first - rows.first) * pitch;
         window.pitch = pitch;
     }
     if (window.columns.count() <= 0 || window.rows.count() <= 0) window = {};
-    // Whole rows where the window is wide, so that nothing is written twice; else whole blocks, which cross no word of the band.
+    // Whole rows if the window is wide, so that no pixel is written twice; else whole blocks, which never cross a word
+    // of the band.
     const bool wide = !previous && !band && 2 * window.columns.count() > size_.width;
     window.columns.first -= wide ? window.columns.first : window.columns.first % simd::kBlock;
     window.columns.end = wide ? size_.width : std::min(whole_blocks(window.columns.end), size_.width);
@@ -176,15 +181,15 @@ void HeatmapDrawer::draw(const float* landmark, const float* previous, const uin
     if (stream_ && !previous) return stream(window, plane);
     RowRange rest;
     if (previous) {
-        const Window old = reached(previous);
+        const Window old = window_of(previous);
         if (old.columns.count() > 0)
-            simd::rows().clear_rows(plane + old.rows.first * row_ + old.columns.first * item_, old.columns.count() * item_,
-                                    old.rows.count(), row_);
+            simd::row_kernels().clear_rows(plane + old.rows.first * row_bytes_ + old.columns.first * value_bytes_,
+                                           old.columns.count() * value_bytes_, old.rows.count(), row_bytes_);
     } else if (wide) {
         clear(plane, {0, window.rows.first});
         clear(plane, {window.rows.end, size_.height});
     } else {
-        clear(plane, {0, window.rows.end});  // the window's rows are in the first-level cache when they are drawn
+        clear(plane, {0, window.rows.end});  // brings the window's rows into the first-level cache
         rest = {window.rows.end, size_.height};
     }
     if (window.rows.count() > 0) write(window, plane);
@@ -192,22 +197,24 @@ void HeatmapDrawer::draw(const float* landmark, const float* previous, const uin
 }
 
 void HeatmapDrawer::end() const {
-    if (stream_) simd::rows().stream_end();
+    if (stream_) simd::row_kernels().stream_end();
 }
 
-void render_heatmaps(const float* landmarks, const float* previous, int64_t count, int64_t per_image, ImageSize size,
-                     const HeatmapStyle& style, const uint8_t* band, void* heatmaps, int threads) {
-    if (per_image == 0) return;  // an array of nothing may have any number of images
-    const int64_t pitch = words_for(size.width), plane = size.pixels() * bytes_of(style.type);
+void render_heatmaps(const Landmarks& landmarks, ImageSize size, const HeatmapOptions& options, const uint8_t* band,
+                     void* heatmaps, int threads) {
+    const int64_t count = landmarks.count, per_image = landmarks.per_image;
+    if (per_image == 0) return;  // avoids a loop over an arbitrarily large number of images without landmarks
+    const int64_t pitch = words_for(size.width), plane = size.pixels() * bytes_of(options.type);
     const bool stream = exceeds_cache(count * per_image * plane);
     parallel_for(count, per_image * (150 + size.pixels() / 28), threads, [&](int64_t begin, int64_t end) {
-        HeatmapDrawer drawer(size, style, stream);
+        HeatmapDrawer drawer(size, options, stream);
         std::vector<uint64_t> words(band ? static_cast<size_t>(size.height * pitch) : 0);
         for (int64_t i = begin; i < end; ++i) {
-            if (band) simd::rows().pack(band + i * size.pixels(), size.height, pitch, size.width, words.data());
+            if (band) simd::row_kernels().pack(band + i * size.pixels(), size.height, pitch, size.width, words.data());
             for (int64_t k = i * per_image; k < (i + 1) * per_image; ++k)
-                drawer.draw(landmarks + 2 * k, previous ? previous + 2 * k : nullptr, band ? words.data() : nullptr, pitch,
-                            {0, size.height}, static_cast<uint8_t*>(heatmaps) + k * plane);
+                drawer.draw(landmarks.points + 2 * k, landmarks.previous ? landmarks.previous + 2 * k : nullptr,
+                            band ? words.data() : nullptr, pitch, {0, size.height},
+                            static_cast<uint8_t*>(heatmaps) + k * plane);
         }
         drawer.end();
     });

@@ -1,4 +1,4 @@
-// The CUDA entry points of a build without CUDA. echoseg.ops asks built() first, so nobody should come to the others.
+// The CUDA implementations in a build without CUDA. echoseg.ops checks built() before it calls any of them.
 #include <stdexcept>
 
 #include "echoseg/decode.hpp"
@@ -9,7 +9,9 @@
 namespace echoseg::cuda {
 namespace {
 
-[[noreturn]] void missing() { throw std::runtime_error("this build has no CUDA kernels: build with ECHOSEG_CUDA=ON"); }
+[[noreturn]] void not_built() {
+    throw std::runtime_error("this build has no CUDA kernels: build with ECHOSEG_CUDA=ON");
+}
 
 }  // namespace
 
@@ -17,33 +19,41 @@ bool built() { return false; }
 
 std::vector<std::string> device_names() { return {}; }
 
-int64_t fill_scratch(int64_t, ImageSize) { missing(); }
-int64_t band_scratch(int64_t, ImageSize, const Kernel&) { missing(); }
-int64_t heatmap_scratch(int64_t, ImageSize) { missing(); }
-int64_t distance_scratch(int64_t, ImageSize) { missing(); }
-int64_t surface_scratch(int64_t, ImageSize) { missing(); }
+int64_t fill_workspace_bytes(int64_t, ImageSize) { not_built(); }
+int64_t band_workspace_bytes(int64_t, ImageSize, const StructuringElement&) { not_built(); }
+int64_t heatmap_workspace_bytes(int64_t, ImageSize) { not_built(); }
+int64_t distance_workspace_bytes(int64_t, ImageSize) { not_built(); }
+int64_t surface_workspace_bytes(int64_t, ImageSize) { not_built(); }
 
-void fill_polygons(const Contours&, ImageSize, FillRule, uint8_t*, void*, Stream) { missing(); }
-void cover_polygons(const Contours&, ImageSize, float*, Stream) { missing(); }
+void fill_polygons(const Contours&, ImageSize, FillRule, uint8_t*, const Launch&) { not_built(); }
+void cover_polygons(const Contours&, ImageSize, float*, const Launch&) { not_built(); }
 
-void dilate(const uint8_t*, int64_t, ImageSize, const Kernel&, uint8_t*, void*, Stream) { missing(); }
-void erode(const uint8_t*, int64_t, ImageSize, const Kernel&, uint8_t*, void*, Stream) { missing(); }
-void border_band(const uint8_t*, int64_t, ImageSize, const Kernel&, uint8_t*, void*, Stream) { missing(); }
-void border_band_from_contours(const Contours&, ImageSize, FillRule, const Kernel&, uint8_t*, void*, Stream) { missing(); }
-
-void render_heatmaps(const float*, const float*, int64_t, int64_t, ImageSize, const HeatmapStyle&, const uint8_t*, void*, void*,
-                     Stream) {
-    missing();
+void dilate(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const Launch&) { not_built(); }
+void erode(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const Launch&) { not_built(); }
+void border_band(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const Launch&) {
+    not_built();
+}
+void border_band_from_contours(const Contours&, ImageSize, FillRule, const StructuringElement&, uint8_t*,
+                               const Launch&) {
+    not_built();
 }
 
-void render_targets(const Contours&, const float*, const float*, int64_t, ImageSize, const TargetStyle&, uint8_t*, uint8_t*,
-                    void*, void*, Stream) {
-    missing();
+void render_heatmaps(const Landmarks&, ImageSize, const HeatmapOptions&, const uint8_t*, void*, const Launch&) {
+    not_built();
 }
 
-void decode_heatmaps(const float*, int64_t, ImageSize, DecodeMethod, float, float*, float*, Stream) { missing(); }
+void render_targets(const Contours&, const Landmarks&, ImageSize, const TargetOptions&, uint8_t*, uint8_t*, void*,
+                    const Launch&) {
+    not_built();
+}
 
-void distance_transform(const uint8_t*, int64_t, ImageSize, Spacing, float*, void*, Stream) { missing(); }
-void surface_distances(const uint8_t*, const uint8_t*, int64_t, ImageSize, Spacing, double*, double*, void*, Stream) { missing(); }
+void decode_heatmaps(const float*, int64_t, ImageSize, DecodeMethod, float, float*, float*, const Launch&) {
+    not_built();
+}
+
+void distance_transform(const uint8_t*, int64_t, ImageSize, Spacing, float*, const Launch&) { not_built(); }
+void surface_distances(const uint8_t*, const uint8_t*, int64_t, ImageSize, Spacing, double*, double*, const Launch&) {
+    not_built();
+}
 
 }  // namespace echoseg::cuda

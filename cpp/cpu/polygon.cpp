@@ -1,7 +1,7 @@
-// Polygon filling by parity. In each of its rows an edge flips all pixels from the first that lies at or right of its crossing
-// to the end of that word; whether a word's last pixel is set then says whether the words behind are flipped. No edge list is
-// sorted and no span is looked for, so self-intersecting outlines cost the same as convex ones. The rules are in
-// detail/crossing.hpp and detail/fixed_edge.hpp.
+// Polygon filling by parity, on bit images. In each row that it crosses, an edge flips all pixels of one word from the
+// first at or right of the crossing. Afterwards each row is scanned once: if the last pixel of a word is set, the next
+// words are flipped. No edges are sorted and no spans are built, so self-intersecting contours cost the same as convex
+// ones. The rules are in detail/crossing.hpp and detail/fixed_edge.hpp.
 #include "echoseg/polygon.hpp"
 
 #include <algorithm>
@@ -11,16 +11,16 @@
 #include "draw.hpp"
 #include "echoseg/detail/fixed_edge.hpp"
 #include "echoseg/parallel.hpp"
-#include "simd/rows.hpp"
+#include "simd/row_kernels.hpp"
 
 namespace echoseg {
 namespace {
 
-// The pixels of one word from the column on; carry_fill does those behind.
+// Flips the pixels of one word from the column on; carry_fill completes the row.
 void flip(uint64_t* row, int64_t column) { row[column / 64] ^= ~static_cast<uint64_t>(0) << (column % 64); }
 void set(uint64_t* row, int64_t column) { row[column / 64] |= static_cast<uint64_t>(1) << (column % 64); }
 
-// Bresenham from the left end to the right one; both lie inside the image.
+// Bresenham's line from the left end to the right end; both must be inside the image.
 void mark_line(detail::Pixel a, detail::Pixel b, uint64_t* words, int64_t pitch) {
     if (b.x < a.x) std::swap(a, b);
     int64_t along = b.x - a.x;
@@ -42,30 +42,30 @@ void mark_line(detail::Pixel a, detail::Pixel b, uint64_t* words, int64_t pitch)
 
 MaskWriter::MaskWriter(ImageSize size, int64_t masks) : size_(size), stream_(masks * size.pixels() > kStreamBytes) {
     strip_ = std::max<int64_t>(1, kStripBytes / size.width);
-    if (stream_) stage_.resize(static_cast<size_t>(strip_ * size.width + 64));
+    if (stream_) buffer_.resize(static_cast<size_t>(strip_ * size.width + 64));
 }
 
 void MaskWriter::write(const uint64_t* words, int64_t pitch, RowRange range, uint8_t* mask) {
-    const simd::Rows& simd = simd::rows();
+    const simd::RowKernels& kernels = simd::row_kernels();
     const int64_t width = size_.width, below = (size_.height - range.end) * width;
     uint8_t* out = mask + range.first * width;
     if (!stream_) {
         std::memset(mask, 0, static_cast<size_t>(range.first * width));
-        simd.expand(words, range.count(), pitch, width, out, mask + size_.pixels());
+        kernels.expand(words, range.count(), pitch, width, out, mask + size_.pixels());
         std::memset(mask + range.end * width, 0, static_cast<size_t>(below));
         return;
     }
-    simd.stream_zeros(mask, range.first * width);
+    kernels.stream_zeros(mask, range.first * width);
     for (int64_t y = range.first; y < range.end; y += strip_, words += strip_ * pitch, out += strip_ * width) {
         const int64_t rows = std::min(strip_, range.end - y);
-        simd.expand(words, rows, pitch, width, stage_.data(), stage_.data() + stage_.size());
-        simd.stream_copy(stage_.data(), rows * width, out);
+        kernels.expand(words, rows, pitch, width, buffer_.data(), buffer_.data() + buffer_.size());
+        kernels.stream_copy(buffer_.data(), rows * width, out);
     }
-    simd.stream_zeros(mask + range.end * width, below);
+    kernels.stream_zeros(mask + range.end * width, below);
 }
 
 void MaskWriter::end() {
-    if (stream_) simd::rows().stream_end();
+    if (stream_) simd::row_kernels().stream_end();
 }
 
 PolygonDrawer::PolygonDrawer(ImageSize size, FillRule rule, int64_t pitch) : size_(size), rule_(rule), pitch_(pitch) {
@@ -79,10 +79,11 @@ RowRange PolygonDrawer::draw(const float* points, int64_t count, uint64_t* words
 
 RowRange PolygonDrawer::draw_center(const float* points, int64_t count, uint64_t* words) {
     int32_t crossed[2] = {static_cast<int32_t>(size_.height), 0};
-    simd::rows().cross_rows(points, count, crossed[0], static_cast<int32_t>(size_.width), pitch_, words, crossed);
+    simd::row_kernels().cross_rows(points, count, crossed[0], static_cast<int32_t>(size_.width), pitch_, words,
+                                   crossed);
     if (crossed[0] >= crossed[1]) return {};
     const RowRange range{crossed[0], crossed[1]};
-    simd::rows().carry_fill(words + range.first * pitch_, range.count(), pitch_, size_.width);
+    simd::row_kernels().carry_fill(words + range.first * pitch_, range.count(), pitch_, size_.width);
     return range;
 }
 
@@ -90,7 +91,7 @@ RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t
     const int64_t height = size_.height, width = size_.width;
     RowRange range{height, 0};
     const auto rounded = [](const float* p) { return detail::Pixel{detail::nearest(p[0]), detail::nearest(p[1])}; };
-    const auto touch = [&range](int64_t first, int64_t end) {
+    const auto extend = [&range](int64_t first, int64_t end) {
         range.first = std::min(range.first, first);
         range.end = std::max(range.end, end);
     };
@@ -100,12 +101,12 @@ RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t
         detail::Pixel a = from, b = to;
         if (detail::clip_edge(a, b, height, width)) {
             mark_line(a, b, marks_.data(), pitch_);
-            touch(std::min(a.y, b.y), std::max(a.y, b.y) + 1);
+            extend(std::min(a.y, b.y), std::max(a.y, b.y) + 1);
         }
         detail::FixedEdge edge;
         if (detail::make_fixed_edge(from, to, a, b, edge)) {
             const int64_t first = std::max<int64_t>(edge.first_row, 0), end = std::min(edge.end_row, height);
-            if (first < end) touch(first, end);
+            if (first < end) extend(first, end);
             int64_t x = edge.x + (first - edge.first_row) * edge.dx;
             for (int64_t y = first; y < end; ++y, x += edge.dx) {
                 const int64_t column = std::max<int64_t>((x + 65535) >> 16, 0);
@@ -119,7 +120,7 @@ RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t
     if (range.count() <= 0) return {};
     uint64_t* rows = words + range.first * pitch_;
     uint64_t* marks = marks_.data() + range.first * pitch_;
-    simd::rows().carry_fill(rows, range.count(), pitch_, width);
+    simd::row_kernels().carry_fill(rows, range.count(), pitch_, width);
     for (int64_t i = 0; i < range.count() * pitch_; ++i) {
         rows[i] |= marks[i];
         marks[i] = 0;
@@ -127,14 +128,15 @@ RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t
     return range;
 }
 
-int64_t find_bad_point(const float* points, int64_t count) {
-    // Whole blocks first: without a way out of the middle, a loop becomes vectors.
+int64_t find_invalid_point(const float* points, int64_t count) {
+    // Whole blocks first: a loop without an early exit can be vectorised.
     constexpr int64_t kBlock = 256;
     int64_t i = 0;
     for (; i + kBlock <= 2 * count; i += kBlock) {
-        int32_t bad = 0;
-        for (int64_t l = 0; l < kBlock; ++l) bad |= static_cast<int32_t>(!(std::fabs(points[i + l]) <= kCoordinateLimit));
-        if (bad) break;
+        int32_t invalid = 0;
+        for (int64_t l = 0; l < kBlock; ++l)
+            invalid |= static_cast<int32_t>(!(std::fabs(points[i + l]) <= kCoordinateLimit));
+        if (invalid) break;
     }
     for (; i < 2 * count; ++i)
         if (!(std::fabs(points[i]) <= kCoordinateLimit)) return i / 2;

@@ -1,4 +1,4 @@
-// Dilation, erosion and the border band: band.cuh draws, this reads and writes.
+// Dilation, erosion and the border band (band.cuh).
 #include "band.cuh"
 #include "polygon.cuh"
 
@@ -7,7 +7,7 @@ namespace {
 
 struct MorphArguments {
     Strips strips;
-    Kernel kernel;
+    StructuringElement element;
     BandPart part;
     const uint8_t* masks;
     uint8_t* out;
@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(kThreads) morph_kernel(MorphArguments a) {
         const Strip strip = strip_at(a.strips, i);
         read_mask(a.strips, strip, a.masks, words);
         __syncthreads();
-        write_mask(a.strips, strip, draw_band(a.strips, strip, a.kernel, a.part, words), a.out);
+        write_mask(a.strips, strip, draw_band(a.strips, strip, a.element, a.part, words), a.out);
         __syncthreads();
     }
 }
@@ -28,7 +28,7 @@ struct ContourBandArguments {
     Strips strips;
     Contours contours;
     FillRule rule;
-    Kernel kernel;
+    StructuringElement element;
     uint8_t* out;
 };
 
@@ -37,44 +37,44 @@ __global__ void __launch_bounds__(kThreads) contour_band_kernel(ContourBandArgum
     for (int64_t i = blockIdx.x; i < a.strips.count; i += gridDim.x) {
         const Strip strip = strip_at(a.strips, i);
         draw_polygon(a.strips, strip, a.contours, a.rule, words, words + a.strips.window_words);
-        write_mask(a.strips, strip, draw_band(a.strips, strip, a.kernel, BandPart::band, words), a.out);
+        write_mask(a.strips, strip, draw_band(a.strips, strip, a.element, BandPart::band, words), a.out);
         __syncthreads();
     }
 }
 
-void morph(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, BandPart part, uint8_t* out,
-           void* scratch, Stream stream) {
-    const Strips strips = cut(count, size, reach_of(kernel), kBandBuffers, scratch);
-    launch("border_band", morph_kernel, strips.blocks(), strips.shared_bytes(), stream,
-           MorphArguments{strips, kernel, part, masks, out});
+void morph(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, BandPart part,
+           uint8_t* out, const Launch& launch) {
+    const Strips strips = partition(count, size, reach_of(element), kBandBuffers, launch.workspace);
+    start(launch, "border_band", morph_kernel, strips.blocks(), strips.shared_bytes(),
+          MorphArguments{strips, element, part, masks, out});
 }
 
 }  // namespace
 
-int64_t band_scratch(int64_t count, ImageSize size, const Kernel& kernel) {
-    return cut(count, size, reach_of(kernel), kBandBuffers, nullptr).scratch_bytes();
+int64_t band_workspace_bytes(int64_t count, ImageSize size, const StructuringElement& element) {
+    return partition(count, size, reach_of(element), kBandBuffers, nullptr).workspace_bytes();
 }
 
-void dilate(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, void* scratch,
-            Stream stream) {
-    morph(masks, count, size, kernel, BandPart::dilated, out, scratch, stream);
+void dilate(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+            const Launch& launch) {
+    morph(masks, count, size, element, BandPart::dilated, out, launch);
 }
 
-void erode(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, void* scratch,
-           Stream stream) {
-    morph(masks, count, size, kernel, BandPart::eroded, out, scratch, stream);
+void erode(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+           const Launch& launch) {
+    morph(masks, count, size, element, BandPart::eroded, out, launch);
 }
 
-void border_band(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, void* scratch,
-                 Stream stream) {
-    morph(masks, count, size, kernel, BandPart::band, out, scratch, stream);
+void border_band(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+                 const Launch& launch) {
+    morph(masks, count, size, element, BandPart::band, out, launch);
 }
 
-void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const Kernel& kernel, uint8_t* out,
-                               void* scratch, Stream stream) {
-    const Strips strips = cut(contours.count, size, reach_of(kernel), kBandBuffers, scratch);
-    launch("border_band_from_contours", contour_band_kernel, strips.blocks(), strips.shared_bytes(), stream,
-           ContourBandArguments{strips, contours, rule, kernel, out});
+void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule,
+                               const StructuringElement& element, uint8_t* out, const Launch& launch) {
+    const Strips strips = partition(contours.count, size, reach_of(element), kBandBuffers, launch.workspace);
+    start(launch, "border_band_from_contours", contour_band_kernel, strips.blocks(), strips.shared_bytes(),
+          ContourBandArguments{strips, contours, rule, element, out});
 }
 
 }  // namespace echoseg::cuda

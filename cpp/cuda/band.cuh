@@ -1,6 +1,7 @@
-// How a block dilates and erodes the bits of its window, as cpp/cpu/band.cpp tells it: a kernel is a union of boxes, dilating by
-// a box of length n takes log2(n) passes along each axis, and eroding is dilating the complement. Both run in the same passes,
-// as two planes of one buffer. A pass reads one buffer and writes another, with a barrier between passes.
+// Dilates and erodes the window of a block by the method of cpp/cpu/band.cpp: the structuring element is a union of
+// boxes, dilation by a box of length n takes log2(n) passes along each axis, and erosion is dilation of the complement.
+// Both are computed in the same passes, as two planes of one buffer. A pass reads one buffer and writes another, with a
+// barrier between passes.
 #pragma once
 
 #include "echoseg/band.hpp"
@@ -13,15 +14,15 @@ enum class BandPart { dilated, eroded, band };
 
 constexpr int32_t kBandBuffers = 8;  // four of two planes
 
-// How far a kernel looks to either side along the rows' axis, all iterations together.
-inline int64_t reach_of(const Kernel& kernel) { return int64_t{kernel.size / 2} * kernel.iterations; }
+// Number of rows above and below that affect a row, over all iterations.
+inline int64_t reach_of(const StructuringElement& element) { return int64_t{element.size / 2} * element.iterations; }
 
 struct BandDrawer {
     const Strips& s;
     const Strip& strip;
     int32_t first_plane, planes;  // plane 0 is the image, plane 1 its complement
 
-    // body(index into a buffer, row, word) for each word of the planes in use.
+    // Calls body(index into a buffer, row, word) for each word of the planes in use.
     template <typename Body>
     __device__ void for_each_word(const Body& body) const {
         for (int32_t plane = first_plane; plane < first_plane + planes; ++plane)
@@ -31,7 +32,7 @@ struct BandDrawer {
         __syncthreads();
     }
 
-    // out = in | the pixels `shift` further right (or left, for `back`); zeros come in.
+    // out = in | in shifted by `shift` pixels from the right (from the left if `back`), filling with zeros.
     __device__ void along_rows(const uint32_t* in, uint32_t* out, int32_t shift, bool back) const {
         const int32_t whole = shift / 32, part = shift % 32;
         for_each_word([&](int64_t i, int32_t, int32_t word) {
@@ -43,16 +44,17 @@ struct BandDrawer {
         });
     }
 
-    // The same with the pixels `shift` further down (or up).
+    // The same with pixels from below (from above if `back`).
     __device__ void along_columns(const uint32_t* in, uint32_t* out, int32_t shift, bool back) const {
         const int64_t offset = (back ? -int64_t{shift} : int64_t{shift}) * s.pitch;
         for_each_word([&](int64_t i, int32_t row, int32_t) {
-            const bool there = back ? row >= shift : shift < strip.window_rows - row;
-            out[i] = in[i] | (there ? in[i + offset] : 0u);
+            const bool exists = back ? row >= shift : shift < strip.window_rows - row;
+            out[i] = in[i] | (exists ? in[i + offset] : 0u);
         });
     }
 
-    // Every pixel becomes the OR of itself and its `reach` successors on one axis and side; the buffer that holds the result.
+    // Every pixel becomes the OR of itself and its `reach` successors on one axis and side. Returns the buffer with the
+    // result.
     __device__ uint32_t* widen(uint32_t* now, uint32_t* const (&work)[2], int64_t reach, bool rows, bool back) const {
         const auto step = [&](int64_t shift) {
             uint32_t* out = now == work[0] ? work[1] : work[0];
@@ -69,24 +71,24 @@ struct BandDrawer {
         return now;
     }
 
-    __device__ detail::Box box(const Kernel& kernel, int64_t i) const {
-        const detail::Box box = detail::box(kernel, i);
+    __device__ detail::Box box(const StructuringElement& element, int64_t i) const {
+        const detail::Box box = detail::box(element, i);
         const int64_t columns = s.width - 1, rows = s.height - 1;
         return {box.left < columns ? box.left : columns, box.right < columns ? box.right : columns,
                 box.up < rows ? box.up : rows, box.down < rows ? box.down : rows};
     }
 
-    // Dilates the planes in buffers[0]; the buffer that then holds them.
-    __device__ uint32_t* dilate(const Kernel& kernel, uint32_t* const (&buffers)[4]) const {
+    // Dilates the planes in buffers[0]. Returns the buffer with the result.
+    __device__ uint32_t* dilate(const StructuringElement& element, uint32_t* const (&buffers)[4]) const {
         uint32_t *source = buffers[0], *out = buffers[1];
         uint32_t* const work[2] = {buffers[2], buffers[3]};
-        const int64_t rounds = detail::box_rounds(kernel), enough = int64_t{s.height} + s.width;
-        for (int64_t round = 0; round < (rounds < enough ? rounds : enough); ++round) {
+        const int64_t iterations = detail::box_iterations(element), limit = int64_t{s.height} + s.width;
+        for (int64_t n = 0; n < (iterations < limit ? iterations : limit); ++n) {
             detail::Box last{-1, -1, 0, 0};
-            for (int64_t i = 0; i < detail::box_count(kernel); ++i) {
-                const detail::Box box = this->box(kernel, i);
+            for (int64_t i = 0; i < detail::box_count(element); ++i) {
+                const detail::Box box = this->box(element, i);
                 if (box.left == last.left && box.right == last.right) continue;
-                // What is read at offsets -left … right are the left predecessors and the right successors.
+                // The offsets -left … right are `left` predecessors and `right` successors.
                 uint32_t* now = widen(source, work, box.right, true, false);
                 now = widen(now, work, box.left, true, true);
                 now = widen(now, work, box.down, false, false);
@@ -105,18 +107,20 @@ struct BandDrawer {
     }
 };
 
-// From the window's bits at the start of `words` (of kBandBuffers images) to the part asked for; where it then lies. Only the
-// strip's own rows are right. The whole block calls.
-__device__ inline const uint32_t* draw_band(const Strips& s, const Strip& strip, const Kernel& kernel, BandPart part,
-                                            uint32_t* words) {
-    uint32_t* const buffers[4] = {words, words + 2 * s.window_words, words + 4 * s.window_words, words + 6 * s.window_words};
+// Computes a part of the band of the window at the start of `words`, which holds kBandBuffers bit images, and returns
+// its address. Only the rows of the strip are valid in the result. Must be called by the whole block.
+__device__ inline const uint32_t* draw_band(const Strips& s, const Strip& strip, const StructuringElement& element,
+                                            BandPart part, uint32_t* words) {
+    uint32_t* const buffers[4] = {words, words + 2 * s.window_words, words + 4 * s.window_words,
+                                  words + 6 * s.window_words};
     const bool eroded = part != BandPart::dilated;
     if (eroded) {
         const BandDrawer image{s, strip, 0, 1};
-        image.for_each_word([&](int64_t i, int32_t, int32_t word) { words[s.window_words + i] = ~words[i] & inside_word(s, word); });
+        image.for_each_word(
+            [&](int64_t i, int32_t, int32_t word) { words[s.window_words + i] = ~words[i] & inside_word(s, word); });
     }
     const BandDrawer drawer{s, strip, part == BandPart::eroded, part == BandPart::band ? 2 : 1};
-    uint32_t* drawn = drawer.dilate(kernel, buffers);
+    uint32_t* drawn = drawer.dilate(element, buffers);
     if (eroded) {
         const BandDrawer image{s, strip, 0, 1};
         image.for_each_word([&](int64_t i, int32_t, int32_t word) {

@@ -1,5 +1,6 @@
-// Exact area coverage (detail/coverage.hpp). As on the CPU the output itself holds the differences between neighbouring pixels, as
-// whole numbers, until they are summed along the rows: whole numbers add up the same in any order, so that atomics do.
+// Exact area coverage (detail/coverage.hpp). As on the CPU, the output array first holds the differences between
+// neighbouring pixels as int32, which are then summed along the rows. The sum of integers does not depend on the order,
+// so atomics can be used.
 #include "echoseg/detail/coverage.hpp"
 
 #include "echoseg/detail/narrow.hpp"
@@ -28,14 +29,15 @@ __device__ inline void add_span(const detail::CoverageSpan& span, int32_t width,
     if (c < width) atomicAdd(row + c, span.height - before);
 }
 
-// `rows`: the strip's rows of the output.
-__device__ inline void add_edge(const Strips& s, const Strip& strip, const float* a, const float* b, int64_t lane, int bits,
-                                int32_t* rows) {
+// rows: the rows of the strip in the output.
+__device__ inline void add_edge(const Strips& s, const Strip& strip, const float* a, const float* b, int64_t lane,
+                                int bits, int32_t* rows) {
     detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
     edge = {edge.x0 + 0.5, edge.y0 + 0.5, edge.x1 + 0.5, edge.y1 + 0.5};
     if (edge.y0 == edge.y1) return;
-    const Rows met = in_window(strip, static_cast<int64_t>(floor(edge.y0)), static_cast<int64_t>(ceil(edge.y1)));
-    for (int64_t y = met.first + lane; y < met.end; y += kEdgeLanes)
+    const RowRange crossed =
+        in_window(strip, static_cast<int64_t>(floor(edge.y0)), static_cast<int64_t>(ceil(edge.y1)));
+    for (int64_t y = crossed.first + lane; y < crossed.end; y += kEdgeLanes)
         add_span(detail::coverage_span(edge, a[1] < b[1], y, bits), s.width, rows + (y - strip.first_row) * s.width);
 }
 
@@ -45,18 +47,19 @@ __global__ void __launch_bounds__(kThreads) cover_kernel(CoverArguments a) {
         const Strip strip = strip_at(a.strips, i);
         int32_t* rows = reinterpret_cast<int32_t*>(a.areas) + (strip.image * a.strips.height + strip.first_row) * width;
         for (int64_t p = thread; p < strip.rows * width; p += threads) rows[p] = 0;
-        const Outline contour = outline(a.contours, strip.image);
-        if (fit_to_draw(contour) && contour.count >= 3) {
-            const int bits = detail::coverage_bits(contour.count);
-            for (int64_t e = thread; e < kEdgeLanes * contour.count; e += threads)
-                add_edge(a.strips, strip, contour.before(e / kEdgeLanes), contour.at(e / kEdgeLanes), e % kEdgeLanes, bits, rows);
+        const Polygon polygon = polygon_of(a.contours, strip.image);
+        if (is_valid(polygon) && polygon.count >= 3) {
+            const int bits = detail::coverage_bits(polygon.count);
+            for (int64_t e = thread; e < kEdgeLanes * polygon.count; e += threads)
+                add_edge(a.strips, strip, polygon.before(e / kEdgeLanes), polygon.at(e / kEdgeLanes), e % kEdgeLanes,
+                         bits, rows);
             __syncthreads();
             for (int64_t y = thread; y < strip.rows; y += threads) {
                 int32_t sum = 0;
                 for (int64_t x = 0; x < width; ++x) {
-                    int32_t* place = rows + y * width + x;
-                    sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(*place));
-                    *place = detail::bits_of(detail::coverage_value(sum, bits));
+                    int32_t* pixel = rows + y * width + x;
+                    sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(*pixel));
+                    *pixel = detail::bits_of(detail::coverage_value(sum, bits));
                 }
             }
         }
@@ -66,9 +69,9 @@ __global__ void __launch_bounds__(kThreads) cover_kernel(CoverArguments a) {
 
 }  // namespace
 
-void cover_polygons(const Contours& contours, ImageSize size, float* areas, Stream stream) {
-    const Strips strips = cut(contours.count, size, 0, 1, nullptr);
-    launch("cover_polygons", cover_kernel, strips.count, 0, stream, CoverArguments{strips, contours, areas});
+void cover_polygons(const Contours& contours, ImageSize size, float* areas, const Launch& launch) {
+    const Strips strips = partition(contours.count, size, 0, 1, nullptr);
+    start(launch, "cover_polygons", cover_kernel, strips.count, 0, CoverArguments{strips, contours, areas});
 }
 
 }  // namespace echoseg::cuda

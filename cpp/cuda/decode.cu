@@ -1,5 +1,5 @@
-// The first maximum of each plane: one block a plane, each thread over every so-many-th value, then a tree in shared memory. One
-// thread then looks about it (detail/decode.hpp): a hundred pixels are not worth more.
+// Finds the first maximum of each plane: one block per plane, with a strided loop per thread and a tree reduction in
+// shared memory. One thread then refines it (detail/decode.hpp), since that reads only about a hundred pixels.
 #include "echoseg/decode.hpp"
 
 #include <cmath>
@@ -12,18 +12,18 @@ namespace {
 
 struct Best {
     float value;
-    int64_t at;
+    int64_t index;
 };
 
-// Whether b comes before a: larger, or as large and earlier. A NaN is larger than all.
+// Whether b precedes a: larger, or equal with a lower index. NaN is larger than any number.
 __device__ inline bool better(const Best& b, const Best& a) {
     const bool nan_a = a.value != a.value, nan_b = b.value != b.value;
     if (nan_a != nan_b) return nan_b;
     if (!nan_a && a.value != b.value) return b.value > a.value;
-    return b.at < a.at;
+    return b.index < a.index;
 }
 
-// The block's best of what each thread found, known to all of them. `table` holds one for each thread.
+// The best of the values of all threads, returned to all of them. `table` holds one element per thread.
 __device__ inline Best best_of_block(Best mine, Best* table) {
     const unsigned thread = threadIdx.x;
     table[thread] = mine;
@@ -57,13 +57,14 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(DecodeArguments a) {
         best = best_of_block(best, table);
         if (threadIdx.x == 0) {
             const detail::Plane view{plane, a.height, a.width};
-            detail::Place place{static_cast<double>(best.at % a.width), static_cast<double>(best.at / a.width)};
+            detail::Position top{static_cast<double>(best.index % a.width), static_cast<double>(best.index / a.width)};
             if (std::isfinite(best.value)) {
-                if (a.method == DecodeMethod::soft_argmax) place = detail::soft_argmax(view, place, static_cast<double>(a.window));
-                if (a.method == DecodeMethod::dark) place = detail::dark(view, place);
+                if (a.method == DecodeMethod::soft_argmax)
+                    top = detail::soft_argmax(view, top, static_cast<double>(a.window));
+                if (a.method == DecodeMethod::dark) top = detail::dark(view, top);
             }
-            a.points[2 * p] = static_cast<float>(place.x);
-            a.points[2 * p + 1] = static_cast<float>(place.y);
+            a.points[2 * p] = static_cast<float>(top.x);
+            a.points[2 * p + 1] = static_cast<float>(top.y);
             a.confidence[p] = best.value;
         }
         __syncthreads();
@@ -72,10 +73,10 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(DecodeArguments a) {
 
 }  // namespace
 
-void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window, float* points,
-                     float* confidence, Stream stream) {
-    launch("decode_heatmaps", decode_kernel, planes, kThreads * static_cast<int64_t>(sizeof(Best)), stream,
-           DecodeArguments{heatmaps, planes, size.height, size.width, method, window, points, confidence});
+void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window,
+                     float* points, float* confidence, const Launch& launch) {
+    start(launch, "decode_heatmaps", decode_kernel, planes, kThreads * static_cast<int64_t>(sizeof(Best)),
+          DecodeArguments{heatmaps, planes, size.height, size.width, method, window, points, confidence});
 }
 
 }  // namespace echoseg::cuda

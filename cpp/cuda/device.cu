@@ -1,4 +1,4 @@
-// Device names by the statically linked runtime: where no driver is installed, the count fails and the list is empty.
+// Device names, from the statically linked runtime. Without a driver, counting the devices fails and the list is empty.
 #include "echoseg/device.hpp"
 
 #include <cuda_runtime_api.h>
@@ -10,7 +10,7 @@ bool built() { return true; }
 std::vector<std::string> device_names() {
     int count = 0;
     if (cudaGetDeviceCount(&count) != cudaSuccess) {
-        cudaGetLastError();  // a missing driver is no error of a later call
+        cudaGetLastError();  // clears the error, which later calls would report
         return {};
     }
     std::vector<std::string> names;

@@ -1,20 +1,20 @@
-// The exact Euclidean distance transform in two passes, as cpp/cpu/distance.cpp tells it, but that a pixel looks for its nearest
-// site by itself: outwards along its row, until the columns between alone are farther than the nearest so far. That is as many
-// steps as the distance is long, neighbours in step with each other.
+// The exact Euclidean distance transform in the two passes of cpp/cpu/distance.cpp. In the second pass each pixel
+// searches its nearest site separately, outwards along its row. The number of steps is about the distance, which is
+// similar for adjacent pixels.
 #include "distance.cuh"
 
 namespace echoseg::cuda {
 namespace {
 
 constexpr int64_t kSharedRow = kSharedBytes / static_cast<int64_t>(sizeof(float));
-constexpr int64_t kRowBlocks = 2048;  // at most so many at once where rows wait in scratch memory
+constexpr int64_t kRowBlocks = 2048;  // maximum if the workspace is used
 
 struct DistanceArguments {
     const uint8_t* masks;
     float* out;
     int64_t count, height, width;
     Metric metric;
-    float* scratch;
+    float* workspace;
 };
 
 __global__ void __launch_bounds__(kThreads) column_kernel(DistanceArguments a) {
@@ -27,13 +27,13 @@ __global__ void __launch_bounds__(kThreads) column_kernel(DistanceArguments a) {
 }
 
 __global__ void __launch_bounds__(kThreads) row_kernel(DistanceArguments a) {
-    float* waiting = a.scratch ? a.scratch + blockIdx.x * a.width : reinterpret_cast<float*>(shared());
+    float* copy = a.workspace ? a.workspace + blockIdx.x * a.width : reinterpret_cast<float*>(shared());
     for (int64_t i = blockIdx.x; i < a.count * a.height; i += gridDim.x) {
         float* row = a.out + i * a.width;
-        for (int64_t x = threadIdx.x; x < a.width; x += blockDim.x) waiting[x] = row[x];
+        for (int64_t x = threadIdx.x; x < a.width; x += blockDim.x) copy[x] = row[x];
         __syncthreads();
         for (int64_t x = threadIdx.x; x < a.width; x += blockDim.x)
-            row[x] = static_cast<float>(nearest_site(waiting, x, a.width, a.metric));
+            row[x] = static_cast<float>(nearest_site(copy, x, a.width, a.metric));
         __syncthreads();
     }
 }
@@ -44,18 +44,18 @@ int64_t row_blocks(int64_t count, ImageSize size) {
 
 }  // namespace
 
-int64_t distance_scratch(int64_t count, ImageSize size) {
+int64_t distance_workspace_bytes(int64_t count, ImageSize size) {
     return size.width <= kSharedRow ? 0 : row_blocks(count, size) * size.width * static_cast<int64_t>(sizeof(float));
 }
 
-void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out, void* scratch,
-                        Stream stream) {
+void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out,
+                        const Launch& launch) {
     const bool in_shared = size.width <= kSharedRow;
-    const DistanceArguments arguments{masks, out, count, size.height, size.width, metric_of(size, spacing),
-                                      in_shared ? nullptr : static_cast<float*>(scratch)};
-    launch("distance_transform", column_kernel, (count * size.width + kThreads - 1) / kThreads, 0, stream, arguments);
-    launch("distance_transform", row_kernel, row_blocks(count, size),
-           in_shared ? size.width * static_cast<int64_t>(sizeof(float)) : 0, stream, arguments);
+    float* workspace = in_shared ? nullptr : static_cast<float*>(launch.workspace);
+    const DistanceArguments arguments{masks, out, count, size.height, size.width, metric_of(size, spacing), workspace};
+    start(launch, "distance_transform", column_kernel, (count * size.width + kThreads - 1) / kThreads, 0, arguments);
+    start(launch, "distance_transform", row_kernel, row_blocks(count, size),
+          in_shared ? size.width * static_cast<int64_t>(sizeof(float)) : 0, arguments);
 }
 
 }  // namespace echoseg::cuda

@@ -1,4 +1,4 @@
-// The two passes of an exact distance transform, for one column and for one pixel of a row.
+// The two passes of the exact distance transform, for one column and for one pixel of a row.
 #pragma once
 
 #include <cmath>
@@ -14,11 +14,11 @@ struct Metric {
 };
 
 inline Metric metric_of(ImageSize size, Spacing spacing) {
-    return {detail::whole_squares(size, spacing), spacing.y / spacing.x, spacing.x};
+    return {detail::has_whole_squares(size, spacing), spacing.y / spacing.x, spacing.x};
 }
 
-// From each pixel of a column to its next site, in rows, infinity where there is none; is_site(y), out[y * width]. Whether
-// there is one.
+// Writes the number of rows from each pixel of a column to the nearest site, or infinity, to out[y * width]. is_site(y)
+// tests a row. Returns whether the column has a site.
 template <typename IsSite>
 __device__ inline bool column_distances(int64_t height, int64_t width, const IsSite& is_site, float* out) {
     float rows = HUGE_VALF;
@@ -35,8 +35,8 @@ __device__ inline bool column_distances(int64_t height, int64_t width, const IsS
     return any;
 }
 
-// The least of site(c) + (x - c)^2 over a row: outwards from x, until the columns between alone are farther than the nearest so
-// far. At least kFarSquare, or infinity, where there is no site.
+// The minimum of site(c) + (x - c)^2 over a row. Searches outwards from x and stops when (x - c)^2 alone is not
+// smaller. At least kNoSite, or infinity, if there is no site.
 template <typename Square, typename Site>
 __device__ inline Square least_square(int64_t x, int64_t width, const Site& site) {
     Square least = site(x);
@@ -55,15 +55,16 @@ __device__ inline Square least_square(int64_t x, int64_t width, const Site& site
     return least;
 }
 
-// From a row's pixel x to the nearest site of the image; `rows`: the row's, as column_distances leaves them.
+// The distance from pixel x of a row to the nearest site of the image. rows: the row as written by column_distances.
 __device__ inline double nearest_site(const float* rows, int64_t x, int64_t width, const Metric& metric) {
     double square;
     if (metric.whole) {
-        const int32_t least = least_square<int32_t>(x, width, [=](int64_t c) { return detail::whole_site(rows[c]); });
-        square = least < detail::kFarSquare ? static_cast<double>(least) : HUGE_VAL;
+        const int32_t least =
+            least_square<int32_t>(x, width, [=](int64_t c) { return detail::whole_site_square(rows[c]); });
+        square = least < detail::kNoSite ? static_cast<double>(least) : HUGE_VAL;
     } else {
         const double ratio = metric.ratio;
-        square = least_square<double>(x, width, [=](int64_t c) { return detail::scaled_site(rows[c], ratio); });
+        square = least_square<double>(x, width, [=](int64_t c) { return detail::scaled_site_square(rows[c], ratio); });
     }
     return detail::distance_of(square, metric.spacing_x);
 }

@@ -1,4 +1,4 @@
-// Heatmaps: heatmap.cuh draws.
+// Heatmaps (heatmap.cuh).
 #include "heatmap.cuh"
 
 namespace echoseg::cuda {
@@ -24,18 +24,23 @@ __global__ void __launch_bounds__(kThreads) heatmap_kernel(HeatmapArguments a) {
     }
 }
 
-Strips cut_to_draw(int64_t count, ImageSize size, void* scratch) { return cut(count, size, 0, 1, scratch); }
+Strips heatmap_strips(int64_t count, ImageSize size, void* workspace) {
+    return partition(count, size, 0, 1, workspace);
+}
 
 }  // namespace
 
-int64_t heatmap_scratch(int64_t count, ImageSize size) { return cut_to_draw(count, size, nullptr).scratch_bytes(); }
+int64_t heatmap_workspace_bytes(int64_t count, ImageSize size) {
+    return heatmap_strips(count, size, nullptr).workspace_bytes();
+}
 
-void render_heatmaps(const float* landmarks, const float*, int64_t count, int64_t per_image, ImageSize size,
-                     const HeatmapStyle& style, const uint8_t* band, void* heatmaps, void* scratch, Stream stream) {
-    if (per_image == 0) return;
-    const Strips strips = cut_to_draw(count, size, scratch);
-    launch("render_heatmaps", ECHOSEG_FOR_TYPE(style.type, heatmap_kernel), strips.blocks(),
-           strips.shared_bytes() + kTableBytes, stream, HeatmapArguments{strips, {style, landmarks, per_image, heatmaps}, band});
+void render_heatmaps(const Landmarks& landmarks, ImageSize size, const HeatmapOptions& options, const uint8_t* band,
+                     void* heatmaps, const Launch& launch) {
+    if (landmarks.per_image == 0) return;
+    const Strips strips = heatmap_strips(landmarks.count, size, launch.workspace);
+    start(launch, "render_heatmaps", ECHOSEG_FOR_TYPE(options.type, heatmap_kernel), strips.blocks(),
+          strips.shared_bytes() + kTableBytes,
+          HeatmapArguments{strips, {options, landmarks.points, landmarks.per_image, heatmaps}, band});
 }
 
 }  // namespace echoseg::cuda

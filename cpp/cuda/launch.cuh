@@ -1,4 +1,4 @@
-// How a kernel is started. No allocation and no synchronisation: whoever calls has made the device current and owns all memory.
+// Kernel launches. No allocation and no synchronisation: the caller makes the device current and owns all memory.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,32 +13,32 @@
 namespace echoseg::cuda {
 
 constexpr int kThreads = 256;
-constexpr int64_t kSharedBytes = 48 * 1024;       // what a block has on every device without asking for more
-constexpr int64_t kMostBlocks = (1ll << 31) - 1;  // of one launch; every kernel strides over what is beyond
+constexpr int64_t kSharedBytes = 48 * 1024;      // available to a block on every device without opting in to more
+constexpr int64_t kMaxBlocks = (1ll << 31) - 1;  // per launch; kernels loop over the grid for the rest
 
 inline void check(cudaError_t error, const char* what) {
     if (error != cudaSuccess) throw std::runtime_error(std::string("CUDA, ") + what + ": " + cudaGetErrorString(error));
 }
 
 template <typename Arguments>
-void launch(const char* name, void (*kernel)(Arguments), int64_t blocks, int64_t shared_bytes, Stream stream,
-            Arguments arguments) {
+void start(const Launch& launch, const char* name, void (*kernel)(Arguments), int64_t blocks, int64_t shared_bytes,
+           Arguments arguments) {
     if (blocks == 0) return;
-    check(cudaSetDevice(stream.device), name);
-    const dim3 grid(static_cast<unsigned>(std::min(blocks, kMostBlocks)));
+    check(cudaSetDevice(launch.device), name);
+    const dim3 grid(static_cast<unsigned>(std::min(blocks, kMaxBlocks)));
     void* parameters[] = {&arguments};
     check(cudaLaunchKernel(kernel, grid, dim3(kThreads), parameters, static_cast<size_t>(shared_bytes),
-                           static_cast<cudaStream_t>(stream.handle)),
+                           static_cast<cudaStream_t>(launch.stream)),
           name);
 }
 
-// The block's shared memory, as much as the launch asked for.
+// The shared memory of the block.
 __device__ inline unsigned char* shared() {
     extern __shared__ uint64_t shared_memory[];
     return reinterpret_cast<unsigned char*>(shared_memory);
 }
 
-// body(row, column) for each cell of a grid, neighbours in a row on neighbouring threads. No 64-bit division.
+// Calls body(row, column) for each cell of a grid, adjacent columns on adjacent threads. Avoids 64-bit divisions.
 template <typename Body>
 __device__ inline void for_each_cell(int32_t rows, int32_t columns, const Body& body) {
     const int32_t threads = static_cast<int32_t>(blockDim.x), thread = static_cast<int32_t>(threadIdx.x);

@@ -1,4 +1,4 @@
-// Filled polygons: polygon.cuh draws, this writes.
+// Filled polygons (polygon.cuh).
 #include "polygon.cuh"
 
 namespace echoseg::cuda {
@@ -21,16 +21,18 @@ __global__ void __launch_bounds__(kThreads) fill_kernel(FillArguments a) {
     }
 }
 
-Strips cut_to_fill(int64_t count, ImageSize size, void* scratch) { return cut(count, size, 0, 2, scratch); }
+Strips fill_strips(int64_t count, ImageSize size, void* workspace) { return partition(count, size, 0, 2, workspace); }
 
 }  // namespace
 
-int64_t fill_scratch(int64_t count, ImageSize size) { return cut_to_fill(count, size, nullptr).scratch_bytes(); }
+int64_t fill_workspace_bytes(int64_t count, ImageSize size) {
+    return fill_strips(count, size, nullptr).workspace_bytes();
+}
 
-void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, void* scratch, Stream stream) {
-    const Strips strips = cut_to_fill(contours.count, size, scratch);
-    launch("fill_polygons", fill_kernel, strips.blocks(), strips.shared_bytes(), stream,
-           FillArguments{strips, contours, rule, masks});
+void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, const Launch& launch) {
+    const Strips strips = fill_strips(contours.count, size, launch.workspace);
+    start(launch, "fill_polygons", fill_kernel, strips.blocks(), strips.shared_bytes(),
+          FillArguments{strips, contours, rule, masks});
 }
 
 }  // namespace echoseg::cuda

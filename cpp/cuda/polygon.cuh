@@ -1,6 +1,6 @@
-// How a block draws a polygon into its window's bits: as on the CPU, each edge flips one bit a row and a running exclusive-or
-// turns flips into spans. Eight threads share an edge, each taking every eighth row, so that neither many short edges nor a few
-// long ones leave threads idle; flips of one word meet in an atomic.
+// Draws a polygon into the window of a block. As on the CPU, each edge flips one bit per row that it crosses, and a
+// running exclusive-or along the row fills the interior. Eight threads share an edge, each taking every eighth row, so
+// that neither many short edges nor a few long ones leave threads idle. Flips use atomics.
 #pragma once
 
 #include <cmath>
@@ -14,10 +14,10 @@ namespace echoseg::cuda {
 
 constexpr int64_t kEdgeLanes = 8;
 
-__device__ inline bool fit_to_draw(float coordinate) { return fabsf(coordinate) <= kCoordinateLimit; }
+__device__ inline bool is_valid(float coordinate) { return fabsf(coordinate) <= kCoordinateLimit; }
 
-// The contour's points. Offsets may lie: they are cut to the points that there are.
-struct Outline {
+// The points of one contour. Invalid offsets are clamped to the existing points.
+struct Polygon {
     const float* points;
     int64_t count;
 
@@ -25,28 +25,29 @@ struct Outline {
     __device__ const float* before(int64_t i) const { return at(i == 0 ? count - 1 : i - 1); }
 };
 
-__device__ inline Outline outline(const Contours& contours, int64_t image) {
-    if (!contours.offsets) return {contours.points + 2 * image * contours.points_each, contours.points_each};
-    const int64_t all = contours.points_each;
+__device__ inline Polygon polygon_of(const Contours& contours, int64_t image) {
+    if (!contours.offsets)
+        return {contours.points + 2 * image * contours.points_per_contour, contours.points_per_contour};
+    const int64_t all = contours.points_per_contour;
     int64_t begin = contours.offsets[image], end = contours.offsets[image + 1];
     begin = begin < 0 ? 0 : (begin < all ? begin : all);
     end = end < begin ? begin : (end < all ? end : all);
     return {contours.points + 2 * begin, end - begin};
 }
 
-// Whether the whole outline is. The whole block calls, and waits for its threads.
-__device__ inline bool fit_to_draw(const Outline& contour) {
-    bool bad = false;
-    for (int64_t i = threadIdx.x; i < 2 * contour.count; i += blockDim.x) bad |= !fit_to_draw(contour.points[i]);
-    return !__syncthreads_or(bad);
+// Whether all points are valid. Must be called by the whole block; synchronises it.
+__device__ inline bool is_valid(const Polygon& polygon) {
+    bool invalid = false;
+    for (int64_t i = threadIdx.x; i < 2 * polygon.count; i += blockDim.x) invalid |= !is_valid(polygon.points[i]);
+    return !__syncthreads_or(invalid);
 }
 
-// Rows first … end of the image that lie in the strip's window.
-struct Rows {
+// A range of image rows, limited to the window of a strip.
+struct RowRange {
     int32_t first, end;
 };
 
-__device__ inline Rows in_window(const Strip& strip, int64_t first, int64_t end) {
+__device__ inline RowRange in_window(const Strip& strip, int64_t first, int64_t end) {
     const int64_t top = strip.window_first, bottom = top + strip.window_rows;
     return {static_cast<int32_t>(first > top ? (first < bottom ? first : bottom) : top),
             static_cast<int32_t>(end < bottom ? (end > top ? end : top) : bottom)};
@@ -58,7 +59,8 @@ __device__ inline void mark(uint32_t* row, int64_t column) { atomicOr(row + colu
 __device__ inline void toggle_center(const Strips& s, const Strip& strip, const float* a, const float* b, int64_t lane,
                                      uint32_t* words) {
     const detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
-    const Rows rows = in_window(strip, detail::ceil_clamped(edge.y0, s.height), detail::ceil_clamped(edge.y1, s.height));
+    const RowRange rows =
+        in_window(strip, detail::ceil_clamped(edge.y0, s.height), detail::ceil_clamped(edge.y1, s.height));
     for (int64_t y = rows.first + lane; y < rows.end; y += kEdgeLanes) {
         const int32_t column = detail::crossing_column(edge, static_cast<int32_t>(y), s.width);
         if (column < s.width) toggle(words + (y - strip.window_first) * s.pitch, column);
@@ -69,8 +71,8 @@ __device__ inline detail::Pixel rounded(const float* point) {
     return {detail::nearest(point[0]), detail::nearest(point[1])};
 }
 
-__device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const float* from, const float* to, int64_t lane,
-                                     uint32_t* words, uint32_t* marks) {
+__device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const float* from, const float* to,
+                                     int64_t lane, uint32_t* words, uint32_t* marks) {
     const detail::Pixel start = rounded(from), end = rounded(to);
     detail::Pixel a = start, b = end;
     if (detail::clip_edge(a, b, s.height, s.width)) {
@@ -83,7 +85,7 @@ __device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const 
     }
     detail::FixedEdge edge;
     if (!detail::make_fixed_edge(start, end, a, b, edge)) return;
-    const Rows rows = in_window(strip, edge.first_row, edge.end_row);
+    const RowRange rows = in_window(strip, edge.first_row, edge.end_row);
     for (int64_t y = rows.first + lane; y < rows.end; y += kEdgeLanes) {
         const int64_t x = edge.x + (y - edge.first_row) * edge.dx;
         const int64_t above = (x + 65535) >> 16, column = above > 0 ? above : 0;
@@ -93,10 +95,10 @@ __device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const 
     }
 }
 
-// Each row: pixel p becomes the parity of pixels 0 … p, with the marks on top.
+// In each row, pixel p becomes the parity of pixels 0 … p; then the marks are added.
 __device__ inline void fill_parity(const Strips& s, const Strip& strip, uint32_t* words, const uint32_t* marks) {
     for (int64_t y = threadIdx.x; y < strip.window_rows; y += blockDim.x) {
-        uint32_t odd = 0;  // all ones where the pixels so far are odd
+        uint32_t odd = 0;  // all ones if the parity so far is odd
         for (int32_t i = 0; i < s.pitch; ++i) {
             uint32_t w = words[y * s.pitch + i];
             w ^= w << 1;
@@ -112,7 +114,8 @@ __device__ inline void fill_parity(const Strips& s, const Strip& strip, uint32_t
     }
 }
 
-// Draws the window's part of contour `strip.image` into `words`; `marks` is a second bit image to work in. The whole block calls.
+// Draws contour strip.image into `words`, limited to the window. `marks` is a second bit image for temporary use. Must
+// be called by the whole block.
 __device__ inline void draw_polygon(const Strips& s, const Strip& strip, const Contours& contours, FillRule rule,
                                     uint32_t* words, uint32_t* marks) {
     const int64_t threads = blockDim.x, thread = threadIdx.x, window = int64_t{strip.window_rows} * s.pitch;
@@ -120,10 +123,10 @@ __device__ inline void draw_polygon(const Strips& s, const Strip& strip, const C
         words[i] = 0;
         marks[i] = 0;
     }
-    const Outline contour = outline(contours, strip.image);
-    if (!fit_to_draw(contour)) return;
-    for (int64_t i = thread; i < kEdgeLanes * contour.count; i += threads) {
-        const float *from = contour.before(i / kEdgeLanes), *to = contour.at(i / kEdgeLanes);
+    const Polygon polygon = polygon_of(contours, strip.image);
+    if (!is_valid(polygon)) return;
+    for (int64_t i = thread; i < kEdgeLanes * polygon.count; i += threads) {
+        const float *from = polygon.before(i / kEdgeLanes), *to = polygon.at(i / kEdgeLanes);
         if (rule == FillRule::center) {
             toggle_center(s, strip, from, to, i % kEdgeLanes, words);
         } else {

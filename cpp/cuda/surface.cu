@@ -1,7 +1,7 @@
-// Distances between the borders of two masks (HD95 after Huttenlocher et al. 1993, ASSD after Heimann et al. 2009), one block a
-// pair. The passes are those of the distance transform, with the other mask's border pixels for sites, and along the rows only
-// the border pixels ask for theirs. What they find lies in scratch memory in any order, but that decides nothing: each thread
-// sums its own in the image's order, and values of a rank are found by counting.
+// Distances between the borders of two masks (HD95: Huttenlocher et al. 1993, ASSD: Heimann et al. 2009), one block per
+// pair. The passes are those of the distance transform, with the border pixels of the other mask as sites, and the
+// second pass is limited to the border pixels. The distances are stored in the workspace in an undefined order, which
+// does not affect the result: each thread sums its own distances in image order, and percentiles are found by counting.
 #include <cstring>
 
 #include "distance.cuh"
@@ -10,7 +10,8 @@ namespace echoseg::cuda {
 namespace {
 
 constexpr int64_t kPixelBytes = sizeof(uint64_t) + sizeof(float);
-constexpr int64_t kMostScratch = 256ll << 20, kMostPairs = 1024;  // at once; but always one
+constexpr int64_t kMaxWorkspace = 256ll << 20,
+                  kMaxPairs = 1024;  // limits of the pairs in progress, which are at least one
 
 struct SurfaceArguments {
     const uint8_t *predicted, *true_masks;
@@ -18,7 +19,8 @@ struct SurfaceArguments {
     int32_t height, width;
     Metric metric;
     double *hd95, *assd;
-    uint64_t* values;  // the distances' bits, then each pixel's from the sites of its column; of every block in flight
+    uint64_t*
+        values;  // workspace: for each block the bits of the distances, then for each block the rows of the first pass
 };
 
 struct Shared {
@@ -27,12 +29,12 @@ struct Shared {
     int32_t found;
 };
 
-// Whether a pixel is foreground, and one of its four neighbours is background or not there.
+// Whether a pixel is foreground and one of its four neighbours is background or outside the image.
 __device__ inline bool is_border(const SurfaceArguments& a, const uint8_t* mask, int64_t y, int64_t x) {
-    const uint8_t* at = mask + y * a.width + x;
-    if (*at == 0) return false;
+    const uint8_t* pixel = mask + y * a.width + x;
+    if (*pixel == 0) return false;
     if (y == 0 || x == 0 || y + 1 == a.height || x + 1 == a.width) return true;
-    return !(at[-1] && at[1] && at[-a.width] && at[a.width]);
+    return !(pixel[-1] && pixel[1] && pixel[-a.width] && pixel[a.width]);
 }
 
 __device__ inline double sum_of_block(double mine, double* sums) {
@@ -47,8 +49,8 @@ __device__ inline double sum_of_block(double mine, double* sums) {
     return sums[0];
 }
 
-// The value of a rank, counted from 0: bit by bit the largest that no more than `rank` values are below. Numbers that are not
-// negative have their bits in their own order.
+// The value of a rank, counted from 0, found bit by bit as the largest value that at most `rank` values are below. The
+// bits of non-negative numbers have the same order as the numbers.
 __device__ inline double value_of_rank(const uint64_t* values, int32_t count, int64_t rank, int32_t* counts) {
     __syncthreads();
     for (unsigned i = threadIdx.x; i < 64; i += blockDim.x) counts[i] = 0;
@@ -67,9 +69,9 @@ __device__ inline double value_of_rank(const uint64_t* values, int32_t count, in
     return value;
 }
 
-// From each border pixel of one mask to the nearest of the other.
+// Distances from the border pixels of one mask to the border of the other.
 struct Directed {
-    bool any;  // whether the other has one: without, nothing else is known
+    bool any;  // whether the other mask has a border; if not, the other members are unset
     int32_t count;
     double sum, percentile_95;
 };
@@ -94,7 +96,7 @@ __device__ inline Directed measure(const SurfaceArguments& a, const uint8_t* fro
     const detail::Rank rank = detail::rank_95(count);
     const double low = value_of_rank(values, count, rank.low, own.counts);
     const double high = rank.low + 1 < count ? value_of_rank(values, count, rank.low + 1, own.counts) : low;
-    return {true, count, sum, detail::between(low, high, rank)};
+    return {true, count, sum, detail::interpolate(low, high, rank)};
 }
 
 __global__ void __launch_bounds__(kThreads) surface_kernel(SurfaceArguments a) {
@@ -116,20 +118,24 @@ __global__ void __launch_bounds__(kThreads) surface_kernel(SurfaceArguments a) {
     }
 }
 
-int64_t pairs_at_once(int64_t count, ImageSize size) {
-    const int64_t fitting = std::max<int64_t>(kMostScratch / (size.pixels() * kPixelBytes), 1);
-    return std::min({count, fitting, kMostPairs});
+int64_t pairs_in_progress(int64_t count, ImageSize size) {
+    const int64_t fitting = std::max<int64_t>(kMaxWorkspace / (size.pixels() * kPixelBytes), 1);
+    return std::min({count, fitting, kMaxPairs});
 }
 
 }  // namespace
 
-int64_t surface_scratch(int64_t count, ImageSize size) { return pairs_at_once(count, size) * size.pixels() * kPixelBytes; }
+int64_t surface_workspace_bytes(int64_t count, ImageSize size) {
+    return pairs_in_progress(count, size) * size.pixels() * kPixelBytes;
+}
 
-void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size, Spacing spacing,
-                       double* hd95, double* assd, void* scratch, Stream stream) {
-    launch("surface_distances", surface_kernel, pairs_at_once(count, size), static_cast<int64_t>(sizeof(Shared)), stream,
-           SurfaceArguments{predicted, true_masks, count, static_cast<int32_t>(size.height), static_cast<int32_t>(size.width),
-                            metric_of(size, spacing), hd95, assd, static_cast<uint64_t*>(scratch)});
+void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
+                       Spacing spacing, double* hd95, double* assd, const Launch& launch) {
+    start(launch, "surface_distances", surface_kernel, pairs_in_progress(count, size),
+          static_cast<int64_t>(sizeof(Shared)),
+          SurfaceArguments{predicted, true_masks, count, static_cast<int32_t>(size.height),
+                           static_cast<int32_t>(size.width), metric_of(size, spacing), hd95, assd,
+                           static_cast<uint64_t*>(launch.workspace)});
 }
 
 }  // namespace echoseg::cuda

@@ -1,23 +1,79 @@
-"""echoseg: left-ventricle segmentation from expert tracings.
+"""Left-ventricle segmentation from expert tracings: targets drawn in C++ and CUDA, U-Nets on masks or landmarks.
 
-``echoseg.load(run)`` gives a predictor; calling it on (T, H, W) uint8 frames gives masks, probabilities, landmarks and
-areas. The kernels are in ``echoseg.ops``; everything else is reached through the command ``echoseg``.
+    clip = echoseg.read_clip("cine.dcm")
+    run = echoseg.train("DATA", approach="landmark", out="runs/x")
+    predict = echoseg.load(run)
+    prediction = predict(clip)
+    measurement = echoseg.measure(prediction, clip)
+
+The kernels are in `echoseg.ops`. Importing echoseg does not import torch.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from echoseg.inference.predictor import load as load
+    from echoseg.api import Run, evaluate, predict_files, train
+    from echoseg.datasets.formats import read_dataset
+    from echoseg.datasets.recording import Dataset
+    from echoseg.datasets.store import Store, prepare
+    from echoseg.errors import DataError
+    from echoseg.inference.measure import Measurement, measure
+    from echoseg.inference.predictor import Prediction, Predictor, load
+    from echoseg.io.clip import Clip
+    from echoseg.io.reading import read_clip
 
-__all__ = ["load"]
+    __version__: str
+
+_HOMES = {
+    "Clip": "io.clip",
+    "DataError": "errors",
+    "Dataset": "datasets.recording",
+    "Measurement": "inference.measure",
+    "Prediction": "inference.predictor",
+    "Predictor": "inference.predictor",
+    "Run": "api",
+    "Store": "datasets.store",
+    "evaluate": "api",
+    "load": "inference.predictor",
+    "measure": "inference.measure",
+    "predict_files": "api",
+    "prepare": "datasets.store",
+    "read_clip": "io.reading",
+    "read_dataset": "datasets.formats",
+    "train": "api",
+}
+
+__all__ = [
+    "Clip",
+    "DataError",
+    "Dataset",
+    "Measurement",
+    "Prediction",
+    "Predictor",
+    "Run",
+    "Store",
+    "__version__",
+    "evaluate",
+    "load",
+    "measure",
+    "predict_files",
+    "prepare",
+    "read_clip",
+    "read_dataset",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    # importing echoseg must not import torch
-    if name == "load":
-        from echoseg.inference.predictor import load
-
-        return load
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("echoseg")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"echoseg.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'echoseg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

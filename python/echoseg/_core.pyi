@@ -1,5 +1,5 @@
-# The native module, for type checkers. tests/test_ops_build.py keeps it in step with cpp/bindings.
-# Arrays are addresses; 0 stands for none.
+# Type stub of the native module. tests/test_ops_build.py checks that it agrees with cpp/bindings.
+# Arrays are passed as addresses; 0 stands for None.
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,208 +7,55 @@ from typing import Any
 __version__: str
 compiler: str
 
+class Execution:
+    def __init__(self, threads: int, device: int = -1, stream: int = 0, workspace: int = 0) -> None: ...
+
+class HeatmapOptions:
+    def __init__(self, kind: int, sigma: float, radius: float, type: int) -> None: ...
+
+class StructuringElement:
+    def __init__(self, size: int, shape: int, iterations: int) -> None: ...
+
+class TargetOptions:
+    def __init__(
+        self,
+        rule: int,
+        kernel_size: int,
+        shape: int,
+        iterations: int,
+        kind: int,
+        sigma: float,
+        radius: float,
+        type: int,
+    ) -> None: ...
+
 def addresses(arrays: Sequence[Any]) -> list[int]: ...
+def band_workspace_bytes(count: int, height: int, width: int, element: StructuringElement) -> int: ...
 def border_band(
-    masks: int,
-    count: int,
-    height: int,
-    width: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
-    out: int,
-    threads: int,
+    masks: int, count: int, height: int, width: int, element: StructuringElement, out: int, execution: Execution
 ) -> None: ...
 def border_band_from_contours(
     points: int,
     offsets: int,
     count: int,
-    points_each: int,
+    points_per_contour: int,
     height: int,
     width: int,
     rule: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
+    element: StructuringElement,
     out: int,
-    threads: int,
+    execution: Execution,
 ) -> None: ...
 def cover_polygons(
     points: int,
     offsets: int,
     count: int,
-    points_each: int,
+    points_per_contour: int,
     height: int,
     width: int,
     areas: int,
-    threads: int,
+    execution: Execution,
 ) -> None: ...
-def cuda_band_scratch(count: int, height: int, width: int, kernel_size: int, shape: int, iterations: int) -> int: ...
-def cuda_border_band(
-    masks: int,
-    count: int,
-    height: int,
-    width: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
-    out: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_border_band_from_contours(
-    points: int,
-    offsets: int,
-    count: int,
-    points_each: int,
-    height: int,
-    width: int,
-    rule: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
-    out: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_cover_polygons(
-    points: int,
-    offsets: int,
-    count: int,
-    points_each: int,
-    height: int,
-    width: int,
-    areas: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_decode_heatmaps(
-    heatmaps: int,
-    planes: int,
-    height: int,
-    width: int,
-    method: int,
-    window: float,
-    points: int,
-    confidence: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_dilate(
-    masks: int,
-    count: int,
-    height: int,
-    width: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
-    out: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_distance_scratch(count: int, height: int, width: int) -> int: ...
-def cuda_distance_transform(
-    masks: int,
-    count: int,
-    height: int,
-    width: int,
-    spacing_y: float,
-    spacing_x: float,
-    out: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_erode(
-    masks: int,
-    count: int,
-    height: int,
-    width: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
-    out: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_fill_polygons(
-    points: int,
-    offsets: int,
-    count: int,
-    points_each: int,
-    height: int,
-    width: int,
-    rule: int,
-    masks: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_fill_scratch(count: int, height: int, width: int) -> int: ...
-def cuda_heatmap_scratch(count: int, height: int, width: int) -> int: ...
-def cuda_render_heatmaps(
-    landmarks: int,
-    previous: int,
-    count: int,
-    per_image: int,
-    height: int,
-    width: int,
-    kind: int,
-    sigma: float,
-    radius: float,
-    type: int,
-    band: int,
-    heatmaps: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_render_targets(
-    points: int,
-    offsets: int,
-    count: int,
-    points_each: int,
-    landmarks: int,
-    previous: int,
-    per_image: int,
-    height: int,
-    width: int,
-    rule: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
-    kind: int,
-    sigma: float,
-    radius: float,
-    type: int,
-    masks: int,
-    band: int,
-    heatmaps: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_surface_distances(
-    predicted: int,
-    true_masks: int,
-    count: int,
-    height: int,
-    width: int,
-    spacing_y: float,
-    spacing_x: float,
-    hd95: int,
-    assd: int,
-    scratch: int,
-    stream: int,
-    device: int,
-) -> None: ...
-def cuda_surface_scratch(count: int, height: int, width: int) -> int: ...
 def cuda_built() -> bool: ...
 def cuda_devices() -> list[str]: ...
 def decode_heatmaps(
@@ -220,19 +67,11 @@ def decode_heatmaps(
     window: float,
     points: int,
     confidence: int,
-    threads: int,
+    execution: Execution,
 ) -> None: ...
 def default_threads() -> int: ...
 def dilate(
-    masks: int,
-    count: int,
-    height: int,
-    width: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
-    out: int,
-    threads: int,
+    masks: int, count: int, height: int, width: int, element: StructuringElement, out: int, execution: Execution
 ) -> None: ...
 def distance_transform(
     masks: int,
@@ -242,69 +81,54 @@ def distance_transform(
     spacing_y: float,
     spacing_x: float,
     out: int,
-    threads: int,
+    execution: Execution,
 ) -> None: ...
+def distance_workspace_bytes(count: int, height: int, width: int) -> int: ...
 def erode(
-    masks: int,
-    count: int,
-    height: int,
-    width: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
-    out: int,
-    threads: int,
+    masks: int, count: int, height: int, width: int, element: StructuringElement, out: int, execution: Execution
 ) -> None: ...
 def fill_polygons(
     points: int,
     offsets: int,
     count: int,
-    points_each: int,
+    points_per_contour: int,
     height: int,
     width: int,
     rule: int,
     masks: int,
-    threads: int,
+    execution: Execution,
 ) -> None: ...
+def fill_workspace_bytes(count: int, height: int, width: int) -> int: ...
+def find_invalid_point(points: int, count: int) -> int: ...
 def find_overlap(starts: Sequence[int], bytes: Sequence[int], outs: int) -> tuple[int, int] | None: ...
-def find_bad_point(points: int, count: int) -> int: ...
+def heatmap_workspace_bytes(count: int, height: int, width: int) -> int: ...
 def render_heatmaps(
-    landmarks: int,
+    points: int,
     previous: int,
     count: int,
     per_image: int,
     height: int,
     width: int,
-    kind: int,
-    sigma: float,
-    radius: float,
-    type: int,
+    options: HeatmapOptions,
     band: int,
     heatmaps: int,
-    threads: int,
+    execution: Execution,
 ) -> None: ...
 def render_targets(
     points: int,
     offsets: int,
     count: int,
-    points_each: int,
-    landmarks: int,
+    points_per_contour: int,
+    landmark_points: int,
     previous: int,
     per_image: int,
     height: int,
     width: int,
-    rule: int,
-    kernel_size: int,
-    shape: int,
-    iterations: int,
-    kind: int,
-    sigma: float,
-    radius: float,
-    type: int,
+    options: TargetOptions,
     masks: int,
     band: int,
     heatmaps: int,
-    threads: int,
+    execution: Execution,
 ) -> None: ...
 def simd_level() -> str: ...
 def simd_levels() -> list[str]: ...
@@ -318,5 +142,7 @@ def surface_distances(
     spacing_x: float,
     hd95: int,
     assd: int,
-    threads: int,
+    execution: Execution,
 ) -> None: ...
+def surface_workspace_bytes(count: int, height: int, width: int) -> int: ...
+def target_workspace_bytes(count: int, height: int, width: int, options: TargetOptions) -> int: ...

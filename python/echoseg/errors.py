@@ -1,12 +1,13 @@
-"""The one exception that means "your input, not our code"."""
+"""The exception for unusable input."""
 
 from __future__ import annotations
 
 
 class DataError(ValueError):
-    """Input that cannot be used; the message names the file, the row and column where there are any, and the cure.
+    """Raised for input that cannot be used.
 
-    The command line prints it as one line and exits with 1.
+    The message names the file, the row and column if known, what is wrong, and the cure. The command line prints it as
+    one line and exits with code 1.
     """
 
     def __str__(self) -> str:
@@ -14,5 +15,5 @@ class DataError(ValueError):
 
 
 def printable(text: str) -> str:
-    """Text as one line that a terminal takes for nothing but text: what does not print is written as in Python."""
-    return text if text.isprintable() else "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    """Replace non-printable characters by their Python escape sequences, so that the text is one line."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from _masks import ellipse, picture, save_nifti
+from _masks import ellipse, make_image, save_nifti
 from echoseg.datasets.formats import files_of, read_dataset
 from echoseg.datasets.store import prepare
 from echoseg.errors import DataError
@@ -16,10 +16,10 @@ from echoseg.ops import fill_polygons
 RADII = (16.0, 14.0, 12.0)
 
 
-def painted(radius: float) -> np.ndarray:
-    """All labels: muscle around the cavity, the atrium below it."""
-    cavity, muscle = ellipse(radius), ellipse(radius + 3)
-    labels = np.where(cavity > 0, 1, 2 * muscle)
+def make_labels(radius: float) -> np.ndarray:
+    """A mask with all labels: the cavity, the myocardium around it, the atrium below it."""
+    cavity, myocardium = ellipse(radius), ellipse(radius + 3)
+    labels = np.where(cavity > 0, 1, 2 * myocardium)
     labels[38:, 10:30] = 3
     return labels.astype(np.uint8)
 
@@ -28,21 +28,21 @@ def info(ed: int, es: int) -> str:
     return f"ED: {ed}\nES: {es}\nNbFrame: 3\nSex: F\nAge: 56\nImageQuality: Good\nEF: 53\nFrameRate: 45.1\n"
 
 
-def write_camus(folder, patients=("patient0001", "patient0002"), home="database_nifti"):
-    """Both views of each; the two-chamber view of the last patient runs from end-systole to end-diastole."""
+def write_camus(folder, patients=("patient0001", "patient0002")):
+    """Both views of each patient; the two-chamber view of the last one runs from end-systole to end-diastole."""
     for number, name in enumerate(patients):
-        place = folder / home / name
+        patient = folder / "database_nifti" / name
         for view in ("2CH", "4CH"):
             backwards = view == "2CH" and number == len(patients) - 1
-            masks = np.stack([painted(radius) for radius in (RADII[::-1] if backwards else RADII)])
+            masks = np.stack([make_labels(radius) for radius in (RADII[::-1] if backwards else RADII)])
             ed, es = (3, 1) if backwards else (1, 3)
-            stem = place / f"{name}_{view}"
+            stem = patient / f"{name}_{view}"
             for phase, frame in (("ED", ed - 1), ("ES", es - 1)):
-                save_nifti(stem.with_name(f"{stem.name}_{phase}.nii.gz"), picture(masks[frame] == 1))
+                save_nifti(stem.with_name(f"{stem.name}_{phase}.nii.gz"), make_image(masks[frame] == 1))
                 save_nifti(stem.with_name(f"{stem.name}_{phase}_gt.nii.gz"), masks[frame])
-            save_nifti(stem.with_name(f"{stem.name}_half_sequence.nii.gz"), picture(masks == 1))
+            save_nifti(stem.with_name(f"{stem.name}_half_sequence.nii.gz"), make_image(masks == 1))
             save_nifti(stem.with_name(f"{stem.name}_half_sequence_gt.nii.gz"), masks)
-            (place / f"Info_{view}.cfg").write_text(info(ed, es))
+            (patient / f"Info_{view}.cfg").write_text(info(ed, es))
     return folder
 
 
@@ -61,28 +61,28 @@ def remove(folder, pattern):
         path.unlink()
 
 
-def test_sequences_with_their_phases_facts_and_outlines(folder):
+def test_sequences_are_read_with_phases_metadata_and_contours(folder):
     dataset = read_dataset(folder)
     assert dataset.faults == ()
-    assert [(one.name, one.patient, one.view) for one in dataset.recordings] == [
+    assert [(recording.name, recording.patient, recording.view) for recording in dataset.recordings] == [
         ("patient0001_2CH", "patient0001", "A2C"),
         ("patient0001_4CH", "patient0001", "A4C"),
         ("patient0002_2CH", "patient0002", "A2C"),
         ("patient0002_4CH", "patient0002", "A4C"),
     ]
-    phases = [[tracing.phase for tracing in one.tracings] for one in dataset.recordings]
+    phases = [[tracing.phase for tracing in recording.tracings] for recording in dataset.recordings]
     assert phases == [["ED", "", "ES"], ["ED", "", "ES"], ["ES", "", "ED"], ["ED", "", "ES"]]
-    for one in dataset.recordings:
-        assert (one.ef, one.fps, one.spacing) == (53, 45.1, (0.5, 0.25))
-        assert all(math.isnan(value) for value in (one.edv, one.esv, one.thickness))
+    for recording in dataset.recordings:
+        assert (recording.ef, recording.fps, recording.spacing) == (53, 45.1, (0.5, 0.25))
+        assert all(math.isnan(value) for value in (recording.edv, recording.esv, recording.thickness))
     for tracing, radius in zip(dataset.recordings[0].tracings, RADII, strict=True):
         drawn = fill_polygons(tracing.coordinates[None], (40, 48))[0]
-        np.testing.assert_array_equal(drawn, ellipse(radius))  # the cavity, not the muscle
+        np.testing.assert_array_equal(drawn, ellipse(radius))  # the cavity, not the myocardium
         x, y = (tracing.coordinates - [23.5, 19.5]).T
-        assert abs(np.hypot(2 * x, y) - radius).max() <= 2 * 0.5 + 0.01  # half a pixel, x counts double
+        assert abs(np.hypot(2 * x, y) - radius).max() <= 2 * 0.5 + 0.01  # half a pixel, and x has twice the weight
 
 
-def test_a_store_knows_spacing_phase_and_view(folder):
+def test_a_store_contains_spacing_phase_and_view(folder):
     store = prepare(folder, size=(80, 48))
     samples = store.samples
     assert len(store) == 12
@@ -95,42 +95,42 @@ def test_a_store_knows_spacing_phase_and_view(folder):
     assert store.frames[0][inside].mean() < 60 < 140 < store.frames[0][~inside].mean()
 
 
-def test_where_ultrasound_says_that_it_lies_does_not_matter(folder):
+def test_the_affine_of_ultrasound_masks_is_ignored(folder):
     before = read_dataset(folder).recordings[0].tracings
     for path in folder.rglob("*_gt.nii.gz"):
         image = nibabel.load(path)
         nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), np.eye(4)), path)
     dataset = read_dataset(folder)
     assert dataset.faults == ()
-    for one, other in zip(dataset.recordings[0].tracings, before, strict=True):
-        np.testing.assert_array_equal(one.coordinates, other.coordinates)
+    for tracing, expected in zip(dataset.recordings[0].tracings, before, strict=True):
+        np.testing.assert_array_equal(tracing.coordinates, expected.coordinates)
 
 
-def test_without_sequences_ed_and_es_are_images_of_one_frame(folder):
+def test_without_sequences_ed_and_es_are_recordings_of_one_frame(folder):
     remove(folder, "*_half_sequence*")
     dataset = read_dataset(folder)
     assert len(dataset.recordings) == 8
     first = dataset.recordings[:2]
-    assert [(one.name, one.tracings[0].phase, len(one.tracings)) for one in first] == [
+    assert [(recording.name, recording.tracings[0].phase, len(recording.tracings)) for recording in first] == [
         ("patient0001_2CH_ED", "ED", 1),
         ("patient0001_2CH_ES", "ES", 1),
     ]
     assert first[0].spacing == (0.5, 0.25)
 
 
-def test_the_first_release_is_meta_images_with_volumes_told(tmp_path):
-    place = tmp_path / "training/patient0001"
-    place.mkdir(parents=True)
+def test_the_first_release_is_read_with_metaimages_and_volumes(tmp_path):
+    patient = tmp_path / "training/patient0001"
+    patient.mkdir(parents=True)
     for view in ("2CH", "4CH"):
         for phase, radius in (("ED", 16.0), ("ES", 12.0)):
-            for end, pixels in (("", picture(ellipse(radius))), ("_gt", painted(radius))):
-                stem = f"patient0001_{view}_{phase}{end}"
-                (place / f"{stem}.raw").write_bytes(pixels.tobytes())
-                (place / f"{stem}.mhd").write_text(
+            for suffix, pixels in (("", make_image(ellipse(radius))), ("_gt", make_labels(radius))):
+                stem = f"patient0001_{view}_{phase}{suffix}"
+                (patient / f"{stem}.raw").write_bytes(pixels.tobytes())
+                (patient / f"{stem}.mhd").write_text(
                     "ObjectType = Image\nNDims = 3\nDimSize = 48 40 1\nElementSpacing = 0.25 0.5 1\n"
                     f"TransformMatrix = 1 0 0 0 1 0 0 0 1\nElementType = MET_UCHAR\nElementDataFile = {stem}.raw\n"
                 )
-        (place / f"Info_{view}.cfg").write_text("ED: 1\nES: 12\nLVedv: 94.1\nLVesv: 39.7\nLVef: 57\n")
+        (patient / f"Info_{view}.cfg").write_text("ED: 1\nES: 12\nLVedv: 94.1\nLVesv: 39.7\nLVef: 57\n")
     dataset = read_dataset(tmp_path)
     assert dataset.faults == ()
     assert len(dataset.recordings) == 4
@@ -143,13 +143,13 @@ def test_published_subgroups_are_the_splits(folder):
     (folder / "database_split").mkdir()
     (folder / "database_split/subgroup_training.txt").write_text("patient0002\n")
     dataset = read_dataset(folder)
-    assert {one.split for one in dataset.recordings} == {"TRAIN"}
-    assert [str(fault) for fault in dataset.faults] == ["database_nifti/patient0001: stands in no subgroup file"]
+    assert {recording.split for recording in dataset.recordings} == {"TRAIN"}
+    assert [str(fault) for fault in dataset.faults] == ["database_nifti/patient0001: is in no subgroup file"]
     (folder / "database_split/subgroup_testing.txt").write_text("\npatient0002 patient0001\n")
-    with pytest.raises(DataError, match=r"_t(est|rain)ing\.txt:\d: patient0002 stands in two subgroups"):
+    with pytest.raises(DataError, match=r"_t(est|rain)ing\.txt:\d: patient0002 is in two subgroups"):
         read_dataset(folder)
     (folder / "database_split/subgroup_testing.txt").write_text("patient0001\n")
-    assert [one.split for one in read_dataset(folder).recordings] == ["TEST"] * 2 + ["TRAIN"] * 2
+    assert [recording.split for recording in read_dataset(folder).recordings] == ["TEST"] * 2 + ["TRAIN"] * 2
     assert folder / "database_split/subgroup_testing.txt" in files_of(folder)
 
 
@@ -159,17 +159,17 @@ def replace_mask(folder, frames):
 
 FAULTS = {
     "empty mask": (lambda folder: replace_mask(folder, np.zeros((3, 40, 48), np.uint8)), "is empty"),
-    "wrong label": (lambda folder: replace_mask(folder, np.full((3, 40, 48), 2, np.uint8)), "none of the label 1"),
+    "wrong label": (lambda folder: replace_mask(folder, np.full((3, 40, 48), 2, np.uint8)), "no pixel of label 1"),
     "other size": (
         lambda folder: replace_mask(folder, np.ones((3, 40, 47), np.uint8)),
         "is 47×40×3, its image 48×40×3",
     ),
     "no view": (lambda folder: remove(folder, "patient0001_2CH*"), "has no view 2CH"),
-    "info gone": (
+    "info missing": (
         lambda folder: (folder / "database_nifti/patient0001/Info_2CH.cfg").unlink(),
         "is missing: no phases",
     ),
-    "info wrong": (
+    "info invalid": (
         lambda folder: (folder / "database_nifti/patient0001/Info_2CH.cfg").write_text(info(0, 3)),
         "'0' is not a number",
     ),
@@ -181,17 +181,19 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_what_is_wrong_is_named_and_the_rest_is_read(folder, case):
-    damage, words = FAULTS[case]
+def test_faults_are_reported_and_the_rest_is_read(folder, case):
+    damage, reason = FAULTS[case]
     damage(folder)
     dataset = read_dataset(folder)
     (fault,) = dataset.faults
-    assert words in fault.reason
+    assert reason in fault.reason
     assert fault.file.startswith("database_nifti/patient0001")
     assert len(dataset.recordings) == (4 if "info" in case else 3)
 
 
-def test_images_without_masks_give_nothing(folder):
+def test_images_without_masks_are_refused(folder):
     remove(folder, "*_gt.nii.gz")
-    with pytest.raises(DataError, match=r"nothing usable in it; .*patient0001: lacks patient0001_2CH_ED_gt\.nii\.gz"):
+    with pytest.raises(
+        DataError, match=r"contains nothing usable; .*patient0001: lacks patient0001_2CH_ED_gt\.nii\.gz"
+    ):
         read_dataset(folder)

@@ -33,25 +33,25 @@ def folder(template, tmp_path):
     return shutil.copytree(template, tmp_path / "data")
 
 
-def kept(dataset) -> dict[str, list[int]]:
+def traced_frames(dataset) -> dict[str, list[int]]:
     return {recording.name: [tracing.frame for tracing in recording.tracings] for recording in dataset.recordings}
 
 
-WHOLE = {"a": [2, 5], "b": [2, 5], "c": [2, 5]}
+ALL = {"a": [2, 5], "b": [2, 5], "c": [2, 5]}
 
 
 def without(name: str, frame: int | None = None) -> dict[str, list[int]]:
     rest = {
-        key: [f for f in frames if key != name or (frame is not None and f != frame)] for key, frames in WHOLE.items()
+        key: [f for f in frames if key != name or (frame is not None and f != frame)] for key, frames in ALL.items()
     }
     return {key: frames for key, frames in rest.items() if frames}
 
 
-def test_reads_everything_of_a_good_folder(folder):
+def test_a_valid_folder_is_read_completely(folder):
     dataset = read_echonet(folder)
     assert dataset.kind == "chords"
     assert dataset.faults == ()
-    assert kept(dataset) == WHOLE
+    assert traced_frames(dataset) == ALL
     second = dataset.recordings[1]
     assert (second.name, second.patient, second.split, second.row) == ("b", "b", "VAL", 3)
     assert (second.fps, second.ef, second.esv, second.edv) == (50, 56.5, 40.25, 90)
@@ -62,19 +62,19 @@ def test_reads_everything_of_a_good_folder(folder):
     np.testing.assert_allclose(coordinates, ellipse_chords(radii=(10.0, 14.0)), atol=1e-4)
 
 
-def test_reads_point_lists_without_volumes_and_split(tmp_path):
+def test_points_without_volumes_and_split_are_read(tmp_path):
     dataset = read_echonet(write_points_folder(tmp_path / "points"))
     assert dataset.kind == "points"
     assert dataset.faults == ()
-    assert kept(dataset) == {"a": [2], "b": [2]}
+    assert traced_frames(dataset) == {"a": [2], "b": [2]}
     first = dataset.recordings[0]
     assert first.tracings[0].coordinates.shape == (12, 2)
     assert first.split == ""
     assert all(math.isnan(value) for value in (first.fps, first.ef, first.esv, first.edv))
 
 
-@pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is not here")
-def test_reads_sunnybrook():
+@pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is missing")
+def test_sunnybrook_is_read():
     dataset = read_echonet(SUNNYBROOK)
     assert dataset.kind == "points"
     assert dataset.faults == ()
@@ -86,7 +86,7 @@ def change_header(folder, table, text):
     edit_lines(folder / table, lambda lines: lines.__setitem__(0, text))
 
 
-SPELLINGS = {
+VARIANTS = {
     "byte-order mark": lambda text: "\ufeff" + text,
     "crlf": lambda text: text.replace("\n", "\r\n"),
     "cr": lambda text: text.replace("\n", "\r"),
@@ -94,34 +94,34 @@ SPELLINGS = {
     "case": lambda text: text.replace("FileName,X1,Y1,X2,Y2,Frame", "filename,x1,y1,x2,Y2,FRAME"),
     "quotes": lambda text: text.replace("a.avi", '"a.avi"').replace("X1", '"X1"'),
     "no last newline": lambda text: text.rstrip("\n"),
-    "no ending": lambda text: text.replace(".avi,", ","),
-    "whole float": lambda text: text.replace(",2\n", ",2.0\n"),
-    "some commas at the end": lambda text: text.replace(",2\n", ",2,\n"),
-    "commas at every end": lambda text: text.replace("\n", ",\n"),
+    "no suffix": lambda text: text.replace(".avi,", ","),
+    "integers as floats": lambda text: text.replace(",2\n", ",2.0\n"),
+    "comma at the end of some lines": lambda text: text.replace(",2\n", ",2,\n"),
+    "comma at the end of all lines": lambda text: text.replace("\n", ",\n"),
 }
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_spellings_of_a_table_that_do_not_matter(folder, spelling):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_of_a_table_are_read_alike(folder, variant):
     path = folder / TRACINGS
-    path.write_bytes(SPELLINGS[spelling](path.read_text()).encode())
+    path.write_bytes(VARIANTS[variant](path.read_text()).encode())
     dataset = read_echonet(folder)
     assert dataset.faults == ()
-    assert kept(dataset) == WHOLE
+    assert traced_frames(dataset) == ALL
 
 
-def test_endings_in_the_file_list_do_not_matter(folder):
+def test_suffixes_in_the_file_list_are_optional(folder):
     set_cell(folder / LIST, 3, 0, "b.avi")
-    assert kept(read_echonet(folder)) == WHOLE
+    assert traced_frames(read_echonet(folder)) == ALL
 
 
-def test_blank_lines_do_not_shift_row_numbers(folder):
+def test_blank_lines_count_in_row_numbers(folder):
     edit_lines(folder / TRACINGS, lambda lines: lines.__setitem__(slice(0, 0), ["", " , ,"]))
     edit_lines(folder / TRACINGS, lambda lines: lines.__setitem__(slice(10, 10), ["", ",,,,,", "  "]))
-    set_cell(folder / TRACINGS, 2 + 5 + 20, 1, "x")  # was row 22: the first of video b
+    set_cell(folder / TRACINGS, 2 + 5 + 20, 1, "x")  # row 22 before: the first row of video b
     dataset = read_echonet(folder)
     assert [fault.row for fault in dataset.faults] == [27]
-    assert kept(dataset) == without("b", 2)
+    assert traced_frames(dataset) == without("b", 2)
     assert dataset.recordings[2].tracings[0].row == 2 + 40 + 5
 
 
@@ -150,14 +150,14 @@ def flatten(lines):
         lines[i] = "b.avi,24,20,24,20,2"
 
 
-# name: (table, change to its lines or (row, column, text)), faulty file, row, column, words of the reason, what is left
-BAD_TRACING = {
+# name: (table, change of its lines or (row, column, text), file, row and column of the fault, part of the reason, rest)
+FAULTS = {
     "word": (TRACINGS, (24, 2, "abc"), TRACINGS, 24, "Y1", "'abc' is not a finite number", without("b", 2)),
     "empty cell": (TRACINGS, (24, 4, ""), TRACINGS, 24, "Y2", "'' is not a finite", without("b", 2)),
     "nan": (TRACINGS, (24, 1, "nan"), TRACINGS, 24, "X1", "not a finite", without("b", 2)),
     "infinite": (TRACINGS, (24, 1, "-inf"), TRACINGS, 24, "X1", "not a finite", without("b", 2)),
     "overflow": (TRACINGS, (24, 1, "1e999"), TRACINGS, 24, "X1", "not a finite", without("b", 2)),
-    "huge": (TRACINGS, (24, 1, "3e38"), TRACINGS, 24, "X1", "too far out", without("b", 2)),
+    "huge": (TRACINGS, (24, 1, "3e38"), TRACINGS, 24, "X1", "too large", without("b", 2)),
     "short row": (TRACINGS, insert(24, "b.avi,2"), TRACINGS, 24, "Frame", "'' is not a frame number", without("b", 2)),
     "long row": (TRACINGS, (24, 5, "2,7"), TRACINGS, 24, "", "more cells", without("b", 2)),
     "decimal commas": (TRACINGS, (24, 1, "12,5"), TRACINGS, 24, "Frame", "", without("b", 2)),
@@ -171,10 +171,10 @@ BAD_TRACING = {
         TRACINGS,
         22,
         "Frame",
-        "'-1': frames count from 0",
+        "'-1': frame numbers start at 0",
         without("b", 2),
     ),
-    "wordy frame": (
+    "no systolic": (
         TRACINGS,
         lambda lines: lines.__setitem__(slice(21, 31), [line[:-1] + "No Systolic" for line in lines[21:31]]),
         TRACINGS,
@@ -218,7 +218,7 @@ BAD_TRACING = {
         2,
         "FileName",
         "z is not in FileList",
-        WHOLE,
+        ALL,
     ),
     "unlisted": (LIST, drop(range(3, 4)), TRACINGS, 22, "FileName", "b is not in FileList.csv", without("b")),
     "ef word": (LIST, (3, 1, "high"), LIST, 3, "EF", "'high' is not a number", without("b")),
@@ -231,7 +231,7 @@ BAD_TRACING = {
         5,
         "FileName",
         "listed twice (first in row 3)",
-        WHOLE,
+        ALL,
     ),
     "video missing": (
         LIST,
@@ -240,29 +240,29 @@ BAD_TRACING = {
         3,
         "FileName",
         "video Videos/d.avi is missing",
-        WHOLE,
+        ALL,
     ),
-    "no name": (LIST, insert(3, ",1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "'' is empty", WHOLE),
-    "path up": (LIST, insert(3, "../secret,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "leaves the folder", WHOLE),
-    "absolute": (LIST, insert(3, "/etc/passwd,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "leaves the folder", WHOLE),
-    "backslash": (LIST, insert(3, r"..\x,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "leaves the folder", WHOLE),
-    "dots": (LIST, insert(3, "..,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "leaves the folder", WHOLE),
-    "nul": (LIST, insert(3, "a\0b,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "control characters", WHOLE),
+    "no name": (LIST, insert(3, ",1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "'' is empty", ALL),
+    "path up": (LIST, insert(3, "../secret,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "outside the folder", ALL),
+    "absolute": (LIST, insert(3, "/etc/passwd,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "outside the folder", ALL),
+    "backslash": (LIST, insert(3, r"..\x,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "outside the folder", ALL),
+    "dots": (LIST, insert(3, "..,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "outside the folder", ALL),
+    "nul": (LIST, insert(3, "a\0b,1,2,3,4,5,6,7,TEST"), LIST, 3, "FileName", "control characters", ALL),
     "tracing path": (
         TRACINGS,
         insert(2, *chord_lines("../a", 1, ellipse_chords())),
         TRACINGS,
         2,
         "FileName",
-        "leaves",
-        WHOLE,
+        "outside",
+        ALL,
     ),
 }
 
 
-@pytest.mark.parametrize("case", BAD_TRACING)
-def test_what_cannot_be_used_is_named_and_left_out(folder, case):
-    table, change, file, row, column, words, left = BAD_TRACING[case]
+@pytest.mark.parametrize("case", FAULTS)
+def test_what_cannot_be_used_is_left_out_and_reported(folder, case):
+    table, change, file, row, column, reason, rest = FAULTS[case]
     if callable(change):
         edit_lines(folder / table, change)
     else:
@@ -270,19 +270,19 @@ def test_what_cannot_be_used_is_named_and_left_out(folder, case):
     dataset = read_echonet(folder)
     (fault,) = dataset.faults
     assert (fault.file, fault.row) == (file, row)
-    assert words in fault.reason
+    assert reason in fault.reason
     assert str(fault).startswith(f"{file}:{row}:{column}: " if column else f"{file}:{row}: ")
-    assert kept(dataset) == left
+    assert traced_frames(dataset) == rest
 
 
-def test_a_row_without_a_name_spoils_the_tracing_around_it(folder):
+def test_a_row_without_a_name_rejects_the_tracing_around_it(folder):
     set_cell(folder / TRACINGS, 24, 0, "")
     dataset = read_echonet(folder)
     assert {fault.row for fault in dataset.faults} == {24}
-    assert kept(dataset) == without("b", 2)
+    assert traced_frames(dataset) == without("b", 2)
 
 
-def test_unknown_numbers_are_nan_and_no_fault(folder):
+def test_blank_numbers_are_nan_and_not_a_fault(folder):
     for column, text in ((1, ""), (2, "NaN"), (3, "n/a"), (6, " ")):
         set_cell(folder / LIST, 3, column, text)
     dataset = read_echonet(folder)
@@ -299,7 +299,7 @@ def test_points_beyond_the_frame_are_kept(folder):
 
 
 @pytest.mark.parametrize("column", ["PatientID", "Patient ID", "patient"])
-def test_patient_column(folder, column):
+def test_the_patient_column_has_several_spellings(folder, column):
     edit_lines(
         folder / LIST,
         lambda lines: lines.__setitem__(
@@ -309,18 +309,18 @@ def test_patient_column(folder, column):
     assert [recording.patient for recording in read_echonet(folder).recordings] == ["p1", "p1", "c"]
 
 
-def test_a_table_longer_than_any_buffer(folder):
+def test_a_table_longer_than_the_parsers_buffer_is_read(folder):
     lines = [line for frame in range(1500) for line in chord_lines("a", frame, ellipse_chords())]
     lines[-1] += ",more"
     (folder / TRACINGS).write_text("\n".join(["FileName,X1,Y1,X2,Y2,Frame", *lines]))
     (folder / LIST).write_text("FileName\na\n")
     dataset = read_echonet(folder)
-    assert kept(dataset) == {"a": list(range(1499))}
+    assert traced_frames(dataset) == {"a": list(range(1499))}
     assert [fault.row for fault in dataset.faults] == [15001]
     assert dataset.recordings[0].tracings[-1].row == 14982
 
 
-def test_video_with_another_ending_is_found(folder):
+def test_a_video_with_another_suffix_is_found(folder):
     (folder / "Videos/b.avi").rename(folder / "Videos/b.MP4")
     dataset = read_echonet(folder)
     assert dataset.recordings[1].path.name == "b.MP4"
@@ -331,7 +331,10 @@ FATAL = {
     "file list": (lambda f: (f / LIST).unlink(), ["FileList.csv: missing", "give a folder"]),
     "tracings": (lambda f: (f / TRACINGS).unlink(), ["VolumeTracings.csv: missing"]),
     "videos": (lambda f: shutil.rmtree(f / "Videos"), ["Videos: no such folder"]),
-    "a folder in its place": (lambda f: [(f / LIST).unlink(), (f / LIST).mkdir()], ["FileList.csv: cannot be read"]),
+    "a folder instead of a file": (
+        lambda f: [(f / LIST).unlink(), (f / LIST).mkdir()],
+        ["FileList.csv: cannot be read"],
+    ),
     "empty file": (lambda f: (f / LIST).write_text(""), ["FileList.csv: is empty", "FileName"]),
     "only blank lines": (lambda f: (f / LIST).write_text("\n \n"), ["FileList.csv: is empty"]),
     "header only": (lambda f: (f / TRACINGS).write_text("FileName,X,Y,Frame\n"), ["no rows"]),
@@ -350,26 +353,26 @@ FATAL = {
     "semicolons": (lambda f: change_header(f, TRACINGS, "FileName;X;Y;Frame"), ["found FileName;X;Y;Frame"]),
     "column twice": (
         lambda f: change_header(f, TRACINGS, "FileName,X1,X1,Y1,X2,Y2,Frame"),
-        ["VolumeTracings.csv:1:X1: the column stands twice"],
+        ["VolumeTracings.csv:1:X1: the column appears twice"],
     ),
     "utf-16": (lambda f: (f / LIST).write_bytes("FileName\na\n".encode("utf-16")), ["UTF-16", "UTF-8"]),
     "nothing usable": (
         lambda f: (f / LIST).write_text("FileName\nz\ny\n"),
-        ["nothing usable", "FileList.csv:2:FileName: video Videos/z.avi is missing (fault 1 of 5)"],
+        ["contains nothing usable", "FileList.csv:2:FileName: video Videos/z.avi is missing (fault 1 of 5)"],
     ),
 }
 
 
 @pytest.mark.parametrize("case", FATAL)
-def test_what_leaves_nothing_to_do_is_one_line(folder, case):
-    damage, words = FATAL[case]
+def test_an_unusable_folder_is_refused_with_a_one_line_message(folder, case):
+    damage, parts = FATAL[case]
     damage(folder)
     with pytest.raises(DataError) as caught:
         read_echonet(folder)
     message = str(caught.value)
     assert "\n" not in message
-    for word in words:
-        assert word in message
+    for part in parts:
+        assert part in message
 
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=12)
@@ -377,8 +380,8 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_siz
 
 @settings(max_examples=60)
 @given(row=st.integers(1, 62), column=st.integers(0, 5), text=cells)
-def test_any_text_in_any_cell_is_read_or_refused_in_words(template, tmp_path_factory, row, column, text):
-    folder = tmp_path_factory.mktemp("any")
+def test_any_text_in_any_cell_is_read_or_reported(template, tmp_path_factory, row, column, text):
+    folder = tmp_path_factory.mktemp("cells")
     (folder / "Videos").symlink_to(template / "Videos")
     shutil.copy(template / LIST, folder)
     lines = (template / TRACINGS).read_text().split("\n")
@@ -389,15 +392,15 @@ def test_any_text_in_any_cell_is_read_or_refused_in_words(template, tmp_path_fac
     try:
         dataset = read_echonet(folder)
     except DataError as error:
-        refusal = str(error)
+        message = str(error)
     else:
-        refusal = ""
-    if refusal:
+        message = ""
+    if message:
         assert row == 1
-        assert "VolumeTracings.csv:1" in refusal
+        assert "VolumeTracings.csv:1" in message
         return
-    # One cell can cost one tracing, two where it tears the border between them; never more, never a wrong number.
-    assert sum(map(len, kept(dataset).values())) >= 4
+    # one invalid cell rejects one tracing, or two if it is at the boundary between them; values never change
+    assert sum(map(len, traced_frames(dataset).values())) >= 4
     assert all(np.isfinite(t.coordinates).all() for r in dataset.recordings for t in r.tracings)
 
 
@@ -407,7 +410,7 @@ def test_any_text_in_any_cell_is_read_or_refused_in_words(template, tmp_path_fac
         lambda rows: np.ptp(np.array(rows)[1:], axis=0).min() > 1
     )
 )
-def test_numbers_come_back_as_they_were_written(template, tmp_path_factory, values):
+def test_numbers_are_read_exactly(template, tmp_path_factory, values):
     from echoseg.geometry.contour import contour_area, order_contour
 
     folder = tmp_path_factory.mktemp("numbers")

@@ -1,4 +1,4 @@
-"""Folders of masks in every layout, read through the one door that tells them apart."""
+"""Data sets with masks in all supported formats, read by `read_dataset`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from _folders import SUNNYBROOK, edit_lines, write_folder, write_points_folder
-from _masks import ellipse, picture, save_nifti, save_picture
+from _masks import ellipse, make_image, save_image, save_nifti
 from echoseg.datasets.decathlon import read_labels
 from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.masks import parse_stem
@@ -41,39 +41,39 @@ def check_stack(recording, mask=STACK) -> None:
 # nnU-Net and Medical Segmentation Decathlon
 
 
-def write_decathlon(folder, labels, *, cases=("a", "b"), channel="", mask=STACK, ending=".nii.gz"):
+def write_decathlon(folder, labels, *, cases=("a", "b"), channel="", mask=STACK, suffix=".nii.gz"):
     for case in cases:
-        save_nifti(folder / f"imagesTr/{case}{channel}{ending}", picture(mask), thickness=8.0)
-        save_nifti(folder / f"labelsTr/{case}{ending}", mask, thickness=8.0)
-    (folder / "dataset.json").write_text(json.dumps({"labels": labels, "file_ending": ending}))
+        save_nifti(folder / f"imagesTr/{case}{channel}{suffix}", make_image(mask), thickness=8.0)
+        save_nifti(folder / f"labelsTr/{case}{suffix}", mask, thickness=8.0)
+    (folder / "dataset.json").write_text(json.dumps({"labels": labels, "file_ending": suffix}))
     return folder
 
 
 @pytest.mark.parametrize("channel", ["", "_0000"])
-def test_nnunet_stacks(tmp_path, channel):
+def test_stacks_of_nnunet_are_read(tmp_path, channel):
     labels = {"background": 0, "RV": 2, "LV": 1}
     folder = write_decathlon(tmp_path, labels, cases=("p1_frame01", "p1_frame12", "p2_ES"), channel=channel)
-    save_nifti(folder / "imagesTs/c_0000.nii.gz", picture(STACK))
-    (folder / "imagesTr/._a_0000.nii.gz").write_bytes(b"what another system leaves behind")
+    save_nifti(folder / "imagesTs/c_0000.nii.gz", make_image(STACK))
+    (folder / "imagesTr/._a_0000.nii.gz").write_bytes(b"a file that macOS writes")
     dataset = read_dataset(folder)
     assert dataset.faults == ()
     assert dataset.empty == 3
-    assert [(one.name, one.patient) for one in dataset.recordings] == [
+    assert [(recording.name, recording.patient) for recording in dataset.recordings] == [
         ("p1_frame01", "p1"),
         ("p1_frame12", "p1"),
         ("p2_ES", "p2"),
     ]
     assert dataset.recordings[2].tracings[0].phase == "ES"
-    for one in dataset.recordings:
-        check_stack(one)
+    for recording in dataset.recordings:
+        check_stack(recording)
 
 
-def test_of_several_channels_the_first(tmp_path):
+def test_the_first_of_several_channels_is_read(tmp_path):
     folder = write_decathlon(tmp_path, {"background": 0, "LV": 1}, channel="_0000")
     save_nifti(folder / "imagesTr/a_0001.nii.gz", np.zeros_like(STACK))
     dataset = read_dataset(folder)
     assert dataset.faults == ()
-    assert [one.path.name for one in dataset.recordings] == ["a_0000.nii.gz", "b_0000.nii.gz"]
+    assert [recording.path.name for recording in dataset.recordings] == ["a_0000.nii.gz", "b_0000.nii.gz"]
 
 
 def test_the_label_is_chosen_by_name(tmp_path):
@@ -95,29 +95,29 @@ LABELS = {
 
 
 @pytest.mark.parametrize("case", LABELS)
-def test_names_of_the_ventricle(tmp_path, case):
+def test_the_left_ventricle_is_found_by_its_name(tmp_path, case):
     labels, values = LABELS[case]
     (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
     assert read_labels(tmp_path / "dataset.json") == values
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
-        ('{"labels": {"background": 0, "RV": 1, "LA": 2}}', r"\(RV, LA\); name the one that is meant LV"),
+        ('{"labels": {"background": 0, "RV": 1, "LA": 2}}', r"\(RV, LA\); name that label LV"),
         ('{"labels": {"background": 0, "LV": 1, "left ventricle": 2}}', r"\(LV, left ventricle\)"),
         ('{"labels": {"background": 0}}', r"\(none\)"),
         ('{"labels": [1, 2]}', "damaged"),
         ('{"labels": {"LV": "one"}}', "damaged"),
         ("{}", "damaged"),
-        ("[", ":1:2: is no JSON"),
+        ("[", ":1:2: invalid JSON"),
         (None, "missing"),
     ],
 )
-def test_labels_that_leave_it_open_are_refused(tmp_path, text, words):
+def test_a_description_without_a_clear_left_ventricle_is_refused(tmp_path, text, message):
     if text is not None:
         (tmp_path / "dataset.json").write_text(text)
-    with pytest.raises(DataError, match=rf"dataset\.json.*{words}"):
+    with pytest.raises(DataError, match=rf"dataset\.json.*{message}"):
         read_labels(tmp_path / "dataset.json")
 
 
@@ -137,7 +137,7 @@ DAMAGES = {
     "another label": (
         lambda folder: save_nifti(folder / "labelsTr/a.nii.gz", STACK * 7, thickness=8.0),
         "labelsTr/a.nii.gz",
-        "none of the label 1",
+        "no pixel of label 1",
     ),
     "cut": (
         lambda folder: (folder / "imagesTr/a.nii.gz").write_bytes(b"\x1f\x8b"),
@@ -151,42 +151,42 @@ DAMAGES = {
         "imagesTr/a.nii.gz",
         "shape (48, 40, 4, 2)",
     ),
-    "turned": (
+    "other orientation": (
         lambda folder: nibabel.save(
             nibabel.Nifti1Image(STACK.T, np.diag([0.25, 0.5, 8, 1])), folder / "labelsTr/a.nii.gz"
         ),
         "labelsTr/a.nii.gz",
-        "lies as RAS, its image as LPS",
+        "has the orientation RAS, its image LPS",
     ),
 }
 
 
 @pytest.mark.parametrize("case", DAMAGES)
-def test_a_bad_case_is_named_and_the_others_are_read(tmp_path, case):
-    damage, file, words = DAMAGES[case]
+def test_an_unusable_case_is_reported_and_the_others_are_read(tmp_path, case):
+    damage, file, reason = DAMAGES[case]
     folder = write_decathlon(tmp_path, {"background": 0, "LV": 1})
     damage(folder)
     dataset = read_dataset(folder)
     (fault,) = dataset.faults
     assert (fault.file, fault.row) == (file, None)
-    assert words in fault.reason
-    assert [one.name for one in dataset.recordings] == ["b"]
+    assert reason in fault.reason
+    assert [recording.name for recording in dataset.recordings] == ["b"]
 
 
-def test_a_mask_that_lost_its_spacing_lies_as_its_image(tmp_path):
+def test_a_mask_without_an_affine_has_the_orientation_of_its_image(tmp_path):
     folder = write_decathlon(tmp_path, {"background": 0, "LV": 1})
     nibabel.save(nibabel.Nifti1Image(STACK.T, None), folder / "labelsTr/a.nii.gz")
     check_stack(read_dataset(folder).recordings[0])
 
 
-def test_an_image_cut_in_its_voxels_is_left_out_in_preparing(tmp_path):
-    folder = write_decathlon(tmp_path, {"background": 0, "LV": 1}, ending=".nii")
+def test_a_damaged_image_is_left_out_in_prepare(tmp_path):
+    folder = write_decathlon(tmp_path, {"background": 0, "LV": 1}, suffix=".nii")
     path = folder / "imagesTr/a.nii"
     nibabel.save(nibabel.Nifti1Image(np.random.default_rng(0).random((48, 40, 4)), np.diag([-1, -1, 8, 1])), path)
     store = prepare(folder)
     assert len(store) == 6
     folder = shutil.copytree(folder, tmp_path / "cut")
-    shutil.copy(path, folder / "imagesTr/a.nii.gz")  # not packed, whatever its name says
+    shutil.copy(path, folder / "imagesTr/a.nii.gz")  # not compressed, despite its name
     (folder / "imagesTr/a.nii").unlink()
     store = prepare(folder)
     assert len(store) == 3
@@ -196,18 +196,18 @@ def test_an_image_cut_in_its_voxels_is_left_out_in_preparing(tmp_path):
 # pairs
 
 
-def test_nifti_pairs_in_one_folder(tmp_path):
-    for phase, radius in (("ED", 2), ("ES", 1)):
-        save_nifti(tmp_path / f"p-1_{phase}.nii.gz", picture(STACK), thickness=8.0)
-        save_nifti(tmp_path / f"p-1_{phase}_gt.nii.gz", STACK * radius, thickness=8.0)
+def test_nifti_pairs_in_one_folder_are_read(tmp_path):
+    for phase, label in (("ED", 2), ("ES", 1)):
+        save_nifti(tmp_path / f"p-1_{phase}.nii.gz", make_image(STACK), thickness=8.0)
+        save_nifti(tmp_path / f"p-1_{phase}_gt.nii.gz", STACK * label, thickness=8.0)
     dataset = read_dataset(tmp_path)
     assert dataset.faults == ()
-    assert [(one.name, one.patient, one.tracings[0].phase) for one in dataset.recordings] == [
+    assert [(recording.name, recording.patient, recording.tracings[0].phase) for recording in dataset.recordings] == [
         ("p-1_ED", "p-1", "ED"),
         ("p-1_ES", "p-1", "ES"),
     ]
-    for one in dataset.recordings:
-        check_stack(one)
+    for recording in dataset.recordings:
+        check_stack(recording)
     store = prepare(tmp_path, size=(80, 96))
     assert len(store) == 6
     assert store.manifest["empty"] == 2
@@ -227,32 +227,32 @@ def test_nifti_pairs_in_one_folder(tmp_path):
         ("{}.png", "{}_seg.jpg"),
     ],
 )
-def test_pairs_of_pictures(tmp_path, image, mask):
+def test_pairs_of_images_are_read(tmp_path, image, mask):
     shapes = {"p1_slice1": ellipse(12.0), "p1_slice2": ellipse(16.0, (50, 60)), "p2": ellipse(15.0)}
     for name, shape in shapes.items():
-        save_picture(tmp_path / image.format(name), picture(shape))
-        save_picture(tmp_path / mask.format(name), shape * 255)
+        save_image(tmp_path / image.format(name), make_image(shape))
+        save_image(tmp_path / mask.format(name), shape * 255)
     dataset = read_dataset(tmp_path)
     assert dataset.faults == ()
-    assert [(one.name, one.patient) for one in dataset.recordings] == [
+    assert [(recording.name, recording.patient) for recording in dataset.recordings] == [
         ("p1_slice1", "p1"),
         ("p1_slice2", "p1"),
         ("p2", "p2"),
     ]
-    for one in dataset.recordings:
-        shape = shapes[one.name]
-        np.testing.assert_array_equal(drawn(one, shape.shape)[0], shape)
-        assert math.isnan(one.spacing[0])
+    for recording in dataset.recordings:
+        shape = shapes[recording.name]
+        np.testing.assert_array_equal(drawn(recording, shape.shape)[0], shape)
+        assert math.isnan(recording.spacing[0])
     assert len(prepare(tmp_path)) == 3
 
 
-def test_a_folder_a_patient(tmp_path):
+def test_a_folder_per_patient_is_read(tmp_path):
     for patient in ("anna", "bert"):
         for name in ("1", "2"):
-            save_picture(tmp_path / patient / f"{name}.png", picture(ellipse(12.0)))
-            save_picture(tmp_path / patient / f"{name}_mask.png", ellipse(12.0))
+            save_image(tmp_path / patient / f"{name}.png", make_image(ellipse(12.0)))
+            save_image(tmp_path / patient / f"{name}_mask.png", ellipse(12.0))
     dataset = read_dataset(tmp_path)
-    assert [(one.name, one.patient) for one in dataset.recordings] == [
+    assert [(recording.name, recording.patient) for recording in dataset.recordings] == [
         ("anna_1", "anna"),
         ("anna_2", "anna"),
         ("bert_1", "bert"),
@@ -260,37 +260,37 @@ def test_a_folder_a_patient(tmp_path):
     ]
 
 
-def test_folders_named_as_splits_are_splits(tmp_path):
+def test_folders_named_train_val_and_test_are_splits(tmp_path):
     for split in ("train", "val", "test"):
-        save_picture(tmp_path / split / "images/1.png", picture(ellipse(12.0)))
-        save_picture(tmp_path / split / "masks/1.png", ellipse(12.0))
+        save_image(tmp_path / split / "images/1.png", make_image(ellipse(12.0)))
+        save_image(tmp_path / split / "masks/1.png", ellipse(12.0))
     dataset = read_dataset(tmp_path)
-    assert {one.patient: one.split for one in dataset.recordings} == {
+    assert {recording.patient: recording.split for recording in dataset.recordings} == {
         "train_1": "train",
         "val_1": "val",
         "test_1": "test",
     }
 
 
-def test_what_is_unpaired_is_named(tmp_path):
+def test_unpaired_files_are_reported(tmp_path):
     for name in ("a", "b", "c"):
-        save_picture(tmp_path / f"{name}.png", picture(ellipse(12.0)))
+        save_image(tmp_path / f"{name}.png", make_image(ellipse(12.0)))
     for name in ("a_mask", "d_mask", "c_mask", "c_gt"):
-        save_picture(tmp_path / f"{name}.png", ellipse(12.0))
+        save_image(tmp_path / f"{name}.png", ellipse(12.0))
     dataset = read_dataset(tmp_path)
-    assert [one.name for one in dataset.recordings] == ["a"]
+    assert [recording.name for recording in dataset.recordings] == ["a"]
     assert [str(fault) for fault in dataset.faults] == [
         "b.png: has no mask",
-        "c.png: may go with several files (c_gt.png, c_mask.png); keep one",
+        "c.png: matches several files (c_gt.png, c_mask.png); keep one",
         "d_mask.png: is a mask without an image",
     ]
 
 
-def test_several_labels_need_a_name(tmp_path):
-    save_picture(tmp_path / "a.png", picture(ellipse(12.0)))
+def test_several_labels_need_a_description(tmp_path):
+    save_image(tmp_path / "a.png", make_image(ellipse(12.0)))
     labels = np.where(ellipse(12.0) > 0, 3, ellipse(16.0)).astype(np.uint8)
-    save_picture(tmp_path / "a_mask.png", labels)
-    with pytest.raises(DataError, match=r'a_mask\.png: holds 2 labels \(1, 3\); .*dataset\.json.*"LV"'):
+    save_image(tmp_path / "a_mask.png", labels)
+    with pytest.raises(DataError, match=r'a_mask\.png: has 2 labels \(1, 3\); .*dataset\.json.*"LV"'):
         read_dataset(tmp_path)
     (tmp_path / "dataset.json").write_text('{"labels": {"muscle": 1, "LV": 3}}')
     (recording,) = read_dataset(tmp_path).recordings
@@ -298,23 +298,23 @@ def test_several_labels_need_a_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "reason"),
     [
-        (lambda path: save_picture(path, ellipse(12.0, (20, 20))), "is 20×20, its image 48×40"),
-        (lambda path: save_picture(path, ellipse(0.0)), "is empty"),
-        (lambda path: path.write_bytes(b"no"), "cannot be opened as a picture"),
-        (lambda path: save_nifti(path.rename(path.with_name("a_mask.nii")), ellipse(9.0)), "another kind of file"),
+        (lambda path: save_image(path, ellipse(12.0, (20, 20))), "is 20×20, its image 48×40"),
+        (lambda path: save_image(path, ellipse(0.0)), "is empty"),
+        (lambda path: path.write_bytes(b"no"), "cannot be opened as an image"),
+        (lambda path: save_nifti(path.rename(path.with_name("a_mask.nii")), ellipse(9.0)), "has another file type"),
     ],
 )
-def test_a_bad_picture_is_named(tmp_path, damage, words):
+def test_an_unusable_mask_is_reported(tmp_path, damage, reason):
     for name in ("a", "b"):
-        save_picture(tmp_path / f"{name}.png", picture(ellipse(12.0)))
-        save_picture(tmp_path / f"{name}_mask.png", ellipse(12.0))
+        save_image(tmp_path / f"{name}.png", make_image(ellipse(12.0)))
+        save_image(tmp_path / f"{name}_mask.png", ellipse(12.0))
     damage(tmp_path / "a_mask.png")
     dataset = read_dataset(tmp_path)
     (fault,) = dataset.faults
-    assert words in fault.reason
-    assert [one.name for one in dataset.recordings] == ["b"]
+    assert reason in fault.reason
+    assert [recording.name for recording in dataset.recordings] == ["b"]
 
 
 @given(
@@ -323,20 +323,20 @@ def test_a_bad_picture_is_named(tmp_path, damage, words):
     phase=st.sampled_from(["", "_ED", "-es"]),
     number=st.sampled_from(["", "_frame03", "_slice-7", "_t12"]),
 )
-def test_names_tell_patient_phase_and_view(patient, view, phase, number):
-    told = parse_stem(patient + view + phase + number)
-    assert told == (patient, phase[1:].upper(), {"": "", "_2CH": "A2C", "_4ch": "A4C"}[view])
+def test_patient_phase_and_view_are_parsed_from_names(patient, view, phase, number):
+    parsed = parse_stem(patient + view + phase + number)
+    assert parsed == (patient, phase[1:].upper(), {"": "", "_2CH": "A2C", "_4ch": "A4C"}[view])
 
 
 # EchoNet-Pediatric
 
 
-def test_both_views_of_the_pediatric_set(tmp_path):
+def test_both_views_of_echonet_pediatric_are_read(tmp_path):
     write_points_folder(tmp_path / "A4C", ("a", "b"))
     write_points_folder(tmp_path / "PSAX", ("b", "c"))
     edit_lines(tmp_path / "PSAX/VolumeTracings.csv", lambda lines: lines.insert(1, "b.avi,,,No Systolic"))
     dataset = read_dataset(tmp_path)
-    assert [(one.name, one.patient, one.view) for one in dataset.recordings] == [
+    assert [(recording.name, recording.patient, recording.view) for recording in dataset.recordings] == [
         ("a", "a", "A4C"),
         ("A4C-b", "b", "A4C"),
         ("PSAX-b", "b", "PSAX"),
@@ -344,32 +344,32 @@ def test_both_views_of_the_pediatric_set(tmp_path):
     ]
     (fault,) = dataset.faults
     assert str(fault) == "PSAX/VolumeTracings.csv:2:Frame: 'No Systolic': nothing is traced"
-    assert [one.view for one in read_dataset(tmp_path / "PSAX").recordings] == ["PSAX"] * 2
+    assert [recording.view for recording in read_dataset(tmp_path / "PSAX").recordings] == ["PSAX"] * 2
     store = prepare(tmp_path)
     assert list(store.samples["view"]) == ["A4C", "A4C", "PSAX", "PSAX"]
 
 
-def test_a_lone_row_without_a_frame_takes_no_neighbour_along(tmp_path):
+def test_a_row_for_an_untraced_frame_does_not_reject_its_neighbours(tmp_path):
     folder = write_folder(tmp_path / "data")
     edit_lines(folder / "VolumeTracings.csv", lambda lines: lines.insert(11, "a.avi,,,,,No Diastolic"))
     dataset = read_dataset(folder)
-    assert [len(one.tracings) for one in dataset.recordings] == [2, 2, 2]
+    assert [len(recording.tracings) for recording in dataset.recordings] == [2, 2, 2]
     assert [fault.row for fault in dataset.faults] == [12]
 
 
-# all of them
+# all formats
 
 
-def test_a_folder_of_no_format_is_told_what_there_is(tmp_path):
+def test_a_folder_in_no_known_format_is_refused_with_a_list_of_formats(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         read_dataset(tmp_path / "none")
-    save_picture(tmp_path / "a.png", picture(ellipse(12.0)))
+    save_image(tmp_path / "a.png", make_image(ellipse(12.0)))
     with pytest.raises(DataError, match="in no known format") as caught:
         read_dataset(tmp_path)
     assert all(name in str(caught.value) for name in FORMATS)
 
 
-def test_stores_are_made_anew_when_a_mask_changes(tmp_path):
+def test_a_changed_mask_needs_a_new_store(tmp_path):
     folder = write_decathlon(tmp_path / "data", {"background": 0, "LV": 1})
     first = prepare(folder)
     assert prepare(folder).path == first.path
@@ -380,21 +380,21 @@ def test_stores_are_made_anew_when_a_mask_changes(tmp_path):
     assert prepare(folder, fov_mm=9.0).path != second.path
 
 
-@pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is not here")
-def test_sunnybrook_volumes_agree_with_the_tracings():
+@pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is missing")
+def test_masks_of_sunnybrook_agree_with_its_tracings():
     dataset = read_dataset(SUNNYBROOK / "nifti")
     assert (len(dataset.recordings), dataset.empty, dataset.faults) == (8, 0, ())
-    painted: dict[str, list[float]] = {}
+    areas: dict[str, list[float]] = {}
     for recording in dataset.recordings:
         truth = read_clip(str(recording.path).replace(".nii.gz", "_gt.nii.gz")).frames > 0
         for frame, filled in drawn(recording, truth.shape[1:]).items():
             np.testing.assert_array_equal(filled, truth[frame])
-        painted.setdefault(recording.patient, []).extend(truth.sum(axis=(1, 2)))
-    scale = 160 / 112  # the videos are the middle 160 × 160 pixels, shrunk
+        areas.setdefault(recording.patient, []).extend(truth.sum(axis=(1, 2)))
+    scale = 160 / 112  # the videos are the central 160 × 160 pixels, resized
     for recording in read_dataset(SUNNYBROOK).recordings:
         expected = []
         for tracing in recording.tracings:
             points = tracing.coordinates * scale
             length = np.linalg.norm(np.diff(points, axis=0, append=points[:1]), axis=1).sum()
-            expected.append(contour_area(points) + length / 2)  # masks hold every pixel that the outline touches
-        np.testing.assert_allclose(sorted(painted[recording.patient]), sorted(expected), rtol=0.03)
+            expected.append(contour_area(points) + length / 2)  # the masks contain all pixels that the contour touches
+        np.testing.assert_allclose(sorted(areas[recording.patient]), sorted(expected), rtol=0.03)

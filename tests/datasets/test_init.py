@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from _folders import write_points_folder
-from _masks import ellipse, picture, save_nifti, save_picture
+from _masks import ellipse, make_image, save_image, save_nifti
 from echoseg.cli import main
 from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.layouts import LAYOUTS, lay_out
@@ -14,34 +14,34 @@ def test_every_layout_can_be_chosen(tmp_path):
     for layout in LAYOUTS:
         assert main(["init", str(tmp_path / layout), "--layout", layout]) == 0
         assert (tmp_path / layout / "README.md").stat().st_size > 500
-    with pytest.raises(ValueError, match="known: echonet, nnunet"):
+    with pytest.raises(ValueError, match="use one of echonet, nnunet"):
         lay_out(tmp_path / "new", "nrrd")
     assert main(["init", str(tmp_path / "echonet"), "--layout", "nnunet"]) == 1
 
 
 @pytest.mark.parametrize(
-    ("layout", "words"),
+    ("layout", "message"),
     [
         ("echonet", "FileList.csv: has a header but no rows"),
         ("nnunet", "labelsTr: is empty; put the masks there, and their images into imagesTr"),
     ],
 )
-def test_check_says_what_is_missing(tmp_path, capsys, layout, words):
+def test_check_reports_missing_data(tmp_path, capsys, layout, message):
     lay_out(tmp_path / "data", layout)
     assert main(["check", str(tmp_path / "data")]) == 1
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_filled_as_the_readme_says_it_can_be_read(tmp_path):
+def test_a_folder_filled_according_to_its_readme_can_be_read(tmp_path):
     lay_out(tmp_path / "masks", "nnunet")
     for case in ("anna_ED", "anna_ES"):
-        save_nifti(tmp_path / f"masks/imagesTr/{case}_0000.nii.gz", picture(ellipse(12.0)))
+        save_nifti(tmp_path / f"masks/imagesTr/{case}_0000.nii.gz", make_image(ellipse(12.0)))
         save_nifti(tmp_path / f"masks/labelsTr/{case}.nii.gz", ellipse(12.0))
-    save_picture(tmp_path / "masks/imagesTr/bert_0000.png", picture(ellipse(12.0)))
-    save_picture(tmp_path / "masks/labelsTr/bert.png", ellipse(12.0))
+    save_image(tmp_path / "masks/imagesTr/bert_0000.png", make_image(ellipse(12.0)))
+    save_image(tmp_path / "masks/labelsTr/bert.png", ellipse(12.0))
     dataset = read_dataset(tmp_path / "masks")
     assert dataset.faults == ()
-    assert [(one.patient, one.tracings[0].phase) for one in dataset.recordings] == [
+    assert [(recording.patient, recording.tracings[0].phase) for recording in dataset.recordings] == [
         ("anna", "ED"),
         ("anna", "ES"),
         ("bert", ""),

@@ -11,7 +11,7 @@ from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.datasets.samples import Sample, decode_dataset
 from echoseg.geometry.contour import contour_area
-from echoseg.geometry.resize import resize_frames, resize_points
+from echoseg.geometry.crop import Box, Crop
 
 TRACINGS = "VolumeTracings.csv"
 
@@ -22,15 +22,16 @@ def folder(tmp_path):
 
 
 def decode(folder, **options) -> tuple[list[Sample], list[Fault]]:
-    decoded = list(decode_dataset(read_echonet(folder), **options))
-    return [sample for one in decoded for sample in one.samples], [fault for one in decoded for fault in one.faults]
+    results = list(decode_dataset(read_echonet(folder), **options))
+    samples = [sample for result in results for sample in result.samples]
+    return samples, [fault for result in results for fault in result.faults]
 
 
 def phases(folder) -> list[tuple[str, int, str]]:
-    return [(sample.facts["video"], sample.facts["frame"], sample.facts["phase"]) for sample in decode(folder)[0]]
+    return [tuple(sample.metadata[name] for name in ("video", "frame", "phase")) for sample in decode(folder)[0]]
 
 
-def test_phase_goes_by_area_not_by_position(folder):
+def test_the_phase_is_determined_by_area_not_by_position(folder):
     edit_lines(
         folder / TRACINGS,
         lambda lines: lines.__setitem__(
@@ -40,29 +41,30 @@ def test_phase_goes_by_area_not_by_position(folder):
     assert phases(folder)[:2] == [("a", 2, "ED"), ("a", 5, "ES")]
 
 
-def test_phase_is_unknown_unless_exactly_two_frames_are_traced(folder):
+def test_the_phase_is_unknown_unless_exactly_two_frames_are_traced(folder):
     edit_lines(folder / TRACINGS, lambda lines: lines.__setitem__(slice(61, 61), chord_lines("c", 0, ellipse_chords())))
     edit_lines(folder / TRACINGS, lambda lines: lines.__delitem__(slice(1, 11)))
     assert [phase for _, _, phase in phases(folder)] == ["", "ES", "ED", "", "", ""]
 
 
-def test_resizing_moves_points_with_the_pixels(folder):
+def test_contours_are_scaled_with_the_pixels(folder):
     for original, resized in zip(decode(folder, size=SIZE)[0], decode(folder, size=(80, 24))[0], strict=True):
         assert original.image.shape == SIZE
         assert resized.image.shape == (80, 24)
         np.testing.assert_allclose(resized.contour, (original.contour + 0.5) * [0.5, 2] - 0.5, atol=1e-5)
-        # The facts say how to come back to the video's pixels.
-        scale = resized.facts["height"] / 80 * resized.facts["width"] / 24
+        # height and width give the scale to the video's pixels
+        scale = resized.metadata["height"] / 80 * resized.metadata["width"] / 24
         assert contour_area(resized.contour) * scale == pytest.approx(contour_area(original.contour), rel=1e-4)
 
 
 @pytest.mark.parametrize("size", [(20, 24), (80, 96), (20, 96)])
-def test_a_bright_block_stays_under_its_outline(size):
+def test_frames_and_points_are_resized_alike(size):
     image = np.zeros((1, 40, 48), np.uint8)
     image[0, 10:20, 12:36] = 200
-    outline = np.array([[11.5, 9.5], [35.5, 19.5]])  # its corners, half a pixel out from the centres
-    (left, top), (right, bottom) = resize_points(outline, (40, 48), size) + 0.5
-    rows, columns = np.nonzero(resize_frames(image, size)[0] > 100)
+    corners = np.array([[11.5, 9.5], [35.5, 19.5]])  # of the bright rectangle, half a pixel from the pixel centres
+    crop = Crop(Box(0, 0, 40, 48), size)
+    (left, top), (right, bottom) = crop.points(corners) + 0.5
+    rows, columns = np.nonzero(crop.frames(image)[0] > 100)
     assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (top, bottom, left, right)
 
 
@@ -87,15 +89,15 @@ def beyond(folder):
     )
 
 
-def boast(folder):
+def declare_more_frames(folder):
     path = write_video(folder / "Videos/b.avi", frames=4)
     data = bytearray(path.read_bytes())
     data[48] = 8  # dwTotalFrames of avih
     path.write_bytes(data)
 
 
-USELESS = {
-    "text for a video": (bad_video(b"hello" * 99), "Videos/b.avi", None, "cannot be opened as a video", 4),
+FAULTS = {
+    "text instead of a video": (bad_video(b"hello" * 99), "Videos/b.avi", None, "cannot be opened as a video", 4),
     "empty video": (bad_video(b""), "Videos/b.avi", None, "is empty", 4),
     "short video": (
         lambda folder: write_video(folder / "Videos/b.avi", frames=4),
@@ -104,63 +106,62 @@ USELESS = {
         "beyond the video's 4 frames",
         5,
     ),
-    "short video whose header tells of more": (
-        boast,
+    "short video whose header declares more": (
+        declare_more_frames,
         TRACINGS,
         32,
-        "frame 5 of b lies beyond the video's 4 frames, of the 8 that its header tells of",
+        "frame 5 of b is beyond the video's 4 frames (its header declares 8)",
         5,
     ),
-    "frame beyond": (beyond, TRACINGS, 22, "frame 99 of b lies beyond the video's 8 frames", 5),
+    "frame beyond": (beyond, TRACINGS, 22, "frame 99 of b is beyond the video's 8 frames", 5),
     "far point": (far_point, TRACINGS, 22, "far outside its 48×40 pixels", 5),
     "contour outside": (outside, TRACINGS, 22, "without area inside its 48×40 pixels", 5),
 }
 
 
-@pytest.mark.parametrize("case", USELESS)
-def test_what_shows_only_in_the_video_is_named_and_left_out(folder, case):
-    damage, file, row, words, left = USELESS[case]
+@pytest.mark.parametrize("case", FAULTS)
+def test_faults_of_videos_are_left_out_and_reported(folder, case):
+    damage, file, row, reason, count = FAULTS[case]
     damage(folder)
     samples, faults = decode(folder)
-    assert len(samples) == left
+    assert len(samples) == count
     (fault,) = faults
     assert (fault.file, fault.row) == (file, row)
-    assert words in fault.reason
+    assert reason in fault.reason
 
 
-def test_a_cut_frame_pair_keeps_its_phases(folder):
+def test_a_frame_keeps_its_phase_if_the_other_is_left_out(folder):
     beyond(folder)
     assert phases(folder)[2:4] == [("b", 5, "ED"), ("c", 2, "ES")]
 
 
-def test_decoding_follows_the_order_of_the_list(tmp_path):
+def test_samples_are_in_the_order_of_the_file_list(tmp_path):
     names = [f"v{i:02d}" for i in range(40)]
     dataset = read_echonet(write_folder(tmp_path / "many", names))
-    assert [decoded.samples[0].facts["video"] for decoded in decode_dataset(dataset)] == names
+    assert [result.samples[0].metadata["video"] for result in decode_dataset(dataset)] == names
 
 
-def test_outline_and_pixels_stay_together_in_a_field(tmp_path):
+def test_frames_and_contours_are_cropped_alike(tmp_path):
     image = np.zeros((60, 80), np.uint8)
     image[26:34, 30:50] = 200
     nibabel.save(nibabel.Nifti1Image(image.T, np.diag([0.5, 2.0, 1, 1])), tmp_path / "a.nii")
     outline = np.array([[29.5, 25.5], [49.5, 25.5], [49.5, 33.5], [29.5, 33.5]], np.float32)
     recording = Recording("a", tmp_path / "a.nii", "a", (Tracing(0, outline, 0),), spacing=(2.0, 0.5))
     dataset = Dataset(tmp_path, "points", (recording,), ())
-    for field in (30.0, 60.0, 200.0):  # narrower than the frame, as wide as high, larger all round
-        ((sample,),) = (one.samples for one in decode_dataset(dataset, size=(240, 240), fov_mm=field))
+    for fov_mm in (30.0, 60.0, 200.0):  # smaller than the frame, in between, larger than the frame
+        ((sample,),) = (result.samples for result in decode_dataset(dataset, size=(240, 240), fov_mm=fov_mm))
         rows, columns = np.nonzero(sample.image > 100)
         (left, top), (right, bottom) = sample.contour[[0, 2]] + 0.5
         assert (rows.min(), rows.max() + 1) == (pytest.approx(top, abs=1), pytest.approx(bottom, abs=1))
         assert (columns.min(), columns.max() + 1) == (pytest.approx(left, abs=1), pytest.approx(right, abs=1))
-        facts = sample.facts
-        assert facts["spacing_y"] == pytest.approx(field / 240)
-        assert facts["spacing_x"] == pytest.approx(field / 240)
-        area = contour_area(sample.contour) * facts["spacing_y"] * facts["spacing_x"]
-        assert area == pytest.approx(8 * 2.0 * 20 * 0.5)
-    (decoded,) = decode_dataset(dataset, fov_mm=8.0)
-    assert not decoded.faults  # partly seen is seen
-    (decoded,) = decode_dataset(dataclasses.replace(dataset, recordings=(moved(recording, 23),)), fov_mm=12.0)
-    assert [str(fault) for fault in decoded.faults] == [
+        spacing_y, spacing_x = sample.metadata["spacing_y"], sample.metadata["spacing_x"]
+        assert spacing_y == pytest.approx(fov_mm / 240)
+        assert spacing_x == pytest.approx(fov_mm / 240)
+        assert contour_area(sample.contour) * spacing_y * spacing_x == pytest.approx(8 * 2.0 * 20 * 0.5)
+    (result,) = decode_dataset(dataset, fov_mm=8.0)
+    assert not result.faults  # a contour that is partly inside is kept
+    (result,) = decode_dataset(dataclasses.replace(dataset, recordings=(moved(recording, 23),)), fov_mm=12.0)
+    assert [str(fault) for fault in result.faults] == [
         "a.nii: frame 0 of a has a contour without area inside its 24×6 pixels"
     ]
 

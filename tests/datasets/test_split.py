@@ -9,7 +9,7 @@ from echoseg.datasets.split import assign_splits
 from echoseg.errors import DataError
 
 
-def test_words_in_any_case():
+def test_words_are_accepted_in_upper_and_lower_case():
     cells = ["TRAIN", "Val", "test", " validation ", "Training", "valid", "testing"]
     assert list(assign_splits(cells, list("abcdefg"))) == ["train", "val", "test", "val", "train", "val", "test"]
 
@@ -24,11 +24,11 @@ def test_words_in_any_case():
         (" 0.0 ", ["test", "train", "train", "val"]),
     ],
 )
-def test_folds_are_ordered_as_numbers_and_validation_goes_before_test(test_fold, expected):
+def test_the_fold_before_the_test_fold_is_the_validation_set(test_fold, expected):
     assert list(assign_splits(["0", "1", "2", "10"], list("abcd"), test_fold=test_fold)) == expected
 
 
-def test_two_folds_take_validation_from_the_training_patients():
+def test_with_two_folds_validation_patients_come_from_the_training_fold():
     patients = [f"p{i}" for i in range(1000)]
     sets = assign_splits(["0", "1"] * 500, patients)
     assert set(sets[1::2]) == {"test"}
@@ -36,11 +36,11 @@ def test_two_folds_take_validation_from_the_training_patients():
     assert 0.1 < np.mean(sets[0::2] == "val") < 0.2
 
 
-def test_one_fold_is_all_test():
+def test_a_single_fold_is_the_test_set():
     assert list(assign_splits(["7", "7"], ["a", "b"])) == ["test", "test"]
 
 
-def test_without_a_split_a_patient_keeps_its_set_whoever_else_is_there():
+def test_without_a_split_the_set_of_a_patient_does_not_depend_on_the_others():
     patients = [f"p{i}" for i in range(2000)]
     sets = assign_splits([""] * 2000, patients)
     shares = {name: np.mean(sets == name) for name in ("train", "val", "test")}
@@ -49,7 +49,7 @@ def test_without_a_split_a_patient_keeps_its_set_whoever_else_is_there():
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=40), st.sampled_from(["", "words", "folds"]))
-def test_all_images_of_a_patient_stay_together(patients, kind):
+def test_all_images_of_a_patient_are_in_the_same_set(patients, kind):
     cell = {
         "": lambda p: "",
         "words": lambda p: ["TRAIN", "val", "Test"][ord(p) % 3],
@@ -62,33 +62,33 @@ def test_all_images_of_a_patient_stay_together(patients, kind):
 
 
 @pytest.mark.parametrize(
-    ("cells", "patients", "test_fold", "words"),
+    ("cells", "patients", "test_fold", "parts"),
     [
-        (["TRAIN", "tset"], "ab", None, ["patient b", "'tset'", "TRAIN, VAL, TEST"]),
+        (["TRAIN", "tset"], "ab", None, ["patient b", "'tset'", "TRAIN, VAL and TEST"]),
         (["TRAIN", ""], "ab", None, ["patient b", "''"]),
-        (["TRAIN", "TEST"], "aa", None, ["patient a", "'train' and 'test'", "one split only"]),
+        (["TRAIN", "TEST"], "aa", None, ["patient a", "'train' and 'test'", "only one split"]),
         (["0", "1"], "aa", None, ["patient a", "'0' and '1'"]),
         (["0", "TEST"], "ab", None, ["patient b", "'test'", "fold numbers"]),
         (["0", "nan"], "ab", None, ["patient b", "'nan'"]),
-        (["0", "1", "2"], "abc", "5", ["no fold '5'", "there are 0, 1, 2"]),
-        (["0", "1", "2"], "abc", "last", ["no fold 'last'", "there are 0, 1, 2"]),
+        (["0", "1", "2"], "abc", "5", ["no test fold '5'", "use one of 0, 1, 2"]),
+        (["0", "1", "2"], "abc", "last", ["no test fold 'last'", "use one of 0, 1, 2"]),
         (["TRAIN", "TEST"], "ab", "1", ["no fold numbers", "leave it out"]),
         (["", ""], "ab", "1", ["no fold numbers"]),
     ],
 )
-def test_what_cannot_be_split_says_who_and_how(cells, patients, test_fold, words):
+def test_an_unusable_split_column_is_refused(cells, patients, test_fold, parts):
     with pytest.raises(DataError, match=r"FileList\.csv, column Split") as caught:
         assign_splits(cells, list(patients), test_fold=test_fold)
-    for word in words:
-        assert word in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
 
 
-def test_lengths_must_match():
+def test_different_lengths_are_refused():
     with pytest.raises(ValueError, match="2 cells for 1 patients"):
         assign_splits(["", ""], ["a"])
 
 
-def test_without_a_split_a_patient_may_be_left_out():
+def test_without_a_split_a_patient_can_be_the_test_fold():
     patients = ["b", "d", "a", "c", "a"]
     for test, validation in (("c", "b"), ("a", "d")):
         expected = [{test: "test", validation: "val"}.get(patient, "train") for patient in patients]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from _folders import grey_of, write_folder
+from _predictions import of_probabilities
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.store import prepare
 from echoseg.errors import DataError
@@ -23,7 +24,6 @@ from echoseg.evaluation.postprocess_ablation import postprocess_ablation
 from echoseg.evaluation.temporal_context import predict_traced
 from echoseg.geometry.discs import biplane_volumes
 from echoseg.geometry.ragged import pad_contours
-from echoseg.inference.predictor import Prediction
 from echoseg.metrics.agreement import agreement
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
@@ -31,11 +31,6 @@ from echoseg.training.config import Config
 
 MASK = MaskCodec()
 numbers = st.integers(-10_000, 10_000).map(lambda n: n / 10) | st.just(np.nan)
-
-
-def of_probabilities(probabilities):
-    masks = (probabilities >= 0.5).astype(np.uint8)
-    return Prediction(masks, probabilities.astype(np.float32), None, masks.sum(axis=(1, 2), dtype=np.int64))
 
 
 def seen_truly(store):
@@ -51,11 +46,9 @@ class Bright:
         # 40 and 48 are no multiples of 16, which a network's size must be
         self.config = SimpleNamespace(size=size, fov_mm=None, splits=Config().splits)
 
-    def __call__(self, frames):
+    def __call__(self, source):
+        frames = source if isinstance(source, np.ndarray) else source.frames
         return of_probabilities(frames / np.float32(255))
-
-    def on_clip(self, clip):
-        return self(clip.frames)
 
 
 @settings(max_examples=50)
@@ -96,7 +89,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("size", [(40, 48), (160, 96)])
 def test_traced_volumes_are_those_of_the_drawn_ellipses_at_any_size(folder, size):
     store = prepare(folder, size=size)
-    table = traced_volumes(store, np.arange(len(store)), seen_truly(store), MASK)
+    table = traced_volumes(store, np.arange(len(store)), seen_truly(store))
     assert table["video"].tolist() == ["a", "b", "c"]
     assert table["unit"].tolist() == ["px3"] * 3
     wide, narrow = 9.0 + np.arange(3), 6.0 + np.arange(3)
@@ -118,8 +111,8 @@ def test_two_views_of_a_patient_are_one_biplane_row(folder):
     unknown = dataclasses.replace(store, samples=samples)
     store = dataclasses.replace(store, samples=samples.assign(spacing_y=2.0, spacing_x=2.0))
     everything = np.arange(len(store))
-    assert len(traced_volumes(unknown, everything, seen_truly(store), MASK)) == 3
-    table = traced_volumes(store, everything, seen_truly(store), MASK)
+    assert len(traced_volumes(unknown, everything, seen_truly(store))) == 3
+    table = traced_volumes(store, everything, seen_truly(store))
     assert table[["video", "patient", "view", "unit"]].to_numpy().tolist() == [
         ["c", "q", "A4C", "ml"],
         ["a+b", "p", "biplane", "ml"],
@@ -134,14 +127,14 @@ def test_two_views_of_a_patient_are_one_biplane_row(folder):
 
 def test_files_of_one_moment_make_pairs_and_short_axes_have_no_discs(folder):
     store = prepare(folder, size=(40, 48))
-    truth = traced_volumes(store, np.arange(len(store)), seen_truly(store), MASK)
+    truth = traced_volumes(store, np.arange(len(store)), seen_truly(store))
     apart = store.samples.assign(patient=store.samples["video"], video=store.samples["video"] + store.samples["phase"])
-    table = traced_volumes(dataclasses.replace(store, samples=apart), np.arange(len(store)), seen_truly(store), MASK)
+    table = traced_volumes(dataclasses.replace(store, samples=apart), np.arange(len(store)), seen_truly(store))
     pd.testing.assert_frame_equal(table.drop(columns="video"), truth.drop(columns="video"))
     assert table["video"].tolist() == ["aED", "bED", "cED"]
     for facts in ({"thickness": 8.0}, {"view": "PSAX"}):
         other = dataclasses.replace(store, samples=store.samples.assign(**facts))
-        none = traced_volumes(other, np.arange(len(store)), seen_truly(store), MASK)
+        none = traced_volumes(other, np.arange(len(store)), seen_truly(store))
         assert list(none) == list(truth)
         assert none.empty
         assert agreements(none) == {}
@@ -219,4 +212,4 @@ def test_what_steps_gain(folder, videos):
     assert table.loc["threshold=0.6", "gain"] == -table.loc["none", "dice"]
     assert table.loc["threshold=0.6", "gain_low"] < table.loc["threshold=0.6", "gain"]
     assert table.loc["threshold=0.6", "gain"] < table.loc["threshold=0.6", "gain_high"] < 0
-    assert table.loc["fill_holes", "dice"] == table.loc["none", "dice"]
+    assert table.loc["closing=3", "dice"] == table.loc["none", "dice"]

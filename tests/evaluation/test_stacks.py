@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from _folders import SUNNYBROOK
+from _predictions import of_probabilities
 from echoseg.datasets.store import prepare
 from echoseg.datasets.truth import find_truth, is_truth, read_truth
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.stacks import measure_stacks, summarise_stacks
-from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.geometry.crop import cut, paste
+from echoseg.inference.predictor import Predictor
 from echoseg.io.nifti import write_mask
 from echoseg.io.reading import open_volume, read_clip, read_frames
 from echoseg.report import stack_files
@@ -49,14 +51,10 @@ def write_files(folder, true=None):
     return folder / "heart.nii.gz"
 
 
-def predicted(masks):
-    return Prediction(masks, masks.astype(np.float32), None, masks.sum(axis=(1, 2), dtype=np.int64))
-
-
 def test_all_of_a_stack_with_truth(tmp_path):
     true = np.roll(MASKS, 1, axis=0)
     path = write_files(tmp_path, true)
-    facts = write_stack(path, read_clip(path), predicted(MASKS), tmp_path / "out")
+    facts = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
     both = (MASKS & true).sum()
     assert facts == json.loads((tmp_path / "out" / "stack.json").read_text())
     assert facts["volume_ml"] == pytest.approx(MASKS.sum() * VOXEL)
@@ -77,7 +75,7 @@ def test_all_of_a_stack_with_truth(tmp_path):
 def test_stack_without_truth_and_without_the_extra(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(stack_files, "find_spec", lambda name: None)
     path = write_files(tmp_path)
-    facts = write_stack(path, read_clip(path), predicted(MASKS), tmp_path / "out")
+    facts = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
     assert set(facts) == {"volume_mm3", "volume_ml"}
     assert "echoseg[view3d]" in capsys.readouterr().err
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
@@ -90,7 +88,7 @@ def test_truth_that_cannot_be_used_is_named_and_left_out(tmp_path, capsys, fault
     path = write_files(tmp_path, MASKS[1:] if fault == "shape" else MASKS.cumsum(axis=0))
     if fault == "damage":
         (tmp_path / "heart_gt.nii.gz").write_bytes(b"nothing")
-    facts = write_stack(path, read_clip(path), predicted(MASKS), tmp_path / "out")
+    facts = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
     assert "heart_gt.nii.gz" in capsys.readouterr().err
     assert "true_volume_ml" not in facts
 
@@ -107,14 +105,14 @@ def test_truth_is_found_beside_its_volume(tmp_path, ending):
 
 def test_nothing_found_is_written_all_the_same(tmp_path):
     path = write_files(tmp_path)
-    facts = write_stack(path, read_clip(path), predicted(np.zeros_like(MASKS)), tmp_path / "out")
+    facts = write_stack(path, read_clip(path), of_probabilities(np.zeros_like(MASKS)), tmp_path / "out")
     assert facts["volume_ml"] == 0
 
 
 def test_unknown_spacing_gives_no_volume(tmp_path):
     path = write_files(tmp_path, MASKS)
     clip = dataclasses.replace(read_clip(path), spacing=(np.nan, np.nan))
-    assert set(write_stack(path, clip, predicted(MASKS), tmp_path / "out")) == {"dice", "volume_dice"}
+    assert set(write_stack(path, clip, of_probabilities(MASKS), tmp_path / "out")) == {"dice", "volume_dice"}
     assert not (tmp_path / "out" / "view3d.html").exists()
 
 
@@ -122,7 +120,7 @@ def test_pictures_show_both_outlines_and_what_lies_about_them():
     frames = np.zeros((2, 300, 400), np.uint8)
     masks, true = np.zeros((2, *frames.shape), np.uint8)
     masks[0, 100:140, 200:240], true[1, 110:150, 205:245] = 1, 1
-    first, second = slice_pictures(frames, masks, true)
+    first, second = slice_pictures(frames, of_probabilities(masks), true)
     assert first.shape == second.shape
     assert (
         first.shape[0] % (2 * 49 + 1) == first.shape[1] % (2 * 49 + 1) == 0
@@ -188,8 +186,8 @@ class Bright(Predictor):
         config = Config(approach="mask", width=8, depth=2, precision="float32", **settings)
         super().__init__(config, *checkpoint.build(config), torch.device("cpu"))
 
-    def __call__(self, frames):
-        return predicted((frames > 100).astype(np.uint8))
+    def _segment(self, frames, crop):
+        return of_probabilities(paste(cut(frames, crop.box) > 100, crop.box, frames.shape[1:]))
 
 
 def write_patients(folder):
@@ -228,7 +226,7 @@ def test_evaluation_adds_slices_up_to_the_files_own_volumes(tmp_path):
 def test_prediction_lies_where_the_file_is_bright(tmp_path):
     write_patients(tmp_path)
     for path in sorted(tmp_path.glob("*_E?.nii.gz")):
-        prediction = Bright(size=(48, 48), fov_mm=55.0).on_clip(read_clip(path))
+        prediction = Bright(size=(48, 48), fov_mm=55.0)(read_clip(path))
         write_mask(tmp_path / "mask.nii.gz", prediction.masks, open_volume(path))
         image, mask = nibabel.load(path), nibabel.load(tmp_path / "mask.nii.gz")
         np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj) > 100)
@@ -240,7 +238,7 @@ def test_prediction_lies_where_the_file_is_bright(tmp_path):
 def test_sunnybrook_truth_as_prediction(tmp_path, phase):
     path = SUNNYBROOK / "nifti" / f"SC-HF-I-1_{phase}.nii.gz"
     clip, true = read_clip(path), read_truth(path, find_truth(path))
-    facts = write_stack(path, clip, predicted(true), tmp_path)
+    facts = write_stack(path, clip, of_probabilities(true), tmp_path)
     assert facts["volume_dice"] == facts["dice"] == 1
     assert facts["volume_ml"] == pytest.approx({"ED": 201.818, "ES": 151.013}[phase], abs=0.001)
     mask, label = nibabel.load(tmp_path / "mask.nii.gz"), nibabel.load(find_truth(path))

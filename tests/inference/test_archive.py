@@ -127,14 +127,14 @@ def test_a_reader_nobody_foresaw_to_fail_and_lack_of_memory_are_rows(videos, pre
     def run_out(clip):
         if len(clip.frames) == 7:
             raise RuntimeError("CUDA out of memory")
-        return segment(clip)
+        return segment(predictor, clip)
 
-    read, segment = archive.read_clip, predictor.on_clip
+    read, segment = archive.read_clip, Predictor.__call__
     monkeypatch.setattr(archive, "read_clip", fail)
-    monkeypatch.setattr(predictor, "on_clip", run_out)
+    monkeypatch.setattr(Predictor, "__call__", lambda _, clip: run_out(clip))
     rows = list(segment_files(find(videos), predictor, tmp_path, None))
     assert [row["error"][:13] for row in rows] == ["cannot be rea", "", "cannot be rea", "out of memory"]
-    monkeypatch.setattr(predictor, "on_clip", lambda clip: 1 / 0)
+    monkeypatch.setattr(Predictor, "__call__", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(segment_files(find(videos / "b.avi"), predictor, tmp_path, None))
 

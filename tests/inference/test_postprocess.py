@@ -10,103 +10,108 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import ndimage
 
+from _predictions import of_landmarks, of_probabilities
 from echoseg.errors import DataError
+from echoseg.geometry.level_set import level_set_contour, mask_contour
 from echoseg.inference.postprocess import STEPS, postprocess
-from echoseg.inference.predictor import Prediction
-from echoseg.models.codec import LandmarkCodec, MaskCodec
+from echoseg.models.codec import LandmarkCodec, MaskCodec, fill_contours
 from echoseg.ops import fill_polygons
 
 MASK = MaskCodec()
 LANDMARK = LandmarkCodec(3, "arc", "polygon", "gaussian", 2.5, 10.0, 3, 0, "argmax")
+TRIANGLES = [[[5, 5], [30, 5], [5, 30]]] * 3
 
 
-def of_probabilities(probabilities):
-    masks = (probabilities >= 0.5).astype(np.uint8)
-    return Prediction(masks, probabilities.astype(np.float32), None, masks.sum(axis=(1, 2), dtype=np.int64))
+def of_triangles(landmarks=TRIANGLES, **more):
+    return of_landmarks(landmarks, LANDMARK, (40, 40), **more)
 
 
-def of_landmarks(landmarks, size=(40, 40), **more):
-    landmarks = np.asarray(landmarks, dtype=np.float32)
-    masks = fill_polygons(landmarks, size)
-    return Prediction(
-        masks, np.ones(masks.shape, np.float32), landmarks, masks.sum(axis=(1, 2), dtype=np.int64), **more
-    )
-
-
-pictures = hnp.arrays(
+images = hnp.arrays(
     np.float32,
     st.tuples(st.integers(0, 3), st.integers(1, 9), st.integers(1, 9)),
     elements=st.sampled_from([0.0, 0.45, 0.97]),
 )
 
 
-@given(pictures)
+@given(images)
 def test_steps_on_masks_equal_their_definitions(probabilities):
-    seen = of_probabilities(probabilities)
-    cross, square = ndimage.generate_binary_structure(2, 1), np.ones((3, 3))
-    for name in ("largest_component", "fill_holes", "closing=3", "threshold=0.4", "reject_blank"):
-        found = postprocess(seen, [name], MASK)
+    prediction = of_probabilities(probabilities)
+    for name in ("closing=3", "threshold=0.4", "reject_blank"):
+        found = postprocess(prediction, [name], MASK)
         np.testing.assert_array_equal(found.areas, found.masks.sum(axis=(1, 2)))
-        assert found.masks.dtype == np.uint8
-        for before, mask, after in zip(probabilities, seen.masks, found.masks, strict=True):
-            if name == "fill_holes":
-                expected = ndimage.binary_fill_holes(mask, cross)
-            elif name == "threshold=0.4":
-                expected = before >= 0.4
+        for plane, mask, after in zip(probabilities, prediction.masks, found.masks, strict=True):
+            if name == "threshold=0.4":
+                expected = fill_contours([level_set_contour(plane, 0.4)[0]], mask.shape)[0]
             elif name == "reject_blank":
                 expected = mask
-            elif name == "closing=3":
-                expected = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
             else:
-                labels, count = ndimage.label(mask, square)
-                sizes = [(labels == k + 1).sum() for k in range(count)]
-                assert after.sum() == max(sizes, default=0)
-                assert ndimage.label(after, square)[1] == (count > 0)
-                expected = after & mask
+                closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+                expected = mask if (closed == mask).all() else fill_contours([mask_contour(closed)], mask.shape)[0]
             np.testing.assert_array_equal(after, expected)
 
 
-def test_blank_frames_are_emptied():
+def test_blank_frames_are_emptied_and_all_that_follows_from_the_contour():
     sure = np.zeros((3, 8, 8))
     sure[0, 2:5, 2:5], sure[1, 2:5, 2:5] = 0.9, 0.99
-    assert postprocess(of_probabilities(sure), ["reject_blank"], MASK).areas.tolist() == [0, 9, 0]
-    triangle = [[[5, 5], [30, 5], [5, 30]]] * 3
-    area = fill_polygons(np.float32(triangle), (40, 40))[0].sum()
-    seen = of_landmarks(triangle, area_std=area * np.array([0.1, 0.2, 0.3]))
-    assert postprocess(seen, ["reject_blank"], LANDMARK).areas.tolist() == [area, area, 0]
+    found = postprocess(of_probabilities(sure), ["reject_blank"], MASK)
+    assert found.areas.tolist() == [0, 9, 0]
+    assert found.pieces.tolist() == [0, 1, 0]
+    area = of_triangles().areas[0]
+    covariances, review = np.tile(np.eye(2), (3, 3, 1, 1)), np.array([True, False, False])
+    seen = of_triangles(area_std=area * np.array([0.1, 0.2, 0.3]), covariances=covariances, review=review)
+    found = postprocess(seen, ["reject_blank"], LANDMARK)
+    assert found.areas.tolist() == [area, area, 0]
+    assert [len(contour) > 0 for contour in found.contours] == [True, True, False]
+    for values in (found.landmarks, found.covariances, found.area_std):
+        assert np.isfinite(values[:2]).all()
+        assert np.isnan(values[2]).all()
+    assert found.review.tolist() == [True, False, True]
+    assert np.isfinite(seen.landmarks).all()
     with pytest.raises(DataError, match="not calibrated"):
         postprocess(dataclasses.replace(seen, area_std=None), ["reject_blank"], LANDMARK)
+    with pytest.raises(DataError, match="put 'smooth' first"):
+        postprocess(found, ["smooth"], LANDMARK)
+
+
+def test_closing_keeps_no_landmark_that_the_contour_has_left():
+    notched = [[[5, 5], [30, 5], [30, 30], [18, 30], [17, 10], [16, 30], [5, 30]]]
+    codec = dataclasses.replace(LANDMARK, count=7)
+    seen = of_landmarks(notched, codec, (40, 40), area_std=np.ones(1), review=np.array([False]))
+    found = postprocess(seen, ["closing=7"], codec)
+    assert found.areas[0] > seen.areas[0]
+    assert found.landmarks is found.axes is found.covariances is found.area_std is found.review is None
+    assert postprocess(seen, ["closing=1"], codec) is seen
 
 
 def test_smoothing_over_time():
     random = np.random.default_rng(0)
     path = np.float32([[8, 8], [32, 10], [10, 30]]) + random.normal(0, 2, (30, 3, 2)).astype(np.float32)
-    found = postprocess(of_landmarks(path), ["smooth=2"], LANDMARK)
+    found = postprocess(of_triangles(path, area_std=np.ones(30)), ["smooth=2"], LANDMARK)
     weights = np.exp(-0.5 * (np.arange(-8, 9) / 2) ** 2)
     np.testing.assert_allclose(found.landmarks[15], np.tensordot(weights / weights.sum(), path[7:24], 1), atol=1e-4)
     np.testing.assert_array_equal(found.masks, fill_polygons(found.landmarks, (40, 40)))
-    slices = postprocess(of_landmarks(path), ["smooth"], LANDMARK, over_time=False)
+    assert found.area_std is None
+    slices = postprocess(of_triangles(path), ["smooth"], LANDMARK, over_time=False)
     np.testing.assert_array_equal(slices.landmarks, path)
     flicker = of_probabilities(np.tile([0.9, 0.3, 0.9], 10)[:, None, None] * np.ones((1, 4, 4)))
     assert postprocess(flicker, ["smooth"], MASK).areas.tolist() == [16] * 30
 
 
 def test_steps_run_in_the_order_given():
-    ring = np.zeros((1, 9, 9))
-    ring[0, 1:6, 1:6], ring[0, 3, 3], ring[0, 2, 7] = 0.9, 0.1, 0.45
-    ring[0, 1, 3] = 0.45  # closed only when more is taken
-    seen = of_probabilities(ring)
-    assert postprocess(seen, ["fill_holes", "threshold=0.4"], MASK).areas.tolist() == [25]
-    assert postprocess(seen, ["threshold=0.4", "fill_holes"], MASK).areas.tolist() == [26]
-    assert postprocess(seen, [], MASK) is seen
+    slit = np.zeros((1, 15, 15))
+    slit[0, 5:10, 5:10], slit[0, 5:9, 7] = 0.9, 0.1
+    slit[0, 10, 7] = 0.45  # closing changes nothing about it, a lower threshold takes it in
+    prediction = of_probabilities(slit)
+    assert postprocess(prediction, ["closing=3", "threshold=0.4"], MASK).areas.tolist() == [22]
+    assert postprocess(prediction, ["threshold=0.4", "closing=3"], MASK).areas.tolist() == [26]
+    assert postprocess(prediction, [], MASK) is prediction
 
 
 @pytest.mark.parametrize("codec", [MASK, LANDMARK])
 def test_a_clip_without_frames(codec):
     seen = (
-        of_landmarks(np.zeros((0, 3, 2)), area_std=np.zeros(0))
+        of_triangles(np.zeros((0, 3, 2)), area_std=np.zeros(0))
         if codec is LANDMARK
         else of_probabilities(np.zeros((0, 4, 4)))
     )
@@ -123,7 +128,7 @@ def test_a_clip_without_frames(codec):
         ("closing=", "above 0"),
         ("smooth=-1", "above 0"),
         ("threshold=nan", "above 0"),
-        ("fill_holes=3", "no number"),
+        ("reject_blank=3", "no number"),
     ],
 )
 def test_wrong_names_and_numbers(name, words):
@@ -133,4 +138,4 @@ def test_wrong_names_and_numbers(name, words):
 
 def test_landmarks_have_no_probability_to_cut():
     with pytest.raises(DataError, match="leave it out"):
-        postprocess(of_landmarks(np.zeros((1, 3, 2))), ["threshold"], LANDMARK)
+        postprocess(of_triangles(np.zeros((1, 3, 2))), ["threshold"], LANDMARK)

@@ -1,4 +1,4 @@
-"""DICOM files: grey frames, their time and size, and the sector told from what is burnt in around it."""
+"""DICOM files: grey frames, frame rate, spacing, and the sector without the burnt-in text around it."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from echoseg.io.reading import read_clip
 from echoseg.io.sector import find_sector, overlap_of_boxes
 
 SIZE = (120, 160)
-BOX = (10, 40, 110, 120)  # top, left, bottom, right of the sector below
+BOX = (10, 40, 110, 120)  # top, left, bottom, right of the sector of `cine`
 ULTRASOUND = "1.2.840.10008.5.1.4.1.1.3.1"
 
 
 def cine(frames=6) -> np.ndarray:
-    """(T, H, W): speckle that moves in a fan, beside text and a ruler that do not."""
+    """(T, H, W): a fan of moving speckle, beside text and a ruler that do not move."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     fan = (abs(x - 79.5) < 0.6 * (y - 10) + 1) & (abs(x - 79.5) < 40) & (y >= 10) & (y < 110)
-    made = np.random.default_rng(0).integers(0, 200, (frames, *SIZE)).astype(np.uint8) * fan
-    made[:, 2:8, 2:30] = 255
-    made[:, 20:100:10, 150:155] = 180
-    made[:, 12:15, 100:103] = 220  # a mark beside the apex
-    return made
+    images = np.random.default_rng(0).integers(0, 200, (frames, *SIZE)).astype(np.uint8) * fan
+    images[:, 2:8, 2:30] = 255
+    images[:, 20:100:10, 150:155] = 180
+    images[:, 12:15, 100:103] = 220  # a mark beside the apex
+    return images
 
 
 def write_dicom(path: Path, pixels: np.ndarray, kind="MONOCHROME2", *, syntax=ExplicitVRLittleEndian, **tags) -> Path:
-    """A multi-frame file; `pixels` is (T, H, W) or (T, H, W, 3) of uint8 or uint16."""
+    """Write a multi-frame file; `pixels` is (T, H, W) or (T, H, W, 3), uint8 or uint16."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ULTRASOUND, "1.2.3"
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -60,24 +60,24 @@ def write_dicom(path: Path, pixels: np.ndarray, kind="MONOCHROME2", *, syntax=Ex
 
 
 def region(box=BOX, delta=0.05, *, kind=1, unit=3) -> Dataset:
-    found = Dataset()
-    found.RegionSpatialFormat, found.RegionDataType, found.RegionFlags = 1, kind, 0
+    item = Dataset()
+    item.RegionSpatialFormat, item.RegionDataType, item.RegionFlags = 1, kind, 0
     top, left, bottom, right = box
-    found.RegionLocationMinX0, found.RegionLocationMinY0 = left, top
-    found.RegionLocationMaxX1, found.RegionLocationMaxY1 = right - 1, bottom - 1
-    found.PhysicalUnitsXDirection = found.PhysicalUnitsYDirection = unit
-    found.PhysicalDeltaX, found.PhysicalDeltaY = delta, 2 * delta
-    return found
+    item.RegionLocationMinX0, item.RegionLocationMinY0 = left, top
+    item.RegionLocationMaxX1, item.RegionLocationMaxY1 = right - 1, bottom - 1
+    item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = unit
+    item.PhysicalDeltaX, item.PhysicalDeltaY = delta, 2 * delta
+    return item
 
 
-def test_a_real_apical_cine():
+def test_a_real_apical_cine_is_read_and_cropped_to_its_sector():
     clip = read_clip(get_path("ybr_color"))
     assert clip.frames.shape == (30, 240, 320)
     assert clip.fps == pytest.approx(30, abs=0.01)
-    assert clip.spacing == pytest.approx((1.021, 1.021), abs=0.001)  # its region is of 640 × 480
-    assert clip.square == pytest.approx((18, 78, 184), abs=6)  # as cut by hand
+    assert clip.spacing == pytest.approx((1.021, 1.021), abs=0.001)  # its region refers to 640 × 480 pixels
+    assert clip.square == pytest.approx((18, 78, 184), abs=6)  # as cropped by hand
     for black in ((slice(0, 40), slice(0, 70)), (slice(208, 240), slice(0, 320)), (slice(15, 23), slice(183, 193))):
-        assert not clip.frames[(slice(None), *black)].any()  # name, menu, the white mark
+        assert not clip.frames[(slice(None), *black)].any()  # name, menu and orientation mark
     data = pydicom.dcmread(get_path("ybr_color"))
     raw = next(pydicom.encaps.generate_frames(data.PixelData, number_of_frames=30))
     grey = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -88,7 +88,7 @@ def test_a_real_apical_cine():
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
 @pytest.mark.parametrize("kind", ["MONOCHROME2", "MONOCHROME1", "RGB", "YBR_FULL"])
-def test_kinds_of_pixels_give_the_same_grey(tmp_path, kind, syntax):
+def test_photometric_interpretations_give_the_same_grey(tmp_path, kind, syntax):
     frames = cine()
     pixels = {
         "MONOCHROME2": frames,
@@ -106,7 +106,7 @@ def test_kinds_of_pixels_give_the_same_grey(tmp_path, kind, syntax):
 
 
 @pytest.mark.parametrize(("slope", "intercept"), [(None, None), (2.0, -1000.0)])
-def test_16_bits_through_their_window(tmp_path, slope, intercept):
+def test_16_bits_are_scaled_by_the_window(tmp_path, slope, intercept):
     values = np.linspace(0, 4000, 12, dtype=np.uint16).reshape(1, 3, 4)
     tags = {"Modality": "MR", "PixelSpacing": [1.5, 1.25], "WindowCenter": [1000.5, 3], "WindowWidth": [2001, 5]}
     if slope:
@@ -134,7 +134,7 @@ def test_16_bits_through_their_window(tmp_path, slope, intercept):
         ({}, np.nan),
     ],
 )
-def test_frame_rate(tmp_path, tags, fps):
+def test_the_frame_rate_comes_from_the_first_plausible_tag(tmp_path, tags, fps):
     assert read_clip(write_dicom(tmp_path / "a.dcm", cine(2), **tags)).fps == pytest.approx(fps, nan_ok=True)
 
 
@@ -145,21 +145,21 @@ def test_frame_rate(tmp_path, tags, fps):
         ([region((0, 0, 20, 20), 9.0), region(), region(kind=2), region(unit=4)], (1.0, 0.5)),
         ([region([2 * edge for edge in BOX])], (2.0, 1.0)),
         ([region([3 * edge for edge in BOX])], (3.0, 1.5)),
-        ([region((13, 51, 141, 154))], (np.nan, np.nan)),  # of a screen 1.28 times as large
+        ([region((13, 51, 141, 154))], (np.nan, np.nan)),  # refers to a screen 1.28 times as large
         ([region((0, 0, 30, 30))], (np.nan, np.nan)),
         ([region((90, 90, 10, 10))], (np.nan, np.nan)),
         ([region(delta=0)], (np.nan, np.nan)),
         ([Dataset()], (np.nan, np.nan)),
     ],
 )
-def test_a_region_is_believed_where_it_agrees_with_the_sector(tmp_path, regions, spacing):
+def test_the_spacing_of_a_region_is_used_if_it_overlaps_with_the_sector(tmp_path, regions, spacing):
     clip = read_clip(write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=regions))
     assert clip.spacing == pytest.approx(spacing, nan_ok=True)
     assert clip.frames.any()
     assert clip.square == pytest.approx((10, 30, 100), abs=2)
 
 
-def test_a_still_picture_has_the_sector_that_its_region_tells(tmp_path):
+def test_the_sector_of_a_single_image_comes_from_its_region(tmp_path):
     still = cine(1)
     whole = read_clip(write_dicom(tmp_path / "a.dcm", still))
     np.testing.assert_array_equal(whole.frames, still)
@@ -174,7 +174,7 @@ def test_a_still_picture_has_the_sector_that_its_region_tells(tmp_path):
     np.testing.assert_array_equal(other.frames, still)
 
 
-def test_a_moving_trace_under_the_sector_is_no_part_of_it():
+def test_a_moving_ecg_trace_is_not_part_of_the_sector():
     frames = cine()
     alone = find_sector(frames)
     frames[np.arange(6), 116, 20 * np.arange(6)] = 255
@@ -183,7 +183,7 @@ def test_a_moving_trace_under_the_sector_is_no_part_of_it():
 
 
 @pytest.mark.parametrize("frames", [np.zeros((5, 60, 80), np.uint8), np.full((1, 4, 4), 200, np.uint8)])
-def test_no_sector_where_nothing_moves(frames):
+def test_without_movement_there_is_no_sector(frames):
     assert find_sector(frames) is None
 
 
@@ -195,7 +195,7 @@ def test_overlap_of_boxes():
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
 @pytest.mark.parametrize(
-    "lie",
+    "wrong",
     [
         {"Rows": 65535, "Columns": 65535},
         {"NumberOfFrames": 2**31 - 1},
@@ -206,8 +206,8 @@ def test_overlap_of_boxes():
         {"BitsAllocated": 64},
     ],
 )
-def test_a_header_that_lies_about_its_size_is_refused(tmp_path, lie, syntax):
-    path = write_dicom(tmp_path / "a.dcm", cine(), syntax=syntax, **lie)
+def test_a_header_with_a_wrong_size_is_refused(tmp_path, wrong, syntax):
+    path = write_dicom(tmp_path / "a.dcm", cine(), syntax=syntax, **wrong)
     with pytest.raises(DataError) as caught:
         read_clip(path)
     assert str(path) in str(caught.value)
@@ -215,7 +215,7 @@ def test_a_header_that_lies_about_its_size_is_refused(tmp_path, lie, syntax):
     assert "Doe" not in str(caught.value)
 
 
-def test_what_cannot_be_decoded_names_its_cure(tmp_path):
+def test_an_unavailable_decoder_and_missing_pixels_are_reported(tmp_path):
     path = write_dicom(tmp_path / "a.dcm", cine(), syntax=RLELossless)
     data = pydicom.dcmread(path)
     data.file_meta.TransferSyntaxUID = JPEGLosslessSV1
@@ -224,12 +224,12 @@ def test_what_cannot_be_decoded_names_its_cure(tmp_path):
         read_clip(path)
     del data.PixelData
     data.save_as(path)
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="contains no image"):
         read_clip(path)
 
 
 @pytest.fixture(scope="module", params=[ExplicitVRLittleEndian, RLELossless])
-def whole(request, tmp_path_factory):
+def valid_file(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("dicom") / "a.dcm"
     return write_dicom(
         path, cine(2), syntax=request.param, FrameTime=20, SequenceOfUltrasoundRegions=[region()]
@@ -237,7 +237,7 @@ def whole(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("place", ["FrameTime", "WindowCenter", "TransferSyntaxUID", "PixelSpacing"])
-def test_no_text_of_the_header_is_told(tmp_path, place):
+def test_error_messages_contain_no_text_of_the_header(tmp_path, place):
     tags = {"FrameTime": "1111", "WindowCenter": "2222", "WindowWidth": "900", "PixelSpacing": ["3333", "1"]}
     path = write_dicom(tmp_path / "a.dcm", cine().astype(np.uint16), Modality="MR", **tags)
     old = {"FrameTime": b"1111", "WindowCenter": b"2222", "PixelSpacing": b"3333", "TransferSyntaxUID": b"0008.1.2.1"}
@@ -249,7 +249,7 @@ def test_no_text_of_the_header_is_told(tmp_path, place):
     assert "Doe" not in str(caught.value)
 
 
-def test_no_spacing_is_infinite(tmp_path):
+def test_an_infinite_spacing_is_unknown(tmp_path):
     path = write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=[region(delta=float("inf"))])
     assert np.isnan(read_clip(path).spacing).all()
     path = write_dicom(tmp_path / "b.dcm", cine(1), Modality="MR", PixelSpacing=["1234", "1"])
@@ -260,12 +260,12 @@ def test_no_spacing_is_infinite(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=60)
 @given(random=st.data())
-def test_damage_is_a_clip_or_one_line(whole, tmp_path_factory, random):
-    spoilt = bytearray(whole[: random.draw(st.integers(133, len(whole)))])
-    header = min(len(spoilt), 1500)
-    for place, value in random.draw(st.lists(st.tuples(st.integers(132, header - 1), st.integers(0, 255)), max_size=4)):
-        spoilt[place] = value
-    path = tmp_path_factory.getbasetemp() / "spoilt.dcm"
-    path.write_bytes(spoilt)
+def test_a_damaged_file_gives_a_clip_or_a_data_error(valid_file, tmp_path_factory, random):
+    damaged = bytearray(valid_file[: random.draw(st.integers(133, len(valid_file)))])
+    header = min(len(damaged), 1500)
+    for index, value in random.draw(st.lists(st.tuples(st.integers(132, header - 1), st.integers(0, 255)), max_size=4)):
+        damaged[index] = value
+    path = tmp_path_factory.getbasetemp() / "damaged.dcm"
+    path.write_bytes(damaged)
     with contextlib.suppress(DataError):
         assert read_clip(path).frames.dtype == np.uint8

@@ -15,38 +15,38 @@ SHAPE, SIDES = (5, 7, 4), (1.25, 1.5, 8.0)
 
 
 def write_volume(path, affine, shape=SHAPE, kind=nibabel.Nifti1Image):
-    """Every voxel another number."""
+    """Write a volume in which all voxels differ."""
     image = kind(np.arange(np.prod(shape), dtype=np.int16).reshape(shape), affine)
     image.header.set_xyzt_units("mm")
     nibabel.save(image, path)
     return path
 
 
-def tilted(turns, tilt):
-    """An affine with given axes and directions, turned by some degrees about all axes."""
-    order, signs = turns
+def oblique_affine(orientation, degrees):
+    """An affine with the given axis order and directions, rotated by some degrees about all axes."""
+    order, signs = orientation
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3)[list(order)] * signs
     for axis in range(3):
         i, j = {0, 1, 2} - {axis}
-        turn = np.eye(3)
-        c, s = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
-        turn[[i, i, j, j], [i, j, i, j]] = c, -s, s, c
-        affine[:3, :3] = turn @ affine[:3, :3]
+        rotation = np.eye(3)
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        rotation[[i, i, j, j], [i, j, i, j]] = c, -s, s, c
+        affine[:3, :3] = rotation @ affine[:3, :3]
     affine[:3, :3] *= SIDES
     affine[:3, 3] = 12.5, -80, 33
     return affine
 
 
-AXES = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
+ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
 
 
-@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @settings(max_examples=30, deadline=None)
-@given(turns=st.sampled_from(AXES), tilt=st.sampled_from([0, 3, 20]))
-def test_mask_lies_voxel_by_voxel_over_the_volume(tmp_path_factory, ending, turns, tilt):
+@given(orientation=st.sampled_from(ORIENTATIONS), degrees=st.sampled_from([0, 3, 20]))
+def test_the_mask_has_the_voxels_and_the_affine_of_the_volume(tmp_path_factory, suffix, orientation, degrees):
     folder = tmp_path_factory.mktemp("nifti")
-    path = write_volume(folder / f"v{ending}", tilted(turns, tilt))
+    path = write_volume(folder / f"v{suffix}", oblique_affine(orientation, degrees))
     volume = open_volume(path)
     masks = (read_voxels(volume) % 3 == 0).astype(np.uint8)
     write_mask(folder / "mask.nii.gz", masks, volume)
@@ -59,14 +59,14 @@ def test_mask_lies_voxel_by_voxel_over_the_volume(tmp_path_factory, ending, turn
     ]
     np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj) % 3 == 0)
 
-    of_slices = np.argwhere(masks) @ slices_affine(volume)[:3, :3].T + slices_affine(volume)[:3, 3]
-    of_voxels = nibabel.affines.apply_affine(image.affine, np.argwhere(np.asarray(mask.dataobj)))
-    np.testing.assert_allclose(np.sort(of_slices, axis=0), np.sort(of_voxels, axis=0), atol=1e-9)
+    from_slices = np.argwhere(masks) @ slices_affine(volume)[:3, :3].T + slices_affine(volume)[:3, 3]
+    from_voxels = nibabel.affines.apply_affine(image.affine, np.argwhere(np.asarray(mask.dataobj)))
+    np.testing.assert_allclose(np.sort(from_slices, axis=0), np.sort(from_voxels, axis=0), atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(5, 7, 4, 1), (5, 7, 1, 4), (5, 7, 1), (5, 7)])
-def test_shapes_come_back(tmp_path, shape):
-    path = write_volume(tmp_path / "v.nii", tilted(AXES[0], 0), shape, nibabel.Nifti2Image)
+def test_the_mask_has_the_shape_of_the_file(tmp_path, shape):
+    path = write_volume(tmp_path / "v.nii", oblique_affine(ORIENTATIONS[0], 0), shape, nibabel.Nifti2Image)
     volume = open_volume(path)
     write_mask(tmp_path / "m.nii", (read_voxels(volume) % 3 == 0).astype(np.uint8), volume)
     mask = nibabel.load(tmp_path / "m.nii")
@@ -75,7 +75,7 @@ def test_shapes_come_back(tmp_path, shape):
 
 
 def test_scaling_and_names_stay_behind(tmp_path):
-    image = nibabel.Nifti1Image(np.random.default_rng(0).normal(size=SHAPE), tilted(AXES[5], 3))
+    image = nibabel.Nifti1Image(np.random.default_rng(0).normal(size=SHAPE), oblique_affine(ORIENTATIONS[5], 3))
     image.set_data_dtype(np.int16)
     image.header["descrip"], image.header["db_name"] = b"Jane Doe", b"Jane"
     image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"Jane Doe"))
@@ -87,7 +87,7 @@ def test_scaling_and_names_stay_behind(tmp_path):
     np.testing.assert_array_equal(np.asarray(mask.dataobj), nibabel.load(tmp_path / "v.nii").get_fdata() > 0)
 
 
-def test_file_that_does_not_say_how_it_lies(tmp_path):
+def test_mask_of_a_file_without_an_affine(tmp_path):
     image = nibabel.Nifti1Image(np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE), None)
     image.header.set_zooms(SIDES)
     nibabel.save(image, tmp_path / "v.nii")
@@ -101,7 +101,7 @@ def test_file_that_does_not_say_how_it_lies(tmp_path):
 
 
 def test_mask_of_a_volume_in_microns(tmp_path):
-    path = write_volume(tmp_path / "v.nii", tilted(AXES[7], 3) * 1000)
+    path = write_volume(tmp_path / "v.nii", oblique_affine(ORIENTATIONS[7], 3) * 1000)
     image = nibabel.load(path)
     image.header.set_xyzt_units("micron")
     nibabel.save(image, tmp_path / "m.nii")
@@ -124,5 +124,5 @@ def test_mask_of_a_metaimage(tmp_path):
     write_mask(tmp_path / "m.nii.gz", (read_voxels(volume) % 3 == 0).astype(np.uint8), volume)
     mask = nibabel.load(tmp_path / "m.nii.gz")
     np.testing.assert_array_equal(np.asarray(mask.dataobj), voxels % 3 == 0)
-    expected = [[-1.25, 0, 0, -10], [0, -1.5, 0, -20], [0, 0, 8, 30], [0, 0, 0, 1]]  # MetaImage counts to the left
+    expected = [[-1.25, 0, 0, -10], [0, -1.5, 0, -20], [0, 0, 8, 30], [0, 0, 0, 1]]  # MetaImage is LPS+, NIfTI is RAS+
     np.testing.assert_array_equal(mask.affine, expected)

@@ -1,4 +1,4 @@
-"""Volumes and pictures as clips, and the millimetre field that is cut out of them."""
+"""Volumes and images as clips, and the field of view in millimetres that is cropped from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from echoseg.geometry.crop import Box, cut, fov_box, paste
 from echoseg.io.reading import open_volume, read_clip, read_voxels
 from echoseg.io.volume import to_grey
 
-AXIAL = np.diag([-1.0, -2.0, 8.0, 1.0])  # x to the left, y to the back, z upwards: as a viewer shows it
+AXIAL = np.diag([-1.0, -2.0, 8.0, 1.0])  # LPS orientation, with spacing 1, 2 and 8 mm
 
 
 def save(path: Path, array: np.ndarray, affine: np.ndarray | None = AXIAL) -> Path:
@@ -37,7 +37,7 @@ def voxels():
     return np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
 
 
-def test_an_axial_volume_is_seen_as_a_viewer_shows_it(tmp_path, voxels):
+def test_an_axial_volume_is_read_in_radiological_orientation(tmp_path, voxels):
     clip = read_clip(save(tmp_path / "a.nii.gz", voxels))
     np.testing.assert_array_equal(clip.frames, voxels.transpose(2, 1, 0))
     assert (clip.spacing, clip.thickness) == ((2.0, 1.0), 8.0)
@@ -45,10 +45,10 @@ def test_an_axial_volume_is_seen_as_a_viewer_shows_it(tmp_path, voxels):
 
 
 @pytest.mark.parametrize("codes", ["LPS", "RAS", "LAS", "PSL", "SRA", "AIL", "IPR"])
-def test_the_same_body_looks_the_same_however_it_is_stored(tmp_path, voxels, codes):
-    turn = ornt_transform(axcodes2ornt("LPS"), axcodes2ornt(codes))
-    stored = nibabel.orientations.apply_orientation(voxels, turn)
-    affine = AXIAL @ inv_ornt_aff(turn, voxels.shape)
+def test_frames_do_not_depend_on_the_stored_orientation(tmp_path, voxels, codes):
+    transform = ornt_transform(axcodes2ornt("LPS"), axcodes2ornt(codes))
+    stored = nibabel.orientations.apply_orientation(voxels, transform)
+    affine = AXIAL @ inv_ornt_aff(transform, voxels.shape)
     assert "".join(aff2axcodes(affine)) == codes
     volume = open_volume(save(tmp_path / "a.nii", stored, affine))
     np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
@@ -57,24 +57,24 @@ def test_the_same_body_looks_the_same_however_it_is_stored(tmp_path, voxels, cod
 
 
 @pytest.mark.parametrize(("thick", "up"), [(1, "S"), (0, "S")])
-def test_coronal_and_sagittal_slices_have_the_head_above(tmp_path, thick, up):
+def test_superior_is_up_in_coronal_and_sagittal_slices(tmp_path, thick, up):
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
     affine[thick, thick] *= 5
     voxels = np.zeros((4, 5, 6), np.uint8)
-    voxels[:, :, -1] = 200  # the most superior layer
+    voxels[:, :, -1] = 200  # the most superior voxels
     frames = read_clip(save(tmp_path / "a.nii", voxels, affine)).frames
     assert frames.shape == ((5, 6, 4) if thick == 1 else (4, 6, 5))
     assert (frames[:, 0] == 200).all()
     assert (frames[:, 1:] == 0).all()
 
 
-def test_of_equally_thick_axes_the_last_is_taken(tmp_path, voxels):
+def test_among_axes_of_equal_spacing_the_last_is_the_slice_axis(tmp_path, voxels):
     volume = open_volume(save(tmp_path / "a.nii", voxels, np.diag([-1.00001, -1.0, 1.0, 1.0])))
     np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
     assert volume.thickness == 1
 
 
-def test_what_does_not_say_how_it_lies_is_taken_as_stored(tmp_path, voxels):
+def test_without_an_affine_the_stored_orientation_is_kept(tmp_path, voxels):
     for name, array in (("a.nii", voxels), ("b_sequence.nii", voxels), ("c.nii", voxels[:, :, None])):
         volume = open_volume(save(tmp_path / name, array, None))
         np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
@@ -104,34 +104,34 @@ MHD = {
     "plain": (lambda data: data, "<i2", {}),
     "big endian": (lambda data: data, ">i2", {"BinaryDataByteOrderMSB": "True"}),
     "compressed": (zlib.compress, "<i2", {"CompressedData": "True"}),
-    "behind a header": (lambda data: b"header" + data, "<i2", {"HeaderSize": "6"}),
+    "after a header": (lambda data: b"header" + data, "<i2", {"HeaderSize": "6"}),
     "at the end": (lambda data: b"header" + data, "<i2", {"HeaderSize": "-1"}),
 }
 
 
 @pytest.mark.parametrize("case", MHD)
-def test_meta_images(tmp_path, voxels, case):
-    pack, kind, fields = MHD[case]
-    data = pack(voxels.astype(kind).tobytes(order="F"))
+def test_a_metaimage_is_read(tmp_path, voxels, case):
+    encode, kind, fields = MHD[case]
+    data = encode(voxels.astype(kind).tobytes(order="F"))
     volume = open_volume(write_mhd(tmp_path, voxels, data, **fields))
     np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
     assert (volume.spacing, volume.thickness) == ((2.0, 1.0), 8.0)
 
 
-def test_a_meta_image_turned_over_is_seen_upright(tmp_path, voxels):
+def test_the_transform_of_a_metaimage_is_applied(tmp_path, voxels):
     data = voxels[::-1, ::-1].astype("<i2").tobytes(order="F")
     path = write_mhd(tmp_path, voxels, data, TransformMatrix="-1 0 0 0 -1 0 0 0 1")
     np.testing.assert_array_equal(read_voxels(open_volume(path)), voxels.transpose(2, 1, 0))
 
 
-def lie(path: Path) -> None:
-    """Let the header promise 2^31 voxels."""
+def declare_too_much(path: Path) -> None:
+    """Change the header to declare 2^31 voxels."""
     head = bytearray(path.read_bytes())
     head[40:56] = np.array([3, 2048, 1024, 1024, 1, 1, 1, 1], "<i2").tobytes()
     path.write_bytes(head)
 
 
-def bad(folder: Path, case: str) -> Path:
+def write_invalid(folder: Path, case: str) -> Path:
     voxels = np.zeros((5, 6, 3), np.int16)
     if case == "colour":
         return save(folder / "a.nii", np.zeros((4, 4, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")]))
@@ -143,40 +143,40 @@ def bad(folder: Path, case: str) -> Path:
         path = write_mhd(folder, voxels, b"")
         path.write_text(path.read_text().replace("a.raw", "../a.raw"))
         return path
-    if case == "no meta image":
+    if case == "no MetaImage":
         (folder / "a.mhd").write_text("hello")
         return folder / "a.mhd"
-    if case == "no picture":
+    if case == "no image":
         (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         return folder / "a.png"
     if case == "missing":
         return folder / "none.nii.gz"
     path = save(folder / "a.nii", voxels)
-    if case == "promises too much":
-        lie(path)
+    if case == "declares too much":
+        declare_too_much(path)
     if case == "cut":
         path.write_bytes(path.read_bytes()[:-9])
-    packed = folder / "a.nii.gz"
-    packed.write_bytes(gzip.compress(path.read_bytes()))
-    if case == "packed lie":
-        lie(path)
-        packed.write_bytes(gzip.compress(path.read_bytes()))
-    if case == "packed and cut":
-        packed.write_bytes(packed.read_bytes()[:-20])
+    compressed = folder / "a.nii.gz"
+    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    if case == "compressed, declares too much":
+        declare_too_much(path)
+        compressed.write_bytes(gzip.compress(path.read_bytes()))
+    if case == "compressed, cut":
+        compressed.write_bytes(compressed.read_bytes()[:-20])
     if case == "empty":
-        packed.write_bytes(b"")
-    return packed if "pack" in case or case == "empty" else path
+        compressed.write_bytes(b"")
+    return compressed if "compressed" in case or case == "empty" else path
 
 
 @pytest.mark.parametrize(
     "case",
     [
-        *("missing", "empty", "cut", "packed and cut", "promises too much", "packed lie", "colour", "times and slices"),
-        *("short raw", "raw elsewhere", "no meta image", "no picture"),
+        *("missing", "empty", "cut", "compressed, cut", "declares too much", "compressed, declares too much", "colour"),
+        *("times and slices", "short raw", "raw elsewhere", "no MetaImage", "no image"),
     ],
 )
-def test_what_cannot_be_read_is_named(tmp_path, case):
-    path = bad(tmp_path, case)
+def test_an_invalid_file_is_refused_with_its_path(tmp_path, case):
+    path = write_invalid(tmp_path, case)
     with pytest.raises(DataError) as caught:
         read_clip(path)
     assert str(path) in str(caught.value)
@@ -184,11 +184,11 @@ def test_what_cannot_be_read_is_named(tmp_path, case):
 
 
 @settings(max_examples=150)
-@given(place=st.integers(0, 351), value=st.integers(0, 255))
-def test_no_byte_of_a_header_breaks_the_reader(tmp_path_factory, place, value):
+@given(offset=st.integers(0, 351), value=st.integers(0, 255))
+def test_any_byte_in_a_nifti_header_gives_a_clip_or_a_data_error(tmp_path_factory, offset, value):
     path = save(tmp_path_factory.mktemp("nii") / "a.nii", np.arange(90, dtype=np.int16).reshape(5, 6, 3))
     data = bytearray(path.read_bytes())
-    data[place] = value
+    data[offset] = value
     path.write_bytes(data)
     try:
         clip = read_clip(path)
@@ -198,9 +198,9 @@ def test_no_byte_of_a_header_breaks_the_reader(tmp_path_factory, place, value):
     assert clip.frames.dtype == np.uint8
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 @pytest.mark.parametrize("name", ["pipe", "folder", "x" * 300, "a.mhd", "a\0b"])
-def test_voxels_are_a_file(tmp_path, voxels, name):
+def test_the_voxels_of_a_metaimage_must_be_a_regular_file(tmp_path, voxels, name):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     path = write_mhd(tmp_path, voxels, b"")
@@ -209,17 +209,17 @@ def test_voxels_are_a_file(tmp_path, voxels, name):
         read_clip(path)
 
 
-def test_text_in_front_of_voxels_is_not_read_without_end(tmp_path, voxels):
+def test_very_long_header_extensions_are_refused(tmp_path, voxels):
     path = save(tmp_path / "a.nii", voxels)
     data = bytearray(path.read_bytes())
     data[108:112] = np.float32(2**25).tobytes()  # vox_offset
     packed = tmp_path / "a.nii.gz"
     packed.write_bytes(gzip.compress(bytes(data) + bytes(2**26)))
-    with pytest.raises(DataError, match="bytes in front of its voxels"):
+    with pytest.raises(DataError, match="bytes before the voxels"):
         open_volume(packed)
 
 
-NASTY = [
+INVALID_VALUES = [
     "",
     "nan nan nan",
     "0 0 0",
@@ -243,13 +243,13 @@ FIELDS = [
 @settings(max_examples=300)
 @given(
     field=st.sampled_from(FIELDS),
-    value=st.sampled_from(NASTY) | st.text(max_size=9),
+    value=st.sampled_from(INVALID_VALUES) | st.text(max_size=9),
 )
-def test_no_field_of_a_header_breaks_the_reader(tmp_path_factory, field, value):
+def test_any_value_in_a_metaimage_header_gives_a_clip_or_a_data_error(tmp_path_factory, field, value):
     voxels = np.zeros((5, 6, 3), np.int16)
     path = write_mhd(tmp_path_factory.mktemp("mhd"), voxels, voxels.tobytes())
     with path.open("a", encoding="utf-8") as file:
-        file.write(f"\n{field} = {value}\n")  # the last one counts
+        file.write(f"\n{field} = {value}\n")  # the reader uses the last value
     try:
         clip = read_clip(path)
     except DataError:
@@ -257,7 +257,7 @@ def test_no_field_of_a_header_breaks_the_reader(tmp_path_factory, field, value):
     assert clip.frames.size == 90
 
 
-def test_a_place_without_numbers_is_no_place(tmp_path, voxels):
+def test_an_affine_with_nan_is_ignored(tmp_path, voxels):
     path = save(tmp_path / "a.nii", voxels)
     data = bytearray(path.read_bytes())
     data[280:284] = np.float32(np.nan).tobytes()  # the first number of the affine
@@ -265,7 +265,7 @@ def test_a_place_without_numbers_is_no_place(tmp_path, voxels):
     np.testing.assert_array_equal(read_voxels(open_volume(path)), voxels.transpose(2, 1, 0))
 
 
-def test_grey_is_one_window_for_all_slices():
+def test_one_window_is_used_for_all_slices():
     values = np.linspace(-500, 1500, 20000).reshape(2, 100, 100)
     grey = to_grey(values)
     assert (grey.min(), grey.max()) == (0, 255)
@@ -279,12 +279,12 @@ def test_grey_is_one_window_for_all_slices():
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-def test_pictures(tmp_path, kind):
-    picture = np.arange(48, dtype=kind).reshape(6, 8) * (5 if kind == np.uint8 else 1000)
-    cv2.imwrite(str(tmp_path / "a.png"), picture)
+def test_an_image_is_a_clip_of_one_frame(tmp_path, kind):
+    image = np.arange(48, dtype=kind).reshape(6, 8) * (5 if kind == np.uint8 else 1000)
+    cv2.imwrite(str(tmp_path / "a.png"), image)
     clip = read_clip(tmp_path / "a.png")
     assert clip.frames.shape == (1, 6, 8)
-    np.testing.assert_array_equal(clip.frames[0], to_grey(picture))
+    np.testing.assert_array_equal(clip.frames[0], to_grey(image))
 
 
 @settings(max_examples=200)

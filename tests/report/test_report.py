@@ -9,14 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
+from _predictions import of_probabilities
 from echoseg.cli.predict import _KEEP
 from echoseg.errors import DataError
 from echoseg.evaluation.evaluate import Evaluation
+from echoseg.geometry.level_set import NO_CONTOUR, mask_contour
 from echoseg.inference.measure import measure
-from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.inference.predictor import Predictor
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip, read_frames
-from echoseg.models.codec import MaskCodec
 from echoseg.report.figures import overlay_figure
 from echoseg.report.film import GREY, REVIEW, film, write_gif
 from echoseg.report.overlay import LANDMARK, PREDICTED, TRUE, draw_overlay, write_video
@@ -39,7 +40,8 @@ def painted(picture, colour):
 
 
 def test_outlines_lie_on_the_borders_of_their_masks():
-    picture = draw_overlay(np.zeros((64, 64), np.uint8), predicted=square(), true=square(low=10, high=50))
+    contours = {"predicted": mask_contour(square()), "true": mask_contour(square(low=10, high=50))}
+    picture = draw_overlay(np.zeros((64, 64), np.uint8), **contours)
     scale = picture.shape[0] // 64
     assert picture.shape == (64 * scale, 64 * scale, 3)
     for colour, low, high in ((PREDICTED, 20, 40), (TRUE, 10, 50)):
@@ -60,7 +62,7 @@ def test_landmarks_lie_at_the_centres_of_their_pixels():
 
 def test_large_frames_are_not_enlarged_and_empty_masks_draw_nothing():
     frame = np.random.default_rng(0).integers(0, 255, (600, 800), dtype=np.uint8)
-    picture = draw_overlay(frame, predicted=np.zeros_like(frame))
+    picture = draw_overlay(frame, predicted=NO_CONTOUR)
     np.testing.assert_array_equal(picture, frame[:, :, None].repeat(3, axis=2))
 
 
@@ -68,11 +70,11 @@ def beating(count=60, *, spacing=(1.0, 1.0), landmarks=False):
     """A clip of a square that shrinks and grows, its prediction and what it measures."""
     sides = (24 + 8 * np.cos(np.arange(count) / 30 * 2 * np.pi)).round().astype(int)
     masks = np.stack([square(low=32 - side // 2, high=32 + side // 2) for side in sides])
+    prediction = of_probabilities(masks)
     points = np.full((count, 3, 2), 32, np.float32) if landmarks else None
-    areas = masks.sum(axis=(1, 2), dtype=np.int64)
-    prediction = Prediction(masks, masks.astype(np.float32), points, areas, area_std=0.05 * areas)
+    prediction = dataclasses.replace(prediction, landmarks=points, area_std=0.05 * prediction.areas)
     clip = Clip(np.full_like(masks, 40), 30.0, spacing, float("nan"))
-    return clip, prediction, measure(prediction, clip, MaskCodec())
+    return clip, prediction, measure(prediction, clip)
 
 
 def test_film_shows_outline_curve_and_cursor(tmp_path):
@@ -99,7 +101,8 @@ def test_film_shows_outline_curve_and_cursor(tmp_path):
 def test_film_of_a_few_frames_and_of_nothing_seen(count):
     clip, prediction, measured = beating(count, spacing=(float("nan"),) * 2)
     assert len(list(film(clip, prediction, measured))) == count
-    empty = dataclasses.replace(prediction, masks=0 * prediction.masks, areas=0 * prediction.areas, area_std=None)
+    empty = prediction.with_contours([NO_CONTOUR] * count)
+    assert not empty.areas.any()
     assert len(list(film(clip, empty, measured))) == count
 
 
@@ -138,8 +141,7 @@ def test_every_choice_of_the_command_can_be_kept():
 def evaluation(count):
     masks = np.stack([square()] * count)
     images = pd.DataFrame({"video": "v", "frame": np.arange(count), "dice": np.linspace(1, 0, count)})
-    prediction = Prediction(masks, masks.astype(np.float32), None, masks.sum(axis=(1, 2)))
-    return Evaluation(images, np.arange(count), masks, prediction, {"dice": 0.5})
+    return Evaluation(images, np.arange(count), masks, of_probabilities(masks), {"dice": 0.5})
 
 
 @pytest.mark.parametrize("count", [1, 3, 30])

@@ -1,9 +1,10 @@
-"""The report page and the model card: what they show, what they must not, and what may be missing."""
+"""The report page and the model card: what they show, what they must not show, and which files may be missing."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,16 +18,16 @@ from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.report.card import model_card
 from echoseg.report.page import write_report
-from echoseg.report.run import without_folders
+from echoseg.report.run_summary import last_part
 from echoseg.training.config import Config
 
 PATIENT = "Erika <b>Mustermann</b>"
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
 class Reader(HTMLParser):
-    """Text, tags and addresses of a page; fails where tags do not close."""
+    """The text, tags and addresses of a page; fails if a tag is not closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ def metrics(images: int, **more) -> dict:
 
 
 def write_run(folder: Path, *splits: str, landmarks: int = 0, volumes: bool = False, **settings) -> Path:
-    """A run folder without weights: what the page reads."""
+    """Write a run folder with the files that the page reads, without weights."""
     approach = {"approach": "mask"}
     if landmarks:
         approach = {"approach": "landmark", "landmarks": landmarks, "scheme": "anatomical"}
@@ -125,14 +126,14 @@ def test_the_page_shows_everything_and_loads_nothing(tmp_path):
         "run <1>",
         "0.9123",
         "0.900–0.930",
-        "Best, median and worst",
+        "Best, median and worst cases",
         "Error of each landmark",
-        "Bland–Altman",
+        "Bland–Altman plot",
     ):
         assert word in page.text, word
-    for word in ("4.2", "-11.5 to +9.0", "px³", "Do intervals hold", "annulus", "Sunnybrook", "CC0", "Environment"):
+    for word in ("4.2", "-11.5 to +9.0", "px³", "Calibration", "annulus", "Sunnybrook", "CC0", "Environment"):
         assert word in page.text, word
-    for word in ("Stacks of slices", "118.0", "+2.5", "off by 3.2 points"):
+    for word in ("Stacks of slices", "118.0", "+2.5", "mean absolute error 3.2 percentage points"):
         assert word in page.text, word
     assert page.tags.count("table") == 2 * 6 + 1
     inside = [address for address in page.addresses if not address.startswith("https://")]
@@ -146,7 +147,7 @@ def test_names_and_folders_stay_out_unless_asked_for(tmp_path, names):
     assert main(["report", str(run), *(["--names"] if names else [])]) == 0
     page = read_page(run / "report.html")
     assert (PATIENT in page.text) == names
-    assert "b" not in page.tags  # whatever they hold
+    assert "b" not in page.tags  # names are escaped
     for folder in ("/home", "erika"):
         assert folder not in (run / "report.html").read_text()
     assert ("--out=x" in page.text) == names
@@ -161,17 +162,17 @@ def test_the_page_of_a_run_with_parts_missing(tmp_path, landmarks):
         assert "0.9123" in read_page(tmp_path / "page.html").text
     (run / "metrics.json").unlink()
     write_report(run, tmp_path / "page.html")
-    assert "Not evaluated yet" in read_page(tmp_path / "page.html").text
+    assert "The run was not evaluated yet" in read_page(tmp_path / "page.html").text
     with pytest.raises(DataError, match="'val' was not evaluated"):
         write_report(run, tmp_path / "page.html", splits=["val"])
     (run / "metrics.json").write_text("[")
-    with pytest.raises(DataError, match=r"metrics\.json: damaged"):
+    with pytest.raises(DataError, match=r"metrics\.json: is damaged"):
         write_report(run, tmp_path / "page.html")
-    with pytest.raises(DataError, match="no run folder"):
+    with pytest.raises(DataError, match="is not a run folder"):
         write_report(tmp_path, tmp_path / "page.html")
 
 
-def test_only_the_splits_asked_for(tmp_path):
+def test_only_the_given_splits_are_shown(tmp_path):
     run = write_run(tmp_path / "run", "val", "test", "all")
     write_report(run, tmp_path / "page.html", splits=["val"])
     text = read_page(tmp_path / "page.html").text
@@ -190,16 +191,18 @@ def test_rows_come_worst_first_under_their_number_in_the_file(tmp_path):
     assert (tmp_path / "page.html").read_text().count('class="poor"') == (dice < 0.8).sum()
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="no browser")
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 @pytest.mark.filterwarnings("ignore")
 def test_sorting_by_keyboard_and_a_phones_width_in_a_browser(tmp_path):
     playwright = pytest.importorskip("playwright.sync_api")
     run = write_run(tmp_path / "run", "test", landmarks=9, volumes=True)
     write_report(run, tmp_path / "page.html")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        page, said = browser.new_page(viewport={"width": 390, "height": 800}), []
-        page.on("console", lambda message: said.append(message.text))
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page, messages = browser.new_page(viewport={"width": 390, "height": 800}), []
+        page.on("console", lambda message: messages.append(message.text))
         page.goto((tmp_path / "page.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         table = page.locator("table.sortable").first
@@ -213,7 +216,7 @@ def test_sorting_by_keyboard_and_a_phones_width_in_a_browser(tmp_path):
             assert cells == expected[::order]
             assert last == "–"
         assert table.locator("th").nth(column).get_attribute("aria-sort") == "descending"
-        assert said == []
+        assert messages == []
         browser.close()
 
 
@@ -222,11 +225,11 @@ def test_sorting_by_keyboard_and_a_phones_width_in_a_browser(tmp_path):
     [
         ("/d/EchoNet-Dynamic", "echonet.github.io/dynamic"),
         ("/d/echonet_pediatric", "echonet.github.io/pediatric"),
-        (None, "None: echoseg made them"),
-        ("/d/erika`s\nheart", "Ask whoever gave you"),
+        (None, "echoseg generated the data"),
+        ("/d/erika`s\nheart", "Ask the owner of the data"),
     ],
 )
-def test_the_card_tells_licence_and_limits_under_a_header_for_the_hub(tmp_path, data, licence):
+def test_the_card_has_licence_limits_and_a_header_for_the_hub(tmp_path, data, licence):
     run = write_run(tmp_path / "run: 1", "test", landmarks=5, data=data)
     card = model_card(run)
     _, header, text = card.split("---\n", 2)
@@ -234,14 +237,14 @@ def test_the_card_tells_licence_and_limits_under_a_header_for_the_hub(tmp_path, 
     assert facts["model-index"][0]["name"] == "run: 1"
     assert facts["model-index"][0]["results"][0]["metrics"][0] == {"type": "dice", "value": 0.9123}
     assert licence in text
-    assert "20 patients are few" in text
-    assert "1 of 2 poor outlines" in text
+    assert "has only 20 patients" in text
+    assert "1 of 2 poor contours" in text
     assert ("say nothing about patients" in text) == (data is None)
     assert "/d/" not in card
 
 
 @pytest.mark.parametrize(
-    ("text", "left"),
+    ("text", "part"),
     [
         ("/a/b c/d", "d"),
         ("/a/b/", "b"),
@@ -252,5 +255,5 @@ def test_the_card_tells_licence_and_limits_under_a_header_for_the_hub(tmp_path, 
         ("", ""),
     ],
 )
-def test_of_paths_the_last_part_is_left(text, left):
-    assert without_folders(text) == left
+def test_the_last_part_of_a_path(text, part):
+    assert last_part(text) == part

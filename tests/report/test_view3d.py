@@ -13,24 +13,24 @@ AFFINE = np.array([[0, 0, 1.4, -30], [0, -1.4, 0, 60], [9, 0, 0, 5], [0, 0, 0, 1
 
 
 def ball(radius=28.0, slices=9, side=64, affine=AFFINE, scale=(1, 1, 1)):
-    """Masks of a ball (mm) about the middle of the stack."""
+    """The masks of a ball in the middle of the stack; its radius is in mm."""
     places = np.stack(np.meshgrid(np.arange(slices), np.arange(side), np.arange(side), indexing="ij"), axis=-1)
     sides = np.linalg.norm(affine[:3, :3], axis=0)
     away = (places - (np.array([slices, side, side]) - 1) / 2) * sides / scale
     return ((away**2).sum(axis=-1) < radius**2).astype(np.uint8)
 
 
-def enclosed(corners, triangles):
-    """Signed volume by the divergence theorem: positive where triangles turn counterclockwise seen from outside."""
-    a, b, c = (corners[triangles[:, i]] for i in range(3))
+def enclosed(vertices, triangles):
+    """Signed volume by the divergence theorem: positive if triangles are counterclockwise seen from outside."""
+    a, b, c = (vertices[triangles[:, i]] for i in range(3))
     return np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6
 
 
 def is_closed(triangles):
-    """Every edge is run along once in each direction."""
+    """Whether every edge belongs to two triangles, once in each direction."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    there, back = ({tuple(edge) for edge in one} for one in (edges.tolist(), edges[:, ::-1].tolist()))
-    return len(there) == len(edges) and there == back
+    forward, backward = ({tuple(edge) for edge in each} for each in (edges.tolist(), edges[:, ::-1].tolist()))
+    return len(forward) == len(edges) and forward == backward
 
 
 @pytest.mark.parametrize("flip", [1, -1])
@@ -38,24 +38,24 @@ def is_closed(triangles):
 def test_surface_encloses_the_volume_of_the_slices(flip, scale):
     affine = AFFINE * [1, 1, flip, 1]
     masks = ball(affine=affine, scale=scale)
-    corners, triangles = surface(masks, affine)
+    vertices, triangles = surface(masks, affine)
     voxels = masks.sum() * abs(np.linalg.det(affine[:3, :3]))
     assert is_closed(triangles)
-    assert enclosed(corners, triangles) == pytest.approx(voxels, rel=0.05)
+    assert enclosed(vertices, triangles) == pytest.approx(voxels, rel=0.05)
     centre = affine[:3] @ [4, 31.5, 31.5, 1]
-    np.testing.assert_allclose((corners.min(axis=0) + corners.max(axis=0)) / 2, centre, atol=0.1)
+    np.testing.assert_allclose((vertices.min(axis=0) + vertices.max(axis=0)) / 2, centre, atol=0.1)
 
 
 def test_surface_lies_on_the_outlines_of_a_cylinder():
     masks = np.repeat(ball(slices=1), 5, axis=0)
-    corners, _ = surface(masks, AFFINE)
-    x, y, z = (corners - AFFINE[:3] @ [0, 31.5, 31.5, 1]).T
+    vertices, _ = surface(masks, AFFINE)
+    x, y, z = (vertices - AFFINE[:3] @ [0, 31.5, 31.5, 1]).T
     between = (z > 0) & (z < 36)
     np.testing.assert_allclose(np.hypot(x, y)[between], 28, atol=1.2)
     assert (z.min(), z.max()) == (pytest.approx(-4.5, abs=0.3), pytest.approx(40.5, abs=0.3))
 
 
-def test_nothing_has_no_surface_and_a_pixel_is_no_error():
+def test_surfaces_of_an_empty_stack_and_of_one_pixel():
     masks = np.zeros((3, 16, 16), np.uint8)
     assert [part.shape for part in surface(masks, AFFINE)] == [(0, 3), (0, 3)]
     masks[1, 0, 15] = 1
@@ -65,17 +65,17 @@ def test_nothing_has_no_surface_and_a_pixel_is_no_error():
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_surfaces_of_any_masks_close(data):
+def test_surfaces_of_random_masks_are_closed(data):
     shape = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 9)))
     bits = np.random.default_rng(data.draw(st.integers(0, 999))).random(shape)
     sides = data.draw(st.lists(st.floats(0.3, 12), min_size=3, max_size=3))
     masks = (bits < data.draw(st.floats(0, 1))).astype(np.uint8)
-    corners, triangles = surface(masks, np.diag([*sides, 1.0]))
-    assert np.isfinite(corners).all()
+    vertices, triangles = surface(masks, np.diag([*sides, 1.0]))
+    assert np.isfinite(vertices).all()
     assert is_closed(triangles)
     beyond = np.array([1, 2, 2])
-    assert (corners >= -beyond * sides).all()
-    assert (corners <= (np.array(shape) - 1 + beyond) * sides).all()
+    assert (vertices >= -beyond * sides).all()
+    assert (vertices <= (np.array(shape) - 1 + beyond) * sides).all()
 
 
 def test_points_are_the_border_pixels_in_mm():
@@ -86,7 +86,7 @@ def test_points_are_the_border_pixels_in_mm():
     np.testing.assert_allclose(border_points(masks, AFFINE), expected)
 
 
-def test_page_stands_alone_and_escapes_names(tmp_path):
+def test_page_loads_nothing_and_escapes_names(tmp_path):
     path = tmp_path / "view.html"
     masks = {"prediction": ball(), "truth": np.zeros_like(ball())}
     write_view(path, masks, AFFINE, "<b>.nii", {"volume": "12.3 ml"})

@@ -1,4 +1,4 @@
-"""Corrections: what is kept, what they stand on, and the command."""
+"""The folder of corrections, what the review page is computed from, and the command."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
 from _folders import ellipse_chords, set_cell, write_folder
-from _reviewing import CODEC, ask, outlines, reviewed
+from _reviewing import CODEC, outlines, request, review_server
 from echoseg.cli import main
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.store import prepare
 from echoseg.errors import DataError
 from echoseg.geometry.chords import cut_chords
 from echoseg.geometry.contour import order_contour
+from echoseg.geometry.level_set import NO_CONTOUR
 from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
 from echoseg.review import clips
 from echoseg.review.clips import find_review_clips, next_to_look_at
+from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
-from echoseg.review.stored import Corrections, OutdatedError
 from echoseg.training.checkpoint import build, save_weights
 from echoseg.training.config import Config
 
@@ -43,50 +44,57 @@ DRAWING = drawing_of(CODEC)
 EFFORT = {"seconds": 1.5, "drags": 1}
 
 
-# ---- what is kept
+# ---- the folder of corrections
 
 
-@contextlib.contextmanager
-def opened(folder, kind="chords"):
-    with contextlib.closing(Corrections(folder, DRAWING, kind=kind)) as kept:
-        yield kept
+def open_corrections(folder, kind="chords"):
+    return contextlib.closing(CorrectionsFolder(folder, DRAWING, kind=kind))
 
 
 def handles_of(frame=0, shift=0.0) -> Handles:
     return Handles(outlines(8)[frame] + np.float32(shift), np.arange(5), np.arange(5) == 1)
 
 
-def save(kept, file, frame, handles, version=0):
-    return kept.save(file, frame, handles, version=version, before=outlines(8)[frame], effort=EFFORT)
+def save(corrections, file, frame, handles, version=0):
+    return corrections.save(file, frame, handles, version=version, before=outlines(8)[frame], effort=EFFORT)
 
 
-def test_reopening_goes_on(tmp_path):
+def test_corrections_are_there_when_the_folder_is_opened_again(tmp_path):
     extra = Handles(np.insert(outlines(8)[2], 1, (27, 10), axis=0), np.array([0, -1, 1, 2, 3, 4]), np.ones(6, bool))
-    with opened(tmp_path) as kept:
-        save(kept, "b.avi", 2, extra)
-        save(kept, "a.avi", 5, handles_of(5, 0.125))
-        save(kept, "a.avi", 4, handles_of(4))
-        save(kept, "a.avi", 4, None, version=1)
-    with opened(tmp_path) as again:
-        assert (list(again.of("a.avi")), list(again.of("b.avi"))) == ([5], [2])
-        found, version = again.of("b.avi")[2]
+    with open_corrections(tmp_path) as corrections:
+        save(corrections, "b.avi", 2, extra)
+        save(corrections, "a.avi", 5, handles_of(5, 0.125))
+        save(corrections, "a.avi", 4, handles_of(4))
+        save(corrections, "a.avi", 4, None, version=1)
+    with open_corrections(tmp_path) as reopened:
+        assert (list(reopened.of("a.avi")), list(reopened.of("b.avi"))) == ([5], [2])
+        found, version = reopened.of("b.avi")[2]
         assert version == 1
         np.testing.assert_allclose(found.points, extra.points, atol=1e-4)
         np.testing.assert_array_equal(found.landmarks, extra.landmarks)
-        np.testing.assert_array_equal(again.of("a.avi")[5][0].pinned, np.arange(5) == 1)
-        save(again, "b.avi", 2, None, version=1)
-        save(again, "a.avi", 5, None, version=1)
-    with opened(tmp_path) as again:
-        assert again.of("a.avi") == {}
+        np.testing.assert_array_equal(reopened.of("a.avi")[5][0].pinned, np.arange(5) == 1)
+        save(reopened, "b.avi", 2, None, version=1)
+        save(reopened, "a.avi", 5, None, version=1)
+    with open_corrections(tmp_path) as reopened:
+        assert reopened.of("a.avi") == {}
     assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 6
 
 
+def test_the_old_name_of_the_last_column_is_read(tmp_path):
+    with open_corrections(tmp_path) as corrections:
+        save(corrections, "a.avi", 5, handles_of(5))
+    (tmp_path / "sha256.json").unlink()
+    set_cell(tmp_path / "Landmarks.csv", 1, 5, "Held")
+    with open_corrections(tmp_path) as reopened:
+        np.testing.assert_array_equal(reopened.of("a.avi")[5][0].pinned, np.arange(5) == 1)
+
+
 @pytest.mark.parametrize("kind", ["chords", "points"])
-def test_corrections_are_tracings_that_our_reader_takes(tmp_path, kind):
+def test_corrections_are_tracings_that_the_reader_accepts(tmp_path, kind):
     data = write_folder(tmp_path / "data")
-    with opened(tmp_path / "corrections", kind) as kept:
+    with open_corrections(tmp_path / "corrections", kind) as corrections:
         for name in "abc":
-            save(kept, f"{name}.avi", 3, handles_of(3, 1.0))
+            save(corrections, f"{name}.avi", 3, handles_of(3, 1.0))
     shutil.copy(tmp_path / "corrections" / "VolumeTracings.csv", data / "VolumeTracings.csv")
     dataset = read_echonet(data)
     assert (dataset.kind, dataset.faults) == (kind, ())
@@ -96,18 +104,18 @@ def test_corrections_are_tracings_that_our_reader_takes(tmp_path, kind):
     assert (drawn & meant).sum() / (drawn | meant).sum() > (0.92 if kind == "chords" else 0.999)
 
 
-def test_of_two_at_once_one_is_told(tmp_path):
+def test_of_simultaneous_changes_one_is_saved(tmp_path):
     barrier, outcomes = threading.Barrier(8), []
 
-    def change_it(kept, shift):
+    def change_it(corrections, shift):
         barrier.wait()
         try:
-            outcomes.append(save(kept, "a.avi", 0, handles_of(0, shift)))
+            outcomes.append(save(corrections, "a.avi", 0, handles_of(0, shift)))
         except OutdatedError:
             outcomes.append(None)
 
-    with opened(tmp_path) as kept:
-        threads = [threading.Thread(target=change_it, args=(kept, i / 8)) for i in range(8)]
+    with open_corrections(tmp_path) as corrections:
+        threads = [threading.Thread(target=change_it, args=(corrections, i / 8)) for i in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -115,48 +123,48 @@ def test_of_two_at_once_one_is_told(tmp_path):
     assert sorted(outcomes, key=str) == [1] + [None] * 7
 
 
-def test_a_second_review_is_kept_out(tmp_path):
+def test_a_second_review_is_refused(tmp_path):
     pytest.importorskip("fcntl")
-    with opened(tmp_path), pytest.raises(DataError, match="another review has it open"):
-        Corrections(tmp_path, DRAWING, kind="chords")
-    with opened(tmp_path):
+    with open_corrections(tmp_path), pytest.raises(DataError, match="another 'echoseg review' uses this folder"):
+        CorrectionsFolder(tmp_path, DRAWING, kind="chords")
+    with open_corrections(tmp_path):
         pass
 
 
 @pytest.mark.parametrize(
-    ("row", "column", "text", "says"),
+    ("row", "column", "text", "message"),
     [
         (2, 1, "x", r"Landmarks\.csv:2:X: 'x' is not a number"),
-        (3, 4, "9", "csv:2: the points of frame 0 of a.avi are no outline of the run's scheme 'anatomical' of 5"),
+        (3, 4, "9", r"csv:2: the points of frame 0 of a\.avi are not a contour of the run's 5 landmarks"),
         (1, 1, "Z", "no column X"),
     ],
 )
-def test_damage_is_told_by_its_row(tmp_path, row, column, text, says):
-    with opened(tmp_path) as kept:
-        save(kept, "a.avi", 0, handles_of())
+def test_damage_is_reported_with_its_row(tmp_path, row, column, text, message):
+    with open_corrections(tmp_path) as corrections:
+        save(corrections, "a.avi", 0, handles_of())
     set_cell(tmp_path / "Landmarks.csv", row, column, text)
     with pytest.raises(DataError, match=r"Landmarks\.csv: damaged, or edited"):
-        Corrections(tmp_path, DRAWING, kind="chords")
+        CorrectionsFolder(tmp_path, DRAWING, kind="chords")
     (tmp_path / "sha256.json").unlink()
-    with pytest.raises(DataError, match=says):
-        Corrections(tmp_path, DRAWING, kind="chords")
+    with pytest.raises(DataError, match=message):
+        CorrectionsFolder(tmp_path, DRAWING, kind="chords")
 
 
-def test_a_save_that_fails_changes_nothing_and_may_be_tried_again(tmp_path, monkeypatch):
-    with opened(tmp_path) as kept:
-        save(kept, "a.avi", 0, handles_of())
+def test_a_save_that_fails_changes_nothing_and_can_be_tried_again(tmp_path, monkeypatch):
+    with open_corrections(tmp_path) as corrections:
+        save(corrections, "a.avi", 0, handles_of())
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", full)
             with pytest.raises(OSError, match="No space"):
-                save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
+                save(corrections, "a.avi", 0, handles_of(shift=2.0), version=1)
         assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-        assert kept.version("a.avi", 0) == 1
-    with opened(tmp_path) as again:
-        assert save(again, "a.avi", 0, handles_of(shift=3.0), version=1) == 2
-    (tmp_path / "audit.jsonl").write_bytes((tmp_path / "audit.jsonl").read_bytes()[:-5])  # killed while it was written
-    with opened(tmp_path) as again:
-        save(again, "a.avi", 0, None, version=1)
+        assert corrections.version("a.avi", 0) == 1
+    with open_corrections(tmp_path) as reopened:
+        assert save(reopened, "a.avi", 0, handles_of(shift=3.0), version=1) == 2
+    (tmp_path / "audit.jsonl").write_bytes((tmp_path / "audit.jsonl").read_bytes()[:-5])  # a crash while it was written
+    with open_corrections(tmp_path) as reopened:
+        save(reopened, "a.avi", 0, None, version=1)
     lines = (tmp_path / "audit.jsonl").read_text().splitlines()
     assert len(lines) == 3
     assert json.loads(lines[2])["after"] is None
@@ -166,7 +174,7 @@ def full(*_):
     raise OSError(28, "No space left on device")
 
 
-def test_killed_between_two_moves_the_tables_are_made_one_again(tmp_path, monkeypatch):
+def test_a_crash_between_the_two_tables_is_repaired(tmp_path, monkeypatch):
     replace, tables = Path.replace, ("Landmarks.csv", "VolumeTracings.csv")
 
     def die_at_landmarks(path, target):
@@ -174,22 +182,22 @@ def test_killed_between_two_moves_the_tables_are_made_one_again(tmp_path, monkey
             raise SystemExit
         return replace(path, target)
 
-    with opened(tmp_path) as kept:
-        save(kept, "a.avi", 0, handles_of())
+    with open_corrections(tmp_path) as corrections:
+        save(corrections, "a.avi", 0, handles_of())
         before = [(tmp_path / name).read_bytes() for name in tables]
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", die_at_landmarks)
             with pytest.raises(SystemExit):
-                save(kept, "a.avi", 0, handles_of(shift=2.0), version=1)
+                save(corrections, "a.avi", 0, handles_of(shift=2.0), version=1)
         assert (tmp_path / "VolumeTracings.csv").read_bytes() != before[1]
-    with opened(tmp_path):
+    with open_corrections(tmp_path):
         assert before == [(tmp_path / name).read_bytes() for name in tables]
 
 
-def test_training_takes_no_damaged_corrections(tmp_path):
+def test_damaged_corrections_are_refused_for_training(tmp_path):
     data = write_folder(tmp_path / "data")
-    with opened(tmp_path / "corrections") as kept:
-        save(kept, "a.avi", 3, handles_of(3, 1.0))
+    with open_corrections(tmp_path / "corrections") as corrections:
+        save(corrections, "a.avi", 3, handles_of(3, 1.0))
     prepare(data, corrections=tmp_path / "corrections")
     set_cell(tmp_path / "corrections" / "VolumeTracings.csv", 2, 1, "25.5")
     with pytest.raises(DataError, match=r"VolumeTracings\.csv: damaged, or edited; .* delete .*sha256\.json"):
@@ -201,7 +209,7 @@ def test_training_takes_no_damaged_corrections(tmp_path):
     assert len(prepare(data, corrections=tmp_path / "corrections")) == 7
 
 
-# ---- what it stands on
+# ---- what the page is computed from
 
 
 def test_chords_of_an_ellipse():
@@ -215,8 +223,8 @@ def test_chords_of_an_ellipse():
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_held_landmarks_tell_the_others(seed):
-    """By the precision matrix instead: what is unknown given the rest, of a Gaussian."""
+def test_other_landmarks_given_pinned_ones(seed):
+    """The reference uses the precision matrix: the conditional mean of a Gaussian."""
     random = np.random.default_rng(seed)
     count = 4
     spread = random.normal(size=(2 * count, 2 * count + 3))
@@ -242,7 +250,7 @@ def test_held_landmarks_tell_the_others(seed):
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
-def test_what_is_marked_comes_first(uncertainty, apart):
+def test_frames_marked_for_review_come_first(uncertainty, apart):
     review = np.arange(len(uncertainty)) % 5 == 3
     order = next_to_look_at(np.array(uncertainty), review, apart=apart)
     marked = [bool(review[frame]) for frame in order]
@@ -251,7 +259,7 @@ def test_what_is_marked_comes_first(uncertainty, apart):
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
-def test_next_to_look_at(uncertainty, apart):
+def test_order_of_the_frames_to_review(uncertainty, apart):
     order = next_to_look_at(np.array(uncertainty), apart=apart)
     assert uncertainty[order[0]] == max(uncertainty)
     assert all(uncertainty[a] >= uncertainty[b] for a, b in itertools.pairwise(order))
@@ -259,8 +267,8 @@ def test_next_to_look_at(uncertainty, apart):
     assert all(min(abs(frame - a) for a in order) < apart for frame in range(len(uncertainty)))
 
 
-def test_a_mask_gets_points(tmp_path):
-    with reviewed(tmp_path, "mask") as page:
+def test_points_on_the_contour_of_a_mask(tmp_path):
+    with review_server(tmp_path, "mask") as page:
         found = page.clips.open(0)
         assert {len(each.points) for each in found.handles} == {16}
         for mask, handles in zip(masks_of(found), found.handles, strict=True):
@@ -271,10 +279,10 @@ def test_a_mask_gets_points(tmp_path):
 def test_points_of_empty_masks():
     drawing = drawing_of(MaskCodec())
     square = np.array([[10, 10], [20, 10], [20, 20], [10, 20]], np.float32)
-    points = clips._points_on([None, None, square, None, square + 5, None], (40, 48), drawing)
+    points = clips._points_on([NO_CONTOUR, NO_CONTOUR, square, NO_CONTOUR, square + 5, NO_CONTOUR], (40, 48), drawing)
     np.testing.assert_allclose(points[[0, 1, 2]], points[[3, 3, 3]])
     np.testing.assert_allclose(points[[4, 5]], points[[2, 2]] + 5, atol=1e-4)
-    circle = clips._points_on([None], (40, 48), drawing)[0]
+    circle = clips._points_on([NO_CONTOUR], (40, 48), drawing)[0]
     np.testing.assert_allclose(np.linalg.norm(circle - (24, 20), axis=1), 40 / 6)
 
 
@@ -282,7 +290,7 @@ def masks_of(found):
     return (found.probabilities > 127).astype(np.uint8)
 
 
-def test_sources(tmp_path):
+def test_clips_of_the_inputs(tmp_path):
     data = write_folder(tmp_path / "data")
     sources, kind = find_review_clips([data], None)
     assert ([source.name for source in sources], kind) == (["a.avi", "b.avi", "c.avi"], "chords")
@@ -302,7 +310,7 @@ def test_sources(tmp_path):
 # ---- the command
 
 
-def test_addresses_are_named(capsys):
+def test_unusable_addresses_are_refused(capsys):
     for host in ("0.0.0.0", "::", "everywhere"):
         with pytest.raises(SystemExit) as stop:
             main(["review", "run", "video", "--host", host])
@@ -310,7 +318,7 @@ def test_addresses_are_named(capsys):
         assert "--host" in capsys.readouterr().err
 
 
-def test_a_missing_extra_is_named(monkeypatch, capsys):
+def test_a_missing_extra_is_reported(monkeypatch, capsys):
     for name in [name for name in sys.modules if name.startswith("echoseg.review.server")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "fastapi", None)
@@ -318,7 +326,8 @@ def test_a_missing_extra_is_named(monkeypatch, capsys):
     assert capsys.readouterr().err == "echoseg: fastapi is missing; pip install 'echoseg[review]'\n"
 
 
-def test_the_command_serves_and_ends(tmp_path):
+@pytest.mark.slow
+def test_the_command_serves_until_interrupted(tmp_path):
     data, run = write_folder(tmp_path / "data"), tmp_path / "run"
     config = Config(approach="mask", size=(32, 32), width=4, depth=2)
     run.mkdir()
@@ -330,26 +339,27 @@ def test_the_command_serves_and_ends(tmp_path):
             printed = [process.stdout.readline() for _ in range(3)]
             assert printed[0] == f"corrections: {run / 'corrections'}\n"
             port, path = re.search(r"http://127\.0\.0\.1:(\d+)(/enter\?token=\S+)$", printed[1]).groups()
-            status, headers, _ = ask(int(port), "GET", path)
+            status, headers, _ = request(int(port), "GET", path)
             assert status == 200
-            status, _, body = ask(int(port), "GET", "/api/clips/1", Cookie=headers["set-cookie"].split(";")[0])
+            status, _, body = request(int(port), "GET", "/api/clips/1", Cookie=headers["set-cookie"].split(";")[0])
             assert (status, json.loads(body)["frames"]) == (200, 8)
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
     assert (run / "corrections").is_dir()
 
 
-def test_training_takes_corrections(tmp_path):
+@pytest.mark.slow
+def test_training_uses_corrections(tmp_path):
     data, run = write_folder(tmp_path / "data"), tmp_path / "run"
-    with opened(tmp_path / "corrections") as kept:
+    with open_corrections(tmp_path / "corrections") as corrections:
         for name, frame in itertools.product("ab", (0, 5)):  # training and validation
-            save(kept, f"{name}.avi", frame, handles_of(frame))
+            save(corrections, f"{name}.avi", frame, handles_of(frame))
     tiny = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1"]
-    corrected = ["--corrections", str(kept.folder)]
+    corrected = ["--corrections", str(corrections.folder)]
     assert main(["train", "--approach", "mask", "--data", str(data), "--out", str(run), *tiny, *corrected]) == 0
     measured = json.loads((run / "metrics.json").read_text())["test"]
     own = prepare(data, size=(32, 32))
-    assert measured["data"] == str(own.path), "measured on the data's own tracings"
-    assert len(prepare(data, size=(32, 32), corrections=kept.folder)) == len(own) + 2
+    assert measured["data"] == str(own.path), "metrics are computed on the tracings of the data set"
+    assert len(prepare(data, size=(32, 32), corrections=corrections.folder)) == len(own) + 2

@@ -1,7 +1,8 @@
-"""The review page's server: who is let in, and what it answers."""
+"""The server of the review page: which requests it accepts, and its responses."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -15,26 +16,28 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
 from _folders import write_folder
-from _reviewing import CODEC, ask, outlines, reviewed
+from _reviewing import CODEC, outlines, request, review_server
 from echoseg.datasets.echonet import read_echonet
 from echoseg.geometry.contour import order_contour
 from echoseg.ops import fill_polygons
-from echoseg.review import stored as module
+from echoseg.review import corrections_folder as module
+from echoseg.review import security
 from echoseg.review.handles import ADDED, Handles, drawing_of
+from echoseg.review.security import Guard
 
 DRAWING = drawing_of(CODEC)
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    with reviewed(tmp_path_factory.mktemp("review")) as served:
+    with review_server(tmp_path_factory.mktemp("review")) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def cookie(page):
-    """The session's, as a browser gets it from the link."""
-    status, headers, _ = ask(page.port, "GET", page.links[0].split(str(page.port))[1])
+    """The cookie of the session, which a browser gets by opening the link."""
+    status, headers, _ = request(page.port, "GET", page.links[0].split(str(page.port))[1])
     assert status == 200
     assert re.search("HttpOnly; SameSite=Strict$", headers["set-cookie"])
     return headers["set-cookie"].split(";")[0]
@@ -43,8 +46,8 @@ def cookie(page):
 def change(page, cookie, frame, points, *, version=0, clip=0, **other):
     body = json.dumps({"version": version, "points": points, "seconds": 1.5, "drags": 1, **other}).encode()
     headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{page.port}", "Content_Type": "application/json"}
-    status, _, answer = ask(page.port, "POST", f"/api/clips/{clip}/frames/{frame}", body=body, **headers)
-    return status, json.loads(answer)
+    status, _, response = request(page.port, "POST", f"/api/clips/{clip}/frames/{frame}", body=body, **headers)
+    return status, json.loads(response)
 
 
 def points_of(frame, *, moved=(0.0, 0.0), landmarks=(0, 1, 2, 3, 4)):
@@ -52,18 +55,18 @@ def points_of(frame, *, moved=(0.0, 0.0), landmarks=(0, 1, 2, 3, 4)):
     return {"points": points.tolist(), "landmarks": list(landmarks), "pinned": [False] * 5}
 
 
-# ---- who is let in
+# ---- which requests are accepted
 
 
 @pytest.mark.parametrize("host", [None, "", "evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]"])
 def test_another_host_is_refused(page, cookie, host):
     host = host and host.format(port=page.port)
     for path in ("/", "/api/clips", page.links[-1].split(str(page.port))[1]):
-        assert ask(page.port, "GET", path, Host=host, Cookie=cookie)[0] in (400, 403)
+        assert request(page.port, "GET", path, Host=host, Cookie=cookie)[0] in (400, 403)
 
 
 def test_two_hosts_are_refused(page, cookie):
-    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as raw:
         hosts = f"Host: 127.0.0.1:{page.port}\r\nHost: evil.example\r\n"
         raw.sendall(f"GET / HTTP/1.1\r\n{hosts}Cookie: {cookie}\r\n\r\n".encode())
         assert raw.recv(100).split()[1] in (b"400", b"403")
@@ -73,58 +76,80 @@ def test_two_hosts_are_refused(page, cookie):
 def test_another_origin_is_refused(page, cookie, origin):
     origin = origin.format(port=page.port)
     for method, path in (("GET", "/api/clips"), ("POST", "/api/clips/0/frames/0")):
-        status, headers, _ = ask(page.port, method, path, body=b"{}", Cookie=cookie, Origin=origin)
+        status, headers, _ = request(page.port, method, path, body=b"{}", Cookie=cookie, Origin=origin)
         assert status == 403
         assert not [name for name in headers if name.startswith("access-control")]
 
 
-def test_a_refusal_is_heard_whatever_was_sent_with_it(page, cookie):
-    # a connection that is closed over unread bytes is reset, and the answer with it
-    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+def test_a_refusal_is_received_whatever_the_request_holds(page, cookie, monkeypatch):
+    monkeypatch.setattr(security, "_REFUSED_BODY_TIMEOUT", 60.0)
+    # a connection that is closed with unread bytes is reset, and the response is lost
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as raw:
         head = f"POST /api/clips/0/frames/0 HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 200000\r\n\r\n"
         raw.sendall(head.encode())
         for _ in range(20):
             raw.sendall(bytes(10000))
             time.sleep(0.001)
-        answer = b""
+        response = b""
         while piece := raw.recv(4096):
-            answer += piece
-    assert answer.startswith(b"HTTP/1.1 403")
-    assert b"another page" in answer
+            response += piece
+    assert response.startswith(b"HTTP/1.1 403")
+    assert b"comes from another page" in response
 
 
 def test_a_change_needs_an_origin_and_json(page, cookie):
     own = f"http://127.0.0.1:{page.port}"
     path = "/api/clips/0/frames/0"
     json_type = {"Content_Type": "application/json"}
-    assert ask(page.port, "POST", path, body=b"{}", Cookie=cookie, **json_type)[0] == 403
-    assert ask(page.port, "POST", path, body=b"{}", Cookie=cookie, Origin=own, Content_Type="text/plain")[0] == 415
-    assert ask(page.port, "POST", path, body=b"{}", Cookie=cookie, Origin=own, **json_type)[0] == 422
+    assert request(page.port, "POST", path, body=b"{}", Cookie=cookie, **json_type)[0] == 403
+    assert request(page.port, "POST", path, body=b"{}", Cookie=cookie, Origin=own, Content_Type="text/plain")[0] == 415
+    assert request(page.port, "POST", path, body=b"{}", Cookie=cookie, Origin=own, **json_type)[0] == 422
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-def test_changes_come_by_post_only(page, cookie, method):
-    assert ask(page.port, method, "/api/clips/0/frames/0", Cookie=cookie)[0] == 405
+def test_other_methods_are_refused(page, cookie, method):
+    assert request(page.port, method, "/api/clips/0/frames/0", Cookie=cookie)[0] == 405
 
 
 @pytest.mark.parametrize("given_cookie", [None, "echoseg-{port}=", "echoseg-{port}=guess", "other=1", "\x01;=;", "é"])
-def test_no_token_no_page(page, given_cookie):
+def test_requests_without_the_cookie_are_refused(page, given_cookie):
     header = given_cookie and given_cookie.format(port=page.port)
     for path in ("/", "/static/main.js", "/api/clips", "/api/clips/0/frames?start=0&stop=1", "/nothing"):
-        status, _, body = ask(page.port, "GET", path, Cookie=header)
+        status, _, body = request(page.port, "GET", path, Cookie=header)
         assert status == 403
         assert b"link" in body
 
 
-def test_a_link_opens_the_page_once(page, cookie):
-    assert ask(page.port, "GET", page.links[0].split(str(page.port))[1])[0] == 403, "used by the fixture"
-    assert ask(page.port, "GET", "/enter?token=guess")[0] == 403
-    assert ask(page.port, "GET", "/enter")[0] == 403
+def test_a_link_works_once(page, cookie):
+    assert request(page.port, "GET", page.links[0].split(str(page.port))[1])[0] == 403, "the fixture has used it"
+    assert request(page.port, "GET", "/enter?token=guess")[0] == 403
+    assert request(page.port, "GET", "/enter")[0] == 403
     assert len(set(page.links)) == len(page.links)
-    assert ask(page.port, "GET", "/", Cookie=f"a=b; {cookie}")[0] == 200
+    assert request(page.port, "GET", "/", Cookie=f"a=b; {cookie}")[0] == 200
 
 
-def test_every_answer_forbids_foreign_code(page, cookie):
+def test_a_new_link_is_announced_when_one_is_used():
+    announced = []
+    guard = Guard(None, host="127.0.0.1", port=1, announce=announced.append)
+    first = guard.link
+    assert announced == [], "the constructor announces nothing"
+
+    async def ignore(_):
+        pass
+
+    def enter(link):
+        headers = [(b"host", b"127.0.0.1:1")]
+        query = link.split("?")[1].encode()
+        scope = {"type": "http", "method": "GET", "path": "/enter", "query_string": query, "headers": headers}
+        asyncio.run(guard(scope, None, ignore))
+
+    enter(first)
+    assert announced == [guard.link] != [first]
+    enter(first)
+    assert len(announced) == 1, "a used link makes no new one"
+
+
+def test_every_response_forbids_scripts_of_others(page, cookie):
     for path, header in (
         ("/", cookie),
         ("/", None),
@@ -132,7 +157,7 @@ def test_every_answer_forbids_foreign_code(page, cookie):
         ("/api/clips", cookie),
         ("/no", cookie),
     ):
-        headers = ask(page.port, "GET", path, Cookie=header)[1]
+        headers = request(page.port, "GET", path, Cookie=header)[1]
         assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
@@ -164,61 +189,61 @@ def test_the_page_fetches_nothing_from_outside():
         "/api/clips/0/frames?start=-1&stop=9",
     ],
 )
-def test_ids_are_no_paths(page, cookie, path):
-    status, _, body = ask(page.port, "GET", path, Cookie=cookie)
+def test_no_path_leaves_the_folder(page, cookie, path):
+    status, _, body = request(page.port, "GET", path, Cookie=cookie)
     assert status in (404, 422)
     assert b"import" not in body
     assert b"root:" not in body
 
 
-def test_a_gigabyte_is_refused_unread(page, cookie):
+def test_a_large_body_is_refused_before_it_is_read(page, cookie):
     head = (
         f"POST /api/clips/0/frames/0 HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nOrigin: http://127.0.0.1:{page.port}\r\n"
         f"Cookie: {cookie}\r\nContent-Type: application/json\r\n"
     )
-    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as raw:
         raw.sendall(f"{head}Content-Length: {1 << 30}\r\n\r\n".encode())
-        assert raw.recv(100).split()[1] == b"413", "told at once, not after the body"
+        assert raw.recv(100).split()[1] == b"413", "refused at once, not after the body"
 
 
-def test_an_endless_body_is_cut(page, cookie):
+def test_an_endless_body_is_refused(page, cookie):
     head = (
         f"POST /api/clips/0/frames/0 HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nOrigin: http://127.0.0.1:{page.port}\r\n"
         f"Cookie: {cookie}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    sent, answer = 0, b""
-    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as raw:
+    sent, response = 0, b""
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as raw:
         raw.sendall(head.encode())
         try:
             while sent < 1 << 30:
                 raw.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
                 sent += 0x10000
-        except OSError:  # the server has closed
+        except OSError:  # the server has closed the connection
             pass
         try:
-            answer = raw.recv(100)
-        except OSError:  # and said why before, which the reset may have overtaken
-            answer = b"HTTP/1.1 413"
+            response = raw.recv(100)
+        except OSError:  # the reset may overtake the response
+            response = b"HTTP/1.1 413"
     assert sent < 1 << 26
-    assert answer.split()[1] == b"413"
-    assert ask(page.port, "GET", "/api/clips", Cookie=cookie)[0] == 200
+    assert response.split()[1] == b"413"
+    assert request(page.port, "GET", "/api/clips", Cookie=cookie)[0] == 200
 
 
-# ---- what it says
+# ---- responses
 
 
-def test_frames_come_as_they_are(page, cookie):
+def test_frames_and_probabilities(page, cookie):
     found = page.clips.open(0)
-    body = ask(page.port, "GET", "/api/clips/0/frames?start=2&stop=5", Cookie=cookie)[2]
+    body = request(page.port, "GET", "/api/clips/0/frames?start=2&stop=5", Cookie=cookie)[2]
     assert body == found.clip.frames[2:5].tobytes()
-    body = ask(page.port, "GET", "/api/clips/0/frames?start=6&stop=999999999", Cookie=cookie)[2]
+    body = request(page.port, "GET", "/api/clips/0/frames?start=6&stop=999999999", Cookie=cookie)[2]
     assert body == found.clip.frames[6:].tobytes()
-    body = ask(page.port, "GET", "/api/clips/0/frames/3/probabilities", Cookie=cookie)[2]
+    body = request(page.port, "GET", "/api/clips/0/frames/3/probabilities", Cookie=cookie)[2]
     assert body == found.probabilities[3].tobytes()
 
 
 def test_facts_are_json_and_hold_the_tracing(page, cookie):
-    facts = json.loads(ask(page.port, "GET", "/api/clips/0", Cookie=cookie)[2], parse_constant=pytest.fail)
+    facts = json.loads(request(page.port, "GET", "/api/clips/0", Cookie=cookie)[2], parse_constant=pytest.fail)
     recording = read_echonet(page.data).recordings[0]
     assert sorted(map(int, facts["truth"])) == [2, 5]
     np.testing.assert_allclose(facts["truth"]["2"], order_contour(recording.tracings[0].coordinates), atol=1e-3)
@@ -226,31 +251,31 @@ def test_facts_are_json_and_hold_the_tracing(page, cookie):
     np.testing.assert_allclose(facts["points"], outlines(8), atol=1e-3)
 
 
-def test_a_change_is_measured_and_kept(page, cookie):
+def test_a_change_is_measured_and_saved(page, cookie):
     sent = points_of(1, moved=(2.0, -1.0))
-    status, answer = change(page, cookie, 1, sent)
+    status, response = change(page, cookie, 1, sent)
     assert status == 200
     handles = Handles(np.array(sent["points"], np.float32), np.arange(5), np.zeros(5, bool))
-    assert answer["area"] == fill_polygons(DRAWING.join(handles)[None], (40, 48)).sum()
-    assert answer["version"] == page.corrections.version("a.avi", 1)
+    assert response["area"] == fill_polygons(DRAWING.join(handles)[None], (40, 48)).sum()
+    assert response["version"] == page.corrections.version("a.avi", 1)
     line = json.loads((page.corrections.folder / "audit.jsonl").read_text().splitlines()[-1])
     np.testing.assert_allclose(line["before"], outlines(8)[1], atol=1e-3)
     np.testing.assert_allclose(line["after"], sent["points"], atol=1e-3)
     assert (line["file"], line["frame"], line["seconds"], line["drags"]) == ("a.avi", 1, 1.5, 1)
 
-    status, theirs = change(page, cookie, 1, points_of(1, moved=(9.0, 9.0)))
-    assert status == 409, "it was changed since version 0"
-    np.testing.assert_allclose(theirs["points"], sent["points"], atol=1e-3)
+    status, current = change(page, cookie, 1, points_of(1, moved=(9.0, 9.0)))
+    assert status == 409, "the frame is no longer at version 0"
+    np.testing.assert_allclose(current["points"], sent["points"], atol=1e-3)
 
-    status, answer = change(page, cookie, 1, None, version=theirs["version"])
+    status, response = change(page, cookie, 1, None, version=current["version"])
     assert status == 200
-    assert answer["area"] == page.clips.open(0).facts["areas"][1]
+    assert response["area"] == page.clips.open(0).facts["areas"][1]
     assert 1 not in page.corrections.of("a.avi")
 
-    told = json.loads(ask(page.port, "GET", "/api/clips/0", Cookie=cookie)[2])["corrections"]
-    assert told["1"] == {"version": answer["version"]}, "else the page that opens again is refused as outdated"
-    assert change(page, cookie, 1, sent, version=told["1"]["version"])[0] == 200
-    assert change(page, cookie, 1, None, version=answer["version"] + 1)[0] == 200
+    corrections = json.loads(request(page.port, "GET", "/api/clips/0", Cookie=cookie)[2])["corrections"]
+    assert corrections["1"] == {"version": response["version"]}, "a page that loads the clip again can save"
+    assert change(page, cookie, 1, sent, version=corrections["1"]["version"])[0] == 200
+    assert change(page, cookie, 1, None, version=response["version"] + 1)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -274,44 +299,46 @@ def test_impossible_points_are_refused(page, cookie, points):
     assert 0 not in page.corrections.of("a.avi")
 
 
-def test_numbers_that_are_none_are_refused(page, cookie):
+def test_numbers_that_are_not_finite_are_refused(page, cookie):
     points = points_of(0)
-    points["points"][0][0] = float("nan")  # json writes NaN, which is no JSON
+    points["points"][0][0] = float("nan")  # written as NaN, which is not valid JSON
     assert change(page, cookie, 0, points)[0] == 422
     assert change(page, cookie, 0, points_of(0), seconds=float("inf"))[0] == 422
     assert change(page, cookie, 8, points_of(0))[0] == 404
     assert change(page, cookie, 0, points_of(0), clip=9)[0] == 404
 
 
-def test_a_full_disk_loses_nothing(page, cookie, monkeypatch):
+def test_a_full_disk_keeps_the_saved_correction(page, cookie, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    status, answer = change(page, cookie, 3, points_of(3, moved=(1.0, 0.0)))
+    status, response = change(page, cookie, 3, points_of(3, moved=(1.0, 0.0)))
     assert status == 200
     monkeypatch.setattr(module, "replace_files", full)
-    status, refusal = change(page, cookie, 3, points_of(3, moved=(2.0, 0.0)), version=answer["version"])
-    assert (status, refusal["detail"]) == (507, "not saved: No space left on device")
+    status, refusal = change(page, cookie, 3, points_of(3, moved=(2.0, 0.0)), version=response["version"])
+    assert (status, refusal["detail"]) == (507, "the correction was not saved: No space left on device")
     monkeypatch.undo()
-    kept, version = page.corrections.of("a.avi")[3]
-    assert version == answer["version"]
-    np.testing.assert_allclose(kept.points, points_of(3, moved=(1.0, 0.0))["points"], atol=1e-3)
+    correction, version = page.corrections.of("a.avi")[3]
+    assert version == response["version"]
+    np.testing.assert_allclose(correction.points, points_of(3, moved=(1.0, 0.0))["points"], atol=1e-3)
 
 
-def test_the_rest_is_predicted_anew(page, cookie):
+def test_other_landmarks_are_updated(page, cookie):
     points = {**points_of(2, moved=(3.0, 0.0)), "pinned": [False, True, False, False, False]}
     headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{page.port}", "Content_Type": "application/json"}
-    status, _, body = ask(page.port, "POST", "/api/clips/0/frames/2/hold", body=json.dumps(points).encode(), **headers)
+    path = "/api/clips/0/frames/2/update-others"
+    status, _, body = request(page.port, "POST", path, body=json.dumps(points).encode(), **headers)
     assert status == 200
     moved = np.array(json.loads(body)["points"]) - outlines(8)[2]
     np.testing.assert_allclose(moved[1], (3.0, 0.0), atol=1e-3)
     np.testing.assert_allclose(moved[[0, 2, 3, 4]], [[1.125, 1.125]] * 4, atol=1e-3)  # all errors correlate by 0.6
     points["pinned"] = [False] * 5
-    status, _, body = ask(page.port, "POST", "/api/clips/0/frames/2/hold", body=json.dumps(points).encode(), **headers)
+    status, _, body = request(page.port, "POST", path, body=json.dumps(points).encode(), **headers)
     assert (status, json.loads(body)["detail"]) == (422, "no landmark is pinned; move one first")
 
 
-def test_reviewing_changes_no_original(page, cookie, tmp_path):
+def test_reviewing_does_not_change_the_data_set(page, cookie, tmp_path):
+    assert change(page, cookie, 4, points_of(4, moved=(1.0, 0.0)))[0] == 200
     fresh = write_folder(tmp_path / "same")
     for path in fresh.rglob("*.csv"):
         assert path.read_bytes() == (page.data / path.name).read_bytes()

@@ -16,14 +16,21 @@ from _folders import write_folder, write_video
 from _reviewing import CODEC, outlines
 from echoseg.datasets.store import open_store, prepare
 from echoseg.evaluation.evaluate import evaluate
-from echoseg.inference.archive import find_input_files, finished_rows, segment_files, sweep, unfinished, write_results
+from echoseg.inference.archive import (
+    find_input_files,
+    finished_rows,
+    remove_unfinished,
+    segment_files,
+    unfinished,
+    write_results,
+)
 from echoseg.inference.export import write_repository
 from echoseg.inference.predictor import load
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.report.results import write_evaluation, write_prediction
-from echoseg.report.run import read_run
+from echoseg.report.run_summary import read_run_summary
+from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles, drawing_of
-from echoseg.review.stored import Corrections
 from echoseg.training import checkpoint, loop
 from echoseg.training.config import Config
 from echoseg.utils.files import new_folder
@@ -36,7 +43,7 @@ class Work(NamedTuple):
 
     Attributes:
         begin: fills the folder with what is there before.
-        act: does the work; done again, it goes on or begins anew.
+        act: does the work; done again, it goes on or begins again.
         pinned: what a reader finds in the folder, in words; raises DataError where something is damaged.
     """
 
@@ -64,7 +71,7 @@ def all_works(place: Path) -> dict[str, Work]:
     def predict(folder: Path) -> None:
         out = folder / "out"
         out.mkdir(exist_ok=True)
-        sweep(out)
+        remove_unfinished(out)
         sources = find_input_files([videos], place / "run", "", out=out)
         write = partial(write_prediction, keep=["frames", "masks"])
         for _ in segment_files(unfinished(sources, out), predictor, out, write):
@@ -144,7 +151,7 @@ def _held_archive(folder: Path) -> str:
 
 
 def _correct(folder: Path, *, shift: float) -> None:
-    with contextlib.closing(Corrections(folder, drawing_of(CODEC), kind="chords")) as kept:
+    with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as kept:
         points = outlines(8)[3] + np.float32(shift)
         version = kept.version("a.avi", 3)
         handles = Handles(points, np.arange(5), np.zeros(5, bool))
@@ -152,13 +159,13 @@ def _correct(folder: Path, *, shift: float) -> None:
 
 
 def _held_corrections(folder: Path) -> str:
-    with contextlib.closing(Corrections(folder, drawing_of(CODEC), kind="chords")) as kept:
+    with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as kept:
         found = {frame: handles.points.tolist() for frame, (handles, _) in kept.of("a.avi").items()}
     return f"{found}, {(folder / 'audit.jsonl').read_text().count(chr(10))} lines"
 
 
 def _held_evaluation(folder: Path) -> str:
-    run = read_run(folder / "run")
+    run = read_run_summary(folder / "run")
     images = run.table("images_test.csv")
     return f"{run.metrics}, {len(images)} images" if run.metrics else "not evaluated"
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from _folders import write_folder
-from _reviewing import Knows, ask, outlines
+from _reviewing import FakePredictor, outlines, request
 from echoseg.datasets.corrections import verify_checksums
 from echoseg.datasets.echonet import TRACINGS, read_tracings
 from echoseg.errors import DataError
 from echoseg.review.clips import Clips, find_review_clips
+from echoseg.review.corrections_folder import LANDMARKS, CorrectionsFolder
 from echoseg.review.server import make_app, serve
-from echoseg.review.stored import LANDMARKS, Corrections
 from stress._killing import Victim
 
 CLIPS, FRAMES, SAVES = 3, 8, 20
@@ -51,8 +51,8 @@ class Review(Victim):
         return child
 
     def act(self) -> None:
-        clips = Clips(Knows("landmark"), self.sources)
-        corrections = Corrections(self.corrections, clips.drawing, kind="chords")
+        clips = Clips(FakePredictor("landmark"), self.sources)
+        corrections = CorrectionsFolder(self.corrections, clips.drawing, kind="chords")
         with contextlib.suppress(KeyboardInterrupt):
             link = lambda text: os.write(self.links, text.encode() + b"\n")  # noqa: E731
             serve(make_app(clips, corrections), host="127.0.0.1", port=0, announce=link)
@@ -64,7 +64,7 @@ class Review(Victim):
             if not link:  # killed before
                 return
             self.port = int(link.split(":")[2].split("/")[0])
-            self.cookie = ask(self.port, "GET", link.split(str(self.port))[1])[1]["set-cookie"].split(";")[0]
+            self.cookie = request(self.port, "GET", link.split(str(self.port))[1])[1]["set-cookie"].split(";")[0]
             versions = self._compare()
             for _ in range(SAVES):
                 self._save(versions)
@@ -103,7 +103,7 @@ class Review(Victim):
 
     def _ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         headers = {"Cookie": self.cookie, "Origin": f"http://127.0.0.1:{self.port}", "Content-Type": "application/json"}
-        status, _, answer = ask(self.port, method, path, body=body and json.dumps(body).encode(), **headers)
+        status, _, answer = request(self.port, method, path, body=body and json.dumps(body).encode(), **headers)
         return status, json.loads(answer)
 
     def faults(self) -> list[str]:

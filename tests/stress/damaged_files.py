@@ -38,13 +38,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip
 from echoseg.io.reading import decode_clip, is_clip, read_clip
-from echoseg.io.worker_pool import GIB, SECONDS
+from echoseg.io.worker_pool import MEMORY_LIMIT, TIME_LIMIT
 from stress._damage import SECRETS, Files, by_hand, damaged, write_whole
 
 SIZE, FRAMES = (40, 48), 6
-LIMITS = {SECONDS: "20", GIB: "2"}
+LIMITS = {TIME_LIMIT: "60", MEMORY_LIMIT: "2"}
 SLACK = 48 << 20  # bytes that the program may grow by beside twice what it is given
-UNFORESEEN = ("made its decoder fail", "told nonsense")
+UNFORESEEN = ("its decoder failed", "gave an invalid response")
 
 
 class Tally(NamedTuple):
@@ -159,9 +159,9 @@ def main() -> None:
 
 def child_peak() -> int:
     """The most bytes of a child that has ended."""
-    from echoseg.io.worker_pool import end_children
+    from echoseg.io.worker_pool import end_workers
 
-    end_children()
+    end_workers()
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 

@@ -6,7 +6,7 @@
 Each file that the package reads back of its own (a store's, a run's, an archive's lines, corrections) is damaged again
 and again: one bit, several bits, some bytes in a row, a piece that is zero, an end that is missing or is double. The
 reader must say a DataError of one line that names a file in the folder, or give what it gives for the whole file: a
-line of an archive may also be missing, since that file of results is then made anew. Exit code 1 if anything failed.
+line of an archive may also be missing, since that file of results is then made again. Exit code 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from echoseg.inference.archive import finished_rows
 from echoseg.inference.predictor import load
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.report.results import write_evaluation
-from echoseg.report.run import read_run
+from echoseg.report.run_summary import read_run_summary
+from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles, drawing_of
-from echoseg.review.stored import Corrections
 from echoseg.training import checkpoint, loop
 from echoseg.training.config import EDITABLE, Config
 from echoseg.utils.checksum import add_checksum
@@ -64,7 +64,7 @@ def all_reads(place: Path) -> dict[str, Read]:
     write_evaluation(evaluate(load(run, device="cpu"), store, "test"), store, "test", run)
     _write_archive(place / "out")
     corrections = place / "corrections"
-    with contextlib.closing(Corrections(corrections, drawing_of(CODEC), kind="chords")) as kept:
+    with contextlib.closing(CorrectionsFolder(corrections, drawing_of(CODEC), kind="chords")) as kept:
         for frame in range(3):
             handles = Handles(outlines(8)[frame], np.arange(5), np.zeros(5, bool))
             kept.save("a.avi", frame, handles, version=0, before=outlines(8)[frame], effort={})
@@ -74,7 +74,7 @@ def all_reads(place: Path) -> dict[str, Read]:
     for name in (checkpoint.CONFIG, checkpoint.BEST, "calibration.json", "shape.json"):
         reads[f"run/{name}"] = Read(run / name, lambda: _told(load(run, device="cpu")))
     reads["run/config.yaml on resuming"] = Read(run / checkpoint.CONFIG, lambda: _resumed(run))
-    reads["run/metrics.json"] = Read(run / "metrics.json", lambda: repr(read_run(run).metrics))
+    reads["run/metrics.json"] = Read(run / "metrics.json", lambda: repr(read_run_summary(run).metrics))
     for name in (checkpoint.STATE, checkpoint.LAST):
         reads[f"run/{name}"] = Read(run / name, lambda: _resumed(run))
     archive = place / "out" / "manifest-0.jsonl"
@@ -182,7 +182,7 @@ def _corrected(folder: Path) -> str:
     rows = {name: [t.coordinates.tolist() for t in traced.tracings] for name, traced in read_tracings(table)[1].items()}
     before = {path: path.read_bytes() for path in folder.iterdir()}
     try:
-        with contextlib.closing(Corrections(folder, drawing_of(CODEC), kind="chords")) as kept:
+        with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as kept:
             points = {frame: found.points.tolist() for frame, (found, _) in kept.of("a.avi").items()}
     finally:
         for path, content in before.items():

@@ -28,7 +28,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from _folders import chord_lines, ellipse_chords, write_folder, write_video
-from _reviewing import Knows, outlines
+from _reviewing import FakePredictor, outlines
 from echoseg.datasets.echonet import read_echonet, read_tracings, stem_of
 from echoseg.datasets.samples import decode_dataset
 from echoseg.errors import DataError
@@ -36,8 +36,8 @@ from echoseg.inference.archive import find_input_files, segment_files, write_res
 from echoseg.inference.predictor import Predictor
 from echoseg.review.clips import Clips
 from echoseg.review.clips import find_review_clips as find_clips
+from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles
-from echoseg.review.stored import Corrections
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
 from stress._nasty import NAMES
@@ -191,7 +191,7 @@ def _write_mark(path: Path, clip: object, prediction: object, measured: object, 
 
 def try_corrections(place: Path, names: Iterable[str]) -> Iterator[str]:
     """A correction of a file of each name reads back, or the file is refused."""
-    knows = Knows("landmark")
+    knows = FakePredictor("landmark")
     handles = Handles(outlines(1)[0], np.arange(5), np.ones(5, dtype=bool))
     for number, path in enumerate(make_files(place / "clips", names, b"")):
         try:
@@ -202,9 +202,9 @@ def try_corrections(place: Path, names: Iterable[str]) -> Iterator[str]:
             continue
         drawing = Clips(knows, sources).drawing
         folder = place / f"corrections-{number}"
-        with contextlib.closing(Corrections(folder, drawing, kind="points")) as kept:
+        with contextlib.closing(CorrectionsFolder(folder, drawing, kind="points")) as kept:
             kept.save(sources[0].name, 0, handles, version=0, before=handles.points, effort={})
-        with contextlib.closing(Corrections(folder, drawing, kind="points")) as again:
+        with contextlib.closing(CorrectionsFolder(folder, drawing, kind="points")) as again:
             if list(again.of(sources[0].name)) != [0]:
                 yield f"{path.name!r}: its correction is lost"
         _, traced, faults = read_tracings(folder / "VolumeTracings.csv")

@@ -41,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from _folders import write_folder, write_video
 from _masks import ellipse, save_nifti
-from _reviewing import ask, reviewed
+from _reviewing import request, review_server
 from echoseg.cli import main as echoseg
 
 WORD = re.compile(rb"(zq[a-z]{3,20})xw")
@@ -246,11 +246,11 @@ def _printed_to(path: Path) -> Iterator[None]:
 def _look_through_the_page(place: Path, out: Path) -> None:
     """The review page's files and answers, and a correction."""
     (place / "data").symlink_to(place / "zqparentxw/zqdataxw")
-    with _printed_to(out / "review.txt"), reviewed(place) as page:
-        _, headers, _ = ask(page.port, "GET", page.links[0].removeprefix(f"http://127.0.0.1:{page.port}"))
+    with _printed_to(out / "review.txt"), review_server(place) as page:
+        _, headers, _ = request(page.port, "GET", page.links[0].removeprefix(f"http://127.0.0.1:{page.port}"))
         known = {"Cookie": headers["set-cookie"].split(";")[0]}
         for path in ("/", "/api/clips", "/api/clips/0", "/static/main.js", "/api/none", "/api/clips/9"):
-            print(path, ask(page.port, "GET", path, **known)[::2])
+            print(path, request(page.port, "GET", path, **known)[::2])
     (place / "corrections").rename(out / "corrections")
 
 

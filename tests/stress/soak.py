@@ -5,10 +5,11 @@
     python tests/stress/soak.py --what review     # an hour of requests to 'echoseg review', ten a second
 
 The command itself runs as a user would start it. Twice a second the resident memory, open files, threads and processes
-of it and of its children are added up, and a straight line is fitted to the last three quarters of that: the first
-quarter is the warm-up. A piece of work (batch, file, request) may leave 500 bytes behind, 5 MB after 10,000: a frame
-has 12,544 bytes, a contour with its array 450, an epoch's line in the log, kept on purpose, about 15 for each batch.
-Of open files, threads and processes there may be one more after a thousand. Exit code 1 if anything grew more.
+of it and of its children are added up. Their growth is the median slope over all pairs of looks of the last three
+quarters: the first quarter is the warm-up. A piece of work (batch, file, request) may leave 500 bytes behind, 5 MB
+after 10,000: a frame has 12,544 bytes, a contour with its array 450, an epoch's line in the log, kept on purpose, about
+15 for each batch. Of open files, threads and processes there may be one more after a thousand. Exit code 1 if anything
+grew more.
 """
 
 from __future__ import annotations
@@ -32,9 +33,12 @@ import cv2
 import nibabel as nib
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from echoseg.io.reading import read_frames
 from echoseg.phantom import write_phantom
 from echoseg.phantom.dataset import write_phantom_store
+from stress._growth import growth_rate
 
 COUNTS = {"batches": 10_000, "predict": 10_000, "review": 36_000}
 EVERY = 0.5  # s, from one look to the next
@@ -82,9 +86,9 @@ def watch(process: subprocess.Popen[str], done: Callable[[], int], count: int) -
 
 
 def growth(looks: list[Look]) -> dict[str, float]:
-    """By how much each quantity grows for a piece of work: of a line through the last three quarters."""
-    table = np.array([one for one in looks if one.done >= looks[-1].done / 4], dtype=float)
-    return {name: float(np.polyfit(table[:, 0], table[:, 1 + i], 1)[0]) for i, name in enumerate(Look._fields[1:])}
+    """By how much each quantity grows for a piece of work, over the last three quarters."""
+    done, *amounts = zip(*(one for one in looks if one.done >= looks[-1].done / 4), strict=True)
+    return {name: growth_rate(done, amount) for name, amount in zip(Look._fields[1:], amounts, strict=True)}
 
 
 @contextlib.contextmanager

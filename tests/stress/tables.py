@@ -352,12 +352,16 @@ def sweep(count: int, seed: int, folder: Path) -> tuple[Counter[str], list[str]]
     whole = Table(tables[LIST]), Table(tables[TRACINGS])
     outcomes: Counter[str] = Counter()
     failures = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for number, (done, mutated) in enumerate(mutants(count, seed, tables)):
-            outcome, wrong = try_one(folder, mutated, whole)
-            outcomes[outcome] += 1
-            failures += [f"input {number} ({', '.join(done)}): {each}" for each in wrong]
+    before = signal.signal(signal.SIGALRM, _on_alarm)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for number, (done, mutated) in enumerate(mutants(count, seed, tables)):
+                outcome, wrong = try_one(folder, mutated, whole)
+                outcomes[outcome] += 1
+                failures += [f"input {number} ({', '.join(done)}): {each}" for each in wrong]
+    finally:
+        signal.signal(signal.SIGALRM, before)
     return outcomes, failures
 
 
@@ -370,9 +374,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    signal.signal(signal.SIGALRM, _on_alarm)
-    pinned = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (pinned + MEMORY, pinned + MEMORY))
+    held = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         outcomes, failures = sweep(arguments.count, arguments.seed, Path(place) / "data")

@@ -19,9 +19,9 @@ damaged_files = pytest.importorskip("stress.damaged_files", exc_type=ImportError
 def _limits(monkeypatch):
     for name, value in damaged_files.LIMITS.items():
         monkeypatch.setenv(name, value)
-    worker_pool.end_children()
+    worker_pool.end_workers()
     yield
-    worker_pool.end_children()
+    worker_pool.end_workers()
 
 
 def test_every_outcome_is_a_clip_or_one_line(tmp_path, monkeypatch):
@@ -47,7 +47,7 @@ MISSES = {
     "another exception": lambda path: raise_(KeyError("x")),
     "another file": lambda path: raise_(DataError("b.avi: is empty")),
     "a name": lambda path: raise_(DataError(f"{path}: is of Doe^Jane")),
-    "not foreseen": lambda path: raise_(DataError(f"{path}: made its decoder fail (TypeError); replace the file")),
+    "not foreseen": lambda path: raise_(DataError(f"{path}: its decoder failed (TypeError); replace the file")),
     "a warning": lambda path: np.float32(3e38) * np.float32(10),
     "no clip": lambda path: Clip(np.zeros((0, 4, 4), np.uint8), 1.0, (1, 1), 1.0),
     "memory": lambda path: [bytearray(b"x" * (200 << 20)), raise_(DataError(f"{path}: is empty"))],

@@ -30,7 +30,7 @@ def test_a_link_out_of_the_folder_is_no_video(tmp_path):
     dataset = read_echonet(folder)
     assert [recording.name for recording in dataset.recordings] == ["a", "c"]
     (fault,) = dataset.faults
-    assert str(fault) == "FileList.csv:3:FileName: Videos/b.avi is a link that leaves the folder; copy the file"
+    assert str(fault) == "FileList.csv:3:FileName: Videos/b.avi is a link to a file outside the folder; copy the file"
 
 
 def test_the_videos_may_lie_elsewhere_as_a_whole(tmp_path):

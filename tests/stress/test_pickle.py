@@ -35,9 +35,9 @@ from echoseg.inference.archive import finished_rows
 from echoseg.inference.predictor import load
 from echoseg.io.reading import read_clip
 from echoseg.phantom.dataset import write_phantom_store
-from echoseg.report.run import read_run
+from echoseg.report.run_summary import read_run_summary
+from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import drawing_of
-from echoseg.review.stored import Corrections
 from echoseg.training import checkpoint
 from echoseg.training.config import Config, load_config
 from echoseg.utils.checksum import add_checksum
@@ -173,7 +173,7 @@ def read_archive(folder: Path) -> None:
 
 
 def open_corrections(folder: Path) -> None:
-    Corrections(folder, drawing_of(CODEC), kind="chords").close()
+    CorrectionsFolder(folder, drawing_of(CODEC), kind="chords").close()
     raise DataError("taken as none")  # of an empty table
 
 
@@ -195,9 +195,9 @@ READERS: dict[str, Callable[[Path], object]] = {
     "model.safetensors": lambda path: load(path.parent, device="cpu"),
     "calibration.json": lambda path: load(path.parent, device="cpu"),
     "shape.json": lambda path: load(path.parent, device="cpu"),
-    "metrics.json": lambda path: read_run(path.parent),
-    "environment.json": lambda path: read_run(path.parent),
-    "images_test.csv": lambda path: read_run(path.parent).table(path.name),
+    "metrics.json": lambda path: read_run_summary(path.parent),
+    "environment.json": lambda path: read_run_summary(path.parent),
+    "images_test.csv": lambda path: read_run_summary(path.parent).table(path.name),
     "training_state.pt": lambda path: checkpoint.load_state(path.parent),
     "FileList.csv": lambda path: read_dataset(path.parent),
     "VolumeTracings.csv": lambda path: read_dataset(path.parent),
@@ -233,13 +233,13 @@ def test_no_file_runs_code(place, tmp_path, monkeypatch, folder):
         path = tmp_path / "place" / folder / name
         whole = path.read_bytes() if path.exists() else None
         for kind, content in CORPUS.items():
-            for sealed in (False, True) if name.endswith((".npy", ".pt")) or name == "samples.csv" else (False,):
-                path.write_bytes(with_hash(content) if sealed and path.suffix == ".pt" else content)
-                if sealed and folder == "store":
+            for with_checksum in (False, True) if name.endswith((".npy", ".pt")) or name == "samples.csv" else (False,):
+                path.write_bytes(with_hash(content) if with_checksum and path.suffix == ".pt" else content)
+                if with_checksum and folder == "store":
                     reseal(path.parent)
                 answer = refusal(READERS[name], path)
                 if answer and not (answer == "read" and (name, kind) in HARMLESS):
-                    wrong.append(f"{name}, {kind}, {'with its hash' if sealed else 'as it is'}: {answer}")
+                    wrong.append(f"{name}, {kind}, {'with its hash' if with_checksum else 'as it is'}: {answer}")
                 assert not SENTINEL.exists(), f"{name}: {kind} ran"
         path.unlink() if whole is None else path.write_bytes(whole)
         if folder == "store":

@@ -98,7 +98,7 @@ def test_a_name_that_cannot_be_written_is_told_with_its_cure(tmp_path):
 
 def test_messages_are_one_line_whatever_a_name_holds(tmp_path, capsys):
     assert main(["check", str(tmp_path / "a\nb\x1b[2J")]) == 1
-    assert capsys.readouterr().err.endswith(r"a\nb\x1b[2J: no such folder; give one that holds a data set" + "\n")
+    assert capsys.readouterr().err.endswith(r"a\nb\x1b[2J: no such folder; give one that contains a data set" + "\n")
 
 
 def test_a_name_longer_than_names_may_be_is_told(tmp_path, capsys):

@@ -36,7 +36,7 @@ def test_every_bad_cell_of_a_row_is_told_at_once(folder):
     (folder / TRACINGS).write_text("\n".join(lines))
     assert [str(fault) for fault in read_echonet(folder).faults] == [
         "VolumeTracings.csv:24:X1: 'x' is not a finite number; X2: 'y' is not a finite number",
-        "VolumeTracings.csv:26:Y1: '1e9' is too far out to be a pixel; Y2: '' is not a finite number",
+        "VolumeTracings.csv:26:Y1: '1e9' is too large for a pixel coordinate; Y2: '' is not a finite number",
     ]
 
 
@@ -61,7 +61,7 @@ def test_other_columns_may_stand_twice_and_those_that_count_may_not(folder):
     (folder / LIST).write_text(text.replace("FrameHeight,FrameWidth", "Note,Note").replace("NumberOfFrames", "(extra)"))
     assert len(read_echonet(folder).recordings) == 3
     (folder / LIST).write_text(text.replace("ESV", "EF"))
-    with pytest.raises(DataError, match=r"FileList\.csv:1:EF: the column stands twice"):
+    with pytest.raises(DataError, match=r"FileList\.csv:1:EF: the column appears twice"):
         read_echonet(folder)
 
 
@@ -91,5 +91,5 @@ def test_what_is_no_file_is_no_table(folder, table, kind):
         "missing": lambda: None,
     }
     make[kind]()
-    with pytest.raises(DataError, match=rf"{table}: (missing|cannot be read|is no plain file)"):
+    with pytest.raises(DataError, match=rf"{table}: (missing|cannot be read|is not a regular file)"):
         read_echonet(folder)

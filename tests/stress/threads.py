@@ -8,7 +8,7 @@ Five parts, each ``--count`` times over (forks at the very first call, which nee
 - the process forks, and the children call them, while another thread is inside a kernel;
 - the same at the first call of all, while what is found out once is being found out;
 - workers of a torch DataLoader, forked, call them;
-- threads that live for one call come and go: as many threads and as much memory as before.
+- threads that live for one call come and go: threads and memory do not grow with the calls.
 
 Linux alone. Exit code 1 if any answer differed, a child hung, or something stayed.
 """
@@ -33,6 +33,7 @@ import numpy as np
 import torch.utils.data
 
 from _operators import Operator, operators
+from stress._growth import growth_rate
 
 PATIENCE = 60.0  # s, until a child counts as hung
 SIZE = (112, 112)
@@ -62,9 +63,9 @@ def shared_inputs(count: int, callers: int = 8) -> int:
     return sum(answer != expected for answer in answers) + (len(answers) != rounds * callers)
 
 
-def ends_well(child: int, patience: float = PATIENCE) -> bool:
+def ends_well(child: int) -> bool:
     """Waits for a forked child; one that does not end is killed."""
-    until = time.monotonic() + patience
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
@@ -167,27 +168,23 @@ def loader_workers(count: int) -> int:
         return sum(answer != expected for answer in loader)
 
 
-def pinned() -> tuple[int, float]:
+def held() -> tuple[int, float]:
     """(threads, MB) of this process."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return int(status["Threads"]), int(status["VmRSS"].split()[0]) / 1024
 
 
-def short_lives(count: int) -> tuple[int, float]:
-    """(threads, MB) that threads of a single call leave behind."""
+def short_lives(count: int) -> tuple[float, float]:
+    """(threads, MB) that a thread of a single call leaves behind: by how much they grow with each."""
     inputs = operators(40, SIZE)
-
-    def one_after_the_other(times: int) -> None:
-        for _ in range(times):
-            thread = threading.Thread(target=digest, args=(inputs,))
-            thread.start()
-            thread.join()
-
-    one_after_the_other(20)
-    threads, megabytes = pinned()
-    one_after_the_other(count)
-    more, larger = pinned()
-    return more - threads, larger - megabytes
+    counts = []
+    for _ in range(20 + count):  # the first 20 warm up
+        thread = threading.Thread(target=digest, args=(inputs,))
+        thread.start()
+        thread.join()  # Python's part of it has ended; the system may still count it for a moment
+        counts.append(held())
+    threads, megabytes = zip(*counts[20:], strict=True)
+    return growth_rate(range(count), threads), growth_rate(range(count), megabytes)
 
 
 def main() -> int:
@@ -205,8 +202,8 @@ def main() -> int:
     for what, wrong in faults.items():
         print(f"{what}: {wrong} wrong or hung")
     threads, megabytes = short_lives(count)
-    print(f"{count} threads of one round each: {threads} threads and {megabytes:.1f} MB left behind")
-    return 1 if any(faults.values()) or threads > 0 or megabytes > 20 else 0
+    print(f"{count} threads of one round each: {threads:.3f} threads and {megabytes:.3f} MB left behind by each")
+    return 1 if any(faults.values()) or threads > 0.01 or megabytes * count > 20 else 0
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-// Rule "center": where outlines cross rows, many at once. Included after rows.inl.
+// Rule "center": the crossings of a contour with rows, many at a time. Included after row_kernels.inl.
 //
-// The rows of many edges, one lane a row, so that the columns are worked out in flat loops without branches: most edges of a
-// smooth outline span one to five rows, and mispredicting that costs more than a spare lane. An edge always writes kRowBlock lanes
-// and then claims as many as it has rows; the next edge writes over the rest. Both edges and lanes are padded to whole vectors.
+// Each lane holds one row of one edge, so that columns are computed in flat loops without branches. Most edges of a
+// smooth contour span one to five rows, and a mispredicted branch costs more than an unused lane. An edge always writes
+// kRowBlock lanes and keeps as many as it has rows; the next edge overwrites the others. Edges and lanes are padded to
+// whole vectors.
 constexpr int kEdgeBlock = 64, kRowBlock = 8, kCrossings = 256;
 
 constexpr int padded(int n) { return (n + kRowBlock - 1) / kRowBlock * kRowBlock; }
 
-// Up to kEdgeBlock edges: edge i runs from point i to point i + 1. Those after the last are single points.
+// Up to kEdgeBlock edges. Edge i connects points i and i + 1; edges used as padding have length 0.
 struct EdgePoints {
     float x[kEdgeBlock + 1], y[kEdgeBlock + 1];
 
@@ -29,8 +30,9 @@ struct EdgePoints {
     }
 };
 
-// What a crossing flips: all pixels of its word from its column on, none where that is right of the image.
-inline void flip_words(const int32_t* column, const int32_t* row, int lanes, int32_t width, int64_t pitch, uint64_t* words) {
+// Flips, for each crossing, all pixels of its word from its column on; none if the column is right of the image.
+inline void flip_words(const int32_t* column, const int32_t* row, int lanes, int32_t width, int64_t pitch,
+                       uint64_t* words) {
     int32_t word[kCrossings + kRowBlock];
     uint64_t flip[kCrossings + kRowBlock];
     for (int i = 0; i < padded(lanes); ++i) word[i] = (column[i] < width ? column[i] : width - 1) >> 6;
@@ -47,9 +49,10 @@ struct Crossings {
     double estimate[kCrossings + kRowBlock];
     int32_t row[kCrossings + kRowBlock], owner[kCrossings + kRowBlock], column[kCrossings + kRowBlock];
 
-    // Says which rows of the image the edges cross and where the first of them is crossed; widens rows[0] … rows[1] by them.
+    // Computes which rows of the image each edge crosses and where it crosses the first. Extends rows[0] … rows[1] by
+    // these rows.
     void prepare(const EdgePoints& p, int n, int32_t height, int32_t rows[2]) {
-        // One choice a loop: several of them would become a branch.
+        // One conditional per loop: the compiler turns several into a branch.
         const auto edge = [&p](int i) { return detail::make_edge(p.x[i], p.y[i], p.x[i + 1], p.y[i + 1]); };
         for (int i = 0; i < padded(n); ++i) x0[i] = edge(i).x0;
         for (int i = 0; i < padded(n); ++i) y0[i] = edge(i).y0;
@@ -129,10 +132,10 @@ void cross_rows(const float* points, int64_t count, int32_t height, int32_t widt
 }
 
 void carry_fill(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
-    // Bits beyond the width are zero so far; an odd number of crossings right of the image would let ones run into them.
+    // An odd number of crossings right of the image would set bits beyond the width; they are masked.
     const int64_t used = (width + 63) / 64;
     const uint64_t last = ~static_cast<uint64_t>(0) >> (64 * used - width);
-    if (used == 2) {  // a common size of image, and no inner loop to mispredict
+    if (used == 2) {  // a common width; avoids mispredicted inner loops
         for (int64_t y = 0; y < rows; ++y, words += pitch)
             words[1] = (words[1] ^ (static_cast<uint64_t>(0) - (words[0] >> 63))) & last;
         return;

@@ -1,10 +1,10 @@
-// Chooses the level once, at the first use.
+// Chooses the level at the first use.
 #include <atomic>
 #include <cstdlib>
 #include <stdexcept>
 
 #include "echoseg/simd.hpp"
-#include "rows.hpp"
+#include "row_kernels.hpp"
 
 #if defined(ECHOSEG_X86_LEVELS)
 #include <cpuid.h>
@@ -14,52 +14,54 @@ namespace echoseg::simd {
 namespace {
 
 #if defined(ECHOSEG_X86_LEVELS)
-// Float16 conversions, of which __builtin_cpu_supports of older compilers does not know.
+// Float16 conversions. __builtin_cpu_supports of older compilers does not accept "f16c".
 bool has_f16c() {
     unsigned a, b, c, d;
     return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
 #endif
 
-std::vector<const Rows*> available() {
-    std::vector<const Rows*> levels = {&kRowsBaseline};
+std::vector<const RowKernels*> available() {
+    std::vector<const RowKernels*> levels = {&kRowKernelsBaseline};
 #if defined(ECHOSEG_X86_LEVELS)
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
-    if (avx2) levels.push_back(&kRowsAvx2);
-    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        levels.push_back(&kRowsAvx512);
+    if (avx2) levels.push_back(&kRowKernelsAvx2);
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        levels.push_back(&kRowKernelsAvx512);
 #endif
     return levels;
 }
 
-const Rows& choose() {
-    const std::vector<const Rows*> levels = available();
-    const char* wanted = std::getenv("ECHOSEG_SIMD");
-    if (wanted == nullptr || *wanted == '\0') return *levels.back();
+const RowKernels& choose() {
+    const std::vector<const RowKernels*> levels = available();
+    const char* name = std::getenv("ECHOSEG_SIMD");
+    if (name == nullptr || *name == '\0') return *levels.back();
     std::string known;
-    for (const Rows* rows : levels) {
-        if (std::string(wanted) == rows->name) return *rows;
-        known += known.empty() ? rows->name : std::string(", ") + rows->name;
+    for (const RowKernels* level : levels) {
+        if (std::string(name) == level->name) return *level;
+        known += known.empty() ? level->name : std::string(", ") + level->name;
     }
-    throw std::invalid_argument("ECHOSEG_SIMD=" + std::string(wanted) + " is not available here; choose one of: " + known);
+    throw std::invalid_argument("ECHOSEG_SIMD=" + std::string(name) +
+                                " is not available here; choose one of: " + known);
 }
 
 }  // namespace
 
-const Rows& rows() {
-    static std::atomic<const Rows*> chosen{nullptr};  // a child forked while a static was made would wait for it for ever
-    const Rows* rows = chosen.load();
-    if (rows == nullptr) chosen.store(rows = &choose());
-    return *rows;
+const RowKernels& row_kernels() {
+    // Not a static initialiser: if the process forks while it runs, it blocks the child for ever.
+    static std::atomic<const RowKernels*> chosen{nullptr};
+    const RowKernels* level = chosen.load();
+    if (level == nullptr) chosen.store(level = &choose());
+    return *level;
 }
 
-std::string level() { return rows().name; }
+std::string level() { return row_kernels().name; }
 
 std::vector<std::string> available_levels() {
     std::vector<std::string> names;
-    for (const Rows* rows : available()) names.emplace_back(rows->name);
+    for (const RowKernels* level : available()) names.emplace_back(level->name);
     return names;
 }
 

@@ -1,6 +1,7 @@
-// Included once a level, after rows.inl, inside a namespace of that level's own. What it does is told in cpu/distance.cpp.
+// The distance transform's inner loops, explained in cpu/distance.cpp. Included after row_kernels.inl.
 
-void column_distances(const uint8_t* mask, int64_t mask_stride, int64_t rows, int64_t columns, float* distances, int64_t stride) {
+void column_distances(const uint8_t* mask, int64_t mask_stride, int64_t rows, int64_t columns, float* distances,
+                      int64_t stride) {
     for (int64_t x = 0; x < columns; ++x) distances[x] = mask[x] ? HUGE_VALF : 0.0f;
     for (int64_t y = 1; y < rows; ++y) {
         const uint8_t* __restrict bytes = mask + y * mask_stride;
@@ -21,20 +22,20 @@ void column_distances(const uint8_t* mask, int64_t mask_stride, int64_t rows, in
     }
 }
 
-// Squares are int32 or double, and columns beside them of the same type, so that as many lanes hold either.
+// Squares are int32 or double. Columns have the same type, so that vectors of both have the same number of lanes.
 
-inline void find_sites(const float* __restrict rows, int64_t count, double, int32_t* __restrict sites) {
-    for (int64_t x = 0; x < count; ++x) sites[x] = detail::whole_site(rows[x]);
-    for (int64_t x = count; x < count + simd::kSiteBlock; ++x) sites[x] = detail::kFarSquare;
+inline void site_squares(const float* __restrict rows, int64_t count, double, int32_t* __restrict sites) {
+    for (int64_t x = 0; x < count; ++x) sites[x] = detail::whole_site_square(rows[x]);
+    for (int64_t x = count; x < count + simd::kSiteBlock; ++x) sites[x] = detail::kNoSite;
 }
 
-inline void find_sites(const float* __restrict rows, int64_t count, double ratio, double* __restrict sites) {
-    for (int64_t x = 0; x < count; ++x) sites[x] = detail::scaled_site(rows[x], ratio);
+inline void site_squares(const float* __restrict rows, int64_t count, double ratio, double* __restrict sites) {
+    for (int64_t x = 0; x < count; ++x) sites[x] = detail::scaled_site_square(rows[x], ratio);
     for (int64_t x = count; x < count + simd::kSiteBlock; ++x) sites[x] = HUGE_VAL;
 }
 
-// The first of the sites from `first` up to `last` that is nearest to column x. What follows `last` in its block is looked at
-// too, which changes nothing: the caller knows that none of it is nearer.
+// The first of the nearest sites to column x between `first` and `last`. The sites that follow `last` in its block are
+// searched too; the caller must ensure that none of them is nearer.
 template <typename Square>
 inline int64_t nearest_site(const Square* sites, int64_t x, int64_t first, int64_t last) {
     constexpr int kLanes = simd::kSiteBlock;
@@ -68,7 +69,8 @@ inline int64_t nearest_site(const Square* sites, int64_t x, int64_t first, int64
     return static_cast<int64_t>(found);
 }
 
-// nearest[i] for i from 1 to n: the site nearest to column(i), where columns ascend. nearest[0] = 0 bounds them below.
+// Sets nearest[i], for i from 1 to n, to the site nearest to column(i). Columns must ascend. nearest[0] = 0 is a lower
+// bound.
 template <typename Square, typename Column>
 inline void nearest_sites(const Square* sites, int64_t count, int64_t n, const Column& column, int64_t* nearest) {
     int64_t step = 1;
@@ -81,8 +83,8 @@ inline void nearest_sites(const Square* sites, int64_t count, int64_t n, const C
         }
 }
 
-// The squares of kSiteBlock pixels from column x on, whose nearest sites lie between `first` and `last`. Four sites a turn, up to
-// three beyond `last`, as GCC keeps `least` in memory between turns.
+// The squares of kSiteBlock pixels from column x on, whose nearest sites are between `first` and `last`. Four sites per
+// iteration, including up to three after `last`, since GCC keeps `least` in memory between iterations.
 template <typename Square>
 inline void block_squares(const Square* sites, int64_t x, int64_t first, int64_t last, Square* out) {
     constexpr int kLanes = simd::kSiteBlock;
@@ -109,7 +111,7 @@ inline void block_squares(const Square* sites, int64_t x, int64_t first, int64_t
 
 template <typename Square>
 inline void run_distances(const simd::SiteRow& w, float* run, int64_t count, Square* sites, Square* squares) {
-    find_sites(run, count, w.ratio, sites);
+    site_squares(run, count, w.ratio, sites);
     const int64_t blocks = (count + simd::kSiteBlock - 1) / simd::kSiteBlock;
     nearest_sites(sites, count, blocks - 1, [](int64_t i) { return i * simd::kSiteBlock; }, w.nearest);
     for (int64_t b = 0; b < blocks; ++b) {
@@ -130,9 +132,9 @@ void row_distances(const simd::SiteRow& w, float* run, int64_t count) {
 }
 
 template <typename Square>
-inline void some_distances(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns, int64_t n, Square* sites,
-                           double* distances) {
-    find_sites(row, count, w.ratio, sites);
+inline void distances_at_columns(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns,
+                                 int64_t n, Square* sites, double* distances) {
+    site_squares(row, count, w.ratio, sites);
     nearest_sites(sites, count, n, [columns](int64_t i) { return static_cast<int64_t>(columns[i - 1]); }, w.nearest);
     for (int64_t i = 0; i < n; ++i) {
         const int64_t site = w.nearest[i + 1];
@@ -141,10 +143,11 @@ inline void some_distances(const simd::SiteRow& w, const float* row, int64_t cou
     }
 }
 
-void distances_at(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns, int64_t n, double* distances) {
+void distances_at(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns, int64_t n,
+                  double* distances) {
     if (w.whole) {
-        some_distances(w, row, count, columns, n, static_cast<int32_t*>(w.sites), distances);
+        distances_at_columns(w, row, count, columns, n, static_cast<int32_t*>(w.sites), distances);
     } else {
-        some_distances(w, row, count, columns, n, static_cast<double*>(w.sites), distances);
+        distances_at_columns(w, row, count, columns, n, static_cast<double*>(w.sites), distances);
     }
 }

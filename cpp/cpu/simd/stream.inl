@@ -1,6 +1,6 @@
-// Writing past the caches. Included where a level has stream_zero_line and stream_line, for 64 bytes at a multiple of 64.
+// Writes past the caches. Included by levels that define stream_zero_line and stream_line, for 64 bytes aligned to 64.
 
-// Whole cache lines are streamed; what comes before the first one and after the last is written as usual.
+// Number of bytes before the first whole cache line. Only whole cache lines are streamed.
 inline int64_t head_of(const uint8_t* at, int64_t bytes) {
     const int64_t head = (64 - static_cast<int64_t>(reinterpret_cast<uintptr_t>(at) % 64)) % 64;
     return head < bytes ? head : bytes;

@@ -1,9 +1,10 @@
-// What other levels have instructions for: one word against 64 bytes, eight at a time by multiplication, and the like.
+// Portable versions of functions for which other levels have instructions: conversion between one word and 64 bytes,
+// eight bytes at a time by multiplication; float16; streaming.
 
 inline void expand_word(const uint64_t* bits, uint8_t* out) {
     const uint64_t word = *bits;
     for (int i = 0; i < 8; ++i) {
-        // Copy the byte to all eight, keep bit i of copy i, move it to the lowest place.
+        // Copies the byte to all eight bytes, keeps bit i of copy i and moves it to the lowest bit.
         const uint64_t copies = ((word >> (8 * i)) & 0xff) * 0x0101010101010101u;
         const uint64_t kept = copies & 0x8040201008040201u;
         const uint64_t ones = ((kept + 0x7f7f7f7f7f7f7f7fu) | kept) >> 7 & 0x0101010101010101u;

@@ -1,40 +1,45 @@
-// Binary dilation, erosion, and the border band between the two, pixel for pixel OpenCV's.
+// Binary dilation, erosion, and the border band between the two, pixel for pixel as OpenCV.
 #pragma once
 
 #include "echoseg/polygon.hpp"
 
 namespace echoseg {
 
-enum class KernelShape : int { rect = 0, cross = 1, ellipse = 2 };
+enum class ElementShape : int { rect = 0, cross = 1, ellipse = 2 };
 
-// What cv2.getStructuringElement(shape, (size, size)) makes, anchored at size / 2, applied `iterations` times.
-// Outside the image nothing spreads in and nothing erodes.
-struct Kernel {
+// cv2.getStructuringElement(shape, (size, size)), anchored at size / 2 and applied `iterations` times. Pixels outside
+// the image neither dilate nor erode anything.
+struct StructuringElement {
     int size;
-    KernelShape shape;
+    ElementShape shape;
     int iterations;
 };
 
-// masks and out: (count, height, width); any byte but 0 counts as 1; out may not overlap masks.
-void dilate(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, int threads);
-void erode(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, int threads);
-void border_band(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, int threads);
+// masks, out: (count, height, width). Any non-zero byte of masks counts as 1. out must not overlap masks.
+void dilate(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+            int threads);
+void erode(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+           int threads);
+void border_band(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+                 int threads);
 
-// The band of what fill_polygons draws, without its masks.
-void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const Kernel& kernel, uint8_t* out,
-                               int threads);
+// border_band of the masks that fill_polygons draws, without storing those masks.
+void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule,
+                               const StructuringElement& element, uint8_t* out, int threads);
 
 namespace cuda {
 
-int64_t band_scratch(int64_t count, ImageSize size, const Kernel& kernel);
-void dilate(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, void* scratch,
-            Stream stream);
-void erode(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, void* scratch,
-           Stream stream);
-void border_band(const uint8_t* masks, int64_t count, ImageSize size, const Kernel& kernel, uint8_t* out, void* scratch,
-                 Stream stream);
-void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const Kernel& kernel, uint8_t* out,
-                               void* scratch, Stream stream);
+// Serves dilate, erode, border_band, border_band_from_contours and render_targets.
+int64_t band_workspace_bytes(int64_t count, ImageSize size, const StructuringElement& element);
+
+void dilate(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+            const Launch& launch);
+void erode(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+           const Launch& launch);
+void border_band(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+                 const Launch& launch);
+void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule,
+                               const StructuringElement& element, uint8_t* out, const Launch& launch);
 
 }  // namespace cuda
 

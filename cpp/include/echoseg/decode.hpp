@@ -1,4 +1,4 @@
-// From heatmaps back to points.
+// Points decoded from heatmaps.
 #pragma once
 
 #include "echoseg/device.hpp"
@@ -7,22 +7,27 @@
 namespace echoseg {
 
 enum class DecodeMethod : int {
-    argmax = 0,       // the pixel
-    soft_argmax = 1,  // the centroid of a window that follows it
-    dark = 2,         // the top of the parabola through the logarithms about it
+    argmax = 0,       // pixel of the maximum
+    soft_argmax = 1,  // centroid of a window that is moved to its centroid until both agree
+    dark = 2,         // vertex of the parabola fitted to the logarithms around the maximum
 };
 
-// heatmaps: (planes, height, width); points: (planes, 2) as (x, y); confidence: (planes), the value at the maximum's pixel.
-// The maximum is the first in row-major order; a NaN counts as the maximum, as in NumPy and torch. Its pixel is the point where
-// that value is not finite or the method finds nothing better (detail/decode.hpp). window: soft_argmax only, pixels.
-// A twin finds the same pixels and values, and points within 1e-3.
-void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window, float* points,
-                     float* confidence, int threads);
+// heatmaps: (planes, height, width). points: (planes, 2), (x, y). confidence: (planes), the value at the maximum's
+// pixel.
+//
+// The maximum is the first in row-major order; NaN counts as the maximum, as in NumPy and torch. The point is that
+// pixel if its value is not finite or the method has no result (detail/decode.hpp). window: half width in pixels,
+// soft_argmax only.
+//
+// The CUDA implementation returns the same pixels and confidences, and points within 1e-3 pixels.
+void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window,
+                     float* points, float* confidence, int threads);
 
 namespace cuda {
 
-void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window, float* points,
-                     float* confidence, Stream stream);
+// No workspace.
+void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window,
+                     float* points, float* confidence, const Launch& launch);
 
 }  // namespace cuda
 

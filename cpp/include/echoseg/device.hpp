@@ -1,9 +1,10 @@
-// Devices, and how the CUDA twins (namespace echoseg::cuda in each header) are called.
+// CUDA devices, and how the CUDA implementations (namespace echoseg::cuda in each header) are called.
 //
-// A twin takes addresses on one device and only starts kernels: it neither allocates nor waits. Nothing looks at values before
-// they are drawn: a contour or a landmark that the CPU would refuse (NaN, infinite, beyond kCoordinateLimit) draws nothing, and
-// offsets are cut to 0 … the number of points. A kernel that cannot be started throws std::runtime_error. In a build without
-// CUDA every twin throws, and no device is seen.
+// A CUDA implementation takes pointers to memory of one device. It starts kernels on the given stream and returns: it
+// neither allocates memory nor synchronises. It cannot check values before drawing: a contour or landmark that the CPU
+// implementation rejects (NaN, infinite, or beyond kCoordinateLimit) draws nothing, and offsets are clamped to [0,
+// number of points]. It throws std::runtime_error if a kernel cannot be started. In a build without CUDA every CUDA
+// implementation throws.
 #pragma once
 
 #include <string>
@@ -11,15 +12,17 @@
 
 namespace echoseg::cuda {
 
-// A stream of a device that the caller has made current; `handle` is a cudaStream_t.
-struct Stream {
+// Where a CUDA implementation runs. The caller makes `device` current first.
+struct Launch {
     int device;
-    void* handle;
+    void* stream;     // cudaStream_t
+    void* workspace;  // device memory, 16-byte aligned, of as many bytes as the kernel's *_workspace_bytes returns
 };
 
+// Whether this build has CUDA kernels.
 bool built();
 
-// One name a device; empty where there is no driver, no device, or no CUDA in this build.
+// Name of each CUDA device; empty without a driver, without a device, and in a build without CUDA.
 std::vector<std::string> device_names();
 
 }  // namespace echoseg::cuda

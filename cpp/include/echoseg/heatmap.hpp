@@ -1,4 +1,4 @@
-// One heatmap a landmark.
+// Heatmaps, one for each landmark.
 #pragma once
 
 #include "echoseg/device.hpp"
@@ -11,38 +11,47 @@ enum class HeatmapKind : int {
     euclidean = 1,  // max(0, 1 - d / radius)
 };
 
-// What a value in [0, 1] is written as, to nearest and ties to even (detail/narrow.hpp).
-enum class HeatmapType : int { float32 = 0, bfloat16 = 1, float16 = 2, uint8 = 3 };  // uint8: round(255 * value)
+// Data type of the heatmaps. Values are rounded to nearest, ties to even; uint8 holds round(255 * value):
+// detail/narrow.hpp.
+enum class HeatmapType : int { float32 = 0, bfloat16 = 1, float16 = 2, uint8 = 3 };
 
 constexpr int64_t bytes_of(HeatmapType type) {
     return type == HeatmapType::float32 ? 4 : type == HeatmapType::uint8 ? 1 : 2;
 }
 
-struct HeatmapStyle {
+struct HeatmapOptions {
     HeatmapKind kind;
     float sigma;   // gaussian only
-    float radius;  // zero beyond it; infinity where there is none (gaussian only)
+    float radius;  // values farther away are 0; may be infinite for gaussian
     HeatmapType type;
 };
 
-// landmarks: (count, per_image, 2); band: (count, height, width) or null; heatmaps: (count, per_image, height, width) of
-// style.type. A heatmap is zero where its image's band is zero.
+// The landmarks of a batch: (count, per_image, 2) float32 (x, y) in pixels.
 //
-// previous: (count, per_image, 2) or null. With it, `heatmaps` holds zeros but for what a call with these landmarks, this kind,
-// this radius and this sigma drew, whatever its band was, and only that is cleared before drawing. It saves time and decides
-// nothing else: a twin may as well write every pixel.
+// previous: null, or (count, per_image, 2): the landmarks that the output was drawn from last. The output must then be
+// zero except for what a call with these landmarks and the same options drew, with any band. Only those pixels are
+// cleared before drawing. This saves time and does not change the result. The CUDA implementation ignores it and writes
+// every pixel.
+struct Landmarks {
+    const float* points;
+    const float* previous;
+    int64_t count;
+    int64_t per_image;
+};
+
+// heatmaps: (count, per_image, height, width) of options.type. band: null, or (count, height, width); heatmaps are 0
+// where the band of their image is 0.
 //
-// A twin on another device comes within 1e-6 of the float32 values (detail/heat.hpp), and of the others within the step that
-// such a difference may cause.
-void render_heatmaps(const float* landmarks, const float* previous, int64_t count, int64_t per_image, ImageSize size,
-                     const HeatmapStyle& style, const uint8_t* band, void* heatmaps, int threads);
+// The CUDA implementation agrees within 1e-6 for float32 (detail/heat.hpp), and for narrower types within the rounding
+// step that such a difference can cause.
+void render_heatmaps(const Landmarks& landmarks, ImageSize size, const HeatmapOptions& options, const uint8_t* band,
+                     void* heatmaps, int threads);
 
 namespace cuda {
 
-// previous is not looked at: every pixel is written.
-int64_t heatmap_scratch(int64_t count, ImageSize size);
-void render_heatmaps(const float* landmarks, const float* previous, int64_t count, int64_t per_image, ImageSize size,
-                     const HeatmapStyle& style, const uint8_t* band, void* heatmaps, void* scratch, Stream stream);
+int64_t heatmap_workspace_bytes(int64_t count, ImageSize size);
+void render_heatmaps(const Landmarks& landmarks, ImageSize size, const HeatmapOptions& options, const uint8_t* band,
+                     void* heatmaps, const Launch& launch);
 
 }  // namespace cuda
 

@@ -7,25 +7,25 @@
 namespace echoseg {
 
 enum class FillRule : int {
-    center = 0,  // even-odd at pixel centres: detail/crossing.hpp
-    opencv = 1,  // what cv2.fillPoly draws from the rounded vertices, its boundary included: detail/fixed_edge.hpp
+    center = 0,  // even-odd rule at pixel centres: detail/crossing.hpp
+    opencv = 1,  // pixel for pixel as cv2.fillPoly with vertices rounded to whole pixels: detail/fixed_edge.hpp
 };
 
-// Index of the first point that is NaN, infinite or beyond kCoordinateLimit, or -1 where all are fit to draw.
-int64_t find_bad_point(const float* points, int64_t count);
+// Index of the first point with a coordinate that is NaN, infinite or beyond kCoordinateLimit; -1 if there is none.
+int64_t find_invalid_point(const float* points, int64_t count);
 
-// masks: (count, height, width), written whole with 0 and 1.
+// masks: (count, height, width). Every pixel is written, with 0 or 1.
 void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, int threads);
 
-// Rule "coverage": the area of each pixel inside, in [0, 1]: detail/coverage.hpp. areas: (count, height, width), written whole.
+// Rule "coverage": the covered area of each pixel, in [0, 1]: detail/coverage.hpp. areas: (count, height, width). Every
+// pixel is written.
 void cover_polygons(const Contours& contours, ImageSize size, float* areas, int threads);
 
 namespace cuda {
 
-// scratch: as many bytes of the device's memory as *_scratch says, 16-byte aligned; often none, and then it may be null.
-int64_t fill_scratch(int64_t count, ImageSize size);
-void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, void* scratch, Stream stream);
-void cover_polygons(const Contours& contours, ImageSize size, float* areas, Stream stream);
+int64_t fill_workspace_bytes(int64_t count, ImageSize size);
+void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, const Launch& launch);
+void cover_polygons(const Contours& contours, ImageSize size, float* areas, const Launch& launch);  // no workspace
 
 }  // namespace cuda
 

@@ -1,4 +1,4 @@
-// Instruction-set levels: the same plain loops compiled once a level, chosen once at run time.
+// Instruction-set levels. The inner loops are compiled once for each level; the level is chosen once at run time.
 #pragma once
 
 #include <string>
@@ -6,10 +6,11 @@
 
 namespace echoseg::simd {
 
-// The level in use: $ECHOSEG_SIMD where set (an unknown or unavailable one throws std::invalid_argument), else the best available.
+// The level in use: $ECHOSEG_SIMD if set (throws std::invalid_argument if it is not available), else the fastest
+// available.
 std::string level();
 
-// Every level that this build has and this processor runs, slowest first.
+// The levels that this build contains and this processor supports, slowest first.
 std::vector<std::string> available_levels();
 
 }  // namespace echoseg::simd

@@ -1,4 +1,4 @@
-// Mask, border band and heatmaps of a batch in one pass: what the single kernels give, without their intermediates.
+// Masks, border bands and heatmaps of a batch in one pass, equal to the results of the single kernels.
 #pragma once
 
 #include "echoseg/band.hpp"
@@ -7,23 +7,25 @@
 
 namespace echoseg {
 
-struct TargetStyle {
+struct TargetOptions {
     FillRule rule;
-    Kernel kernel;
-    HeatmapStyle heatmap;
+    StructuringElement element;
+    HeatmapOptions heatmap;
 };
 
-// masks, band: (count, height, width); heatmaps: (count, per_image, height, width) of style.heatmap.type, each times the band.
-// landmarks, previous: (count, per_image, 2); `previous` may be null and is what render_heatmaps says, of the heatmaps alone.
-// A twin draws the same masks and bands bit for bit, and heatmaps as near as render_heatmaps says.
-void render_targets(const Contours& contours, const float* landmarks, const float* previous, int64_t per_image, ImageSize size,
-                    const TargetStyle& style, uint8_t* masks, uint8_t* band, void* heatmaps, int threads);
+// masks, band: (count, height, width). heatmaps: (count, per_image, height, width) of options.heatmap.type, multiplied
+// by the band. contours.count equals landmarks.count. landmarks.previous refers to the heatmaps alone.
+//
+// The CUDA implementation draws the same masks and bands bit for bit, and heatmaps as close as render_heatmaps
+// documents.
+void render_targets(const Contours& contours, const Landmarks& landmarks, ImageSize size, const TargetOptions& options,
+                    uint8_t* masks, uint8_t* band, void* heatmaps, int threads);
 
 namespace cuda {
 
-// previous is not looked at. scratch: what band_scratch says.
-void render_targets(const Contours& contours, const float* landmarks, const float* previous, int64_t per_image, ImageSize size,
-                    const TargetStyle& style, uint8_t* masks, uint8_t* band, void* heatmaps, void* scratch, Stream stream);
+// Workspace: band_workspace_bytes.
+void render_targets(const Contours& contours, const Landmarks& landmarks, ImageSize size, const TargetOptions& options,
+                    uint8_t* masks, uint8_t* band, void* heatmaps, const Launch& launch);
 
 }  // namespace cuda
 

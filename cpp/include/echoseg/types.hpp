@@ -1,4 +1,4 @@
-// The few plain types that every kernel shares. No Python, no torch: raw pointers and sizes.
+// Types shared by all kernels. Nothing in cpp/ outside bindings/ depends on Python, and nothing on torch.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +12,23 @@ struct ImageSize {
     int64_t pixels() const { return height * width; }
 };
 
-// A batch of closed outlines, (x, y) float32 pairs one after the other; an integer is a pixel's centre.
-// With offsets, contour i is points[offsets[i] .. offsets[i + 1]) and points_each the number of all points (only CUDA looks at
-// it); without, every contour has points_each points.
+// A batch of closed contours: float32 (x, y) pairs in pixels; integer coordinates are pixel centres.
+//
+// With offsets, contour i is points[offsets[i]] to points[offsets[i + 1] - 1], and points_per_contour is the total
+// number of points, which only the CUDA implementation reads. Without offsets, every contour has points_per_contour
+// points.
 struct Contours {
     const float* points;
     const int64_t* offsets;
     int64_t count;
-    int64_t points_each;
+    int64_t points_per_contour;
 
-    int64_t begin(int64_t i) const { return offsets ? offsets[i] : i * points_each; }
-    int64_t end(int64_t i) const { return offsets ? offsets[i + 1] : (i + 1) * points_each; }
+    int64_t begin(int64_t i) const { return offsets ? offsets[i] : i * points_per_contour; }
+    int64_t end(int64_t i) const { return offsets ? offsets[i + 1] : (i + 1) * points_per_contour; }
 };
 
-// Coordinates beyond this are refused: in double, every difference and product below it stays finite and fine enough.
+// Largest absolute coordinate that is accepted. Below it, differences and products in double stay finite and precise
+// enough.
 constexpr float kCoordinateLimit = 1048576.0f;  // 2^20
 
 }  // namespace echoseg

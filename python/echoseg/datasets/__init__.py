@@ -1,4 +1,4 @@
-"""A folder → tracings: one reader a format, the store of decoded frames, splits by patient.
+"""Reads data sets: one reader per format, the store of decoded frames, splits by patient.
 
-This room imports utils, geometry and io; works without torch.
+Imports utils, geometry and io; works without torch.
 """

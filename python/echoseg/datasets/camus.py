@@ -1,7 +1,7 @@
-"""Reader of CAMUS: apical two- and four-chamber views of 500 patients, as NIfTI or, of the first release, as MetaImage.
+"""Reader of CAMUS: apical two- and four-chamber views of 500 patients, as NIfTI or (first release) MetaImage.
 
-Where a half sequence is painted throughout, it is one recording with every frame traced; else the end-diastolic and
-the end-systolic image are two recordings of one traced frame. The label 1 is the ventricle's cavity.
+A half sequence with masks is one recording in which all frames are traced. Otherwise the end-diastolic and the
+end-systolic image are two recordings with one traced frame each. Label 1 is the cavity of the left ventricle.
 
 Source: Leclerc et al., "Deep Learning for Segmentation Using an Open Large-Scale Dataset in 2D Echocardiography", IEEE
 TMI 2019; https://www.creatis.insa-lyon.fr/Challenge/camus/
@@ -16,79 +16,83 @@ from typing import Any
 from echoseg.datasets.masks import MaskPair, read_masks
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.errors import DataError
-from echoseg.io.table import shown
-from echoseg.io.volume import ENDINGS
+from echoseg.io.table import quote
+from echoseg.io.volume import VOLUME_SUFFIXES
 
 VENTRICLE = (1,)
 
 _VIEWS = {"2CH": "A2C", "4CH": "A4C"}
-_HOMES = (".", "database_nifti", "training")
+_SUBFOLDERS = (".", "database_nifti", "training")
 _SUBGROUPS = {"training": "TRAIN", "validation": "VAL", "testing": "TEST"}
-_FACTS = {"ef": ("ef", "lvef"), "edv": ("lvedv",), "esv": ("lvesv",), "fps": ("framerate",)}
+_INFO_KEYS = {"ef": ("ef", "lvef"), "edv": ("lvedv",), "esv": ("lvesv",), "fps": ("framerate",)}
 
 
-def looks_like(folder: Path) -> bool:
-    """Whether a folder, or its `database_nifti/` or `training/`, holds the patients' folders."""
-    return _home(folder) is not None
+def matches(folder: Path) -> bool:
+    """Whether a folder, or its `database_nifti/` or `training/`, contains the patients' folders."""
+    return _patients_folder(folder) is not None
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Every file that matters."""
-    home = _home(folder) or folder
-    places = ((home, "patient*/*"), *_split_places(home))
-    return [path for place, pattern in places for path in sorted(place.glob(pattern))]
+    """List the images, the masks, the `Info` files and the subgroup files."""
+    patients = _patients_folder(folder) or folder
+    patterns = ((patients, "patient*/*"), *_subgroup_patterns(patients))
+    return [path for parent, pattern in patterns for path in sorted(parent.glob(pattern))]
 
 
 def read_camus(folder: Path) -> Dataset:
-    """Read the masks and the tables.
+    """Read the masks, the `Info` files and the subgroup files.
 
-    Splits are the published subgroups, if their files (`subgroup_training.txt`, …) lie in the folder, beside it or in
-    `database_split/`.
+    The splits are the published subgroups, if their files (`subgroup_training.txt` and so on) are in the folder, beside
+    it or in `database_split/`.
 
     Raises:
-        DataError: Nothing is usable, or a patient stands in two subgroups.
+        DataError: Nothing is usable, or a patient is in two subgroups.
     """
-    home = _home(folder) or folder
-    splits = _read_splits(home)
+    patients = _patients_folder(folder) or folder
+    splits = _read_splits(patients)
     faults: list[Fault] = []
-    masked: list[MaskPair] = []
-    for place in sorted(path for path in home.glob("patient*") if path.is_dir()):
-        if splits and place.name not in splits:
-            faults.append(Fault(place.relative_to(folder).as_posix(), None, "stands in no subgroup file"))
+    pairs: list[MaskPair] = []
+    for patient in sorted(path for path in patients.glob("patient*") if path.is_dir()):
+        if splits and patient.name not in splits:
+            faults.append(Fault(patient.relative_to(folder).as_posix(), None, "is in no subgroup file"))
             continue
         for view in _VIEWS:
-            found, wrong = _read_view(folder, place, view, splits.get(place.name, ""))
-            masked += found
-            faults += wrong
-    return read_masks(folder, masked, faults, VENTRICLE)
+            view_pairs, view_faults = _read_view(folder, patient, view, splits.get(patient.name, ""))
+            pairs += view_pairs
+            faults += view_faults
+    return read_masks(folder, pairs, faults, VENTRICLE)
 
 
-def _read_view(folder: Path, place: Path, view: str, split: str) -> tuple[list[MaskPair], list[Fault]]:
-    """What is painted of one view of a patient."""
-    stem = f"{place.name}_{view}"
-    if not any(place.glob(f"{stem}_*")):
-        return [], [Fault(place.relative_to(folder).as_posix(), None, f"has no view {view}")]
-    facts, moments, faults = _read_info(folder, place / f"Info_{view}.cfg")
+def _read_view(folder: Path, patient: Path, view: str, split: str) -> tuple[list[MaskPair], list[Fault]]:
+    """The pairs of image and mask of one view of a patient."""
+    stem = f"{patient.name}_{view}"
+    if not any(patient.glob(f"{stem}_*")):
+        return [], [Fault(patient.relative_to(folder).as_posix(), None, f"has no view {view}")]
+    values, phases, faults = _read_info(folder, patient / f"Info_{view}.cfg")
 
     def recording(name: str, path: Path) -> Recording:
-        return Recording(name, path, place.name, (), split=split, view=_VIEWS[view], **facts)
+        return Recording(name, path, patient.name, (), split=split, view=_VIEWS[view], **values)
 
-    image, mask = (_find(place, f"{stem}_half_sequence{end}") for end in ("", "_gt"))
+    image, mask = (_find_volume(patient, f"{stem}_half_sequence{suffix}") for suffix in ("", "_gt"))
     if image and mask:
-        return [MaskPair(recording(stem, image), mask, moments)], faults
-    masked = []
+        return [MaskPair(recording(stem, image), mask, phases)], faults
+    pairs = []
     for phase in ("ED", "ES"):
-        image, mask = (_find(place, f"{stem}_{phase}{end}") for end in ("", "_gt"))
+        image, mask = (_find_volume(patient, f"{stem}_{phase}{suffix}") for suffix in ("", "_gt"))
         if image and mask:
-            masked.append(MaskPair(recording(f"{stem}_{phase}", image), mask, phase=phase))
+            pairs.append(MaskPair(recording(f"{stem}_{phase}", image), mask, phase=phase))
         else:
-            lacking = f"{stem}_{phase}" if image is None else f"{stem}_{phase}_gt"
-            faults.append(Fault(place.relative_to(folder).as_posix(), None, f"lacks {lacking}.nii.gz"))
-    return masked, faults
+            missing = f"{stem}_{phase}" if image is None else f"{stem}_{phase}_gt"
+            faults.append(Fault(patient.relative_to(folder).as_posix(), None, f"lacks {missing}.nii.gz"))
+    return pairs, faults
 
 
 def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str], list[Fault]]:
-    """Facts by name, phases by frame, and what is wrong with the lines `key: value`."""
+    """Read lines `key: value`.
+
+    Returns:
+        Values by the field of `Recording`, phases by frame number, and the faults.
+    """
     file = path.relative_to(folder).as_posix()
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else None
@@ -96,47 +100,47 @@ def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str]
         lines = None
     if lines is None:
         return {}, {}, [Fault(file, None, "is missing: no phases, no EF")]
-    told: dict[str, float] = {}
+    found: dict[str, float] = {}
     faults = []
     for row, line in enumerate(lines, start=1):
         key, _, value = (part.strip().lower() for part in line.partition(":"))
-        if key in ("ed", "es") or any(key in keys for keys in _FACTS.values()):
+        if key in ("ed", "es") or any(key in keys for keys in _INFO_KEYS.values()):
             try:
-                told[key] = float(value)
+                found[key] = float(value)
             except ValueError:
-                told[key] = math.nan
-            if not math.isfinite(told[key]) or (key in ("ed", "es") and not 1 <= told[key] < 1e6):
-                faults.append(Fault(file, row, f"{shown(value)} is not a number that can be meant", key.upper()))
-                del told[key]
-    facts = {name: next((told[key] for key in keys if key in told), math.nan) for name, keys in _FACTS.items()}
-    return facts, {int(told[key]) - 1: key.upper() for key in ("ed", "es") if key in told}, faults
+                found[key] = math.nan
+            if not math.isfinite(found[key]) or (key in ("ed", "es") and not 1 <= found[key] < 1e6):
+                faults.append(Fault(file, row, f"{quote(value)} is not a number in the valid range", key.upper()))
+                del found[key]
+    values = {name: next((found[key] for key in keys if key in found), math.nan) for name, keys in _INFO_KEYS.items()}
+    return values, {int(found[key]) - 1: key.upper() for key in ("ed", "es") if key in found}, faults
 
 
-def _home(folder: Path) -> Path | None:
-    """The folder of the patients' folders."""
-    places = (folder / name for name in _HOMES)
-    return next((place for place in places if any(place.glob("patient*/patient*_[24]CH_*"))), None)
+def _patients_folder(folder: Path) -> Path | None:
+    """The folder that contains the patients' folders."""
+    candidates = (folder / name for name in _SUBFOLDERS)
+    return next((path for path in candidates if any(path.glob("patient*/patient*_[24]CH_*"))), None)
 
 
-def _find(place: Path, stem: str) -> Path | None:
-    paths = (place / f"{stem}{ending}" for ending in ENDINGS)
+def _find_volume(folder: Path, stem: str) -> Path | None:
+    paths = (folder / f"{stem}{suffix}" for suffix in VOLUME_SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
 
 
-def _split_places(home: Path) -> tuple[tuple[Path, str], ...]:
+def _subgroup_patterns(patients: Path) -> tuple[tuple[Path, str], ...]:
     pattern = "subgroup_*.txt"
-    return (home, pattern), (home.parent, pattern), (home.parent / "database_split", pattern)
+    return (patients, pattern), (patients.parent, pattern), (patients.parent / "database_split", pattern)
 
 
-def _read_splits(home: Path) -> dict[str, str]:
-    """Patient → subgroup; empty where there are no files of them."""
+def _read_splits(patients: Path) -> dict[str, str]:
+    """Patient → subgroup; empty if there are no subgroup files."""
     splits: dict[str, str] = {}
-    for place, pattern in _split_places(home):
-        for path in filter(Path.is_file, place.glob(pattern)):
+    for parent, pattern in _subgroup_patterns(patients):
+        for path in filter(Path.is_file, parent.glob(pattern)):
             name = _SUBGROUPS.get(path.stem.removeprefix("subgroup_"))
             lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if name else []
             for row, line in enumerate(lines, start=1):
                 for patient in line.split():
                     if name and splits.setdefault(patient, name) != name:
-                        raise DataError(f"{path}:{row}: {patient} stands in two subgroups; give each patient one only")
+                        raise DataError(f"{path}:{row}: {patient} is in two subgroups; keep it in only one")
     return splits

@@ -1,7 +1,7 @@
 """Reader of nnU-Net and Medical Segmentation Decathlon folders: `dataset.json`, `imagesTr/`, `labelsTr/`.
 
-The label is chosen by its name. Images and masks are paired by theirs; of several channels the first is read. Files
-of `imagesTs/` have no masks and are not read.
+The left ventricle's label is found by its name. Images and masks are paired by file name. Of several channels the first
+is read. `imagesTs/` has no masks and is not read.
 
 Sources: http://medicaldecathlon.com, https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md
 """
@@ -13,8 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from echoseg.datasets.masks import ENDINGS, MaskPair, parse_stem, read_masks, stem_of
-from echoseg.datasets.recording import Dataset, Fault, Recording, place_of
+from echoseg.datasets.masks import FILE_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
+from echoseg.datasets.recording import Dataset, Fault, Recording, format_location
 from echoseg.errors import DataError
 
 DESCRIPTION, IMAGES, LABELS = "dataset.json", "imagesTr", "labelsTr"
@@ -25,29 +25,29 @@ _VENTRICLE = re.compile(
 _CHANNEL = re.compile(r"_\d{4}$")
 
 
-def looks_like(folder: Path) -> bool:
-    """Whether a folder describes itself, or has the two folders."""
+def matches(folder: Path) -> bool:
+    """Whether a folder contains `imagesTr/` and `labelsTr/`."""
     return (folder / LABELS).is_dir() and (folder / IMAGES).is_dir()
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Every file that matters."""
-    return [folder / DESCRIPTION, *_files(folder / IMAGES), *_files(folder / LABELS)]
+    """List the description, the images and the masks."""
+    return [folder / DESCRIPTION, *_list_images(folder / IMAGES), *_list_images(folder / LABELS)]
 
 
 def read_decathlon(folder: Path) -> Dataset:
-    """Read the masks of such a folder.
+    """Read the masks of a folder.
 
     Raises:
-        DataError: The description is missing or does not tell which label is meant, or nothing is usable.
+        DataError: The description is missing or does not identify the left ventricle's label, or nothing is usable.
     """
     labels = read_labels(folder / DESCRIPTION)
     images: dict[str, Path] = {}
-    for path in _files(folder / IMAGES):  # sorted, so the first channel comes first
+    for path in _list_images(folder / IMAGES):  # sorted, so the first channel comes first
         images.setdefault(stem_of(path), path)
         images.setdefault(_CHANNEL.sub("", stem_of(path)), path)
-    faults, masked, used = [], [], set()
-    for mask in _files(folder / LABELS):
+    faults, pairs, used = [], [], set()
+    for mask in _list_images(folder / LABELS):
         stem = stem_of(mask)
         image = images.get(stem)
         if image is None:
@@ -56,57 +56,58 @@ def read_decathlon(folder: Path) -> Dataset:
         patient, phase, view = parse_stem(stem)
         used.add(_CHANNEL.sub("", stem_of(image)))
         recording = Recording(stem, image, patient, (), view=view)
-        masked.append(MaskPair(recording, mask, phase=phase))
+        pairs.append(MaskPair(recording, mask, phase=phase))
     for path in images.values():
         if _CHANNEL.sub("", stem_of(path)) not in used:
             used.add(_CHANNEL.sub("", stem_of(path)))
             faults.append(Fault(f"{IMAGES}/{path.name}", None, f"has no mask in {LABELS}"))
-    if not masked and not faults:
+    if not pairs and not faults:
         raise DataError(f"{folder / LABELS}: is empty; put the masks there, and their images into {IMAGES}")
-    return read_masks(folder, masked, faults, labels)
+    return read_masks(folder, pairs, faults, labels)
 
 
 def read_labels(path: Path) -> tuple[int, ...]:
-    """The values of the left ventricle's label in a `dataset.json`; where there is one label only, of that.
+    """Read the mask values of the left ventricle from a `dataset.json`; if there is only one label, of that label.
 
-    Both generations are known: `{"1": "left ventricle"}` and `{"left ventricle": 1}`, where a label may be several
-    values.
+    Both versions of the format are supported: `{"1": "left ventricle"}`, and `{"left ventricle": 1}`, where a label may
+    have several values.
 
     Raises:
-        DataError: The file is missing or damaged, or none or several of the names mean the left ventricle.
+        DataError: The file is missing or damaged, or not exactly one name is the left ventricle's.
     """
     if not path.is_file():
-        raise DataError(f'{path}: missing; it says which label is meant, as in {{"labels": {{"LV": 1}}}}')
+        raise DataError(f'{path}: missing; it names the label of the left ventricle, as in {{"labels": {{"LV": 1}}}}')
     try:
         labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
-        named = dict(_named(key, value) for key, value in labels.items())
+        named = dict(_parse_label(key, value) for key, value in labels.items())
     except json.JSONDecodeError as error:
-        place = place_of(str(path), error.lineno, str(error.colno))
-        raise DataError(f"{place}: is no JSON ({error.msg}); mend it") from None
+        location = format_location(str(path), error.lineno, str(error.colno))
+        raise DataError(f"{location}: invalid JSON ({error.msg}); fix it") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f'{path}: damaged; it needs the labels, as in {{"labels": {{"LV": 1}}}}') from None
     named = {name: values for name, values in named.items() if values != (0,) and name.lower() != "ignore"}
-    meant = list(named) if len(named) == 1 else [name for name in named if _VENTRICLE.fullmatch(_plain(name))]
-    if len(meant) != 1:
-        known = ", ".join(named)[:200] or "none"
-        raise DataError(f"{path}: which label is the left ventricle? ({known}); name the one that is meant LV")
-    return named[meant[0]]
+    matching = list(named) if len(named) == 1 else [name for name in named if _VENTRICLE.fullmatch(_normalize(name))]
+    if len(matching) != 1:
+        names = ", ".join(named)[:200] or "none"
+        raise DataError(f"{path}: it is unclear which label is the left ventricle ({names}); name that label LV")
+    return named[matching[0]]
 
 
-def _named(key: str, value: Any) -> tuple[str, tuple[int, ...]]:
+def _parse_label(key: str, value: Any) -> tuple[str, tuple[int, ...]]:
+    """Name and values of a label, in either version of the format."""
     if isinstance(value, str):
         return value, (int(key),)
     values = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, int) for one in values):
-        raise ValueError(f"the label {key} is no whole number")
+    if not all(isinstance(item, int) for item in values):
+        raise ValueError(f"label {key} is not an integer")
     return key, tuple(values)
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return " ".join(re.sub(r"[^a-z]+", " ", name.lower()).split())
 
 
-def _files(folder: Path) -> list[Path]:
+def _list_images(folder: Path) -> list[Path]:
     return sorted(
-        path for path in folder.iterdir() if path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+        path for path in folder.iterdir() if path.name.lower().endswith(FILE_SUFFIXES) and not path.name.startswith(".")
     )

@@ -1,4 +1,4 @@
-"""Which format a folder is in, told by looking at it."""
+"""Detects the format of a data set, and reads it."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from echoseg.errors import DataError
 
 
 class Format(NamedTuple):
-    """How a kind of data set is known and read.
+    """A data set format.
 
     Attributes:
-        looks_like: Whether a folder is one of these; opens no image.
-        read: Folder → data set.
-        files: Folder → the files that it is made of.
-        sign: What a folder of it holds, in words.
+        matches: Whether a folder has this format; opens no image.
+        read: Reads a folder.
+        files: Lists the files that a data set consists of.
+        example: The file names that identify the format, for error messages.
     """
 
-    looks_like: Callable[[Path], bool]
+    matches: Callable[[Path], bool]
     read: Callable[[Path], Dataset]
     files: Callable[[Path], Iterable[Path]]
-    sign: str
+    example: str
 
 
 FORMATS: dict[str, Format] = {
-    "EchoNet": Format(echonet.looks_like, echonet.read_echonet, echonet.files_of, echonet.FILE_LIST),
-    "EchoNet-Pediatric": Format(pediatric.looks_like, pediatric.read_pediatric, pediatric.files_of, "A4C/ and PSAX/"),
-    "CAMUS": Format(camus.looks_like, camus.read_camus, camus.files_of, "patient0001/patient0001_2CH_ED.nii.gz"),
-    "nnU-Net": Format(decathlon.looks_like, decathlon.read_decathlon, decathlon.files_of, "imagesTr/ and labelsTr/"),
-    "pairs": Format(pairs.looks_like, pairs.read_pairs, pairs.files_of, "x.nii.gz with x_gt.nii.gz"),
+    "EchoNet": Format(echonet.matches, echonet.read_echonet, echonet.files_of, echonet.FILE_LIST),
+    "EchoNet-Pediatric": Format(pediatric.matches, pediatric.read_pediatric, pediatric.files_of, "A4C/ and PSAX/"),
+    "CAMUS": Format(camus.matches, camus.read_camus, camus.files_of, "patient0001/patient0001_2CH_ED.nii.gz"),
+    "nnU-Net": Format(decathlon.matches, decathlon.read_decathlon, decathlon.files_of, "imagesTr/ and labelsTr/"),
+    "pairs": Format(pairs.matches, pairs.read_pairs, pairs.files_of, "x.nii.gz with x_gt.nii.gz"),
 }
-"""Name → format; where several look right, the first one is."""
+"""Format name → format; if several match, the first one is used."""
 
 
 def read_dataset(folder: str | Path) -> Dataset:
-    """Read a data set of any known format.
+    """Read a data set of any known format; no video is opened.
 
     Args:
-        folder: Its folder; see `FORMATS`.
+        folder: The data set's folder, in one of `FORMATS`.
 
     Raises:
-        DataError: The folder is missing, in no known format, or has nothing usable in it.
+        DataError: The folder is missing, in no known format, or contains nothing usable.
     """
     return _find_format(Path(folder)).read(Path(folder))
 
 
 def files_of(folder: Path) -> Iterable[Path]:
-    """The files that a data set is made of, in a fixed order.
+    """List the files that a data set consists of, in a fixed order.
 
     Raises:
         DataError: The folder is missing or in no known format.
@@ -60,9 +60,9 @@ def files_of(folder: Path) -> Iterable[Path]:
 
 def _find_format(folder: Path) -> Format:
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; give one that holds a data set")
+        raise DataError(f"{folder}: no such folder; give one that contains a data set")
     for known in FORMATS.values():
-        if known.looks_like(folder):
+        if known.matches(folder):
             return known
-    signs = ", ".join(f"{known.sign} ({name})" for name, known in FORMATS.items())
-    raise DataError(f"{folder}: in no known format; give a folder that holds {signs}")
+    examples = ", ".join(f"{known.example} ({name})" for name, known in FORMATS.items())
+    raise DataError(f"{folder}: in no known format; give a folder that contains {examples}")

@@ -1,4 +1,4 @@
-"""Empty folders laid out for one's own data, each with a README of what goes where."""
+"""Empty data set folders for a user's own data, each with a README that explains the files."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from pathlib import Path
 from echoseg.utils.files import new_folder
 
 _ECHONET = """\
-# Videos with traced outlines
+# Videos with traced contours
 - `Videos/`: the videos, `.avi` or `.mp4`.
-- `FileList.csv`: one row a video. `FileName` must be filled; `EF`, `ESV`, `EDV` (percent, ml), `FPS`, `PatientId` may
-  be empty. `Split` is TRAIN, VAL or TEST, or the number of a fold, or empty in every row: then echoseg splits by
-  patient.
-- `VolumeTracings.csv`: the outline's points in their order around it, one row each, in pixels from the upper left one's
-  centre; `Frame` counts from 0. Two frames a video, end-diastole and end-systole, give an ejection fraction.
+- `FileList.csv`: one row per video. `FileName` is required; `EF`, `ESV`, `EDV` (percent, ml), `FPS` and `PatientId` may
+  be empty. `Split` is TRAIN, VAL or TEST, or a fold number, or empty in all rows: then echoseg splits by patient.
+- `VolumeTracings.csv`: the points of each contour in order, one row per point, in pixels; (0, 0) is the centre of the
+  upper left pixel. `Frame` counts from 0. Two frames per video, end-diastole and end-systole, give an ejection
+  fraction.
 
-Look whether all is well: `echoseg check .` Then train: `echoseg train --data . --out runs/first`
+Check the data: `echoseg check .` Then train: `echoseg train --data . --out runs/first`
 """
 
 _NNUNET = """\
-# Images or volumes with painted masks
-- `imagesTr/`: one file a case, `CASE_0000.nii.gz` (or `.mhd`, `.png`): an image, or a volume as a stack of slices.
-- `labelsTr/`: its mask, `CASE.nii.gz`, of the same size: whole numbers, 0 outside.
-- `imagesTs/`: what has no mask yet; for `echoseg predict`.
-- `dataset.json`: what the numbers mean. The ventricle's name must be LV or left ventricle.
+# Images or volumes with masks
+- `imagesTr/`: one file per case, `CASE_0000.nii.gz` (or `.mhd`, `.png`): an image, or a volume as a stack of slices.
+- `labelsTr/`: the mask of each case, `CASE.nii.gz`, of the same size: integers, 0 is background.
+- `imagesTs/`: images without a mask, for `echoseg predict`.
+- `dataset.json`: the names of the labels. The left ventricle must be named LV or left ventricle.
 
-Name cases by patient, with phase, view and number behind: `anna_ED`, `anna_4CH_ES`, `anna_slice03` are one patient,
-and never stand on both sides of a split.
+Start the name of a case with the patient, followed by phase, view or number: `anna_ED`, `anna_4CH_ES` and
+`anna_slice03` belong to one patient, and always to the same split.
 
-Look whether all is well: `echoseg check .` Then train: `echoseg train --data . --out runs/first`
+Check the data: `echoseg check .` Then train: `echoseg train --data . --out runs/first`
 """
 
 _DESCRIPTION = """\
@@ -55,14 +55,14 @@ LAYOUTS: dict[str, dict[str, str | None]] = {
         "imagesTs": None,
     },
 }
-"""Name → files with their text, folders with None."""
+"""Layout name → the text of each file; None for folders."""
 
 
 def lay_out(folder: str | Path, layout: str) -> None:
-    """Make an empty folder.
+    """Make an empty data set folder.
 
     Args:
-        folder: Must not exist.
+        folder: The folder to make; it must not exist.
         layout: A name in `LAYOUTS`.
 
     Raises:
@@ -70,10 +70,10 @@ def lay_out(folder: str | Path, layout: str) -> None:
         ValueError: The layout is unknown.
     """
     if layout not in LAYOUTS:
-        raise ValueError(f"unknown layout {layout!r}; known: {', '.join(LAYOUTS)}")
-    with new_folder(Path(folder)) as place:
+        raise ValueError(f"unknown layout {layout!r}; use one of {', '.join(LAYOUTS)}")
+    with new_folder(Path(folder)) as temporary:
         for name, text in LAYOUTS[layout].items():
             if text is None:
-                (place / name).mkdir()
+                (temporary / name).mkdir()
             else:
-                (place / name).write_text(text, encoding="utf-8")
+                (temporary / name).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Data sets whose experts painted masks: every frame's mask becomes the outline of its largest piece."""
+"""Reads data sets with masks: each mask becomes the contour of its largest connected component."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from tqdm import tqdm
 
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
-from echoseg.geometry.outline import outline_of_mask
+from echoseg.geometry.level_set import mask_contour
 from echoseg.io import image, volume
 from echoseg.io.image import is_image
 from echoseg.io.reading import open_volume, read_image, read_voxels
 from echoseg.utils.parallel import map_in_order
 
-ENDINGS = (*volume.ENDINGS, *image.ENDINGS)
-SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "segmentation", "label", "labels", "mask"))
-"""What a mask's name bears behind that of its image."""
+FILE_SUFFIXES = (*volume.VOLUME_SUFFIXES, *image.IMAGE_SUFFIXES)
+MASK_SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "segmentation", "label", "labels", "mask"))
+"""What a mask's name may have after the name of its image."""
 
 _VIEWS = {"2ch": "A2C", "a2c": "A2C", "4ch": "A4C", "a4c": "A4C", "psax": "PSAX", "sax": "SAX"}
 _TOKEN = re.compile(rf"(.+?)[_-](ed|es|{'|'.join(_VIEWS)}|(?:frame|slice|time|t|z)[_-]?\d+)", re.IGNORECASE)
-_LOSSY = (".jpg", ".jpeg")  # their masks are near black and near white
+_LOSSY = (".jpg", ".jpeg")  # compression changes the values of a mask
 
 
 class MaskPair(NamedTuple):
-    """A recording to be read.
+    """An image file and its mask file.
 
     Attributes:
-        recording: Without tracings, spacing and thickness.
+        recording: The recording; its tracings, spacing and thickness are not set yet.
         mask: The file of its masks.
-        phases: Frame → "ED" or "ES", where that is known.
-        phase: Of all other frames.
+        phases: Frame number → "ED" or "ES", for frames of known phase.
+        phase: The phase of all other frames.
     """
 
     recording: Recording
@@ -48,44 +48,47 @@ class MaskPair(NamedTuple):
     phase: str = ""
 
 
-class _Read(NamedTuple):
+class _PairResult(NamedTuple):
     recording: Recording | None
     faults: list[Fault]
     empty: int
 
 
 def read_masks(
-    folder: Path, masked: Sequence[MaskPair], faults: Sequence[Fault], labels: tuple[int, ...] | None
+    folder: Path, pairs: Sequence[MaskPair], faults: Sequence[Fault], labels: tuple[int, ...] | None
 ) -> Dataset:
-    """Read masks, several at a time.
+    """Read pairs of image and mask files in parallel.
 
     Args:
-        folder: Of the data set.
-        masked: What to read.
-        faults: What is known to be wrong already.
-        labels: Values of the masks that are inside; None where all but 0 are, if they are one.
+        folder: The data set's folder.
+        pairs: The files to read.
+        faults: Faults found before, to include in the result.
+        labels: The mask values of the left ventricle. None means all values except 0, which then must be one value.
 
     Raises:
-        DataError: Nothing is usable, or masks hold several labels and `labels` does not say which.
+        DataError: Nothing is usable, or the masks have several labels and `labels` is None.
     """
-    read = map_in_order(partial(_read, folder=folder, labels=labels), masked)
-    found = list(tqdm(read, total=len(masked), desc="masks", unit="file", disable=None))
-    recordings = tuple(one.recording for one in found if one.recording is not None)
-    faults = [*faults, *(fault for one in found for fault in one.faults)]
+    reading = map_in_order(partial(_read_one, folder=folder, labels=labels), pairs)
+    results = list(tqdm(reading, total=len(pairs), desc="masks", unit="file", disable=None))
+    recordings = tuple(result.recording for result in results if result.recording is not None)
+    faults = [*faults, *(fault for result in results for fault in result.faults)]
     if not recordings:
-        why = f"{faults[0]} (fault 1 of {len(faults)})" if faults else "it holds no pairs of image and mask"
-        raise DataError(f"{folder}: nothing usable in it; {why}")
-    return Dataset(folder, "points", recordings, tuple(faults), sum(one.empty for one in found))
+        cause = f"{faults[0]} (fault 1 of {len(faults)})" if faults else "it has no pairs of image and mask"
+        raise DataError(f"{folder}: contains nothing usable; {cause}")
+    return Dataset(folder, "points", recordings, tuple(faults), sum(result.empty for result in results))
 
 
 def stem_of(path: Path) -> str:
-    """A file's name without its ending."""
-    ending = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), "")
-    return path.name[: len(path.name) - len(ending)]
+    """A file name without its suffix; ".nii.gz" is one suffix."""
+    suffix = next((suffix for suffix in FILE_SUFFIXES if path.name.lower().endswith(suffix)), "")
+    return path.name[: len(path.name) - len(suffix)]
 
 
 def parse_stem(stem: str) -> tuple[str, str, str]:
-    """Patient, phase and view, as far as a name tells: "p1_4CH_ED", "p1_frame01", "p1_ES_slice3"."""
+    """Patient, phase and view in a file name such as "p1_4CH_ED", "p1_frame01" or "p1_ES_slice3".
+
+    Phase and view are "" if the name does not contain them.
+    """
     phase = view = ""
     while match := _TOKEN.fullmatch(stem):
         stem, token = match.groups()
@@ -94,69 +97,87 @@ def parse_stem(stem: str) -> tuple[str, str, str]:
     return stem, phase, view
 
 
-def _read(masked: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -> _Read:
-    recording, mask = masked.recording, masked.mask
+def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -> _PairResult:
+    recording, mask = pair.recording, pair.mask
     file = mask.relative_to(folder).as_posix()
     try:
         values, spacing, thickness = read_pair(recording.path, mask)
     except DataError as error:
-        whose = mask if str(error).startswith(f"{mask}: ") else recording.path
-        reason = str(error).removeprefix(f"{whose}: ")
-        return _Read(None, [Fault(whose.relative_to(folder).as_posix(), None, reason)], 0)
+        damaged = mask if str(error).startswith(f"{mask}: ") else recording.path
+        reason = str(error).removeprefix(f"{damaged}: ")
+        return _PairResult(None, [Fault(damaged.relative_to(folder).as_posix(), None, reason)], 0)
     inside = select_label(values, labels, f"{folder / file}", folder)
-    outlines = [outline_of_mask(frame) for frame in inside]
+    contours = [mask_contour(frame) for frame in inside]
     tracings = tuple(
-        Tracing(frame, outline, 0, masked.phases.get(frame, masked.phase), file)
-        for frame, outline in enumerate(outlines)
-        if outline is not None
+        Tracing(frame, contour, 0, pair.phases.get(frame, pair.phase), file)
+        for frame, contour in enumerate(contours)
+        if len(contour)
     )
     if not tracings:
-        lacking = f"holds none of the label {', '.join(map(str, labels))}" if labels and values.any() else "is empty"
-        return _Read(None, [Fault(file, None, f"{lacking}; replace or remove it")], 0)
+        names = ", ".join(map(str, labels or ()))
+        problem = f"has no pixel of label {names}" if labels and values.any() else "is empty"
+        return _PairResult(None, [Fault(file, None, f"{problem}; replace or remove it")], 0)
     recording = dataclasses.replace(recording, tracings=tracings, spacing=spacing, thickness=thickness)
-    return _Read(recording, [], len(outlines) - len(tracings))
+    return _PairResult(recording, [], len(contours) - len(tracings))
 
 
 def read_pair(image: Path, mask: Path) -> tuple[NDArray[Any], tuple[float, float], float]:
-    """(T, H, W) values of the mask, laid out as its image, and the image's spacing and thickness."""
+    """Read a mask, and check that it fits its image.
+
+    Returns:
+        values: (T, H, W) mask values, in the orientation of the image's frames.
+        spacing: (row, column) mm per pixel of the image; nan if unknown.
+        thickness: Distance between slices in mm; nan if the frames are time points.
+
+    Raises:
+        DataError: A file is missing or damaged, or the two differ in file type, size or orientation.
+    """
     if is_image(image) or is_image(mask):
         if is_image(image) != is_image(mask):
-            raise DataError(f"{mask}: is of another kind of file than {image.name}; convert one of them")
-        seen, drawn = read_image(image), read_image(mask)
-        _compare(mask, drawn.shape[::-1], seen.shape[::-1])
-        drawn = drawn >= 128 if mask.suffix.lower() in _LOSSY else drawn
-        return drawn[None], (np.nan, np.nan), np.nan
-    stack, drawn_stack = open_volume(image), open_volume(mask)
-    _compare(mask, drawn_stack.file_shape, stack.file_shape)
-    is_stack = np.isfinite(stack.thickness)  # what is none is taken as stored, wherever it says that it lies
-    if is_stack and stack.affine is not None and drawn_stack.affine is not None:
-        lies, drawn_lies = ("".join(map(str, aff2axcodes(one.affine))) for one in (stack, drawn_stack))
-        if lies != drawn_lies:
-            raise DataError(f"{mask}: lies as {drawn_lies}, its image as {lies}; save it with the image's affine")
-    values = read_voxels(dataclasses.replace(stack, path=mask))
-    return values, stack.spacing, stack.thickness
+            raise DataError(f"{mask}: has another file type than {image.name}; convert one of them")
+        pixels, values = read_image(image), read_image(mask)
+        _compare_sizes(mask, values.shape[::-1], pixels.shape[::-1])
+        values = values >= 128 if mask.suffix.lower() in _LOSSY else values
+        return values[None], (np.nan, np.nan), np.nan
+    image_volume, mask_volume = open_volume(image), open_volume(mask)
+    _compare_sizes(mask, mask_volume.file_shape, image_volume.file_shape)
+    is_stack = np.isfinite(image_volume.thickness)  # other volumes keep the stored orientation whatever the affine
+    if is_stack and image_volume.affine is not None and mask_volume.affine is not None:
+        codes, mask_codes = ("".join(map(str, aff2axcodes(item.affine))) for item in (image_volume, mask_volume))
+        if codes != mask_codes:
+            raise DataError(
+                f"{mask}: has the orientation {mask_codes}, its image {codes}; save it with the image's affine"
+            )
+    values = read_voxels(dataclasses.replace(image_volume, path=mask))
+    return values, image_volume.spacing, image_volume.thickness
 
 
-def _compare(mask: Path, size: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    if size != wanted:
-        sides, others = ("×".join(map(str, sides)) for sides in (size, wanted))
-        raise DataError(f"{mask}: is {sides}, its image {others}; give both one size")
+def _compare_sizes(mask: Path, size: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if size != expected:
+        text, expected_text = ("×".join(map(str, sides)) for sides in (size, expected))
+        raise DataError(f"{mask}: is {text}, its image {expected_text}; give both the same size")
 
 
 def select_label(values: NDArray[Any], labels: tuple[int, ...] | None, file: str, folder: Path) -> NDArray[np.bool_]:
-    """(T, H, W): what is inside.
+    """(T, H, W) bool: the pixels of the left ventricle.
+
+    Args:
+        values: (T, H, W) mask values.
+        labels: The values of the left ventricle; None means all values except 0, which then must be one value.
+        file: The mask's path, for the error message.
+        folder: The folder for a `dataset.json`, for the error message.
 
     Raises:
-        DataError: There are several labels and nobody says which one is meant.
+        DataError: The mask has several labels, and `labels` is None.
     """
     if labels is not None:
-        whole = values if values.dtype.kind in "iub" else np.rint(values)
-        return np.any([whole == label for label in labels], axis=0)
+        integers = values if values.dtype.kind in "iub" else np.rint(values)
+        return np.any([integers == label for label in labels], axis=0)
     inside = values != 0
     if (found := np.unique(values[inside])).size > 1:
-        some = ", ".join(f"{value:g}" for value in found[:8])
+        text = ", ".join(f"{value:g}" for value in found[:8])
         raise DataError(
-            f"{file}: holds {found.size} labels ({some}); write which one is the left ventricle into "
-            f'{folder / "dataset.json"}, for instance {{"labels": {{"LV": {found[0]:g}}}}}'
+            f"{file}: has {found.size} labels ({text}); name the one of the left ventricle in "
+            f'{folder / "dataset.json"}, for example {{"labels": {{"LV": {found[0]:g}}}}}'
         )
     return inside

@@ -1,9 +1,9 @@
-"""Reader of images and masks that lie in folders as pairs: NIfTI, MetaImage or pictures.
+"""Reader of folders with pairs of image and mask files: NIfTI, MetaImage, PNG and so on.
 
-A mask bears its image's name with `_gt`, `_seg`, `_label` or `_mask` behind it, or lies in a folder `masks/`,
-`labels/`, … beside the images' one, or both. Files may lie three deep, for instance in a folder a patient, or in
-`train/`, `val/`, `test/`, which then are the splits. A name's end may tell phase, view and number (`p1_4CH_ED`,
-`p1_slice03`); what remains is the patient.
+A mask has the name of its image followed by `_gt`, `_seg`, `_label` or `_mask`, or it is in a folder `masks/`,
+`labels/` and so on beside the folder of the images, or both. Files may be in subfolders up to two levels deep, for
+example one per patient, or `train/`, `val/` and `test/`, which then are the splits. A name may end with phase, view and
+number (`p1_4CH_ED`, `p1_slice03`); the part before is the patient.
 """
 
 from __future__ import annotations
@@ -14,58 +14,58 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echoseg.datasets.decathlon import DESCRIPTION, read_labels
-from echoseg.datasets.masks import ENDINGS, SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
+from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
 from echoseg.datasets.recording import Dataset, Fault, Recording
-from echoseg.datasets.split import WORDS
+from echoseg.datasets.split import SPLIT_WORDS
 
-_SUFFIX = re.compile(rf"({'|'.join(SUFFIXES)})$", re.IGNORECASE)
+_SUFFIX = re.compile(rf"({'|'.join(MASK_SUFFIXES)})$", re.IGNORECASE)
 _MASKS = ("masks", "mask", "labels", "label", "gt", "segmentations", "annotations")
 _IMAGES = ("images", "image", "imgs", "frames", "img")
 
 
 class _Key(NamedTuple):
-    """What image and mask have in common: their folders, but for those that say which of the two they are, and name."""
+    """What image and mask have in common: the name, and the folders except those for images or masks only."""
 
     group: tuple[str, ...]
     stem: str
 
 
-def looks_like(folder: Path) -> bool:
-    """Whether there is an image with its mask."""
+def matches(folder: Path) -> bool:
+    """Whether a folder contains at least one pair of image and mask."""
     images, masks = _sort(folder)
     return any(key in images for key in masks)
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Every image and mask, and the description if there is one."""
+    """List the images, the masks, and the description if there is one."""
     found = (path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern))
     return sorted(
         path
         for path in found
-        if (path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")) or path == folder / DESCRIPTION
+        if (path.name.lower().endswith(FILE_SUFFIXES) and not path.name.startswith(".")) or path == folder / DESCRIPTION
     )
 
 
 def read_pairs(folder: Path) -> Dataset:
-    """Read the masks.
+    """Read the masks of a folder.
 
-    Masks of several labels need a `dataset.json` in the folder, which tells which one is meant; see
+    Masks with several labels need a `dataset.json` in the folder that names the left ventricle's; see
     `decathlon.read_labels`.
 
     Raises:
-        DataError: Nothing is usable, or it is open which label is meant.
+        DataError: Nothing is usable, or it is unclear which label is the left ventricle's.
     """
     images, masks = _sort(folder)
     labels = read_labels(folder / DESCRIPTION) if (folder / DESCRIPTION).is_file() else None
     groups = {key.group for key in images}
     has_splits = all(_split(group) for group in groups)
     uses = Counter(stem for group in groups for stem in {key.stem for key in images if key.group == group})
-    repeating = {key.group for key in images if uses[key.stem] > 1}  # folders that names alone do not tell apart
-    faults, masked = [], []
+    repeating = {key.group for key in images if uses[key.stem] > 1}  # folders in which the same file names occur
+    faults, pairs = [], []
     for key in sorted({*images, *masks}):
-        drawn, seen = masks.get(key, []), images.get(key, [])
-        if len(drawn) != 1 or len(seen) != 1:
-            faults.append(_unpaired(folder, seen, drawn))
+        key_masks, key_images = masks.get(key, []), images.get(key, [])
+        if len(key_masks) != 1 or len(key_images) != 1:
+            faults.append(_unpaired(folder, key_images, key_masks))
             continue
         patient, phase, view = parse_stem(key.stem)
         name = key.stem
@@ -73,13 +73,13 @@ def read_pairs(folder: Path) -> Dataset:
             name = "_".join((*key.group, key.stem))
             patient = name if _split(key.group) else "_".join(key.group) or patient
         split = _split(key.group) if has_splits else ""
-        recording = Recording(name, seen[0], patient, (), split=split, view=view)
-        masked.append(MaskPair(recording, drawn[0], phase=phase))
-    return read_masks(folder, masked, faults, labels)
+        recording = Recording(name, key_images[0], patient, (), split=split, view=view)
+        pairs.append(MaskPair(recording, key_masks[0], phase=phase))
+    return read_masks(folder, pairs, faults, labels)
 
 
 def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]:
-    """Images and masks by what they have in common."""
+    """The images and the masks, by key."""
     images: dict[_Key, list[Path]] = defaultdict(list)
     masks: dict[_Key, list[Path]] = defaultdict(list)
     for path in files_of(folder):
@@ -94,14 +94,14 @@ def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]
 
 
 def _split(group: tuple[str, ...]) -> str:
-    """The split that a folder's name says; "" if none does."""
-    return next((part for part in group if part.lower() in WORDS), "")
+    """The folder name that is a split; "" if there is none."""
+    return next((part for part in group if part.lower() in SPLIT_WORDS), "")
 
 
-def _unpaired(folder: Path, seen: list[Path], drawn: list[Path]) -> Fault:
-    files = [path.relative_to(folder).as_posix() for path in (*seen, *drawn)]
-    if not drawn:
+def _unpaired(folder: Path, images: list[Path], masks: list[Path]) -> Fault:
+    files = [path.relative_to(folder).as_posix() for path in (*images, *masks)]
+    if not masks:
         return Fault(files[0], None, "has no mask")
-    if not seen:
+    if not images:
         return Fault(files[0], None, "is a mask without an image")
-    return Fault(files[0], None, f"may go with several files ({', '.join(files[1:])}); keep one")
+    return Fault(files[0], None, f"matches several files ({', '.join(files[1:])}); keep one")

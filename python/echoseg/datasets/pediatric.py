@@ -1,4 +1,4 @@
-"""Reader of EchoNet-Pediatric's parent folder: `A4C/` and `PSAX/`, an EchoNet folder each.
+"""Reader of EchoNet-Pediatric: a folder with the EchoNet folders `A4C/` and `PSAX/`.
 
 Source: https://echonet.github.io/pediatric/
 """
@@ -14,25 +14,27 @@ from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.errors import DataError
 
 
-def looks_like(folder: Path) -> bool:
-    """Whether one of the two folders is there."""
+def matches(folder: Path) -> bool:
+    """Whether a folder contains at least one of the two views."""
     return bool(_parts(folder))
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Every file that matters."""
+    """List the tables and the videos of both views."""
     return [path for part in _parts(folder) for path in echonet.files_of(part)]
 
 
 def read_pediatric(folder: Path) -> Dataset:
-    """Read both views. A name that stands in both bears its view in front, and is one patient.
+    """Read both views.
+
+    A recording name that occurs in both views is prefixed by its view; both recordings belong to one patient.
 
     Raises:
-        DataError: As `read_echonet`, or one holds chords and the other point lists.
+        DataError: See `read_echonet`; or one view has chords and the other has points.
     """
     parts = [echonet.read_echonet(part) for part in _parts(folder)]
     if len({part.kind for part in parts}) > 1:
-        raise DataError(f"{folder}: holds chords and point lists; prepare A4C and PSAX one by one")
+        raise DataError(f"{folder}: contains chords and points; prepare A4C and PSAX separately")
     uses = Counter(recording.name for part in parts for recording in part.recordings)
     recordings: list[Recording] = []
     faults: list[Fault] = []
@@ -40,11 +42,13 @@ def read_pediatric(folder: Path) -> Dataset:
         view = part.folder.name
         for recording in part.recordings:
             name = recording.name if uses[recording.name] == 1 else f"{view}-{recording.name}"
-            tracings = tuple(dataclasses.replace(one, file=f"{view}/{one.file}") for one in recording.tracings)
+            tracings = tuple(
+                dataclasses.replace(tracing, file=f"{view}/{tracing.file}") for tracing in recording.tracings
+            )
             recordings.append(dataclasses.replace(recording, name=name, tracings=tracings))
         faults += [dataclasses.replace(fault, file=f"{view}/{fault.file}") for fault in part.faults]
     return Dataset(folder, parts[0].kind, tuple(recordings), tuple(faults))
 
 
 def _parts(folder: Path) -> list[Path]:
-    return [folder / view for view in echonet.VIEWS if echonet.looks_like(folder / view)]
+    return [folder / view for view in echonet.VIEWS if echonet.matches(folder / view)]

@@ -1,8 +1,9 @@
-"""The record that every reader returns: recordings with their tracings, and what was left out and why."""
+"""The data classes that every reader returns: recordings with their tracings, and faults."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +13,18 @@ from numpy.typing import NDArray
 from echoseg.errors import printable
 
 MINIMUM_ROWS = {"chords": 4, "points": 3}
-"""Fewest rows that make an outline: the long axis and three chords, or three points."""
+"""Kind of tracing → minimum number of rows: the long axis and three chords, or three points."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that could not be used.
+    """A part of a data set that cannot be used, and why.
 
     Attributes:
-        file: The file as the user knows it, relative to the dataset's folder.
-        row: Its line in that file, the header being line 1; None where a line says nothing (a video).
-        reason: What is wrong, in a few words.
-        column: Its name; "" where no single cell is to blame.
+        file: The file, relative to the data set's folder.
+        row: The line in that file, where the header is line 1; None if the file has no lines, for example a video.
+        reason: What is wrong.
+        column: The name of the column; "" if the fault is not in a single cell.
     """
 
     file: str
@@ -32,24 +33,40 @@ class Fault:
     column: str = ""
 
     def __str__(self) -> str:
-        return printable(f"{place_of(self.file, self.row, self.column)}: {self.reason}")
+        return printable(f"{format_location(self.file, self.row, self.column)}: {self.reason}")
 
 
-def place_of(file: str, row: int | None, column: str = "") -> str:
-    """Where something stands, as compilers say it: FILE, FILE:ROW or FILE:ROW:COLUMN."""
+def format_location(file: str, row: int | None, column: str = "") -> str:
+    """A location in the format of compilers: FILE, FILE:ROW or FILE:ROW:COLUMN."""
     return ":".join((file, *([] if row is None else [str(row)]), *([column] if column else [])))
+
+
+def describe_faults(faults: Sequence[Fault], limit: int = 5) -> str:
+    """How many faults there are, and the first of them, one a line; "" without faults.
+
+    Args:
+        faults: The faults of a data set.
+        limit: How many are described.
+    """
+    if not faults:
+        return ""
+    lines = [f"left out: {len(faults)}", *(f"  {fault}" for fault in faults[:limit])]
+    if len(faults) > limit:
+        lines.append(f"  and {len(faults) - limit} more; 'echoseg check DATA --out FOLDER' lists all of them")
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True, eq=False)
 class Tracing:
-    """What an expert drew on one frame.
+    """An expert's tracing of one frame.
 
     Attributes:
-        frame: Index of the frame in its video, from 0.
-        coordinates: (R, 4) chords `x1, y1, x2, y2` with the long axis in row 0, or (P, 2) points; float32, pixels.
-        row: The line of the tracing file where it begins; 0 where a mask was drawn.
-        phase: "ED" or "ES" where the data set says so, else "".
-        file: Where it stands, relative to the dataset's folder.
+        frame: Frame number in the recording, from 0.
+        coordinates: (R, 4) float32 chords `x1, y1, x2, y2` with the long axis in row 0, or (P, 2) float32 points;
+            pixels.
+        row: The first line of the tracing in the tracing file; 0 if it comes from a mask.
+        phase: "ED" or "ES" if the data set states it, else "".
+        file: The tracing file, relative to the data set's folder.
     """
 
     frame: int
@@ -61,21 +78,21 @@ class Tracing:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One video, stack of slices or picture, and its tracings.
+    """A video, stack of slices or image, with its tracings.
 
     Attributes:
-        name: As in the file list, without an ending; none stands twice.
+        name: The name in the file list without suffix; unique in the data set.
         path: The file.
-        patient: Whom it shows; the name itself where nobody says.
-        tracings: By frame.
-        split: As the data set says it, raw; "" if it does not.
-        fps: Frames a second; nan if unknown.
-        ef: Ejection fraction, percent; nan if unknown.
-        esv: End-systolic volume, ml; nan if unknown.
-        edv: End-diastolic volume, ml; nan if unknown.
-        row: Its line in the file list; 0 where there is no list.
-        spacing: (row, column) mm a pixel; nan if unknown.
-        thickness: mm from one slice to the next; nan where frames are moments in time.
+        patient: The patient's identifier; `name` if unknown.
+        tracings: The tracings, sorted by frame.
+        split: The raw Split cell of the data set; "" if it has none.
+        fps: Frames per second; nan if unknown.
+        ef: Ejection fraction in percent; nan if unknown.
+        esv: End-systolic volume in ml; nan if unknown.
+        edv: End-diastolic volume in ml; nan if unknown.
+        row: The line in the file list; 0 if there is no list.
+        spacing: (row, column) mm per pixel; nan if unknown.
+        thickness: Distance between slices in mm; nan if the frames are time points.
         view: "A4C", "A2C", "PSAX" or "SAX"; "" if unknown.
     """
 
@@ -96,14 +113,14 @@ class Recording:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A folder of recordings as read.
+    """The recordings of a data set.
 
     Attributes:
-        folder: Where it lies.
-        kind: "chords" or "points": what each tracing's coordinates are.
-        recordings: Those with at least one usable tracing, in the file list's order.
-        faults: What was left out.
-        empty: Frames left out because nothing is drawn on them, which is no fault.
+        folder: The folder that was read.
+        kind: "chords" or "points": the kind of the tracings' coordinates.
+        recordings: The recordings with at least one usable tracing, in the order of the file list.
+        faults: What was left out, and why.
+        empty: Number of frames without a tracing, which are left out but are not a fault.
     """
 
     folder: Path

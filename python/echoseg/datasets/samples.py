@@ -1,4 +1,4 @@
-"""From a data set to samples: traced frames decoded and brought to one size, each with its outline and its facts."""
+"""Decodes the traced frames of a data set and resizes them to one size, with their contours and metadata."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
-from echoseg.geometry.crop import Box, cut, fov_box
-from echoseg.geometry.resize import resize_frames, resize_points
+from echoseg.geometry.crop import Box, Crop, fov_box
 from echoseg.io.reading import decode_clip
 from echoseg.io.video import DecodedFrames
 from echoseg.utils.parallel import map_in_order
@@ -29,17 +28,17 @@ class Sample:
     Attributes:
         image: (H, W) uint8, grey.
         contour: (P, 2) float32, pixels of `image`.
-        facts: One row of a store's table of samples.
+        metadata: One row of the store's table of samples.
     """
 
     image: NDArray[np.uint8]
     contour: NDArray[np.float32]
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class RecordingSamples:
-    """What one recording gave: its samples by frame, and what had to be left out."""
+    """The samples of one recording, in the order of its frames, and the faults found while decoding it."""
 
     samples: list[Sample] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -52,24 +51,25 @@ def decode_dataset(
     ordering: str | None = None,
     fov_mm: float | None = None,
 ) -> Iterator[RecordingSamples]:
-    """Decode every recording, several at a time, and yield them in the data set's order.
+    """Decode all recordings in parallel, and yield their samples in the data set's order.
 
-    Only a few recordings are held at once, so a data set may be larger than memory.
+    Only a few recordings are in memory at a time, so a data set may be larger than memory.
 
     Args:
-        dataset: As read; its own faults are not repeated.
+        dataset: The data set; its own faults are not repeated.
         size: (H, W) of the samples.
-        ordering: A name in `echoseg.geometry.contour.ORDERINGS`; None keeps the tracing's own order.
-        fov_mm: Side of the middle square that becomes a sample, mm; None, and where the spacing is unknown: the frame.
+        ordering: A name in `echoseg.geometry.contour.ORDERINGS`; None keeps the order of the tracing.
+        fov_mm: Side of the centred square that becomes a sample, in mm. With None, or if the spacing is unknown, the
+            whole frame becomes a sample.
 
     Yields:
-        One `RecordingSamples` a recording.
+        One `RecordingSamples` per recording.
 
     Raises:
         ValueError: The ordering is unknown.
-        DataError: The ordering does not fit the data set's kind of tracing.
+        DataError: The ordering is not applicable to the data set's kind of tracing.
     """
-    order_contour(dataset.recordings[0].tracings[0].coordinates, ordering)  # a wrong name fails here, not in a thread
+    order_contour(dataset.recordings[0].tracings[0].coordinates, ordering)  # a wrong name raises here, not in a thread
     decode = partial(_decode, folder=dataset.folder, size=size, ordering=ordering, fov_mm=fov_mm)
     yield from map_in_order(decode, dataset.recordings)
 
@@ -77,31 +77,29 @@ def decode_dataset(
 def _decode(
     recording: Recording, *, folder: Path, size: tuple[int, int], ordering: str | None, fov_mm: float | None
 ) -> RecordingSamples:
-    """The samples of one recording."""
-    decoded = RecordingSamples()
+    """Decode one recording."""
+    result = RecordingSamples()
     contours = [order_contour(tracing.coordinates, ordering) for tracing in recording.tracings]
     file = recording.path.relative_to(folder).as_posix()
     try:
-        found = decode_clip(recording.path, [tracing.frame for tracing in recording.tracings])
-        if not found.frames and found.passed == 0:
-            raise DataError("holds no frame that can be decoded; replace the file")
+        decoded = decode_clip(recording.path, [tracing.frame for tracing in recording.tracings])
+        if not decoded.frames and decoded.passed == 0:
+            raise DataError("contains no frame that can be decoded; replace the file")
     except DataError as error:
-        decoded.faults.append(Fault(file, None, str(error).removeprefix(f"{recording.path}: ")))
-        return decoded
+        result.faults.append(Fault(file, None, str(error).removeprefix(f"{recording.path}: ")))
+        return result
     for tracing, contour, phase in zip(recording.tracings, contours, name_phases(recording, contours), strict=True):
-        image = found.frames.get(tracing.frame)
+        image = decoded.frames.get(tracing.frame)
         height, width = (0, 0) if image is None else image.shape
-        if image is not None:
-            box = fov_box(Box(0, 0, height, width), recording.spacing, fov_mm)
-            image, contour = cut(image, box), contour - np.array([box.left, box.top], dtype=np.float32)
-        reason = _why_useless(tracing, contour, image, found)
+        crop = Crop(fov_box(Box(0, 0, height, width), recording.spacing, fov_mm), size)
+        reason = _find_problem(tracing, contour, image, decoded, crop.box)
         if image is None or reason:
             reason = f"frame {tracing.frame} of {recording.name} {reason}"
-            column = "Frame" if tracing.row and tracing.frame >= found.passed else ""
-            decoded.faults.append(Fault(tracing.file, tracing.row or None, reason, column))
+            column = "Frame" if tracing.row and tracing.frame >= decoded.passed else ""
+            result.faults.append(Fault(tracing.file, tracing.row or None, reason, column))
             continue
-        spacing = [step * seen / kept for step, seen, kept in zip(recording.spacing, image.shape, size, strict=True)]
-        facts = {
+        spacing = np.array(recording.spacing) / crop.scale[::-1]
+        metadata = {
             "video": recording.name,
             "frame": tracing.frame,
             "patient": recording.patient,
@@ -115,34 +113,41 @@ def _decode(
             "ef": recording.ef,
             "edv": recording.edv,
             "esv": recording.esv,
-            "spacing_y": spacing[0],
-            "spacing_x": spacing[1],
+            "spacing_y": float(spacing[0]),
+            "spacing_x": float(spacing[1]),
             "thickness": recording.thickness,
         }
-        contour = resize_points(contour, image.shape, size)
-        decoded.samples.append(Sample(resize_frames(image[None], size)[0], contour, facts))
-    return decoded
+        result.samples.append(Sample(crop.frames(image[None])[0], crop.points(contour), metadata))
+    return result
 
 
 def name_phases(recording: Recording, contours: list[NDArray[np.float32]]) -> list[str]:
-    """As the data set says. If it is silent, ED is the larger and ES the smaller of exactly two moments."""
-    told = [tracing.phase for tracing in recording.tracings]
+    """The phase of each traced frame: "ED", "ES" or "".
+
+    If the data set states no phase and exactly two time points are traced, the larger contour is ED, the smaller ES.
+
+    Args:
+        recording: The recording.
+        contours: The contour of each of its tracings, (P, 2) float32, pixels.
+    """
+    phases = [tracing.phase for tracing in recording.tracings]
     areas = [float(contour_area(contour)) for contour in contours]
-    if any(told) or len(areas) != 2 or areas[0] == areas[1] or math.isfinite(recording.thickness):
-        return told
+    if any(phases) or len(areas) != 2 or areas[0] == areas[1] or math.isfinite(recording.thickness):
+        return phases
     return ["ED", "ES"] if areas[0] > areas[1] else ["ES", "ED"]
 
 
-def _why_useless(
-    tracing: Tracing, contour: NDArray[np.float32], image: NDArray[np.uint8] | None, found: DecodedFrames
+def _find_problem(
+    tracing: Tracing, contour: NDArray[np.float32], image: NDArray[np.uint8] | None, decoded: DecodedFrames, box: Box
 ) -> str:
-    """What keeps a tracing from being used on its frame; "" if nothing does."""
+    """Why a tracing cannot be used on its frame's box; "" if it can."""
     if image is None:
-        if tracing.frame < found.passed:
+        if tracing.frame < decoded.passed:
             return "is damaged in the video"
-        told = f", of the {found.declared} that its header tells of" if found.declared > found.passed else ""
-        return f"lies beyond the video's {found.passed} frames{told}"
-    extent = np.array([image.shape[1], image.shape[0]], dtype=np.float32)
+        declared = f" (its header declares {decoded.declared})" if decoded.declared > decoded.passed else ""
+        return f"is beyond the video's {decoded.passed} frames{declared}"
+    extent = np.array([box.width, box.height], dtype=np.float32)
+    contour = contour - np.array([box.left, box.top], dtype=np.float32)
     if (contour < -extent).any() or (contour > 2 * extent).any():
         return f"has a point far outside its {extent[0]:.0f}×{extent[1]:.0f} pixels"
     if contour_area(np.clip(contour, -0.5, extent - 0.5)) == 0:

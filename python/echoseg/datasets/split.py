@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: always whole patients, never single images."""
+"""Splits a data set into training, validation and test sets by patient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from echoseg.errors import DataError
 VALIDATION_SHARE = 0.15
 TEST_SHARE = 0.15
 
-WORDS = {
+SPLIT_WORDS = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -23,41 +23,41 @@ WORDS = {
     "test": "test",
     "testing": "test",
 }
-_WHERE = "FileList.csv, column Split"
+_COLUMN = "FileList.csv, column Split"
 
 
 def assign_splits(
     cells: Sequence[str], patients: Sequence[str], *, test_fold: str | None = None, validation: bool = True
 ) -> NDArray[np.str_]:
-    """Turn the Split column into "train", "val" and "test".
+    """Convert the Split column to "train", "val" and "test".
 
-    - Words (TRAIN, VAL, TEST, validation, …, in any case) mean what they say.
-    - Numbers are folds. The last is test and the one before it validation; with `test_fold`, that one is test and the
-      one before it validation, the first following on the last. With two folds nothing is left for validation, so it
-      takes 15 % of the other fold's patients. One fold is all test.
-    - No cell filled, and `test_fold` names a patient: each patient is a fold of its own, in alphabetical order, and the
-      rule for folds holds. So every patient can be left out once.
-    - No cell filled otherwise: by a hash of the patient's name, 15 % test, 15 % validation. A patient lands in the same
-      set whoever else is there, so a part of the data never turns training patients into test patients. The price:
-      very few patients may leave a set empty.
+    - Words: TRAIN, VAL, TEST, validation and so on, in upper or lower case, are used as they are.
+    - Numbers: each number is a fold. The test fold is `test_fold`, by default the last one. The fold before it is the
+      validation set; before the first fold comes the last one. With two folds, 15 % of the patients of the other fold
+      are the validation set. With one fold, all patients are the test set.
+    - All cells empty, and `test_fold` is a patient: each patient is a fold, in alphabetical order, and the rule for
+      numbers applies. This allows leave-one-patient-out cross-validation.
+    - All cells empty otherwise: by a hash of the patient's name, 15 % test and 15 % validation. The set of a patient
+      does not depend on the other patients, so a subset of the data never has training patients in its test set. With
+      very few patients a set may be empty.
 
     Args:
-        cells: N raw cells, one a sample.
-        patients: N names, one a sample.
-        test_fold: A number in `cells`, as text; where no cell is filled, one of `patients`.
-        validation: False turns "val" into "train": where patients are few, each one counts.
+        cells: N raw cells, one per sample.
+        patients: N names, one per sample.
+        test_fold: A number in `cells`, as text; if all cells are empty, one of `patients`.
+        validation: Whether to use a validation set; False adds its patients to the training set.
 
     Returns:
         (N,) str, "train", "val" or "test".
 
     Raises:
-        DataError: An unknown word, words and numbers mixed, a patient with two different cells, a `test_fold` that is
-            not there or goes with no folds.
+        DataError: A word is unknown, words and numbers are mixed, a patient has two different cells, or `test_fold`
+            does not exist.
         ValueError: The lengths differ.
     """
     if len(cells) != len(patients):
         raise ValueError(f"{len(cells)} cells for {len(patients)} patients")
-    of_patient = _one_cell_each(cells, patients)
+    of_patient = _cell_by_patient(cells, patients)
     if test_fold in of_patient and not any(of_patient.values()):
         of_patient = {patient: str(number) for number, patient in enumerate(sorted(of_patient))}
         test_fold = of_patient[test_fold]
@@ -65,7 +65,7 @@ def assign_splits(
     if folds:
         sets = _by_fold(of_patient, folds, test_fold)
     elif test_fold is not None:
-        raise DataError(f"{_WHERE}: holds no fold numbers, so there is no test fold {test_fold!r}; leave it out")
+        raise DataError(f"{_COLUMN}: has no fold numbers, so there is no test fold {test_fold!r}; leave it out")
     elif any(of_patient.values()):
         sets = {patient: _by_word(patient, cell) for patient, cell in of_patient.items()}
     else:
@@ -74,14 +74,14 @@ def assign_splits(
     return splits if validation else np.where(splits == "val", "train", splits)
 
 
-def _one_cell_each(cells: Sequence[str], patients: Sequence[str]) -> dict[str, str]:
-    """Patient → cell."""
+def _cell_by_patient(cells: Sequence[str], patients: Sequence[str]) -> dict[str, str]:
+    """Patient → cell, in lower case."""
     of_patient: dict[str, str] = {}
     for patient, raw in zip(patients, cells, strict=True):
         cell = str(raw).strip().lower()
         if of_patient.setdefault(patient, cell) != cell:
             both = f"{of_patient[patient]!r} and {cell!r}"
-            raise DataError(f"{_WHERE}: patient {patient} stands in {both}; give a patient one split only")
+            raise DataError(f"{_COLUMN}: patient {patient} is in {both}; give each patient only one split")
     return of_patient
 
 
@@ -94,22 +94,22 @@ def _as_number(cell: str) -> float | None:
 
 
 def _by_word(patient: str, cell: str) -> str:
-    if cell not in WORDS:
-        raise DataError(f"{_WHERE}: patient {patient} has {cell!r}; use TRAIN, VAL, TEST, or fold numbers throughout")
-    return WORDS[cell]
+    if cell not in SPLIT_WORDS:
+        raise DataError(f"{_COLUMN}: patient {patient} has {cell!r}; use TRAIN, VAL and TEST, or only fold numbers")
+    return SPLIT_WORDS[cell]
 
 
 def _by_fold(of_patient: dict[str, str], folds: dict[str, float], test_fold: str | None) -> dict[str, str]:
     for patient, cell in of_patient.items():
         if cell not in folds:
-            raise DataError(f"{_WHERE}: patient {patient} has {cell!r} among fold numbers; use one or the other")
+            raise DataError(f"{_COLUMN}: patient {patient} has {cell!r} among fold numbers; use one or the other")
     numbers = sorted(set(folds.values()))
     test = numbers[-1]
     if test_fold is not None:
         chosen = _as_number(test_fold)
         if chosen not in numbers:
             known = ", ".join(f"{number:g}" for number in numbers)
-            raise DataError(f"{_WHERE}: no fold {test_fold!r} to test on; there are {known}")
+            raise DataError(f"{_COLUMN}: no test fold {test_fold!r}; use one of {known}")
         test = chosen
     validation = numbers[numbers.index(test) - 1] if len(numbers) > 2 else None
     sets = {}
@@ -131,5 +131,5 @@ def _by_hash(patient: str) -> str:
 
 
 def _share(patient: str) -> float:
-    """A number in [0, 1) that depends on the name only."""
+    """A pseudo-random number in [0, 1) that depends only on the name."""
     return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8], "big") / 2**64

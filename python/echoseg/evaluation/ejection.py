@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,28 +10,26 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from echoseg.datasets.clips import read_recording
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
-from echoseg.geometry.discs import ejection_fraction
+from echoseg.geometry.discs import ejection_fraction, landmark_axes
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.geometry.ragged import pad_contours
-from echoseg.inference.measure import ML, measure
+from echoseg.inference.measure import measure
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.clip import Clip
-from echoseg.io.reading import read_clip
 from echoseg.metrics.agreement import agreement
 from echoseg.metrics.volumes import (
-    Outline,
+    MM3_PER_ML,
+    ScaledContour,
     area_length_volumes,
     biplane_volumes,
     disc_volumes,
-    landmark_axes,
-    outlines_of,
-    outlines_of_masks,
+    scale_contours,
 )
-from echoseg.models.codec import Codec, LandmarkCodec
 from echoseg.utils.parallel import map_in_order
 
 _VIEWS = ("A4C", "A2C")  # at a right angle to each other
@@ -41,7 +38,7 @@ _MEASURED = [f"{whose}{what}" for whose in ("", "true_", "listed_") for what in 
 COLUMNS = ["video", "patient", "view", "unit", *_MEASURED]
 
 
-def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction, codec: Codec) -> pd.DataFrame:
+def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) -> pd.DataFrame:
     """Volumes by the method of discs in the traced frames of each video that has an ED and an ES one.
 
     Files that hold one moment each make a pair by patient and view. Where a patient has both apical views and their
@@ -51,7 +48,6 @@ def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction, co
         store: that was evaluated.
         indices: (N,) places in it.
         prediction: of these images.
-        codec: of the predictor.
 
     Returns:
         a row a video: ``COLUMNS`` (volumes in ``unit``, EF in percent, nan where unknown), and ``ef_area_length``, the
@@ -60,7 +56,7 @@ def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction, co
     samples = store.samples.iloc[indices].reset_index(drop=True)
     pairs = _pairs(samples)
     places = np.unique(pairs[["ed", "es"]].to_numpy(np.intp))
-    predicted, true = _outlines(store, indices, samples, prediction, codec, places)
+    predicted, true = _scaled_contours(store, indices, samples, prediction, places)
     table = _with_volumes(pairs, None, predicted, true)
     second = [area_length_volumes([predicted[i] for i in pairs[phase]]) for phase in ("ed", "es")]
     table["ef_area_length"] = ejection_fraction(*second)
@@ -107,8 +103,8 @@ def video_volumes(
             "error": error,
         }
         if clip is not None:
-            prediction = postprocess(predictor.on_clip(clip), steps, predictor.codec)
-            found = measure(prediction, clip, predictor.codec)
+            prediction = postprocess(predictor(clip), steps, predictor.codec)
+            found = measure(prediction, clip)
             row |= {"unit": found.unit, "edv": found.mean_edv, "esv": found.mean_esv, "ef": found.mean_ef}
             row["beats"] = len(found.ef)
         rows.append(row)
@@ -119,10 +115,9 @@ def video_volumes(
 
 def _read(recording: Recording) -> tuple[Clip | None, str]:
     try:
-        clip = read_clip(recording.path)
+        return read_recording(recording), ""
     except DataError as error:
         return None, str(error).removeprefix(f"{recording.path}: ")
-    return (dataclasses.replace(clip, fps=recording.fps) if math.isfinite(recording.fps) else clip), ""
 
 
 def agreements(table: pd.DataFrame, suffix: str = "") -> dict[str, Any]:
@@ -156,30 +151,33 @@ def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
     return pairs.rename(columns=renamed)[["video", "patient", "view", "unit", *renamed.values()]]
 
 
-def _outlines(
-    store: Store, indices: np.ndarray, samples: pd.DataFrame, prediction: Prediction, codec: Codec, places: np.ndarray
-) -> tuple[dict[int, Outline], dict[int, Outline]]:
-    """Predicted and true outlines by place: in mm where that is known, else in pixels of the video itself."""
+def _scaled_contours(
+    store: Store, indices: np.ndarray, samples: pd.DataFrame, prediction: Prediction, places: np.ndarray
+) -> tuple[dict[int, ScaledContour], dict[int, ScaledContour]]:
+    """Predicted and true contours by place: in mm where that is known, else in pixels of the video itself."""
     known = samples[["spacing_y", "spacing_x"]].to_numpy()[places]
     pixels = samples[["height", "width"]].to_numpy()[places] / store.size
     spacings = np.where(np.isfinite(known).all(axis=1, keepdims=True), known, pixels)
-    axes = landmark_axes(prediction.landmarks, codec.scheme) if isinstance(codec, LandmarkCodec) else None
-    predicted = outlines_of_masks(prediction.masks[places], None if axes is None else axes[places], spacings)
+    axes = None if prediction.axes is None else prediction.axes[places]
+    predicted = scale_contours([prediction.contours[i] for i in places], axes, spacings)
     contours = pad_contours(store.points, store.offsets)[indices[places]]
     traced = None
     if store.has_chords:
         ends = choose_landmarks(contours, 3, scheme="anatomical")
         traced = landmark_axes(ends, "anatomical")
-    true = outlines_of(contours, traced, spacings)
+    true = scale_contours(contours, traced, spacings)
     return dict(zip(places, predicted, strict=True)), dict(zip(places, true, strict=True))
 
 
 def _with_volumes(
-    pairs: pd.DataFrame, others: pd.DataFrame | None, predicted: Mapping[int, Outline], true: Mapping[int, Outline]
+    pairs: pd.DataFrame,
+    others: pd.DataFrame | None,
+    predicted: Mapping[int, ScaledContour],
+    true: Mapping[int, ScaledContour],
 ) -> pd.DataFrame:
     """Volumes and EF added to pairs: from one view, or with the ``others`` from two."""
     table = pairs.copy()
-    scale = np.where(pairs["unit"] == "ml", 1 / ML, 1.0)
+    scale = np.where(pairs["unit"] == "ml", 1 / MM3_PER_ML, 1.0)
     for whose, outlines in (("", predicted), ("true_", true)):
         for phase in ("ed", "es"):
             first = [outlines[i] for i in pairs[phase]]

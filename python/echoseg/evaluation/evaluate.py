@@ -16,7 +16,7 @@ from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
 from echoseg.evaluation.ejection import agreements, traced_volumes, video_volumes
 from echoseg.evaluation.stacks import measure_stacks, summarise_stacks
-from echoseg.evaluation.temporal_context import join, predict_traced, reach_of
+from echoseg.evaluation.temporal_context import predict_traced, reach_of
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
@@ -96,11 +96,11 @@ def evaluate(
         errors = landmark_error(prediction.landmarks, true_landmarks)
         images["landmark_error_px"] = errors.mean(axis=1)
         images[[f"error{k}_px" for k in range(errors.shape[1])]] = errors
-        if predictor.calibration is not None and prediction.review is not None:
+        if prediction.review is not None:
             images["area_std_px"], images["review"] = prediction.area_std, prediction.review.astype(int)
             extra["review"] = _review(images)
             extra["calibration"] = check_calibration(predictor, prediction, true_landmarks, contours, images)
-    volumes = traced_volumes(store, indices, prediction, predictor.codec)
+    volumes = traced_volumes(store, indices, prediction)
     stacks = measure_stacks(images, store.samples.iloc[indices])
     extra |= agreements(volumes) | ({"postprocess": list(steps)} if steps else {})
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
@@ -147,7 +147,7 @@ def predict_split(
             piece = indices[start : start + _PIECE]
             parts.append(postprocess(predictor(store.frames[piece]), steps, predictor.codec))
             bar.update(len(piece))
-    return join(parts)
+    return Prediction.join(parts)
 
 
 def _known(recordings: Mapping[str, Recording] | None, store: Store, who: str) -> Mapping[str, Recording]:

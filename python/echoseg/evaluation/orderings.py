@@ -9,7 +9,7 @@ from tqdm import tqdm
 from echoseg.datasets.recording import Dataset
 from echoseg.datasets.store import Store
 from echoseg.geometry.contour import ORDERINGS, order_contour
-from echoseg.geometry.resize import resize_points
+from echoseg.geometry.crop import Box, Crop, fov_box
 from echoseg.metrics.overlap import dice
 from echoseg.ops import fill_polygons
 
@@ -27,13 +27,16 @@ def masks_by_ordering(dataset: Dataset, store: Store) -> dict[str, np.ndarray]:
         By ordering, (N, H, W) uint8, in the order of the store.
     """
     traced = {(video.name, tracing.frame): tracing for video in dataset.recordings for tracing in video.tracings}
+    spacings = {video.name: video.spacing for video in dataset.recordings}
     samples = list(store.samples.itertuples())
     masks = {}
     for name in tqdm(COMPARED, desc="orderings", disable=None):
         contours = []
         for sample in samples:
             contour = order_contour(traced[sample.video, sample.frame].coordinates, name)
-            contours.append(resize_points(contour, (sample.height, sample.width), store.size))
+            frame = Box(0, 0, sample.height, sample.width)
+            box = fov_box(frame, spacings[sample.video], store.manifest["fov_mm"])
+            contours.append(Crop(box, store.size).points(contour))
         offsets = np.cumsum([0, *map(len, contours)], dtype=np.int64)
         masks[name] = fill_polygons(np.concatenate(contours), store.size, offsets=offsets)
     return masks

@@ -20,7 +20,7 @@ from echoseg.ops import fill_polygons
 
 COMPARED = (
     *("threshold=0.3", "threshold=0.4", "threshold=0.6", "threshold=0.7"),
-    *("reject_blank", "closing=3", "closing=5", "largest_component", "fill_holes", "smooth=1", "smooth=2"),
+    *("reject_blank", "closing=3", "closing=5", "smooth=1", "smooth=2"),
 )
 
 

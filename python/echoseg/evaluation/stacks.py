@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from echoseg.metrics.volumes import MM3_PER_ML, slice_volumes
+
 _VOLUMES = ("volume_ml", "true_volume_ml")
 
 
@@ -19,15 +21,15 @@ def measure_stacks(images: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
         A row a stack: patient, video, phase, slices, dice (mean of the slices), volume_dice, volume_ml and
         true_volume_ml, and ef and true_ef (percent) of patients with one stack at ED and one at ES, nan for others.
     """
-    voxel = (samples["spacing_y"] * samples["spacing_x"] * samples["thickness"]).to_numpy()  # mm³
+    spacing, thickness = samples[["spacing_y", "spacing_x"]].to_numpy().T, samples["thickness"].to_numpy()
     both = images["area_px"] + images["true_area_px"]
     slices = images[["patient", "video", "phase", "dice"]].assign(
         slices=1,
-        volume_ml=images["area_px"] * voxel / 1000,
-        true_volume_ml=images["true_area_px"] * voxel / 1000,
+        volume_ml=slice_volumes(images["area_px"], spacing, thickness) / MM3_PER_ML,
+        true_volume_ml=slice_volumes(images["true_area_px"], spacing, thickness) / MM3_PER_ML,
         volume_dice=images["dice"] * both,
         both=both,
-    )[np.isfinite(voxel)]
+    )[np.isfinite(spacing).all(axis=0) & np.isfinite(thickness)]
     groups = slices.groupby(["patient", "video", "phase"], as_index=False)
     table = groups.agg({"slices": "sum", "dice": "mean", **dict.fromkeys(("volume_dice", "both", *_VOLUMES), "sum")})
     table["volume_dice"] /= table.pop("both")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +11,7 @@ from tqdm import tqdm
 
 from echoseg.datasets.recording import Recording
 from echoseg.errors import DataError
-from echoseg.geometry.crop import Box, cut, fov_box
-from echoseg.geometry.resize import resize_frames
+from echoseg.geometry.crop import Box, Crop, fov_box
 from echoseg.inference.postprocess import parse_step, postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.reading import decode_clip
@@ -58,7 +55,7 @@ def predict_traced(
             raise DataError(f"{recording.path}: frame {min(lacking)} cannot be read; replace the file")
         frames = np.stack(list(found.values()))
         box = fov_box(Box(0, 0, *frames.shape[1:]), recording.spacing, config.fov_mm)
-        return resize_frames(cut(frames, box), config.size), list(found), reach
+        return Crop(box, config.size).frames(frames), list(found), reach
 
     parts: list[Prediction] = []
     places: list[int] = []
@@ -68,19 +65,6 @@ def predict_traced(
         for place, frame in rows["frame"].items():
             window = [i for i, number in enumerate(numbers) if abs(number - frame) <= reach]
             middle = window.index(numbers.index(frame))
-            parts.append(take(postprocess(take(seen, window), steps, predictor.codec), [middle]))
+            parts.append(postprocess(seen.take(window), steps, predictor.codec).take([middle]))
             places.append(int(place))
-    return take(join(parts), np.argsort(places))
-
-
-def join(parts: Sequence[Prediction]) -> Prediction:
-    """One prediction of the frames of several."""
-    columns = [[getattr(part, one.name) for part in parts] for one in fields(Prediction)]
-    joined: list[Any] = [None if column[0] is None else np.concatenate(column) for column in columns]
-    return Prediction(*joined)
-
-
-def take(prediction: Prediction, places: Sequence[int] | np.ndarray) -> Prediction:
-    """Some frames of a prediction."""
-    values = {one.name: getattr(prediction, one.name) for one in fields(Prediction)}
-    return replace(prediction, **{name: value[places] for name, value in values.items() if value is not None})
+    return Prediction.join(parts).take(np.argsort(places))

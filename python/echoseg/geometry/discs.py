@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from echoseg.geometry.contour import contour_area
+from echoseg.geometry.landmarks import SCHEMES
 
 DISCS = 20
 
@@ -38,6 +39,23 @@ def long_axis(contours: np.ndarray) -> np.ndarray:
     pair = np.stack(np.divmod(apart.reshape(count, points**2).argmax(axis=1), points), axis=1)
     ends = np.take_along_axis(contours, pair[:, :, None], axis=1)
     return np.take_along_axis(ends, ends[:, :, 1].argsort(axis=1)[:, :, None], axis=1)
+
+
+def landmark_axes(landmarks: np.ndarray, scheme: str) -> np.ndarray | None:
+    """The long axis that landmarks mark: from the apex to the middle of the annulus.
+
+    Args:
+        landmarks: (N, K, 2) float, pixels.
+        scheme: A name in `echoseg.geometry.landmarks.SCHEMES`.
+
+    Returns:
+        (N, 2, 2) float64, pixels: apex and middle of the base; None for a scheme that does not mark the annulus.
+    """
+    annulus = SCHEMES[scheme].straight(landmarks.shape[1])
+    if annulus is None:
+        return None
+    landmarks = np.asarray(landmarks, dtype=np.float64)
+    return np.stack([landmarks[:, 0], landmarks[:, annulus : annulus + 2].mean(axis=1)], axis=1)
 
 
 def disc_widths(contours: np.ndarray, axes: np.ndarray, *, discs: int = DISCS) -> np.ndarray:

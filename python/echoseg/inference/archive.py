@@ -22,6 +22,8 @@ from typing import Any, TextIO
 
 import pandas as pd
 
+from echoseg.datasets.clips import recordings_by_file, with_listed_facts
+from echoseg.datasets.recording import Recording
 from echoseg.datasets.truth import is_truth
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement, measure
@@ -64,11 +66,13 @@ class InputFile:
         name: of its folder, relative to that of all results; "/" between parts.
         path: where it lies.
         key: tells run, settings, size and time of the file from others.
+        recording: what the data set in whose folder it lies lists about it; None where there is no such list.
     """
 
     name: str
     path: Path
     key: str
+    recording: Recording | None = None
 
 
 def find_input_files(inputs: Sequence[Path], run: Path, settings: object, *, out: Path) -> list[InputFile]:
@@ -87,6 +91,7 @@ def find_input_files(inputs: Sequence[Path], run: Path, settings: object, *, out
         DataError: an input is missing, there is no file, or one is called as what the command keeps for itself.
     """
     files: dict[Path, None] = {}
+    listed: dict[Path, Recording] = {}
     tops = []
     for given in inputs:
         if not given.exists():
@@ -94,6 +99,7 @@ def find_input_files(inputs: Sequence[Path], run: Path, settings: object, *, out
         folder = (given if given.is_dir() else given.parent).resolve()
         tops.append(folder)
         files |= dict.fromkeys(_walk(folder, out.resolve()) if given.is_dir() else [folder / given.name])
+        listed |= recordings_by_file(folder) if given.is_dir() else {}
     if not files:
         raise DataError(f"{', '.join(map(str, inputs))}: no file that holds frames; give another folder")
     top = os.path.commonpath(tops)
@@ -106,7 +112,12 @@ def find_input_files(inputs: Sequence[Path], run: Path, settings: object, *, out
         if _is_own(name):
             raise DataError(f"{path}: its results would lie where {out} keeps its own; rename it")
     made_by = [hash_file(run / name) if (run / name).exists() else "" for name in _RUN_FILES], settings
-    return [InputFile(name, path, _key(made_by, path)) for name, path in zip(names, files, strict=True)]
+    found = []
+    for name, path in zip(names, files, strict=True):
+        recording = listed.get(path.resolve())
+        facts = None if recording is None else (recording.fps, recording.spacing)
+        found.append(InputFile(name, path, _key((made_by, facts), path), recording))
+    return found
 
 
 def finished_rows(folder: Path) -> dict[tuple[str, str], Row]:
@@ -130,7 +141,7 @@ def unfinished(sources: Sequence[InputFile], folder: Path) -> list[InputFile]:
     return [source for source in sources if rows.get((source.name, source.key), {"error": "new"})["error"]]
 
 
-def sweep(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Remove what processes that were killed had begun to write."""
     remove_abandoned(list(folder.rglob(".*.????????.part")))
 
@@ -209,7 +220,8 @@ def _key(made_by: object, path: Path) -> str:
 
 def _read(source: InputFile) -> tuple[InputFile, Clip | None, str]:
     try:
-        return source, read_clip(source.path), ""
+        clip = read_clip(source.path)
+        return source, clip if source.recording is None else with_listed_facts(clip, source.recording), ""
     except DataError as error:
         return source, None, str(error).removeprefix(f"{source.path}: ")
     except Exception as error:  # a decoder's own, on a file that no reader foresaw
@@ -222,7 +234,7 @@ def _predict(
     if clip is None:
         return source, None, None, error
     try:
-        return source, clip, predictor.on_clip(clip), ""
+        return source, clip, predictor(clip), ""
     except (MemoryError, RuntimeError) as found:
         if not isinstance(found, MemoryError) and "memory" not in str(found):
             raise
@@ -242,7 +254,7 @@ def _finish(
     if clip is None or prediction is None:
         return source, {"file": source.name, "unit": "", "error": error}
     prediction = postprocess(prediction, steps, codec, over_time=math.isnan(clip.thickness))
-    measured = measure(prediction, clip, codec)
+    measured = measure(prediction, clip)
     if write is not None:
         target = folder / source.name
         shutil.rmtree(target, ignore_errors=True)  # of a process killed before its line, or of another run

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from echoseg.errors import DataError
-from echoseg.geometry.resize import resize_frames
+from echoseg.geometry.crop import Box, Crop
 from echoseg.inference.predictor import CALIBRATION, SHAPES, load
+from echoseg.models.codec import THRESHOLD
 from echoseg.models.traceable import Traceable
 from echoseg.phantom.patient import Patient
 from echoseg.training.checkpoint import BEST, CONFIG, load_run
@@ -112,12 +113,13 @@ def _compare(run: Path, config: Config, graph: Graph) -> float:
     beats = np.stack([patient.frame(number) for patient in phantoms for number in (patient.ed, patient.es)])
     noise = np.random.default_rng(0).integers(0, 256, (2 * _PATIENTS, *config.size), dtype=np.uint8)
     worst = 0.0
-    for frames in (resize_frames(beats, config.size), noise, noise[:1]):
+    phantom_frames = Crop(Box(0, 0, *beats.shape[1:]), config.size).frames(beats)
+    for frames in (phantom_frames, noise, noise[:1]):
         expected, said = predictor(frames), graph(np.ascontiguousarray(frames))
         if expected.landmarks is not None:
             difference = np.abs(said[0] - expected.landmarks).max()
         else:
-            wrong = said[0] != (said[1] >= 0.5)
+            wrong = said[0] != (said[1] > THRESHOLD)
             difference = np.maximum(np.abs(said[1] - expected.probabilities), wrong).max()
         worst = max(worst, float(difference))
     if not worst <= TOLERANCE:

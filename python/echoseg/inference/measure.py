@@ -10,24 +10,23 @@ from echoseg.geometry.discs import ejection_fraction
 from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
 from echoseg.metrics.beats import find_beats
-from echoseg.metrics.volumes import area_length_volumes, disc_volumes, landmark_axes, outlines_of_masks
-from echoseg.models.codec import Codec, LandmarkCodec
-
-ML = 1000.0  # mm³
+from echoseg.metrics.volumes import MM3_PER_ML, area_length_volumes, disc_volumes, scale_contours, slice_volumes
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What a clip of T frames and B beats says.
+    """What a clip of T frames with B heart beats shows.
 
     Attributes:
-        unit: of volumes: "ml" where the spacing is known, else "px3".
-        volumes: (T,) float64: by the method of discs; 0 where nothing is seen. Of a stack, each slice's share.
-        area_length: (T,) float64: the second opinion; nan for a stack.
-        ed, es: (B,) int64: frames of end-diastole and end-systole; B is 0 for a stack, and where there is no beat.
-        edv, esv: (B,) float64, end-diastolic and end-systolic volume.
-        ef: (B,) float64, ejection fraction, percent.
-        volume: of a stack, all slices together; else nan.
+        unit: Of volumes: "ml" if the spacing is known, else "px3".
+        volumes: (T,) float64: by the method of discs; 0 where no ventricle is found. For a stack, each slice's share.
+        area_length: (T,) float64: by the area-length formula, as a second opinion; nan for a stack.
+        ed: (B,) int64: frames of end-diastole; B is 0 for a stack, and if no beat is found.
+        es: (B,) int64: frames of end-systole.
+        edv: (B,) float64: end-diastolic volumes.
+        esv: (B,) float64: end-systolic volumes.
+        ef: (B,) float64: ejection fractions, percent.
+        volume: The volume of a stack, all slices together; nan for a cine.
     """
 
     unit: str
@@ -42,46 +41,45 @@ class Measurement:
 
     @property
     def mean_edv(self) -> float:
-        """Over the beats; nan where there is none."""
+        """Mean over the beats; nan if there is none."""
         return _mean(self.edv)
 
     @property
     def mean_esv(self) -> float:
-        """Over the beats; nan where there is none."""
+        """Mean over the beats; nan if there is none."""
         return _mean(self.esv)
 
     @property
     def mean_ef(self) -> float:
-        """Over the beats, percent; nan where there is none."""
+        """Mean over the beats, percent; nan if there is none."""
         return _mean(self.ef)
 
 
-def measure(prediction: Prediction, clip: Clip, codec: Codec) -> Measurement:
-    """Volumes of all frames and EF of all beats; or, where frames are slices, one volume.
+def measure(prediction: Prediction, clip: Clip, *, beats: np.ndarray | None = None) -> Measurement:
+    """Compute the volumes of all frames and the EF of all beats; for a stack of slices, its volume.
 
-    The beats are found in the curve of the areas; their volumes are those of the two frames, along the axis that
-    landmarks tell, or else that of the mask.
+    The volume of a frame follows from its contour, by the method of discs along the axis that the landmarks mark, or
+    else along the contour's longest. The beats are found in the curve of the areas.
 
     Args:
-        prediction: of the clip's frames, at their size.
-        clip: says how large and how far apart pixels, slices and moments are.
-        codec: of the predictor; says which landmark is the apex.
+        prediction: Of the clip's frames, at their size.
+        clip: Says how large pixels are and how far apart slices or time points lie.
+        beats: (B, 2) int, frames of end-diastole and end-systole of each beat; None finds them.
     """
     known = bool(np.isfinite(clip.spacing).all())
     spacing = clip.spacing if known else (1.0, 1.0)
-    unit, scale = ("ml", 1 / ML) if known else ("px3", 1.0)
+    unit, scale = ("ml", 1 / MM3_PER_ML) if known else ("px3", 1.0)
     if np.isfinite(clip.thickness):
-        volumes = scale * prediction.areas * spacing[0] * spacing[1] * (clip.thickness if known else 1.0)
+        volumes = scale * slice_volumes(prediction.areas, spacing, clip.thickness if known else 1.0)
         none, nowhere = np.empty(0), np.empty(0, dtype=np.int64)
-        unseen = np.full(len(volumes), np.nan)
-        return Measurement(unit, volumes, unseen, nowhere, nowhere, none, none, none, float(volumes.sum()))
-    axes = landmark_axes(prediction.landmarks, codec.scheme) if isinstance(codec, LandmarkCodec) else None
-    outlines = outlines_of_masks(prediction.masks, axes, spacing)
-    volumes = scale * disc_volumes(outlines)
-    ed, es = find_beats(prediction.areas, clip.fps).T
+        unknown = np.full(len(volumes), np.nan)
+        return Measurement(unit, volumes, unknown, nowhere, nowhere, none, none, none, float(volumes.sum()))
+    contours = scale_contours(prediction.contours, prediction.axes, spacing)
+    volumes = scale * disc_volumes(contours)
+    ed, es = (find_beats(prediction.areas, clip.fps) if beats is None else beats).T
     edv, esv = volumes[ed], volumes[es]
     ef = ejection_fraction(edv, esv)
-    return Measurement(unit, volumes, scale * area_length_volumes(outlines), ed, es, edv, esv, ef, float("nan"))
+    return Measurement(unit, volumes, scale * area_length_volumes(contours), ed, es, edv, esv, ef, float("nan"))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -3,7 +3,11 @@
 Some steps have a number that may be set, as in ``closing=7``. None of them is applied unless asked for: ``echoseg
 evaluate RUN --split val --compare-postprocess`` shows what each is worth.
 
-Source: threshold, blank frames, closing and the number 5 are the third seed's.
+Every step changes the contours; masks, areas and volumes follow. What a step makes unknown becomes None: landmarks
+after "closing", intervals after "smooth".
+
+Source: threshold, blank frames, closing and the number 5 are those of Craciun, "Image Segmentation for Heart using Deep
+Learning", 2022.
 """
 
 from __future__ import annotations
@@ -12,17 +16,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from echoseg.errors import DataError
-from echoseg.inference.predictor import Prediction
-from echoseg.models.codec import Codec, LandmarkCodec
-from echoseg.ops import dilate, erode, fill_polygons
+from echoseg.geometry.level_set import mask_contour
+from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.metrics.intervals import NORMAL_95
+from echoseg.models.codec import THRESHOLD, Codec, threshold_contours
+from echoseg.ops import dilate, erode
 
-_CUT = 0.5  # probability from which a pixel is ventricle
-_95 = 1.96  # standard deviations
 _SURE = 0.95  # probability: a network that sees a ventricle is as sure as that of its middle
 _WIDE = 0.5  # of the area: likewise, its 95 % interval reaches no farther to either side
 
@@ -62,6 +65,22 @@ def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec, *, o
     return prediction
 
 
+def check_steps(names: Sequence[str], predictor: Predictor | None = None) -> None:
+    """Refuse wrong steps before work begins.
+
+    Args:
+        names: `NAME` or `NAME=NUMBER`, names of `STEPS`.
+        predictor: Of the run that they are for; None checks names and numbers only.
+
+    Raises:
+        DataError: See `postprocess`.
+    """
+    for name in names:
+        parse_step(name)
+    if predictor is not None:
+        postprocess(predictor(np.empty((0, 1, 1), dtype=np.uint8)), names, predictor.codec)
+
+
 def parse_step(name: str) -> tuple[Step, float]:
     """``NAME`` or ``NAME=NUMBER`` → the step and its number.
 
@@ -86,57 +105,51 @@ def parse_step(name: str) -> tuple[Step, float]:
 
 
 def _threshold(prediction: Prediction, codec: Codec, number: float) -> Prediction:
-    if prediction.landmarks is not None:
+    if codec.method is not None:
         raise DataError("post-processing 'threshold': landmarks have no probability to cut; leave it out")
-    return _with_masks(prediction, prediction.probabilities >= number)
+    return _with_threshold(prediction, number)
 
 
 def _reject_blank(prediction: Prediction, codec: Codec, number: float) -> Prediction:
-    if prediction.landmarks is None:
-        seen = prediction.probabilities.max(axis=(1, 2), initial=0) >= _SURE
-    elif prediction.area_std is not None:
-        seen = _95 * prediction.area_std <= _WIDE * prediction.areas
-    else:
-        raise DataError("post-processing 'reject_blank': the run was not calibrated; leave it out, or train anew")
-    return _with_masks(prediction, prediction.masks * seen[:, None, None])
+    if codec.method is None:
+        return prediction.emptied(prediction.probabilities.max(axis=(1, 2), initial=0) < _SURE)
+    if prediction.area_std is None:
+        raise DataError(
+            "post-processing 'reject_blank': the areas' intervals are unknown, since the run is not calibrated or an "
+            "earlier step changed the contours; put it first, or leave it out"
+        )
+    return prediction.emptied(~(NORMAL_95 * prediction.area_std <= _WIDE * prediction.areas))
 
 
 def _closing(prediction: Prediction, codec: Codec, number: float) -> Prediction:
     size = round(number)
-    return _with_masks(prediction, erode(dilate(prediction.masks, kernel_size=size), kernel_size=size))
-
-
-def _largest_component(prediction: Prediction, codec: Codec, number: float) -> Prediction:
-    kept = np.zeros_like(prediction.masks)
-    for mask, out in zip(prediction.masks, kept, strict=True):
-        count, labels, facts, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        if count > 1:
-            out[labels == 1 + facts[1:, cv2.CC_STAT_AREA].argmax()] = 1
-    return _with_masks(prediction, kept)
-
-
-def _fill_holes(prediction: Prediction, codec: Codec, number: float) -> Prediction:
-    filled = prediction.masks.copy()
-    for mask in filled:
-        outer, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(mask, outer, -1, 1, cv2.FILLED)
-    return _with_masks(prediction, filled)
+    closed = erode(dilate(prediction.masks, kernel_size=size), kernel_size=size)
+    changed = (closed != prediction.masks).any(axis=(1, 2))
+    if not changed.any():
+        return prediction
+    contours = [
+        mask_contour(mask) if other else contour
+        for mask, other, contour in zip(closed, changed, prediction.contours, strict=True)
+    ]
+    return prediction.with_contours(contours)
 
 
 def _smooth(prediction: Prediction, codec: Codec, number: float) -> Prediction:
-    if not len(prediction.masks):
+    if not len(prediction):
         return prediction
-    if isinstance(codec, LandmarkCodec):
-        assert prediction.landmarks is not None
-        landmarks = gaussian_filter1d(prediction.landmarks, number, axis=0, mode="nearest")
-        masks = fill_polygons(codec.join(landmarks), prediction.masks.shape[1:])
-        return _with_masks(replace(prediction, landmarks=landmarks), masks)
-    probabilities = gaussian_filter1d(prediction.probabilities, number, axis=0, mode="nearest")
-    return _with_masks(replace(prediction, probabilities=probabilities), probabilities >= _CUT)
+    if codec.method is None:
+        probabilities = gaussian_filter1d(prediction.probabilities, number, axis=0, mode="nearest")
+        return _with_threshold(replace(prediction, probabilities=probabilities), THRESHOLD)
+    if prediction.landmarks is None or not np.isfinite(prediction.landmarks).all():
+        raise DataError("post-processing 'smooth': an earlier step removed the landmarks; put 'smooth' first")
+    landmarks = gaussian_filter1d(prediction.landmarks, number, axis=0, mode="nearest")
+    smoothed = prediction.with_contours(list(codec.join(landmarks)))
+    return replace(smoothed, landmarks=landmarks, axes=codec.axes(landmarks))
 
 
-def _with_masks(prediction: Prediction, masks: np.ndarray) -> Prediction:
-    return replace(prediction, masks=masks.astype(np.uint8), areas=masks.sum(axis=(1, 2), dtype=np.int64))
+def _with_threshold(prediction: Prediction, threshold: float) -> Prediction:
+    contours, pieces = threshold_contours(prediction.probabilities, threshold)
+    return replace(prediction.with_contours(contours), pieces=pieces)
 
 
 STEPS: dict[str, Step] = {
@@ -145,8 +158,6 @@ STEPS: dict[str, Step] = {
         _reject_blank, None, "probabilities, or the spread of landmarks", "empty frames in which nothing is seen surely"
     ),
     "closing": Step(_closing, 5.0, "masks", "close gaps with a square of so many pixels"),
-    "largest_component": Step(_largest_component, None, "masks", "keep the largest piece"),
-    "fill_holes": Step(_fill_holes, None, "masks", "fill what is enclosed"),
     "smooth": Step(_smooth, 1.0, "landmarks or probabilities over time", "Gaussian of so many frames, σ"),
 }
 """Name → step."""

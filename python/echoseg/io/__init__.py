@@ -1,5 +1,4 @@
-"""An untrusted file → frames, frame rate and spacing.
+"""Reads untrusted files: frames, frame rate and spacing of videos, DICOM, volumes and images; tables.
 
-Videos, DICOM, volumes, images, tables; decoded by worker processes.
-This room imports utils; works without torch.
+Worker processes decode the pixels. Imports utils; works without torch.
 """

@@ -1,4 +1,4 @@
-"""The frames of a file as one thing, and what is known of their time and size."""
+"""The frames of one file, with frame rate and spacing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_PIXELS = 1 << 26
-"""Of one frame, and"""
+"""Limit for the pixels of one frame. A file that declares more is refused."""
 MAX_BYTES = 1 << 32
-"""of all that a file gives: what tells of more is not believed."""
+"""Limit for the decoded size of one file. A file that declares more is refused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,11 +19,12 @@ class Clip:
 
     Attributes:
         frames: (T, H, W) uint8, grey.
-        fps: Frames a second; nan where frames are slices, or where nobody knows.
-        spacing: (row, column) mm a pixel; nan if unknown.
-        thickness: mm from one slice to the next; nan where frames are moments in time.
-        square: (top, left, side) of the part to segment, pixels, which may reach beyond the frame; None is all of it.
-        declared: Frames that the file's header tells of, where that is another number than was found; else 0.
+        fps: Frames per second; nan if the frames are slices or the rate is unknown.
+        spacing: (row, column) mm per pixel; nan if unknown.
+        thickness: Distance between slices in mm; nan if the frames are time points.
+        square: (top, left, side) of the region to segment, pixels; it may extend beyond the frame. None means the whole
+            frame.
+        declared: Number of frames that the file's header declares, if it differs from the number decoded; else 0.
     """
 
     frames: NDArray[np.uint8]

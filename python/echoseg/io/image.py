@@ -1,4 +1,4 @@
-"""Single pictures: PNG, JPEG, BMP, TIFF, in grey of 8 or 16 bits."""
+"""Single images: PNG, JPEG, BMP and TIFF, read as grey values of 8 or 16 bits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is one of those read here, by its ending."""
-    return path.name.lower().endswith(ENDINGS)
+    """Whether a file name has the suffix of a supported image format."""
+    return path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def read_image(path: Path) -> NDArray[Any]:
-    """(H, W): the picture, colours turned to grey; decoded in the process that calls.
+    """Read an image in the calling process; colours are converted to grey.
+
+    Returns:
+        (H, W) grey values, of the dtype in the file.
 
     Raises:
         DataError: The file is missing or damaged.
@@ -33,5 +36,5 @@ def read_image(path: Path) -> NDArray[Any]:
     except cv2.error:
         image = None
     if image is None:
-        raise DataError(f"{path}: cannot be opened as a picture; replace the file")
+        raise DataError(f"{path}: cannot be opened as an image; replace the file")
     return np.asarray(image)

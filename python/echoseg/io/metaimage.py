@@ -1,4 +1,4 @@
-"""Reader of MetaImage pairs: a text header `.mhd` and its voxels in a `.raw` or `.zraw` file beside it.
+"""Reader of MetaImage files: a text header `.mhd`, and the voxels in a `.raw` or `.zraw` file in the same folder.
 
 Source: https://itk.org/Wiki/ITK/MetaIO/Documentation
 """
@@ -14,9 +14,10 @@ import numpy as np
 
 from echoseg.errors import DataError
 
-DEFLATE = 1032
-"""Times larger at most is what zlib and gzip unpack."""
+MAX_DEFLATE_RATIO = 1032
+"""The largest ratio of uncompressed to compressed size that zlib and gzip reach."""
 
+_BIG_ENDIAN = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 _TYPES = {
     "MET_CHAR": "i1",
     "MET_UCHAR": "u1",
@@ -32,14 +33,14 @@ _TYPES = {
 
 
 def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndarray, dict[str, str]]:
-    """Read the text.
+    """Read the text header.
 
     Returns:
-        Shape and spacing (mm), in the file's order of axes, x first; the (4, 4) affine from voxels to millimetres
-        towards right, anterior and superior, as NIfTI has it; the fields themselves.
+        Shape and spacing (mm) in the file's axis order, x first; the (4, 4) affine from voxels to RAS+ millimetres, as
+        in NIfTI; and the fields of the header.
 
     Raises:
-        DataError: The file cannot be read, or says something impossible.
+        DataError: The file cannot be read, or its header is invalid or not supported.
     """
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -51,34 +52,43 @@ def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndar
         shape = tuple(int(word) for word in fields["DimSize"].split())
         count = len(shape)
         if not 2 <= count <= 4 or int(fields.get("NDims", count)) != count or min(shape) < 1:
-            raise ValueError("a shape of no image or volume")
+            raise ValueError("not an image or volume")
         sizes = fields.get("ElementSpacing", fields.get("ElementSize", "1 " * count)).split()
         spacing = tuple(float(word) for word in sizes)
-        turn = np.array(fields.get("TransformMatrix", "").split() or np.eye(count).ravel(), dtype=float)
-        turn = turn.reshape(count, count).T  # the file says where each axis points, one after the other
-        start = next((fields[key] for key in ("Offset", "Position", "Origin") if key in fields), "0 " * count).split()
-        corner = np.array(start, dtype=float)
-        if len(spacing) != count or len(corner) != count or not np.isfinite([*spacing, *corner, *turn.ravel()]).all():
-            raise ValueError("no place in space")
+        rotation = np.array(fields.get("TransformMatrix", "").split() or np.eye(count).ravel(), dtype=float)
+        rotation = rotation.reshape(count, count).T  # the file lists the direction of one axis after the other
+        words = next((fields[key] for key in ("Offset", "Position", "Origin") if key in fields), "0 " * count).split()
+        origin = np.array(words, dtype=float)
+        numbers = [*spacing, *origin, *rotation.ravel()]
+        if len(spacing) != count or len(origin) != count or not np.isfinite(numbers).all():
+            raise ValueError("invalid affine")
     except (KeyError, ValueError):
-        raise DataError(f"{path}: is no sound MetaImage header; it needs lines such as DimSize = 256 256 10") from None
+        raise DataError(f"{path}: invalid MetaImage header; it needs lines such as DimSize = 256 256 10") from None
     if not re.fullmatch(r"-1|\d{1,18}", fields.get("HeaderSize", "0")):
         raise DataError(f"{path}: HeaderSize is {fields['HeaderSize']!r}; it must be a number of bytes, or -1")
     if fields.get("ElementNumberOfChannels", "1") != "1":
-        raise DataError(f"{path}: is in colour; save it in grey")
+        raise DataError(f"{path}: is a colour image; save it in grey")
     if fields.get("ElementType") not in _TYPES:
-        raise DataError(f"{path}: unknown ElementType {fields.get('ElementType')!r}; known: {', '.join(_TYPES)}")
+        raise DataError(f"{path}: unknown ElementType {fields.get('ElementType')!r}; use one of {', '.join(_TYPES)}")
     affine = np.eye(4)
     space = min(count, 3)
-    affine[:space, :space], affine[:space, 3] = (turn * spacing)[:space, :space], corner[:space]
+    affine[:space, :space], affine[:space, 3] = (rotation * spacing)[:space, :space], origin[:space]
     return shape, spacing, np.diag([-1.0, -1, 1, 1]) @ affine, fields
 
 
 def read_voxels(path: Path, shape: tuple[int, ...], fields: dict[str, str]) -> np.ndarray:
-    """Read the voxels that a header speaks of; axes in the file's order, x first.
+    """Read the voxels that a header refers to.
+
+    Args:
+        path: The header.
+        shape: The shape that `read_header` returned.
+        fields: The fields that `read_header` returned.
+
+    Returns:
+        The voxels in the file's axis order, x first.
 
     Raises:
-        DataError: The voxels are not one file beside the header, or fewer than it promises.
+        DataError: The voxels are not in one file beside the header, or the file is shorter than the header declares.
     """
     name = fields.get("ElementDataFile", "")
     if not name or Path(name).name != name or name in ("LOCAL", "LIST", ".."):
@@ -86,26 +96,23 @@ def read_voxels(path: Path, shape: tuple[int, ...], fields: dict[str, str]) -> n
     order = ">" if "true" in (fields.get(key, "").lower() for key in _BIG_ENDIAN) else "<"
     kind = np.dtype(order + _TYPES[fields["ElementType"]])
     needed = math.prod(shape) * kind.itemsize
-    packed = fields.get("CompressedData", "").lower() == "true"
+    compressed = fields.get("CompressedData", "").lower() == "true"
     voxels = path.parent / name
     try:
-        if not voxels.is_file():  # a pipe would be waited for
-            raise DataError(f"{path}: {name} is no file in the same folder; put it there")
+        if not voxels.is_file():  # opening a pipe would block
+            raise DataError(f"{path}: {name} is not a file in the same folder; put it there")
         size, skip = voxels.stat().st_size, int(fields.get("HeaderSize", "0"))
-        if needed > size * (DEFLATE if packed else 1):
-            raise DataError(f"{path}: {name} has {size} bytes for the {needed} promised; replace the file")
+        if needed > size * (MAX_DEFLATE_RATIO if compressed else 1):
+            raise DataError(f"{path}: {name} has {size} bytes, the header declares {needed}; replace the file")
         with voxels.open("rb") as file:
-            if packed:
+            if compressed:
                 data = zlib.decompressobj().decompress(file.read(), needed)
             else:
                 file.seek(size - needed if skip == -1 else max(0, skip))
                 data = file.read(needed)
     except (OSError, OverflowError, zlib.error) as error:
         cause = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: its voxels in {name} cannot be read ({cause}); replace the file") from None
+        raise DataError(f"{path}: the voxels in {name} cannot be read ({cause}); replace the file") from None
     if len(data) < needed:
-        raise DataError(f"{path}: {name} holds {len(data)} bytes of the {needed} promised; replace the file")
+        raise DataError(f"{path}: {name} contains {len(data)} of {needed} declared bytes; replace the file")
     return np.frombuffer(data, dtype=kind, count=math.prod(shape)).reshape(shape, order="F")
-
-
-_BIG_ENDIAN = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")

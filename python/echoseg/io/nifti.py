@@ -1,4 +1,4 @@
-"""Masks of a volume's slices as a NIfTI file that lies over that volume in any viewer."""
+"""Writes masks of a volume's slices as a NIfTI file that any viewer overlays on that volume."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from echoseg.io.volume import Volume
 
 
 def write_mask(path: Path, masks: NDArray[np.uint8], volume: Volume) -> None:
-    """Write masks in the order, of the shape and with the affine of the file that they were found in.
+    """Write masks with the axis order, the shape and the affine of the volume that they segment.
 
     Args:
-        path: `.nii` or `.nii.gz` to write.
-        masks: (T, H, W) uint8, as `volume.read` gives the slices.
-        volume: Whose slices they are.
+        path: The `.nii` or `.nii.gz` file to write.
+        masks: (T, H, W) uint8, in the order of `Volume.arrange`.
+        volume: The volume that they segment.
     """
     voxels = volume.restore(masks)
     if volume.path.suffix.lower() == ".mhd":
@@ -26,7 +26,7 @@ def write_mask(path: Path, masks: NDArray[np.uint8], volume: Volume) -> None:
     else:
         image: Any = nibabel.load(volume.path)
         mask = type(image)(voxels.reshape(image.shape), image.affine, image.header)
-        mask.header.extensions.clear()  # may name the patient, as may the texts
+        mask.header.extensions.clear()  # extensions and text fields may contain the patient's name
         for text in set(mask.header) - {"magic", "regular"}:
             if mask.header[text].dtype.kind == "S":
                 mask.header[text] = b""
@@ -36,17 +36,17 @@ def write_mask(path: Path, masks: NDArray[np.uint8], volume: Volume) -> None:
 
 
 def slices_affine(volume: Volume) -> NDArray[np.float64]:
-    """(4, 4) from a volume's (slice, row, column) to mm towards right, front and head.
+    """(4, 4) float64 affine from a volume's (slice, row, column) to RAS+ millimetres.
 
-    Where the file does not say how it lies: x to the right, y to the back, z to the head.
+    If the file has no affine, columns run to the right, rows to posterior and slices to superior.
     """
     slices, rows, columns = volume.axes
     affine = volume.affine
     if affine is None:
         affine = np.diag([volume.spacing[1], -volume.spacing[0], volume.thickness, 1.0])
-    turn = np.zeros((4, 4))
-    turn[[slices, rows, columns, 3], range(4)] = 1
-    for axis in volume.turned:
-        turn[axis] *= -1
-        turn[axis, 3] = volume.shape[volume.axes.index(axis)] - 1
-    return affine @ turn
+    reorder = np.zeros((4, 4))
+    reorder[[slices, rows, columns, 3], range(4)] = 1
+    for axis in volume.flipped:
+        reorder[axis] *= -1
+        reorder[axis, 3] = volume.shape[volume.axes.index(axis)] - 1
+    return affine @ reorder

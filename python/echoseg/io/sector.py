@@ -1,40 +1,44 @@
-"""The sector of an ultrasound cine: what moves, told from the text, rulers and marks around it."""
+"""Finds the sector of an ultrasound cine: it moves, the text, rulers and marks around it do not."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_STILL = 3  # grey levels by which compression changes what stands still
-_LEAST = 0.02  # of the frame; whatever moves and is smaller is no sector
+from echoseg.io.clip import Clip
+
+_STILL = 3  # grey levels by which compression changes a pixel that does not move
+_MIN_AREA = 0.02  # share of the frame; smaller moving objects are not a sector
 
 
 def find_sector(frames: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Find the sector: the convex hull of the largest thing that moves.
+    """Find the sector: the convex hull of the largest moving object.
 
     Args:
         frames: (T, H, W) uint8, grey.
 
     Returns:
-        (H, W) uint8 mask of 0 and 1; None where nothing moves, as in a single frame.
+        (H, W) uint8 mask of 0 and 1; None if nothing moves, for example in a single frame.
     """
     moves = (frames.max(axis=0) - frames.min(axis=0) > _STILL).astype(np.uint8)
     moves = cv2.morphologyEx(moves, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    gap = max(3, min(moves.shape) // 40)  # between islands of one sector, and between a sector and the text beside it
+    gap = max(3, min(moves.shape) // 40)  # larger than gaps within a sector, smaller than the distance to text
     joined = cv2.morphologyEx(moves, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (gap, gap)))
-    count, labels, facts, _ = cv2.connectedComponentsWithStats(joined)
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(joined)
     if count == 1:
         return None
-    largest = 1 + int(facts[1:, cv2.CC_STAT_AREA].argmax())
+    largest = 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())
     hull = cv2.convexHull(cv2.findNonZero(moves * (labels == largest)))
     sector = np.zeros(moves.shape, dtype=np.uint8)
     cv2.fillConvexPoly(sector, hull, 1)
-    return sector if sector.mean() > _LEAST else None
+    return sector if sector.mean() > _MIN_AREA else None
 
 
 def box_of(sector: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) of a mask that is not empty; the last two are one past it."""
+    """Bounding box (top, left, bottom, right) of a mask that is not empty; bottom and right are exclusive."""
     left, top, width, height = cv2.boundingRect(sector)
     return top, left, top + height, left + width
 
@@ -46,9 +50,9 @@ def overlap_of_boxes(first: tuple[float, ...], second: tuple[float, ...]) -> flo
 
 
 def middle_square(sector: NDArray[np.uint8]) -> tuple[int, int, int]:
-    """(top, left, side) of the square that is as high as the sector and in its middle.
+    """(top, left, side) of the centred square that is as high as the sector.
 
-    There an apical view has its ventricle; the wings of a sector wider than high are left out.
+    In an apical view it contains the ventricle; the sides of a sector that is wider than high are left out.
     """
     top, left, bottom, right = box_of(sector)
     side = bottom - top
@@ -57,3 +61,18 @@ def middle_square(sector: NDArray[np.uint8]) -> tuple[int, int, int]:
 
 def _area(box: tuple[float, ...]) -> float:
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def crop_to_sector(clip: Clip) -> Clip:
+    """Set everything outside the sector of a clip to black, and set `square` to the centred square of the sector.
+
+    Args:
+        clip: An ultrasound cine.
+
+    Returns:
+        The clip with new frames and `square`; the clip itself if nothing moves.
+    """
+    sector = find_sector(clip.frames)
+    if sector is None:
+        return clip
+    return dataclasses.replace(clip, frames=clip.frames * sector, square=middle_square(sector))

@@ -1,11 +1,11 @@
-"""Volumes (NIfTI, MetaImage) as stacks of slices, each seen as a viewer shows it.
+"""Reads volumes (NIfTI, MetaImage) as stacks of slices in radiological orientation.
 
-Slices lie along the thickest axis; of equally thick ones, along the last. Within a slice the patient's left is on the
-right, what is in front is above, and what is superior is above in coronal and sagittal slices, where a sagittal one
-has the front on the left. A single image, a sequence of moments, and a file that does not say how it lies, are
-taken as they are stored: x to the right, y downwards, as ultrasound comes.
+The slice axis is the axis with the largest spacing; among equal ones, the last. In axial slices the patient's left is
+on the right and anterior is up. In coronal and sagittal slices superior is up; in sagittal slices anterior is on the
+left. A single image, a sequence of time points, and a file without an affine keep the stored orientation: x to the
+right, y downwards, as in ultrasound.
 
-`open_volume` and `read_voxels` decode in the process that calls them. For files of strangers use those of `reading`.
+`open_volume` and `read_voxels` decode in the calling process. For untrusted files use `reading`.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from numpy.typing import NDArray
 from echoseg.errors import DataError
 from echoseg.io import metaimage
 
-ENDINGS = (".nii.gz", ".nii", ".mhd")
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".mhd")
 
-_GREY = (0.5, 99.5)  # percentiles of a volume that become black and white
-_EXTENSIONS = 1 << 24  # bytes at most in front of the voxels, for they are read whole
+_WINDOW = (0.5, 99.5)  # percentiles of a volume that map to black and white
+_MAX_EXTENSION_BYTES = 1 << 24  # nibabel reads the header extensions at once
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 _DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, OverflowError, KeyError)
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A volume whose voxels are not read yet.
+    """The header of a volume; the voxels are read separately.
 
     Attributes:
         path: The file.
-        shape: (T, H, W): slices or moments, rows, columns.
-        spacing: (row, column) mm a pixel; nan if unknown.
-        thickness: mm from one slice to the next; nan if unknown, or where frames are moments in time.
-        axes: The file's axes that are frames, rows and columns.
-        turned: The file's axes that run the other way.
-        affine: (4, 4) from the file's voxels to millimetres; None where it does not say.
+        shape: (T, H, W): slices or time points, rows, columns.
+        spacing: (row, column) mm per pixel; nan if unknown.
+        thickness: Distance between slices in mm; nan if unknown, or if the frames are time points.
+        axes: The axes of the file that are frames, rows and columns.
+        flipped: The axes of the file that are reversed.
+        affine: (4, 4) from voxels to RAS+ millimetres; None if the file has none.
     """
 
     path: Path
@@ -53,65 +53,69 @@ class Volume:
     spacing: tuple[float, float]
     thickness: float
     axes: tuple[int, int, int]
-    turned: tuple[int, ...]
+    flipped: tuple[int, ...]
     affine: NDArray[np.float64] | None
 
     @property
     def file_shape(self) -> tuple[int, ...]:
-        """The sides of the file's three axes."""
+        """The shape in the file's axis order."""
         return tuple(self.shape[self.axes.index(axis)] for axis in range(3))
 
     def arrange(self, voxels: NDArray[Any]) -> NDArray[Any]:
-        """Turn a file's voxels to (T, H, W).
+        """Reorder voxels from the file's axis order to (T, H, W).
 
         Raises:
-            ValueError: They are more or fewer than those of this volume.
+            ValueError: The number of voxels differs from this volume's.
         """
-        return np.flip(voxels.reshape(self.file_shape), self.turned).transpose(self.axes)
+        return np.flip(voxels.reshape(self.file_shape), self.flipped).transpose(self.axes)
 
     def restore(self, frames: NDArray[Any]) -> NDArray[Any]:
-        """Bring (T, H, W) back to the file's own order of axes, so that its affine fits."""
-        return np.flip(frames.transpose(np.argsort(self.axes)), self.turned)
+        """Reorder (T, H, W) to the file's axis order, to which the affine refers; the inverse of `arrange`."""
+        return np.flip(frames.transpose(np.argsort(self.axes)), self.flipped)
 
 
 def is_volume(path: Path) -> bool:
-    """Whether a file is one of those read here, by its ending."""
-    return path.name.lower().endswith(ENDINGS)
+    """Whether a file name has the suffix of a supported volume format."""
+    return path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
 def open_volume(path: Path) -> Volume:
-    """Read what a volume's header says.
+    """Read the header of a volume.
 
-    A file whose name holds "sequence" (CAMUS), and one of four dimensions with a single slice, are moments in time.
+    The frames are time points if the file name contains "sequence" (CAMUS) or if the file has four dimensions and a
+    single slice; otherwise they are slices.
 
     Raises:
-        DataError: The file is missing, damaged, in colour, or has several slices at several times.
+        DataError: The file is missing, damaged, a colour image, or has several slices at several time points.
     """
     shape, zooms, affine = _read_header(path)
     affine = affine if affine is not None and np.isfinite(affine).all() else None
     while len(shape) > 3 and shape[-1] == 1:
         shape, zooms = shape[:-1], zooms[:-1]
-    moments = "sequence" in path.name.lower()
+    is_sequence = "sequence" in path.name.lower()
     if len(shape) == 4 and shape[2] == 1:
-        shape, zooms, moments = (*shape[:2], shape[3]), zooms[:3], True
+        shape, zooms, is_sequence = (*shape[:2], shape[3]), zooms[:3], True
     if len(shape) > 3 or not shape or 0 in shape:
-        raise DataError(f"{path}: has the shape {shape}; give one volume or one image sequence a file")
+        raise DataError(f"{path}: has the shape {shape}; give one volume or one image sequence per file")
     shape, zooms = (*shape, 1, 1)[:3], (*zooms, math.nan, math.nan)[:3]
     axes: tuple[int, int, int] = (2, 1, 0)
-    turned: tuple[int, ...] = ()
-    if affine is not None and not moments and shape[2] > 1:
-        axes, turned = _axes(zooms, affine)
+    flipped: tuple[int, ...] = ()
+    if affine is not None and not is_sequence and shape[2] > 1:
+        axes, flipped = _find_axes(zooms, affine)
     sizes = [float(zooms[axis]) if zooms[axis] > 0 and math.isfinite(zooms[axis]) else math.nan for axis in axes]
     frames, height, width = (shape[axis] for axis in axes)
-    thickness = math.nan if moments or frames == 1 else sizes[0]
-    return Volume(path, (frames, height, width), (sizes[1], sizes[2]), thickness, axes, turned, affine)
+    thickness = math.nan if is_sequence or frames == 1 else sizes[0]
+    return Volume(path, (frames, height, width), (sizes[1], sizes[2]), thickness, axes, flipped, affine)
 
 
 def read_voxels(path: Path) -> NDArray[Any]:
-    """The voxels in the file's order of axes, their numbers as the file means them.
+    """Read the voxels of a volume, scaled as its header declares.
+
+    Returns:
+        The values in the file's axis order.
 
     Raises:
-        DataError: The file is damaged, or holds less than its header promises.
+        DataError: The file is damaged, or shorter than its header declares.
     """
     if path.suffix.lower() == ".mhd":
         shape, _, _, fields = metaimage.read_header(path)
@@ -124,23 +128,26 @@ def read_voxels(path: Path) -> NDArray[Any]:
 
 
 def to_grey(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring numbers to grey by one window for all: from the 0.5th to the 99.5th percentile. uint8 stays as it is."""
+    """Scale values to uint8 with one window for all slices, from the 0.5th to the 99.5th percentile.
+
+    uint8 values are returned unchanged.
+    """
     if values.dtype == np.uint8:
         return values
     finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, _GREY) if finite.size else (0.0, 0.0)
-    if low == high:  # all but a few are the same
+    low, high = np.percentile(finite, _WINDOW) if finite.size else (0.0, 0.0)
+    if low == high:  # nearly all values are equal
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     scaled = (np.nan_to_num(values.astype(np.float32), nan=low) - low) * (255 / max(high - low, 1e-30))
     return np.rint(scaled.clip(0, 255)).astype(np.uint8)
 
 
-def _axes(zooms: tuple[float, ...], affine: NDArray[np.float64]) -> tuple[tuple[int, int, int], tuple[int, ...]]:
-    """The file's axes that are slices, rows and columns, and which of its axes must be turned round."""
-    lies = io_orientation(affine)
-    if not np.isfinite(lies).all():  # an axis of no length
+def _find_axes(zooms: tuple[float, ...], affine: NDArray[np.float64]) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+    """The axes of the file that are slices, rows and columns, and those that must be reversed."""
+    orientation = io_orientation(affine)
+    if not np.isfinite(orientation).all():  # an axis of zero length
         return (2, 1, 0), ()
-    towards = ornt_transform(lies, axcodes2ornt("LPS"))  # of each axis: left, posterior, superior
+    towards = ornt_transform(orientation, axcodes2ornt("LPS"))  # for each axis: left, posterior or superior
     slices = max(range(3), key=lambda axis: (round(zooms[axis], 3), axis))
     columns, rows = sorted((axis for axis in range(3) if axis != slices), key=lambda axis: towards[axis, 0])
     if towards[rows, 0] == 2:
@@ -149,7 +156,7 @@ def _axes(zooms: tuple[float, ...], affine: NDArray[np.float64]) -> tuple[tuple[
 
 
 def _read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], NDArray[np.float64] | None]:
-    """Shape, millimetres a step, and the affine if there is one; checks that the file may be as large as it says."""
+    """Shape, spacing in mm and the affine, if any; checks that the file is large enough for the declared shape."""
     if path.suffix.lower() == ".mhd":
         return metaimage.read_header(path)[:3]
     try:
@@ -157,18 +164,18 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], NDArra
         header, shape = image.header, tuple(int(side) for side in image.shape)
         zooms = [float(zoom) for zoom in header.get_zooms()]
         unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
-        lies = header["qform_code"] > 0 or header["sform_code"] > 0
+        has_affine = header["qform_code"] > 0 or header["sform_code"] > 0
         kind, start = header.get_data_dtype(), int(image.dataobj.offset)
     except _DAMAGE as error:
         raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
     if kind.names or kind.kind not in "iuf":
-        raise DataError(f"{path}: holds {kind}, not grey values; save it in grey")
-    if start > _EXTENSIONS:
-        raise DataError(f"{path}: has {start} bytes in front of its voxels; save it without extensions")
+        raise DataError(f"{path}: contains {kind}, not grey values; save it in grey")
+    if start > _MAX_EXTENSION_BYTES:
+        raise DataError(f"{path}: has {start} bytes before the voxels; save it without header extensions")
     size = path.stat().st_size
-    if math.prod(shape) * kind.itemsize > size * (metaimage.DEFLATE if path.suffix.lower() == ".gz" else 1):
-        raise DataError(f"{path}: promises {shape} voxels, too many for {size} bytes; replace the file")
-    affine = np.diag([unit, unit, unit, 1]) @ image.affine if lies else None
+    if math.prod(shape) * kind.itemsize > size * (metaimage.MAX_DEFLATE_RATIO if path.suffix.lower() == ".gz" else 1):
+        raise DataError(f"{path}: declares {shape} voxels, too many for {size} bytes; replace the file")
+    affine = np.diag([unit, unit, unit, 1]) @ image.affine if has_affine else None
     return shape, tuple(zoom * unit for zoom in zooms), affine
 
 

@@ -1,4 +1,4 @@
-"""What a decoding child does; see `isolation`. The only place that calls the readers of pixels."""
+"""The worker process that decodes files; started by `worker_pool`. Only this module calls the pixel readers."""
 
 from __future__ import annotations
 
@@ -20,107 +20,120 @@ from echoseg.errors import DataError
 from echoseg.io import dicom, image, video
 from echoseg.io.clip import MAX_BYTES, Clip
 
-GIB = "ECHOSEG_DECODE_GIB"
-"""Environment variable: how much memory a child has."""
+MEMORY_LIMIT = "ECHOSEG_DECODE_GIB"
+"""Environment variable: the memory that one worker process may use."""
 DTYPES = frozenset(np.dtype(code).str for code in "?bBhHiIqQfd")
-"""What arrays may be of."""
+"""The dtypes that a response may contain."""
 
-Answer = tuple[dict[str, Any], list[NDArray[Any]]]
+Response = tuple[dict[str, Any], list[NDArray[Any]]]
 
 
-def answer(request: dict[str, Any]) -> Answer:
-    """Facts and arrays of a file; what is wrong with it is the fact "error"."""
+def respond(request: dict[str, Any]) -> Response:
+    """Decode the file of a request.
+
+    Args:
+        request: `task`, `path` and `argument`, as `worker_pool.request` sends them.
+
+    Returns:
+        Metadata and arrays. A file that cannot be used has the metadata entry "error" and no arrays.
+    """
     path = Path(request["path"])
     try:
-        facts, arrays = TASKS[request["task"]](path, request["argument"])
-        arrays = [_plain(array) for array in arrays]
+        metadata, arrays = TASKS[request["task"]](path, request["argument"])
+        arrays = [_to_sendable(array) for array in arrays]
         if sum(array.nbytes for array in arrays) <= MAX_BYTES:
-            return facts, arrays
-        error = f"holds more than {MAX_BYTES >> 30} GiB; cut it"
-    except DataError as found:
-        error = str(found).removeprefix(f"{path}: ")
+            return metadata, arrays
+        error = f"contains more than {MAX_BYTES >> 30} GiB of pixels; split the file"
+    except DataError as caught:
+        error = str(caught).removeprefix(f"{path}: ")
     except MemoryError:
-        error = f"takes more memory to decode than its decoder has; if the file is sound, set {GIB}"
-    except Exception as found:  # a decoder's own, on a file that no reader foresaw
-        error = f"made its decoder fail ({type(found).__name__}); replace the file"
+        error = f"needs more memory to decode than the limit; if the file is valid, raise {MEMORY_LIMIT}"
+    except Exception as caught:  # an exception of the decoder that no reader anticipated
+        error = f"its decoder failed ({type(caught).__name__}); replace the file"
     return {"error": error}, []
 
 
-def _of_clip(clip: Clip) -> Answer:
-    facts = {one.name: getattr(clip, one.name) for one in dataclasses.fields(clip) if one.name != "frames"}
-    return facts, [clip.frames]
+def _clip_response(clip: Clip) -> Response:
+    names = [field.name for field in dataclasses.fields(clip) if field.name != "frames"]
+    return {name: getattr(clip, name) for name in names}, [clip.frames]
 
 
-def _read_slices(path: Path, argument: Any) -> Answer:
-    from echoseg.io import volume  # nibabel takes half a second
+def _read_slices(path: Path, argument: Any) -> Response:
+    from echoseg.io import volume  # importing nibabel takes half a second
 
     opened = volume.open_volume(path)
     frames = volume.to_grey(opened.arrange(volume.read_voxels(path)))
-    return _of_clip(Clip(frames, np.nan, opened.spacing, opened.thickness))
+    return _clip_response(Clip(frames, np.nan, opened.spacing, opened.thickness))
 
 
-def _open_volume(path: Path, argument: Any) -> Answer:
+def _open_volume(path: Path, argument: Any) -> Response:
     from echoseg.io.volume import open_volume
 
-    facts = vars(open_volume(path)).copy()
-    del facts["path"]
-    affine = facts.pop("affine")
-    return facts, [] if affine is None else [affine]
+    metadata = vars(open_volume(path)).copy()
+    del metadata["path"]
+    affine = metadata.pop("affine")
+    return metadata, [] if affine is None else [affine]
 
 
-def _read_voxels(path: Path, argument: Any) -> Answer:
+def _read_voxels(path: Path, argument: Any) -> Response:
     from echoseg.io.volume import read_voxels
 
     return {}, [read_voxels(path)]
 
 
-def _find_frames(path: Path, numbers: list[int]) -> Answer:
-    found = video.decode_frames(path, numbers)
-    facts = {"numbers": list(found.frames), "passed": found.passed, "declared": found.declared, "fps": found.fps}
-    return facts, list(found.frames.values())
+def _decode_frames(path: Path, numbers: list[int]) -> Response:
+    decoded = video.decode_frames(path, numbers)
+    metadata = {
+        "numbers": list(decoded.frames),
+        "passed": decoded.passed,
+        "declared": decoded.declared,
+        "fps": decoded.fps,
+    }
+    return metadata, list(decoded.frames.values())
 
 
-TASKS: dict[str, Callable[[Path, Any], Answer]] = {
-    "video": lambda path, _: _of_clip(video.read_video(path)),
-    "dicom": lambda path, _: _of_clip(dicom.read_dicom(path)),
+TASKS: dict[str, Callable[[Path, Any], Response]] = {
+    "video": lambda path, _: _clip_response(video.read_video(path)),
+    "dicom": lambda path, _: _clip_response(dicom.read_dicom(path)),
     "slices": _read_slices,
-    "video frames": _find_frames,
+    "video frames": _decode_frames,
     "image": lambda path, _: ({}, [image.read_image(path)]),
     "volume": _open_volume,
     "voxels": _read_voxels,
 }
-"""Name → what reads a file, given its path and an argument."""
+"""Task name → the function that reads a file, given its path and the request's argument."""
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    """Respond to requests on stdin until it closes."""
+    requests, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not mix with the responses
     cv2.setNumThreads(1)
-    _limit_itself(float(sys.argv[2]))
+    _limit_resources(float(sys.argv[2]))
     while size := int.from_bytes(requests.read(4), "little"):
         request = json.loads(requests.read(size))
-        faulthandler.dump_traceback_later(request["seconds"] + 1, exit=True)  # its parent may be gone
-        facts, arrays = answer(request)
-        header = json.dumps([facts, [[array.dtype.str, array.shape] for array in arrays]]).encode()
-        answers.write(len(header).to_bytes(4, "little") + header)
+        faulthandler.dump_traceback_later(request["seconds"] + 1, exit=True)  # in case the parent has ended
+        metadata, arrays = respond(request)
+        header = json.dumps([metadata, [[array.dtype.str, array.shape] for array in arrays]]).encode()
+        responses.write(len(header).to_bytes(4, "little") + header)
         for array in arrays:
-            answers.write(array.data)
-        answers.flush()
+            responses.write(array.data)
+        responses.flush()
         faulthandler.cancel_dump_traceback_later()
 
 
-def _limit_itself(gib: float) -> None:
+def _limit_resources(gib: float) -> None:
     if sys.platform == "win32":
         return
     import resource
 
-    for kind, most in ((resource.RLIMIT_AS, int(gib * 2**30)), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
-        with contextlib.suppress(OSError, ValueError):  # macOS knows no limit of address space
-            resource.setrlimit(kind, (most, most))
+    limits = {resource.RLIMIT_AS: int(gib * 2**30), resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
+    for kind, limit in limits.items():
+        with contextlib.suppress(OSError, ValueError):  # macOS does not limit the address space
+            resource.setrlimit(kind, (limit, limit))
 
 
-def _plain(array: NDArray[Any]) -> NDArray[Any]:
-    """In one piece, of a type that is sent."""
+def _to_sendable(array: NDArray[Any]) -> NDArray[Any]:
+    """The array C-contiguous, in native byte order, with one of `DTYPES`."""
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     return array if array.dtype.str in DTYPES else array.astype(np.float64)

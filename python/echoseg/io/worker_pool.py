@@ -1,12 +1,12 @@
-"""Decoding in child processes: a decoder's bug, or a file made to meet one, costs that file and not the program.
+"""Untrusted files are decoded in worker processes: a crash of a decoder costs one file, not the program.
 
-A child is a Python of its own that imports NumPy, OpenCV and what a file's kind needs, answers one request after the
-other over its pipes, and has limits: time for each file, and on Linux memory; there and on macOS it can write no file.
-Children are kept for the next request, at most one for each CPU, and end when their parent does. What one answers is
-JSON and raw arrays, believed no more than the file: sizes are checked before memory is asked for, and the callers check
-the rest.
+A worker is a separate Python process that imports NumPy, OpenCV and the reader of the file. It responds to one request
+after the other over its pipes. Each file has a time limit and, on Linux, a memory limit; on Linux and macOS a worker
+cannot write files. Workers are reused, at most one per CPU, and end with their parent. A response is JSON and raw
+arrays, and is as untrusted as the file: this module checks the sizes before it allocates memory, and the caller checks
+the content.
 
-Where Python does not know its own program, as in one that embeds it, files are decoded in the process itself.
+Where Python does not know its own executable, for example embedded in another program, the calling process decodes.
 """
 
 from __future__ import annotations
@@ -33,77 +33,77 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, MAX_PIXELS
-from echoseg.io.video import FFMPEG
-from echoseg.io.worker import DTYPES, GIB, answer
+from echoseg.io.video import FFMPEG_OPTIONS
+from echoseg.io.worker import DTYPES, MEMORY_LIMIT, respond
 from echoseg.utils.parallel import cpus
 
-SECONDS = "ECHOSEG_DECODE_SECONDS"
-"""Environment variable: how long one file may take."""
-LIMITS = {SECONDS: 120.0, GIB: 8.0}
+TIME_LIMIT = "ECHOSEG_DECODE_SECONDS"
+"""Environment variable: the time that decoding one file may take."""
+DEFAULT_LIMITS = {TIME_LIMIT: 120.0, MEMORY_LIMIT: 8.0}
 
-Built = TypeVar("Built")
-Facts = dict[str, Any]
+Result = TypeVar("Result")
+Metadata = dict[str, Any]
 Arrays = list[NDArray[Any]]
 
-_NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-_HEADER = 1 << 20  # bytes of JSON at most
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from echoseg.io.worker import main; main()"
-_WINDOWS = 0x08000200 if os.name == "nt" else 0  # a group of its own, no window
+_INVALID_RESPONSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_MAX_HEADER = 1 << 20  # bytes of JSON
+_WORKER_CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from echoseg.io.worker import main; main()"
+_WINDOWS_FLAGS = 0x08000200 if os.name == "nt" else 0  # CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP
 _ENVIRONMENT = {
-    "OPENCV_FFMPEG_CAPTURE_OPTIONS": FFMPEG,
-    "OPENCV_FFMPEG_THREADS": "1",  # with more, a damaged video gives other pixels each time
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": FFMPEG_OPTIONS,
+    "OPENCV_FFMPEG_THREADS": "1",  # with more threads, a damaged video decodes to different pixels each time
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS),
-    "OPENBLAS_NUM_THREADS": "1",  # each would take address space
+    "OPENBLAS_NUM_THREADS": "1",  # each thread would take address space
     "OMP_NUM_THREADS": "1",
 }
 
 
 @dataclass
-class _Children:
-    """Those of this process."""
+class _Pool:
+    """The worker processes of this process."""
 
     slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(cpus()))
     lock: threading.Lock = field(default_factory=threading.Lock)
-    every: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    workers: set[subprocess.Popen[bytes]] = field(default_factory=set)
     idle: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
 
-_children = _Children()
+_pool = _Pool()
 
 
-def ask(task: str, path: str | Path, build: Callable[[Facts, Arrays], Built], argument: Any = None) -> Built:
-    """Let a child decode a file.
+def request(task: str, path: str | Path, build: Callable[[Metadata, Arrays], Result], argument: Any = None) -> Result:
+    """Decode a file in a worker process.
 
     Args:
-        task: A name in `child.TASKS`.
+        task: A name in `worker.TASKS`.
         path: The file.
-        build: Makes the result of what the child tells; any error that it raises means that the child told nonsense.
-        argument: For the task; as JSON has it.
+        build: Makes the result from the response. An exception that it raises means an invalid response.
+        argument: The argument of the task; must be JSON serializable.
 
     Raises:
-        DataError: The file cannot be used, its decoder crashed, or took too much memory or time.
+        DataError: The file cannot be used, its decoder crashed, or decoding exceeded the time or memory limit.
     """
     _check_file(path)
-    request = {"task": task, "path": str(Path(path).absolute()), "argument": argument}
+    message = {"task": task, "path": str(Path(path).absolute()), "argument": argument}
     if sys.executable and not getattr(sys, "frozen", False):
-        facts, arrays = _ask_child(request, path)
+        metadata, arrays = _send_to_worker(message, path)
     else:
-        facts, arrays = answer(request)
-    if "error" in facts:
-        raise DataError(f"{path}: {' '.join(str(facts['error']).split())[:500]}")
+        metadata, arrays = respond(message)
+    if "error" in metadata:
+        raise DataError(f"{path}: {' '.join(str(metadata['error']).split())[:500]}")
     try:
-        return build(facts, arrays)
-    except _NONSENSE:
-        raise DataError(f"{path}: its decoder told nonsense; replace the file") from None
+        return build(metadata, arrays)
+    except _INVALID_RESPONSE:
+        raise DataError(f"{path}: its decoder gave an invalid response; replace the file") from None
 
 
-def end_children() -> None:
-    """End every child; the next request starts a new one."""
-    with _children.lock:
-        for process in _children.every:
-            _end(process)
-        _children.every.clear()
-        _children.idle.clear()
+def end_workers() -> None:
+    """End all worker processes; the next request starts a new one."""
+    with _pool.lock:
+        for process in _pool.workers:
+            _kill(process)
+        _pool.workers.clear()
+        _pool.idle.clear()
 
 
 def _check_file(path: str | Path) -> None:
@@ -113,69 +113,69 @@ def _check_file(path: str | Path) -> None:
         cause = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({cause}); check the path") from None
     if not stat.S_ISREG(mode):
-        raise DataError(f"{path}: cannot be read (it is no file); check the path")
+        raise DataError(f"{path}: cannot be read (not a regular file); check the path")
 
 
-def _ask_child(request: Facts, path: str | Path) -> tuple[Facts, Arrays]:
-    seconds, gib = _limit(SECONDS), _limit(GIB)
-    with _children.slots:
-        process = _take(gib)
-        end = time.monotonic() + seconds
+def _send_to_worker(message: Metadata, path: str | Path) -> tuple[Metadata, Arrays]:
+    seconds, gib = _read_limit(TIME_LIMIT), _read_limit(MEMORY_LIMIT)
+    with _pool.slots:
+        process = _acquire(gib)
+        deadline = time.monotonic() + seconds
         try:
-            _send(process.stdin, {**request, "seconds": seconds})
-            found = _receive(process.stdout, end)
+            _send(process.stdin, {**message, "seconds": seconds})
+            response = _receive(process.stdout, deadline)
         except BaseException as error:
-            _drop(process)
-            if not isinstance(error, (OSError, EOFError, *_NONSENSE)):
+            _discard(process)
+            if not isinstance(error, (OSError, EOFError, *_INVALID_RESPONSE)):
                 raise
-            late = time.monotonic() >= end
-            raise DataError(f"{path}: {_why(error, process.returncode, late, seconds)}") from None
-        with _children.lock:
-            _children.idle.append(process)
-        return found
+            timed_out = time.monotonic() >= deadline
+            raise DataError(f"{path}: {_describe_failure(error, process.returncode, timed_out, seconds)}") from None
+        with _pool.lock:
+            _pool.idle.append(process)
+        return response
 
 
-def _why(error: BaseException, code: int | None, late: bool, seconds: float) -> str:
-    if late:
-        return f"takes longer than {seconds:g} s to decode; if the file is sound, set {SECONDS}"
-    if isinstance(error, _NONSENSE):
-        return "its decoder told nonsense; replace the file"
-    how = f"ended with {code}"
-    if code is not None and code < 0:
+def _describe_failure(error: BaseException, exit_code: int | None, timed_out: bool, seconds: float) -> str:
+    if timed_out:
+        return f"takes longer than {seconds:g} s to decode; if the file is valid, raise {TIME_LIMIT}"
+    if isinstance(error, _INVALID_RESPONSE):
+        return "its decoder gave an invalid response; replace the file"
+    cause = f"exit code {exit_code}"
+    if exit_code is not None and exit_code < 0:
         with contextlib.suppress(ValueError):
-            how = f"was ended by {signal.Signals(-code).name}"
-    return f"crashed its decoder, which {how}; replace the file"
+            cause = signal.Signals(-exit_code).name
+    return f"its decoder crashed ({cause}); replace the file"
 
 
-def _limit(name: str) -> float:
-    text = os.environ.get(name, "")
+def _read_limit(variable: str) -> float:
+    text = os.environ.get(variable, "")
     try:
-        value = float(text) if text else LIMITS[name]
+        value = float(text) if text else DEFAULT_LIMITS[variable]
     except ValueError:
         value = math.nan
     if not 0 < value < 1e6:
-        raise DataError(f"{name}: expected a number above 0, got {text!r}; unset it")
+        raise DataError(f"{variable}: expected a number greater than 0, got {text!r}; unset it")
     return value
 
 
-def _take(gib: float) -> subprocess.Popen[bytes]:
-    with _children.lock:
-        while _children.idle:
-            process = _children.idle.pop()
+def _acquire(gib: float) -> subprocess.Popen[bytes]:
+    with _pool.lock:
+        while _pool.idle:
+            process = _pool.idle.pop()
             if process.poll() is None:
                 return process
-            _children.every.discard(process)
-            _end(process)
+            _pool.workers.discard(process)
+            _kill(process)
         process = _start(gib)
-        _children.every.add(process)
+        _pool.workers.add(process)
         return process
 
 
 def _start(gib: float) -> subprocess.Popen[bytes]:
-    # isolated from the folder that the program runs in: it may hold a stranger's numpy.py
-    home = Path(__file__).parents[2]
-    paths = [str(home), *(str(Path(path).absolute()) for path in sys.path if path)]
-    arguments = [sys.executable, "-I", "-B", "-W", "ignore", "-c", _START, json.dumps(paths), str(gib)]
+    # -I: the working directory is not on the path, since it may contain an untrusted numpy.py
+    package_parent = Path(__file__).parents[2]
+    paths = [str(package_parent), *(str(Path(path).absolute()) for path in sys.path if path)]
+    arguments = [sys.executable, "-I", "-B", "-W", "ignore", "-c", _WORKER_CODE, json.dumps(paths), str(gib)]
     return subprocess.Popen(
         arguments,
         bufsize=0,
@@ -183,87 +183,90 @@ def _start(gib: float) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, **_ENVIRONMENT},
-        start_new_session=True,  # Ctrl-C is for the parent
-        creationflags=_WINDOWS,
+        start_new_session=True,  # Ctrl-C goes to the parent only
+        creationflags=_WINDOWS_FLAGS,
     )
 
 
-def _send(stream: IO[bytes] | None, request: Facts) -> None:
+def _send(stream: IO[bytes] | None, message: Metadata) -> None:
     assert stream is not None
-    text = json.dumps(request).encode()
+    text = json.dumps(message).encode()
     data = memoryview(len(text).to_bytes(4, "little") + text)
     while data:
         data = data[stream.write(data) :]
 
 
-def _receive(stream: IO[bytes] | None, end: float) -> tuple[Facts, Arrays]:
-    """An answer until a moment of the clock; its sizes are checked before there is room for it.
+def _receive(stream: IO[bytes] | None, deadline: float) -> tuple[Metadata, Arrays]:
+    """Read a response; its sizes are checked before memory is allocated.
 
     Raises:
-        TimeoutError: There was none; a child on Windows, where pipes cannot be waited for, ends by its own watch.
-        EOFError: The child ended.
-        ValueError: It told nonsense.
+        TimeoutError: No response arrived before the deadline. On Windows pipes have no timeout, and the worker ends
+            itself instead.
+        EOFError: The worker ended.
+        ValueError: The response is invalid.
     """
-    size = int.from_bytes(_fill(stream, bytearray(4), end), "little")
-    if size > _HEADER:
-        raise ValueError("a header too long")
-    facts, kinds = json.loads(_fill(stream, bytearray(size), end))
-    if not isinstance(facts, dict) or not isinstance(kinds, list):
-        raise ValueError("no facts")
+    size = int.from_bytes(_fill(stream, bytearray(4), deadline), "little")
+    if size > _MAX_HEADER:
+        raise ValueError("header too long")
+    metadata, descriptions = json.loads(_fill(stream, bytearray(size), deadline))
+    if not isinstance(metadata, dict) or not isinstance(descriptions, list):
+        raise ValueError("no metadata")
     arrays, total = [], 0
-    for kind, shape in kinds:
-        if kind not in DTYPES or not all(isinstance(side, int) and 0 <= side <= MAX_BYTES for side in shape):
-            raise ValueError("no array")
-        total += math.prod(shape) * np.dtype(kind).itemsize
+    for dtype, shape in descriptions:
+        if dtype not in DTYPES or not all(isinstance(side, int) and 0 <= side <= MAX_BYTES for side in shape):
+            raise ValueError("not an array")
+        total += math.prod(shape) * np.dtype(dtype).itemsize
         if total > MAX_BYTES:
             raise ValueError("too large")
-        array = np.empty(shape, kind)
-        _fill(stream, array.reshape(-1).view(np.uint8), end)
+        array = np.empty(shape, dtype)
+        _fill(stream, array.reshape(-1).view(np.uint8), deadline)
         arrays.append(array)
-    return facts, arrays
+    return metadata, arrays
 
 
-def _fill(stream: IO[bytes] | None, buffer: Any, end: float) -> Any:
+def _fill(stream: IO[bytes] | None, buffer: Any, deadline: float) -> Any:
     assert stream is not None
-    left = memoryview(buffer)
+    remaining = memoryview(buffer)
     if sys.platform != "win32":
-        ready = select.poll()
-        ready.register(stream, select.POLLIN)
-    while left:
-        if sys.platform != "win32" and not ready.poll(max(0.0, end - time.monotonic()) * 1000):
+        poller = select.poll()
+        poller.register(stream, select.POLLIN)
+    while remaining:
+        if sys.platform != "win32" and not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise TimeoutError
-        got = stream.readinto(left)  # type: ignore[attr-defined]
-        if not got:
+        count = stream.readinto(remaining)  # type: ignore[attr-defined]
+        if not count:
             raise EOFError
-        left = left[got:]
+        remaining = remaining[count:]
     return buffer
 
 
-def _drop(process: subprocess.Popen[bytes]) -> None:
-    _end(process)
-    with _children.lock:
-        _children.every.discard(process)
+def _discard(process: subprocess.Popen[bytes]) -> None:
+    _kill(process)
+    with _pool.lock:
+        _pool.workers.discard(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
+    _close_pipes(process)
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()
 
 
-def _forget() -> None:
-    """In a process that was forked: the children are its parent's, and must end with that one."""
-    global _children
-    for process in _children.every:
-        process.returncode = 0  # so that nobody waits for another's child
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
-    _children = _Children()
+def _reset_after_fork() -> None:
+    """Leave the workers to the parent process: they belong to it and must end with it."""
+    global _pool
+    for process in _pool.workers:
+        process.returncode = 0  # so that Popen does not wait for a process of the parent
+        _close_pipes(process)
+    _pool = _Pool()
 
 
-atexit.register(end_children)
+atexit.register(end_workers)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from echoseg.models.codec import Codec, LandmarkCodec
+from echoseg.models.codec import THRESHOLD, Codec
 from echoseg.models.unet import UNet
 
 _STEPS, _SETTLED = 32, 1e-6  # of the mean shift: at most so many, until it moves by less (square pixels)
@@ -30,15 +30,15 @@ class Traceable(nn.Module):
         self.model = model
         self.outputs: tuple[str, ...] = ("masks", "probabilities")
         self._find = None
-        if isinstance(codec, LandmarkCodec):
+        if codec.method is not None:
             self.outputs = ("landmarks",)
-            self._find, self._window = FINDERS[codec.method], 2 * codec.sigma
+            self._find, self._window = FINDERS[codec.method], codec.window
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         logits = self.model(frames).float()
         if self._find is None:
             probabilities = logits[:, 0].sigmoid()
-            return (probabilities >= 0.5).to(torch.uint8), probabilities
+            return (probabilities > THRESHOLD).to(torch.uint8), probabilities
         heatmaps = torch.exp(logits - logits.amax(dim=(2, 3), keepdim=True))
         top = heatmaps.flatten(2).argmax(2)
         width = heatmaps.shape[3]

@@ -1,6 +1,6 @@
-"""The kernels: batched drawing of targets and decoding of heatmaps, on NumPy arrays and torch tensors alike.
+"""Kernels on batches of NumPy arrays or torch tensors: training targets, decoding of heatmaps, and distances.
 
-Tensors on a CUDA device are drawn there, on its current stream, where echoseg was built with CUDA.
+Tensors on a CUDA device are processed on its current stream, if echoseg was built with CUDA.
 """
 
 from __future__ import annotations

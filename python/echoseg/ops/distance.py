@@ -2,71 +2,97 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import _check as check
-from ._run import kernels
+from . import _native
+from ._check import AnyArray, Array
 
 
-def distance_transform(masks: Any, *, spacing: tuple[float, float] | None = None, out: Any = None) -> Any:
-    """The distance from each pixel that is not 0 to the nearest 0 of its image.
+def distance_transform(
+    masks: Array, *, spacing: tuple[float, float] | None = None, out: AnyArray | None = None
+) -> Array:
+    """Computes the distance from each non-zero pixel to the nearest 0 of its image.
 
-    That of ``scipy.ndimage.distance_transform_edt``, but for an image without any 0, whose pixels are infinitely far
-    from it (SciPy measures to a point outside, OpenCV gives a large number). Exact: the float32 nearest to the root,
-    the same bits on every instruction set. No gradients.
+    Equals ``scipy.ndimage.distance_transform_edt``, except that all pixels of an image without any 0 are infinite
+    (SciPy measures to a point outside the image, and OpenCV returns a large number). The result is the float32 nearest
+    to the exact distance, and the same on every instruction set. There are no gradients.
 
     Args:
-        masks: (N, H, W) uint8; any value but 0 counts as 1.
-        spacing: (dy, dx), from a pixel to the next one down and the next one to the right, in any unit, the one of the
-            result; None for pixels.
-        out: (N, H, W) float32 to write into; saves the cost of fresh memory.
+        masks: (N, H, W) uint8; any non-zero value counts as 1.
+        spacing: (dy, dx), the distance between vertically and horizontally adjacent pixels in any unit; None for
+            pixels.
+        out: (N, H, W) float32 array to write to. Allocating a new array takes additional time.
 
     Returns:
-        ``out``, or a fresh (N, H, W) float32 array in the framework of ``masks``; 0 where the mask is 0.
+        ``out``, or a new (N, H, W) float32 array in the unit of the spacing, in the framework and on the device of
+        ``masks``. It is 0 where the mask is 0.
 
     Raises:
-        TypeError: An argument of another kind or dtype.
-        ValueError: Arrays that are not contiguous, an ``out`` that does not fit, a spacing not between 1e-9 and 1e9.
+        TypeError: If an argument has the wrong type or dtype, or arrays of NumPy and torch are mixed.
+        ValueError: If an array is not contiguous or has the wrong shape, or the spacing is not between 1e-9 and 1e9.
 
     Source:
-        Felzenszwalb and Huttenlocher, "Distance transforms of sampled functions", Theory of Computing 8 (2012): two
-        passes; the second one here halves each row between known nearest pixels (cpp/cpu/distance.cpp).
+        Felzenszwalb and Huttenlocher, "Distance transforms of sampled functions", Theory of Computing 8 (2012). The
+        second pass bisects each row between pixels whose nearest zeros are known (cpp/cpu/distance.cpp).
+
+    Example:
+        >>> import numpy as np
+        >>> masks = np.array([[[1, 1, 1, 0], [1, 1, 0, 0]]], np.uint8)
+        >>> distance_transform(masks, spacing=(1.0, 0.5))
+        array([[[1.4142135, 1.       , 0.5      , 0.       ],
+                [1.       , 0.5      , 0.       , 0.       ]]], dtype=float32)
     """
     dy, dx = check.spacing(spacing)
     check.array("masks", masks, "uint8", ("N", "H", "W"))
     check.image_size(tuple(masks.shape[1:]))
-    out = check.output("out", out, "float32", tuple(masks.shape), like=masks)
-    kernels(masks).distance_transform(masks, dy, dx, out)
-    return out
+    result = check.output("out", out, "float32", tuple(masks.shape), like=masks)
+    _native.distance_transform(masks, result, dy, dx)
+    return result
 
 
 def surface_distances(
-    predicted: Any, true: Any, *, spacing: tuple[float, float] | None = None, out: tuple[Any, Any] | None = None
-) -> tuple[Any, Any]:
-    """95th percentile Hausdorff distance and average symmetric surface distance of each pair of masks.
+    predicted: Array,
+    true: AnyArray,
+    *,
+    spacing: tuple[float, float] | None = None,
+    out: tuple[AnyArray, AnyArray] | None = None,
+) -> tuple[Array, Array]:
+    """Computes the 95th percentile Hausdorff distance and the average symmetric surface distance of pairs of masks.
 
-    A border pixel is a foreground pixel with a background pixel, or the image's edge, among its four neighbours.
-    HD95 is the larger of the two directed 95th percentiles, each linear between the two nearest ranks as in NumPy;
-    ASSD is the mean over both borders' pixels. This is what MONAI's ``compute_hausdorff_distance(percentile=95)`` and
-    ``compute_average_surface_distance(symmetric=True)`` give; only where a mask is empty do they answer NaN or infinity
-    in their own way. (Other tools take the percentile over both directions together, or the mean of two means.)
-    No gradients.
+    A border pixel is a foreground pixel with a background pixel, or the edge of the image, among its four neighbours.
+    HD95 is the larger of the two directed 95th percentiles, each interpolated linearly as in NumPy. ASSD is the mean
+    over the pixels of both borders. The results equal MONAI's ``compute_hausdorff_distance(percentile=95)`` and
+    ``compute_average_surface_distance(symmetric=True)``, except if a mask is empty. Other tools take the percentile
+    over both directions together, or the mean of the two directed means. There are no gradients.
 
     Args:
-        predicted, true: (N, H, W) uint8; any value but 0 counts as 1.
-        spacing: (dy, dx), as for ``distance_transform``.
-        out: (hd95, assd) to write into.
+        predicted: (N, H, W) uint8; any non-zero value counts as 1.
+        true: (N, H, W) uint8; any non-zero value counts as 1.
+        spacing: (dy, dx), the distance between vertically and horizontally adjacent pixels in any unit; None for
+            pixels.
+        out: Tuple (hd95, assd) of arrays to write to.
 
     Returns:
-        hd95 (N,) and assd (N,) float64 in the spacing's unit, in the framework of ``predicted``: infinity where just
-        one of the masks is empty, 0 where both are.
+        hd95 (N,) and assd (N,) float64 in the unit of the spacing, in the framework and on the device of ``predicted``.
+        Both are infinite if exactly one mask is empty, and 0 if both are empty.
 
     Raises:
-        TypeError: An argument of another kind or dtype.
-        ValueError: Arrays that are not contiguous or do not fit, a spacing not between 1e-9 and 1e9.
+        TypeError: If an argument has the wrong type or dtype, or arrays of NumPy and torch are mixed.
+        ValueError: If an array is not contiguous or has the wrong shape, or the spacing is not between 1e-9 and 1e9.
 
     Source:
-        Huttenlocher et al. 1993 (Hausdorff); Heimann et al. 2009 (ASSD).
+        HD95: Huttenlocher et al., "Comparing images using the Hausdorff distance", IEEE PAMI 1993. ASSD: Heimann et
+        al., "Comparison and evaluation of methods for liver segmentation from CT datasets", IEEE TMI 2009.
+
+    Example:
+        >>> import numpy as np
+        >>> predicted, true = np.zeros((2, 1, 5, 8), np.uint8)
+        >>> predicted[0, 1:4, 1:4] = 1
+        >>> true[0, 1:4, 1:6] = 1
+        >>> hd95, assd = surface_distances(predicted, true)
+        >>> hd95
+        array([2.])
+        >>> assd
+        array([0.45])
     """
     dy, dx = check.spacing(spacing)
     check.array("predicted", predicted, "uint8", ("N", "H", "W"))
@@ -75,5 +101,5 @@ def surface_distances(
     hd95, assd = (None, None) if out is None else out
     hd95 = check.output("out hd95", hd95, "float64", (predicted.shape[0],), like=predicted)
     assd = check.output("out assd", assd, "float64", (predicted.shape[0],), like=predicted)
-    kernels(predicted).surface_distances(predicted, true, dy, dx, hd95, assd)
+    _native.surface_distances(predicted, true, hd95, assd, dy, dx)
     return hd95, assd

@@ -1,81 +1,78 @@
-"""Heatmaps: one plane a landmark."""
+"""Heatmaps, one for each landmark."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 from . import _check as check
-from ._run import kernels
-
-KINDS = {"gaussian": 0, "euclidean": 1}  # enum HeatmapKind in heatmap.hpp
-TYPES = {"float32": 0, "bfloat16": 1, "float16": 2, "uint8": 3}  # enum HeatmapType in heatmap.hpp
+from . import _native, _options
+from ._check import AnyArray, Array
 
 
 def render_heatmaps(
-    landmarks: Any,
+    landmarks: Array,
     size: tuple[int, int],
     *,
     kind: str = "gaussian",
     sigma: float = 4.0,
     radius: float | None = None,
-    band: Any = None,
+    band: AnyArray | None = None,
     dtype: str = "float32",
-    out: Any = None,
-    previous: Any = None,
-) -> Any:
-    """Draws one heatmap a landmark, with d the distance from it in pixels.
+    out: AnyArray | None = None,
+    previous: AnyArray | None = None,
+) -> Array:
+    """Draws one heatmap per landmark.
 
-    Values below 2e-19 may be written as 0; otherwise they are within 1e-6 of the formula (before they are rounded to a
-    narrower dtype), and the same bits on every instruction set. No gradients.
+    Values are within 1e-6 of the formula before they are rounded to a narrower dtype, and values below 2e-19 may be 0.
+    All instruction sets give the same bits. There are no gradients.
 
     Args:
         landmarks: (N, K, 2) float32, pixels.
         size: (height, width) of the heatmaps.
-        kind: "gaussian": exp(-d² / 2σ²); "euclidean": max(0, 1 - d / radius).
-        sigma: σ, pixels; "gaussian" only.
-        radius: Zero where d exceeds it, pixels (the first seed's "pixel expansion"); None for no limit, which
-            "euclidean" cannot have.
-        band: (N, height, width) uint8; a heatmap is zero where its image's band is zero.
-        dtype: Of the heatmaps: "float32", "bfloat16" (torch only), "float16", or "uint8", which is round(255 * value).
-            All round to nearest, ties to even.
-        out: (N, K, height, width) of ``dtype`` to draw into; saves the cost of fresh memory, which exceeds that of
-            drawing.
-        previous: (N, K, 2) float32, pixels: the landmarks that ``out`` was drawn from. Saves zeroing all of ``out``,
-            which costs more than drawing where discs or sigmas are small against the image. You promise that ``out``
-            is zero but for what one call with these landmarks and the same size, kind, sigma, radius and dtype drew
-            (its band does not matter); a landmark far off the image stands for a plane of zeros. Then the result is
-            the same as without. If the promise is broken, because ``out`` was written to meanwhile or these are not
-            the landmarks or the style, then what lies outside of their reach stays where it was: heatmaps show
-            remains of older ones. Nothing else goes wrong.
+        kind: "gaussian" for exp(-d² / 2σ²) or "euclidean" for max(0, 1 - d / radius), where d is the distance from the
+            landmark in pixels.
+        sigma: σ of "gaussian", pixels.
+        radius: Largest distance with a non-zero value, pixels. None for no limit, which "euclidean" does not support.
+        band: (N, height, width) uint8. Heatmaps are 0 where the band of their image is 0.
+        dtype: "float32", "bfloat16" (torch only), "float16", or "uint8", which is round(255 * value). All of them round
+            to nearest, ties to even.
+        out: (N, K, height, width) array of ``dtype`` to write to. Allocating a new array can take longer than drawing.
+        previous: (N, K, 2) float32, pixels: the landmarks that ``out`` was drawn from last. Only the pixels of their
+            heatmaps are then cleared instead of all of ``out``, which is faster if heatmaps are small compared with the
+            image. ``out`` must be zero except for what one call with these landmarks and the same size, kind, sigma,
+            radius and dtype drew (the band does not matter); a landmark far outside the image stands for a plane of
+            zeros. The result is then the same as without ``previous``. If this does not hold, because ``out`` was
+            changed or was drawn from other landmarks or options, pixels outside the reach of both sets of landmarks
+            keep their old values.
 
     Returns:
-        ``out``, or a fresh (N, K, height, width) array of ``dtype`` in [0, 1] ([0, 255] for "uint8"), in the framework
-        of ``landmarks``.
+        ``out``, or a new (N, K, height, width) array of ``dtype`` with values in [0, 1] ([0, 255] for "uint8"), in the
+        framework and on the device of ``landmarks``.
 
     Raises:
-        TypeError: An argument of another kind or dtype.
-        ValueError: A landmark that is not finite or farther than 2**20 from the origin, arrays that are not
-            contiguous or do not fit, an unknown kind or dtype, "bfloat16" for NumPy arrays, a sigma or radius out of
-            range, ``previous`` without ``out``. On a CUDA device such a landmark draws nothing instead.
+        TypeError: If an argument has the wrong type or dtype, or arrays of NumPy and torch are mixed.
+        ValueError: If a coordinate is not finite or exceeds 2**20 pixels, an array is not contiguous or has the wrong
+            shape, the kind or dtype is unknown, "bfloat16" is requested for NumPy arrays, sigma or radius is out of
+            range, or ``previous`` is given without ``out``. On a CUDA device values are not checked: an invalid
+            landmark draws nothing.
+
+    Source:
+        Rodríguez Valencia et al., "Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet Dynamic
+        Dataset", where ``radius`` is called pixel expansion.
+
+    Example:
+        >>> import numpy as np
+        >>> landmarks = np.array([[[2.0, 0.0]]], np.float32)
+        >>> render_heatmaps(landmarks, (1, 5), sigma=1.0).round(2)
+        array([[[[0.14, 0.61, 1.  , 0.61, 0.14]]]], dtype=float32)
+        >>> render_heatmaps(landmarks, (1, 5), kind="euclidean", radius=2.0)
+        array([[[[0. , 0.5, 1. , 0.5, 0. ]]]], dtype=float32)
     """
-    style = style_arguments(kind, sigma, radius, dtype)
+    options = _options.heatmap(kind, sigma, radius, dtype)
     height, width = check.image_size(size)
     check.array("landmarks", landmarks, "float32", ("N", "K", 2))
     count, per_image = landmarks.shape[:2]
     if band is not None:
         check.array("band", band, "uint8", (count, height, width), like=landmarks)
-    check.known_to(landmarks, dtype)
     check.previous(previous, out, (count, per_image, 2), like=landmarks)
-    out = check.output("out", out, dtype, (count, per_image, height, width), like=landmarks)
-    kernels(landmarks).render_heatmaps(landmarks, previous, *style, band, out)
-    return out
-
-
-def style_arguments(kind: str, sigma: float, radius: float | None, dtype: str) -> tuple[int, float, float, int]:
-    """(kind's code, sigma, radius or infinity, dtype's code), checked."""
-    code, type_code = check.choice("kind", kind, KINDS), check.choice("dtype", dtype, TYPES)
-    if radius is None and kind == "euclidean":
-        raise ValueError('kind "euclidean" needs a radius')
-    limit = math.inf if radius is None else check.positive("radius", radius)
-    return code, check.positive("sigma", sigma), limit, type_code
+    result = check.output("out", out, dtype, (count, per_image, height, width), like=landmarks)
+    _native.render_heatmaps(landmarks, previous, band, result, *options)
+    return result

@@ -2,64 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import _check as check
-from ._native import COVERAGE
-from ._run import kernels
-
-MASK_RULES = {"center": 0, "opencv": 1}  # enum FillRule in polygon.hpp
-RULES = MASK_RULES | {"coverage": COVERAGE}
-
-
-def mask_rule(rule: str) -> int:
-    """The code of a rule that draws masks."""
-    if rule == "coverage":
-        raise ValueError(f"rule 'coverage' draws areas, not masks; choose one of: {', '.join(MASK_RULES)}")
-    return check.choice("rule", rule, RULES)
+from . import _native
+from ._check import AnyArray, Array
+from ._options import COVERAGE, FILL_RULES
 
 
 def fill_polygons(
-    points: Any, size: tuple[int, int], *, offsets: Any = None, rule: str = "center", out: Any = None
-) -> Any:
-    """Draws one filled polygon a mask, or the area of each pixel inside it.
+    points: Array,
+    size: tuple[int, int],
+    *,
+    offsets: AnyArray | None = None,
+    rule: str = "center",
+    out: AnyArray | None = None,
+) -> Array:
+    """Fills one polygon per mask, or computes the area of each pixel that is inside the polygon.
 
-    Outlines close by themselves. Fewer than three points, collinear or repeated ones draw what the rule says, often
-    nothing. No gradients.
+    Contours are closed automatically. Contours with fewer than three points, or with collinear or repeated points, are
+    valid; what they draw follows from the rule and is often nothing. There are no gradients.
 
     Args:
-        points: (N, P, 2) float32, pixels: N contours of P points; or, with ``offsets``, (M, 2) float32.
+        points: (N, P, 2) float32, pixels: N contours of P points each, or (M, 2) float32 with ``offsets``.
         size: (height, width) of the masks.
-        offsets: (N+1,) int64: contour i is ``points[offsets[i]:offsets[i + 1]]``.
-        rule: "center": even-odd at pixel centres; an edge counts for rows y0 <= y < y1, and a pixel is inside when an
-            odd number of crossings lie at or left of it, so polygons that share an edge neither overlap nor leave a
-            gap.
-            "opencv": pixel for pixel what ``cv2.fillPoly`` draws from the rounded points, its boundary included.
-            "coverage": the exact area of each pixel, a unit square about its centre, that lies inside. The direction
-            of an outline does not matter. Where it crosses or overlaps itself, areas count as often as it winds about
-            them, minus what it winds about the other way; the pixel's value is the sum without its sign, at most 1.
-        out: (N, height, width) to draw into, uint8, or float32 for "coverage"; saves the cost of fresh memory, which
-            exceeds that of drawing.
+        offsets: (N + 1,) int64: contour i is ``points[offsets[i]:offsets[i + 1]]``.
+        rule: How pixels are selected.
+
+            - "center": the even-odd rule at pixel centres. An edge counts for the rows y0 <= y < y1, and a pixel is
+              inside if an odd number of crossings are at or left of it, so polygons that share an edge neither overlap
+              nor leave a gap.
+            - "opencv": the same pixels as ``cv2.fillPoly`` with points rounded to whole pixels; the boundary is
+              included.
+            - "coverage": the exact area of each pixel, a unit square around its centre, that is inside the contour. The
+              orientation of the contour does not matter. Where a contour intersects or overlaps itself, the area is
+              weighted by the winding number; the result is its absolute value, at most 1.
+        out: (N, height, width) array to write to: uint8, or float32 for "coverage". Allocating a new array can take
+            longer than drawing.
 
     Returns:
-        ``out``, or a fresh (N, height, width) array in the framework of ``points``: uint8 of 0 and 1, or for "coverage"
-        float32 in [0, 1], exact to 2**-23 a pixel and edge up to 256 points, and to a bit less for each doubling.
+        ``out``, or a new (N, height, width) array in the framework and on the device of ``points``: uint8 of 0 and 1,
+        or for "coverage" float32 in [0, 1]. The error of an area is at most 2**-23 per pixel and edge for up to 256
+        points, and doubles whenever the number of points doubles.
 
     Raises:
-        TypeError: An argument of another kind or dtype.
-        ValueError: A point that is not finite or farther than 2**20 from the origin, offsets that do not fit the
-            points, arrays that are not contiguous, an ``out`` of another shape, an unknown rule. On a CUDA device
-            nobody waits for values: a contour with such a point draws nothing, and offsets are cut to the points.
+        TypeError: If an argument has the wrong type or dtype, or arrays of NumPy and torch are mixed.
+        ValueError: If a coordinate is not finite or exceeds 2**20 pixels, the offsets do not fit the points, an array
+            is not contiguous or has the wrong shape, or the rule is unknown. On a CUDA device values are not checked: a
+            contour with an invalid point draws nothing, and offsets are clamped to the number of points.
 
     Source:
-        The rule "opencv" follows OpenCV 4.14, modules/imgproc/src/drawing.cpp, in our own words
-        (cpp/include/echoseg/detail/fixed_edge.hpp). "coverage" accumulates signed areas, as the font rasterisers
-        font-rs and stb_truetype do.
+        "opencv" reimplements OpenCV 4.14, modules/imgproc/src/drawing.cpp
+        (cpp/include/echoseg/detail/fixed_edge.hpp). "coverage" accumulates signed areas like the font rasterisers
+        font-rs and stb_truetype.
+
+    Example:
+        >>> import numpy as np
+        >>> triangle = np.array([[[0.5, 0.5], [4.5, 0.5], [0.5, 4.5]]], np.float32)
+        >>> fill_polygons(triangle, (5, 6))
+        array([[[0, 0, 0, 0, 0, 0],
+                [0, 1, 1, 1, 0, 0],
+                [0, 1, 1, 0, 0, 0],
+                [0, 1, 0, 0, 0, 0],
+                [0, 0, 0, 0, 0, 0]]], dtype=uint8)
+        >>> fill_polygons(triangle, (5, 6), rule="coverage")[0, 2]
+        array([0. , 1. , 1. , 0.5, 0. , 0. ], dtype=float32)
     """
-    code = check.choice("rule", rule, RULES)
+    code = check.choice("rule", rule, FILL_RULES)
     height, width = check.image_size(size)
     count = check.contours("points", points, offsets)
     dtype = "float32" if code == COVERAGE else "uint8"
-    out = check.output("out", out, dtype, (count, height, width), like=points)
-    kernels(points).fill_polygons(points, offsets, code, out)
-    return out
+    result = check.output("out", out, dtype, (count, height, width), like=points)
+    _native.fill_polygons(points, offsets, result, code)
+    return result

@@ -1,23 +1,21 @@
-"""Everything that a batch trains on, drawn in one pass."""
+"""Training targets: masks, border bands and heatmaps of a batch, drawn in one pass."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from . import _check as check
-from ._run import kernels
-from .band import kernel_arguments
-from .heatmap import style_arguments
-from .polygon import mask_rule
+from . import _native, _options
+from ._check import AnyArray
 
 
 class Targets(NamedTuple):
-    """What the losses see.
+    """Training targets of a batch.
 
     Attributes:
         mask: (N, H, W) uint8 of 0 and 1.
         band: (N, H, W) uint8 of 0 and 1.
-        heatmaps: (N, K, H, W) float32 in [0, 1] (or as ``dtype`` says), zero outside the band.
+        heatmaps: (N, K, H, W) float32 in [0, 1], or the dtype passed to ``render_targets``; 0 outside the band.
     """
 
     mask: Any
@@ -26,11 +24,11 @@ class Targets(NamedTuple):
 
 
 def render_targets(
-    contours: Any,
-    landmarks: Any,
+    contours: AnyArray,
+    landmarks: AnyArray,
     size: tuple[int, int],
     *,
-    offsets: Any = None,
+    offsets: AnyArray | None = None,
     rule: str = "center",
     kernel_size: int = 3,
     shape: str = "rect",
@@ -40,48 +38,61 @@ def render_targets(
     radius: float | None = None,
     dtype: str = "float32",
     out: Targets | None = None,
-    previous: Any = None,
+    previous: AnyArray | None = None,
 ) -> Targets:
-    """Draws masks, their border bands, and heatmaps times the band, in one pass.
+    """Draws masks, their border bands, and heatmaps multiplied by the band, in one pass.
 
-    Equal to ``fill_polygons``, ``border_band`` and ``render_heatmaps`` one after the other. No gradients.
+    The result equals ``fill_polygons``, ``border_band`` and ``render_heatmaps`` in sequence. There are no gradients.
 
     Args:
-        contours: (N, P, 2) float32, pixels; or, with ``offsets``, (M, 2) float32.
+        contours: (N, P, 2) float32, pixels, or (M, 2) float32 with ``offsets``.
         landmarks: (N, K, 2) float32, pixels.
-        size: (height, width).
-        offsets: (N+1,) int64, as for ``fill_polygons``.
-        rule: As for ``fill_polygons``.
-        kernel_size: As for ``border_band``; likewise ``shape`` and ``iterations``.
-        shape: See ``kernel_size``.
-        iterations: See ``kernel_size``.
-        kind: As for ``render_heatmaps``; likewise ``sigma`` and ``radius``.
-        sigma: See ``kind``.
-        radius: See ``kind``.
-        dtype: Of the heatmaps, as for ``render_heatmaps``; mask and band are uint8 always.
-        out: Targets to draw into, as an earlier call returned them.
-        previous: (N, K, 2) float32, pixels: the landmarks that ``out.heatmaps`` were drawn from, as for
-            ``render_heatmaps``, with the same promise. Contours, rule and kernel may have been others. Mask and band
-            are always written whole.
+        size: (height, width) of the targets.
+        offsets: (N + 1,) int64, see ``fill_polygons``.
+        rule: "center" or "opencv", see ``fill_polygons``.
+        kernel_size: Side of the structuring element of the band in pixels, see ``border_band``.
+        shape: Shape of the structuring element, see ``border_band``.
+        iterations: Number of times that dilation and erosion are each applied.
+        kind: Kind of the heatmaps, see ``render_heatmaps``.
+        sigma: σ of "gaussian", pixels.
+        radius: Largest distance with a non-zero value, pixels, see ``render_heatmaps``.
+        dtype: Dtype of the heatmaps, see ``render_heatmaps``. Mask and band are always uint8.
+        out: Targets to write to, such as the result of an earlier call.
+        previous: (N, K, 2) float32, pixels: the landmarks that ``out.heatmaps`` was drawn from last, under the
+            conditions of ``render_heatmaps``. Contours, rule and structuring element may have been different. Mask and
+            band are always written completely.
 
     Returns:
-        ``out``, or fresh Targets in the framework of ``contours``.
+        ``out``, or new Targets in the framework and on the device of ``contours``.
 
     Raises:
-        TypeError: An argument of another kind or dtype.
-        ValueError: What the single operators refuse, or as many contours as landmarks do not belong to. On a CUDA
-            device bad contours and landmarks draw nothing instead.
+        TypeError: If an argument has the wrong type or dtype, or arrays of NumPy and torch are mixed.
+        ValueError: If one of the single functions would raise it, or the numbers of contours and of sets of landmarks
+            differ. On a CUDA device values are not checked: invalid contours and landmarks draw nothing.
+
+    Source:
+        See ``border_band`` and ``render_heatmaps``.
+
+    Example:
+        >>> import numpy as np
+        >>> square = np.array([[[1.5, 1.5], [5.5, 1.5], [5.5, 5.5], [1.5, 5.5]]], np.float32)
+        >>> targets = render_targets(square, square[:, :1].copy(), (7, 8), iterations=1, sigma=1.0)
+        >>> targets.mask[0, 3]
+        array([0, 0, 1, 1, 1, 1, 0, 0], dtype=uint8)
+        >>> targets.band[0, 3]
+        array([0, 1, 1, 0, 0, 1, 1, 0], dtype=uint8)
+        >>> targets.heatmaps[0, 0, 2].round(2)
+        array([0.  , 0.78, 0.78, 0.29, 0.04, 0.  , 0.  , 0.  ], dtype=float32)
     """
-    style = (
-        mask_rule(rule),
-        *kernel_arguments(kernel_size, shape, iterations),
-        *style_arguments(kind, sigma, radius, dtype),
+    options = (
+        _options.mask_rule(rule),
+        *_options.structuring_element(kernel_size, shape, iterations),
+        *_options.heatmap(kind, sigma, radius, dtype),
     )
     height, width = check.image_size(size)
     count = check.contours("contours", contours, offsets)
     check.array("landmarks", landmarks, "float32", (count, "K", 2), like=contours)
     per_image = landmarks.shape[1]
-    check.known_to(contours, dtype)
     check.previous(previous, out, (count, per_image, 2), like=contours)
     mask, band, heatmaps = (None, None, None) if out is None else out
     drawn = Targets(
@@ -89,5 +100,5 @@ def render_targets(
         check.output("out.band", band, "uint8", (count, height, width), like=contours),
         check.output("out.heatmaps", heatmaps, dtype, (count, per_image, height, width), like=contours),
     )
-    kernels(contours).render_targets(contours, offsets, landmarks, previous, style, *drawn)
+    _native.render_targets(contours, offsets, landmarks, previous, *drawn, *options)
     return drawn if out is None else out

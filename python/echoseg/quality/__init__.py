@@ -1,4 +1,4 @@
-"""What looks wrong in a data set, for `echoseg check`.
+"""Finds unusable and suspicious parts of a data set, for `echoseg check`.
 
-This room imports datasets, io, geometry, ops and utils.
+This room imports evaluation, for what no run is needed, and datasets, io, geometry, ops and utils.
 """

@@ -1,8 +1,8 @@
-"""Outlines that look wrong by themselves, on their picture, or among the others.
+"""Finds contours that are unusual in shape, on their image, or compared with the data set.
 
-"Far" is meant robustly: so many times the median absolute deviation, scaled to that of a normal distribution, from the
-median; a few wild outlines do not widen the measure that they are held against. Where fewer than `FEWEST` outlines are
-there, nothing is far.
+Deviations are robust: the distance from the median, divided by the median absolute deviation scaled to the standard
+deviation of a normal distribution. A few outliers therefore do not increase the spread. With fewer than `MIN_COUNT`
+contours, no contour is unusual.
 """
 
 from __future__ import annotations
@@ -16,105 +16,114 @@ from echoseg.datasets.store import Store
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.geometry.ragged import pad_contours
-from echoseg.geometry.spline import crosses_itself
+from echoseg.geometry.spline import intersects_itself
 from echoseg.ops import dilate, fill_polygons
 from echoseg.quality.suspect import Suspect
 
-FEWEST = 8
-FAR_SIZE, FAR_PLACE, FAR_IN_ALL, OTHER_SIZE, OTHER_PLACE = 6.0, 5.0, 6.5, 8.0, 5.0
-"""Limits of `deviations`. Of 560 phantoms and 74 real MRI slices the largest are 4.6, 3.4, 5.7, 7.1 and 2.5."""
+MIN_COUNT = 8
+MAX_SIZE, MAX_POSITION, MAX_OVERALL, MAX_VIDEO_SIZE, MAX_VIDEO_POSITION = 6.0, 5.0, 6.5, 8.0, 5.0
+"""Limits of the deviations. The maxima over 560 phantoms and 74 real MRI slices are 4.6, 3.4, 5.7, 7.1 and 2.5."""
 
-LEAST_BORDER = 0.2
-"""What the median outline's `border` must be, so that others are held against it."""
+MIN_BORDER = 0.2
+"""Minimum of the median `border`, absolute; below it, borders are not compared."""
 
-LEAST_RANGE = 12
-"""Grey levels between the darkest and the brightest of a picture worth tracing on, about the outline."""
+MIN_CONTRAST = 12
+"""Minimum grey level range around a contour."""
 
-DARK, MAX_OUTSIDE = 12, 0.5
-"""Grey level up to which nothing is shown, and the share of an outline that may lie there (phantoms: up to 0.31)."""
+BLACK, MAX_OUTSIDE = 12, 0.5
+"""Grey level up to which a pixel counts as black, and the maximum share of a contour there (phantoms: at most 0.31)."""
 
 _CHUNK = 512
-_STEPS = 64
-_STEP = 2  # grey levels that count as a change
+_POINTS = 64
+_MIN_STEP = 2  # grey levels that count as a difference
 
 
-def deviations(values: np.ndarray, least: float = 0.0) -> np.ndarray:
-    """How far each value is from the median.
+def deviations(values: np.ndarray, min_spread: float = 0.0) -> np.ndarray:
+    """Robust z-scores: deviations from the median.
 
     Args:
         values: (N,) float.
-        least: the smallest spread that is believed.
+        min_spread: Lower limit of the spread by which the deviations are divided.
 
     Returns:
-        (N,) float64, robust standard deviations, signed; 0 where fewer than `FEWEST` values are there.
+        (N,) float64, signed robust standard deviations; 0 if there are fewer than `MIN_COUNT` values.
     """
-    if len(values) < FEWEST:
+    if len(values) < MIN_COUNT:
         return np.zeros(len(values))
-    away = values - np.median(values)
-    spread = max(1.4826 * float(np.median(np.abs(away))), least, 1e-12)
-    return np.asarray(away / spread, dtype=np.float64)
+    differences = values - np.median(values)
+    spread = max(1.4826 * float(np.median(np.abs(differences))), min_spread, 1e-12)
+    return np.asarray(differences / spread, dtype=np.float64)
 
 
-def find_odd_outlines(store: Store) -> list[Suspect]:
-    """Look at each outline; one that is wrong in several ways is named once, for the first of them in `REASONS`."""
-    table = measure_outlines(store)
+def find_unusual_contours(store: Store) -> list[Suspect]:
+    """Find unusual contours. Each one is reported once, for the first reason in `REASONS` that applies."""
+    table = measure_contours(store)
     found = []
     for row in table.itertuples():
-        reason, value, note = _why_odd(row)
+        reason, value, note = _find_reason(row)
         if reason:
-            where = f"frame {store.samples['frame'][row.Index]} of {row.video}"
-            found.append(Suspect(reason, row.video, value, f"{where}: {note}", (row.Index,)))
+            frame = f"frame {store.samples['frame'][row.Index]} of {row.video}"
+            found.append(Suspect(reason, row.video, value, f"{frame}: {note}", (row.Index,)))
     return found
 
 
-def measure_outlines(store: Store) -> pd.DataFrame:
-    """What the outlines are judged by.
+def measure_contours(store: Store) -> pd.DataFrame:
+    """Measure the contours of a store, and compare them with the data set.
 
     Returns:
-        A row an image: video; size (the square root of the area, pixels), x and y (of the outline's middle, pixels);
-        border (share of its points where the picture is brighter outside, less the share where it is darker);
-        far_size, far_place, far_border (deviations over the data set; of the border no more than the video's mean);
-        far (the three in one); other_size and other_place (deviations, over all videos, of the distance to the video's
-        own median; 0 for the less odd of two outlines, and no size of more than two, which may be slices); crosses
-        (bool); lost (share of the area that cancels out, if it crosses); range (grey
-        levels about the outline) and outside (share of the outline where nothing is shown).
+        One row per image, with the columns
+        - video: the recording's name.
+        - size: the square root of the area, pixels.
+        - x, y: the centroid, pixels.
+        - border: the share of points where the image is brighter outside, minus the share where it is darker.
+        - deviation_size, deviation_position, deviation_border: deviations from the data set. That of the border is at
+          most the mean of its video.
+        - deviation: the Euclidean norm of these three.
+        - video_size, video_position: deviations, among all videos, of the distance to the median of the own video. Of
+          two contours only the more unusual one has them. With more than two frames, which may be slices, video_size
+          is 0.
+        - intersects: whether the contour intersects itself.
+        - lost: the share of the area that cancels out in a self-intersection.
+        - contrast: the grey level range around the contour.
+        - outside: the share of the enclosed area where the image is black.
     """
-    starts = tqdm(range(0, len(store), _CHUNK), desc="outlines", disable=None)
+    starts = tqdm(range(0, len(store), _CHUNK), desc="contours", disable=None)
     chunks = [_measure(store, slice(start, start + _CHUNK)) for start in starts]
     table = pd.concat(chunks, ignore_index=True)
     table["video"] = store.samples["video"]
     size = table["size"].to_numpy()
-    least = 0.03 * float(np.median(size))
-    table["far_size"] = deviations(size, least)
-    table["far_place"] = np.hypot(*(deviations(table[axis].to_numpy(), least) for axis in "xy"))
-    lack = pd.Series(_lack_of_border(table["border"].to_numpy()))
-    table["far_border"] = np.minimum(lack, lack.groupby(table["video"]).transform("mean"))
-    table["far"] = np.sqrt((table[["far_size", "far_place", "far_border"]] ** 2).sum(axis=1))
+    min_spread = 0.03 * float(np.median(size))
+    table["deviation_size"] = deviations(size, min_spread)
+    table["deviation_position"] = np.hypot(*(deviations(table[axis].to_numpy(), min_spread) for axis in "xy"))
+    weakness = pd.Series(_border_weakness(table["border"].to_numpy()))
+    table["deviation_border"] = np.minimum(weakness, weakness.groupby(table["video"]).transform("mean"))
+    parts = table[["deviation_size", "deviation_position", "deviation_border"]]
+    table["deviation"] = np.sqrt((parts**2).sum(axis=1))
 
     videos = table.groupby("video")
     count = videos["size"].transform("size")
-    middle = videos[["size", "x", "y"]].transform("median")
-    # Of two outlines, either is as far from the other: the one that is odder among all is meant.
-    meant = (count > 2) | (videos["far"].transform("max") == table["far"])
-    distance = np.abs(np.log(table["size"] / middle["size"]))
-    table["other_size"] = _deviations_where(distance, count == 2) * meant
-    distance = np.hypot(table["x"] - middle["x"], table["y"] - middle["y"]) / middle["size"]
-    table["other_place"] = _deviations_where(distance, count > 1) * meant
+    median = videos[["size", "x", "y"]].transform("median")
+    # two contours have the same distance to their median, so only the one with the larger deviation is compared
+    compared = (count > 2) | (videos["deviation"].transform("max") == table["deviation"])
+    distance = np.abs(np.log(table["size"] / median["size"]))
+    table["video_size"] = _deviations_where(distance, count == 2) * compared
+    distance = np.hypot(table["x"] - median["x"], table["y"] - median["y"]) / median["size"]
+    table["video_position"] = _deviations_where(distance, count > 1) * compared
     return table
 
 
 def _deviations_where(values: pd.Series, where: pd.Series) -> np.ndarray:
     found = np.zeros(len(values))
-    found[where] = deviations(values[where].to_numpy(), least=0.03)
+    found[where] = deviations(values[where].to_numpy(), min_spread=0.03)
     return found
 
 
-def _lack_of_border(border: np.ndarray) -> np.ndarray:
-    """(N,) deviations, of those only that have less of a border than the median; whether walls are bright, it tells."""
-    middle = float(np.median(border))
-    if abs(middle) < LEAST_BORDER:
+def _border_weakness(border: np.ndarray) -> np.ndarray:
+    """(N,) deviations of borders weaker than the median, else 0; the median's sign tells whether walls are bright."""
+    median = float(np.median(border))
+    if abs(median) < MIN_BORDER:
         return np.zeros(len(border))
-    return np.maximum(-deviations(border * np.sign(middle), least=0.1), 0)
+    return np.maximum(-deviations(border * np.sign(median), min_spread=0.1), 0)
 
 
 def _measure(store: Store, part: slice) -> pd.DataFrame:
@@ -123,70 +132,74 @@ def _measure(store: Store, part: slice) -> pd.DataFrame:
     points, offsets = store.points[offsets[0] : offsets[-1]], offsets - offsets[0]
     contours = pad_contours(points, offsets)
     masks = fill_polygons(contours, store.size)
-    near = dilate(masks, kernel_size=2 * (min(store.size) // 20) + 1)
+    surroundings = dilate(masks, kernel_size=2 * (min(store.size) // 20) + 1)
     inside = masks.sum(axis=(1, 2))
     area = np.maximum(contour_area(contours), inside)
-    shown = np.stack([_shown(frame) for frame in frames])
-    steps = choose_landmarks(points, _STEPS, offsets=offsets).astype(np.float64)
-    middle = steps.mean(axis=1)
+    visible = np.stack([_visible_region(frame) for frame in frames])
+    resampled = choose_landmarks(points, _POINTS, offsets=offsets).astype(np.float64)
+    centroid = resampled.mean(axis=1)
     return pd.DataFrame(
         {
             "size": np.sqrt(area),
-            "x": middle[:, 0],
-            "y": middle[:, 1],
-            "border": [_border(frame, outline) for frame, outline in zip(frames, steps, strict=True)],
-            "crosses": crosses_itself(contours),
+            "x": centroid[:, 0],
+            "y": centroid[:, 1],
+            "border": [_border(frame, contour) for frame, contour in zip(frames, resampled, strict=True)],
+            "intersects": intersects_itself(contours),
             "lost": 1 - contour_area(contours) / area,
-            "range": [_range(frame[mask > 0]) for frame, mask in zip(frames, near, strict=True)],
-            "outside": np.where(shown.any(axis=(1, 2)), 1 - (masks & shown).sum(axis=(1, 2)) / area, 0),
+            "contrast": [_contrast(frame[mask > 0]) for frame, mask in zip(frames, surroundings, strict=True)],
+            "outside": np.where(visible.any(axis=(1, 2)), 1 - (masks & visible).sum(axis=(1, 2)) / area, 0),
         }
     )
 
 
-def _shown(frame: np.ndarray) -> np.ndarray:
-    """(H, W) 0 or 1: the smallest convex region that holds all that is not dark, such as the sector of an echo."""
-    shown = np.zeros_like(frame)
-    bright = cv2.findNonZero(np.asarray(cv2.medianBlur(frame, 5) > DARK, dtype=np.uint8))
+def _visible_region(frame: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 of 0 and 1: the convex hull of all pixels that are not black, for example an ultrasound sector."""
+    region = np.zeros_like(frame)
+    bright = cv2.findNonZero(np.asarray(cv2.medianBlur(frame, 5) > BLACK, dtype=np.uint8))
     if bright is not None:
-        cv2.fillConvexPoly(shown, cv2.convexHull(bright), 1)
-    return shown
+        cv2.fillConvexPoly(region, cv2.convexHull(bright), 1)
+    return region
 
 
-def _border(frame: np.ndarray, outline: np.ndarray) -> float:
-    """Share of an outline's (P, 2) points where the frame is brighter outside than inside, less the share darker."""
-    along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
-    across = np.stack([along[:, 1], -along[:, 0]], axis=1)  # outwards, for `choose_landmarks` runs clockwise
-    across *= min(frame.shape) / 28 / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6)
+def _border(frame: np.ndarray, contour: np.ndarray) -> float:
+    """Share of the (P, 2) points where the frame is brighter outside than inside, minus where it is darker."""
+    tangent = np.roll(contour, -1, axis=0) - np.roll(contour, 1, axis=0)
+    normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)  # outward, since `choose_landmarks` runs clockwise
+    normal *= min(frame.shape) / 28 / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
     smooth = cv2.GaussianBlur(frame, (0, 0), min(frame.shape) / 75).astype(np.float32)
-    x, y = np.moveaxis(np.stack([outline + across, outline - across]).astype(np.float32), -1, 0)
+    x, y = np.moveaxis(np.stack([contour + normal, contour - normal]).astype(np.float32), -1, 0)
     outer, inner = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return float((outer > inner + _STEP).mean() - (outer < inner - _STEP).mean())
+    return float((outer > inner + _MIN_STEP).mean() - (outer < inner - _MIN_STEP).mean())
 
 
-def _range(pixels: np.ndarray) -> float:
-    """Grey levels from the 1st to the 99th percentile; 0 of no pixels."""
+def _contrast(pixels: np.ndarray) -> float:
+    """Grey levels from the 1st to the 99th percentile; 0 without pixels."""
     return float(np.subtract(*np.percentile(pixels, (99, 1)))) if pixels.size else 0.0
 
 
-def _why_odd(row) -> tuple[str, float, str]:
-    """Reason, value and note of one row of `measure_outlines`; reason "" if there is nothing to say."""
+def _find_reason(row) -> tuple[str, float, str]:
+    """Reason, value and note for one row of `measure_contours`; the reason is "" if the contour is not unusual."""
     if row.outside > MAX_OUTSIDE:
-        return "outside the picture", row.outside, f"{row.outside:.0%} of the outline lies where nothing is shown"
-    if row.range < LEAST_RANGE:
-        return "blank frame", 1 - row.range / LEAST_RANGE, f"only {row.range:.0f} grey levels about the outline"
-    if far := _farthest((abs(row.far_size), FAR_SIZE), (row.other_size, OTHER_SIZE)):
-        return "odd size", far[0], f"its size of {row.size:.0f} px is {far[0]:.0f} deviations {far[1]}"
-    if far := _farthest((row.far_place, FAR_PLACE), (row.other_place, OTHER_PLACE)):
-        return "odd place", far[0], f"its middle at ({row.x:.0f}, {row.y:.0f}) is {far[0]:.0f} deviations {far[1]}"
-    if row.far > FAR_IN_ALL:
-        parts = f"size {row.far_size:.1f}, place {row.far_place:.1f}, border {row.far_border:.1f}"
-        return "odd altogether", row.far, f"{row.far:.0f} deviations from the data set's median ({parts})"
-    if row.crosses:
-        return "crosses itself", row.lost, f"the outline crosses itself, {row.lost:.0%} of its area cancel out"
+        return "outside the image", row.outside, f"{row.outside:.0%} of the contour is where the image is black"
+    if row.contrast < MIN_CONTRAST:
+        return "blank frame", 1 - row.contrast / MIN_CONTRAST, f"only {row.contrast:.0f} grey levels around the contour"
+    if largest := _largest((abs(row.deviation_size), MAX_SIZE), (row.video_size, MAX_VIDEO_SIZE)):
+        value, text = largest
+        return "unusual size", value, f"its size of {row.size:.0f} px is {value:.0f} deviations {text}"
+    if largest := _largest((row.deviation_position, MAX_POSITION), (row.video_position, MAX_VIDEO_POSITION)):
+        value, text = largest
+        return "unusual position", value, f"its centroid ({row.x:.0f}, {row.y:.0f}) is {value:.0f} deviations {text}"
+    if row.deviation > MAX_OVERALL:
+        parts = (
+            f"size {row.deviation_size:.1f}, position {row.deviation_position:.1f}, border {row.deviation_border:.1f}"
+        )
+        return "unusual overall", row.deviation, f"{row.deviation:.0f} deviations from the data set's median ({parts})"
+    if row.intersects:
+        return "self-intersection", row.lost, f"the contour intersects itself, {row.lost:.0%} of its area cancels out"
     return "", 0.0, ""
 
 
-def _farthest(in_set: tuple[float, float], in_video: tuple[float, float]) -> tuple[float, str] | None:
-    """The greater of two deviations that exceed their limits, in words."""
-    told = ((*in_set, "from the data set's median"), (*in_video, "from the video's median"))
-    return max(((far, words) for far, limit, words in told if far > limit), default=None)
+def _largest(in_set: tuple[float, float], in_video: tuple[float, float]) -> tuple[float, str] | None:
+    """The larger of two deviations that exceed their limits, with a description; None if neither does."""
+    candidates = ((*in_set, "from the data set's median"), (*in_video, "from the video's median"))
+    return max(((value, text) for value, limit, text in candidates if value > limit), default=None)

@@ -1,15 +1,14 @@
-"""The same picture twice: under two names, in two splits, or as both frames of one video.
+"""Finds duplicate images: under two names, in two splits, or as two frames of one video.
 
-Pictures are compared by correlation, not by a hash of their bytes: one that was compressed again is still the same. Of
-400 phantom frames and 74 real MRI slices, the thumbnails of different videos correlate by 0.89 at most, and those of
-one frame before and after JPEG at quality 50 by 0.99. Video files are compared by their bytes as well, since a copy may
-be traced on other frames.
+Images are compared by correlation, not by a hash of their bytes, so that a recompressed image is still recognized.
+Among 400 phantom frames and 74 real MRI slices, the thumbnails of different videos have a correlation of at most 0.89,
+and those of one frame before and after JPEG compression at quality 50 have 0.99. Video files are also compared by their
+bytes, since a duplicate may be traced on other frames.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,61 +24,75 @@ from echoseg.quality.records import split_names
 from echoseg.quality.suspect import Suspect
 from echoseg.utils.files import hash_file
 
-ALIKE_SMALL, ALIKE = 0.98, 0.96
-"""Least correlation of two thumbnails, and of two frames, that are one picture."""
+MIN_THUMBNAIL_CORRELATION, MIN_CORRELATION = 0.98, 0.96
+"""Minimum correlation of the thumbnails, and of the frames, of duplicates."""
 
 _SIDE = 16
 _CHUNK = 1024
 
 
-def find_copies(store: Store, recordings: Sequence[Recording] = ()) -> list[Suspect]:
-    """Pairs of videos that share a picture, and videos whose traced frames are one picture.
+def find_duplicates(store: Store, recordings: Sequence[Recording] = ()) -> list[Suspect]:
+    """Find pairs of videos with the same image, and videos with the same image in two traced frames.
 
-    Different videos of one patient in one split may be as alike as they like, but not the same file.
+    Videos of one patient in one split may have similar images, but must not be the same file.
+
+    Args:
+        store: The store.
+        recordings: The recordings that the store was made from; without them, files are not compared.
     """
     samples, splits = store.samples, split_names(store.samples)
     videos = samples["video"].to_numpy()
     groups = pd.factorize(samples["patient"] + "\n" + splits)[0]
     shared: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-    for i, j in (*find_same_pictures(store.frames, groups), *find_equal_pictures(store.frames, videos)):
+    for i, j in (*find_duplicate_frames(store.frames, groups), *find_repeated_frames(store.frames, videos)):
         shared[videos[i], videos[j]].append((i, j))
     first = dict(zip(videos[::-1], range(len(videos))[::-1], strict=True))
-    for one, other in find_same_files({recording.name: recording.path for recording in recordings}):
-        if one in first and other in first and not {(one, other), (other, one)} & shared.keys():
-            shared[one, other].append((first[one], first[other]))
+    for video, other in find_identical_files({recording.name: recording.path for recording in recordings}):
+        if video in first and other in first and not {(video, other), (other, video)} & shared.keys():
+            shared[video, other].append((first[video], first[other]))
     found = []
     for (_, other), pairs in shared.items():
         i, j = pairs[0]
-        reason = "copy" if splits[i] == splits[j] else "copy across splits"
-        here, there = (f"frame {samples['frame'][k]} of {videos[k]} ({splits[k]})" for k in (j, i))
-        found.append(Suspect(reason, other, len(pairs), f"{here} shows the same as {there}", (j, i)))
+        reason = "duplicate" if splits[i] == splits[j] else "duplicate across splits"
+        frame, original = (f"frame {samples['frame'][k]} of {videos[k]} ({splits[k]})" for k in (j, i))
+        found.append(Suspect(reason, other, len(pairs), f"{frame} is the same image as {original}", (j, i)))
     return found
 
 
-def find_same_pictures(frames: np.ndarray, groups: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Frames that are one picture, perhaps compressed again, in different groups; blank ones are none.
+def find_duplicate_frames(frames: np.ndarray, groups: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Find frames of different groups that are the same image, possibly recompressed; blank frames are ignored.
 
     Args:
         frames: (N, H, W) uint8.
         groups: (N,) int.
 
     Yields:
-        i < j, where i is the first that j is the same as.
+        Pairs i < j, where i is the first frame with the image of j.
     """
     small = [cv2.resize(frame, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for frame in np.asarray(frames)]
     thumbnails = _normalise(np.stack(small))
     for start in tqdm(range(0, len(thumbnails), _CHUNK), desc="copies", disable=None):
-        these, earlier = slice(start, start + _CHUNK), slice(start + _CHUNK)
-        near = thumbnails[these] @ thumbnails[earlier].T > ALIKE_SMALL
-        near &= groups[these, None] != groups[earlier]
-        for j, candidates in enumerate(np.tril(near, k=start - 1), start):
-            mine = _normalise(frames[[j]]) if candidates.any() else None
-            same = (int(i) for i in np.flatnonzero(candidates) if (_normalise(frames[[i]]) * mine).sum() > ALIKE)
-            yield from ((i, j) for i in itertools.islice(same, 1))
+        chunk, earlier = slice(start, start + _CHUNK), slice(start + _CHUNK)
+        similar = thumbnails[chunk] @ thumbnails[earlier].T > MIN_THUMBNAIL_CORRELATION
+        similar &= groups[chunk, None] != groups[earlier]
+        for j, candidates in enumerate(np.tril(similar, k=start - 1), start):
+            frame = _normalise(frames[[j]]) if candidates.any() else None
+            for i in np.flatnonzero(candidates).tolist():
+                if (_normalise(frames[[i]]) * frame).sum() > MIN_CORRELATION:
+                    yield i, j
+                    break
 
 
-def find_equal_pictures(frames: np.ndarray, videos: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Frames i < j of one video that are equal in every pixel; blank ones do not count."""
+def find_repeated_frames(frames: np.ndarray, videos: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Find frames of one video that are equal in every pixel; blank frames are ignored.
+
+    Args:
+        frames: (N, H, W) uint8.
+        videos: (N,) str, the video of each frame.
+
+    Yields:
+        Pairs i < j, where i is the first frame equal to j.
+    """
     first: dict[tuple[str, bytes], int] = {}
     for j, (video, frame) in enumerate(zip(videos, frames, strict=True)):
         i = first.setdefault((video, hashlib.blake2b(np.ascontiguousarray(frame).data).digest()), j)
@@ -87,8 +100,15 @@ def find_equal_pictures(frames: np.ndarray, videos: np.ndarray) -> Iterator[tupl
             yield i, j
 
 
-def find_same_files(paths: dict[str, Path]) -> list[tuple[str, str]]:
-    """Names whose files are the same, byte for byte, each with the first such; only files of one size are read."""
+def find_identical_files(paths: dict[str, Path]) -> list[tuple[str, str]]:
+    """Find files with the same content; only files of equal size are read.
+
+    Args:
+        paths: Name → file.
+
+    Returns:
+        Pairs of names: the first file with that content, and the duplicate.
+    """
     by_size: dict[int, dict[Path, str]] = defaultdict(dict)
     for name, path in paths.items():
         if path.is_file():
@@ -102,9 +122,9 @@ def find_same_files(paths: dict[str, Path]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _normalise(pictures: np.ndarray) -> np.ndarray:
-    """(N, pixels) float32 of mean 0 and length 1, so that a product is a correlation; 0 where nothing is shown."""
-    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
+def _normalise(images: np.ndarray) -> np.ndarray:
+    """(N, pixels) float32 with mean 0 and norm 1, so that a dot product is the correlation; 0 for blank images."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     blank = length < 2 * np.sqrt(flat.shape[1])

@@ -1,4 +1,4 @@
-"""Volumes and phases that look wrong: in the list, between list and outlines, and between outlines and pictures."""
+"""Finds inconsistent volumes and phases: within the file list, between list and contours, and on the images."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from echoseg.ops import fill_polygons
 from echoseg.quality.contours import deviations
 from echoseg.quality.suspect import Suspect
 
-MOST_EF_IN_LIST = 3.0
-"""Points of EF by which a list may differ from its own volumes, which may be rounded."""
+MAX_LIST_DIFFERENCE = 3.0
+"""Maximum difference in percentage points between the EF in the list and that of its volumes, which may be rounded."""
 
-FAR_EF, LEAST_EF = 8.0, 20.0
-"""By how many deviations, and by how many points at least, the outlines' EF must differ from the list's to be told.
+MAX_DEVIATION, MIN_DIFFERENCE = 8.0, 20.0
+"""The contours' EF is inconsistent if it differs from the list's by more than this many deviations and points.
 
-On phantoms, whose list is not made from the outlines, the largest difference is 33 points or 6.0 deviations."""
+The largest difference among phantoms, whose list is not computed from the contours, is 33 points and 6.0 deviations."""
 
-LEAST_BETWEEN = 30
-"""Pixels between two outlines that can tell which of them fits which frame."""
+MIN_PIXELS = 30
+"""Minimum number of pixels between two contours for comparing them with the frames."""
 
 SWAPPED = -0.04
-"""`phase_agreement` below which two outlines are told to fit each other's frame.
+"""`phase_agreement` below which ED and ES are reported as swapped.
 
-Of 1,004 phantoms the least is -0.015 and the median 0.24; 98 % of them would be told if their frames were exchanged.
+Among 1,004 phantoms the minimum is -0.015 and the median 0.24. With exchanged frames, 98 % of them are reported.
 """
 
-_STEPS = 64
+_POINTS = 64
 
 
-def find_odd_volumes(store: Store, doubtful: Collection[str] = ()) -> list[Suspect]:
-    """Look at what the list says of each video, and at its ED and ES outlines.
+def find_inconsistent_volumes(store: Store, ignored: Collection[str] = ()) -> list[Suspect]:
+    """Find videos whose volumes or phases are inconsistent.
 
     Args:
-        store: of any kind of tracing.
-        doubtful: videos whose outlines or pictures are wrong anyway, so that nothing is to be learnt from them.
+        store: The store, of any kind of tracing.
+        ignored: Videos with suspicious contours or images, which are not compared with the list.
     """
     pairs = phase_pairs(store.samples)
-    pairs = pairs[~pairs.index.isin(list(doubtful))]
-    found = {suspect.video: suspect for suspect in _find_odd_lists(store.samples)}
-    for suspect in (*_find_swapped(store, pairs), *_find_far_ef(store, pairs)):
+    pairs = pairs[~pairs.index.isin(list(ignored))]
+    found = {suspect.video: suspect for suspect in _check_list(store.samples)}
+    for suspect in (*_find_swapped(store, pairs), *_compare_ef(store, pairs)):
         found.setdefault(suspect.video, suspect)
     return list(found.values())
 
 
 def phase_pairs(samples: pd.DataFrame) -> pd.DataFrame:
-    """The images of end-diastole and end-systole, of the videos that have one of each.
+    """The indices of the ED and ES image of each video that has exactly one of each.
 
     Returns:
-        A row a video, by name: columns ED and ES.
+        One row per video, indexed by its name, with the columns ED and ES.
     """
     named = samples[samples["phase"].isin(("ED", "ES"))]
     counts = named.groupby(["video", "phase"]).size().unstack(fill_value=0).reindex(columns=["ED", "ES"], fill_value=0)
@@ -63,82 +63,83 @@ def phase_pairs(samples: pd.DataFrame) -> pd.DataFrame:
     return named.reset_index().pivot(index="video", columns="phase", values="index").reindex(columns=["ED", "ES"])
 
 
-def _find_odd_lists(samples: pd.DataFrame) -> list[Suspect]:
-    """Lists that contradict themselves."""
+def _check_list(samples: pd.DataFrame) -> list[Suspect]:
+    """Videos whose EF and volumes in the list are inconsistent."""
     found = []
     for row in samples.drop_duplicates("video").itertuples():
         if row.esv > row.edv:
-            note = f"{row.video} lists an ESV of {row.esv:.0f} above its EDV of {row.edv:.0f}"
-            found.append(Suspect("ESV above EDV", row.video, row.esv / max(row.edv, 1e-9), note, (row.Index,)))
+            note = f"{row.video} lists an ESV of {row.esv:.0f}, greater than its EDV of {row.edv:.0f}"
+            found.append(Suspect("ESV greater than EDV", row.video, row.esv / max(row.edv, 1e-9), note, (row.Index,)))
             continue
-        of_volumes = float(ejection_fraction(row.edv, row.esv))
-        if abs(of_volumes - row.ef) > MOST_EF_IN_LIST:
-            note = f"{row.video} lists an EF of {row.ef:.0f} %, but volumes of {of_volumes:.0f} %"
-            found.append(Suspect("EF disagrees", row.video, abs(of_volumes - row.ef), note, (row.Index,)))
+        computed = float(ejection_fraction(row.edv, row.esv))
+        if abs(computed - row.ef) > MAX_LIST_DIFFERENCE:
+            note = f"{row.video} lists an EF of {row.ef:.0f} %, but its volumes give {computed:.0f} %"
+            found.append(Suspect("EF inconsistent", row.video, abs(computed - row.ef), note, (row.Index,)))
         elif not (np.isnan(row.ef) or 0 <= row.ef <= 100):
             note = f"{row.video} lists an EF of {row.ef:.0f} %"
-            found.append(Suspect("EF disagrees", row.video, abs(row.ef), note, (row.Index,)))
+            found.append(Suspect("EF inconsistent", row.video, abs(row.ef), note, (row.Index,)))
     return found
 
 
 def _find_swapped(store: Store, pairs: pd.DataFrame) -> list[Suspect]:
-    """ES outlines larger than ED ones, where the data set names them, and outlines on each other's frame."""
+    """Videos whose ES contour is larger than the ED contour, or whose contours fit each other's frame."""
     agreement = phase_agreement(store, pairs)
     found = []
     for (video, ed, es), agrees in zip(pairs[["ED", "ES"]].itertuples(), agreement, strict=True):
-        larger = float(contour_area(store.contour(es)) / contour_area(store.contour(ed)))
-        if larger > 1:
-            note = f"the ES outline of {video} is {larger:.2f} times as large as the ED outline"
+        ratio = float(contour_area(store.contour(es)) / contour_area(store.contour(ed)))
+        if ratio > 1:
+            note = f"the ES contour of {video} is {ratio:.2f} times as large as the ED contour"
         elif agrees < SWAPPED:
-            note = f"each outline of {video} fits the other's frame better than its own, or one is wrong"
+            note = f"each contour of {video} fits the other's frame better than its own, or one is wrong"
         else:
             continue
-        found.append(Suspect("ED and ES swapped", video, max(larger, -agrees), note, (ed, es)))
+        found.append(Suspect("ED and ES swapped", video, max(ratio, -agrees), note, (ed, es)))
     return found
 
 
 def phase_agreement(store: Store, pairs: pd.DataFrame) -> np.ndarray:
-    """Whether what lies between the two outlines of a video is cavity in the one frame and wall in the other.
+    """Whether the region between the ED and the ES contour is cavity in the ED frame and wall in the ES frame.
 
-    Whether a wall is brighter than the cavity (ultrasound) or darker (most MRI), the data set itself tells.
+    The wall is brighter than the cavity in ultrasound and darker in most MRI; the data set's median decides.
 
     Args:
-        store: of any kind.
-        pairs: of `phase_pairs`.
+        store: The store, of any kind of tracing.
+        pairs: The result of `phase_pairs`.
 
     Returns:
-        (V,) float64: of the ED outline's pixels, the share that lies between the two and is wall at ES, less the share
-        that lies there and is wall at ED; nan where too few lie there, or where the data set does not tell.
+        (V,) float64: of the pixels inside the ED contour, the share that is between the contours and looks like wall in
+        the ES frame, minus the share that looks like wall in the ED frame. nan if there are too few such pixels, or if
+        the median over the data set is too small to decide.
     """
     shares = np.full(len(pairs), np.nan)
     for k, (_, ed, es) in enumerate(pairs[["ED", "ES"]].itertuples()):
-        first, second = (fill_polygons(store.contour(i)[None], store.size)[0] for i in (ed, es))
-        between = (first & ~second) > 0
-        if between.sum() >= LEAST_BETWEEN:
-            before, after = (cv2.GaussianBlur(np.asarray(store.frames[i]), (0, 0), 1.0)[between] for i in (ed, es))
-            shares[k] = ((after > before).sum() - (after < before).sum()) / first.sum(dtype=np.int64)
-    known = shares[~np.isnan(shares)]
-    if len(known) < 5 or abs(np.median(known)) < 2 * abs(SWAPPED):
+        ed_mask, es_mask = (fill_polygons(store.contour(i)[None], store.size)[0] for i in (ed, es))
+        between = (ed_mask & ~es_mask) > 0
+        if between.sum() >= MIN_PIXELS:
+            at_ed, at_es = (cv2.GaussianBlur(np.asarray(store.frames[i]), (0, 0), 1.0)[between] for i in (ed, es))
+            shares[k] = ((at_es > at_ed).sum() - (at_es < at_ed).sum()) / ed_mask.sum(dtype=np.int64)
+    valid = shares[~np.isnan(shares)]
+    if len(valid) < 5 or abs(np.median(valid)) < 2 * abs(SWAPPED):
         return np.full(len(pairs), np.nan)
-    return np.asarray(shares * np.sign(np.median(known)))
+    return np.asarray(shares * np.sign(np.median(valid)))
 
 
-def _find_far_ef(store: Store, pairs: pd.DataFrame) -> list[Suspect]:
-    """Videos whose EF by the method of discs is far from the list's, as far as the two agree in the data set."""
+def _compare_ef(store: Store, pairs: pd.DataFrame) -> list[Suspect]:
+    """Videos whose EF by the method of discs differs from the list's much more than usual in the data set."""
     listed = store.samples["ef"].to_numpy()[pairs["ED"].to_numpy(dtype=np.intp)]
     pairs, listed = pairs[~np.isnan(listed)], listed[~np.isnan(listed)]
     if pairs.empty:
         return []
     scale = store.samples[["spacing_x", "spacing_y"]].to_numpy()
-    unknown = store.samples[["width", "height"]].to_numpy() / np.array(store.size[::-1])
-    scale = np.where(np.isnan(scale), unknown, scale)
-    steps = choose_landmarks(store.points, _STEPS, offsets=store.offsets).astype(np.float64) * scale[:, None]
-    volumes = disc_volumes(steps)
+    without_spacing = store.samples[["width", "height"]].to_numpy() / np.array(store.size[::-1])
+    scale = np.where(np.isnan(scale), without_spacing, scale)
+    contours = choose_landmarks(store.points, _POINTS, offsets=store.offsets).astype(np.float64) * scale[:, None]
+    volumes = disc_volumes(contours)
     traced = ejection_fraction(*(volumes[pairs[phase].to_numpy(dtype=np.intp)] for phase in ("ED", "ES")))
-    far = np.abs(deviations(traced - listed, LEAST_EF / FAR_EF))
-    words = "{} lists an EF of {:.0f} %, its outlines give {:.0f} %"
-    return [
-        Suspect("EF disagrees", video, abs(a - b), words.format(video, b, a), (ed, es))
-        for (video, ed, es), a, b, odd in zip(pairs[["ED", "ES"]].itertuples(), traced, listed, far, strict=True)
-        if odd > FAR_EF
-    ]
+    deviation = np.abs(deviations(traced - listed, MIN_DIFFERENCE / MAX_DEVIATION))
+    found = []
+    for k, (video, ed, es) in enumerate(pairs[["ED", "ES"]].itertuples()):
+        if deviation[k] > MAX_DEVIATION:
+            note = f"{video} lists an EF of {listed[k]:.0f} %, its contours give {traced[k]:.0f} %"
+            found.append(Suspect("EF inconsistent", video, abs(traced[k] - listed[k]), note, (ed, es)))
+    return found

@@ -1,38 +1,38 @@
-"""What can look wrong in a data set that nevertheless can be used."""
+"""Suspicious parts of a data set: they can be used, but may be mistakes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 REASONS = {
-    "patient across splits": "one patient stands in two splits; training refuses that",
-    "split unusable": "the column Split holds what training does not take",
-    "copy across splits": "the same picture stands in two splits: what is tested on was trained on",
-    "copy": "the same picture stands under two names, or twice in one video",
-    "ESV above EDV": "of the volumes listed, the larger one is called end-systolic",
-    "ED and ES swapped": "the larger outline is called end-systolic, or each outline fits the other one's frame",
-    "EF disagrees": "the EF listed is not that of the volumes listed, or far from that of the outlines",
-    "blank frame": "there is nothing to be seen about the outline",
-    "outside the picture": "much of the outline lies where the picture shows nothing",
-    "odd size": "far from the sizes in the data set, or from the others in the same video",
-    "odd place": "far from the places in the data set, or from the others in the same video",
-    "odd altogether": "size, place and border together are far from those of the data set",
-    "crosses itself": "the outline crosses itself, and parts of its inside count as outside",
-    "video cut off": "the file is shorter, or has fewer frames, than its head says; tracings may lie on other frames",
+    "patient in two splits": "a patient is in two splits; training refuses this",
+    "invalid split": "the column Split has values that training refuses",
+    "duplicate across splits": "the same image is in two splits, so the test set contains training data",
+    "duplicate": "the same image has two names, or occurs twice in a video",
+    "ESV greater than EDV": "the end-systolic volume in the list is greater than the end-diastolic volume",
+    "ED and ES swapped": "the ES contour is larger than the ED contour, or each contour fits the other's frame",
+    "EF inconsistent": "the EF in the list differs from the volumes in the list, or greatly from the contours",
+    "blank frame": "the image has nearly no contrast around the contour",
+    "outside the image": "a large part of the contour is where the image is black",
+    "unusual size": "the size differs greatly from the data set, or from other frames of the video",
+    "unusual position": "the position differs greatly from the data set, or from other frames of the video",
+    "unusual overall": "size, position and border together differ greatly from the data set",
+    "self-intersection": "the contour intersects itself, so parts of its interior count as background",
+    "video cut off": "the file is shorter, or has fewer frames, than its header declares; frame numbers may be wrong",
 }
-"""Reason → what it means; the plainest first."""
+"""Reason → explanation; the most definite reasons first."""
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """One thing that may be a mistake, or a rare heart.
+    """A suspicious recording or frame: it may be a mistake, or unusual anatomy.
 
     Attributes:
         reason: A name in `REASONS`.
-        video: The recording it is about.
-        value: How bad; comparable within a reason only.
-        note: What was seen, in a few words.
-        images: Of the store, to look at; the first is the one meant.
+        video: The name of the recording.
+        value: The severity; comparable only between suspects with the same reason.
+        note: A description.
+        images: Indices of images in the store to inspect, the suspicious one first.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""The model card: what a run is, for what, how good, and where it must not be trusted.
+"""The model card of a run: what the model is, what it is for, how good it is, and its limits.
 
 Source: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 """
@@ -9,19 +9,25 @@ from pathlib import Path
 
 import yaml
 
-from echoseg.report.data_sets import SYNTHETIC, data_set
-from echoseg.report.run import Run, read_run
+from echoseg.report.licences import SYNTHETIC, find_licence
+from echoseg.report.run_summary import RunSummary, read_run_summary
 
 FEW_PATIENTS = 30
 
 
 def model_card(folder: Path) -> str:
-    """A run's card as Markdown, under the header that the Hugging Face hub reads.
+    """Write the model card of a run.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The card as Markdown, with the YAML header that the Hugging Face hub reads.
 
     Raises:
-        DataError: no run, or a damaged file in it.
+        DataError: The folder is not a run folder, or a file in it is damaged.
     """
-    run = read_run(folder)
+    run = read_run_summary(folder)
     results = [
         {
             "task": {"type": "image-segmentation"},
@@ -42,36 +48,48 @@ def model_card(folder: Path) -> str:
     parts = [f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---", f"# {run.name}"]
     for title, lines in card_sections(run).items():
         parts += [f"## {title}", "\n".join(f"- {line}" for line in lines)]
-    use = 'import echoseg\n\nprediction = echoseg.load("FOLDER")(frames)  # (T, H, W) uint8, any size'
-    parts += ["## Use", f"```python\n{use}\n```"]
+    usage = 'import echoseg\n\nprediction = echoseg.load("FOLDER")(frames)  # (T, H, W) uint8, any size'
+    parts += ["## How to use it", f"```python\n{usage}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
-def card_sections(run: Run) -> dict[str, list[str]]:
-    """By title, the lines of a run's card: plain text, but for code in backticks and links as they are."""
+def card_sections(run: RunSummary) -> dict[str, list[str]]:
+    """The text of a model card.
+
+    Args:
+        run: The run.
+
+    Returns:
+        By the title of a section, its sentences: plain text, except that code is in backticks.
+    """
     config = run.config
-    finds = "the ventricle's mask" if config.approach == "mask" else f"{config.landmarks} landmarks of the ventricle"
-    outline = (
-        "" if config.approach == "mask" else f" (scheme `{config.scheme}`), joined to an outline (`{config.outline}`)"
-    )
+    if config.approach == "mask":
+        output = "predicts a mask of the left ventricle for each frame"
+    else:
+        output = (
+            f"predicts {config.landmarks} landmarks of the left ventricle for each frame (scheme `{config.scheme}`)"
+            f" and joins them to a contour (outline `{config.outline}`)"
+        )
+    images = "all" if config.images is None else config.images
     return {
         "What it is": [
-            f"A U-Net (width {config.width}, depth {config.depth}) that finds {finds} in single frames{outline}.",
-            f"It looks at frames of {config.size[0]}×{config.size[1]} pixels; echoseg brings others to that size.",
+            f"A U-Net (width {config.width}, depth {config.depth}) that {output}.",
+            f"Its input is {config.size[0]}×{config.size[1]} pixels; echoseg resizes other frames to that size.",
         ],
-        "What it is for": [
-            "Research on the segmentation of the left ventricle, in pictures like those that it was trained on.",
-            "Not a medical device: nothing here may decide on a patient. A person must look at every outline.",
+        "Intended use": [
+            "Research on the segmentation of the left ventricle, in images like those of its training data.",
+            "It is not a medical device and must not be used for decisions about patients. A person must check every"
+            " contour.",
         ],
         "Training": [
-            f"Data: {_quoted(run.data)}, split by patient; seed {config.seed}, {config.epochs} epochs of"
-            f" {'all' if config.images is None else config.images} training images.",
+            f"It was trained on {images} training images of {_quoted(run.data)} for {config.epochs} epochs, with seed"
+            f" {config.seed}. The data were split by patient.",
         ],
-        "Results": [_result(split, values) for split, values in run.metrics.items()] or ["Not evaluated yet."],
+        "Results": [_result(split, values) for split, values in run.metrics.items()] or ["It was not evaluated yet."],
         "Limits": _limits(run),
         "Licence": [
             f"Of the data: {_licence(run.data)}",
-            "Of the weights: for whoever trained them to choose, as far as the data's licence allows.",
+            "Of the weights: whoever trained them chooses it, within the terms of the data's licence.",
         ],
     }
 
@@ -79,43 +97,52 @@ def card_sections(run: Run) -> dict[str, list[str]]:
 def _result(split: str, values: dict) -> str:
     low, high = values["dice_ci95"]
     parts = [
-        f"{split}, {values['images']} images of {values['patients']} patients: foreground Dice {values['dice']:.3f}"
+        f"foreground Dice {values['dice']:.3f} (95 % confidence interval {low:.3f} to {high:.3f})",
+        f"95th percentile Hausdorff distance (HD95) {values['hd95_px']:.2f} px",
     ]
-    parts += [f"95% interval {low:.3f} to {high:.3f}", f"HD95 {values['hd95_px']:.2f} px"]
     if "landmark_error_px" in values:
-        parts.append(f"landmark error {values['landmark_error_px']:.2f} px")
+        parts.append(f"mean landmark error {values['landmark_error_px']:.2f} px")
     if ef := values.get("ef"):
-        parts.append(f"EF off by {ef['mae']:.1f} points on average in {ef['videos']} videos")
-    return ", ".join(parts) + "."
+        parts.append(
+            f"mean absolute error of the ejection fraction (EF) {ef['mae']:.1f} percentage points in"
+            f" {ef['videos']} videos"
+        )
+    return f"Split `{split}`, {values['images']} images of {values['patients']} patients: {', '.join(parts)}."
 
 
-def _limits(run: Run) -> list[str]:
+def _limits(run: RunSummary) -> list[str]:
     lines = []
-    if data_set(run.data)[0] == SYNTHETIC:
-        lines.append("Trained on synthetic echocardiograms: these figures say nothing about patients.")
+    if find_licence(run.data)[0] == SYNTHETIC:
+        lines.append("It was trained on synthetic echocardiograms: these results say nothing about patients.")
     for split, values in run.metrics.items():
         if values["patients"] < FEW_PATIENTS:
-            lines.append(f"{split}: {values['patients']} patients are few; the interval may well be too narrow.")
+            lines.append(
+                f"Split `{split}` has only {values['patients']} patients, so its confidence interval may be too narrow."
+            )
         if values["empty_predictions"]:
-            lines.append(f"{split}: nothing was found in {values['empty_predictions']} of {values['images']} images.")
+            lines.append(
+                f"In split `{split}`, the prediction is empty in {values['empty_predictions']} of {values['images']}"
+                " images."
+            )
         review = values.get("review", {"poor": 0, "poor_marked": 0})
         if missed := review["poor"] - review["poor_marked"]:
             lines.append(
-                f"{split}: {missed} of {review['poor']} poor outlines (Dice below 0.8) were not marked for review."
+                f"In split `{split}`, {missed} of {review['poor']} poor contours (Dice below 0.8) were not marked for"
+                " review."
             )
     if run.config.validation == "none":
-        lines.append("No validation split: the last weights were kept, not the best.")
+        lines.append("There was no validation split, so the weights are those of the last epoch, not of the best one.")
     return [
         *lines,
-        "Intervals are over patients of this data set. They say nothing about other hospitals, scanners or observers,"
-        " nor about another training.",
-        "The truth is one person's tracing, which another would have drawn otherwise.",
+        "The confidence intervals are over the patients of this data set. They do not cover other hospitals, scanners"
+        " or observers, nor another training.",
+        "The reference is the tracing of one person; another person would trace differently.",
     ]
 
 
 def _licence(data: str) -> str:
-    name, licence = data_set(data)
-    return licence if name in (data, SYNTHETIC) else f"{licence} (Taken for {name} by the name of the folder.)"
+    name, licence = find_licence(data)
+    return licence if name in (data, SYNTHETIC) else f"{licence} (The data set, {name}, is inferred from its folder.)"
 
 
 def _quoted(name: str) -> str:

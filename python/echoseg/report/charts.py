@@ -1,4 +1,4 @@
-"""The page's charts, as SVG in data addresses: sharp on paper, and each with its own names inside."""
+"""The charts of the report page, as SVG in data URLs: sharp at any size, and part of the page itself."""
 
 from __future__ import annotations
 
@@ -14,77 +14,104 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-BLUE, AMBER, GREY = "#0072b2", "#e69f00", "#6b7280"  # told apart by colour-blind eyes
+BLUE, AMBER, GREY = "#0072b2", "#e69f00", "#6b7280"  # distinguishable with colour blindness
 _BIN = 0.02  # of Dice
 
 
 def dice_histogram(dice: pd.Series) -> str:
-    """How many images have which Dice, and the mean."""
+    """Draw a histogram of the Dice of images, with their mean.
+
+    Args:
+        dice: The foreground Dice of each image.
+
+    Returns:
+        The chart as a data URL.
+    """
     figure, axis = _chart()
     low = np.floor(dice.min() / _BIN) * _BIN
     axis.hist(
         dice, bins=np.arange(min(low, 1 - 10 * _BIN), 1 + _BIN, _BIN).tolist(), color=BLUE, edgecolor="white", lw=0.5
     )
     axis.axvline(dice.mean(), color=AMBER, label=f"mean {dice.mean():.3f}")
-    axis.set(xlabel="foreground Dice", ylabel="images")
-    axis.legend(frameon=False, loc="upper left")
-    return _address(figure)
+    axis.set(xlabel="foreground Dice", ylabel="number of images")
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(frameon=False, loc="outside upper right")
+    return _data_url(figure)
 
 
 def landmark_boxes(errors: pd.DataFrame) -> str:
-    """Median, quartiles, and 5 and 95% of each landmark's error: a column a landmark, pixels."""
+    """Draw a box plot of landmark errors: median, quartiles, and 5th and 95th percentile.
+
+    Args:
+        errors: The errors in pixels; a row an image, a column a landmark.
+
+    Returns:
+        The chart as a data URL.
+    """
     figure, axis = _chart()
-    looks = {"color": BLUE}
+    lines = {"color": BLUE}
     axis.boxplot(
         errors.to_numpy(),
         positions=np.arange(errors.shape[1]),
         manage_ticks=False,
         whis=(5, 95),
         showfliers=False,
-        boxprops=looks,
-        whiskerprops=looks,
-        capprops=looks,
+        boxprops=lines,
+        whiskerprops=lines,
+        capprops=lines,
         medianprops={"color": AMBER, "lw": 2},
     )
-    every = 1 + errors.shape[1] // 20
-    axis.set_xticks(np.arange(errors.shape[1])[::every])
-    axis.set(xlabel="landmark", ylabel="error, px", ylim=(0, None))
-    return _address(figure)
+    step = 1 + errors.shape[1] // 20
+    axis.set_xticks(np.arange(errors.shape[1])[::step])
+    axis.set(xlabel="number of the landmark", ylabel="error, px", ylim=(0, None))
+    return _data_url(figure)
 
 
-def curve(epochs: pd.Series, values: pd.Series, label: str) -> str:
-    """What became of something from epoch to epoch."""
+def training_curve(epochs: pd.Series, values: pd.Series, label: str) -> str:
+    """Draw a value by epoch.
+
+    Args:
+        epochs: The epochs.
+        values: The value after each epoch.
+        label: What the value is.
+
+    Returns:
+        The chart as a data URL.
+    """
     figure, axis = _chart()
     axis.plot(epochs, values, color=BLUE)
     axis.set(xlabel="epoch", ylabel=label)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return _address(figure)
+    return _data_url(figure)
 
 
-def calibration(shares: dict[str, dict[str, float]]) -> str:
-    """How often the truth lay in its interval, over how often it should.
+def calibration_curve(coverage: dict[str, dict[str, float]]) -> str:
+    """Draw how often the truth lies in its predicted interval, against the level of the interval.
 
     Args:
-        shares: by what is predicted, share by level in percent.
+        coverage: By quantity, the share of cases in the interval, by the level of the interval in percent.
+
+    Returns:
+        The chart as a data URL.
     """
     figure, axis = _chart()
     axis.plot([0, 100], [0, 100], color=GREY, lw=1, ls=":")
-    for (name, of), marker in zip(shares.items(), "os^Dvx", strict=False):
+    for (name, shares), marker in zip(coverage.items(), "os^Dvx", strict=False):
         axis.plot(
-            [float(level) for level in of],
-            [100 * share for share in of.values()],
+            [float(level) for level in shares],
+            [100 * share for share in shares.values()],
             marker,
             ls="-",
             lw=0.8,
             label={"ef": "EF"}.get(name, name),
         )
-    axis.set(xlabel="interval, %", ylabel="truth inside, %", xlim=(40, 100), ylim=(0, 100))
+    axis.set(xlabel="level of the interval, %", ylabel="truth in the interval, %", xlim=(40, 100), ylim=(0, 100))
     axis.legend(frameon=False, loc="lower right")
-    return _address(figure)
+    return _data_url(figure)
 
 
-def png_address(path: Path) -> str:
-    """A PNG file as data address."""
+def png_data_url(path: Path) -> str:
+    """The content of a PNG file as a data URL."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
@@ -95,7 +122,7 @@ def _chart() -> tuple[Figure, Axes]:
     return figure, axis
 
 
-def _address(figure: Figure) -> str:
+def _data_url(figure: Figure) -> str:
     FigureCanvasSVG(figure)
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "echoseg"}):

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from echoseg.evaluation.evaluate import Evaluation
+from echoseg.geometry.level_set import mask_contour
 from echoseg.inference.predictor import Predictor
 from echoseg.metrics.agreement import agreement
 from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay
@@ -55,8 +56,8 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
         for axis, i in zip(row, chosen, strict=True):
             picture = draw_overlay(
                 frames[i],
-                predicted=evaluation.prediction.masks[i],
-                true=evaluation.true_masks[i],
+                predicted=evaluation.prediction.contours[i],
+                true=mask_contour(evaluation.true_masks[i]),
                 landmarks=None if landmarks is None else landmarks[i],
             )
             axis.imshow(picture)
@@ -139,7 +140,8 @@ def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: di
     """
     figure = Figure(figsize=(2.3 * len(masks), 2.8), layout="constrained")
     for axis, (name, mask) in zip(figure.subplots(1, len(masks)), masks.items(), strict=True):
-        axis.imshow(draw_overlay(frame, predicted=mask))
+        axis.imshow(frame, cmap="gray", vmin=0, vmax=255)
+        axis.contour(mask, levels=[0.5], colors=[np.array(PREDICTED) / 255], linewidths=1.2)
         axis.set_axis_off()
         axis.set_title(f"{name}\nDice {scores[name]:.3f}", fontsize=9)
     _save(figure, path)

@@ -38,12 +38,12 @@ def film(clip: Clip, prediction: Prediction, measured: Measurement) -> Iterator[
         (H, W, 3) uint8, RGB: T pictures of one size.
     """
     part = Box(*clip.square, clip.square[2]) if clip.square else Box(0, 0, *clip.frames.shape[1:])
-    frames, masks = cut(clip.frames, part), cut(prediction.masks, part)
-    points = [None] * len(frames) if prediction.landmarks is None else prediction.landmarks - (part.left, part.top)
+    frames, corner = cut(clip.frames, part), np.array([part.left, part.top], dtype=np.float32)
+    points = [None] * len(frames) if prediction.landmarks is None else prediction.landmarks - corner
     names = {**dict.fromkeys(measured.ed.tolist(), "ED"), **dict.fromkeys(measured.es.tolist(), "ES")}
     panel: np.ndarray | None = None
-    for t, (frame, mask, landmarks) in enumerate(zip(frames, masks, points, strict=True)):
-        picture = draw_overlay(frame, predicted=mask, landmarks=landmarks)
+    for t, (frame, contour, landmarks) in enumerate(zip(frames, prediction.contours, points, strict=True)):
+        picture = draw_overlay(frame, predicted=contour - corner, landmarks=landmarks)
         if t in names:
             _write(picture, names[t], (_MARGIN, _MARGIN + _LINE), LANDMARK, size=0.7)
         if panel is None:

@@ -12,6 +12,7 @@ from echoseg.errors import DataError
 from echoseg.utils.files import check_avi, opencv_name
 
 TRUE, PREDICTED, LANDMARK = (255, 176, 0), (0, 200, 255), (255, 255, 255)  # RGB, told apart by colour-blind eyes
+_FRACTION = 4  # bits of a coordinate that OpenCV draws below one pixel
 _ENLARGED = 448  # pixels; the shorter side of what is drawn on, so that a contour is thin beside the anatomy
 
 
@@ -23,13 +24,14 @@ def draw_overlay(
     landmarks: np.ndarray | None = None,
     colours: tuple[tuple[int, int, int], tuple[int, int, int]] = (PREDICTED, TRUE),
 ) -> np.ndarray:
-    """Draw the outlines of masks over a frame, enlarged by a whole number.
+    """Draw contours over a frame, enlarged by a whole number.
 
     Args:
         frame: (H, W) uint8.
-        predicted, true: (H, W) masks.
-        landmarks: (K, 2) float32, pixels of ``frame``, drawn as white dots.
-        colours: RGB of the predicted and of the true outline.
+        predicted: (P, 2) float, pixels of `frame`, a closed contour; (0, 2) and None draw nothing.
+        true: Likewise.
+        landmarks: (K, 2) float, pixels of `frame`, drawn as white dots; those that are nan are left out.
+        colours: RGB of the predicted and of the true contour.
 
     Returns:
         (H * s, W * s, 3) uint8, RGB.
@@ -37,14 +39,19 @@ def draw_overlay(
     scale = max(1, _ENLARGED // min(frame.shape))
     size = (frame.shape[1] * scale, frame.shape[0] * scale)
     picture = cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_GRAY2RGB)
-    for mask, colour in zip((true, predicted), colours[::-1], strict=True):
-        if mask is not None:
-            large = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
-            outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-            cv2.drawContours(picture, outlines, -1, colour, 1 + scale // 4, cv2.LINE_AA)
-    for x, y in () if landmarks is None else (landmarks + 0.5) * scale - 0.5:
-        cv2.circle(picture, (round(float(x)), round(float(y))), 1 + scale, LANDMARK, -1, cv2.LINE_AA)
+    for contour, colour in zip((true, predicted), colours[::-1], strict=True):
+        if contour is not None and len(contour):
+            points = np.rint(_enlarged(contour, scale) * (1 << _FRACTION)).astype(np.int32)
+            cv2.polylines(picture, [points], True, colour, 1 + scale // 4, cv2.LINE_AA, _FRACTION)
+    if landmarks is not None:
+        for x, y in _enlarged(landmarks[np.isfinite(landmarks).all(axis=1)], scale):
+            cv2.circle(picture, (round(float(x)), round(float(y))), 1 + scale, LANDMARK, -1, cv2.LINE_AA)
     return picture
+
+
+def _enlarged(points: np.ndarray, scale: int) -> np.ndarray:
+    """Pixels of a frame → pixels of the enlarged frame."""
+    return (points + 0.5) * scale - 0.5
 
 
 def write_video(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> None:

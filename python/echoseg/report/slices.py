@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from echoseg.geometry.level_set import mask_contour
+from echoseg.inference.predictor import Prediction
 from echoseg.report.overlay import draw_overlay, write_video
 
 PREDICTED, TRUE = (0, 230, 110), (255, 60, 60)  # RGB
@@ -52,26 +54,28 @@ def slices_video(path: Path, pictures: Sequence[np.ndarray]) -> None:
     write_video(path, pictures, fps=_A_SECOND)
 
 
-def slice_pictures(frames: np.ndarray, masks: np.ndarray, true: np.ndarray | None) -> list[np.ndarray]:
-    """Draw the outlines of every slice over the part of the frame that they lie in, and as much about it.
+def slice_pictures(frames: np.ndarray, prediction: Prediction, true: np.ndarray | None) -> list[np.ndarray]:
+    """Draw the contours of every slice over the part of the frame that they lie in, and as much about it.
 
     Args:
         frames: (T, H, W) uint8.
-        masks, true: (T, H, W) uint8, 0 or 1; ``true`` is None where it is not known.
+        prediction: Of these frames.
+        true: (T, H, W) uint8, 0 or 1; None if it is not known.
 
     Returns:
         T arrays (h, w, 3) uint8, RGB, all of one size.
     """
-    drawn = masks if true is None else masks | true
+    drawn = prediction.masks if true is None else prediction.masks | true
     rows, columns = (np.flatnonzero(drawn.any(axis=axes)) for axes in ((0, 2), (0, 1)))
     if not len(rows):
         rows, columns = (np.arange(size) for size in drawn.shape[1:])
     side = 2 * int(max(np.ptp(rows), np.ptp(columns))) + 1
     height, width = _window(rows, side, drawn.shape[1]), _window(columns, side, drawn.shape[2])
-    truths = [None] * len(masks) if true is None else true[:, height, width]
+    corner = np.array([width.start, height.start], dtype=np.float32)
+    truths = [None] * len(frames) if true is None else [mask_contour(mask) - corner for mask in true]
     return [
-        draw_overlay(frame, predicted=mask, true=truth, colours=(PREDICTED, TRUE))
-        for frame, mask, truth in zip(frames[:, height, width], masks[:, height, width], truths, strict=True)
+        draw_overlay(frame, predicted=contour - corner, true=truth, colours=(PREDICTED, TRUE))
+        for frame, contour, truth in zip(frames[:, height, width], prediction.contours, truths, strict=True)
     ]
 
 

@@ -18,6 +18,7 @@ from echoseg.io.clip import Clip
 from echoseg.io.nifti import slices_affine, write_mask
 from echoseg.io.reading import open_volume
 from echoseg.metrics.overlap import dice
+from echoseg.metrics.volumes import MM3_PER_ML, slice_volumes
 from echoseg.report.slices import slice_pictures, slices_figure, slices_video
 from echoseg.report.view3d import write_view
 
@@ -49,23 +50,27 @@ def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) ->
     folder.mkdir(parents=True, exist_ok=True)
     write_mask(folder / "mask.nii.gz", masks, volume)
     pixel = clip.spacing[0] * clip.spacing[1]
+
+    def volume_mm3(areas: np.ndarray) -> float:
+        return float(slice_volumes(areas, clip.spacing, clip.thickness).sum())
+
     table = pd.DataFrame({"slice": np.arange(len(masks)), "area_mm2": prediction.areas * pixel})
     if prediction.review is not None:
         table["review"] = prediction.review.astype(int)
     titles = [f"slice {number}" for number in table["slice"]]
-    mm3 = float(prediction.areas.sum() * pixel * clip.thickness)
-    facts = {"volume_mm3": mm3, "volume_ml": mm3 / 1000}
+    mm3 = volume_mm3(prediction.areas)
+    facts = {"volume_mm3": mm3, "volume_ml": mm3 / MM3_PER_ML}
     if true is not None:
         areas = true.sum(axis=(1, 2))
         table["true_area_mm2"], table["dice"] = areas * pixel, dice(masks, true)
-        facts["true_volume_ml"] = float(areas.sum() * pixel * clip.thickness / 1000)
+        facts["true_volume_ml"] = volume_mm3(areas) / MM3_PER_ML
         facts["dice"] = float(table["dice"][prediction.areas + areas > 0].mean())
         facts["volume_dice"] = dice(masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
         titles = [f"{title}, Dice {score:.3f}" for title, score in zip(titles, table["dice"], strict=True)]
     facts = {name: value for name, value in facts.items() if np.isfinite(value)}
     table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
     (folder / "stack.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    pictures = slice_pictures(clip.frames, masks, true)
+    pictures = slice_pictures(clip.frames, prediction, true)
     slices_figure(folder / "slices.png", pictures, titles, truth=true is not None)
     slices_video(folder / "slices.avi", pictures)
     shapes = {"prediction": masks} if true is None else {"prediction": masks, "truth": true}

@@ -13,14 +13,21 @@ if TYPE_CHECKING:
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to one width: the first to the left, the others to the right.
+    """Format a table: the first column is aligned to the left, the others to the right.
 
-    In a terminal that is too narrow for that, a paragraph a row, each number with its column's name.
+    If the terminal is too narrow, each row becomes a paragraph in which each value follows the title of its column.
+
+    Args:
+        header: The titles of the columns.
+        rows: The cells of each row.
+
+    Returns:
+        The lines of the table.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    room = shutil.get_terminal_size((1000, 24)).columns
-    if sum(widths) + 2 * (len(widths) - 1) > room:
-        return "\n".join([header[0], *(_paragraph(header, row, room) for row in rows)]).lstrip("\n")
+    available = shutil.get_terminal_size((1000, 24)).columns
+    if sum(widths) + 2 * (len(widths) - 1) > available:
+        return "\n".join([header[0], *(_paragraph(header, row, available) for row in rows)]).lstrip("\n")
     lines = []
     for first, *others in [header, ["-" * width for width in widths], *rows]:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
@@ -28,62 +35,70 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _paragraph(header: Sequence[str], row: Sequence[str], room: int) -> str:
-    said = ", ".join(f"{name} {cell}" for name, cell in zip(header[1:], row[1:], strict=True) if cell.strip())
-    return f"{row[0]}\n{textwrap.fill(said, max(8, room), initial_indent='  ', subsequent_indent='  ')}"
+def _paragraph(header: Sequence[str], row: Sequence[str], width: int) -> str:
+    text = ", ".join(f"{name} {cell}" for name, cell in zip(header[1:], row[1:], strict=True) if cell.strip())
+    return f"{row[0]}\n{textwrap.fill(text, max(8, width), initial_indent='  ', subsequent_indent='  ')}"
 
 
-def metrics_table(summary: dict, split: str) -> str:
-    """One split's entry of ``metrics.json`` as text; foreground Dice first, the papers' Dice beside it, labelled."""
-    low, high = summary["dice_ci95"]
-    black = summary["all_black"]
+def metrics_table(metrics: dict, split: str) -> str:
+    """Format the metrics of one split, the foreground Dice first.
+
+    Args:
+        metrics: The entry of the split in ``metrics.json``.
+        split: The name of the split.
+
+    Returns:
+        One table, followed by tables of volumes, stacks and calibration if the split has them.
+    """
+    low, high = metrics["dice_ci95"]
+    empty = metrics["all_black"]
     rows = [
-        ["foreground Dice", f"{summary['dice']:.4f}", f"{black['dice']:.4f}"],
-        ["  95% interval", f"{low:.4f}-{high:.4f}", ""],
-        ["all-pixel Dice (papers)", f"{summary['dice_all_pixels']:.4f}", f"{black['dice_all_pixels']:.4f}"],
-        ["IoU", f"{summary['iou']:.4f}", ""],
-        ["HD95, px", f"{summary['hd95_px']:.2f}", ""],
-        ["ASSD, px", f"{summary['assd_px']:.2f}", ""],
+        ["foreground Dice", f"{metrics['dice']:.4f}", f"{empty['dice']:.4f}"],
+        ["  95 % confidence interval", f"{low:.4f}-{high:.4f}", ""],
+        ["all-pixel Dice", f"{metrics['dice_all_pixels']:.4f}", f"{empty['dice_all_pixels']:.4f}"],
+        ["IoU", f"{metrics['iou']:.4f}", ""],
+        ["HD95, px", f"{metrics['hd95_px']:.2f}", ""],
+        ["ASSD, px", f"{metrics['assd_px']:.2f}", ""],
     ]
-    if "landmark_error_px" in summary:
-        rows.append(["landmark error, px", f"{summary['landmark_error_px']:.2f}", ""])
-    rows.append(["empty predictions", str(summary["empty_predictions"]), ""])
-    title = f"{split}: {summary['images']} images of {summary['patients']} patients"
-    parts = [*_volumes(summary), *_stacks(summary.get("stacks", {})), *_trust(summary)]
-    return "\n".join([title, text_table(["", "model", "all black"], rows), *parts])
+    if "landmark_error_px" in metrics:
+        rows.append(["landmark error, px", f"{metrics['landmark_error_px']:.2f}", ""])
+    rows.append(["empty predictions", str(metrics["empty_predictions"]), ""])
+    title = f"{split}: {metrics['images']} images of {metrics['patients']} patients"
+    parts = [*_volumes(metrics), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
+    return "\n".join([title, text_table(["", "model", "empty mask"], rows), *parts])
 
 
 _AGREEMENTS = {
-    f"{what}{which}": f"{label}, {of}"
-    for which, of in (("", "predicted"), ("_videos", "whole videos"), ("_method", "true contours"))
-    for what, label in (("ef", "EF, %"), ("edv", "EDV, ml"), ("esv", "ESV, ml"))
+    f"{quantity}{suffix}": f"{title}, {source}"
+    for suffix, source in (("", "predicted"), ("_videos", "whole videos"), ("_method", "from the tracings"))
+    for quantity, title in (("ef", "EF, %"), ("edv", "EDV, ml"), ("esv", "ESV, ml"))
 }
 
 
-def _volumes(summary: dict) -> list[str]:
-    """How EF and volumes agree with the data set's list, or with the true contours; nothing without such pairs."""
+def _volumes(metrics: dict) -> list[str]:
+    """The agreement of EF and volumes with the values that the data set lists, or with those of the tracings."""
     rows = []
-    for name, label in _AGREEMENTS.items():
-        if name in summary:
-            found = summary[name]
-            numbers = [_number(found[key]) for key in ("mae", "rmse", "r2", "bias")]
-            limits = " to ".join(f"{limit:+.1f}" for limit in found["limits"] or ())
-            rows.append([label, str(found["videos"]), str(found["missing"]), *numbers, limits])
-    header = ["against the list", "videos", "missing", "MAE", "RMSE", "R²", "bias", "95% limits"]
+    for name, title in _AGREEMENTS.items():
+        if name in metrics:
+            entry = metrics[name]
+            numbers = [_number(entry[key]) for key in ("mae", "rmse", "r2", "bias")]
+            limits = " to ".join(f"{limit:+.1f}" for limit in entry["limits"] or ())
+            rows.append([title, str(entry["videos"]), str(entry["missing"]), *numbers, limits])
+    header = ["agreement with listed values", "videos", "missing", "MAE", "RMSE", "R²", "bias", "95 % limits"]
     return ["", text_table(header, rows)] if rows else []
 
 
-def _stacks(summary: dict) -> list[str]:
-    """Volumes of stacks and EF of patients, predicted and true; nothing where frames are no slices."""
+def _stacks(stacks: dict) -> list[str]:
+    """The volumes of stacks of slices and the EF of patients, predicted and true."""
     rows = []
-    for name, found in summary.items():
+    for name, entry in stacks.items():
         if name == "ef":
-            label, count, score, keys = "EF, %", found["patients"], "", ("ef", "true_ef", "bias", "mae")
+            title, count, score, keys = "EF, %", entry["patients"], "", ("ef", "true_ef", "bias", "mae")
         else:
-            label = "volume, ml" if name == "any" else f"volume, ml, {name}"
-            count, score = found["stacks"], f"{found['volume_dice']:.4f}"
+            title = "volume, ml" if name == "any" else f"volume, ml, {name}"
+            count, score = entry["stacks"], f"{entry['volume_dice']:.4f}"
             keys = ("volume_ml", "true_volume_ml", "bias_ml", "mae_ml")
-        rows.append([label, str(count), score, *(f"{found[key]:.1f}" for key in keys)])
+        rows.append([title, str(count), score, *(f"{entry[key]:.1f}" for key in keys)])
     header = ["stacks of slices", "number", "volume Dice", "predicted", "true", "bias", "MAE"]
     return ["", text_table(header, rows)] if rows else []
 
@@ -92,8 +107,31 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def gains_table(table: pd.DataFrame, split: str) -> str:
-    """The rows of ``inference.gains.postprocess_ablation`` as text."""
+def _calibration(metrics: dict) -> list[str]:
+    """How often the truth lies in its predicted interval, and how many images are marked for review."""
+    if "calibration" not in metrics:
+        return []
+    coverage, review = metrics["calibration"], metrics["review"]
+    rows = [
+        [{"ef": "EF"}.get(name, name), *(f"{100 * share:.0f} %" for share in shares.values())]
+        for name, shares in coverage.items()
+    ]
+    levels = [f"{level} %" for level in coverage["landmarks"]]
+    return [
+        "",
+        text_table(["truth in the predicted interval of", *levels], rows),
+        f"marked for review: {review['marked']} images, among them {review['poor_marked']} of the {review['poor']} with"
+        " a Dice below 0.8",
+    ]
+
+
+def postprocess_table(table: pd.DataFrame, split: str) -> str:
+    """Format the result of ``evaluation.postprocess_ablation.postprocess_ablation``.
+
+    Args:
+        table: The result.
+        split: The split that was evaluated.
+    """
     rows = [
         [
             row.step,
@@ -103,28 +141,20 @@ def gains_table(table: pd.DataFrame, split: str) -> str:
         ]
         for row in table.itertuples()
     ]
-    header = [f"step alone, {split}", "foreground Dice", "HD95, px", "gain of Dice", "95% from", "to"]
+    header = [f"single step, {split}", "foreground Dice", "HD95, px", "change of Dice", "95 % interval from", "to"]
     return text_table(header, rows)
 
 
-def _trust(summary: dict) -> list[str]:
-    """Whether intervals hold what they should, and what is marked for review; nothing without a calibration."""
-    if "calibration" not in summary:
-        return []
-    shares, review = summary["calibration"], summary["review"]
-    rows = [[name, *(f"{100 * share:.0f}%" for share in of.values())] for name, of in shares.items()]
-    levels = [f"{level}%" for level in shares["landmarks"]]
-    return [
-        "",
-        text_table(["truth inside its interval of", *levels], rows),
-        f"marked for review: {review['marked']}, among them {review['poor_marked']} of the {review['poor']} poor"
-        " (Dice below 0.8)",
-    ]
-
-
 def ceiling_table(table: pd.DataFrame) -> str:
-    """The rows of ``assess.ceiling.landmark_ceiling`` as text: one line a scheme and number, with the Dice of each
-    outline and the errors of the best one."""
+    """Format the result of ``evaluation.ceiling.landmark_ceiling``.
+
+    Args:
+        table: The result.
+
+    Returns:
+        A row for each scheme and number of landmarks, with the Dice of each way to join them and the errors of the
+        best one.
+    """
     outlines = list(table["outline"].unique())
     rows = []
     for (scheme, count), group in table.groupby(["scheme", "landmarks"], sort=False):
@@ -132,11 +162,12 @@ def ceiling_table(table: pd.DataFrame) -> str:
         best = by_outline.loc[by_outline["dice"].idxmax()]
         scores = [f"{by_outline.loc[outline, 'dice']:.4f}" for outline in outlines]
         rows.append([scheme, str(count), *scores, f"{best['hd95_px']:.2f}", f"{best['area_error_percent']:.1f}"])
-    return text_table(["scheme", "landmarks", *outlines, "HD95, px", "area error, %"], rows)
+    titles = [f"Dice, {outline}" for outline in outlines]
+    return text_table(["scheme", "landmarks", *titles, "HD95, px", "area error, %"], rows)
 
 
 def experiments_table(table: pd.DataFrame) -> str:
-    """The rows of ``inference.experiments.run_experiments`` as text, train / test in one cell."""
+    """Format the result of ``evaluation.experiments.run_experiments``; cells with two values hold train / test."""
     rows = []
     for row in table.itertuples():
         paper = f"{row.paper_train:.4f} / {row.paper_test:.4f}" if row.paper_time else ""
@@ -153,41 +184,57 @@ def experiments_table(table: pd.DataFrame) -> str:
                 row.paper_time,
             ]
         )
-    header = ["experiment", "images", "epochs", "foreground Dice", "all-pixel Dice", "loss", "min:s", "paper", "min:s"]
+    header = [
+        *("experiment", "images", "epochs", "foreground Dice", "all-pixel Dice", "loss", "time, min:s"),
+        *("Dice in the paper", "its time, min:s"),
+    ]
     return text_table(header, rows)
 
 
 def ablation_table(trainings: pd.DataFrame, by: list[str]) -> str:
-    """Rows of ``inference.ablation.run_ablation`` as text, the best first: means over seeds and the seeds' spread.
+    """Format a result of ``evaluation.ablation.run_ablation``.
 
     Args:
-        trainings: either of its tables.
-        by: columns that tell what was tried.
+        trainings: Either of its two tables.
+        by: The columns that say what was changed.
+
+    Returns:
+        A row for each change, the best first: means over seeds, and the standard deviation over seeds.
     """
     groups = trainings.groupby(by, sort=False)
     scores = groups[["dice", "hd95_px", "landmark_error_px"]].mean()
-    scores["spread"], scores["seeds"] = groups["dice"].std(), groups["dice"].size()
+    scores["deviation"], scores["seeds"] = groups["dice"].std(), groups["dice"].size()
     rows = [
         [
             *(name if isinstance(name, tuple) else (name,)),
             f"{row.dice:.4f}",
-            "" if math.isnan(row.spread) else f"{row.spread:.4f}",
+            "" if math.isnan(row.deviation) else f"{row.deviation:.4f}",
             f"{row.hd95_px:.2f}",
             "" if math.isnan(row.landmark_error_px) else f"{row.landmark_error_px:.2f}",
             str(int(row.seeds)),
         ]
         for name, row in scores.sort_values("dice", ascending=False).iterrows()
     ]
-    return text_table([*by, "foreground Dice", "± of seeds", "HD95, px", "landmark error, px", "seeds"], rows)
+    return text_table([*by, "foreground Dice", "SD over seeds", "HD95, px", "landmark error, px", "seeds"], rows)
 
 
 def effort_table(effort: pd.DataFrame) -> str:
-    """The rows of ``inference.effort.correction_effort`` as text: one line a tool and target."""
+    """Format the result of ``evaluation.run_effort.correction_effort``.
+
+    Args:
+        effort: The result.
+
+    Returns:
+        A row for each tool and target: the share of images that reach the target after so many steps.
+    """
     rows = []
-    for (tool, target), of in effort.groupby(["tool", "target"], sort=False):
-        ever = of[of["steps"] < math.inf]
-        shares = [f"{100 * (of['steps'] <= most).mean():.0f}%" for most in (0, 1, 2, 5)]
-        means = [f"{ever['steps'].mean():.2f}", f"{ever['way_px'].mean():.1f}"] if len(ever) else ["", ""]
-        rows.append([tool, f"{target:.2f}", *shares, f"{100 * len(ever) / len(of):.0f}%", *means])
-    header = ["tool", "Dice", "at once", "after 1", "2", "5", "ever", "mean steps", "mean way, px"]
+    for (tool, target), group in effort.groupby(["tool", "target"], sort=False):
+        reached = group[group["steps"] < math.inf]
+        shares = [f"{100 * (group['steps'] <= steps).mean():.0f} %" for steps in (0, 1, 2, 5)]
+        means = [f"{reached['steps'].mean():.2f}", f"{reached['way_px'].mean():.1f}"] if len(reached) else ["", ""]
+        rows.append([tool, f"{target:.2f}", *shares, f"{100 * len(reached) / len(group):.0f} %", *means])
+    header = [
+        *("tool", "target Dice", "reached after 0 steps", "1", "2", "5", "ever"),
+        *("mean steps", "mean distance moved, px"),
+    ]
     return text_table(header, rows)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from echoseg.datasets.clips import read_recording
 from echoseg.datasets.corrections import name_in_tables
-from echoseg.datasets.echonet import stem_of, why_unsafe
+from echoseg.datasets.echonet import check_name, stem_of
 from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
-from echoseg.geometry.discs import ejection_fraction
 from echoseg.geometry.landmarks import choose_landmarks
-from echoseg.geometry.outline import outline_of_mask
-from echoseg.inference.measure import ML, measure
+from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
@@ -52,17 +51,19 @@ class LoadedClip:
     Attributes:
         source: where it comes from.
         clip: its frames.
+        prediction: of the clip.
+        measurement: of the prediction.
         probabilities: (T, H, W) uint8, 255 for certain.
         handles: of each frame, as predicted.
-        covariances: of the landmarks' errors; None where the run tells none.
         facts: what the page is told, JSON.
     """
 
     source: ReviewClip
     clip: Clip
+    prediction: Prediction
+    measurement: Measurement
     probabilities: np.ndarray
     handles: list[Handles]
-    covariances: np.ndarray | None
     facts: dict[str, Any]
 
 
@@ -94,17 +95,13 @@ class Clips:
             return self._opened[number]
 
     def _open(self, source: ReviewClip) -> LoadedClip:
-        clip = _with_facts(read_clip(source.path), source.recording)
-        prediction = self.predictor.on_clip(clip)
-        outlines = None if prediction.landmarks is not None else [outline_of_mask(mask) for mask in prediction.masks]
-        handles = _handles_of(prediction, outlines, self.drawing)
-        measured = measure(prediction, clip, self.predictor.codec)
-        volumes = measured.volumes
-        if prediction.landmarks is not None:  # of the spline, not of its pixels: as while a person drags
-            volumes = np.array([self.volume(clip, each) for each in handles])
+        recording = source.recording
+        clip = read_clip(source.path) if recording is None else read_recording(recording)
+        prediction = self.predictor(clip)
+        handles = _handles_of(prediction, self.drawing)
+        measured = measure(prediction, clip)
         uncertainty = _uncertainty(prediction)
         apart = APART if np.isnan(clip.thickness) else 1
-        recording = source.recording
         contours = {} if recording is None else {t.frame: order_contour(t.coordinates) for t in recording.tracings}
         facts = {
             "height": clip.frames.shape[1],
@@ -115,56 +112,62 @@ class Clips:
             "known": measured.unit == "ml",
             "thickness": _or_none(clip.thickness),
             "points": np.stack([each.points for each in handles]).round(4).tolist(),
-            "outlines": None if outlines is None else [[] if one is None else one.tolist() for one in outlines],
+            "outlines": None if prediction.landmarks is not None else [one.tolist() for one in prediction.contours],
             "truth": {frame: contour.round(3).tolist() for frame, contour in contours.items()},
             "areas": prediction.areas.tolist(),
             "area_std": None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
-            "volumes": volumes.round(4).tolist(),
+            "volumes": measured.volumes.tolist(),
             "beats": np.stack([measured.ed, measured.es], axis=1).tolist(),
             "next": next_to_look_at(uncertainty, prediction.review, apart=apart),
             "uncertainty": None if uncertainty is None else uncertainty.round(4).tolist(),
             "listed_ef": None if recording is None else _or_none(recording.ef),
         }
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
-        return LoadedClip(source, clip, probabilities, handles, prediction.covariances, facts)
+        return LoadedClip(source, clip, prediction, measured, probabilities, handles, facts)
 
-    def hold(self, opened: LoadedClip, frame: int, handles: Handles) -> Handles:
-        """Predict a frame's landmarks anew where some are known; see ``Calibration.condition_on``.
+    def update_others(self, loaded: LoadedClip, frame: int, handles: Handles) -> Handles:
+        """Move the landmarks that are not pinned to where they most likely lie given those that are.
+
+        Args:
+            loaded: The clip.
+            frame: Of the clip.
+            handles: Of the frame, some of them pinned.
 
         Raises:
-            DataError: the run tells nothing of its errors, or no landmark is pinned.
+            DataError: The run is not calibrated, or no landmark is pinned.
         """
         calibration = self.predictor.calibration
-        if calibration is None or opened.covariances is None:
-            raise DataError("the run is not calibrated, so it does not know how its landmarks go together")
+        if calibration is None or loaded.prediction.covariances is None:
+            raise DataError("the run is not calibrated, so the correlation of its landmarks' errors is unknown")
         known = handles.landmarks >= 0
         pinned = handles.landmarks[known & handles.pinned]
         if not len(pinned):
             raise DataError("no landmark is pinned; move one first")
-        predicted = opened.handles[frame].points
+        predicted = loaded.handles[frame].points
         points = handles.points.copy()
-        moved = calibration.condition_on(predicted, opened.covariances[frame], pinned, points[known & handles.pinned])
+        moved = calibration.condition_on(
+            predicted, loaded.prediction.covariances[frame], pinned, points[known & handles.pinned]
+        )
         free = known & ~handles.pinned
         points[free] = moved[handles.landmarks[free]]
         return Handles(points, handles.landmarks, handles.pinned)
 
-    def ejection_fraction(self, opened: LoadedClip, corrected: dict[int, Handles]) -> float:
-        """Mean over the beats, percent, with what was corrected; nan where there is no beat."""
-        volumes = np.array(opened.facts["volumes"])
-        for frame, handles in corrected.items():
-            volumes[frame] = self.volume(opened.clip, handles)
-        ed, es = np.array(opened.facts["beats"], dtype=np.intp).reshape(-1, 2).T
-        return float(ejection_fraction(volumes[ed], volumes[es]).mean()) if len(ed) else float("nan")
+    def measure(self, loaded: LoadedClip, corrected: Mapping[int, Handles]) -> Measurement:
+        """Measure a clip with the contours that a person corrected; the beats stay those of the prediction.
 
-    def volume(self, clip: Clip, handles: Handles) -> float:
-        """Of a frame's ventricle, or, of a stack, of its slice: ml, or cubes of pixels where their size is unknown."""
-        known, scale = bool(np.isfinite(clip.spacing).all()), _scale(clip)
-        if np.isfinite(clip.thickness):
-            area = self.drawing.area(handles, clip.frames.shape[1:])
-            volume = area * float(scale.prod()) * (clip.thickness if known else 1)
-        else:
-            volume = self.drawing.volume(handles, scale)
-        return volume / (ML if known else 1)
+        Args:
+            loaded: The clip.
+            corrected: Handles by frame.
+        """
+        before = loaded.prediction
+        contours = list(before.contours)
+        axes = None if before.axes is None else before.axes.copy()
+        for frame, handles in corrected.items():
+            contours[frame] = self.drawing.join(handles)
+            if axes is not None:
+                axes[frame] = self.drawing.axis(handles)
+        beats = np.stack([loaded.measurement.ed, loaded.measurement.es], axis=1)
+        return measure(replace(before, contours=contours, axes=axes), loaded.clip, beats=beats)
 
 
 def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[ReviewClip], str | None]:
@@ -188,7 +191,7 @@ def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[R
     uses = Counter(source.path.name for source in traced)
     known = {source.path.name: source for source in traced if uses[source.path.name] == 1}
     for path in inputs:
-        if path.is_dir() and any(known_format.looks_like(path) for known_format in FORMATS.values()):
+        if path.is_dir() and any(known_format.matches(path) for known_format in FORMATS.values()):
             found, kind = _read_data(path)
             kinds.append(kind)
             sources += found
@@ -200,7 +203,7 @@ def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[R
     if not sources:
         raise DataError(f"{inputs[0]}: no file in it; give videos, or a folder of them")
     for source in sources:
-        if why_unsafe(stem_of(source.name)) or source.name.strip() != source.name or set(source.name) & set(',"'):
+        if check_name(stem_of(source.name)) or source.name.strip() != source.name or set(source.name) & set(',"'):
             raise DataError(f"{source.path}: cannot stand by this name in a table; rename it")
     twice, uses_of_name = Counter(source.name for source in sources).most_common(1)[0]
     if uses_of_name > 1:
@@ -216,14 +219,6 @@ def _read_data(folder: Path) -> tuple[list[ReviewClip], str]:
     dataset = read_dataset(folder)
     found = [ReviewClip(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings]
     return found, dataset.kind
-
-
-def _with_facts(clip: Clip, recording: Recording | None) -> Clip:
-    """With what the data set knows and the file does not."""
-    if recording is None:
-        return clip
-    spacing = clip.spacing if np.isfinite(clip.spacing).all() else recording.spacing
-    return replace(clip, fps=clip.fps if np.isfinite(clip.fps) else recording.fps, spacing=spacing)
 
 
 def _scale(clip: Clip) -> np.ndarray:
@@ -265,28 +260,23 @@ def _uncertainty(prediction: Prediction) -> np.ndarray | None:
     return None
 
 
-def _handles_of(
-    prediction: Prediction, outlines: Sequence[np.ndarray | None] | None, drawing: Drawing
-) -> list[Handles]:
-    """Of each frame: its landmarks, or, of a mask, points on its outline."""
-    if outlines is None:
-        assert prediction.landmarks is not None
-        points = prediction.landmarks
-    else:
-        points = _points_on(outlines, prediction.masks.shape[1:], drawing)
+def _handles_of(prediction: Prediction, drawing: Drawing) -> list[Handles]:
+    """Of each frame: its landmarks, or, of a mask, points on its contour."""
+    points = prediction.landmarks
+    if points is None:
+        points = _points_on(prediction.contours, prediction.size, drawing)
     numbers, pinned = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
     return [Handles(each.astype(np.float32), numbers, pinned) for each in points]
 
 
-def _points_on(outlines: Sequence[np.ndarray | None], size: tuple[int, ...], drawing: Drawing) -> np.ndarray:
+def _points_on(contours: Sequence[np.ndarray], size: tuple[int, int], drawing: Drawing) -> np.ndarray:
     """(T, K, 2): of an empty mask those of the nearest frame that has one; if none has, a circle in the middle."""
     angle = 2 * np.pi * np.arange(drawing.count) / drawing.count
     circle = min(size) / 6 * np.stack([np.sin(angle), -np.cos(angle)], axis=1) + (size[1] / 2, size[0] / 2)
-    points = np.repeat(circle[None], len(outlines), axis=0)
-    seen = np.array([frame for frame, outline in enumerate(outlines) if outline is not None], dtype=np.intp)
-    for frame, outline in enumerate(outlines):
-        if outline is not None:
-            points[frame] = choose_landmarks(outline[None], drawing.count, scheme=drawing.scheme)[0]
-    if len(seen):
-        points = points[seen[np.abs(np.arange(len(outlines))[:, None] - seen).argmin(axis=1)]]
+    points = np.repeat(circle[None], len(contours), axis=0)
+    found = np.array([frame for frame, contour in enumerate(contours) if len(contour)], dtype=np.intp)
+    for frame in found:
+        points[frame] = choose_landmarks(contours[frame][None], drawing.count, scheme=drawing.scheme)[0]
+    if len(found):
+        points = points[found[np.abs(np.arange(len(contours))[:, None] - found).argmin(axis=1)]]
     return points

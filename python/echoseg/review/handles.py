@@ -8,14 +8,12 @@ import numpy as np
 
 from echoseg.geometry.chords import cut_chords
 from echoseg.geometry.contour import contour_area
-from echoseg.geometry.discs import disc_volumes, long_axis
+from echoseg.geometry.discs import long_axis
 from echoseg.geometry.landmarks import SCHEMES
 from echoseg.geometry.spline import join_points
-from echoseg.models.codec import Codec, LandmarkCodec
-from echoseg.ops import fill_polygons
+from echoseg.models.codec import Codec
 
 ADDED = -1  # in place of a landmark's number
-MASK_HANDLES = 16  # on the outline of a mask, which has no landmarks
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,25 +86,7 @@ class Drawing:
         """(21, 4) float32, pixels: the outline as a tracing of chords."""
         return cut_chords(self.join(handles), self.axis(handles))
 
-    def area(self, handles: Handles, size: tuple[int, int]) -> int:
-        """Pixels of the mask."""
-        return int(fill_polygons(self.join(handles)[None], size).sum())
-
-    def volume(self, handles: Handles, scale: np.ndarray) -> float:
-        """By the method of discs.
-
-        Args:
-            handles: of one frame.
-            scale: (2,) what a pixel is wide and high.
-
-        Returns:
-            the volume in the cube of the scale's unit.
-        """
-        return float(disc_volumes(self.join(handles)[None] * scale, self.axis(handles)[None] * scale)[0])
-
 
 def drawing_of(codec: Codec) -> Drawing:
     """How the handles of a run are joined."""
-    if isinstance(codec, LandmarkCodec):
-        return Drawing(codec.scheme, codec.outline, codec.count)
-    return Drawing("arc", "cubic", MASK_HANDLES)
+    return Drawing(codec.scheme, codec.outline, codec.handles)

@@ -391,11 +391,12 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
             raise DataError(f"{place}: not a YAML file ({error.problem}); fix it") from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise DataError(f"{path}: not a YAML file ({' '.join(str(error).split())[:300]})") from error
-        known = {field.name for field in dataclasses.fields(Config)}
         if not isinstance(values, dict):
             raise DataError(f"{path}: expected lines like 'epochs: 20'")
-        if unknown := sorted(map(str, set(values) - known)):
-            raise DataError(f"{path}: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    known = {field.name for field in dataclasses.fields(Config)}
+    for names, place in ((values, f"{path}: "), (overrides, "")):
+        if unknown := sorted(map(str, names.keys() - known)):
+            raise DataError(f"{place}unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
     try:
         return Config(**{**values, **overrides})
     except ValueError as error:

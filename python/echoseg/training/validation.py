@@ -9,7 +9,7 @@ from torch import nn
 from echoseg.datasets.store import Store
 from echoseg.geometry.ragged import pad_contours
 from echoseg.metrics.overlap import dice
-from echoseg.models.codec import Codec
+from echoseg.models.codec import Codec, decode_masks
 from echoseg.ops import fill_polygons
 from echoseg.training.config import Config
 from echoseg.training.distributed import Ranks
@@ -45,5 +45,5 @@ def validate(
         chosen = mine[start : start + config.batch_size]
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits = model(torch.from_numpy(store.frames[chosen]).to(device))
-        total += dice(codec.decode(logits, store.size).masks, fill_polygons(contours[chosen], store.size)).sum()
+        total += dice(decode_masks(codec, logits), fill_polygons(contours[chosen], store.size)).sum()
     return ranks.sum(torch.tensor(total, dtype=torch.float64, device=device)).item() / len(indices)

@@ -1,4 +1,4 @@
-"""Nothing of the field: files that appear whole or not at all, checksums, the cache folder, threads.
+"""General helpers: atomic files, checksums, the cache folder, threads.
 
-This room imports no other room.
+Imports no other room.
 """

@@ -1,4 +1,4 @@
-"""Where what can be made again is kept."""
+"""The folder for cached files."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from echoseg.errors import DataError
 
 
 def cache_folder() -> Path:
-    """`$ECHOSEG_CACHE`, else the user's cache folder, else, of a user without a home to write to, one for temporaries.
+    """The folder for cached files; it may not exist yet.
+
+    Returns:
+        `$ECHOSEG_CACHE` if it is set; otherwise the user's cache folder; if that is not writable, a folder of this user
+        in the system's temporary folder.
 
     Raises:
-        DataError: Others could write to that of temporaries.
+        DataError: Other users have access to the folder in the temporary folder.
     """
     chosen = os.environ.get("ECHOSEG_CACHE")
     if chosen:
         return Path(chosen)
     folder = platformdirs.user_cache_path("echoseg")
-    above = next(path for path in (folder, *folder.parents) if path.exists())
-    return folder if above.is_dir() and os.access(above, os.W_OK) else _temporary_folder()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return folder if existing.is_dir() and os.access(existing, os.W_OK) else _temporary_folder()
 
 
 def _temporary_folder() -> Path:
-    """A folder of this user alone: its name can be guessed, so whose it is counts."""
-    if sys.platform == "win32":  # where temporaries are each user's own
+    """A folder that only this user can access; its owner is checked, because its name is predictable."""
+    if sys.platform == "win32":  # the temporary folder belongs to the user
         return Path(tempfile.gettempdir()) / "echoseg"
     folder = Path(tempfile.gettempdir()) / f"echoseg-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    facts = folder.stat(follow_symlinks=False)
-    if folder.is_symlink() or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-        raise DataError(f"{folder}: others may write to it; set ECHOSEG_CACHE to a folder of your own")
+    status = folder.stat(follow_symlinks=False)
+    if folder.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise DataError(f"{folder}: other users can access it; set ECHOSEG_CACHE to a folder of your own")
     return folder

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and checksums."""
+"""Writes files and folders atomically: they appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ from pathlib import Path
 
 from echoseg.errors import DataError
 
-_KEPT = 40  # signs of a name: where it is as long as a name may be, nothing could be put to it
+_MAX_NAME = 40  # characters of a name in a temporary name, which would otherwise exceed the file system's limit
 
 
 @contextlib.contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that is forced to disk and becomes `out` if all goes well, and vanishes if not.
+    """Write a folder atomically.
 
-    What processes that were killed had begun for the same `out` is removed.
+    The context is a temporary folder beside `out`. On success it is synced to disk and renamed to `out`; on an
+    exception it is removed. Temporary folders that killed processes left for the same `out` are removed too.
+
+    Args:
+        out: The folder to write; it must not exist.
 
     Raises:
-        FileExistsError: `out` exists, or came to exist meanwhile.
-        OSError: Something cannot be written; its `filename` lies in `out`.
+        FileExistsError: `out` exists at the start or at the end.
+        OSError: Something cannot be written; `filename` is a path in `out`.
     """
-    taken = FileExistsError(f"{out}: exists already; choose another name or remove it")
+    exists = FileExistsError(f"{out}: exists already; choose another name or remove it")
     if out.exists():
-        raise taken
+        raise exists
     with naming(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(out.parent.glob(f".{glob.escape(out.name[:_KEPT])}.????????.part"))
+    remove_abandoned(out.parent.glob(f".{glob.escape(out.name[:_MAX_NAME])}.????????.part"))
     temporary, lock = _make_locked(out)
     try:
         with naming(out, temporary):
@@ -47,7 +51,7 @@ def new_folder(out: Path) -> Iterator[Path]:
                 temporary.rename(out)
         except OSError:
             if out.exists():
-                raise taken from None
+                raise exists from None
             raise
         _force_folder_to_disk(out.parent)
     except BaseException:
@@ -60,18 +64,32 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def replace_file(path: Path, write: Callable[[Path], object], *, keep: Path | None = None) -> None:
-    """Let `write` fill a file beside `path`, force it to disk and put it in the place of `path`.
+    """Write or replace a file atomically.
 
-    Where `keep` is given, what stood at `path` moves there; killed between the two moves, `keep` is all there is.
+    Args:
+        path: The file to write.
+        write: Writes the content to the temporary path that it is called with.
+        keep: Where to move an existing file; None replaces it. If the process is killed between the two renames, only
+            `keep` exists.
 
     Raises:
-        OSError: It cannot be written; `filename` is `path`, and what stood there stands there or at `keep`.
+        OSError: The file cannot be written; `filename` is `path`. The existing file is unchanged, at `path` or `keep`.
     """
     replace_files({path: write}, keep=keep)
 
 
 def replace_files(files: Mapping[Path, Callable[[Path], object]], *, keep: Path | None = None) -> None:
-    """As `replace_file`, of one folder: all are on disk before the first one is moved, in their order."""
+    """Write or replace several files of one folder; see `replace_file`.
+
+    All files are synced to disk before the first one is renamed; they are renamed in the given order.
+
+    Args:
+        files: Path → the function that writes the content.
+        keep: Where to move an existing file; None replaces it.
+
+    Raises:
+        OSError: A file cannot be written; `filename` is its path.
+    """
     temporaries = {path: path.with_name(path.name + ".part") for path in files}
     try:
         for path, temporary in temporaries.items():
@@ -92,20 +110,23 @@ def replace_files(files: Mapping[Path, Callable[[Path], object]], *, keep: Path 
 
 
 def check_avi(path: Path) -> None:
-    """See that an AVI is no shorter than its header says: OpenCV's writer does not tell of a full disk.
+    """Check that an AVI is not shorter than its header declares: OpenCV's writer does not report a full disk.
 
     Raises:
-        OSError: It is not.
+        OSError: The file is shorter.
     """
     with path.open("rb") as file:
         head = file.read(8)
     length = int.from_bytes(head[4:], "little")
     if not head.startswith(b"RIFF") or not 0 < length <= path.stat().st_size - len(head):
-        raise OSError(errno.ENOSPC, "written in part; is there space left?", str(path))
+        raise OSError(errno.ENOSPC, "written only in part; free some disk space", str(path))
 
 
 def remove_abandoned(folders: Iterable[Path]) -> None:
-    """Remove those of `new_folder`'s unfinished folders that no living process holds; where none can tell, none."""
+    """Remove temporary folders of `new_folder` that no running process has locked.
+
+    Without file locks, for example on Windows, nothing is removed.
+    """
     with contextlib.suppress(OSError):
         for folder in folders:
             with contextlib.suppress(OSError):
@@ -116,7 +137,7 @@ def remove_abandoned(folders: Iterable[Path]) -> None:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -125,10 +146,10 @@ def hash_file(path: Path) -> str:
 
 
 def opencv_name(path: Path) -> str:
-    """A path as OpenCV takes it: in UTF-8 alone; any other ends the process by a segmentation fault.
+    """A path as a string for OpenCV, which crashes on names that are not UTF-8.
 
     Raises:
-        DataError: It is none.
+        DataError: The name is not UTF-8.
     """
     try:
         return os.fsencode(path).decode()
@@ -137,14 +158,14 @@ def opencv_name(path: Path) -> str:
 
 
 def _make_locked(out: Path) -> tuple[Path, int | None]:
-    """A hidden folder beside `out`, and a lock on it, which ends with this process; None where there are no locks."""
+    """Make a hidden folder beside `out` and lock it for the life of this process; the lock is None if unsupported."""
     while True:
-        temporary = out.parent / f".{out.name[:_KEPT]}.{secrets.token_hex(4)}.part"
+        temporary = out.parent / f".{out.name[:_MAX_NAME]}.{secrets.token_hex(4)}.part"
         with naming(out, temporary):
             temporary.mkdir()
         try:
             lock = _lock(temporary)
-        except (BlockingIOError, FileNotFoundError):  # another process takes it for abandoned
+        except (BlockingIOError, FileNotFoundError):  # another process is removing it as abandoned
             continue
         except OSError:
             return temporary, None
@@ -155,11 +176,11 @@ def _make_locked(out: Path) -> tuple[Path, int | None]:
 
 
 def _lock(folder: Path) -> int | None:
-    """Hold a folder until the handle that is returned is closed; None on Windows.
+    """Lock a folder until the returned handle is closed; None on Windows.
 
     Raises:
-        BlockingIOError: Another process holds it.
-        OSError: There is no such folder, or its disk knows no locks.
+        BlockingIOError: Another process has locked it.
+        OSError: The folder does not exist, or its file system does not support locks.
     """
     if sys.platform == "win32":
         return None
@@ -176,12 +197,20 @@ def _lock(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
-    """Let an OSError of writing `path` name it: most bear no name, and others that of `temporary`."""
+    """Set the `filename` of an OSError to `path`, if it has none or names the temporary file.
+
+    Args:
+        path: The file that is written.
+        temporary: The file that is written first and then renamed to `path`; None if `path` is written directly.
+
+    Raises:
+        OSError: The context raised it.
+    """
     temporary = temporary or path
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # NumPy's own: as many bytes wanted as did not fit
+        if error.errno is None:  # NumPy reports a short write in this way
             if str(path) not in str(error):
                 raise OSError(errno.EIO, f"cannot be written ({error})", str(path)) from error
             raise
@@ -192,7 +221,7 @@ def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
 
 
 def _force_to_disk(path: Path) -> None:
-    if sys.platform == "win32":  # Windows syncs neither folders nor files opened for reading
+    if sys.platform == "win32":  # Windows cannot sync folders, nor files opened for reading
         return
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -202,6 +231,6 @@ def _force_to_disk(path: Path) -> None:
 
 
 def _force_folder_to_disk(path: Path) -> None:
-    """Where that is known: some network disks sync files alone, and what was moved stands in its place already."""
+    """Sync a folder to disk; ignored if unsupported, as on some network file systems."""
     with contextlib.suppress(OSError):
         _force_to_disk(path)

@@ -1,4 +1,4 @@
-"""``map`` over threads, for work that is read from disk, decoded or written without holding the interpreter's lock."""
+"""``map`` over threads, for functions that release the interpreter's lock: reading, decoding, writing."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ Result = TypeVar("Result")
 
 
 def cpus() -> int:
-    """How many CPUs the process may use."""
+    """The number of CPUs that the process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 4) -> Iterator[Result]:
-    """``map`` over threads that keeps the order and never runs far ahead of who takes the results.
+    """``map`` over threads, in order, with a bounded number of pending results.
 
     Args:
-        function: Called in the threads.
-        items: Taken in the caller's thread.
-        ahead: Results that may wait to be taken, for each CPU that the process may use.
+        function: Called in the worker threads.
+        items: Iterated in the calling thread.
+        ahead: Maximum number of pending results per CPU.
+
+    Yields:
+        The results, in the order of the items.
     """
     workers = cpus()
     executor = ThreadPoolExecutor(workers)

@@ -1,12 +1,14 @@
-// Rule "center": on which column an edge crosses a row of pixel centres.
+// Rule "center": the column at which an edge crosses a row of pixel centres.
 //
-// A pixel is inside when an odd number of edges cross its row at or left of its centre. An edge counts for the rows
-// y0 <= row < y1, so a vertex on a row belongs to one of its two edges, and horizontal edges to none. Two polygons that share
-// an edge see the same crossing (the upper end always comes first), so they neither overlap nor leave a gap.
+// A pixel is inside if an odd number of edges cross its row at or left of its centre. An edge counts for the rows y0 <=
+// row < y1, so a vertex on a row belongs to one of its two edges, and a horizontal edge counts for none. Both polygons
+// at a shared edge compute the same crossing, since the upper end always comes first: they neither overlap nor leave a
+// gap.
 //
-// The crossing is x0 + (row - y0) * (x1 - x0) / (y1 - y0) in double, in exactly this order and without contraction. The
-// product comes before the division so that it is exact wherever the coordinates are multiples of 2^-k with differences of at
-// most 26 bits (whole, half, … 1/32 pixels at any size we accept): then a crossing on a pixel's centre is found to be one.
+// The crossing is x0 + (row - y0) * (x1 - x0) / (y1 - y0), in double, in this order and without contraction. The
+// product comes before the division so that it is exact if all coordinates are multiples of 2^-k and their differences
+// have at most 26 bits (whole, half, … 1/32 pixels, at any accepted size). A crossing on a pixel centre is then found
+// exactly.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +17,13 @@
 
 namespace echoseg::detail {
 
-// The smallest integer >= value, clamped to [0, limit]; the clamp comes first, so that the cast cannot overflow.
+// The smallest integer >= value, clamped to [0, limit]. Clamping comes first, so that the conversion cannot overflow.
 ECHOSEG_HD inline int32_t ceil_clamped(double value, int32_t limit) {
-    const double most = static_cast<double>(limit);
-    const double above = value > 0.0 ? value : 0.0;
-    const double within = above < most ? above : most;
-    const int32_t whole = static_cast<int32_t>(within);
-    return whole + static_cast<int32_t>(static_cast<double>(whole) < within);
+    const double upper = static_cast<double>(limit);
+    const double positive = value > 0.0 ? value : 0.0;
+    const double clamped = positive < upper ? positive : upper;
+    const int32_t whole = static_cast<int32_t>(clamped);
+    return whole + static_cast<int32_t>(static_cast<double>(whole) < clamped);
 }
 
 struct Edge {
@@ -33,20 +35,21 @@ ECHOSEG_HD inline Edge make_edge(float ax, float ay, float bx, float by) {
     return {down ? ax : bx, down ? ay : by, down ? bx : ax, down ? by : ay};
 }
 
-// The first pixel of the row at or right of the crossing; width where that is right of the image. Only for y0 <= row < y1.
+// The first column at or right of the crossing with a row, or width if it is right of the image. Requires y0 <= row <
+// y1.
 ECHOSEG_HD inline int32_t crossing_column(const Edge& edge, int32_t row, int32_t width) {
     const double down = static_cast<double>(row) - edge.y0;
     return ceil_clamped(edge.x0 + (down * (edge.x1 - edge.x0)) / (edge.y1 - edge.y0), width);
 }
 
-// The same from an estimate of the crossing that is off by less than 2^-27, as x0 + (row - y0) * slope is even between the
-// farthest coordinates. `unsure` says that it lies too near a whole number to tell: then crossing_column has to decide.
+// The same from an estimate of the crossing with an error below 2^-27, as x0 + (row - y0) * slope has at any accepted
+// coordinates. Sets `unsure` if the estimate is too close to a whole number; crossing_column must then be used instead.
 ECHOSEG_HD inline int32_t estimated_column(double estimate, int32_t width, bool& unsure) {
-    const double most = static_cast<double>(width) - 0.5;
-    const double above = estimate > -0.5 ? estimate : -0.5;
-    const double within = above < most ? above : most;
-    const int32_t column = static_cast<int32_t>(within + 1.0);
-    const double gap = static_cast<double>(column) - within;
+    const double upper = static_cast<double>(width) - 0.5;
+    const double positive = estimate > -0.5 ? estimate : -0.5;
+    const double clamped = positive < upper ? positive : upper;
+    const int32_t column = static_cast<int32_t>(clamped + 1.0);
+    const double gap = static_cast<double>(column) - clamped;
     unsure = (gap < 1e-6) | (gap > 1.0 - 1e-6);
     return column;
 }

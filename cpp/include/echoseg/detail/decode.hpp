@@ -1,5 +1,4 @@
-// Where between the pixels a heatmap's maximum lies. In double, so that the order of the few roundings hardly shows; a twin on
-// another device comes within 1e-3 of a pixel.
+// The sub-pixel position of a heatmap's maximum. Computed in double; the CUDA implementation agrees within 1e-3 pixels.
 #pragma once
 
 #include <cmath>
@@ -16,54 +15,59 @@ struct Plane {
     ECHOSEG_HD double at(int64_t x, int64_t y) const { return static_cast<double>(values[y * width + x]); }
 };
 
-struct Place {
+struct Position {
     double x, y;
 };
 
-// Along one axis, the pixels of a window, and how much of the first and the last lies in it.
+// The pixels of a window along one axis, and the fractions of the first and the last pixel that are inside it.
 struct Span {
     int64_t first, last;
-    double first_share, last_share;
+    double first_fraction, last_fraction;
 
-    ECHOSEG_HD double share(int64_t at) const { return at == first ? first_share : at == last ? last_share : 1.0; }
+    ECHOSEG_HD double fraction(int64_t i) const {
+        return i == first ? first_fraction : i == last ? last_fraction : 1.0;
+    }
 };
 
-// The window is cut short alike on both sides where the image ends.
+// Near the image's edge the window is shortened by the same amount on both sides.
 ECHOSEG_HD inline Span make_span(double center, double window, int64_t pixels) {
     const double before = center + 0.5, after = static_cast<double>(pixels) - 0.5 - center;
-    const double room = before < after ? before : after, reach = window < room ? window : room;
-    auto first = static_cast<int64_t>(floor(center - reach + 0.5)), last = static_cast<int64_t>(floor(center + reach + 0.5));
+    const double available = before < after ? before : after, reach = window < available ? window : available;
+    auto first = static_cast<int64_t>(floor(center - reach + 0.5)),
+         last = static_cast<int64_t>(floor(center + reach + 0.5));
     first = first < 0 ? 0 : first;
     last = last < pixels ? last : pixels - 1;
     if (first == last) return {first, last, 1.0, 1.0};
-    return {first, last, static_cast<double>(first) + 0.5 - (center - reach), center + reach - (static_cast<double>(last) - 0.5)};
+    return {first, last, static_cast<double>(first) + 0.5 - (center - reach),
+            center + reach - (static_cast<double>(last) - 0.5)};
 }
 
-// The mean place of a window's values, those below 0 left out; `from` where there are none. All values must be finite.
-ECHOSEG_HD inline Place centroid(const Plane& plane, Place from, double window) {
+// The centroid of a window's positive values, or `from` if there are none. All values must be finite.
+ECHOSEG_HD inline Position centroid(const Plane& plane, Position from, double window) {
     const Span columns = make_span(from.x, window, plane.width), rows = make_span(from.y, window, plane.height);
     double total = 0.0, moment_x = 0.0, moment_y = 0.0;
     for (int64_t y = rows.first; y <= rows.last; ++y) {
         double sum = 0.0, moment = 0.0;
         for (int64_t x = columns.first; x <= columns.last; ++x) {
-            const double value = plane.at(x, y), weight = (value > 0.0 ? value : 0.0) * columns.share(x);
+            const double value = plane.at(x, y), weight = (value > 0.0 ? value : 0.0) * columns.fraction(x);
             sum += weight;
             moment += weight * (static_cast<double>(x) - from.x);
         }
-        const double share = rows.share(y);
-        total += share * sum;
-        moment_x += share * moment;
-        moment_y += share * sum * (static_cast<double>(y) - from.y);
+        const double fraction = rows.fraction(y);
+        total += fraction * sum;
+        moment_x += fraction * moment;
+        moment_y += fraction * sum * (static_cast<double>(y) - from.y);
     }
     if (!(total > 0.0)) return from;
     return {from.x + moment_x / total, from.y + moment_y / total};
 }
 
-// The centroid of a window about the maximum leans towards the window's centre, which is a pixel's. So the window follows its
-// centroid until the two agree (mean shift: Cheng, IEEE PAMI 1995): about the top of a symmetric peak they do, at any window.
-ECHOSEG_HD inline Place soft_argmax(const Plane& plane, Place top, double window) {
+// The centroid of a window around the maximum is biased towards the centre of the window, which is a pixel. So the
+// window is moved to its centroid until both agree (mean shift: Cheng, IEEE PAMI 1995). For a symmetric peak they agree
+// at its top, for any window.
+ECHOSEG_HD inline Position soft_argmax(const Plane& plane, Position top, double window) {
     for (int step = 0; step < 32; ++step) {
-        const Place next = centroid(plane, top, window);
+        const Position next = centroid(plane, top, window);
         const double dx = next.x - top.x, dy = next.y - top.y;
         top = next;
         if (dx * dx + dy * dy < 1e-6) break;
@@ -71,14 +75,15 @@ ECHOSEG_HD inline Place soft_argmax(const Plane& plane, Place top, double window
     return top;
 }
 
-// Zhang et al., "Distribution-aware coordinate representation for human pose estimation" (DARK), CVPR 2020: the logarithm of a
-// Gaussian is a parabola, whose top lies -H^-1 g from any of its points. Derivatives are central differences, the second ones
-// over two pixels, as there. `top` itself where the plane ends or is not positive so near to it, where the parabola has no top,
-// or one more than a pixel away.
-ECHOSEG_HD inline Place dark(const Plane& plane, Place top) {
+// Zhang et al., "Distribution-aware coordinate representation for human pose estimation" (DARK), CVPR 2020: the
+// logarithm of a Gaussian is a parabola with its vertex at -H^-1 g from any of its points, with gradient g and Hessian
+// H. Derivatives are central differences, the second ones over two pixels, as in the paper. Returns `top` if one of the
+// pixels used is outside the plane or not positive, if the parabola has no maximum, or if the vertex is more than one
+// pixel away.
+ECHOSEG_HD inline Position dark(const Plane& plane, Position top) {
     const auto x = static_cast<int64_t>(top.x), y = static_cast<int64_t>(top.y);
     if (x < 2 || y < 2 || x >= plane.width - 2 || y >= plane.height - 2) return top;
-    // Centre, right, left, down, up, the same two away, and the four diagonal neighbours.
+    // The centre; right, left, down, up; the same at distance 2; the four diagonal neighbours.
     const int column[13] = {0, 1, -1, 0, 0, 2, -2, 0, 0, 1, -1, 1, -1};
     const int row[13] = {0, 0, 0, 1, -1, 0, 0, 2, -2, 1, -1, -1, 1};
     double l[13];

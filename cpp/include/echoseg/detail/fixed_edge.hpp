@@ -1,14 +1,16 @@
-// Rule "opencv": the integer arithmetic by which cv2.fillPoly (8-connected, no shift) decides, told in our own words.
+// Rule "opencv": the integer arithmetic of cv2.fillPoly (8-connected, shift 0), reimplemented.
 //
 // Vertices are whole pixels. The result is the union of two drawings:
-//  1. The outline: each edge clipped to the image, then walked by Bresenham from its left to its right end.
-//  2. The inside: each edge that is not horizontal crosses the rows y0 <= row < y1 at x + (row - y0) * dx in 16.16 fixed point,
-//     where dx is a division that truncates. Crossings sorted along a row pair up, and a pair fills ceil(left) … floor(right).
-//     Without sorting: a pixel is filled when an odd number of crossings lie at or left of it, or when one lies exactly on it.
+//  1. The boundary: each edge is clipped to the image and drawn by Bresenham's algorithm from its left to its right
+//     end.
+//  2. The interior: each edge that is not horizontal crosses the rows y0 <= row < y1 at x + (row - y0) * dx in 16.16
+//     fixed point, where dx is a truncating division. The sorted crossings of a row form pairs, and a pair fills
+//     ceil(left) to floor(right). Equivalently, without sorting: a pixel is filled if an odd number of crossings are at
+//     or left of it, or if a crossing is exactly on it.
 //
-// Where an end lies outside the image, the edge's slope is taken from the clipped ends. OpenCV's clipping moves the ends in
-// place even when it then finds that the edge misses the image, and keeps the old rows (but not the old columns) when both
-// ends come to lie on one row. Both oddities decide pixels, so both are here.
+// If an end is outside the image, the slope is computed from the clipped ends. OpenCV's clipping moves the ends in
+// place even if it then finds that the edge misses the image, and OpenCV keeps the original rows (but not the original
+// columns) if both clipped ends are on one row. Both properties affect pixels and are reproduced here.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +31,7 @@ ECHOSEG_HD inline bool inside(Pixel p, int64_t height, int64_t width) {
 ECHOSEG_HD inline int side_x(int64_t x, int64_t right) { return x < 0 ? 1 : (x > right ? 2 : 0); }
 ECHOSEG_HD inline int side_y(int64_t y, int64_t bottom) { return y < 0 ? 4 : (y > bottom ? 8 : 0); }
 
-// Moves both ends to the image's border where the edge leaves it; false where nothing is left of the edge.
+// Clips the edge to the image in place. Returns false if no part of it is inside.
 ECHOSEG_HD inline bool clip_edge(Pixel& a, Pixel& b, int64_t height, int64_t width) {
     const int64_t right = width - 1, bottom = height - 1;
     int side_a = side_x(a.x, right) | side_y(a.y, bottom);
@@ -66,11 +68,11 @@ ECHOSEG_HD inline bool clip_edge(Pixel& a, Pixel& b, int64_t height, int64_t wid
 }
 
 struct FixedEdge {
-    int64_t x, dx;  // 16.16; x belongs to first_row, which may lie above the image
+    int64_t x, dx;  // 16.16 fixed point; x is the crossing of first_row, which may be above the image
     int64_t first_row, end_row;
 };
 
-// clipped_a, clipped_b: the ends after clip_edge (unchanged where both lie inside). False for a horizontal edge.
+// clipped_a, clipped_b: the ends after clip_edge, unchanged if both are inside. Returns false for a horizontal edge.
 ECHOSEG_HD inline bool make_fixed_edge(Pixel a, Pixel b, Pixel clipped_a, Pixel clipped_b, FixedEdge& edge) {
     if (a.y == b.y) return false;
     if (clipped_a.y == clipped_b.y) {
@@ -91,9 +93,9 @@ ECHOSEG_HD inline bool make_fixed_edge(Pixel a, Pixel b, Pixel clipped_a, Pixel 
     return true;
 }
 
-// To the nearest whole number, halves to the even one; for |value| <= 2^22.
+// Rounds to the nearest whole number, ties to even. Requires |value| <= 2^22.
 ECHOSEG_HD inline int32_t nearest(float value) {
-    const float shifted = value + 12582912.0f;  // 1.5 * 2^23: what is left of the fraction is rounded away
+    const float shifted = value + 12582912.0f;  // 1.5 * 2^23: no bits remain for the fraction
     int32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     return bits - 0x4b400000;

@@ -1,3 +1,4 @@
+// Marks functions that are compiled for the host and, by nvcc, for the device.
 #pragma once
 
 #if defined(__CUDACC__)

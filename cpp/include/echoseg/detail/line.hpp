@@ -1,4 +1,4 @@
-// The outline of rule "opencv", pixel by pixel in any order: Bresenham's line without its running error.
+// The boundary of rule "opencv": Bresenham's line in closed form, so that its pixels can be visited in any order.
 #pragma once
 
 #include "echoseg/detail/fixed_edge.hpp"
@@ -6,13 +6,13 @@
 namespace echoseg::detail {
 
 struct Line {
-    Pixel left;                // one pixel a step from here on
-    int64_t along, across;     // steps, and how many of them also move across
-    int64_t down;              // 1 or -1
-    bool steep;                // steps go along y
+    Pixel left;             // first pixel
+    int64_t along, across;  // number of steps along the major axis, and of steps among them along the minor axis
+    int64_t down;           // 1 or -1
+    bool steep;             // the major axis is y
 };
 
-// Both ends lie inside the image (clip_edge). It is drawn from its left end to its right one.
+// The line from the left end to the right end. Both ends must be inside the image (clip_edge).
 ECHOSEG_HD inline Line make_line(Pixel a, Pixel b) {
     const bool swap = b.x < a.x;
     const Pixel left = swap ? b : a, right = swap ? a : b;
@@ -21,12 +21,13 @@ ECHOSEG_HD inline Line make_line(Pixel a, Pixel b) {
     return {left, steep ? dy : dx, steep ? dx : dy, right.y < left.y ? -1 : 1, steep};
 }
 
-// Pixel i of 0 … along. The running error starts at along - 2 across and loses 2 across a step; a step across adds 2 along, and
-// is taken whenever the error is below 0. So after i steps it was taken ceil((2 across i - along) / (2 along)) times.
+// Pixel i, from 0 to line.along. Bresenham's running error starts at along - 2 across, decreases by 2 across in each
+// step, and increases by 2 along in each step along the minor axis, which is taken if the error is negative. So i steps
+// contain ceil((2 across i - along) / (2 along)) minor ones.
 ECHOSEG_HD inline Pixel line_pixel(const Line& line, int64_t i) {
-    const int64_t taken = line.along == 0 ? 0 : (2 * line.across * i + line.along - 1) / (2 * line.along);
-    return line.steep ? Pixel{line.left.x + taken, line.left.y + line.down * i}
-                      : Pixel{line.left.x + i, line.left.y + line.down * taken};
+    const int64_t minor = line.along == 0 ? 0 : (2 * line.across * i + line.along - 1) / (2 * line.along);
+    return line.steep ? Pixel{line.left.x + minor, line.left.y + line.down * i}
+                      : Pixel{line.left.x + i, line.left.y + line.down * minor};
 }
 
 }  // namespace echoseg::detail

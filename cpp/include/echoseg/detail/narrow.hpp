@@ -1,6 +1,8 @@
-// Heatmap values in narrower types, to nearest and ties to even. An instruction set's own conversion may stand in for one of these
-// where it gives the same bits.
-// For values in [0, 1], of which none is denormal (heat.hpp makes no others). What is returned fits into the narrower type.
+// Conversion of heatmap values to narrower types, rounding to nearest, ties to even. A SIMD level may use the
+// processor's own conversion if it gives the same bits.
+//
+// Valid for values in [0, 1] that are not denormal; heat.hpp produces no others. The result fits into the narrower
+// type.
 #pragma once
 
 #include <cstdint>
@@ -28,17 +30,17 @@ ECHOSEG_HD inline int32_t to_bfloat16(float value) {
     return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
 }
 
-// A float16 of exponent e counts in steps of 2^(e - 10), below 2^-14 in those of e = -14. So does a float32 from 2^(e + 13) on:
-// adding that rounds, and leaves the count in the lowest bits. It goes from 1024 to 2048 but for e = -14, where it begins at 0, so
-// that it carries into the exponent rightly by itself.
+// A float16 with exponent e is a multiple of 2^(e - 10), with e >= -14. Adding a float32 of exponent e + 13, whose last
+// bit has the same weight, rounds to such a multiple and leaves the multiplier in the low bits. The multiplier is 1024
+// to 2048, or 0 to 1024 for e = -14, so adding it to the exponent bits carries correctly.
 ECHOSEG_HD inline int32_t to_float16(float value) {
-    const int32_t bits = bits_of(value), least = 113 << 23;
-    const int32_t power = (bits > least ? bits : least) & 0x7f800000;  // 2^e
+    const int32_t bits = bits_of(value), min_exponent = 113 << 23;
+    const int32_t power = (bits > min_exponent ? bits : min_exponent) & 0x7f800000;  // 2^e
     const int32_t offset = power + (13 << 23);
     return bits_of(value + of_bits(offset)) - offset + (power >> 13) - (113 << 10);
 }
 
-// round(255 * value): a float32 from 2^23 on counts in steps of 1, so that adding 2^23 rounds.
+// round(255 * value). A float32 of at least 2^23 is a whole number, so adding 2^23 rounds.
 ECHOSEG_HD inline int32_t to_uint8(float value) { return bits_of(value * 255.0f + 8388608.0f) & 0xff; }
 
 }  // namespace echoseg::detail

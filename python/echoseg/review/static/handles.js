@@ -1,4 +1,5 @@
-// The points of one frame: {points: [[x, y], …], landmarks: [number or -1], pinned: [bool]}. Never changed in place.
+// The points of one frame: {points: [[x, y], …], landmarks: [number or -1], pinned: [bool]}. They are never modified:
+// each change makes new ones. A point is pinned once a person has moved it; an added point has landmark -1.
 
 import { discVolume, longAxis } from "./measure.js";
 import { join } from "./spline.js";
@@ -10,24 +11,24 @@ export function outlineOf(handles, run) {
   return join(handles.points, { outline: run.outline, straight: base });
 }
 
-/** Of a frame, or, of a stack, of its slice; ml, or cubes of pixels where their size is unknown. */
+/** The volume of the ventricle in a frame, or in one slice of a stack: ml, or cubic pixels if their size is unknown. */
 export function volumeOf(handles, outline, area, run, clip) {
   const { known, scale, thickness } = clip;
   const volume = thickness
     ? area * scale[0] * scale[1] * (known ? thickness : 1)
-    : discVolume(outline, axisOf(handles, outline, run), scale);
+    : discVolume(outline, axisOf(handles, outline, run, scale), scale);
   return known ? volume / 1000 : volume;
 }
 
-function axisOf(handles, outline, run) {
-  if (run.straight === null) return longAxis(outline);
+function axisOf(handles, outline, run, scale) {
+  if (run.straight === null) return longAxis(outline, scale);
   const base = handles.landmarks.indexOf(run.straight);
   const [a, b] = [handles.points[base], handles.points[base + 1]];
   return [handles.points[handles.landmarks.indexOf(0)], [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]];
 }
 
-/** One point put somewhere else, by a person. */
-export function moved(handles, index, point) {
+/** The handles with one point moved, which pins it. */
+export function withMovedPoint(handles, index, point) {
   return {
     ...handles,
     points: handles.points.map((other, i) => (i === index ? point : other)),
@@ -35,9 +36,9 @@ export function moved(handles, index, point) {
   };
 }
 
-/** A point more after one, at a place. */
-export function withPoint(handles, after, point) {
-  const insert = (list, value) => [...list.slice(0, after + 1), value, ...list.slice(after + 1)];
+/** The handles with a new point after the given one. */
+export function withPoint(handles, index, point) {
+  const insert = (list, value) => [...list.slice(0, index + 1), value, ...list.slice(index + 1)];
   return {
     points: insert(handles.points, point),
     landmarks: insert(handles.landmarks, ADDED),
@@ -46,19 +47,24 @@ export function withPoint(handles, after, point) {
 }
 
 export function withoutPoint(handles, index) {
-  const drop = (list) => list.filter((_, i) => i !== index);
-  return { points: drop(handles.points), landmarks: drop(handles.landmarks), pinned: drop(handles.pinned) };
+  const remove = (list) => list.filter((_, i) => i !== index);
+  return { points: remove(handles.points), landmarks: remove(handles.landmarks), pinned: remove(handles.pinned) };
 }
 
-/** Whether no point may follow this one, or this one may not go: the annulus is one straight line. */
-export const isBase = (handles, index, run) => run.straight !== null && handles.landmarks[index] === run.straight;
-export const isKept = (handles, index, run) => handles.points.length <= 3 || run.kept.includes(handles.landmarks[index]);
+/** Whether the mitral annulus follows this point: it is one straight line, so no point can be added on it. */
+export const isAnnulusStart = (handles, index, run) =>
+  run.straight !== null && handles.landmarks[index] === run.straight;
+
+/** Whether this point cannot be deleted. */
+export const isRequired = (handles, index, run) =>
+  handles.points.length <= 3 || run.required.includes(handles.landmarks[index]);
 
 export function nameOf(handles, index, run) {
   const number = handles.landmarks[index];
   if (number === ADDED) return "added point";
   if (run.straight === null) return `point ${number + 1}`;
-  return { 0: "apex", [run.straight]: "annulus, one end", [run.straight + 1]: "annulus, other end" }[number] ?? `wall ${number}`;
+  const ends = { [run.straight]: "mitral annulus, first end", [run.straight + 1]: "mitral annulus, second end" };
+  return { 0: "apex", ...ends }[number] ?? `wall ${number}`;
 }
 
-export const same = (a, b) => JSON.stringify([a.points, a.landmarks]) === JSON.stringify([b.points, b.landmarks]);
+export const areEqual = (a, b) => JSON.stringify([a.points, a.landmarks]) === JSON.stringify([b.points, b.landmarks]);

@@ -1,42 +1,41 @@
-// Undo and redo, frame by frame.
+// Undo and redo, separately for each frame.
 
 export class History {
-  #past = new Map();
-  #future = new Map();
+  #undoStates = new Map();
+  #redoStates = new Map();
 
-  /** Remember what a frame was before a change. */
-  push(frame, before) {
-    this.#stack(this.#past, frame).push(before);
-    this.#future.delete(frame);
+  /** Store the state of a frame before a change. */
+  push(frame, state) {
+    this.#stack(this.#undoStates, frame).push(state);
+    this.#redoStates.delete(frame);
   }
 
-  /** The state to go back to; undefined where there is none. */
-  undo(frame, now) {
-    return this.#step(this.#past, this.#future, frame, now);
+  /** The state before the last change; undefined if there is none. */
+  undo(frame, current) {
+    return this.#step(this.#undoStates, this.#redoStates, frame, current);
   }
 
-  redo(frame, now) {
-    return this.#step(this.#future, this.#past, frame, now);
+  redo(frame, current) {
+    return this.#step(this.#redoStates, this.#undoStates, frame, current);
   }
 
-  can(frame) {
-    return { undo: !!this.#past.get(frame)?.length, redo: !!this.#future.get(frame)?.length };
-  }
+  canUndo = (frame) => this.#stack(this.#undoStates, frame).length > 0;
+  canRedo = (frame) => this.#stack(this.#redoStates, frame).length > 0;
 
   clear(frame) {
-    this.#past.delete(frame);
-    this.#future.delete(frame);
+    this.#undoStates.delete(frame);
+    this.#redoStates.delete(frame);
   }
 
-  #step(from, to, frame, now) {
+  #step(from, to, frame, current) {
     const stack = this.#stack(from, frame);
     if (!stack.length) return undefined;
-    this.#stack(to, frame).push(now);
+    this.#stack(to, frame).push(current);
     return stack.pop();
   }
 
-  #stack(map, frame) {
-    if (!map.has(frame)) map.set(frame, []);
-    return map.get(frame);
+  #stack(states, frame) {
+    if (!states.has(frame)) states.set(frame, []);
+    return states.get(frame);
   }
 }

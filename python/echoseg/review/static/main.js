@@ -1,28 +1,30 @@
-// The page: which clip and frame is shown, and what a person does to it.
+// The page: which clip and frame are shown, and what the user does with them.
 
+import { getJson, post, SaveQueue } from "./api.js";
+import { AreaCurve } from "./area-curve.js";
 import { Clip } from "./clip.js";
-import { Curve } from "./curve.js";
-import { isBase, isKept, moved, same, withoutPoint, withPoint } from "./handles.js";
+import { areEqual, isAnnulusStart, isRequired, withMovedPoint, withoutPoint, withPoint } from "./handles.js";
 import { History } from "./history.js";
-import { listenToKeys } from "./keys.js";
-import { ask, drawListed, drawNext, drawNumbers, element, say } from "./panel.js";
-import { getJson, post, Saver } from "./server.js";
+import { ImageView } from "./image-view.js";
+import { listenToKeyboard } from "./keyboard.js";
+import { paintHeatmap, paintMask, paintThreshold } from "./overlay.js";
+import { askUser, drawClipNotes, drawFramesToReview, drawMeasurements, element, showStatus } from "./side-panel.js";
 import { PER_SEGMENT } from "./spline.js";
-import { Stage } from "./stage.js";
-import { paintCut, paintHeat, paintMask } from "./veil.js";
 
-const UNKNOWN_RATE = 25; // frames a second, where the file does not say
+const DEFAULT_FPS = 25; // for files that do not give their frame rate
 
 let run, clips, clip;
 let frame = 0;
-let selected = -1;
-let preview = null; // handles while they are dragged
-let playing = null;
-let since = 0; // when the person began to look at what is shown
-let opening = 0; // the clip that was asked for last
-const seen = new Set();
-const unsaved = new Set();
+let selected = -1; // index of a point
+let dragged = null; // handles while a point is dragged
+let playback = null; // {startFrame, startTime, request} while the clip plays
+let shownSince = 0; // when the frame was shown or changed last, ms
+let requestedClip = 0;
 let history = new History();
+const viewedFrames = new Set();
+const unsavedFrames = new Set();
+const failedSaves = new Map();
+const keyOf = (clipNumber, frameNumber) => `${clipNumber}/${frameNumber}`;
 
 const colours = Object.fromEntries(
   ["prediction", "correction"].map((name) => {
@@ -30,335 +32,367 @@ const colours = Object.fromEntries(
     return [name, [1, 3, 5].map((i) => parseInt(value.slice(i, i + 2), 16))];
   }),
 );
-const shows = (name) => document.querySelector(`[data-show="${name}"]`).checked;
+const isShown = (name) => document.querySelector(`[data-show="${name}"]`).checked;
 
-const stage = new Stage(element("stage"), {
-  select: choose,
+const imageView = new ImageView(element("image-view"), {
+  select: selectPoint,
   drag: (index, point) => {
-    preview = moved(clip.handles(frame), index, point);
+    dragged = withMovedPoint(clip.handlesOf(frame), index, point);
     drawContour();
   },
   drop: () => {
-    const dropped = preview;
-    preview = null;
-    if (dropped) apply(dropped, { drags: 1 });
+    const dropped = dragged;
+    dragged = null;
+    if (dropped) correct(dropped, { drags: 1 });
   },
   cancel: () => {
-    preview = null;
+    dragged = null;
     drawContour();
   },
-  add: addAt,
+  addPoint: addPointNear,
 });
-const curve = new Curve(element("curve"), show);
-const saver = new Saver(send);
+const areaCurve = new AreaCurve(element("area-curve"), showFrame);
+const saveQueue = new SaveQueue(send, showSaveError);
 
 // ---- drawing
 
 function drawContour() {
-  const handles = preview ?? clip.handles(frame);
-  const touched = preview !== null || clip.changed.has(frame);
-  const now = clip.measure(handles);
-  if (!touched) [now.area, now.volume] = [clip.areas[frame], clip.volumes[frame]];
-  clip.note(frame, now);
-  stage.drawOutline("truth", shows("truth") ? clip.truth[frame]?.flat() : null);
-  stage.drawOutline("prediction", shows("prediction") ? clip.predictedOutline(frame) : null);
-  stage.drawOutline("correction", touched && shows("correction") ? now.outline : null);
-  stage.drawPoints(handles, run, selected);
-  drawVeil(touched);
-  drawNumbers(clip, frame, now);
-  curve.drawCorrected(clip.areasNow, preview ? [...clip.corrected(), frame] : clip.corrected());
+  const handles = dragged ?? clip.handlesOf(frame);
+  const isCorrected = dragged !== null || clip.corrected.has(frame);
+  const measured = clip.measure(handles);
+  if (!isCorrected) [measured.area, measured.volume] = [clip.areas[frame], clip.volumes[frame]];
+  clip.setMeasured(frame, measured);
+  imageView.drawOutline("truth", isShown("truth") ? clip.truth[frame]?.flat() : null);
+  imageView.drawOutline("prediction", isShown("prediction") ? clip.predictedOutline(frame) : null);
+  imageView.drawOutline("correction", isCorrected && isShown("correction") ? measured.outline : null);
+  imageView.drawPoints(handles, run, selected);
+  drawOverlay(isCorrected);
+  drawMeasurements(clip, frame, measured);
+  const correctedFrames = clip.correctedFrames();
+  areaCurve.drawCorrected(clip.currentAreas, dragged ? [...correctedFrames, frame] : correctedFrames);
 }
 
-function drawVeil(touched) {
-  stage.drawVeil((pixels) => {
-    const kind = element("cut-of").value;
-    const needed = shows("heat") || (shows("cut") && kind === "probability");
-    const wanted = frame;
-    const probabilities = needed
-      ? clip.probabilitiesOf(frame, () => wanted === frame && drawContour())
+function drawOverlay(isCorrected) {
+  imageView.drawOverlay((pixels) => {
+    const source = element("threshold-source").value;
+    const needsProbabilities = isShown("heatmap") || (isShown("threshold") && source === "probability");
+    const requestedFrame = frame;
+    const probabilities = needsProbabilities
+      ? clip.probabilitiesOf(frame, () => requestedFrame === frame && drawContour())
       : null;
-    if (shows("heat") && probabilities) paintHeat(pixels, probabilities);
-    if (shows("mask") && (touched || clip.areas[frame])) {
-      paintMask(pixels, clip.mask, colours[touched ? "correction" : "prediction"]);
+    if (isShown("heatmap") && probabilities) paintHeatmap(pixels, probabilities);
+    if (isShown("mask") && (isCorrected || clip.areas[frame])) {
+      paintMask(pixels, clip.mask, colours[isCorrected ? "correction" : "prediction"]);
     }
-    const values = kind === "probability" ? probabilities : clip.greyOf(frame);
-    if (shows("cut") && values) {
-      const at = Number(element("cut-at").value);
-      const { area, dice } = paintCut(pixels, values, kind, at, clip.mask);
-      const level = kind === "probability" ? (at / 255).toFixed(2) : at;
-      element("cut-says").textContent = `${level}: ${area} px, Dice ${dice.toFixed(3)} with the mask`;
+    const values = source === "probability" ? probabilities : clip.brightnessOf(frame);
+    if (isShown("threshold") && values) {
+      const level = Number(element("threshold-level").value);
+      const { area, dice } = paintThreshold(pixels, values, source, level, clip.mask);
+      const levelText = source === "probability" ? (level / 255).toFixed(2) : level;
+      element("threshold-result").textContent =
+        `${levelText}: area ${area} px, Dice overlap with the mask ${dice.toFixed(3)}`;
     }
   });
 }
 
-function drawButtons() {
-  const can = history.can(frame);
-  const handles = clip.handles(frame);
-  const chosen = selected >= 0 && selected < handles.points.length;
-  const able = {
-    undo: can.undo,
-    redo: can.redo,
-    add: chosen && !isBase(handles, selected, run),
-    delete: chosen && !isKept(handles, selected, run),
+function enableButtons() {
+  const handles = clip.handlesOf(frame);
+  const isSelected = selected >= 0 && selected < handles.points.length;
+  const enabled = {
+    undo: history.canUndo(frame),
+    redo: history.canRedo(frame),
+    add: isSelected && !isAnnulusStart(handles, selected, run),
+    delete: isSelected && !isRequired(handles, selected, run),
     copy: frame + 1 < clip.frames,
-    hold: run.calibrated && handles.pinned.some((pinned, i) => pinned && handles.landmarks[i] >= 0),
-    revert: clip.changed.has(frame),
+    "update-others": run.calibrated && handles.pinned.some((pinned, i) => pinned && handles.landmarks[i] >= 0),
+    restore: clip.corrected.has(frame),
   };
-  for (const [id, possible] of Object.entries(able)) element(id).disabled = !possible;
+  for (const [id, isEnabled] of Object.entries(enabled)) element(id).disabled = !isEnabled;
 }
 
-function show(wanted) {
-  if (preview) clip.change(frame, clip.changed.get(frame) ?? null); // a drag that another frame ends
-  frame = Math.min(Math.max(wanted, 0), clip.frames - 1);
-  preview = null;
-  since = performance.now();
-  element("scrub").value = frame;
-  element("where").textContent = `${frame + 1} / ${clip.frames}`;
-  element("scrub").setAttribute("aria-valuetext", `frame ${frame + 1} of ${clip.frames}`);
-  if (frame < clip.read) stage.drawFrame(clip.greyOf(frame));
-  curve.drawCursor(frame);
+/** Show a frame; a number outside the clip shows its first or last one. */
+function showFrame(number) {
+  if (dragged) clip.setHandles(frame, clip.corrected.get(frame) ?? null); // another frame ends the drag
+  frame = Math.min(Math.max(number, 0), clip.frames - 1);
+  dragged = null;
+  shownSince = performance.now();
+  element("frame-slider").value = frame;
+  element("frame-number").textContent = `${frame + 1} / ${clip.frames}`;
+  element("frame-slider").setAttribute("aria-valuetext", `frame ${frame + 1} of ${clip.frames}`);
+  if (frame < clip.loadedFrames) imageView.drawFrame(clip.brightnessOf(frame));
+  areaCurve.drawCursor(frame);
   drawContour();
-  if (playing) return;
-  drawButtons();
-  drawNext(clip, frame, show);
+  if (playback) return;
+  enableButtons();
+  drawFramesToReview(clip, frame, showFrame);
   window.history.replaceState(null, "", `#clip=${clip.number}&frame=${frame}`);
 }
 
-function choose(index) {
+function selectPoint(index) {
   selected = index;
-  stage.drawPoints(preview ?? clip.handles(frame), run, selected);
-  drawButtons();
+  imageView.drawPoints(dragged ?? clip.handlesOf(frame), run, selected);
+  enableButtons();
 }
 
-// ---- changing
+// ---- correcting
 
-/** Put handles on a frame, remember what was there, save; null is the prediction. */
-function apply(handles, { drags = 0, remember = true, at = frame } = {}) {
-  const before = clip.changed.get(at) ?? null;
-  if (handles && same(handles, clip.handles(at))) {
+/** Set the handles of a frame and save them; null restores the prediction. */
+function correct(handles, { drags = 0, remember = true, frameNumber = frame } = {}) {
+  const before = clip.corrected.get(frameNumber) ?? null;
+  if (handles && areEqual(handles, clip.handlesOf(frameNumber))) {
     drawContour();
     return;
   }
-  if (remember) history.push(at, before);
-  clip.change(at, handles);
-  const seconds = (performance.now() - since) / 1000;
-  since = performance.now();
-  save(at, { seconds, drags });
-  if (at === frame) {
+  if (remember) history.push(frameNumber, before);
+  clip.setHandles(frameNumber, handles);
+  const seconds = (performance.now() - shownSince) / 1000;
+  shownSince = performance.now();
+  save({ clip, frameNumber, seconds, drags });
+  if (frameNumber === frame) {
     drawContour();
-    drawButtons();
-    drawNext(clip, frame, show);
+    enableButtons();
+    drawFramesToReview(clip, frame, showFrame);
   }
 }
 
-function save(at, { seconds, drags }) {
-  say("Saving …");
-  unsaved.add(`${clip.number}/${at}`);
-  saver.put(`${clip.number}/${at}`, { clip, at, seconds, drags });
+/** entry: {clip, frameNumber, seconds, drags}. */
+function save(entry) {
+  const key = keyOf(entry.clip.number, entry.frameNumber);
+  showStatus("Saving …");
+  unsavedFrames.add(key);
+  saveQueue.put(key, entry);
 }
 
-async function send(key, { clip: of, at, seconds, drags }) {
-  const points = of.changed.get(at) ?? null;
-  const version = of.versions.get(at) ?? 0;
-  try {
-    const answer = await post(`${of.path}/frames/${at}`, { version, points, seconds, drags });
-    if (answer.conflict) return settle(of, at, answer.conflict);
-    of.versions.set(at, answer.version);
-    unsaved.delete(key);
-    if ((of.changed.get(at) ?? null) === points) of.note(at, answer); // the server's word, unless it moved on meanwhile
-    if (of === clip && at === frame && !preview) drawNumbers(clip, frame, answer);
-    if (!saver.waiting) say(`Saved ✓ frame ${at + 1}: ${answer.area} px confirmed`);
-    countCorrected(of);
-  } catch (error) {
-    say("Not saved", true);
-    ask(`Frame ${at + 1} is not saved: ${error.message}`, [["Try again", () => save(at, { seconds, drags })]]);
+async function send(entry) {
+  const { clip: savedClip, frameNumber, seconds, drags } = entry;
+  const points = savedClip.corrected.get(frameNumber) ?? null;
+  const version = savedClip.versions.get(frameNumber) ?? 0;
+  const saved = await post(`${savedClip.path}/frames/${frameNumber}`, { version, points, seconds, drags });
+  if (saved.conflict) {
+    askAboutConflict(savedClip, frameNumber, saved.conflict);
+    return;
   }
+  savedClip.versions.set(frameNumber, saved.version);
+  unsavedFrames.delete(keyOf(savedClip.number, frameNumber));
+  failedSaves.delete(keyOf(savedClip.number, frameNumber));
+  const isCurrent = (savedClip.corrected.get(frameNumber) ?? null) === points; // not changed again meanwhile
+  if (isCurrent) savedClip.setMeasured(frameNumber, saved);
+  if (savedClip === clip && frameNumber === frame && !dragged) drawMeasurements(clip, frame, saved);
+  if (saveQueue.isEmpty) showStatus(`Saved ✓ frame ${frameNumber + 1}, area ${saved.area} px`);
+  listCorrected(savedClip);
 }
 
-/** Somebody else, such as another tab, saved this frame first. */
-function settle(of, at, theirs) {
-  say("Not saved", true);
-  const done = () => of === clip && show(frame);
-  ask(`Frame ${at + 1} was changed in another tab since it was shown here. Nothing is lost yet: whose do you want?`, [
-    ["Take the other", () => {
-      of.take(at, theirs);
-      unsaved.delete(`${of.number}/${at}`);
-      if (of === clip) history.clear(at);
-      say("Taken from the other tab");
-      done();
-    }],
-    ["Keep mine", () => {
-      of.versions.set(at, theirs.version);
-      saver.put(`${of.number}/${at}`, { clip: of, at, seconds: 0, drags: 0 });
-      done();
+function showSaveError(entry, error) {
+  showStatus("Not saved", true);
+  failedSaves.set(keyOf(entry.clip.number, entry.frameNumber), entry);
+  const count = failedSaves.size;
+  const subject = count === 1 ? `The correction of frame ${entry.frameNumber + 1} is` : `${count} corrections are`;
+  askUser(`${subject} not saved: ${error.message}.`, [
+    ["Try again", () => {
+      const entries = [...failedSaves.values()];
+      failedSaves.clear();
+      entries.forEach(save);
     }],
   ]);
 }
 
-function travel(direction) {
-  const found = history[direction](frame, clip.changed.get(frame) ?? null);
-  if (found === undefined) return;
-  apply(found, { remember: false });
+/** other: the correction that another tab has saved since this one loaded the frame. */
+function askAboutConflict(conflictClip, frameNumber, other) {
+  showStatus("Not saved", true);
+  const redraw = () => conflictClip === clip && showFrame(frame);
+  const key = keyOf(conflictClip.number, frameNumber);
+  askUser(`Frame ${frameNumber + 1} was also changed in another tab. Which correction do you want to keep?`, [
+    ["The other tab's", () => {
+      conflictClip.setSaved(frameNumber, other);
+      unsavedFrames.delete(key);
+      if (conflictClip === clip) history.clear(frameNumber);
+      showStatus("Loaded the correction of the other tab");
+      redraw();
+    }],
+    ["This tab's", () => {
+      conflictClip.versions.set(frameNumber, other.version);
+      saveQueue.put(key, { clip: conflictClip, frameNumber, seconds: 0, drags: 0 });
+      redraw();
+    }],
+  ]);
 }
 
-function nudge(dx, dy) {
-  const handles = clip.handles(frame);
+/** direction: "undo" or "redo". */
+function stepHistory(direction) {
+  const state = history[direction](frame, clip.corrected.get(frame) ?? null);
+  if (state === undefined) return;
+  correct(state, { remember: false });
+}
+
+function movePoint(dx, dy) {
+  const handles = clip.handlesOf(frame);
   const [x, y] = handles.points[selected];
-  apply(moved(handles, selected, stage.inside([x + dx, y + dy])));
+  correct(withMovedPoint(handles, selected, imageView.clamp([x + dx, y + dy])));
 }
 
-function addAfter(index, place) {
-  const handles = clip.handles(frame);
-  if (isBase(handles, index, run)) return;
-  apply(withPoint(handles, index, place));
-  stage.focusPoint(index + 1);
+function addPointAfter(index, point) {
+  const handles = clip.handlesOf(frame);
+  if (isAnnulusStart(handles, index, run)) return;
+  correct(withPoint(handles, index, point));
+  imageView.focusPoint(index + 1);
 }
 
-/** Halfway along the outline to the next point. */
-function addPoint() {
-  const outline = clip.measure(clip.handles(frame)).outline;
+/** Add a point on the outline, halfway from the selected point to the next one. */
+function addPointAfterSelected() {
+  if (selected < 0) return;
+  const { outline } = clip.measure(clip.handlesOf(frame));
   const middle = 2 * (selected * PER_SEGMENT + PER_SEGMENT / 2);
-  addAfter(selected, [outline[middle], outline[middle + 1]]);
+  addPointAfter(selected, [outline[middle], outline[middle + 1]]);
 }
 
-/** On the nearest stretch of the outline, if it is within reach. */
-function addAt([x, y], reach) {
-  const outline = clip.measure(clip.handles(frame)).outline;
-  let [best, nearest] = [0, Infinity];
+/** Add a point between the two points whose part of the outline is nearest, if it is near enough. */
+function addPointNear([x, y], maxDistance) {
+  const { outline } = clip.measure(clip.handlesOf(frame));
+  let [nearest, smallest] = [0, Infinity];
   for (let i = 0; i < outline.length; i += 2) {
     const distance = Math.hypot(outline[i] - x, outline[i + 1] - y);
-    if (distance < nearest) [best, nearest] = [i, distance];
+    if (distance < smallest) [nearest, smallest] = [i, distance];
   }
-  if (nearest <= reach) addAfter(Math.floor(best / 2 / PER_SEGMENT), stage.inside([x, y]));
+  if (smallest <= maxDistance) addPointAfter(Math.floor(nearest / 2 / PER_SEGMENT), imageView.clamp([x, y]));
 }
 
 function deletePoint() {
-  const handles = clip.handles(frame);
-  if (selected < 0 || isKept(handles, selected, run)) return;
-  const before = Math.max(0, selected - 1);
-  apply(withoutPoint(handles, selected));
-  stage.focusPoint(before);
+  const handles = clip.handlesOf(frame);
+  if (selected < 0 || isRequired(handles, selected, run)) return;
+  const previous = Math.max(0, selected - 1);
+  correct(withoutPoint(handles, selected));
+  imageView.focusPoint(previous);
 }
 
-function copyToNext() {
+function copyToNextFrame() {
   if (frame + 1 >= clip.frames) return;
-  const handles = clip.handles(frame);
-  const from = frame;
-  show(from + 1);
-  apply({ ...handles, pinned: handles.pinned.map(() => false) });
+  const handles = clip.handlesOf(frame);
+  showFrame(frame + 1);
+  correct({ ...handles, pinned: handles.pinned.map(() => false) });
 }
 
-async function predictAnew() {
-  const [of, at, handles] = [clip, frame, clip.handles(frame)];
+/** Predict the landmarks that were not moved again, given those that were. */
+async function updateOthers() {
+  const [requestClip, frameNumber, handles] = [clip, frame, clip.handlesOf(frame)];
   try {
-    const { points } = await post(`${of.path}/frames/${at}/hold`, handles);
-    if (of === clip && of.handles(at) === handles) apply({ ...handles, points }, { at });
+    const { points } = await post(`${requestClip.path}/frames/${frameNumber}/update-others`, handles);
+    const isCurrent = requestClip === clip && clip.handlesOf(frameNumber) === handles;
+    if (isCurrent) correct({ ...handles, points }, { frameNumber });
   } catch (error) {
-    say(error.message, true);
+    showStatus(error.message, true);
   }
 }
 
-// ---- going
+// ---- navigation
 
-function next() {
-  seen.add(`${clip.number}/${frame}`);
-  const found = clip.toLookAt().find((at) => !seen.has(`${clip.number}/${at}`));
-  if (found === undefined) say("Every uncertain frame was looked at");
-  else show(found);
+function openNextToReview() {
+  viewedFrames.add(keyOf(clip.number, frame));
+  const next = clip.framesToReview().find((number) => !viewedFrames.has(keyOf(clip.number, number)));
+  if (next === undefined) showStatus("All frames to review have been viewed");
+  else showFrame(next);
 }
 
-function play() {
-  if (playing) {
-    cancelAnimationFrame(playing.tick);
-    playing = null;
+function togglePlayback() {
+  if (playback) {
+    cancelAnimationFrame(playback.request);
+    playback = null;
   } else {
-    playing = { from: frame, started: performance.now() };
-    playing.tick = requestAnimationFrame(advance);
+    playback = { startFrame: frame, startTime: performance.now() };
+    playback.request = requestAnimationFrame(showPlaybackFrame);
   }
-  element("play").textContent = playing ? "Pause" : "Play";
-  element("play").setAttribute("aria-pressed", String(playing !== null));
-  if (!playing) show(frame);
+  element("play").textContent = playback ? "Pause" : "Play";
+  element("play").setAttribute("aria-pressed", String(playback !== null));
+  if (!playback) showFrame(frame);
 }
 
-function advance(time) {
-  if (!playing) return;
-  const passed = Math.max(0, time - playing.started) / 1000;
-  const wanted = (playing.from + Math.floor(passed * (clip.fps ?? UNKNOWN_RATE))) % clip.frames;
-  if (wanted !== frame) show(wanted);
-  playing.tick = requestAnimationFrame(advance);
+function showPlaybackFrame(time) {
+  if (!playback) return;
+  const seconds = Math.max(0, time - playback.startTime) / 1000;
+  const number = (playback.startFrame + Math.floor(seconds * (clip.fps ?? DEFAULT_FPS))) % clip.frames;
+  if (number !== frame) showFrame(number);
+  playback.request = requestAnimationFrame(showPlaybackFrame);
 }
 
-async function openClip(number, at = 0) {
-  if (playing) play();
+async function openClip(number, frameNumber = 0) {
+  if (playback) togglePlayback();
   if (number < 0 || number >= clips.length) return;
-  opening = number;
+  requestedClip = number;
   element("loading").hidden = false;
   element("clip").value = number;
-  let opened;
+  let loaded;
   try {
-    opened = await Clip.load(number, run);
+    loaded = await Clip.load(number, run);
   } catch (error) {
-    say(error.message, true);
+    showStatus(error.message, true);
     element("loading").hidden = true;
     return;
   }
-  if (opening !== number) return;
-  [clip, selected, history] = [opened, -1, new History()];
-  element("scrub").max = clip.frames - 1;
-  stage.setSize(clip.width, clip.height);
-  curve.setClip(clip);
-  drawListed(clip);
-  show(at);
+  if (requestedClip !== number) return;
+  [clip, selected, history] = [loaded, -1, new History()];
+  element("frame-slider").max = clip.frames - 1;
+  imageView.setSize(clip.width, clip.height);
+  areaCurve.setClip(clip);
+  drawClipNotes(clip);
+  showFrame(frameNumber);
   element("loading").hidden = true;
-  document.body.dataset.ready = number; // for who waits for the page
-  await clip.fetchFrames(() => clip === opened && !playing && frame < clip.read && stage.drawFrame(clip.greyOf(frame)));
+  document.body.dataset.ready = number; // tests wait for it
+  await clip.fetchFrames(() => {
+    if (clip === loaded && !playback && frame < clip.loadedFrames) imageView.drawFrame(clip.brightnessOf(frame));
+  });
 }
 
-function countCorrected(of) {
-  clips[of.number].corrected = of.changed.size;
-  const { name, corrected } = clips[of.number];
-  element("clip").options[of.number].textContent = corrected ? `${name} · ${corrected} corrected` : name;
+const clipTitle = ({ name, corrected }) => (corrected ? `${name} · ${corrected} corrected` : name);
+
+/** Show in the list of clips how many frames of a clip are corrected. */
+function listCorrected(changedClip) {
+  const listed = clips[changedClip.number];
+  listed.corrected = changedClip.corrected.size;
+  element("clip").options[changedClip.number].textContent = clipTitle(listed);
 }
 
-async function begin() {
+async function start() {
   ({ run, clips } = await getJson("api/clips"));
-  element("clip").replaceChildren(
-    ...clips.map(({ name, corrected }, i) => new Option(corrected ? `${name} · ${corrected} corrected` : name, i)),
-  );
-  if (!run.calibrated) element("hold").title = "needs a calibrated landmark run";
-  const where = new URLSearchParams(location.hash.slice(1));
-  const wanted = Number(where.get("clip"));
-  await openClip(wanted in clips ? wanted : 0, Number(where.get("frame")) || 0);
+  element("clip").replaceChildren(...clips.map((each, number) => new Option(clipTitle(each), number)));
+  if (!run.calibrated) element("update-others").title = "Only for runs of the landmark approach that are calibrated";
+  const address = new URLSearchParams(location.hash.slice(1));
+  const number = Number(address.get("clip"));
+  await openClip(number in clips ? number : 0, Number(address.get("frame")) || 0);
 }
 
-const step = (by) => show(frame + by);
-const otherClip = (by) => openClip(clip.number + by);
+const stepFrames = (count) => showFrame(frame + count);
 const actions = {
-  undo: () => travel("undo"),
-  redo: () => travel("redo"),
-  add: () => selected >= 0 && addPoint(),
+  undo: () => stepHistory("undo"),
+  redo: () => stepHistory("redo"),
+  add: addPointAfterSelected,
   delete: deletePoint,
-  copy: copyToNext,
-  hold: predictAnew,
-  revert: () => clip.changed.has(frame) && apply(null),
-  play,
-  "step-back": () => step(-1),
-  "step-on": () => step(1),
-  "clip-before": () => otherClip(-1),
-  "clip-after": () => otherClip(1),
-  "help-open": () => element("help").showModal(),
+  copy: copyToNextFrame,
+  "update-others": updateOthers,
+  restore: () => clip.corrected.has(frame) && correct(null),
+  play: togglePlayback,
+  "previous-frame": () => stepFrames(-1),
+  "next-frame": () => stepFrames(1),
+  "previous-clip": () => openClip(clip.number - 1),
+  "next-clip": () => openClip(clip.number + 1),
+  "open-help": () => element("help").showModal(),
 };
-for (const [id, act] of Object.entries(actions)) element(id).addEventListener("click", act);
+for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
 element("clip").addEventListener("change", (event) => openClip(Number(event.target.value)));
-element("scrub").addEventListener("input", (event) => show(Number(event.target.value)));
-for (const id of ["cut-of", "cut-at"]) element(id).addEventListener("input", drawContour);
-for (const box of document.querySelectorAll("[data-show]")) {
-  box.addEventListener("change", () => {
-    element("cut").hidden = !shows("cut");
-    stage.points.classList.toggle("away", !shows("points"));
+element("frame-slider").addEventListener("input", (event) => showFrame(Number(event.target.value)));
+for (const id of ["threshold-source", "threshold-level"]) element(id).addEventListener("input", drawContour);
+for (const checkbox of document.querySelectorAll("[data-show]")) {
+  checkbox.addEventListener("change", () => {
+    element("threshold-settings").hidden = !isShown("threshold");
+    imageView.showPoints(isShown("points"));
     drawContour();
   });
 }
-listenToKeys({ actions, step, next, nudge, chosen: () => selected >= 0, letGo: () => document.activeElement?.blur() || choose(-1) });
-window.addEventListener("beforeunload", (event) => unsaved.size && event.preventDefault());
-begin().catch((error) => say(error.message, true));
+listenToKeyboard({
+  actions,
+  stepFrames,
+  openNextToReview,
+  movePoint,
+  isPointSelected: () => selected >= 0,
+  deselect: () => document.activeElement?.blur() || selectPoint(-1),
+});
+window.addEventListener("beforeunload", (event) => unsavedFrames.size && event.preventDefault());
+start().catch((error) => showStatus(error.message, true));

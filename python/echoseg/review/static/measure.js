@@ -1,8 +1,8 @@
-// What is measured on an outline, as echoseg/ops and echoseg/geometry/discs.py measure it.
+// Measurements of an outline, by the same methods as echoseg/ops and echoseg/geometry/discs.py.
 
 const DISCS = 20;
 
-/** Fill by the rule "center": mask gets 1 inside, 0 outside; returns the pixels inside. */
+/** Fill an outline by the rule "center": sets mask to 1 inside and 0 outside; returns the number of pixels inside. */
 export function fill(outline, width, height, mask) {
   mask.fill(0);
   const crossings = Array.from({ length: height }, () => []);
@@ -28,20 +28,21 @@ export function fill(outline, width, height, mask) {
   return area;
 }
 
-/** The two points that lie farthest apart, the upper one first. */
-export function longAxis(outline) {
-  let [best, from, to] = [-1, 0, 0];
+/** The two points of an outline that are farthest apart in the unit of scale, the upper one first; in pixels. */
+export function longAxis(outline, scale) {
+  let [largest, from, to] = [-1, 0, 0];
   for (let i = 0; i < outline.length; i += 2) {
     for (let j = i + 2; j < outline.length; j += 2) {
-      const apart = (outline[i] - outline[j]) ** 2 + (outline[i + 1] - outline[j + 1]) ** 2;
-      if (apart > best) [best, from, to] = [apart, i, j];
+      const [x, y] = [(outline[i] - outline[j]) * scale[0], (outline[i + 1] - outline[j + 1]) * scale[1]];
+      const distance = x * x + y * y;
+      if (distance > largest) [largest, from, to] = [distance, i, j];
     }
   }
   const ends = [from, to].map((i) => [outline[i], outline[i + 1]]);
   return ends[0][1] <= ends[1][1] ? ends : ends.reverse();
 }
 
-/** Method of discs, in the cube of the scale's unit; scale is what a pixel is wide and high. */
+/** The volume by the method of discs, in the cubed unit of scale: the width and the height of a pixel. */
 export function discVolume(outline, axis, scale) {
   const [apex, base] = axis.map(([x, y]) => [x * scale[0], y * scale[1]]);
   const length = Math.hypot(base[0] - apex[0], base[1] - apex[1]);
@@ -49,28 +50,28 @@ export function discVolume(outline, axis, scale) {
   const [ux, uy] = [(base[0] - apex[0]) / length, (base[1] - apex[1]) / length];
   const widths = new Float64Array(DISCS);
   const count = outline.length / 2;
-  const place = (i) => {
+  const depthAndOffset = (i) => {
     const [x, y] = [outline[2 * i] * scale[0] - apex[0], outline[2 * i + 1] * scale[1] - apex[1]];
     return [x * ux + y * uy, y * ux - x * uy];
   };
-  let [depth, across] = place(0);
+  let [depth, offset] = depthAndOffset(0);
   for (let i = 0; i < count; i++) {
-    const [nextDepth, nextAcross] = place((i + 1) % count);
+    const [nextDepth, nextOffset] = depthAndOffset((i + 1) % count);
     for (let disc = 0; disc < DISCS; disc++) {
       const level = (length * (disc + 0.5)) / DISCS;
       const down = depth <= level && level < nextDepth;
       if (!down && !(nextDepth <= level && level < depth)) continue;
-      const where = across + ((level - depth) / (nextDepth - depth)) * (nextAcross - across);
-      widths[disc] += down ? where : -where;
+      const crossing = offset + ((level - depth) / (nextDepth - depth)) * (nextOffset - offset);
+      widths[disc] += down ? crossing : -crossing;
     }
-    [depth, across] = [nextDepth, nextAcross];
+    [depth, offset] = [nextDepth, nextOffset];
   }
   return ((Math.PI / 4) * length * widths.reduce((sum, width) => sum + width * width, 0)) / DISCS;
 }
 
-/** EF of each beat in percent, and their means: {ef, edv, esv}; null where there is no beat. */
-export function ejection(volumes, beats) {
+/** EF in percent, EDV and ESV as means over the beats: {ef, edv, esv}; null if there is no beat. */
+export function meanOverBeats(volumes, beats) {
   if (!beats.length) return null;
-  const mean = (of) => beats.reduce((sum, beat) => sum + of(volumes[beat[0]], volumes[beat[1]]), 0) / beats.length;
-  return { ef: mean((ed, es) => (100 * (ed - es)) / ed), edv: mean((ed) => ed), esv: mean((_, es) => es) };
+  const mean = (of) => beats.reduce((sum, [ed, es]) => sum + of(volumes[ed], volumes[es]), 0) / beats.length;
+  return { ef: mean((edv, esv) => (100 * (edv - esv)) / edv), edv: mean((edv) => edv), esv: mean((_, esv) => esv) };
 }

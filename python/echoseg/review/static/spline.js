@@ -1,20 +1,20 @@
-// Outlines through points, as echoseg/geometry/spline.py draws them.
+// Outlines through points, the same as those of echoseg/geometry/spline.py.
 // Points are [[x, y], …]; an outline is a flat Float64Array x0, y0, x1, y1, …
 
-export const PER_SEGMENT = 12;
+export const PER_SEGMENT = 12; // points of the outline from one point to the next
 
-/** Join points to a closed outline that does not cross itself; straight lines where the curve would. */
+/** Join points to a closed outline that does not cross itself; if the curve would, the points are joined by lines. */
 export function join(points, { outline, straight }) {
   const given = Float64Array.from(points.flat());
   const curve = OUTLINES[outline](points, straight);
-  const tangled = crossesItself(given);
-  if (!tangled && !crossesItself(curve)) return curve;
-  return polygon(tangled ? byAngle(points) : points);
+  const pointsCross = crossesItself(given);
+  if (!pointsCross && !crossesItself(curve)) return curve;
+  return polygon(pointsCross ? byAngle(points) : points);
 }
 
-/** Whether two edges of a closed outline cross; to touch is not to cross. */
+/** Whether two edges of a closed outline cross. Edges that only touch do not cross. */
 export function crossesItself(outline) {
-  if (goesOnceAroundItsMean(outline)) return false;
+  if (isStarShaped(outline)) return false;
   const count = outline.length / 2;
   const side = (a, b, c) => {
     const [ax, ay] = [outline[2 * a], outline[2 * a + 1]];
@@ -33,7 +33,8 @@ export function crossesItself(outline) {
   return false;
 }
 
-function goesOnceAroundItsMean(outline) {
+/** Whether an outline turns around its mean once, always in the same direction; then its edges cannot cross. */
+function isStarShaped(outline) {
   const count = outline.length / 2;
   let [mx, my] = [0, 0];
   for (let i = 0; i < count; i++) {
@@ -78,30 +79,34 @@ function cubic(points, straight) {
   return outline;
 }
 
-const known = new Map();
+const cachedWeights = new Map();
 
-/** Each point of the curve as a weighted sum of the points that it joins; row by row. */
+/** A matrix, row by row: each point of the curve is a weighted sum of the points that the curve joins. */
 function cubicWeights(count, straight) {
   const key = `${count} ${straight}`;
-  if (!known.has(key)) known.set(key, straight === null ? periodicWeights(count) : openWeights(count, straight));
-  return known.get(key);
+  if (!cachedWeights.has(key)) {
+    cachedWeights.set(key, straight === null ? periodicWeights(count) : openWeights(count, straight));
+  }
+  return cachedWeights.get(key);
 }
 
 function periodicWeights(count) {
-  const [left, right] = [squareOf(count), squareOf(count)];
-  for (let i = 0; i < count; i++) smoothRow(left, right, i, (i + count - 1) % count, (i + 1) % count);
-  const bends = solve(left, right);
+  const [left, right] = [zeroMatrix(count), zeroMatrix(count)];
+  for (let i = 0; i < count; i++) continuityRow(left, right, i, (i + count - 1) % count, (i + 1) % count);
+  const secondDerivatives = solve(left, right);
   const weights = new Float64Array(count * PER_SEGMENT * count);
-  for (let i = 0; i < count; i++) fillSegment(weights, i * PER_SEGMENT, bends, i, (i + 1) % count, (k) => k);
+  for (let i = 0; i < count; i++) {
+    fillSegment(weights, i * PER_SEGMENT, secondDerivatives, i, (i + 1) % count, (k) => k);
+  }
   return weights;
 }
 
-/** Open, "not a knot" at both ends: it begins after the straight edge and ends before it. */
+/** An open spline from the end of the straight edge to its start, with the "not-a-knot" condition at both ends. */
 function openWeights(count, straight) {
-  const [left, right] = [squareOf(count), squareOf(count)];
-  for (let i = 1; i < count - 1; i++) smoothRow(left, right, i, i - 1, i + 1);
+  const [left, right] = [zeroMatrix(count), zeroMatrix(count)];
+  for (let i = 1; i < count - 1; i++) continuityRow(left, right, i, i - 1, i + 1);
   if (count === 3) {
-    left[1] = [0, 1, 0]; // one parabola
+    left[1] = [0, 1, 0]; // three points: one parabola
     right[1] = [1, -2, 1];
     left[0] = [1, -1, 0];
     left[2] = [0, -1, 1];
@@ -112,18 +117,20 @@ function openWeights(count, straight) {
       left[row][row + 2 * inward] = 1;
     }
   }
-  const bends = solve(left, right);
+  const secondDerivatives = solve(left, right);
   const weights = new Float64Array(count * PER_SEGMENT * count);
   const first = straight + 1;
-  const place = (k) => (k + first) % count;
-  for (let i = 0; i < count - 1; i++) fillSegment(weights, place(i) * PER_SEGMENT, bends, i, i + 1, place);
+  const position = (k) => (k + first) % count;
+  for (let i = 0; i < count - 1; i++) {
+    fillSegment(weights, position(i) * PER_SEGMENT, secondDerivatives, i, i + 1, position);
+  }
   for (let t = 0; t < PER_SEGMENT; t++) weights[(straight * PER_SEGMENT + t) * count + straight] = 1;
   return weights;
 }
 
-const squareOf = (count) => Array.from({ length: count }, () => Array(count).fill(0));
+const zeroMatrix = (count) => Array.from({ length: count }, () => Array(count).fill(0));
 
-function smoothRow(left, right, row, before, after) {
+function continuityRow(left, right, row, before, after) {
   left[row][before] += 1;
   left[row][row] += 4;
   left[row][after] += 1;
@@ -132,21 +139,22 @@ function smoothRow(left, right, row, before, after) {
   right[row][after] += 6;
 }
 
-function fillSegment(weights, row, bends, from, to, place) {
-  const count = bends.length;
+function fillSegment(weights, row, secondDerivatives, from, to, position) {
+  const count = secondDerivatives.length;
+  const [atFrom, atTo] = [secondDerivatives[from], secondDerivatives[to]];
   for (let step = 0; step < PER_SEGMENT; step++) {
     const t = step / PER_SEGMENT;
     const s = 1 - t;
     const start = (row + step) * count;
-    weights[start + place(from)] += s;
-    weights[start + place(to)] += t;
+    weights[start + position(from)] += s;
+    weights[start + position(to)] += t;
     for (let k = 0; k < count; k++) {
-      weights[start + place(k)] += ((s ** 3 - s) * bends[from][k] + (t ** 3 - t) * bends[to][k]) / 6;
+      weights[start + position(k)] += ((s ** 3 - s) * atFrom[k] + (t ** 3 - t) * atTo[k]) / 6;
     }
   }
 }
 
-/** X of A X = B by elimination with pivots; both are overwritten. */
+/** X of A X = B by Gaussian elimination with pivoting; a and b are overwritten. */
 function solve(a, b) {
   const count = a.length;
   for (let i = 0; i < count; i++) {
@@ -163,7 +171,7 @@ function solve(a, b) {
   return b.map((row, i) => row.map((value) => value / a[i][i]));
 }
 
-/** Centripetal; beside a straight edge it ends in a parabola. */
+/** A centripetal Catmull-Rom spline; next to a straight edge it ends in a parabola. */
 function catmullRom(points, straight) {
   const count = points.length;
   const at = (list, i) => list[(i + count) % count];

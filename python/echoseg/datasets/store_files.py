@@ -1,0 +1,195 @@
+"""Reads and writes the files of a store, and checks that each file is unchanged since it was written.
+
+- `frames.npy` (N, H, W) uint8, `points.npy` (M, 2) float32, `offsets.npy` (N+1,) int64: image i has the contour
+  `points[offsets[i]:offsets[i + 1]]`.
+- `samples.csv`: one row of metadata per image.
+- `manifest.json`: versions, the source, the faults, the SHA-256 of the other files and of each source file, and a
+  checksum of itself.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from echoseg.errors import DataError
+from echoseg.utils.checksum import add_checksum, parse
+from echoseg.utils.files import hash_file
+
+FORMAT = 3
+"""Version of the format; increased when existing stores would be read incorrectly."""
+CURE = "run echoseg prepare again"
+
+_ARRAYS = {"frames.npy": (np.uint8, 3), "points.npy": (np.float32, 2), "offsets.npy": (np.int64, 1)}
+_HASHED = (*_ARRAYS, "samples.csv")
+_TEXT_COLUMNS = ("video", "patient", "phase", "split", "view")
+_INTEGER_COLUMNS = ("frame", "row", "height", "width")
+_FLOAT_COLUMNS = ("fps", "ef", "edv", "esv", "spacing_y", "spacing_x", "thickness")
+
+
+def write_frames(folder: Path, images: Iterable[NDArray[np.uint8]], size: tuple[int, int]) -> int:
+    """Write `frames.npy` image by image, so that the frames need not fit into memory.
+
+    Args:
+        folder: The folder to write to.
+        images: Arrays (H, W) uint8.
+        size: (H, W).
+
+    Returns:
+        The number of images.
+    """
+
+    def header(count: int) -> dict[str, Any]:
+        return {"descr": "|u1", "fortran_order": False, "shape": (count, *size)}
+
+    count = 0
+    with (folder / "frames.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header(0))  # NumPy leaves room for the first axis to grow
+        start = file.tell()
+        for image in images:
+            file.write(np.ascontiguousarray(image).data)
+            count += 1
+        file.seek(0)
+        np.lib.format.write_array_header_1_0(file, header(count))
+        if file.tell() != start:
+            raise RuntimeError("the header of frames.npy has overwritten the first frame")
+    return count
+
+
+def write_metadata(
+    folder: Path,
+    shape: tuple[int, ...],
+    contours: Sequence[NDArray[np.float32]],
+    samples: pd.DataFrame,
+    manifest: dict[str, Any],
+) -> None:
+    """Write all files except `frames.npy`, which must exist.
+
+    Args:
+        folder: The folder to write to.
+        shape: (N, H, W) of the frames.
+        contours: N arrays (P, 2) float32, pixels.
+        samples: N rows.
+        manifest: Entries of the manifest.
+
+    Raises:
+        ValueError: A column is missing, or a contour has too few points, the wrong shape or a value that is not finite.
+    """
+    missing = [name for name in (*_TEXT_COLUMNS, *_INTEGER_COLUMNS, *_FLOAT_COLUMNS) if name not in samples]
+    if missing:
+        raise ValueError(f"samples: no column {', '.join(missing)}")
+    for index, contour in enumerate(contours):
+        if contour.ndim != 2 or contour.shape[1] != 2 or len(contour) < 3 or not np.isfinite(contour).all():
+            raise ValueError(f"contours[{index}]: expected (P, 2) finite with P of at least 3, got {contour.shape}")
+    offsets = np.zeros(len(contours) + 1, dtype=np.int64)
+    np.cumsum([len(contour) for contour in contours], out=offsets[1:])
+    np.save(folder / "points.npy", np.concatenate(contours).astype(np.float32))
+    np.save(folder / "offsets.npy", offsets)
+    samples.to_csv(folder / "samples.csv", index=False)
+    entries = {
+        "ordering": None,
+        "fov_mm": None,
+        "source": "",
+        "faults": [],
+        **manifest,
+        "format": FORMAT,
+        "echoseg": _package_version(),
+        "size": list(shape[1:]),
+        "samples": shape[0],
+        "patients": int(samples["patient"].nunique()),
+        "sha256": {name: hash_file(folder / name) for name in _HASHED},
+    }
+    text = json.dumps(add_checksum(entries), indent=1, ensure_ascii=False)
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check `manifest.json`.
+
+    Raises:
+        DataError: The file is missing, damaged, incomplete or of another format version.
+    """
+    path = folder / "manifest.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+        manifest = parse(text)
+        if manifest.get("format") == FORMAT:
+            parse(text, required=True)
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing, so {folder} is not a store; {CURE}") from None
+    except (OSError, ValueError):
+        raise DataError(f"{path}: damaged; {CURE}") from None
+    if manifest.get("format") != FORMAT:
+        raise DataError(f"{path}: has format {manifest.get('format')!r}, this version reads {FORMAT}; {CURE}")
+    if not {"samples", "size", "ordering", "fov_mm", "faults", "sha256"} <= manifest.keys():
+        raise DataError(f"{path}: is incomplete; {CURE}")
+    return manifest
+
+
+def check_hashes(folder: Path, sha256: dict[str, str]) -> None:
+    """Compare the files with their SHA-256 in the manifest.
+
+    Raises:
+        DataError: A file cannot be read, or was changed.
+    """
+    for name in _HASHED:
+        try:
+            actual = hash_file(folder / name)
+        except OSError as error:
+            raise DataError(f"{folder / name}: cannot be read ({error.strerror}); {CURE}") from None
+        if actual != sha256.get(name):
+            raise DataError(f"{folder / name}: damaged, its content does not match its checksum; {CURE}")
+
+
+def map_arrays(folder: Path) -> list[NDArray[Any]]:
+    """Memory-map frames, points and offsets, read-only.
+
+    Raises:
+        DataError: A file is missing, damaged, or has another dtype or number of dimensions.
+    """
+    return [_map_array(folder / name, *expected) for name, expected in _ARRAYS.items()]
+
+
+def read_samples(folder: Path) -> pd.DataFrame:
+    """Read `samples.csv`; see `Store.samples`.
+
+    Raises:
+        DataError: The file is missing or damaged, or lacks columns.
+    """
+    path = folder / "samples.csv"
+    dtypes = {**dict.fromkeys((*_TEXT_COLUMNS, *_FLOAT_COLUMNS), str), **dict.fromkeys(_INTEGER_COLUMNS, int)}
+    try:
+        samples = pd.read_csv(path, dtype=dtypes, keep_default_na=False)
+        # by float(), since some versions of pandas do not read a float back exactly
+        columns = [name for name in _FLOAT_COLUMNS if name in samples]
+        numbers = {name: [float(cell or "nan") for cell in samples[name]] for name in columns}
+    except (OSError, ValueError):
+        raise DataError(f"{path}: missing or damaged; {CURE}") from None
+    if not dtypes.keys() <= set(samples.columns):
+        raise DataError(f"{path}: lacks columns; {CURE}")
+    return samples.assign(**numbers)
+
+
+def _package_version() -> str:
+    try:
+        return importlib.metadata.version("echoseg")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        return "unknown"
+
+
+def _map_array(path: Path, dtype: type, dimensions: int) -> NDArray[Any]:
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")  # accepts neither archives nor objects
+    except (OSError, ValueError, EOFError):
+        raise DataError(f"{path}: missing or damaged; {CURE}") from None
+    complete = isinstance(array, np.memmap) and path.stat().st_size == array.offset + array.nbytes
+    if not complete or array.dtype != dtype or array.ndim != dimensions or not len(array):
+        raise DataError(f"{path}: damaged, {array.dtype} {array.shape}; {CURE}")
+    return array

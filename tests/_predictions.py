@@ -1,0 +1,24 @@
+"""Predictions made of what a test draws, as a predictor would make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from echoseg.inference.predictor import Prediction
+from echoseg.models.codec import LandmarkCodec, MaskCodec
+
+
+def of_probabilities(probabilities: np.ndarray) -> Prediction:
+    """A prediction of the mask approach from (T, H, W) probabilities."""
+    probabilities = np.asarray(probabilities, dtype=np.float32)
+    return Prediction(*MaskCodec().contours(probabilities, None), probabilities)
+
+
+def of_landmarks(landmarks: Any, codec: LandmarkCodec, size: tuple[int, int], **more: Any) -> Prediction:
+    """A prediction of the landmark approach from (T, K, 2) landmarks on frames of a size."""
+    landmarks = np.asarray(landmarks, dtype=np.float32)
+    probabilities = np.ones((len(landmarks), *size), dtype=np.float32)
+    contours = codec.contours(probabilities, landmarks)
+    return Prediction(*contours, probabilities, landmarks, codec.axes(landmarks), **more)
