@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from stress.places import CHAIN, PACKAGE
 
 from _folders import write_folder
 from echoseg.cli import main
@@ -17,7 +18,6 @@ from echoseg.training.checkpoint import build, save_weights
 from echoseg.training.config import Config
 from echoseg.utils import cache
 from echoseg.utils.cache import cache_folder
-from stress.places import CHAIN, PACKAGE
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 
