@@ -212,12 +212,14 @@ def _measured(
     clips: Clips, found: LoadedClip, frame: int, handles: Handles | None, corrections: CorrectionsFolder
 ) -> dict[str, Any]:
     """Area and volume of a frame and the EF of the clip; the page shows them in place of what it measured itself."""
-    shown = found.handles[frame] if handles is None else handles
-    contour = clips.drawing.join(shown)[None]
+    if handles is None:
+        area = found.prediction.areas[frame]
+    else:
+        area = fill_polygons(clips.drawing.join(handles)[None], found.prediction.size).sum()
     changed = {at: change[0] for at, change in _corrected(found, corrections).items()}
     measured = clips.measure(found, changed)
     return {
-        "area": int(fill_polygons(contour, found.prediction.size).sum()),
+        "area": int(area),
         "volume": float(measured.volumes[frame]),
         "ef": None if math.isnan(measured.mean_ef) else measured.mean_ef,
     }
