@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from tqdm import tqdm
 
-from echoseg.datasets.formats import read_dataset
-from echoseg.datasets.recording import Fault
+from echoseg.datasets.recording import describe_faults
 from echoseg.datasets.store import Store, prepare
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
-from echoseg.evaluation.temporal_context import reach_of
+from echoseg.evaluation.run_data import load_run_data
 from echoseg.inference.archive import find_input_files, remove_unfinished, segment_files, unfinished, write_results
 from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import load
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from echoseg.training.custom import Callback, LossFunction
 
 KEEP = ("masks", "overlay", "frames")
-_FAULTS_SHOWN = 5
 _PATIENCE = timedelta(days=7)  # how long one process waits for another that still predicts
 
 
@@ -169,19 +167,12 @@ def evaluate(
         FileExistsError: `out` exists.
     """
     check_steps(postprocess)
-    predictor = load(run, device=device, network=network)
-    folder = _data_of(predictor.config) if data is None else _folder_of(data)
-    recordings = None
-    if (whole_videos or reach_of(postprocess)) and not (folder / "manifest.json").is_file():
-        recordings = {recording.name: recording for recording in read_dataset(folder).recordings}
-    with new_folder(Path(out)) if out else nullcontext(Path(run)) as written:
-        store = prepare(folder, **predictor.config.store_options)
-        log_faults(store)
-        evaluation = evaluate_split(
-            predictor, store, split, steps=postprocess, recordings=recordings, whole_videos=whole_videos
-        )
-        write_evaluation(evaluation, store, split, written)
-        write_attention(predictor, evaluation, store, split, written)
+    measured = load_run_data(run, data, device=device, network=network)
+    log_faults(measured.store)
+    with new_folder(Path(out)) if out else nullcontext(Path(run)) as folder:
+        evaluation = measured.evaluate(split, steps=postprocess, whole_videos=whole_videos)
+        write_evaluation(evaluation, measured.store, split, folder)
+        write_attention(measured.predictor, evaluation, measured.store, split, folder)
     return evaluation.summary
 
 
@@ -250,19 +241,16 @@ def predict_files(
 
 
 def log_faults(store: Store) -> None:
-    """Log what a store leaves out of its data set: how much, and the first of it with places and reasons."""
-    faults = [str(Fault(**fault)) for fault in store.manifest["faults"]]
-    if faults:
-        more = [f"and {len(faults) - _FAULTS_SHOWN} more; 'echoseg check DATA --out FOLDER' lists them all"]
-        lines = faults[:_FAULTS_SHOWN] + (more if len(faults) > _FAULTS_SHOWN else [])
-        logger.warning("left out: %d\n  %s", len(faults), "\n  ".join(lines))
+    """Log what a store leaves out of its data set as a warning."""
+    if store.faults:
+        logger.warning(describe_faults(store.faults))
 
 
 def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
     """The data set's store, and the one to train on, in which corrections have replaced tracings."""
     if ranks.index > 0:  # the first process prepares, the others find what it made
         ranks.wait()
-    folder = _data_of(config)
+    folder = config.data or cached_phantom()
     store = trained = prepare(folder, strict=strict, **config.store_options)
     if config.corrections:
         trained = prepare(folder, strict=strict, corrections=config.corrections, **config.store_options)
@@ -284,10 +272,6 @@ def _evaluate_run(folder: Path, store: Store, config: Config, network: NetworkFa
 
 def _folder_of(data: str | os.PathLike[str] | Store) -> Path:
     return data.path if isinstance(data, Store) else Path(data)
-
-
-def _data_of(config: Config) -> Path:
-    return Path(config.data or cached_phantom())
 
 
 def _free_folder(approach: str) -> Path:

@@ -105,7 +105,7 @@ def test_steps_until_the_first_that_reaches_it():
 
 
 def test_the_command_sees_what_the_run_was_trained_on(disc_store, tmp_path, monkeypatch):
-    import echoseg.datasets.store
+    import echoseg.evaluation.run_data
     from echoseg.cli import main
     from echoseg.training.config import Config
     from echoseg.training.loop import train
@@ -113,7 +113,8 @@ def test_the_command_sees_what_the_run_was_trained_on(disc_store, tmp_path, monk
     config = Config(approach="mask", size=(32, 32), depth=2, width=4, epochs=1, device="cpu", fov_mm=80.0)
     train(config, disc_store, tmp_path / "run")
     asked = {}
-    monkeypatch.setattr(echoseg.datasets.store, "prepare", lambda data, **options: asked.update(options) or disc_store)
+    module = echoseg.evaluation.run_data
+    monkeypatch.setattr(module, "prepare", lambda data, **options: asked.update(options) or disc_store)
     for command in (["effort", "--radius", "2"], ["evaluate", "--out", str(tmp_path / "out")]):
         assert main([command[0], str(tmp_path / "run"), "--data", "anywhere", *command[1:]]) == 0
         assert asked == {"size": (32, 32), "ordering": None, "fov_mm": 80.0}

@@ -446,7 +446,7 @@ def test_the_page_draws_and_measures_as_echoseg_does(context, served):
             const { fill, longAxis, discVolume } = await import("./static/measure.js");
             return cases.map(({ points, ...how }) => {
                 const outline = join(points, how);
-                const axis = longAxis(outline);
+                const axis = longAxis(outline, [0.5, 0.75]);
                 const mask = new Uint8Array(40 * 48);
                 const area = fill(outline, 48, 40, mask);
                 return { outline: [...outline], area, mask: [...mask], volume: discVolume(outline, axis, [0.5, 0.75]) };
@@ -462,7 +462,7 @@ def test_the_page_draws_and_measures_as_echoseg_does(context, served):
         assert np.abs(mask - np.array(answer["mask"]).reshape(SIZE)).sum() <= 1
         assert answer["area"] == sum(answer["mask"])
         scale = np.array([0.5, 0.75])
-        volume = disc_volumes(drawn[None] * scale, long_axis(drawn[None]) * scale)[0]
+        volume = disc_volumes(drawn[None] * scale, long_axis(drawn[None] * scale))[0]
         assert answer["volume"] == pytest.approx(volume, rel=1e-6)
 
 

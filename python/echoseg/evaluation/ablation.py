@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from echoseg.datasets.store import Store
 from echoseg.evaluation.evaluate import evaluate
+from echoseg.evaluation.experiments import study_store, training_images
 from echoseg.inference.predictor import load
 from echoseg.models.codec import scheme_for
 from echoseg.training.config import DECODERS, OUTLINES, Config
@@ -29,6 +30,7 @@ _SEED = {
     name: PRESETS["rodriguez"]["landmark"][name]
     for name in ("landmarks", "scheme", "outline", "decode", "loss", "sigma")
 }
+_EPOCHS = 10
 CHANGES: dict[str, dict[str, Any]] = {
     "defaults": {},
     "mask": {"approach": "mask"},
@@ -96,6 +98,29 @@ def run_ablation(
     trainings.to_csv(out / "trainings.csv", index=False)
     readings.to_csv(out / "readings.csv", index=False)
     return trainings, readings
+
+
+def compare_landmark_settings(
+    data: str | Path | None, out: Path, *, scale: float = 1.0, **settings: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train with each of ``CHANGES``.
+
+    Args:
+        data: folder of a data set, or a store; None takes a phantom that is large enough.
+        out: folder for the runs, ``trainings.csv`` and ``readings.csv``; must not exist.
+        scale: share of the images that the largest experiment of the paper is trained on.
+        settings: further arguments of ``run_ablation``; 10 epochs unless others are given.
+
+    Returns:
+        The two tables of ``run_ablation``.
+
+    Raises:
+        DataError: data that cannot be used, or an empty split.
+        FileExistsError: ``out`` exists.
+    """
+    images = training_images(scale)
+    store = study_store(data, out, images)
+    return run_ablation(store, out, images=images, **{"epochs": _EPOCHS, **settings})
 
 
 def _scores(run: Path, store: Store, device: str, **reading: Any) -> dict[str, float]:

@@ -12,7 +12,7 @@ from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fraction_deviations
 from echoseg.geometry.shape import fit_shapes
 from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
-from echoseg.metrics.calibration import Calibration, ellipse_shares, fit_calibration, interval_shares
+from echoseg.metrics.calibration import Calibration, ellipse_coverage, fit_calibration, interval_coverage
 from echoseg.models.normalize import NetworkFactory
 from echoseg.training.checkpoint import load_run
 from echoseg.training.devices import choose_device
@@ -68,7 +68,7 @@ def check_calibration(
         images: N rows with video and phase.
 
     Returns:
-        by what is measured, the shares of ``ellipse_shares`` or ``interval_shares``; "ef" only where a video has an
+        by what is measured, the shares of ``ellipse_coverage`` or ``interval_coverage``; "ef" only where a video has an
         end-diastolic and an end-systolic image.
     """
     calibration, codec = predictor.calibration, predictor.codec
@@ -77,9 +77,9 @@ def check_calibration(
     assert landmarks is not None
     assert covariances is not None
     assert prediction.area_std is not None
-    shares = {"landmarks": ellipse_shares(landmarks - true_landmarks, covariances)}
+    shares = {"landmarks": ellipse_coverage(landmarks - true_landmarks, covariances)}
     areas, true_areas = contour_area(codec.join(landmarks)), contour_area(contours)
-    shares["area"] = interval_shares(areas - true_areas, prediction.area_std)
+    shares["area"] = interval_coverage(areas - true_areas, prediction.area_std)
 
     def discs(landmarks: np.ndarray) -> np.ndarray:
         return disc_volumes(codec.join(landmarks), codec.axes(landmarks))
@@ -88,12 +88,12 @@ def check_calibration(
     # image by image: without axes disc_volumes looks at all pairs of points, which of many images take much memory
     each = zip(landmarks[:, None], covariances[:, None], strict=True)
     deviations = np.concatenate([calibration.deviations(discs, *image) for image in each])
-    shares["volume"] = interval_shares(volumes - true, deviations)
+    shares["volume"] = interval_coverage(volumes - true, deviations)
 
     phases = [images[images["phase"] == phase].reset_index() for phase in ("ED", "ES")]
     ed, es = pd.merge(*phases, on="video")[["index_x", "index_y"]].to_numpy().T
     if len(ed):
         errors = ejection_fraction(volumes[ed], volumes[es]) - ejection_fraction(true[ed], true[es])
         spread = ejection_fraction_deviations(volumes[ed], volumes[es], (deviations[ed], deviations[es]))
-        shares["ef"] = interval_shares(errors, spread)
+        shares["ef"] = interval_coverage(errors, spread)
     return shares

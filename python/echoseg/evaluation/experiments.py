@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,15 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from echoseg.datasets.store import Store
+from echoseg.datasets.store import Store, prepare
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.predictor import load
+from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training.config import Config
 from echoseg.training.loop import train
 from echoseg.training.presets import PRESETS
 
 TRAINING_IMAGES = 16038  # of the largest experiment, at scale 1
 NOISE_LEVELS = (0.0, 0.2, 0.4, 0.8)
+PAPER_WIDTH = 64  # channels of the paper's U-Net at its first level
 
 
 @dataclass(frozen=True)
@@ -136,3 +139,53 @@ def robustness(run: Path, store: Store, *, device: str = "auto") -> pd.DataFrame
         summary = evaluate(predictor, dataclasses.replace(store, frames=frames), "test").summary
         rows.append({"speckle": level, "dice": summary["dice"], "hd95_px": summary["hd95_px"]})
     return pd.DataFrame(rows)
+
+
+def repeat_paper(
+    data: str | Path | None, out: Path, *, scale: float = 1.0, device: str = "auto", **settings: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Repeat all experiments of the paper, and test the first one's network on noisier images.
+
+    Args:
+        data: folder of a data set, or a store; None takes a phantom that is large enough.
+        out: folder for the runs, ``experiments.csv`` and ``robustness.csv``; must not exist.
+        scale: share of the paper's numbers of training images, more than 0 and at most 1.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        settings: further arguments of ``run_experiments``; the width is the paper's unless it is given.
+
+    Returns:
+        The table of ``run_experiments``, and that of ``robustness``.
+
+    Raises:
+        DataError: data that cannot be used, or an empty split.
+        FileExistsError: ``out`` exists.
+    """
+    store = study_store(data, out, training_images(scale))
+    table = run_experiments(store, out, scale=scale, device=device, **{"width": PAPER_WIDTH, **settings})
+    noisier = robustness(out / "1-mask", store, device=device)
+    noisier.to_csv(out / "robustness.csv", index=False)
+    return table, noisier
+
+
+def training_images(scale: float) -> int:
+    """Number of training images of the largest experiment."""
+    return math.ceil(TRAINING_IMAGES * scale)
+
+
+def study_store(data: str | Path | None, out: Path, images: int) -> Store:
+    """The data that a study trains and tests on.
+
+    Args:
+        data: folder of a data set, or a store; None takes a phantom that is large enough.
+        out: folder that the study is going to write.
+        images: number of training images of a phantom.
+
+    Raises:
+        DataError: data that cannot be used.
+        FileExistsError: ``out`` exists.
+    """
+    if out.exists():  # now rather than after the work
+        raise FileExistsError(f"{out}: exists already; choose another name or remove it")
+    # a phantom patient has two images, and three in four patients are for training
+    patients = max(PATIENTS, math.ceil(images / 1.5))
+    return prepare(data or cached_phantom(patients), size=(112, 112))

@@ -125,23 +125,28 @@ class Clips:
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
         return LoadedClip(source, clip, prediction, measured, probabilities, handles, facts)
 
-    def hold(self, opened: LoadedClip, frame: int, handles: Handles) -> Handles:
-        """Predict a frame's landmarks anew where some are known; see ``Calibration.condition_on``.
+    def update_others(self, loaded: LoadedClip, frame: int, handles: Handles) -> Handles:
+        """Move the landmarks that are not pinned to where they most likely lie given those that are.
+
+        Args:
+            loaded: The clip.
+            frame: Of the clip.
+            handles: Of the frame, some of them pinned.
 
         Raises:
-            DataError: the run tells nothing of its errors, or no landmark is pinned.
+            DataError: The run is not calibrated, or no landmark is pinned.
         """
         calibration = self.predictor.calibration
-        if calibration is None or opened.prediction.covariances is None:
-            raise DataError("the run is not calibrated, so it does not know how its landmarks go together")
+        if calibration is None or loaded.prediction.covariances is None:
+            raise DataError("the run is not calibrated, so the correlation of its landmarks' errors is unknown")
         known = handles.landmarks >= 0
         pinned = handles.landmarks[known & handles.pinned]
         if not len(pinned):
             raise DataError("no landmark is pinned; move one first")
-        predicted = opened.handles[frame].points
+        predicted = loaded.handles[frame].points
         points = handles.points.copy()
         moved = calibration.condition_on(
-            predicted, opened.prediction.covariances[frame], pinned, points[known & handles.pinned]
+            predicted, loaded.prediction.covariances[frame], pinned, points[known & handles.pinned]
         )
         free = known & ~handles.pinned
         points[free] = moved[handles.landmarks[free]]

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from echoseg.errors import DataError
+from echoseg.inference.measure import Measurement
 from echoseg.ops import fill_polygons
 from echoseg.review.clips import Clips, LoadedClip
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
@@ -103,7 +104,11 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
         changed = _corrected(found, corrections)
         versions = (corrections.version(found.source.name, frame) for frame in range(len(found.clip.frames)))
         undone = {frame: {"version": version} for frame, version in enumerate(versions) if version}
-        current = {frame: _correction_json(*change) for frame, change in changed.items()}
+        measured = clips.measure(found, {frame: handles for frame, (handles, _) in changed.items()})
+        current = {
+            frame: {**_correction_json(handles, version), **_frame_json(clips, found, frame, handles, measured)}
+            for frame, (handles, version) in changed.items()
+        }
         return {**found.facts, "corrections": undone | current}
 
     @app.get("/api/clips/{number}/frames")
@@ -142,7 +147,7 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
     def update_others(number: int, frame: int, points: Points) -> dict[str, Any]:
         found = _open(clips, number, frame)
         try:
-            handles = clips.hold(found, frame, _checked(points, clips.drawing, found))
+            handles = clips.update_others(found, frame, _checked(points, clips.drawing, found))
         except DataError as error:
             raise HTTPException(422, str(error)) from None
         return {"points": handles.points.round(4).tolist()}
@@ -212,14 +217,19 @@ def _measured(
     clips: Clips, found: LoadedClip, frame: int, handles: Handles | None, corrections: CorrectionsFolder
 ) -> dict[str, Any]:
     """Area and volume of a frame and the EF of the clip; the page shows them in place of what it measured itself."""
-    if handles is None:
-        area = found.prediction.areas[frame]
-    else:
-        area = fill_polygons(clips.drawing.join(handles)[None], found.prediction.size).sum()
     changed = {at: change[0] for at, change in _corrected(found, corrections).items()}
     measured = clips.measure(found, changed)
     return {
-        "area": int(area),
-        "volume": float(measured.volumes[frame]),
+        **_frame_json(clips, found, frame, handles, measured),
         "ef": None if math.isnan(measured.mean_ef) else measured.mean_ef,
     }
+
+
+def _frame_json(
+    clips: Clips, found: LoadedClip, frame: int, handles: Handles | None, measured: Measurement
+) -> dict[str, Any]:
+    """Area and volume of a frame; handles are None where it is not corrected."""
+    area = found.prediction.areas[frame]
+    if handles is not None:
+        area = fill_polygons(clips.drawing.join(handles)[None], found.prediction.size).sum()
+    return {"area": int(area), "volume": float(measured.volumes[frame])}

@@ -101,9 +101,10 @@ export class Clip {
   }
 
   /** Set the state of a frame that the server has saved; without points, the frame is not corrected. */
-  setSaved(frame, { version, points, landmarks, pinned }) {
+  setSaved(frame, { version, points, landmarks, pinned, area, volume }) {
     this.versions.set(frame, version);
     this.setHandles(frame, points ? { points, landmarks, pinned } : null);
+    if (volume !== undefined) this.setMeasured(frame, { area, volume });
   }
 
   currentMeans = () => meanOverBeats(this.currentVolumes, this.beats);

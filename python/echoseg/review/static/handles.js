@@ -16,12 +16,12 @@ export function volumeOf(handles, outline, area, run, clip) {
   const { known, scale, thickness } = clip;
   const volume = thickness
     ? area * scale[0] * scale[1] * (known ? thickness : 1)
-    : discVolume(outline, axisOf(handles, outline, run), scale);
+    : discVolume(outline, axisOf(handles, outline, run, scale), scale);
   return known ? volume / 1000 : volume;
 }
 
-function axisOf(handles, outline, run) {
-  if (run.straight === null) return longAxis(outline);
+function axisOf(handles, outline, run, scale) {
+  if (run.straight === null) return longAxis(outline, scale);
   const base = handles.landmarks.indexOf(run.straight);
   const [a, b] = [handles.points[base], handles.points[base + 1]];
   return [handles.points[handles.landmarks.indexOf(0)], [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]];

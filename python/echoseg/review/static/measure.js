@@ -28,12 +28,13 @@ export function fill(outline, width, height, mask) {
   return area;
 }
 
-/** The two points of an outline that are farthest apart, the upper one first. */
-export function longAxis(outline) {
+/** The two points of an outline that are farthest apart in the unit of scale, the upper one first; in pixels. */
+export function longAxis(outline, scale) {
   let [largest, from, to] = [-1, 0, 0];
   for (let i = 0; i < outline.length; i += 2) {
     for (let j = i + 2; j < outline.length; j += 2) {
-      const distance = (outline[i] - outline[j]) ** 2 + (outline[i + 1] - outline[j + 1]) ** 2;
+      const [x, y] = [(outline[i] - outline[j]) * scale[0], (outline[i + 1] - outline[j + 1]) * scale[1]];
+      const distance = x * x + y * y;
       if (distance > largest) [largest, from, to] = [distance, i, j];
     }
   }

@@ -1,0 +1,155 @@
+"""The public API as a script or a notebook uses it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import echoseg
+from _folders import set_cell, write_folder
+from echoseg.evaluation.evaluate import evaluate as evaluate_split
+from echoseg.io.sector import crop_to_sector
+
+pytest.importorskip("fastapi")
+from echoseg.review.clips import Clips, find_review_clips
+
+TINY = {"size": (32, 32), "width": 4, "depth": 2, "epochs": 2, "device": "cpu", "precision": "float32", "landmarks": 5}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("api") / "data")
+
+
+@pytest.fixture(scope="module")
+def run(data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECHOSEG_CACHE", str(data.parent / "cache"))
+        return echoseg.train(data, approach="landmark", out=data.parent / "run", **TINY)
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in set(echoseg.__all__) - {"__version__"}:
+        assert getattr(echoseg, name).__doc__, name
+    assert echoseg.__version__.count(".") == 2
+    with pytest.raises(AttributeError, match="no attribute 'fly'"):
+        echoseg.fly  # noqa: B018
+
+
+def test_a_run_is_trained_measured_and_usable_as_a_path(run, data):
+    assert run.path == data.parent / "run"
+    assert run.config.epochs == 2
+    assert run.metrics == json.loads((run.path / "metrics.json").read_text())
+    assert 0 <= run.metrics["test"]["dice"] <= 1
+    assert Path(run) == run.path
+    with pytest.raises(FileExistsError, match="run"):
+        echoseg.train(data, out=run.path)
+
+
+def test_settings_come_from_a_file_and_from_arguments(data, tmp_path):
+    (tmp_path / "settings.yaml").write_text("epochs: 1\nseed: 3\n")
+    events = []
+    settings = {**{name: value for name, value in TINY.items() if name != "epochs"}, "seed": 4}
+    run = echoseg.train(
+        data,
+        approach="mask",
+        out=tmp_path / "run",
+        config=tmp_path / "settings.yaml",
+        on_epoch=events.append,
+        **settings,
+    )
+    assert (run.config.epochs, run.config.seed, run.config.approach) == (1, 4, "mask")
+    assert [event.epoch for event in events] == [1]
+    with pytest.raises(echoseg.DataError, match="unknown setting"):
+        echoseg.train(data, out=tmp_path / "other", speed="high")
+    with pytest.raises(ValueError, match="needs out"):
+        echoseg.train(resume=True)
+
+
+def test_evaluate_measures_a_split_of_any_data_and_writes_elsewhere(run, data, tmp_path):
+    before = (run.path / "metrics.json").read_bytes()
+    metrics = echoseg.evaluate(run, split="all", out=tmp_path / "all", device="cpu")
+    assert metrics["images"] == 6
+    assert json.loads((tmp_path / "all" / "metrics.json").read_text())["all"]["dice"] == metrics["dice"]
+    assert (run.path / "metrics.json").read_bytes() == before
+    store = echoseg.prepare(data, tmp_path / "store", size=(32, 32))
+    assert echoseg.evaluate(run.path, store, "all", out=tmp_path / "again", device="cpu")["dice"] == metrics["dice"]
+    predictor = echoseg.load(run, device="cpu")
+    assert evaluate_split(predictor, store, "all").summary["dice"] == metrics["dice"]
+
+
+def test_a_path_a_clip_and_the_command_give_the_same(run, data, tmp_path):
+    video = data / "Videos" / "a.avi"
+    predict = echoseg.load(run, device="cpu")
+    clip = echoseg.read_clip(video)
+    by_path, by_clip, by_frames = predict(video), predict(clip), predict(clip.frames)
+    table = echoseg.predict_files(run, [video], tmp_path / "out", keep=["frames"], device="cpu")
+    frames = pd.read_csv(tmp_path / "out" / "a" / "frames.csv")
+    for prediction in (by_path, by_clip, by_frames):
+        np.testing.assert_array_equal(prediction.masks, by_path.masks)
+        assert prediction.areas.tolist() == frames["area_px"].tolist()
+        assert [contour.shape[1] for contour in prediction.contours] == [2] * len(prediction)
+    measurement = echoseg.measure(by_path, clip)
+    assert table["path"].tolist() == [str(video)]
+    for name in ("edv", "esv", "ef"):
+        assert table[name][0] == getattr(measurement, f"mean_{name}") or math.isnan(table[name][0])
+
+
+def test_what_predictors_do_not_take(run):
+    predict = echoseg.load(run, device="cpu")
+    with pytest.raises(echoseg.DataError, match=r"nowhere\.avi"):
+        predict("nowhere.avi")
+    with pytest.raises(ValueError, match="uint8"):
+        predict(np.zeros((2, 8, 8)))
+    with pytest.raises(ValueError, match="bare frames"):
+        predict(echoseg.Clip(np.zeros((2, 8, 8), np.uint8), 50.0, (1.0, 1.0), math.nan), crop_sector=True)
+    with pytest.raises(echoseg.DataError, match="no weights ship"):
+        echoseg.load()
+
+
+def test_bare_frames_are_cropped_to_their_sector_where_that_is_asked_for(run):
+    random = np.random.default_rng(0)
+    frames = np.zeros((6, 60, 90), np.uint8)
+    frames[:, 10:50, 20:70] = random.integers(0, 256, (6, 40, 50))
+    frames[:, :6, :40] = 200  # a text that stands still
+    predict = echoseg.load(run, device="cpu")
+    cropped = predict(frames, crop_sector=True)
+    clip = crop_to_sector(echoseg.Clip(frames, math.nan, (math.nan, math.nan), math.nan))
+    assert clip.square[2] == pytest.approx(40, abs=2)
+    assert not clip.frames[:, :6, :40].any()
+    np.testing.assert_array_equal(cropped.landmarks, predict(clip).landmarks)
+    assert (cropped.landmarks != predict(frames).landmarks).any()
+    still = np.full((3, 20, 20), 90, np.uint8)
+    np.testing.assert_array_equal(predict(still, crop_sector=True).masks, predict(still).masks)
+
+
+def test_a_list_that_gives_the_frame_rate_wins_over_the_file(run, tmp_path):
+    data = write_folder(tmp_path / "data")
+    set_cell(data / "FileList.csv", 2, 6, "31")
+    listed = echoseg.read_dataset(data).recordings[0]
+    assert (listed.fps, echoseg.read_clip(listed.path).fps) == (31, 50)
+    whole = echoseg.predict_files(run, [data], tmp_path / "folder", keep=[], device="cpu")
+    assert whole["fps"].tolist() == [31, 50, 50]
+    alone = echoseg.predict_files(run, [listed.path], tmp_path / "file", keep=[], device="cpu")
+    assert alone["fps"].tolist() == [50]
+    assert Clips(echoseg.load(run, device="cpu"), find_review_clips([data], None)[0]).open(0).clip.fps == 31
+    predictor, store = echoseg.load(run, device="cpu"), echoseg.prepare(data, size=(32, 32))
+    recordings = {recording.name: recording for recording in echoseg.read_dataset(data).recordings}
+    evaluated = evaluate_split(predictor, store, "all", recordings=recordings, whole_videos=True)
+    measurement = echoseg.measure(predictor(listed.path), dataclasses.replace(echoseg.read_clip(listed.path), fps=31))
+    assert evaluated.videos["beats"][0] == len(measurement.ef)
+
+
+def test_a_finished_run_that_is_resumed_stays_as_it_is(run):
+    again = echoseg.train(out=run.path, resume=True)
+    assert (again.path, again.config) == (run.path, run.config)
+    where = {"data", "checksum"}  # the cache of each test is another folder
+    assert {name: value for name, value in again.metrics["test"].items() if name not in where} == {
+        name: value for name, value in run.metrics["test"].items() if name not in where
+    }
