@@ -195,7 +195,7 @@ def predict_files(
         run: A run, or its folder.
         paths: Files, or folders, which are searched with their subfolders.
         out: The folder to write; it must not exist, unless `resume`.
-        keep: What to write for each file, names of `echoseg.report.results.KEPT`; empty writes the table only.
+        keep: What to write for each file, names of `echoseg.report.results.OUTPUTS`; empty writes the table only.
         postprocess: Steps to apply to each prediction, in this order; see `echoseg.inference.postprocess`.
         regularize: Whether to change contours of implausible shape to plausible ones.
         format: "csv" or "parquet".

@@ -188,13 +188,13 @@ KILLED = """
 import os, signal, sys
 from echoseg.cli import main
 from echoseg.report import results
-write, written = results.KEPT["frames"], []
+write, written = results.OUTPUTS["frames"], []
 def write_or_die(*arguments):
     written.append(1)
     if len(written) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     write(*arguments)
-results.KEPT["frames"] = write_or_die
+results.OUTPUTS["frames"] = write_or_die
 main(sys.argv[1:])
 """
 
