@@ -4,7 +4,7 @@
     python examples/foreign_network.py foreign-network-example
 
 Writes the folder named, which must not exist: synthetic echocardiograms and the run. Prints a line after each epoch,
-and the Dice of the test split before and after the training.
+and the Dice of the test split.
 """
 
 from __future__ import annotations
@@ -13,15 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
-from echoseg.phantom import write_phantom_store
-from echoseg.training import checkpoint
-from echoseg.training.config import Config
-from echoseg.training.loop import train
-from echoseg.training.validation import validate
+import echoseg
+from echoseg.phantom import write_phantom
 
 
 def make_network(channels: int) -> nn.Module:
@@ -39,23 +34,20 @@ def make_network(channels: int) -> nn.Module:
     )
 
 
-def main(out: Path, *, patients: int = 100, **settings: Any) -> tuple[float, float] | None:
+def main(out: Path, *, videos: int = 100, **settings: Any) -> None:
     try:
         import monai  # noqa: F401
     except ImportError:
         print("This example needs MONAI: pip install monai")
-        return None
-    store = write_phantom_store(out / "store", patients=patients)
-    config = Config(**{"approach": "landmark", "size": store.size, "epochs": 10, **settings})
-    config = train(config, store, out / "run", network=make_network, on_epoch=print)
+        return
+    data = write_phantom(out / "data", videos=videos)
+    settings = {"epochs": 10, **settings}
+    run = echoseg.train(data, out=out / "run", network=make_network, on_epoch=print, **settings)
+    print(f"foreground Dice of the test split: {run.metrics['test']['dice']:.3f}")
 
-    test = np.flatnonzero(config.splits(store.samples) == "test")
-    torch.manual_seed(config.seed)
-    untrained, codec = checkpoint.build(config, make_network)
-    trained = checkpoint.load_run(out / "run", make_network)[1]
-    before, after = (validate(model, codec, store, test, config, torch.device("cpu")) for model in (untrained, trained))
-    print(f"foreground Dice of the test split: {before:.3f} before the training, {after:.3f} after it")
-    return before, after
+    clip = echoseg.read_clip(next((data / "Videos").iterdir()))
+    prediction = echoseg.load(run, network=make_network)(clip)
+    print(f"areas in a video: {prediction.areas.min():.0f} to {prediction.areas.max():.0f} square pixels")
 
 
 if __name__ == "__main__":

@@ -36,11 +36,13 @@ def test_the_kernels_serve_a_foreign_loop(capsys):
 @pytest.mark.filterwarnings("ignore")  # MONAI's own
 def test_a_foreign_network_trains(tmp_path, capsys):
     pytest.importorskip("monai")
-    settings = {"epochs": 4, "device": "cpu", "precision": "float32"}
-    foreign_network.main(tmp_path / "example", patients=16, **settings)
-    losses = [float(loss) for loss in re.findall(r"loss (\d+\.\d+)", capsys.readouterr().out)]
+    settings = {"videos": 16, "size": (64, 64), "epochs": 4, "device": "cpu", "precision": "float32"}
+    foreign_network.main(tmp_path / "example", **settings)
+    printed = capsys.readouterr().out
+    losses = [float(loss) for loss in re.findall(r"loss (\d+\.\d+)", printed)]
     assert len(losses) == 4
     assert losses[-1] < 0.95 * losses[0]
+    assert "Dice of the test split" in printed
 
 
 def test_without_monai_the_foreign_network_says_so(tmp_path, monkeypatch, capsys):
