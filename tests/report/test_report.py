@@ -21,7 +21,7 @@ from echoseg.io.reading import read_clip, read_frames
 from echoseg.report.figures import overlay_figure
 from echoseg.report.film import GREY, REVIEW, film, write_gif
 from echoseg.report.overlay import LANDMARK, PREDICTED, TRUE, draw_overlay, write_video
-from echoseg.report.results import KEPT, write_attention, write_evaluation
+from echoseg.report.results import WRITERS, write_attention, write_evaluation
 from echoseg.report.tables import text_table
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
@@ -135,7 +135,7 @@ def test_gif_runs_at_the_films_speed(tmp_path, fps, frames, duration):
 
 
 def test_every_choice_of_the_command_can_be_kept():
-    assert set(KEPT) == set(_KEEP)
+    assert set(WRITERS) == set(_KEEP)
 
 
 def evaluation(count):

@@ -1,7 +1,7 @@
-"""A clip as a film: each frame with its outline, and below it the curve of the area with ED, ES and EF.
+"""Films of predicted clips: each frame with its contour, and below it the curve of the area with ED, ES and EF.
 
-Amber ticks under the curve are frames that a person should look at. Of a clip that names a square, the film shows the
-square. The layout is that of echonet/dynamic's videos (https://github.com/echonet/dynamic).
+Frames that are marked for review have an amber tick below the curve. If the clip has a sector, the film shows only the
+square around it. The layout follows the videos of echonet/dynamic (https://github.com/echonet/dynamic).
 """
 
 from __future__ import annotations
@@ -21,99 +21,102 @@ from echoseg.report.overlay import LANDMARK, PREDICTED, draw_overlay
 
 GREY, BAND, REVIEW = (150, 150, 150), (0, 62, 80), (255, 176, 0)  # RGB
 _MARGIN, _LINE = 12, 16  # pixels
-_GIF = 336  # pixels; GIFs are at most so wide
-_SHORTEST = 20  # ms; browsers show a GIF whose frames are shorter in slow motion
-_FPS = 25.0  # where nobody knows
+_MAX_GIF_WIDTH = 336  # pixels
+_MIN_GIF_DURATION = 20  # ms per frame; browsers slow down GIFs with shorter durations
+_DEFAULT_FPS = 25.0  # for clips without a frame rate
 
 
-def film(clip: Clip, prediction: Prediction, measured: Measurement) -> Iterator[np.ndarray]:
-    """Draw every frame.
+def film(clip: Clip, prediction: Prediction, measurement: Measurement) -> Iterator[np.ndarray]:
+    """Draw the film of a clip.
 
     Args:
-        clip: of T ≥ 1 frames.
-        prediction: of the clip.
-        measured: of the prediction.
+        clip: A clip of at least one frame.
+        prediction: The prediction of the clip.
+        measurement: The measurement of the prediction.
 
     Yields:
-        (H, W, 3) uint8, RGB: T pictures of one size.
+        For each frame an image, (H, W, 3) uint8, RGB. All images have the same size.
     """
-    part = Box(*clip.square, clip.square[2]) if clip.square else Box(0, 0, *clip.frames.shape[1:])
-    frames, corner = cut(clip.frames, part), np.array([part.left, part.top], dtype=np.float32)
+    region = Box(*clip.square, clip.square[2]) if clip.square else Box(0, 0, *clip.frames.shape[1:])
+    frames, corner = cut(clip.frames, region), np.array([region.left, region.top], dtype=np.float32)
     points = [None] * len(frames) if prediction.landmarks is None else prediction.landmarks - corner
-    names = {**dict.fromkeys(measured.ed.tolist(), "ED"), **dict.fromkeys(measured.es.tolist(), "ES")}
+    names = {**dict.fromkeys(measurement.ed.tolist(), "ED"), **dict.fromkeys(measurement.es.tolist(), "ES")}
     panel: np.ndarray | None = None
     for t, (frame, contour, landmarks) in enumerate(zip(frames, prediction.contours, points, strict=True)):
-        picture = draw_overlay(frame, predicted=contour - corner, landmarks=landmarks)
+        image = draw_overlay(frame, predicted=contour - corner, landmarks=landmarks)
         if t in names:
-            _write(picture, names[t], (_MARGIN, _MARGIN + _LINE), LANDMARK, size=0.7)
+            _write(image, names[t], (_MARGIN, _MARGIN + _LINE), LANDMARK, size=0.7)
         if panel is None:
-            panel, places = _draw_curve(prediction, measured, picture.shape[1])
-        below = panel.copy()
-        cv2.line(below, (int(places[t, 0]), _LINE), (int(places[t, 0]), panel.shape[0]), GREY, 1)
-        cv2.circle(below, places[t].tolist(), 4, LANDMARK, -1, cv2.LINE_AA)
-        yield np.concatenate([picture, below])
+            panel, curve = _draw_curve(prediction, measurement, image.shape[1])
+        plot = panel.copy()
+        cv2.line(plot, (int(curve[t, 0]), _LINE), (int(curve[t, 0]), panel.shape[0]), GREY, 1)
+        cv2.circle(plot, curve[t].tolist(), 4, LANDMARK, -1, cv2.LINE_AA)
+        yield np.concatenate([image, plot])
 
 
 def frame_rate(clip: Clip) -> float:
-    """Frames a second of a clip's film."""
-    return clip.fps if np.isfinite(clip.fps) else _FPS
+    """The frame rate of a clip's film, frames per second."""
+    return clip.fps if np.isfinite(clip.fps) else _DEFAULT_FPS
 
 
-def write_gif(path: Path, pictures: Iterator[np.ndarray], *, fps: float) -> None:
-    """Write an animated GIF that runs at the film's speed; of fast films it leaves frames out.
+def write_gif(path: Path, images: Iterator[np.ndarray], *, fps: float) -> None:
+    """Write an animated GIF at the speed of the film. Frames are skipped if the frame rate exceeds 50 per second.
 
     Args:
-        path: ends in ``.gif``.
-        pictures: (H, W, 3) uint8, RGB, at least one, all of one size.
-        fps: of the pictures, frames a second.
+        path: The file to write, with the suffix ".gif".
+        images: (H, W, 3) uint8, RGB, at least one, all of the same size.
+        fps: The frame rate of the images, frames per second.
     """
-    step = int(np.ceil(fps * _SHORTEST / 1000))
-    kept = [_small(picture) for t, picture in enumerate(pictures) if t % step == 0]
-    palette = kept[len(kept) // 2].quantize()
-    first, *rest = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in kept]
+    step = int(np.ceil(fps * _MIN_GIF_DURATION / 1000))
+    frames = [_downsample(image) for t, image in enumerate(images) if t % step == 0]
+    palette = frames[len(frames) // 2].quantize()
+    first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     first.save(path, save_all=True, append_images=rest, duration=round(1000 * step / fps), loop=0)
 
 
-def _small(picture: np.ndarray) -> Image.Image:
-    height, width = picture.shape[:2]
-    times = -(-width // _GIF)
-    return Image.fromarray(cv2.resize(picture, (width // times, height // times), interpolation=cv2.INTER_AREA))
+def _downsample(image: np.ndarray) -> Image.Image:
+    """Shrink an image by a whole factor to the maximum width of a GIF."""
+    height, width = image.shape[:2]
+    factor = -(-width // _MAX_GIF_WIDTH)
+    return Image.fromarray(cv2.resize(image, (width // factor, height // factor), interpolation=cv2.INTER_AREA))
 
 
-def _draw_curve(prediction: Prediction, measured: Measurement, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The panel without its cursor, and (T, 2) int where each frame lies on its curve."""
+def _draw_curve(prediction: Prediction, measurement: Measurement, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the panel without the cursor. Returns it with the points of the curve, (T, 2) int32, pixels."""
     height = max(96, width // 3 // 2 * 2)
     areas, intervals = prediction.areas, prediction.area_intervals
     highest = max(1, areas.max() if intervals is None else intervals.max())
     x = np.linspace(_MARGIN, width - _MARGIN, len(areas))
 
-    def place(values: np.ndarray) -> np.ndarray:
+    def points_of(values: np.ndarray) -> np.ndarray:
         y = height - _MARGIN - values / highest * (height - 2 * _MARGIN - _LINE)
         return np.stack([x, y], axis=1).round().astype(np.int32)
 
     panel = np.zeros((height, width, 3), dtype=np.uint8)
     if intervals is not None:
-        band = np.concatenate([place(intervals[:, 0]), place(intervals[:, 1])[::-1]])
+        band = np.concatenate([points_of(intervals[:, 0]), points_of(intervals[:, 1])[::-1]])
         cv2.fillPoly(panel, [band], BAND, cv2.LINE_AA)
-    places = place(areas)
-    cv2.polylines(panel, [places], False, PREDICTED, 2, cv2.LINE_AA)
-    for frames, name in ((measured.ed, "ED"), (measured.es, "ES")):
-        for at in places[frames]:
-            cv2.circle(panel, at.tolist(), 5, LANDMARK, 1, cv2.LINE_AA)
-            _write(panel, name, (int(at[0]) + 7, int(at[1]) - 4), GREY)
+    curve = points_of(areas)
+    cv2.polylines(panel, [curve], False, PREDICTED, 2, cv2.LINE_AA)
+    for frames, name in ((measurement.ed, "ED"), (measurement.es, "ES")):
+        for point in curve[frames]:
+            cv2.circle(panel, point.tolist(), 5, LANDMARK, 1, cv2.LINE_AA)
+            _write(panel, name, (int(point[0]) + 7, int(point[1]) - 4), GREY)
     review = np.zeros(len(areas), dtype=bool) if prediction.review is None else prediction.review
-    for at in places[review, 0].tolist():
-        cv2.line(panel, (at, height - 4), (at, height), REVIEW, 2)
-    _write(panel, _title(measured), (_MARGIN, _LINE - 3), LANDMARK)
-    return panel, places
+    for column in curve[review, 0].tolist():
+        cv2.line(panel, (column, height - 4), (column, height), REVIEW, 2)
+    _write(panel, _title(measurement), (_MARGIN, _LINE - 3), LANDMARK)
+    return panel, curve
 
 
-def _title(measured: Measurement) -> str:
-    if not len(measured.ef):
+def _title(measurement: Measurement) -> str:
+    if not len(measurement.ef):
         return "area; no beat found"
-    volumes = f"   EDV {measured.mean_edv:.0f} ml   ESV {measured.mean_esv:.0f} ml" if measured.unit == "ml" else ""
-    return f"EF {measured.mean_ef:.0f} %{volumes}   {len(measured.ef)} beat{'s' * (len(measured.ef) > 1)}"
+    volumes = (
+        f"   EDV {measurement.mean_edv:.0f} ml   ESV {measurement.mean_esv:.0f} ml" if measurement.unit == "ml" else ""
+    )
+    return f"EF {measurement.mean_ef:.0f} %{volumes}   {len(measurement.ef)} beat{'s' * (len(measurement.ef) > 1)}"
 
 
-def _write(picture: np.ndarray, text: str, place: tuple[int, int], colour: tuple[int, int, int], size=0.4) -> None:
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+def _write(image: np.ndarray, text: str, point: tuple[int, int], colour: tuple[int, int, int], size=0.4) -> None:
+    cv2.putText(image, text, point, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
