@@ -231,7 +231,7 @@ def test_anatomical_landmarks_need_chords(disc_store, chord_store):
     assert scheme_for(disc_store, None) == "arc"
     assert scheme_for(chord_store, None) == "anatomical"
     assert scheme_for(chord_store, "arc") == "arc"
-    with pytest.raises(DataError, match="holds no chords"):
+    with pytest.raises(DataError, match="ordered chords"):
         scheme_for(disc_store, "anatomical")
     assert checkpoint.build(tiny(scheme="anatomical"))[1].landmarks(disc_store) is None
 
