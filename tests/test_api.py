@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -146,9 +147,10 @@ def test_a_list_that_gives_the_frame_rate_wins_over_the_file(run, tmp_path):
     assert evaluated.videos["beats"][0] == len(measurement.ef)
 
 
-def test_a_finished_run_that_is_resumed_stays_as_it_is(run):
-    again = echoseg.train(out=run.path, resume=True)
-    assert (again.path, again.config) == (run.path, run.config)
+def test_a_finished_run_that_is_resumed_stays_as_it_is(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    again = echoseg.train(out=tmp_path / "run", resume=True)
+    assert (again.path, again.config) == (tmp_path / "run", run.config)
     where = {"data", "checksum"}  # the cache of each test is another folder
     assert {name: value for name, value in again.metrics["test"].items() if name not in where} == {
         name: value for name, value in run.metrics["test"].items() if name not in where
