@@ -385,7 +385,7 @@ def test_evaluating_another_size_is_refused(disc_store, tmp_path):
     predictor = load(tmp_path / "run", device="cpu")
     store = open_store(disc_store.path)
     other = dataclasses.replace(store, frames=store.frames[:, :16])
-    with pytest.raises(DataError, match="prepare anew"):
+    with pytest.raises(DataError, match="again with this size"):
         evaluate(predictor, other)
     with pytest.raises(DataError, match="no image in split"):
         evaluate(predictor, dataclasses.replace(store, samples=store.samples.assign(split="TRAIN")))

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.datasets.store import prepare
     from echoseg.evaluation.evaluate import evaluate
     from echoseg.evaluation.postprocess_ablation import postprocess_ablation
-    from echoseg.evaluation.temporal_context import reach_of
+    from echoseg.evaluation.temporal_context import temporal_radius
     from echoseg.inference.postprocess import parse_step
     from echoseg.inference.predictor import load
     from echoseg.phantom.cached import cached_phantom
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = predictor.config
     data = Path(arguments.data or config.data or cached_phantom())
     recordings = None
-    if (arguments.videos or arguments.compare_postprocess or reach_of(steps)) and not (
+    if (arguments.videos or arguments.compare_postprocess or temporal_radius(steps)) and not (
         data / "manifest.json"
     ).is_file():
         recordings = {recording.name: recording for recording in read_dataset(data).recordings}

@@ -82,7 +82,7 @@ def _try_landmarks(store: Store, images: int, arguments: argparse.Namespace) -> 
     from echoseg.report.tables import ablation_table
 
     settings = {"width": arguments.width or 16, "device": arguments.device, "epochs": _EPOCHS}
-    trainings, readings = run_ablation(store, arguments.out, images=images, seeds=arguments.seeds, **settings)
+    trainings, decodings = run_ablation(store, arguments.out, images=images, seeds=arguments.seeds, **settings)
     print(ablation_table(trainings, ["change"]))
     print("\nthe default networks' heatmaps, read and joined otherwise")
-    print(ablation_table(readings, ["decode", "outline"]))
+    print(ablation_table(decodings, ["decode", "outline"]))
