@@ -1,11 +1,11 @@
-"""Train the landmark network as the papers do, and as echoseg does: time of an epoch, and time to a Dice of 0.85.
+"""Training the landmark network on the papers' data path and on echoseg's: the time of an epoch and to a Dice of 0.85.
 
     python bench/paper_pipeline.py           # some minutes on two quiet cores
 
-The papers (docs/papers.md): a PNG file for each frame, a Dataset that reads it and draws each target with OpenCV and
-skimage, a DataLoader, float32, no augmentation. echoseg: the trainer of ``echoseg train``. Network, images, landmarks,
-loss, optimizer, schedule, batch size and validation are the same. The last row also has the recipe of Rodríguez
-Valencia et al.: a softmax over the channels, Adam with learning rate 1e-4, no schedule.
+The papers' data path: a PNG file for each frame, a Dataset that reads it and draws each target by OpenCV and skimage, a
+DataLoader, float32, no augmentation. echoseg's: the trainer of ``echoseg train``. Network, images, landmarks, loss,
+optimizer, schedule, batch size and validation are the same. The last row also has the other settings of Rodríguez
+Valencia et al.: a softmax over the channels, Adam 1e-4, no schedule.
 
 Validation is left out of all times.
 """
@@ -22,23 +22,27 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from echoseg.training.batch import Batch
 from skimage.filters import gaussian
 from torch.utils.data import DataLoader, Dataset
 
 from echoseg.datasets.store import Store, open_store
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.phantom.cached import cached_phantom
-from echoseg.training import checkpoint, loop
+from echoseg.training import checkpoint
+from echoseg.training.batches import Batch
 from echoseg.training.config import Config
-from echoseg.training.optimization import learning_rate, make_optimizer
+from echoseg.training.devices import choose_device
+from echoseg.training.loop import train
+from echoseg.training.optimization import learning_rate, make_loss, make_optimizer
 from echoseg.training.presets import PRESETS
+from echoseg.training.run_files import PARTS
+from echoseg.training.validation import validate
 
 GOAL = 0.85
 
 
-class SeedDataset(Dataset):
-    """A sample: read its file, fill its polygon, cut its band, filter a unit pixel for each landmark."""
+class PaperDataset(Dataset):
+    """Reads a frame's file, fills its polygon, cuts its band, and filters a unit pixel for each landmark."""
 
     def __init__(self, store: Store, indices: np.ndarray, config: Config, folder: Path) -> None:
         self.config, self.paths, self.contours = config, [], []
@@ -68,17 +72,21 @@ class SeedDataset(Dataset):
         return torch.from_numpy(frame), torch.from_numpy(heatmaps)
 
 
-def papers_way(config: Config, store: Store, folder: Path, workers: int, patience: float) -> pd.DataFrame:
-    """Train; a row an epoch: seconds, val_dice. Stops once it has reached the goal, or after ``patience`` seconds."""
+def train_on_papers_path(config: Config, store: Store, folder: Path, workers: int, max_seconds: float) -> pd.DataFrame:
+    """Train for ``config.epochs``, or until an epoch ends after ``max_seconds``.
+
+    Returns:
+        A row for each epoch: seconds, val_dice.
+    """
     split = config.splits(store.samples)
-    dataset = SeedDataset(store, np.flatnonzero(split == "train"), config, folder)
+    dataset = PaperDataset(store, np.flatnonzero(split == "train"), config, folder)
     loader = DataLoader(dataset, config.batch_size, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
     torch.manual_seed(config.seed)
-    device = loop.choose_device(config.device)
+    device = choose_device(config.device)
     model, codec = checkpoint.build(config)
     model.to(device)
     optimizer = make_optimizer(model, config)
-    loss_of = loop._loss(config, store.size, device)
+    loss_of = make_loss(config, store.size, device)
     assert config.epochs is not None
     steps, rows = config.epochs * len(loader), []
     for epoch in range(config.epochs):
@@ -92,23 +100,25 @@ def papers_way(config: Config, store: Store, folder: Path, workers: int, patienc
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            loss.item()  # the papers print it
+            loss.item()  # the papers' code prints it
         seconds = time.perf_counter() - started
-        val_dice = loop.validate(model, codec, store, np.flatnonzero(split == "val"), config, device)
+        val_dice = validate(model, codec, store, np.flatnonzero(split == "val"), config, device)
         rows.append({"seconds": seconds, "val_dice": val_dice})
-        if sum(row["seconds"] for row in rows) > patience:
+        if sum(row["seconds"] for row in rows) > max_seconds:
             break
     return pd.DataFrame(rows)
 
 
-def our_way(config: Config, store: Store, folder: Path) -> pd.DataFrame:
-    loop.train(config, store, folder / "run")
+def train_on_own_path(config: Config, store: Store, folder: Path) -> pd.DataFrame:
+    """Train by echoseg's trainer; returns what ``train_on_papers_path`` does."""
+    train(config, store, folder / "run")
     log = pd.read_csv(folder / "run" / "log.csv")
-    parts = log[[f"{part}_seconds" for part in loop.PARTS]].sum(axis=1)
+    parts = log[[f"{part}_seconds" for part in PARTS]].sum(axis=1)
     return pd.DataFrame({"seconds": parts, "val_dice": log["val_dice"]})
 
 
 def report(name: str, log: pd.DataFrame, ours: float | None = None) -> None:
+    """Print a row; ``ours`` is the time of echoseg's epoch."""
     epoch = log["seconds"].median()
     reached = np.flatnonzero(log["val_dice"] >= GOAL)
     goal = f"{log['seconds'][: reached[0] + 1].sum():7.0f} s" if len(reached) else "  never"
@@ -123,23 +133,24 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
     store = open_store(cached_phantom())
-    # seven landmarks and the band, which the papers draw; the scheme is ours in both
+    # Seven landmarks and the border band, as Rodríguez Valencia et al. draw them; landmarks are chosen by "arc" in all.
     common = {"epochs": arguments.epochs, "device": arguments.device, "scheme": "arc", "landmarks": 7}
     config = Config(**common, band_iterations=2)
     recipe = {**PRESETS["rodriguez"]["landmark"], "width": config.width, "batch_size": config.batch_size}
-    rodriguez = Config(**{**recipe, **common})
+    of_paper = Config(**{**recipe, **common})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ours = our_way(config, store, folder)
+        ours = train_on_own_path(config, store, folder)
         seconds = ours["seconds"].median()
         report("echoseg", ours)
-        patience = 4 * ours["seconds"].sum()
+        max_seconds = 4 * ours["seconds"].sum()
         in_float32 = dataclasses.replace(config, precision="float32")
-        report("echoseg, float32", our_way(in_float32, store, folder / "float32"), seconds)
+        report("echoseg, float32", train_on_own_path(in_float32, store, folder / "float32"), seconds)
         for workers in (0, 2):
-            log = papers_way(config, store, folder, workers, patience)
-            report(f"papers, {workers} workers", log, seconds)
-        report("Rodríguez Valencia et al., 0 workers", papers_way(rodriguez, store, folder, 0, patience), seconds)
+            log = train_on_papers_path(config, store, folder, workers, max_seconds)
+            report(f"papers' data path, {workers} workers", log, seconds)
+        log = train_on_papers_path(of_paper, store, folder, 0, max_seconds)
+        report("papers' data path and settings, 0 workers", log, seconds)
 
 
 if __name__ == "__main__":

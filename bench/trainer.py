@@ -1,12 +1,12 @@
-"""What the trainer costs beside the network: images a second of an epoch against those of the bare step.
+"""How fast the trainer is beside the bare network: images a second of an epoch against those of the bare step.
 
-    python bench/trainer.py            # some minutes on two cores; on a GPU name one by --device cuda
+    python bench/trainer.py            # some minutes on two cores; for a GPU add --device cuda
 
 The bare step is forward, loss, backward and optimizer on one batch of random numbers of the same shape, again and
-again. The epoch is ``echoseg train``'s own: every batch gathered, augmented and drawn, both weight files, state and log
-written at its end; validation is left out. Both take turns of a few steps, so that what else the machine does slows
-both alike. Beside the ratio by the clock stands the one by processor time: it does not see waiting for the disk, and
-holds on a busy machine too (OMP_NUM_THREADS=1, for waiting threads spin).
+again. The epoch is that of ``echoseg train``: every batch gathered, augmented and drawn, both weight files, state and
+log written at its end; validation is left out. Both take turns of a few steps, so that other load on the machine slows
+both alike. The ratio by processor time does not include waiting for the disk, and holds on a busy machine too (with
+OMP_NUM_THREADS=1, for waiting threads spin).
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from echoseg.training.batch import Batch
 
 from echoseg.datasets.store import Store, open_store
 from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training import checkpoint, loop
+from echoseg.training.batches import Batch
 from echoseg.training.config import APPROACHES, Config
+from echoseg.training.custom import Custom
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts
-from echoseg.training.optimization import make_optimizer
+from echoseg.training.optimization import make_loss, make_optimizer
 
 TURN = 5  # steps
 
@@ -39,7 +40,7 @@ def bare_step(config: Config, device: torch.device) -> Callable[[], None]:
     model, codec = checkpoint.build(config)
     model.to(device).train()
     optimizer = make_optimizer(model, config)
-    loss_of = loop._loss(config, config.size, device)
+    loss_of = make_loss(config, config.size, device)
     shape = (config.batch_size, codec.channels, *config.size)
     batch = Batch(torch.rand(shape[0], *config.size, device=device) * 255, torch.rand(shape, device=device), None, 1.0)
 
@@ -58,7 +59,7 @@ class TakingTurns(loop._Trainer):
     """The trainer, but the bare step has a turn before each of its own."""
 
     def __init__(self, config: Config, store: Store, run: Path) -> None:
-        super().__init__(config, store, run, Ranks(), Interrupts())
+        super().__init__(config, store, run, Ranks(), Interrupts(), Custom())
         self.bare_step, self.bare_seconds = bare_step(self.config, self.device), np.zeros(2)
 
     def _step(self, *arguments: Any) -> torch.Tensor:
@@ -73,7 +74,7 @@ class TakingTurns(loop._Trainer):
 
 
 def measure(config: Config, store: Store) -> tuple[np.ndarray, str]:
-    """A row an epoch but the first: seconds of bare steps and epoch by both clocks, of input work; precision."""
+    """A row for each epoch but the first: seconds of bare steps, epoch and input work by both clocks; and precision."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         trainer = TakingTurns(config, store, Path(folder) / "run")

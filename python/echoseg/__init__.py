@@ -1,4 +1,4 @@
-"""Left-ventricle segmentation from expert tracings: targets drawn in C++ and CUDA, U-Nets trained on masks or landmarks.
+"""Left-ventricle segmentation from expert tracings: targets drawn in C++ and CUDA, U-Nets on masks or landmarks.
 
     clip = echoseg.read_clip("cine.dcm")
     run = echoseg.train("DATA", approach="landmark", out="runs/x")

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from tqdm import tqdm
 
-from echoseg.datasets.formats import read_dataset
-from echoseg.datasets.recording import Fault
+from echoseg.datasets.recording import describe_faults
 from echoseg.datasets.store import Store, prepare
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
-from echoseg.evaluation.temporal_context import temporal_radius
+from echoseg.evaluation.run_data import load_run_data
 from echoseg.inference.archive import find_input_files, remove_unfinished, segment_files, unfinished, write_results
 from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import load
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 KEEP = ("masks", "overlay", "frames")
 """The results that `predict_files` writes for each file by default."""
-_MAX_LOGGED_FAULTS = 5
 _TIMEOUT = timedelta(days=7)  # for a process that waits for the others to finish their predictions
 
 
@@ -172,19 +170,12 @@ def evaluate(
         FileExistsError: `out` exists.
     """
     check_steps(postprocess)
-    predictor = load(run, device=device, network=network)
-    folder = _data_of(predictor.config) if data is None else _folder_of(data)
-    recordings = None
-    if (whole_videos or temporal_radius(postprocess)) and not (folder / "manifest.json").is_file():
-        recordings = {recording.name: recording for recording in read_dataset(folder).recordings}
+    run_data = load_run_data(run, data, device=device, network=network)
+    log_faults(run_data.store)
     with new_folder(Path(out)) if out else nullcontext(Path(run)) as target:
-        store = prepare(folder, **predictor.config.store_options)
-        log_faults(store)
-        evaluation = evaluate_split(
-            predictor, store, split, steps=postprocess, recordings=recordings, whole_videos=whole_videos
-        )
-        write_evaluation(evaluation, store, split, target)
-        write_attention(predictor, evaluation, store, split, target)
+        evaluation = run_data.evaluate(split, steps=postprocess, whole_videos=whole_videos)
+        write_evaluation(evaluation, run_data.store, split, target)
+        write_attention(run_data.predictor, evaluation, run_data.store, split, target)
     return evaluation.summary
 
 
@@ -207,7 +198,7 @@ def predict_files(
         run: A run, or its folder.
         paths: Files, or folders, which are searched with their subfolders.
         out: The output folder, which must not exist unless `resume` is True.
-        keep: The results to write for each file, names in `echoseg.report.results.WRITERS`; an empty collection writes
+        keep: The results to write for each file, names in `echoseg.report.results.OUTPUTS`; an empty collection writes
             the table only.
         postprocess: Post-processing steps, applied to each prediction in this order; see
             `echoseg.inference.postprocess`.
@@ -256,19 +247,16 @@ def predict_files(
 
 
 def log_faults(store: Store) -> None:
-    """Log the number of tracings that a store leaves out of its data set, and the first ones with their reasons."""
-    faults = [str(Fault(**fault)) for fault in store.manifest["faults"]]
-    if faults:
-        more = [f"and {len(faults) - _MAX_LOGGED_FAULTS} more; 'echoseg check DATA --out FOLDER' lists them all"]
-        lines = faults[:_MAX_LOGGED_FAULTS] + (more if len(faults) > _MAX_LOGGED_FAULTS else [])
-        logger.warning("left out: %d\n  %s", len(faults), "\n  ".join(lines))
+    """Log a warning about the parts of a data set that a store leaves out."""
+    if store.faults:
+        logger.warning(describe_faults(store.faults))
 
 
 def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
     """The store of the data set, and the store to train on, in which corrections replace tracings."""
     if ranks.index > 0:  # the first process prepares the store, which the others then load
         ranks.wait()
-    folder = _data_of(config)
+    folder = config.data or cached_phantom()
     store = trained = prepare(folder, strict=strict, **config.store_options)
     if config.corrections:
         trained = prepare(folder, strict=strict, corrections=config.corrections, **config.store_options)
@@ -290,10 +278,6 @@ def _evaluate_run(folder: Path, store: Store, config: Config, network: NetworkFa
 
 def _folder_of(data: str | os.PathLike[str] | Store) -> Path:
     return data.path if isinstance(data, Store) else Path(data)
-
-
-def _data_of(config: Config) -> Path:
-    return Path(config.data or cached_phantom())
 
 
 def _free_folder(approach: str) -> Path:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import functools
+import importlib.metadata
 import json
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -14,9 +18,11 @@ import pytest
 import yaml
 
 from _folders import set_cell, write_folder, write_points_folder
-from echoseg.cli import COMMANDS, main
+from echoseg.cli import COMMANDS, main, make_parser
 from echoseg.datasets.store import open_store
+from echoseg.evaluation import ablation, experiments
 from echoseg.io.reading import read_frames
+from echoseg.training.logs import LOG_KINDS
 
 TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1", "--batch-size", "4"]
 
@@ -26,11 +32,20 @@ def data(tmp_path):
     return write_folder(tmp_path / "data")
 
 
-@pytest.fixture
-def run(data, tmp_path):
-    out = tmp_path / "run"
-    assert main(["train", "--approach", "landmark", "--data", str(data), "--out", str(out), *TINY]) == 0
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    place = tmp_path_factory.mktemp("trained")
+    data, out = write_folder(place / "data"), place / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECHOSEG_CACHE", str(place / "cache"))
+        assert main(["train", "--approach", "landmark", "--data", str(data), "--out", str(out), *TINY]) == 0
     return out
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A run that a test may change."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 def files(folder: Path) -> set[str]:
@@ -44,6 +59,16 @@ def failure(capsys, *arguments) -> str:
     assert printed.err.count("\n") == 1, printed.err
     assert printed.err.startswith("echoseg: ")
     return printed.err
+
+
+def wrong_usage(capsys, *arguments) -> str:
+    """The first of the two lines that a command prints which is used wrongly; the other one names the help."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    assert stop.value.code == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert second.startswith("For help, run 'echoseg ")
+    return first
 
 
 def test_train_leaves_a_complete_run(run):
@@ -198,6 +223,7 @@ def test_a_preset_is_a_papers_settings_and_flags_override_it(data, tmp_path, mon
     assert (seen[0].loss, seen[0].epochs, seen[0].flip, seen[0].batch_size) == ("dice", 30, 0.5, 8)
 
 
+@pytest.mark.slow
 def test_without_data_a_phantom_is_made_once(tmp_path, monkeypatch):
     monkeypatch.setattr("echoseg.phantom.cached.cached_phantom.__defaults__", (3,))
     small = [*TINY[3:], "--size", "112", "112", "--precision", "float32"]
@@ -234,6 +260,29 @@ def test_orderings_table_says_what_sorting_costs(data, tmp_path):
     assert table["sorted"] < 0.8 < 0.9 < table["angle"]
 
 
+def test_experiments_repeat_the_paper(data, tmp_path, monkeypatch, capsys):
+    few = functools.partial(experiments.repeat_paper, experiments=experiments.EXPERIMENTS[:1], epochs=1)
+    monkeypatch.setattr(experiments, "repeat_paper", few)
+    flags = ["--scale", "0.0005", "--width", "2", "--device", "cpu"]
+    assert main(["experiments", "--data", str(data), "--out", str(tmp_path / "out"), *flags]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"1-mask", "experiments.csv", "robustness.csv"}
+    printed = capsys.readouterr().out
+    for words in ("0.9946 / 0.9862", "we split by patient", "speckle"):
+        assert words in printed
+
+
+def test_experiments_compare_landmark_settings(data, tmp_path, monkeypatch, capsys):
+    changes = {"defaults": {}, "sigma 4": {"sigma": 4.0}}
+    few = functools.partial(ablation.compare_landmark_settings, changes=changes, epochs=1)
+    monkeypatch.setattr(ablation, "compare_landmark_settings", few)
+    flags = ["--landmarks", "--seeds", "1", "--scale", "0.0005", "--width", "2", "--device", "cpu"]
+    assert main(["experiments", "--data", str(data), "--out", str(tmp_path / "out"), *flags]) == 0
+    assert pd.read_csv(tmp_path / "out" / "trainings.csv")["change"].tolist() == [*changes]
+    printed = capsys.readouterr().out
+    for words in ("defaults", "sigma 4", "catmull_rom"):
+        assert words in printed
+
+
 @pytest.mark.parametrize("points", [False, True])
 def test_ceiling_of_perfect_landmarks(data, tmp_path, capsys, points):
     if points:
@@ -259,7 +308,9 @@ def test_ceiling_of_perfect_landmarks(data, tmp_path, capsys, points):
         (["train", "--data", "data", "--out", "new", "--size", "100", "100"], "times 16"),
         (["train", "--resume", "--out", "data"], "config.yaml"),
         (["evaluate", "data"], "no run folder"),
-        (["predict", "data", "a.avi", "--out", "new"], "no run folder"),
+        (["predict", "data", "a.avi", "--out", "new"], "no run given: data is not"),
+        (["predict", "a.avi", "--out", "new"], "no run given: a.avi is not"),
+        (["review", "data/Videos"], "no run given: data/Videos is not"),
         (["prepare", "data", "--out", "data"], "exists"),
         (["train", "--data", "", "--out", "new"], "data is empty"),
         (["check", "data", "--out", "data"], "exists"),
@@ -345,12 +396,90 @@ def test_wrong_usage_exits_with_2(arguments):
     assert stop.value.code == 2
 
 
+def test_without_a_command_the_help_is_printed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: echoseg ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "echoseg: unknown command trian; did you mean train?"),
+        (["pre"], "echoseg: unknown command pre; did you mean prepare or predict?"),
+        (["segment"], "echoseg: unknown command segment"),
+        (["--verson"], "echoseg: unknown flag --verson; did you mean --version?"),
+        (["train", "--epoch", "5"], "echoseg train: unknown flag --epoch; did you mean --epochs?"),
+        (["train", "--epoch=5"], "echoseg train: unknown flag --epoch; did you mean --epochs?"),
+        (["train", "--batch_size", "5"], "echoseg train: unknown flag --batch_size; did you mean --batch-size?"),
+        (["train", "--quux"], "echoseg train: unknown flag --quux"),
+        (["predict", "run", "a.avi", "--ouput", "x"], "echoseg predict: unknown flag --ouput; did you mean --out?"),
+        (["train", "data"], "echoseg train: unexpected argument 'data'"),
+    ],
+)
+def test_what_is_misspelt_is_answered_with_the_nearest_name(capsys, arguments, words):
+    assert wrong_usage(capsys, *arguments) == words
+
+
+def test_no_flag_can_be_abbreviated(capsys):
+    parser = make_parser()
+    for command in COMMANDS:
+        flags = [flag for flag in flags_of(command) if flag.startswith("--")]
+        for part in {flag[:end] for flag in flags for end in range(3, len(flag))}.difference(flags):
+            with pytest.raises(SystemExit) as stop:
+                parser.parse_args([command, part])
+            assert stop.value.code == 2
+            assert f"{command}: unknown flag {part}; did you mean --" in capsys.readouterr().err
+
+
+def flags_of(command: str) -> dict[str, argparse.Action]:
+    """By their names, the flags of a command."""
+    commands = next(action for action in make_parser()._actions if isinstance(action.choices, dict))
+    return commands.choices[command]._option_string_actions
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command, capsys):
+def test_every_command_has_help(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
-    assert "usage: echoseg " + command in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "usage: echoseg " + command in printed
+    assert f"\nfor example:\n  echoseg {command}" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    for flag, action in flags_of(command).items():
+        assert action.help, flag
+        if action.nargs != 0 and action.choices is None:  # it takes a value: the help says what kind of value
+            assert action.metavar not in (None, "X"), flag
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"echoseg {importlib.metadata.version('echoseg')}\n"
+
+
+@pytest.mark.parametrize("command", ["train", "experiments"])
+def test_the_kind_of_log_is_passed_on(command, data, monkeypatch, capsys):
+    kinds = []
+    monkeypatch.setattr("echoseg.training.logs.configure_logging", kinds.append)
+    for flags in ([], ["--log", "text"], ["--log", "json"], ["--log", "none"]):
+        assert "exists already" in failure(capsys, command, "--data", data, "--out", data, *flags)
+    assert kinds == ["auto", "text", "json", "none"]
+    assert set(kinds) == set(LOG_KINDS)
+    assert "invalid choice" in wrong_usage(capsys, command, "--log", "xml")
+
+
+def test_the_run_is_the_first_argument_wherever_flags_stand(run, data, tmp_path, capsys):
+    video, flags = data / "Videos/a.avi", ["--device", "cpu", "--keep"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main(["predict", str(run), "--out", str(one), *flags, "--postprocess", "closing", "--", str(video)]) == 0
+    assert main(["predict", str(run), str(video), "--out", str(two), str(data / "Videos/b.avi"), *flags]) == 0
+    assert [len(pd.read_csv(out / "results.csv")) for out in (one, two)] == [1, 2]
+    assert wrong_usage(capsys, "predict", run, "--out", tmp_path / "three").endswith(f"after the run folder {run}")
 
 
 def test_interruption_exits_with_130(data, monkeypatch, capsys):

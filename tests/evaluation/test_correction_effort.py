@@ -105,7 +105,7 @@ def test_steps_until_the_goal_is_reached():
 
 
 def test_commands_prepare_the_data_with_the_options_of_the_run(disc_store, tmp_path, monkeypatch):
-    import echoseg.datasets.store
+    import echoseg.evaluation.run_data
     from echoseg.cli import main
     from echoseg.training.config import Config
     from echoseg.training.loop import train
@@ -113,9 +113,8 @@ def test_commands_prepare_the_data_with_the_options_of_the_run(disc_store, tmp_p
     config = Config(approach="mask", size=(32, 32), depth=2, width=4, epochs=1, device="cpu", fov_mm=80.0)
     train(config, disc_store, tmp_path / "run")
     received = {}
-    monkeypatch.setattr(
-        echoseg.datasets.store, "prepare", lambda data, **options: received.update(options) or disc_store
-    )
+    module = echoseg.evaluation.run_data
+    monkeypatch.setattr(module, "prepare", lambda data, **options: received.update(options) or disc_store)
     for command in (["effort", "--radius", "2"], ["evaluate", "--out", str(tmp_path / "out")]):
         assert main([command[0], str(tmp_path / "run"), "--data", "anywhere", *command[1:]]) == 0
         assert received == {"size": (32, 32), "ordering": None, "fov_mm": 80.0}

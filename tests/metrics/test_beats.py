@@ -1,4 +1,4 @@
-"""Beats: counted where their number is known, and never invented."""
+"""Beats are found in simulated curves and phantoms, and not in noise."""
 
 from __future__ import annotations
 
@@ -13,41 +13,43 @@ from echoseg.metrics.beats import find_beats
 from echoseg.phantom.patient import FPS, Patient
 
 
-def cosine(frames=120, beats=3.0, start=0.0, size=1000.0, swing=0.3):
-    """Largest at phase 0."""
-    return size * (1 - swing / 2 + swing / 2 * np.cos(2 * np.pi * (start + beats * np.arange(frames) / frames)))
+def cosine(frames=120, beats=3.0, start=0.0, size=1000.0, amplitude=0.3):
+    """A curve with its maximum at phase 0."""
+    phase = 2 * np.pi * (start + beats * np.arange(frames) / frames)
+    return size * (1 - amplitude / 2 + amplitude / 2 * np.cos(phase))
 
 
 @pytest.mark.parametrize("fps", [60.0, np.nan])
-def test_each_whole_beat_is_found_once(fps):
-    beats = find_beats(cosine(start=0.3, beats=3.9), fps)  # cut in systole at both ends
+def test_each_complete_beat_is_found_once(fps):
+    beats = find_beats(cosine(start=0.3, beats=3.9), fps)  # cut off in systole at both ends
     period = 120 / 3.9
     np.testing.assert_allclose(beats, period * (np.array([[1.0, 1.5], [2, 2.5], [3, 3.5]]) - 0.3), atol=1)
 
 
-def test_an_end_of_the_clip_at_an_extreme_cuts_no_beat():
+def test_a_beat_that_ends_with_the_clip_is_complete():
     assert find_beats(cosine(beats=2), 60).tolist() == [[0, 30], [60, 90]]
     assert find_beats(cosine(frames=91, beats=1.5), 60)[-1].tolist() == [61, 90]
 
 
 @pytest.mark.parametrize(("start", "beats"), [(0.0, 0.5), (0.5, 0.5), (0.4, 0.7), (0.25, 0.25)])
-def test_less_than_a_beat_has_its_extremes(start, beats):
+def test_a_clip_with_less_than_a_beat_gives_its_extremes(start, beats):
     curve = cosine(frames=30, beats=beats, start=start)
     ((ed, es),) = find_beats(curve, 50)
     assert (ed, es) == (curve.argmax(), curve.argmin())
 
 
-def test_beats_of_changing_length_and_depth():
-    """Bigeminy: every second beat comes early and is weak."""
-    pieces = [cosine(frames, 1, swing=swing)[:-1] for frames, swing in ((40, 0.4), (20, 0.25), (50, 0.4), (20, 0.25))]
-    ends = np.cumsum([0, *map(len, pieces)])
-    beats = find_beats(np.concatenate([*pieces, [1000]]), 50)
+def test_beats_of_different_length_and_depth_are_found():
+    """Bigeminy: every second beat is early and weak."""
+    beat_shapes = ((40, 0.4), (20, 0.25), (50, 0.4), (20, 0.25))
+    curves = [cosine(frames, 1, amplitude=amplitude)[:-1] for frames, amplitude in beat_shapes]
+    ends = np.cumsum([0, *map(len, curves)])
+    beats = find_beats(np.concatenate([*curves, [1000]]), 50)
     np.testing.assert_allclose(beats[:, 0], ends[:-1], atol=1)
     np.testing.assert_allclose(beats[:, 1], (ends[:-1] + ends[1:]) / 2, atol=1)
 
 
-def test_phantoms_by_their_own_phases():
-    """Volume curves as they are and with noise; whole beats counted from where the cycle stands."""
+def test_beats_of_phantoms_match_their_phases():
+    """Volume curves with and without noise; the number of complete beats follows from the phases."""
     random = np.random.default_rng(0)
     for index in range(40):
         patient = Patient(3, index)
@@ -55,29 +57,29 @@ def test_phantoms_by_their_own_phases():
         true = 100 * (1 - patient.heart.esv / patient.heart.edv)
         systole, cycles = patient.heart.cycle.systole, np.arange(4)
 
-        def whole(margin, phases=phases, systole=systole, cycles=cycles):
+        def complete(margin, phases=phases, systole=systole, cycles=cycles):
             return ((cycles >= phases[0] - margin) & (cycles + systole <= phases[-1] + margin)).sum()
 
         for curve in (volumes, volumes * random.normal(1, 0.02, len(volumes))):
             beats = find_beats(curve, FPS)
-            assert max(1, whole(0)) <= len(beats) <= max(1, whole(0.15))
+            assert max(1, complete(0)) <= len(beats) <= max(1, complete(0.15))
             found = ejection_fraction(volumes[beats[:, 0]], volumes[beats[:, 1]])
-            if whole(0):
+            if complete(0):
                 np.testing.assert_allclose(found, true, atol=5)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.01, 0.1])
-def test_no_beat_in_noise(level):
+def test_noise_has_no_beats(level):
     noise = np.random.default_rng(1).normal(1, level, (50, 100))
     assert sum(len(find_beats(curve, 50)) > 0 for curve in noise) <= 2
 
 
-def test_frames_without_a_ventricle_are_bridged():
+def test_missing_sizes_are_interpolated():
     curve = cosine(beats=2)
     curve[[40, 41]], curve[70], curve[80] = 0, np.nan, 5000
     assert find_beats(curve, 60).tolist() == [[0, 30], [60, 90]]
-    for nothing in ([], [5.0], [0.0, 0.0], [np.nan, np.inf, 3.0]):
-        assert find_beats(np.array(nothing)).shape == (0, 2)
+    for too_few in ([], [5.0], [0.0, 0.0], [np.nan, np.inf, 3.0]):
+        assert find_beats(np.array(too_few)).shape == (0, 2)
 
 
 @given(

@@ -1,4 +1,4 @@
-"""From heatmaps to covariances, and from these to intervals that hold what they should."""
+"""Calibration: from heatmaps to covariances of landmarks, and to intervals with the right coverage."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from echoseg.geometry.spline import join_landmarks
 from echoseg.inference.predictor import load
 from echoseg.metrics.calibration import (
     Calibration,
-    ellipse_shares,
+    ellipse_coverage,
     fit_calibration,
-    interval_shares,
+    interval_coverage,
     load_calibration,
 )
 from echoseg.models.uncertainty import heatmap_moments
@@ -31,13 +31,14 @@ SPREAD = 6.25
 
 
 def random_matrices(random, shape, low, high):
-    turn = random.uniform(0, np.pi, shape)
-    vectors = np.stack([np.stack([np.cos(turn), -np.sin(turn)], -1), np.stack([np.sin(turn), np.cos(turn)], -1)], -2)
+    angle = random.uniform(0, np.pi, shape)
+    c, s = np.cos(angle), np.sin(angle)
+    vectors = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)
     return vectors * random.uniform(low, high, (*shape, 1, 2)) @ vectors.swapaxes(-1, -2)
 
 
-def planted(seed=0, images=3000, count=4, scale=0.5, floor=0.8, shared=0.0):
-    """Moments, and Gaussian errors that follow from them; ``shared``: how much of x is alike in all landmarks."""
+def simulate(seed=0, images=3000, count=4, scale=0.5, floor=0.8, shared=0.0):
+    """Moments, covariances and Gaussian errors; `shared` is the correlation of the x errors of all landmarks."""
     random = np.random.default_rng(seed)
     moments = random_matrices(random, (images, count), SPREAD, 40)
     covariances = scale * (moments - SPREAD * np.eye(2)) + floor * np.eye(2)
@@ -50,22 +51,22 @@ def planted(seed=0, images=3000, count=4, scale=0.5, floor=0.8, shared=0.0):
 
 @settings(max_examples=25)
 @given(st.integers(0, 10_000), st.floats(2, 30))
-def test_moments_equal_a_slow_sum(seed, reach):
+def test_moments_equal_a_weighted_covariance(seed, reach):
     random = np.random.default_rng(seed)
     logits = torch.from_numpy(random.normal(0, 3, (1, 2, 9, 13)).astype(np.float32))
     landmarks = torch.from_numpy(random.uniform(0, [12, 8], (1, 2, 2)).astype(np.float32))
     found = heatmap_moments(logits, landmarks, reach=reach).numpy()
     for k in range(2):
-        places, weights = [], []
+        positions, weights = [], []
         for y in range(9):
             for x in range(13):
                 if max(abs(x - landmarks[0, k, 0]), abs(y - landmarks[0, k, 1])) <= reach:
-                    places.append([x, y])
+                    positions.append([x, y])
                     weights.append(np.exp(logits[0, k, y, x].item()))
-        np.testing.assert_allclose(found[0, k], np.cov(np.array(places).T, aweights=weights, ddof=0), atol=2e-3)
+        np.testing.assert_allclose(found[0, k], np.cov(np.array(positions).T, aweights=weights, ddof=0), atol=2e-3)
 
 
-def test_moments_of_a_gaussian_are_its_covariance_wherever_it_lies():
+def test_moments_of_a_gaussian_are_its_covariance():
     y, x = np.mgrid[:60, :80]
     squares = ((x - 40.3) ** 2 / 9 + (y - 29.6) ** 2 / 4) / 2
     logits = torch.tensor(-np.stack([squares, squares + 500])[None], dtype=torch.float32)
@@ -73,43 +74,42 @@ def test_moments_of_a_gaussian_are_its_covariance_wherever_it_lies():
     np.testing.assert_allclose(moments[0], [np.diag([9, 4])] * 2, atol=1e-2)
 
 
-def test_what_was_planted_is_found():
-    moments, covariances, errors = planted()
+def test_simulated_parameters_are_recovered():
+    moments, covariances, errors = simulate()
     calibration = fit_calibration(errors, moments, SPREAD)
     assert calibration.scale == pytest.approx(0.5, rel=0.05)
     assert calibration.floor == pytest.approx(0.8, rel=0.1)
     np.testing.assert_allclose(calibration.error_correlation, np.eye(8), atol=0.08)
-    assert ellipse_shares(errors, covariances) == pytest.approx({"50": 0.5, "90": 0.9, "95": 0.95}, abs=0.015)
-    others, _, other_errors = planted(seed=1)
-    found = ellipse_shares(other_errors, calibration.covariances(others))
-    assert found == pytest.approx({"50": 0.5, "90": 0.9, "95": 0.95}, abs=0.015)
-    wrong = ellipse_shares(2 * errors, covariances)
-    assert wrong["95"] < 0.8
+    assert ellipse_coverage(errors, covariances) == pytest.approx({"50": 0.5, "90": 0.9, "95": 0.95}, abs=0.015)
+    test_moments, _, test_errors = simulate(seed=1)
+    coverage = ellipse_coverage(test_errors, calibration.covariances(test_moments))
+    assert coverage == pytest.approx({"50": 0.5, "90": 0.9, "95": 0.95}, abs=0.015)
+    assert ellipse_coverage(2 * errors, covariances)["95"] < 0.8
 
 
-def test_interval_shares_by_hand():
-    shares = interval_shares(np.array([0.5, 1.0, 1.8, 3.0]), np.ones(4))
-    assert shares == {"50": 0.25, "90": 0.5, "95": 0.75}
+def test_interval_coverage_is_the_share_of_errors_inside():
+    coverage = interval_coverage(np.array([0.5, 1.0, 1.8, 3.0]), np.ones(4))
+    assert coverage == {"50": 0.25, "90": 0.5, "95": 0.75}
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.9])
-def test_areas_lie_in_their_intervals_whether_errors_go_together_or_not(shared):
-    """The outline of 40 px is large beside its errors, so that the area is nearly linear in them."""
+def test_intervals_of_areas_have_the_right_coverage_with_and_without_correlation(shared):
+    """The radius of 40 px is large compared with the errors, so that the area is nearly linear in them."""
     angle = 2 * np.pi * np.arange(6) / 6
     true = 60 + 40 * np.stack([np.sin(angle), -np.cos(angle)], axis=1)
-    moments, _, errors = planted(count=6, shared=shared)
+    moments, _, errors = simulate(count=6, shared=shared)
     calibration = fit_calibration(errors[:2000], moments[:2000], SPREAD)
     landmarks, covariances = true + errors[2000:], calibration.covariances(moments[2000:])
 
-    def area(outlines):
-        return contour_area(join_landmarks(outlines))
+    def area(points):
+        return contour_area(join_landmarks(points))
 
     deviations = calibration.deviations(area, landmarks, covariances)
-    shares = interval_shares(area(landmarks) - area(true), deviations)
-    assert shares == pytest.approx({"50": 0.5, "90": 0.9, "95": 0.95}, abs=0.05)
+    coverage = interval_coverage(area(landmarks) - area(true), deviations)
+    assert coverage == pytest.approx({"50": 0.5, "90": 0.9, "95": 0.95}, abs=0.05)
 
 
-def test_deviations_of_a_sum_by_hand():
+def test_deviations_of_a_sum_include_the_correlation():
     calibration = Calibration(0.0, 1.0, 0.0, np.array([[1.0, 0, 0.5, 0], [0, 1, 0, 0], [0.5, 0, 1, 0], [0, 0, 0, 1]]))
     covariances = np.array([[np.diag([4.0, 1.0]), np.diag([9.0, 1.0])]])
     # var(x0 + x1) = 4 + 9 + 2 · 0.5 · 2 · 3
@@ -118,27 +118,27 @@ def test_deviations_of_a_sum_by_hand():
     assert calibration.deviations(lambda moved: moved[:, 0, 0], np.zeros((0, 2, 2)), covariances[:0]).shape == (0,)
 
 
-def test_a_network_without_errors_stays_finite():
+def test_a_network_without_errors_has_positive_covariances():
     calibration = fit_calibration(np.zeros((5, 3, 2)), np.broadcast_to(SPREAD * np.eye(2), (5, 3, 2, 2)), SPREAD)
     covariances = calibration.covariances(np.zeros((1, 3, 2, 2)))
     assert (np.linalg.eigvalsh(covariances) > 0).all()
-    assert ellipse_shares(np.zeros((1, 3, 2)), covariances)["50"] == 1
+    assert ellipse_coverage(np.zeros((1, 3, 2)), covariances)["50"] == 1
 
 
-def test_a_calibration_survives_its_file(tmp_path):
-    moments, _, errors = planted(images=50)
+def test_a_saved_calibration_is_loaded_unchanged(tmp_path):
+    moments, _, errors = simulate(images=50)
     calibration = fit_calibration(errors, moments, SPREAD)
     calibration.save(tmp_path / "calibration.json")
-    again = load_calibration(tmp_path / "calibration.json")
-    assert np.array_equal(again.covariances(moments), calibration.covariances(moments))
-    assert np.array_equal(again.error_correlation, calibration.error_correlation)
+    loaded = load_calibration(tmp_path / "calibration.json")
+    assert np.array_equal(loaded.covariances(moments), calibration.covariances(moments))
+    assert np.array_equal(loaded.error_correlation, calibration.error_correlation)
     for text in ("{}", "{", "[]"):
         (tmp_path / "calibration.json").write_text(text)
-        with pytest.raises(DataError, match=r"calibration.json: damaged .*; train anew"):
+        with pytest.raises(DataError, match=r"calibration.json: damaged .*; train again"):
             load_calibration(tmp_path / "calibration.json")
 
 
-# -- in a run
+# in a run
 
 
 @pytest.fixture(scope="module")
@@ -150,16 +150,16 @@ def run(disc_store, tmp_path_factory):
     return folder
 
 
-def test_a_calibrated_run_says_how_far_to_trust_it(run, disc_store):
+def test_a_calibrated_run_gives_covariances_intervals_and_review_flags(run, disc_store):
     evaluation = evaluate(load(run, device="cpu"), disc_store, "test")
     prediction, images = evaluation.prediction, evaluation.images
     assert prediction.covariances.shape == (8, 7, 2, 2)
     assert (np.linalg.eigvalsh(prediction.covariances) > 0).all()
     assert (prediction.area_std > 0).all()
     assert set(images["review"]) <= {0, 1}
-    shares = evaluation.summary["calibration"]
-    assert set(shares) == {"landmarks", "area", "volume"}  # discs do not beat
-    assert all(list(of) == ["50", "90", "95"] and of["50"] <= of["95"] for of in shares.values())
+    calibration = evaluation.summary["calibration"]
+    assert set(calibration) == {"landmarks", "area", "volume"}  # no EF, since the discs do not beat
+    assert all(list(of) == ["50", "90", "95"] and of["50"] <= of["95"] for of in calibration.values())
     review = evaluation.summary["review"]
     assert review["marked"] == images["review"].sum()
     assert review["poor_marked"] <= review["poor"] == (images["dice"] < 0.8).sum()
@@ -177,26 +177,26 @@ def test_larger_frames_have_larger_covariances(run, disc_store):
     assert len(predictor(disc_store.frames[:0]).area_std) == 0
 
 
-def test_pulling_back_redraws_impossible_outlines_only(run, disc_store):
+def test_regularization_changes_implausible_shapes_only(run, disc_store):
     noise = np.random.default_rng(0).integers(0, 255, (6, 32, 32)).astype(np.uint8)
-    plain, pulled = (load(run, device="cpu", regularize=wish)(noise) for wish in (False, True))
-    moved = (plain.landmarks != pulled.landmarks).any(axis=(1, 2))
+    original, regularized = (load(run, device="cpu", regularize=option)(noise) for option in (False, True))
+    moved = (original.landmarks != regularized.landmarks).any(axis=(1, 2))
     assert moved.any()
-    assert pulled.review[moved].all()
-    assert np.array_equal(plain.masks[~moved], pulled.masks[~moved])
-    assert (plain.masks[moved] != pulled.masks[moved]).any()
+    assert regularized.review[moved].all()
+    assert np.array_equal(original.masks[~moved], regularized.masks[~moved])
+    assert (original.masks[moved] != regularized.masks[moved]).any()
 
 
-def test_without_its_files_a_run_is_as_before(run, disc_store, tmp_path):
-    bare = tmp_path / "bare"
-    bare.mkdir()
+def test_a_run_without_calibration_files_predicts_without_uncertainty(run, disc_store, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
     for name in ("config.yaml", "model.safetensors"):
-        (bare / name).write_bytes((run / name).read_bytes())
-    prediction = load(bare, device="cpu")(disc_store.frames[:2])
+        (copy / name).write_bytes((run / name).read_bytes())
+    prediction = load(copy, device="cpu")(disc_store.frames[:2])
     assert prediction.covariances is prediction.area_std is prediction.area_intervals is prediction.review is None
 
 
-def test_masks_have_nothing_to_calibrate_and_no_validation_calibrates_nothing(disc_store, tmp_path):
+def test_the_mask_approach_and_runs_without_validation_set_are_not_calibrated(disc_store, tmp_path):
     tiny = {"size": (32, 32), "width": 4, "depth": 2, "device": "cpu", "precision": "float32", "epochs": 1}
     train(Config(**tiny, approach="mask"), disc_store, tmp_path / "mask")
     calibrate(tmp_path / "mask", disc_store, device="cpu")

@@ -19,7 +19,7 @@ pairs = hnp.arrays(np.uint8, shapes, elements=st.integers(0, 1))
 
 @settings(max_examples=60)
 @given(pairs)
-def test_overlap_equals_sets_of_pixels(masks):
+def test_overlap_equals_its_definition_on_sets_of_pixels(masks):
     predicted, true = masks
     for i in range(len(true)):
         a, b = set(np.flatnonzero(predicted[i])), set(np.flatnonzero(true[i]))
@@ -33,7 +33,7 @@ def test_overlap_equals_sets_of_pixels(masks):
 def test_surface_distances_equal_all_pairs(masks):
     hd95, assd = surface_distances(*masks)
     for i, (a, b) in enumerate(zip(*masks, strict=True)):
-        expected = np.minimum(reference.surface_distances(a, b), np.hypot(*a.shape))  # infinite: one is empty
+        expected = np.minimum(reference.surface_distances(a, b), np.hypot(*a.shape))  # infinite if one is empty
         assert (hd95[i], assd[i]) == pytest.approx(expected)
 
 
@@ -48,32 +48,32 @@ def test_surface_distances_in_mm():
     assert hd95[1] == assd[1] == np.hypot(10, 7.5)
 
 
-def test_an_all_black_prediction_scores_zero_however_many_pixels_agree():
+def test_an_empty_prediction_has_dice_zero_and_a_high_pixel_accuracy():
     true = np.zeros((1, 10, 10), np.uint8)
     true[0, 4:7, 4:7] = 1
-    black = np.zeros_like(true)
-    assert dice(black, true) == 0
-    assert dice_all_pixels(black, true) == pytest.approx(0.91)
+    empty = np.zeros_like(true)
+    assert dice(empty, true) == 0
+    assert dice_all_pixels(empty, true) == pytest.approx(0.91)
 
 
-def test_landmark_error_is_a_distance():
+def test_landmark_error_is_the_euclidean_distance():
     error = landmark_error(np.float32([[[3, 4], [1, 1]]]), np.float32([[[0, 0], [1, 1]]]))
     assert error.tolist() == [[5, 0]]
 
 
-def test_the_interval_draws_patients_not_images():
+def test_the_bootstrap_resamples_patients_not_images():
     random = np.random.default_rng(0)
     patient_means = random.normal(0.9, 0.05, 50)
     values, patients = np.repeat(patient_means, 20), np.repeat(np.arange(50), 20).astype(str)
     low, high = mean_interval(values, patients)
-    # a patient's twenty equal images say no more than one: ± 1.96 σ / √50
+    # twenty equal images of a patient have no more information than one: ± 1.96 σ / √50
     assert high - low == pytest.approx(2 * 1.96 * patient_means.std() / np.sqrt(50), rel=0.1)
     assert low < values.mean() < high
     assert mean_interval(values[:20], patients[:20]) == pytest.approx((values[0], values[0]))
 
 
-def test_ceiling_of_landmarks(disc_store, chord_store):
-    """Polygons of K points on a circle cover K / 2π sin(2π / K) of it."""
+def test_the_ceiling_of_polygons_on_discs_matches_the_formula(disc_store, chord_store):
+    """A polygon of K points on a circle covers K / 2π sin(2π / K) of its area."""
     table = landmark_ceiling(disc_store, counts=(3, 6, 7))
     assert set(table["scheme"]) == {"arc", "angle", "extremes"}
     assert (table[table["scheme"] == "extremes"]["landmarks"] == 6).all()

@@ -1,6 +1,6 @@
-// Bytes become one call of one kernel: sizes, styles, offsets, and values of which many are nasty. Every array is a heap block of
-// exactly its size, and what comes out is compared with slow.hpp. libFuzzer looks for bytes that reach new code; without
-// it, fuzz_random.cpp draws them.
+// A fuzz target. Bytes are decoded to one call of one kernel: sizes, options, offsets and values, many of them extreme.
+// Every array is a heap block of its exact size, and the result is compared with reference.hpp. libFuzzer searches for
+// bytes that reach new code; without libFuzzer, fuzz_random.cpp generates random bytes.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -12,12 +12,12 @@
 #include "echoseg/detail/narrow.hpp"
 #include "echoseg/distance.hpp"
 #include "echoseg/targets.hpp"
-#include "slow.hpp"
+#include "reference.hpp"
 
 namespace {
 
 using namespace echoseg;
-using slow::Mask;
+using reference::Mask;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kTiny = std::numeric_limits<float>::denorm_min(), kHuge = 3e38f;
@@ -35,13 +35,13 @@ bool same(const std::vector<Value>& a, const std::vector<Value>& b) {
 
 class Bytes {
    public:
-    Bytes(const uint8_t* at, size_t left) : at_(at), left_(left) {}
+    Bytes(const uint8_t* next, size_t left) : next_(next), left_(left) {}
 
-    // Zeros once there are none left.
+    // The next byte, or 0 after the last.
     int byte() {
         if (left_ == 0) return 0;
         --left_;
-        return *at_++;
+        return *next_++;
     }
     int integer(int low, int high) { return low + byte() % (high - low + 1); }
 
@@ -54,22 +54,42 @@ class Bytes {
 
     float coordinate(int64_t side) {
         const float s = static_cast<float>(side), limit = kCoordinateLimit;
-        const float nasty[] = {-0.0f, kTiny, -kTiny, 0.49999997f, 0.5f, -0.5f, -0.50000006f, 1.0f / 3, 1e-30f, s - 1, s, s - 0.5f,
-                               std::nextafter(s, 0.0f), std::nextafter(s, limit), 1e5f, 32767.5f, 65536, limit, -limit,
-                               std::nextafter(limit, 0.0f), 0.03125f, 8388607.5f / 16};
-        const float refused[] = {NAN, kInfinity, -kInfinity, kHuge, limit + 1, std::nextafter(limit, kInfinity), -limit - 1, 1e30f};
+        const float extreme[] = {-0.0f,
+                                 kTiny,
+                                 -kTiny,
+                                 0.49999997f,
+                                 0.5f,
+                                 -0.5f,
+                                 -0.50000006f,
+                                 1.0f / 3,
+                                 1e-30f,
+                                 s - 1,
+                                 s,
+                                 s - 0.5f,
+                                 std::nextafter(s, 0.0f),
+                                 std::nextafter(s, limit),
+                                 1e5f,
+                                 32767.5f,
+                                 65536,
+                                 limit,
+                                 -limit,
+                                 std::nextafter(limit, 0.0f),
+                                 0.03125f,
+                                 8388607.5f / 16};
+        const float invalid[] = {NAN,        kInfinity, -kInfinity, kHuge, limit + 1, std::nextafter(limit, kInfinity),
+                                 -limit - 1, 1e30f};
         const int kind = byte();
         if (kind < 140) return 0.5f * static_cast<float>(kind - 32);
-        if (kind < 200) return nasty[static_cast<size_t>(kind - 140) % (sizeof nasty / sizeof *nasty)];
+        if (kind < 200) return extreme[static_cast<size_t>(kind - 140) % (sizeof extreme / sizeof *extreme)];
         if (kind < 254) return (static_cast<float>(256 * kind + byte()) - 54000.0f) / 100.0f;
-        return refused[byte() % 8];
+        return invalid[byte() % 8];
     }
 
     float value() {
-        static const float nasty[] = {0, -0.0f, kTiny, -kTiny, 1e-30f, 1, -1, 0.5f, kHuge, -kHuge, kInfinity, -kInfinity, NAN,
-                                      1e-38f, 0.999999f, 2};
+        static const float extreme[] = {0,     -0.0f,  kTiny,     -kTiny,     1e-30f, 1,      -1,        0.5f,
+                                        kHuge, -kHuge, kInfinity, -kInfinity, NAN,    1e-38f, 0.999999f, 2};
         const int kind = byte();
-        return kind < 24 ? nasty[kind % 16] : static_cast<float>(kind - 24) / 100.0f;
+        return kind < 24 ? extreme[kind % 16] : static_cast<float>(kind - 24) / 100.0f;
     }
 
     Mask masks(int64_t count, ImageSize size) {
@@ -78,18 +98,20 @@ class Bytes {
             const int run = byte();
             const size_t end = std::min(masks.size(), i + 1 + static_cast<size_t>(run) / 4);
             std::fill(masks.begin() + static_cast<int64_t>(i), masks.begin() + static_cast<int64_t>(end),
-                      static_cast<uint8_t>(run % 4 == 3 ? 255 : run % 4 == 2 ? 1 : 0));
+                      static_cast<uint8_t>(run % 4 == 3   ? 255
+                                           : run % 4 == 2 ? 1
+                                                          : 0));
             i = end;
         }
         return masks;
     }
 
-    Kernel kernel() {
+    StructuringElement element() {
         const int size = integer(1, 7);
-        return {size, static_cast<KernelShape>(integer(0, 2)), size > 4 ? 1 : integer(1, 3)};
+        return {size, static_cast<ElementShape>(integer(0, 2)), size > 4 ? 1 : integer(1, 3)};
     }
 
-    HeatmapStyle heatmap() {
+    HeatmapOptions heatmap() {
         static const float lengths[] = {1e-3f, 0.1f, 0.5f, 1, 1.5f, 4, 5, 9.4f, 100, 1048576};
         const auto kind = static_cast<HeatmapKind>(integer(0, 1));
         const float sigma = lengths[byte() % 10], radius = lengths[byte() % 10];
@@ -100,63 +122,71 @@ class Bytes {
     Spacing spacing() {
         static const double steps[] = {1, 0.3, 2.5, 1e-9, 1e9};
         const int kind = byte();
-        return kind % 2 ? Spacing{steps[kind / 2 % 5], steps[kind / 10 % 5]} : Spacing{steps[kind / 2 % 5], steps[kind / 2 % 5]};
+        return kind % 2 ? Spacing{steps[kind / 2 % 5], steps[kind / 10 % 5]}
+                        : Spacing{steps[kind / 2 % 5], steps[kind / 2 % 5]};
     }
 
    private:
-    const uint8_t* at_;
+    const uint8_t* next_;
     size_t left_;
 };
 
-// `per_image` pairs for each of `count` images; false where the kernels' callers would have refused them.
-bool places(Bytes& bytes, int64_t pairs, ImageSize size, std::vector<float>& points) {
+// Reads so many points. Returns false if one of them is invalid.
+bool read_points(Bytes& bytes, int64_t pairs, ImageSize size, std::vector<float>& points) {
     points.resize(static_cast<size_t>(2 * pairs));
-    int64_t bad = -1;
+    int64_t invalid = -1;
     for (int64_t i = 0; i < 2 * pairs; ++i) {
         points[i] = bytes.coordinate(i % 2 ? size.height : size.width);
-        if (bad < 0 && !(std::fabs(points[i]) <= kCoordinateLimit)) bad = i / 2;
+        if (invalid < 0 && !(std::fabs(points[i]) <= kCoordinateLimit)) invalid = i / 2;
     }
-    check(find_bad_point(points.data(), pairs) == bad, "find_bad_point");
-    return bad < 0;
+    check(find_invalid_point(points.data(), pairs) == invalid, "find_invalid_point");
+    return invalid < 0;
 }
 
-struct Outlines {
-    int64_t each;
+struct ContourBatch {
+    int64_t points_per_contour;  // -1 for ragged contours
     std::vector<float> points;
     std::vector<int64_t> offsets;
 
     int64_t count() const { return static_cast<int64_t>(offsets.size()) - 1; }
-    slow::Outline outline(int64_t i) const {
+    reference::Contour contour(int64_t i) const {
         return {points.begin() + 2 * offsets[i], points.begin() + 2 * offsets[i + 1]};
     }
     Contours contours() const {
-        return {points.data(), each < 0 ? offsets.data() : nullptr, count(), each < 0 ? static_cast<int64_t>(points.size()) / 2 : each};
+        return {points.data(), points_per_contour < 0 ? offsets.data() : nullptr, count(),
+                points_per_contour < 0 ? static_cast<int64_t>(points.size()) / 2 : points_per_contour};
     }
 };
 
-bool outlines(Bytes& bytes, ImageSize size, Outlines& drawn) {
+bool read_contours(Bytes& bytes, ImageSize size, ContourBatch& drawn) {
     const int count = bytes.integer(0, 3);
-    drawn.each = bytes.integer(-1, 7);  // -1: ragged
+    drawn.points_per_contour = bytes.integer(-1, 7);
     drawn.offsets = {0};
-    for (int i = 0; i < count; ++i) drawn.offsets.push_back(drawn.offsets.back() + (drawn.each < 0 ? bytes.integer(0, 8) : drawn.each));
+    for (int i = 0; i < count; ++i) {
+        const int64_t points = drawn.points_per_contour < 0 ? bytes.integer(0, 8) : drawn.points_per_contour;
+        drawn.offsets.push_back(drawn.offsets.back() + points);
+    }
     drawn.offsets.shrink_to_fit();
-    return places(bytes, drawn.offsets.back(), size, drawn.points);
+    return read_points(bytes, drawn.offsets.back(), size, drawn.points);
 }
 
-Mask expected_fill(const Outlines& drawn, ImageSize size, FillRule rule) {
+Mask expected_fill(const ContourBatch& drawn, ImageSize size, FillRule rule) {
     Mask masks;
     for (int64_t i = 0; i < drawn.count(); ++i) {
-        const Mask one = (rule == FillRule::center ? slow::fill_center : slow::fill_opencv)(drawn.outline(i), size);
+        const Mask one =
+            (rule == FillRule::center ? reference::fill_center : reference::fill_opencv)(drawn.contour(i), size);
         masks.insert(masks.end(), one.begin(), one.end());
     }
     return masks;
 }
 
-Mask expected_band(const Mask& masks, ImageSize size, const Kernel& kernel) {
+Mask expected_band(const Mask& masks, ImageSize size, const StructuringElement& element) {
     Mask band;
     for (size_t i = 0; i < masks.size(); i += static_cast<size_t>(size.pixels())) {
-        const Mask one(masks.begin() + static_cast<int64_t>(i), masks.begin() + static_cast<int64_t>(i) + size.pixels());
-        const Mask wide = slow::morph(one, size, kernel, true), narrow = slow::morph(one, size, kernel, false);
+        const Mask one(masks.begin() + static_cast<int64_t>(i),
+                       masks.begin() + static_cast<int64_t>(i) + size.pixels());
+        const Mask wide = reference::morph(one, size, element, true),
+                   narrow = reference::morph(one, size, element, false);
         for (size_t p = 0; p < wide.size(); ++p) band.push_back((wide[p] != 0) != (narrow[p] != 0));
     }
     return band;
@@ -165,8 +195,8 @@ Mask expected_band(const Mask& masks, ImageSize size, const Kernel& kernel) {
 void fuzz_fill(Bytes& bytes, int threads) {
     const ImageSize size = bytes.size();
     const auto rule = static_cast<FillRule>(bytes.integer(0, 1));
-    Outlines drawn;
-    if (!outlines(bytes, size, drawn)) return;
+    ContourBatch drawn;
+    if (!read_contours(bytes, size, drawn)) return;
     Mask masks(static_cast<size_t>(drawn.count() * size.pixels()), 9);
     fill_polygons(drawn.contours(), size, rule, masks.data(), threads);
     check(masks == expected_fill(drawn, size, rule), "fill_polygons");
@@ -174,48 +204,51 @@ void fuzz_fill(Bytes& bytes, int threads) {
 
 void fuzz_coverage(Bytes& bytes, int threads) {
     const ImageSize size = bytes.size();
-    Outlines drawn;
-    if (!outlines(bytes, size, drawn)) return;
+    ContourBatch drawn;
+    if (!read_contours(bytes, size, drawn)) return;
     std::vector<float> areas(static_cast<size_t>(drawn.count() * size.pixels()), NAN);
     cover_polygons(drawn.contours(), size, areas.data(), threads);
     for (int64_t i = 0; i < drawn.count(); ++i) {
-        const slow::Outline outline = drawn.outline(i);
+        const reference::Contour contour = drawn.contour(i);
         float left = kInfinity, right = -kInfinity, top = kInfinity, bottom = -kInfinity;
-        for (size_t p = 0; p < outline.size(); p += 2) {
-            left = std::min(left, outline[p]);
-            right = std::max(right, outline[p]);
-            top = std::min(top, outline[p + 1]);
-            bottom = std::max(bottom, outline[p + 1]);
+        for (size_t p = 0; p < contour.size(); p += 2) {
+            left = std::min(left, contour[p]);
+            right = std::max(right, contour[p]);
+            top = std::min(top, contour[p + 1]);
+            bottom = std::max(bottom, contour[p + 1]);
         }
         for (int64_t p = 0; p < size.pixels(); ++p) {
             const float area = areas[i * size.pixels() + p];
             const auto x = static_cast<float>(p % size.width), y = static_cast<float>(p / size.width);
             const bool beyond = x + 0.5f < left || x - 0.5f > right || y + 0.5f < top || y - 0.5f > bottom;
-            check(area >= 0 && area <= (beyond || outline.size() < 6 ? 0.0f : 1.0f), "cover_polygons");
+            check(area >= 0 && area <= (beyond || contour.size() < 6 ? 0.0f : 1.0f), "cover_polygons");
         }
     }
 }
 
 void fuzz_morph(Bytes& bytes, int threads) {
     const ImageSize size = bytes.size();
-    Kernel kernel = bytes.kernel();
+    StructuringElement element = bytes.element();
     const Mask masks = bytes.masks(bytes.integer(0, 2), size);
     const int64_t count = static_cast<int64_t>(masks.size()) / size.pixels();
     Mask wide(masks.size(), 9), narrow(masks.size(), 9), band(masks.size(), 9);
-    if (bytes.integer(0, 15) == 15) {  // beyond the image nothing changes
-        kernel = {1 + 128 * bytes.byte(), kernel.shape, kernel.shape == KernelShape::rect ? 2147483647 : 1 << bytes.integer(0, 30)};
-        dilate(masks.data(), count, size, kernel, wide.data(), threads);
-        erode(masks.data(), count, size, kernel, narrow.data(), threads);
-        border_band(masks.data(), count, size, kernel, band.data(), threads);
-        for (size_t p = 0; p < masks.size(); ++p) check(wide[p] >= narrow[p] && band[p] == (wide[p] ^ narrow[p]), "large kernels");
+    if (bytes.integer(0, 15) == 15) {  // much larger than the image
+        element = {1 + 128 * bytes.byte(), element.shape,
+                   element.shape == ElementShape::rect ? 2147483647 : 1 << bytes.integer(0, 30)};
+        dilate(masks.data(), count, size, element, wide.data(), threads);
+        erode(masks.data(), count, size, element, narrow.data(), threads);
+        border_band(masks.data(), count, size, element, band.data(), threads);
+        for (size_t p = 0; p < masks.size(); ++p)
+            check(wide[p] >= narrow[p] && band[p] == (wide[p] ^ narrow[p]), "large elements");
         return;
     }
-    dilate(masks.data(), count, size, kernel, wide.data(), threads);
-    erode(masks.data(), count, size, kernel, narrow.data(), threads);
-    border_band(masks.data(), count, size, kernel, band.data(), threads);
-    check(band == expected_band(masks, size, kernel), "border_band");
+    dilate(masks.data(), count, size, element, wide.data(), threads);
+    erode(masks.data(), count, size, element, narrow.data(), threads);
+    border_band(masks.data(), count, size, element, band.data(), threads);
+    check(band == expected_band(masks, size, element), "border_band");
     for (size_t p = 0; p < masks.size(); ++p)
-        check(wide[p] >= (masks[p] != 0) && narrow[p] <= (masks[p] != 0) && band[p] == (wide[p] ^ narrow[p]), "dilate and erode");
+        check(wide[p] >= (masks[p] != 0) && narrow[p] <= (masks[p] != 0) && band[p] == (wide[p] ^ narrow[p]),
+              "dilate and erode");
 }
 
 std::vector<uint8_t> narrowed(const std::vector<float>& values, HeatmapType type) {
@@ -231,17 +264,18 @@ std::vector<uint8_t> narrowed(const std::vector<float>& values, HeatmapType type
     return out;
 }
 
-void check_heatmaps(const std::vector<float>& maps, const std::vector<float>& landmarks, int64_t per_image, ImageSize size,
-                    const HeatmapStyle& style, const uint8_t* band) {
+void check_heatmaps(const std::vector<float>& maps, const std::vector<float>& landmarks, int64_t per_image,
+                    ImageSize size, const HeatmapOptions& options, const uint8_t* band) {
     for (size_t p = 0; p < landmarks.size() / 2; ++p)
         for (int64_t i = 0; i < size.pixels(); ++i) {
             const double value = maps[p * static_cast<size_t>(size.pixels()) + i];
             check(value >= 0 && value <= 1, "heatmap in [0, 1]");
             const double dx = static_cast<double>(i % size.width) - landmarks[2 * p];
             const double dy = static_cast<double>(i / size.width) - landmarks[2 * p + 1];
-            const double d = std::hypot(dx, dy), radius = style.radius, sigma = style.sigma;
+            const double d = std::hypot(dx, dy), radius = options.radius, sigma = options.sigma;
             if (std::fabs(d - radius) < 1e-6 * (d + radius)) continue;
-            double expected = style.kind == HeatmapKind::gaussian ? std::exp(-d * d / (2 * sigma * sigma)) : std::max(0.0, 1 - d / radius);
+            double expected = options.kind == HeatmapKind::gaussian ? std::exp(-d * d / (2 * sigma * sigma))
+                                                                    : std::max(0.0, 1 - d / radius);
             if (d > radius || (band && !band[static_cast<int64_t>(p) / per_image * size.pixels() + i])) expected = 0;
             check(std::fabs(value - expected) < 2e-6, "heatmap");
         }
@@ -249,42 +283,47 @@ void check_heatmaps(const std::vector<float>& maps, const std::vector<float>& la
 
 void fuzz_heatmaps(Bytes& bytes, int threads) {
     const ImageSize size = bytes.size();
-    HeatmapStyle style = bytes.heatmap();
-    const HeatmapType type = style.type;
+    HeatmapOptions options = bytes.heatmap();
+    const HeatmapType type = options.type;
     const int64_t count = bytes.integer(0, 2), per_image = bytes.integer(0, 3);
     std::vector<float> landmarks, previous;
-    if (!places(bytes, count * per_image, size, landmarks) || !places(bytes, count * per_image, size, previous)) return;
+    if (!read_points(bytes, count * per_image, size, landmarks) ||
+        !read_points(bytes, count * per_image, size, previous))
+        return;
     const bool banded = bytes.integer(0, 1);
     const Mask band = bytes.masks(banded ? count : 0, size);
     const uint8_t* cut = banded ? band.data() : nullptr;
 
     std::vector<float> maps(static_cast<size_t>(count * per_image * size.pixels()), NAN);
-    style.type = HeatmapType::float32;
-    render_heatmaps(landmarks.data(), nullptr, count, per_image, size, style, cut, maps.data(), threads);
-    check_heatmaps(maps, landmarks, per_image, size, style, cut);
-    style.type = type;
+    options.type = HeatmapType::float32;
+    render_heatmaps({landmarks.data(), nullptr, count, per_image}, size, options, cut, maps.data(), threads);
+    check_heatmaps(maps, landmarks, per_image, size, options, cut);
+    options.type = type;
     std::vector<uint8_t> over(maps.size() * static_cast<size_t>(bytes_of(type)), 9);
-    render_heatmaps(previous.data(), nullptr, count, per_image, size, style, nullptr, over.data(), threads);
-    render_heatmaps(landmarks.data(), previous.data(), count, per_image, size, style, cut, over.data(), threads);
+    render_heatmaps({previous.data(), nullptr, count, per_image}, size, options, nullptr, over.data(), threads);
+    render_heatmaps({landmarks.data(), previous.data(), count, per_image}, size, options, cut, over.data(), threads);
     check(over == narrowed(maps, type), "heatmaps in another type, over previous ones");
 }
 
 void fuzz_targets(Bytes& bytes, int threads) {
     const ImageSize size = bytes.size();
-    const TargetStyle style{static_cast<FillRule>(bytes.integer(0, 1)), bytes.kernel(), bytes.heatmap()};
+    const TargetOptions options{static_cast<FillRule>(bytes.integer(0, 1)), bytes.element(), bytes.heatmap()};
     const int64_t per_image = bytes.integer(0, 2);
-    Outlines drawn;
+    ContourBatch drawn;
     std::vector<float> landmarks;
-    if (!outlines(bytes, size, drawn) || !places(bytes, drawn.count() * per_image, size, landmarks)) return;
+    if (!read_contours(bytes, size, drawn) || !read_points(bytes, drawn.count() * per_image, size, landmarks)) return;
     const int64_t count = drawn.count();
     Mask masks(static_cast<size_t>(count * size.pixels()), 9), band(masks), alone(masks);
-    std::vector<uint8_t> maps(masks.size() * static_cast<size_t>(per_image * bytes_of(style.heatmap.type)), 9), single(maps);
-    render_targets(drawn.contours(), landmarks.data(), nullptr, per_image, size, style, masks.data(), band.data(), maps.data(), threads);
-    check(masks == expected_fill(drawn, size, style.rule), "targets, mask");
-    check(band == expected_band(masks, size, style.kernel), "targets, band");
-    border_band_from_contours(drawn.contours(), size, style.rule, style.kernel, alone.data(), threads);
+    std::vector<uint8_t> maps(masks.size() * static_cast<size_t>(per_image * bytes_of(options.heatmap.type)), 9),
+        single(maps);
+    render_targets(drawn.contours(), {landmarks.data(), nullptr, count, per_image}, size, options, masks.data(),
+                   band.data(), maps.data(), threads);
+    check(masks == expected_fill(drawn, size, options.rule), "targets, mask");
+    check(band == expected_band(masks, size, options.element), "targets, band");
+    border_band_from_contours(drawn.contours(), size, options.rule, options.element, alone.data(), threads);
     check(band == alone, "border_band_from_contours");
-    render_heatmaps(landmarks.data(), nullptr, count, per_image, size, style.heatmap, band.data(), single.data(), threads);
+    render_heatmaps({landmarks.data(), nullptr, count, per_image}, size, options.heatmap, band.data(), single.data(),
+                    threads);
     check(maps == single, "targets, heatmaps");
 }
 
@@ -309,7 +348,8 @@ void fuzz_decode(Bytes& bytes, int threads) {
         const bool at_top = x == top_x && y == top_y;
         check(at_top || (method != DecodeMethod::argmax && std::isfinite(plane[best])), "decode, pixel");
         check(method != DecodeMethod::dark || (std::fabs(x - top_x) <= 1 && std::fabs(y - top_y) <= 1), "decode, dark");
-        check(x >= -0.5f && y >= -0.5f && x <= static_cast<float>(size.width) - 0.5f && y <= static_cast<float>(size.height) - 0.5f,
+        check(x >= -0.5f && y >= -0.5f && x <= static_cast<float>(size.width) - 0.5f &&
+                  y <= static_cast<float>(size.height) - 0.5f,
               "decode, in the image");
     }
 }
@@ -325,7 +365,8 @@ void fuzz_distances(Bytes& bytes, int threads) {
         const Mask mask(masks.begin() + i * pixels, masks.begin() + (i + 1) * pixels);
         for (int probe = 0; probe < 8; ++probe) {
             const int64_t pixel = (256 * bytes.byte() + bytes.byte() + 97 * probe) % pixels;
-            const double expected = mask[pixel] ? slow::distance(mask, size, spacing.y, spacing.x, pixel) : 0, got = out[i * pixels + pixel];
+            const double expected = mask[pixel] ? reference::distance(mask, size, spacing.y, spacing.x, pixel) : 0,
+                         got = out[i * pixels + pixel];
             check(got == expected || std::fabs(got - expected) <= 2e-7 * expected, "distance_transform");
         }
     }
@@ -343,7 +384,7 @@ void fuzz_surfaces(Bytes& bytes, int threads) {
     for (int64_t i = 0; i < count; ++i) {
         const Mask a(predicted.begin() + i * pixels, predicted.begin() + (i + 1) * pixels);
         const Mask b(others.begin() + i * pixels, others.begin() + (i + 1) * pixels);
-        const auto [expected_hd95, expected_assd] = slow::surface(a, b, size, spacing.y, spacing.x);
+        const auto [expected_hd95, expected_assd] = reference::surface(a, b, size, spacing.y, spacing.x);
         check(close(hd95[i], expected_hd95), "surface_distances, hd95");
         check(close(assd[i], expected_assd), "surface_distances, assd");
     }

@@ -1,4 +1,4 @@
-// Random and nasty batches, for the drivers.
+// Random contours for the drivers, including extreme and degenerate ones.
 #pragma once
 
 #include <algorithm>
@@ -41,13 +41,13 @@ inline Batch random_batch(ImageSize size, int count) {
         for (int p = 0; p < points; ++p)
             for (const int64_t side : {size.width, size.height}) {
                 const double s = static_cast<double>(side);
-                double at = real(0, s);
-                if (kind == 1) at = real(-2 * s, 3 * s);
-                if (kind == 2) at = real(-kCoordinateLimit, kCoordinateLimit);
-                if (kind == 3) at = std::round(at);
-                if (kind == 4) at = integer(-2, 3) * s / 2;
-                const double most = kCoordinateLimit;
-                batch.points.push_back(static_cast<float>(std::min(std::max(at, -most), most)));
+                double coordinate = real(0, s);
+                if (kind == 1) coordinate = real(-2 * s, 3 * s);
+                if (kind == 2) coordinate = real(-kCoordinateLimit, kCoordinateLimit);
+                if (kind == 3) coordinate = std::round(coordinate);
+                if (kind == 4) coordinate = integer(-2, 3) * s / 2;
+                const double limit = kCoordinateLimit;
+                batch.points.push_back(static_cast<float>(std::min(std::max(coordinate, -limit), limit)));
             }
         batch.offsets.push_back(static_cast<int64_t>(batch.points.size() / 2));
     }

@@ -1,4 +1,4 @@
-"""What the kernels refuse before they touch memory, and what ``out`` means, for every operator alike."""
+"""Checks of arguments before memory is accessed, and the meaning of ``out``, for every operator."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def misaligned(array):
 
 
 @every_operator
-def test_out_is_what_comes_back(call, array, name, shape, dtype):
+def test_out_is_returned(call, array, name, shape, dtype):
     expected = call(array)
     assert expected.shape == shape
     assert expected.dtype == dtype
@@ -84,7 +84,7 @@ def test_out_is_what_comes_back(call, array, name, shape, dtype):
 
 
 @every_operator
-def test_input_is_left_alone(call, array, name, shape, dtype):
+def test_inputs_are_not_changed(call, array, name, shape, dtype):
     before = array.copy()
     before.setflags(write=False)
     call(before)
@@ -97,7 +97,7 @@ def test_empty_batches(call, array, name, shape, dtype):
 
 
 @every_operator
-def test_arrays_that_cannot_be_read_as_they_lie(call, array, name, shape, dtype):
+def test_unsupported_inputs(call, array, name, shape, dtype):
     with pytest.raises(TypeError, match=f"{name} must be a NumPy array or a torch tensor, not list"):
         call(array.tolist())
     with pytest.raises(TypeError, match=f"{name} must be {array.dtype}, not float64"):
@@ -114,7 +114,7 @@ def test_arrays_that_cannot_be_read_as_they_lie(call, array, name, shape, dtype)
 
 
 @every_operator
-def test_outputs_that_cannot_be_written(call, array, name, shape, dtype):
+def test_unsupported_outputs(call, array, name, shape, dtype):
     with pytest.raises(ValueError, match="must have the shape"):
         call(array, np.empty((shape[0] + 1, *shape[1:]), dtype))
     with pytest.raises(TypeError, match="not int16"):
@@ -137,12 +137,12 @@ def test_sizes_out_of_range(size):
 
 
 @pytest.mark.parametrize("size", [8, (8,), (8, 8, 8), (8.0, 8), ("8", 8), (True, 8)])
-def test_sizes_of_another_kind(size):
+def test_sizes_of_wrong_types(size):
     with pytest.raises(TypeError):
         ops.fill_polygons(POINTS, size)
 
 
-def test_products_that_overflow():
+def test_sizes_whose_product_overflows():
     landmarks = np.broadcast_to(np.float32(1), (1, 1, 2)).copy()
     many = np.lib.stride_tricks.as_strided(landmarks, (2**24, 1, 2), (0, 0, 0))
     with pytest.raises(ValueError, match="contiguous"):
@@ -151,5 +151,5 @@ def test_products_that_overflow():
         ops._check.output("out", None, "float32", (2**24, 1, 2**20, 2**20), like=landmarks)
 
 
-def test_a_square_image_of_numpy_integers():
+def test_sizes_of_numpy_integers():
     assert ops.fill_polygons(POINTS, (np.int64(16), np.int32(24))).shape == (3, 16, 24)

@@ -62,7 +62,7 @@ def test_from_contours_equals_fill_and_band(seed, kernel_size, shape, iterations
         np.testing.assert_array_equal(got, border_band(masks, **style))
 
 
-def test_no_band_of_areas():
+def test_coverage_has_no_band():
     with pytest.raises(ValueError, match="rule 'coverage' draws areas, not masks; choose one of: center, opencv"):
         border_band_from_contours(np.zeros((1, 3, 2), np.float32), (4, 4), rule="coverage")
 
@@ -75,8 +75,8 @@ def test_dilation_equals_scipy():
         np.testing.assert_array_equal(dilate(mask[None], kernel_size=7, shape=shape, iterations=2)[0], expected)
 
 
-def test_the_first_seed_s_band():
-    """3 × 3, dilated twice XOR eroded twice: two pixels to either side of the border."""
+def test_band_of_rodriguez_valencia():
+    """A 3 × 3 kernel and 2 iterations: two pixels on either side of the border."""
     mask = np.zeros((1, 20, 20), np.uint8)
     mask[:, 6:14, 5:15] = 1
     band = border_band(mask, kernel_size=3, iterations=2)
@@ -90,17 +90,17 @@ def test_the_first_seed_s_band():
 @pytest.mark.parametrize(
     ("kernel_size", "iterations"), [(1, 5), (101, 1), (64, 3), (2, 1000), (5, 2**31 - 1), (2**15, 2**31 - 1)]
 )
-def test_kernels_larger_than_the_image(shape, kernel_size, iterations):
+def test_structuring_elements_larger_than_the_image(shape, kernel_size, iterations):
     random = np.random.default_rng(4)
     masks = some_masks(random, (13, 70))
     small = min(kernel_size, 301)
-    few = min(iterations, 2 + 200 // (small // 2 + 1))  # every pixel is reached by then
+    few = min(iterations, 2 + 200 // (small // 2 + 1))  # more would not change the result
     expected = [opencv(mask, small, shape, few)[border_band] for mask in masks]
     got = border_band(masks, kernel_size=kernel_size, shape=shape, iterations=iterations)
     np.testing.assert_array_equal(got, expected)
 
 
-def test_images_do_not_leak_into_each_other():
+def test_images_are_independent():
     random = np.random.default_rng(5)
     masks = (random.random((40, 30, 64)) < 0.5).astype(np.uint8)
     together = border_band(masks, kernel_size=9)
@@ -108,7 +108,7 @@ def test_images_do_not_leak_into_each_other():
         np.testing.assert_array_equal(border_band(mask[None], kernel_size=9)[0], band)
 
 
-def test_any_value_but_zero_counts_as_one():
+def test_any_non_zero_value_counts_as_one():
     mask = np.random.default_rng(6).integers(0, 4, (3, 20, 30)).astype(np.uint8) * 85
     np.testing.assert_array_equal(border_band(mask), border_band((mask > 0).astype(np.uint8)))
 

@@ -11,18 +11,20 @@ import echoseg
 from echoseg import _core, ops
 
 
-def test_the_stub_says_what_the_module_has():
+def test_the_stub_agrees_with_the_module():
     stub = ast.parse(Path(echoseg.__file__).with_name("_core.pyi").read_text())
     functions = {node.name: node for node in stub.body if isinstance(node, ast.FunctionDef)}
+    classes = {node.name: node.body[0] for node in stub.body if isinstance(node, ast.ClassDef)}
     values = {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)}
     hidden = {"__doc__", "__file__", "__loader__", "__name__", "__package__", "__spec__"}
-    assert {*functions, *values} == set(dir(_core)) - hidden
-    for name, node in functions.items():
-        signature = getattr(_core, name).__doc__.splitlines()[0]
+    assert {*functions, *classes, *values} == set(dir(_core)) - hidden
+    for name, node in (functions | classes).items():
+        native = getattr(_core, name)
+        signature = (native.__init__ if name in classes else native).__doc__.splitlines()[0]
         assert re.findall(r"(\w+): ", signature.partition(" ->")[0]) == [a.arg for a in node.args.args], name
 
 
-def test_the_package_says_that_it_is_typed():
+def test_the_package_is_marked_as_typed():
     assert Path(echoseg.__file__).with_name("py.typed").exists()
 
 
@@ -41,7 +43,7 @@ def test_build_info_is_complete():
 
 
 @pytest.mark.cuda
-def test_a_device_is_named():
+def test_cuda_devices_are_named():
     if not ops.build_info()["cuda_built"]:
         pytest.skip("built without CUDA")
     torch = pytest.importorskip("torch")

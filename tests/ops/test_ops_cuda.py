@@ -1,4 +1,4 @@
-"""The CUDA twins: on a device against the CPU's kernels; without one, their code run on the host against the same."""
+"""The CUDA implementations compared with the CPU implementations, on a device and compiled for the host."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SIZES = [(112, 112), (37, 129), (1, 1), (256, 256), (70, 5000)]
 
 
 @pytest.mark.skipif(not shutil.which("c++") or sys.platform != "linux", reason="needs a C++ compiler on Linux")
-def test_the_kernels_on_the_host(tmp_path):
-    """Every kernel as it is, block by block and thread by thread: tests/native/cuda_on_host."""
+def test_cuda_kernels_on_the_host(tmp_path):
+    """Compiles and runs tests/native/cuda_on_host."""
     flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-pthread"]
     paths = [f"-I{ROOT / path}" for path in ("cpp/include", "cpp/cpu", "tests/native", "tests/native/cuda_on_host")]
     kernels = [path for path in ROOT.glob("cpp/cuda/*.cu") if path.stem != "device"]
@@ -46,29 +46,28 @@ def test_the_kernels_on_the_host(tmp_path):
     assert finished.returncode == 0, finished.stderr
 
 
-def test_a_build_without_cuda_names_its_option(monkeypatch):
+def test_error_of_a_build_without_cuda(monkeypatch):
     monkeypatch.setattr(_native._core, "cuda_built", lambda: False)
     tensor = SimpleNamespace(is_cuda=True, data_ptr=lambda: 0, element_size=lambda: 4, nbytes=0)
     with pytest.raises(RuntimeError, match=r"out is on a CUDA device, but .* -Ccmake.define.ECHOSEG_CUDA=ON"):
-        _native._addresses(1, {"out": tensor})
+        _native._pointers(1, {"out": tensor})
 
 
-def test_a_twin_is_started_on_the_current_stream(monkeypatch):
-    """What the kernels are called with, told by stand-ins for a device and its memory."""
-    told = []
-    stand_in = SimpleNamespace(cuda_kernel=lambda *arguments: told.append(arguments))
-    monkeypatch.setattr(_native, "_core", stand_in)
+def test_cuda_kernels_are_started_on_the_current_stream(monkeypatch):
+    """Records the arguments of a kernel, with mocks of a device and its memory."""
+    calls = []
+    monkeypatch.setattr(_native._core, "Execution", lambda *arguments: arguments)
     monkeypatch.setattr(torch.cuda, "device", lambda device: torch.device("cpu"))
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=77))
     monkeypatch.setattr(torch, "empty", lambda n, **_: SimpleNamespace(data_ptr=lambda: 1000 + n))
     out = SimpleNamespace(is_cuda=True, device=SimpleNamespace(index=3))
-    _native._run("kernel", out, (1, 2), lambda: 16)
-    _native._run("kernel", out, (1, 2))
-    assert told == [(1, 2, 1016, 77, 3), (1, 2, 1000, 77, 3)]
+    _native._run(lambda *arguments: calls.append(arguments), out, (1, 2), lambda *sizes: sum(sizes), 7, 9)
+    _native._run(lambda *arguments: calls.append(arguments), out, (1, 2))
+    assert calls == [(1, 2, (0, 3, 77, 1016)), (1, 2, (0, 3, 77, 1000))]
 
 
 def both(device, operation, *arrays, **keywords):
-    """What an operator draws on the CPU, and on the device from the same arrays, on a stream of its own."""
+    """The results of an operator on the CPU and, on a separate stream, on the device."""
 
     def at(value, where):
         return value.to(where) if isinstance(value, torch.Tensor) else value
@@ -112,7 +111,7 @@ def test_masks_and_bands(device, size):
     for style in ({}, {"kernel_size": 6, "shape": "ellipse", "iterations": 2}, {"kernel_size": 31, "shape": "cross"}):
         for operation in (ops.dilate, ops.erode, ops.border_band):
             assert_same(both(device, operation, masks, **style))
-    assert_same(both(device, ops.border_band, masks, kernel_size=301))  # beyond shared memory
+    assert_same(both(device, ops.border_band, masks, kernel_size=301))  # exceeds shared memory
     assert_same(both(device, ops.border_band_from_contours, points, size, offsets=offsets, kernel_size=5))
 
 
@@ -180,7 +179,7 @@ def test_surface_distances(device, size):
 
 @pytest.mark.cuda
 @needs_device
-def test_more_pairs_than_the_device_measures_at_once():
+def test_more_pairs_than_blocks():
     masks = torch.zeros((2500, 40, 50), dtype=torch.uint8)
     masks[:, 5:20, 10:30] = 1
     masks[torch.arange(2500), torch.arange(2500) % 40] = 1
@@ -205,11 +204,11 @@ def test_large_and_empty_batches():
 
 @pytest.mark.cuda
 @needs_device
-def test_what_the_cpu_refuses_draws_nothing():
+def test_invalid_values_draw_nothing():
     contours = torch.tensor([[[1, 1], [30, 1], [9, 18]]] * 3, dtype=torch.float32, device="cuda")
     landmarks = torch.full((3, 1, 2), 7.0, device="cuda")
-    for bad in (float("nan"), float("inf"), 3e38, 2.0**20 + 1):
-        contours[1, 2, 0] = landmarks[1, 0, 1] = bad
+    for invalid in (float("nan"), float("inf"), 3e38, 2.0**20 + 1):
+        contours[1, 2, 0] = landmarks[1, 0, 1] = invalid
         mask, _, heatmaps = ops.render_targets(contours, landmarks, (20, 33), kernel_size=41)
         assert (mask.flatten(1).any(1).cpu() == torch.tensor([True, False, True])).all()
         assert (heatmaps.flatten(1).any(1).cpu() == torch.tensor([True, False, True])).all()
@@ -217,7 +216,7 @@ def test_what_the_cpu_refuses_draws_nothing():
 
 @pytest.mark.cuda
 @needs_device
-def test_arrays_of_two_devices_are_refused():
+def test_arrays_on_different_devices():
     with pytest.raises(ValueError, match=r"band must be on the same device as the other arrays, cuda:0, not on cpu"):
         ops.render_heatmaps(
             torch.zeros((1, 1, 2), device="cuda"), (8, 8), band=torch.zeros((1, 8, 8), dtype=torch.uint8)
@@ -226,8 +225,8 @@ def test_arrays_of_two_devices_are_refused():
 
 @pytest.mark.cuda
 @needs_device
-def test_a_graph_records_the_kernels():
-    """No allocation and no waiting in native code: a capture would refuse either."""
+def test_kernels_in_a_cuda_graph():
+    """A capture fails if native code allocates memory or synchronises."""
     contours, landmarks = torch.rand((4, 9, 2), device="cuda") * 50, torch.rand((4, 3, 2), device="cuda") * 50
     expected = ops.render_targets(contours, landmarks, (64, 64))
     out = ops.Targets(*(torch.zeros_like(array) for array in expected))

@@ -20,7 +20,7 @@ def inner_landmarks(seed, margin, count=8, per_image=25):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.0, 0.02, 0.5]))
-def test_argmax_is_numpy_s(seed, height, width, nans):
+def test_argmax_equals_numpy(seed, height, width, nans):
     random = np.random.default_rng(seed)
     maps = random.integers(-3, 3, (2, 3, height, width)).astype(np.float32)  # many ties
     maps[random.random(maps.shape) < nans] = np.nan
@@ -31,7 +31,7 @@ def test_argmax_is_numpy_s(seed, height, width, nans):
     np.testing.assert_array_equal(confidence, maps.reshape(2, 3, -1).max(axis=2))
 
 
-def test_a_rendered_landmark_is_found_again():
+def test_argmax_of_rendered_landmarks():
     landmarks = inner_landmarks(7, 0)
     points, confidence = decode_heatmaps(render_heatmaps(landmarks, SIZE))
     np.testing.assert_array_equal(points, np.rint(landmarks))
@@ -45,7 +45,7 @@ def test_unknown_method():
 
 @pytest.mark.parametrize("sigma", [1.5, 2, 2.7, 4])
 @pytest.mark.parametrize("method", ["soft_argmax", "dark"])
-def test_between_the_pixels(method, sigma):
+def test_sub_pixel_positions(method, sigma):
     landmarks = inner_landmarks(0, 10)
     points, confidence = decode_heatmaps(render_heatmaps(landmarks, SIZE, sigma=sigma), method=method)
     assert np.linalg.norm(points - landmarks, axis=2).max() < (0.01 if method == "soft_argmax" else 1e-4)
@@ -53,13 +53,13 @@ def test_between_the_pixels(method, sigma):
 
 
 @pytest.mark.parametrize("window", [3, 6.5, 12])
-def test_other_windows_agree_about_a_symmetric_peak(window):
+def test_other_windows_of_a_symmetric_peak(window):
     landmarks = inner_landmarks(1, 14)
     points, _ = decode_heatmaps(render_heatmaps(landmarks, SIZE, sigma=2.5), method="soft_argmax", window=window)
     assert np.linalg.norm(points - landmarks, axis=2).max() < 0.02
 
 
-def test_with_noise_and_at_any_scale():
+def test_noise_and_scale():
     landmarks = inner_landmarks(2, 10)
     for sigma in (1.5, 2.5, 4):
         maps = render_heatmaps(landmarks, SIZE, sigma=sigma)
@@ -73,7 +73,7 @@ def test_with_noise_and_at_any_scale():
                 np.testing.assert_array_equal(confidence, maps.max(axis=(2, 3)) * np.float32(scale))
 
 
-def test_a_plateau_s_middle():
+def test_centre_of_a_plateau():
     maps = np.zeros((1, 1, *SIZE), np.float32)
     maps[0, 0, 20:25, 40:43] = 1
     assert decode_heatmaps(maps)[0].tolist() == [[[40, 20]]]
@@ -109,28 +109,28 @@ def test_equal_to_the_oracles(seed, height, width, kind, window):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("value", [0.0, 0.5, -1.0, np.nan, np.inf, -np.inf, 3e38, 1e-45])
-def test_constant_planes_say_their_first_pixel(method, value):
+def test_constant_planes_return_their_first_pixel(method, value):
     points, confidence = decode_heatmaps(np.full((1, 2, 9, 12), value, np.float32), method=method)
     np.testing.assert_array_equal(points, 0)
     np.testing.assert_array_equal(confidence, np.full((1, 2), value, np.float32))
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_value_that_is_not_finite(method, bad):
+@pytest.mark.parametrize("invalid", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite(method, invalid):
     maps = render_heatmaps(np.full((1, 1, 2), 20.3, np.float32), (40, 40), sigma=2)
-    maps[0, 0, 22, 21] = bad
+    maps[0, 0, 22, 21] = invalid
     points, confidence = decode_heatmaps(maps, method=method)
-    if bad == -np.inf:
+    if invalid == -np.inf:
         assert abs(points - 20.3).max() < 0.5
         assert np.isfinite(confidence).all()
     else:
         np.testing.assert_array_equal(points, [[[21, 22]]])
-        np.testing.assert_array_equal(confidence, [[bad]])
+        np.testing.assert_array_equal(confidence, [[invalid]])
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_at_the_border_it_stays_in_the_image(method):
+def test_points_near_the_edge_stay_in_the_image(method):
     corners = np.array([[[0, 0], [89, 0], [0.4, 59.3], [88.6, 58.7], [-3, 30], [45, 61]]], np.float32)
     points, _ = decode_heatmaps(render_heatmaps(corners, SIZE, sigma=2), method=method)
     assert np.linalg.norm(points - corners.clip(0, [89, 59]), axis=2).max() < 0.75

@@ -14,7 +14,7 @@ spacings = st.sampled_from([None, (1, 1), (0.3, 0.3), (0.31, 0.47), (5, 0.001), 
 
 
 def some_masks(random, size, count=3):
-    """Noise of any density, blobs, polygons, all, nothing."""
+    """Noise of various densities, blobs, polygons, a full and an empty mask."""
     noise = random.random((count, *size)) < random.choice([0.01, 0.1, 0.5, 0.9, 0.99, 0.999], (count, 1, 1))
     _, points, offsets = reference.random_batch(random, size, count)
     blobs = ndimage.binary_closing(noise, np.ones((1, 3, 3)))
@@ -46,7 +46,7 @@ def test_distances_equal_scipy_and_opencv(seed):
         np.testing.assert_allclose(got, ndimage.distance_transform_edt(mask, sampling=(0.7, 0.2)), rtol=2e-7)
 
 
-def test_infinitely_far_without_a_zero():
+def test_distances_without_a_zero_are_infinite():
     masks = np.ones((3, 9, 70), np.uint8)
     masks[1, 4, 3] = 0
     distances = distance_transform(masks)
@@ -56,7 +56,7 @@ def test_infinitely_far_without_a_zero():
 
 
 def test_one_zero_in_a_large_image():
-    """Squares that a float32 does not hold, and sides that the squares of which an int32 does not."""
+    """Squares that float32 cannot represent, and sides whose squares exceed int32."""
     for size, zero in [((4096, 4100), (4000, 17)), ((3, 40001), (1, 40000)), ((40001, 3), (0, 1))]:
         mask = np.ones((1, *size), np.uint8)
         mask[0][zero] = 0
@@ -66,8 +66,8 @@ def test_one_zero_in_a_large_image():
         np.testing.assert_array_equal(distance_transform(mask, spacing=(2, 2))[0], 2 * expected)
 
 
-def test_a_large_image_like_its_parts():
-    """Large images are shared out among the threads within, small ones whole."""
+def test_large_images():
+    """Threads share the work on one large image, but process small images separately."""
     random = np.random.default_rng(3)
     mask = np.zeros((1, 700, 2100), np.uint8)
     mask[:, 5:-5, 5:-5] = random.random((1, 690, 2090)) < 0.9995
@@ -77,7 +77,7 @@ def test_a_large_image_like_its_parts():
     assert (distance_transform(many) == distance_transform(many[:1])).all()
 
 
-def test_any_value_but_zero_counts_as_one():
+def test_any_non_zero_value_counts_as_one():
     masks = np.random.default_rng(6).integers(0, 4, (3, 20, 30)).astype(np.uint8) * 85
     np.testing.assert_array_equal(distance_transform(masks), distance_transform((masks > 0).astype(np.uint8)))
     np.testing.assert_array_equal(
@@ -99,7 +99,7 @@ def test_surface_distances_equal_all_pairs(seed, spacing):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_surface_distances_equal_scipy_s_way(seed):
+def test_surface_distances_equal_scipy(seed):
     random = np.random.default_rng(seed)
     masks = some_masks(random, tuple(random.integers(30, 200, 2)), 4)
     predicted, true = masks[random.integers(len(masks), size=(2, 8))]
@@ -114,12 +114,12 @@ def test_surface_distances_equal_scipy_s_way(seed):
         np.testing.assert_allclose(got[i], (hd95, np.concatenate([a_to_b, b_to_a]).mean()), rtol=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore")  # MONAI's own
+@pytest.mark.filterwarnings("ignore")  # of MONAI
 def test_surface_distances_equal_monai():
     torch, metrics = pytest.importorskip("torch"), pytest.importorskip("monai.metrics")
     random = np.random.default_rng(0)
     masks = some_masks(random, (60, 80), 5)
-    masks = torch.from_numpy(masks[masks.any(axis=(1, 2))])  # of empty ones MONAI says NaN or infinity
+    masks = torch.from_numpy(masks[masks.any(axis=(1, 2))])  # MONAI returns NaN or infinity for empty masks
     predicted, true = masks, masks.flip(0)
     for spacing in (None, [0.4, 0.3]):
         arguments = {"y_pred": predicted[:, None], "y": true[:, None], "include_background": True, "spacing": spacing}
@@ -130,7 +130,7 @@ def test_surface_distances_equal_monai():
         torch.testing.assert_close(got[1].float(), assd, atol=1e-4, rtol=0)
 
 
-def test_empty_masks_are_infinitely_far_from_others():
+def test_distances_to_empty_masks_are_infinite():
     masks = np.zeros((3, 8, 8), np.uint8)
     masks[0, 2:5, 2:5] = 1
     hd95, assd = surface_distances(masks, masks[[1, 0, 2]])
@@ -143,13 +143,13 @@ def test_empty_masks_are_infinitely_far_from_others():
     [
         (0.5, TypeError, r"spacing must be a pair \(dy, dx\), not 0.5"),
         ((1, 2, 3), TypeError, "spacing must be a pair"),
-        (("1", 2), TypeError, "spacing must hold two numbers, not str"),
+        (("1", 2), TypeError, "spacing must contain two numbers, not str"),
         ((0, 1), ValueError, "spacing must be between 1e-9 and 1e9, not 0"),
         ((1, np.nan), ValueError, "not nan"),
         ((1, np.inf), ValueError, "not inf"),
     ],
 )
-def test_spacings_that_are_refused(spacing, error, message):
+def test_invalid_spacings(spacing, error, message):
     mask = np.zeros((1, 4, 4), np.uint8)
     with pytest.raises(error, match=message):
         distance_transform(mask, spacing=spacing)
@@ -157,7 +157,7 @@ def test_spacings_that_are_refused(spacing, error, message):
         surface_distances(mask, mask, spacing=spacing)
 
 
-def test_pairs_that_are_refused():
+def test_invalid_pairs():
     masks = np.zeros((2, 4, 4), np.uint8)
     with pytest.raises(ValueError, match=r"true must have the shape \(2, 4, 4\), not \(1, 4, 4\)"):
         surface_distances(masks, masks[:1])

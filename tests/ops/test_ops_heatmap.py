@@ -20,7 +20,7 @@ def some_landmarks(seed, count=4, per_image=7):
 
 @pytest.mark.parametrize("sigma", [0.2, 1, 4, 5.5, 40, 1e4])
 @pytest.mark.parametrize("radius", [None, 8, 10.5, 1000])
-def test_gaussian_is_the_formula(sigma, radius):
+def test_gaussian_equals_the_formula(sigma, radius):
     landmarks = some_landmarks(0)
     expected = heatmaps(landmarks, SIZE, sigma=sigma, radius=np.inf if radius is None else radius)
     np.testing.assert_allclose(
@@ -29,7 +29,7 @@ def test_gaussian_is_the_formula(sigma, radius):
 
 
 @pytest.mark.parametrize("radius", [0.5, 3, 10, 500])
-def test_euclidean_is_the_formula(radius):
+def test_euclidean_equals_the_formula(radius):
     landmarks = some_landmarks(1)
     expected = heatmaps(landmarks, SIZE, "euclidean", radius=radius)
     np.testing.assert_allclose(
@@ -37,14 +37,14 @@ def test_euclidean_is_the_formula(radius):
     )
 
 
-def test_radius_is_where_it_ends():
+def test_radius_is_the_largest_distance():
     landmarks = np.array([[[30, 20]]], np.float32)
     heatmap = render_heatmaps(landmarks, SIZE, radius=5)[0, 0]
     np.testing.assert_array_equal(heatmap > 0, distance(landmarks, SIZE)[0, 0] <= 5)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "euclidean"])
-def test_a_heatmap_is_zero_outside_the_band_and_untouched_inside(kind):
+def test_a_heatmap_is_zero_outside_the_band_only(kind):
     random = np.random.default_rng(2)
     band = (random.random((4, *SIZE)) < 0.5).astype(np.uint8) * 255
     landmarks = some_landmarks(2)
@@ -54,18 +54,18 @@ def test_a_heatmap_is_zero_outside_the_band_and_untouched_inside(kind):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 140), st.integers(1, 70), st.floats(0.01, 100), st.booleans())
-def test_any_size_sigma_and_place(seed, width, height, sigma, far):
+def test_any_size_sigma_and_position(seed, width, height, sigma, far):
     random = np.random.default_rng(seed)
     landmarks = random.uniform(-(2**20) if far else -30, 2**20 if far else 170, (2, 3, 2)).astype(np.float32)
     band = (random.random((2, height, width)) < 0.7).astype(np.uint8)
     got = render_heatmaps(landmarks, (height, width), sigma=sigma, radius=30, band=band)
     expected = heatmaps(landmarks, (height, width), sigma=sigma, radius=30, band=band)
-    # At the radius itself the two may round to different sides; such a pixel is 0 in one of them.
+    # At a distance equal to the radius, rounding decides whether a pixel is 0.
     unsure = abs(distance(landmarks, (height, width)) - 30) < 1e-4
     np.testing.assert_allclose(np.where(unsure, 0, got), np.where(unsure, 0, expected), atol=1e-6, rtol=0)
 
 
-def test_values_lie_between_zero_and_one_and_peak_at_one():
+def test_values_are_between_zero_and_one_with_a_maximum_of_one():
     landmarks = np.round(some_landmarks(3)).clip(0, 59)
     for arguments in ({}, {"kind": "euclidean", "radius": 6}):
         drawn = render_heatmaps(landmarks, SIZE, **arguments)
@@ -81,7 +81,7 @@ def test_no_denormal_numbers():
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "uint8"])
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("banded", [False, True])
-def test_narrower_types_are_the_float32_heatmaps_rounded(dtype, style, banded):
+def test_narrower_types_are_rounded_float32(dtype, style, banded):
     landmarks = torch.from_numpy(some_landmarks(8))
     band = (torch.rand(4, *SIZE, generator=torch.Generator().manual_seed(8)) < 0.5).to(torch.uint8) if banded else None
     out = torch.full((4, 7, *SIZE), 9, dtype=getattr(torch, dtype))
@@ -98,17 +98,17 @@ def test_narrower_types_are_the_float32_heatmaps_rounded(dtype, style, banded):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize(("size", "banded"), [((300, 509), True), ((300, 509), False), ((2, 80_001), False)])
-def test_planes_that_leave_the_caches(dtype, style, size, banded):
-    """They are written in another way; here at an address that is no cache line's."""
+def test_planes_that_exceed_the_caches(dtype, style, size, banded):
+    """They are written by streaming stores; here to an address that is not aligned to a cache line."""
     random = np.random.default_rng(9)
     count, per_image = 2, int(np.ceil(17e6 / np.prod(size) / np.dtype(dtype).itemsize))
     landmarks = random.uniform([-9, -9], [size[1] + 9, size[0] + 9], (count, per_image, 2)).astype(np.float32)
     band = (random.random((count, *size)) < 0.5).astype(np.uint8) if banded else None
-    room = np.full(count * per_image * np.prod(size) + 1, 9, dtype)
-    out = room[1:].reshape(count, per_image, *size)
+    memory = np.full(count * per_image * np.prod(size) + 1, 9, dtype)
+    out = memory[1:].reshape(count, per_image, *size)
     assert out.nbytes > 2**25
     render_heatmaps(landmarks, size, band=band, dtype=dtype, out=out, **style)
-    assert room[0] == 9
+    assert memory[0] == 9
     for i in range(count):
         few = render_heatmaps(
             landmarks[i : i + 1], size, band=None if band is None else band[i : i + 1], dtype=dtype, **style
@@ -117,7 +117,7 @@ def test_planes_that_leave_the_caches(dtype, style, size, banded):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(STYLES), st.sampled_from(["float32", "float16", "uint8"]))
-def test_previous_landmarks_are_all_that_is_cleared(seed, style, dtype):
+def test_previous_landmarks(seed, style, dtype):
     random = np.random.default_rng(seed)
     size = tuple(int(n) for n in random.integers(1, 100, 2))
     out, previous = np.zeros((3, 2, *size), dtype), np.full((3, 2, 2), -(2.0**20), np.float32)
@@ -130,9 +130,9 @@ def test_previous_landmarks_are_all_that_is_cleared(seed, style, dtype):
         previous = landmarks
 
 
-def test_what_previous_and_dtype_need():
+def test_invalid_previous_and_dtype():
     landmarks, out = some_landmarks(10), np.zeros((4, 7, *SIZE), np.float32)
-    with pytest.raises(ValueError, match="previous says what out holds: pass that out too"):
+    with pytest.raises(ValueError, match="previous requires out"):
         render_heatmaps(landmarks, SIZE, previous=landmarks)
     with pytest.raises(ValueError, match=r"previous must have the shape \(4, 7, 2\), not \(3, 7, 2\)"):
         render_heatmaps(landmarks, SIZE, previous=landmarks[:3], out=out)
@@ -150,7 +150,7 @@ def test_what_previous_and_dtype_need():
     ("arguments", "message"),
     [
         ({"kind": "laplace"}, "unknown kind 'laplace'; known: gaussian, euclidean"),
-        ({"kind": "euclidean"}, "needs a radius"),
+        ({"kind": "euclidean"}, "requires a radius"),
         ({"sigma": 0.0}, "sigma must be between"),
         ({"sigma": float("nan")}, "sigma must be between"),
         ({"radius": -1.0}, "radius must be between"),
@@ -162,15 +162,15 @@ def test_arguments_out_of_range(arguments, message):
         render_heatmaps(some_landmarks(5), SIZE, **arguments)
 
 
-def test_a_missing_landmark_is_refused():
+def test_invalid_landmarks():
     landmarks = some_landmarks(6)
     landmarks[1, 0] = np.nan
     with pytest.raises(ValueError, match=r"landmarks must be finite.*point 7 is not"):
         render_heatmaps(landmarks, SIZE)
 
 
-def test_first_seed_s_recipe_end_to_end():
-    """A heatmap of a landmark on the contour, cut by the band of that contour."""
+def test_targets_of_rodriguez_valencia():
+    """Heatmaps of landmarks on the contour, limited to the band of that contour."""
     angle = np.linspace(0, 2 * np.pi, 42, endpoint=False)
     contour = (56 + 30 * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype(np.float32)[None]
     band = border_band(fill_polygons(contour, (112, 112), rule="opencv"), iterations=2)

@@ -1,4 +1,4 @@
-"""Every operator with every kind of array that it should not be given: refused by name, or right."""
+"""Every operator with unusual arrays: errors that name the argument, or correct results."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ OPERATORS = operators()
 every_operator = pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
 
 
-def beyond_its_bytes(array):
-    """A view of an odd address."""
+def misaligned(array):
+    """A view at an odd address."""
     raw = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
     raw[:] = array
     return raw
 
 
-REFUSED = {
+INVALID = {
     "a list": lambda a: a.tolist(),
     "a number": lambda a: 5,
     "text": lambda a: "points",
@@ -32,47 +32,47 @@ REFUSED = {
     "bool": lambda a: a.astype(bool),
     "another float": lambda a: a.astype(np.float16),
     "another integer": lambda a: a.astype(np.int32),
-    "text in an array": lambda a: a.astype(str),
+    "an array of text": lambda a: a.astype(str),
     "records": lambda a: a.view([("value", a.dtype)]),
     "no axis": lambda a: a.flat[0:1].reshape(()),
     "a scalar": lambda a: a.flat[0],
-    "an axis more": lambda a: a[None],
-    "flat": lambda a: a.reshape(1, -1)[0] if a.ndim > 1 else a.reshape(-1, 1),
+    "one more axis": lambda a: a[None],
+    "one axis": lambda a: a.reshape(1, -1)[0] if a.ndim > 1 else a.reshape(-1, 1),
     "masked": np.ma.masked_array,
 }
-IF_STRIDED = {  # where the shape lets them differ from plain ones
+WRONG_LAYOUT = {  # some shapes have only one layout
     "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
     "backwards": lambda a: a[::-1],
     "backwards along the last axis": lambda a: a[..., ::-1],
-    "in Fortran's order": np.asfortranarray,
+    "Fortran order": np.asfortranarray,
     "broadcast": lambda a: np.broadcast_to(a[:1], a.shape),
     "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
-    "misaligned": beyond_its_bytes,
+    "misaligned": misaligned,
 }
-AS_GOOD = {
-    "a subclass": lambda a: a.view(type("Own", (np.ndarray,), {})),
+VALID = {
+    "a subclass": lambda a: a.view(type("Subclass", (np.ndarray,), {})),
     "a matrix": lambda a: np.matrix(a) if a.ndim == 2 else a,
     "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
 }
 
 
-def refused(operator, arrays, outs, name):
+def check_error(operator, arrays, outs, name):
     with pytest.raises((TypeError, ValueError), match=re.escape(name)):
         operator.run(arrays, outs)
 
 
 @every_operator
-@pytest.mark.parametrize("kind", REFUSED)
-def test_arrays_of_another_kind(operator, kind):
-    spoil = REFUSED[kind]
+@pytest.mark.parametrize("kind", INVALID)
+def test_invalid_arrays(operator, kind):
+    change = INVALID[kind]
     for name, array in operator.arrays.items():
-        refused(operator, operator.arrays | {name: spoil(array)}, None, name)
+        check_error(operator, operator.arrays | {name: change(array)}, None, name)
     for name, out in operator.outs.items():
-        refused(operator, operator.arrays, fresh(operator.outs) | {name: spoil(out)}, name)
+        check_error(operator, operator.arrays, fresh(operator.outs) | {name: change(out)}, name)
 
 
 @every_operator
-def test_frameworks_are_not_mixed(operator):
+def test_mixed_frameworks(operator):
     cases = [(a, None) for a in _one_of_torch(operator.arrays)] if len(operator.arrays) > 1 else []
     for arrays, outs in [*cases, *((operator.arrays, o) for o in _one_of_torch(operator.outs))]:
         with pytest.raises(TypeError, match="must be of the same framework"):
@@ -84,28 +84,28 @@ def _one_of_torch(arrays):
 
 
 @every_operator
-@pytest.mark.parametrize("kind", IF_STRIDED)
-def test_arrays_that_lie_otherwise(operator, kind):
-    spoil, tried = IF_STRIDED[kind], 0
+@pytest.mark.parametrize("kind", WRONG_LAYOUT)
+def test_unsupported_memory_layouts(operator, kind):
+    change, tried = WRONG_LAYOUT[kind], 0
     cases = [(operator.arrays, name) for name in operator.arrays] + [(operator.outs, name) for name in operator.outs]
     for group, name in cases:
-        array = spoil(group[name])
+        array = change(group[name])
         if array.dtype == group[name].dtype and array.flags.c_contiguous and array.flags.aligned:
             continue
         tried += 1
         changed = {name: array}
         arrays, outs = (changed, {}) if group is operator.arrays else ({}, changed)
-        refused(operator, operator.arrays | arrays, fresh(operator.outs) | outs, name)
-    assert tried or kind in ("misaligned", "big-endian", "broadcast", "in Fortran's order", "backwards")
+        check_error(operator, operator.arrays | arrays, fresh(operator.outs) | outs, name)
+    assert tried or kind in ("misaligned", "big-endian", "broadcast", "Fortran order", "backwards")
 
 
 @every_operator
-@pytest.mark.parametrize("kind", AS_GOOD)
-def test_arrays_that_are_as_good(operator, kind):
+@pytest.mark.parametrize("kind", VALID)
+def test_valid_arrays(operator, kind):
     expected = operator.run()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)  # NumPy's, of its own matrix
-        arrays = {name: AS_GOOD[kind](array) for name, array in operator.arrays.items()}
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # of numpy.matrix
+        arrays = {name: VALID[kind](array) for name, array in operator.arrays.items()}
     same(operator.run(arrays), expected)
 
 
@@ -115,8 +115,8 @@ def same(found, expected):
 
 
 @every_operator
-def test_an_output_that_shares_memory_with_any_other_array(operator):
-    """By one element only; side by side they are taken."""
+def test_outputs_that_share_memory(operator):
+    """An overlap of one element is an error; adjacent arrays are valid."""
     names = [*operator.arrays, *operator.outs]
     plain = operator.arrays | operator.outs
     for name in operator.outs:
@@ -142,21 +142,21 @@ def test_an_output_that_shares_memory_with_any_other_array(operator):
                     same(operator.run(arrays, outs), operator.run())
 
 
-TORCH_REFUSED = {
+TORCH_INVALID = {
     "double": lambda t: t.to(torch.float64) if t.dtype != torch.float64 else t.float(),
     "complex": lambda t: t.to(torch.complex64),
-    "on no device": lambda t: t.to("meta"),
+    "on the meta device": lambda t: t.to("meta"),
     "sparse": lambda t: t.to_sparse(),
     "strided": lambda t: t.repeat_interleave(2, -1)[..., ::2],
     "expanded": lambda t: t[:1].expand(t.shape) if len(t) > 1 else t[None],
-    "NumPy's": lambda t: t.numpy(),
+    "a NumPy array": lambda t: t.numpy(),
 }
-TORCH_AS_GOOD = {
+TORCH_VALID = {
     "plain": lambda t: t,
     "a parameter": lambda t: torch.nn.Parameter(t) if t.is_floating_point() else t,
     "with gradients": lambda t: t.clone().requires_grad_() if t.is_floating_point() else t,
     "negated lazily": lambda t: torch._neg_view(-t) if t.is_floating_point() else t,
-    "of no gradients ever": lambda t: _in_inference_mode(t),
+    "in inference mode": lambda t: _in_inference_mode(t),
     "a view into more": lambda t: torch.cat([t, t])[len(t) :],
 }
 
@@ -167,20 +167,20 @@ def _in_inference_mode(tensor):
 
 
 @every_operator
-@pytest.mark.parametrize("kind", TORCH_REFUSED)
-def test_tensors_of_another_kind(operator, kind):
-    arrays, spoil = in_torch(operator.arrays), TORCH_REFUSED[kind]
+@pytest.mark.parametrize("kind", TORCH_INVALID)
+def test_invalid_tensors(operator, kind):
+    arrays, change = in_torch(operator.arrays), TORCH_INVALID[kind]
     for name, tensor in arrays.items():
         with pytest.raises((TypeError, ValueError)):
-            operator.run(arrays | {name: spoil(tensor)}, in_torch(operator.outs))
+            operator.run(arrays | {name: change(tensor)}, in_torch(operator.outs))
     for name, out in in_torch(operator.outs).items():
         with pytest.raises((TypeError, ValueError)):
-            operator.run(arrays, in_torch(operator.outs) | {name: spoil(out)})
+            operator.run(arrays, in_torch(operator.outs) | {name: change(out)})
 
 
 @every_operator
-@pytest.mark.parametrize("kind", TORCH_AS_GOOD)
-def test_tensors_that_are_as_good(operator, kind):
+@pytest.mark.parametrize("kind", TORCH_VALID)
+def test_valid_tensors(operator, kind):
     expected = operator.run()
-    arrays = {name: TORCH_AS_GOOD[kind](tensor) for name, tensor in in_torch(operator.arrays).items()}
+    arrays = {name: TORCH_VALID[kind](tensor) for name, tensor in in_torch(operator.arrays).items()}
     same([out.detach() for out in operator.run(arrays, in_torch(operator.outs))], expected)

@@ -1,4 +1,4 @@
-"""Pixel for pixel OpenCV's, on random polygons and masks, nasty ones included: ECHOSEG_TEST_IMAGES of each."""
+"""The same pixels as OpenCV on ECHOSEG_TEST_IMAGES random polygons and masks, including degenerate ones."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def test_equals_the_oracle_in_every_pixel(rule, seeds):
 
 @pytest.mark.parametrize("rule", ORACLES)
 @pytest.mark.parametrize("width", [1, 63, 64, 65, 128, 129])
-def test_every_width_about_a_word(rule, width):
+def test_widths_around_whole_words(rule, width):
     random = np.random.default_rng(width)
     contours, points, offsets = random_batch(random, (31, width), 200)
     masks = fill_polygons(points, (31, width), offsets=offsets, rule=rule)
@@ -46,13 +46,13 @@ def test_coverage_equals_the_oracle(seed):
     areas = fill_polygons(points, size, offsets=offsets, rule="coverage")
     assert areas.dtype == np.float32
     for drawn, contour in zip(areas, contours, strict=True):
-        # Where an oracle's corner is a million pixels away, what it measures near the origin has lost its last digits.
+        # The oracle loses precision near the origin if a corner is a million pixels away.
         far = abs(contour).max() > 1e4
         np.testing.assert_allclose(drawn, coverage(contour, size), rtol=0, atol=1e-4 if far else 3e-7)
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_coverage_sums_to_the_area_and_knows_no_direction(seed):
+def test_coverage_sums_to_the_area_in_both_orientations(seed):
     random = np.random.default_rng(seed)
     points = random.integers(3, 60)
     angle = (np.arange(points) + random.uniform(-0.2, 0.2, points)) * (2 * np.pi / points)
@@ -61,11 +61,11 @@ def test_coverage_sums_to_the_area_and_knows_no_direction(seed):
     areas = fill_polygons(contour[None], (64, 64), rule="coverage")
     assert areas.sum(dtype=float) == pytest.approx(area(contour), abs=1e-4)
     assert areas.min() == 0
-    assert areas[0, :, 63].max() == 0  # nothing is left behind, not even a rounding error
+    assert areas[0, :, 63].max() == 0  # exactly, without a rounding error
     np.testing.assert_array_equal(fill_polygons(contour[None, ::-1].copy(), (64, 64), rule="coverage"), areas)
 
 
-def test_coverage_where_an_outline_winds_more_than_once():
+def test_coverage_of_winding_numbers_above_one():
     square = np.array([[0.5, 0.5], [4.5, 0.5], [4.5, 3.5], [0.5, 3.5]], np.float32)
     once = fill_polygons(square[None], (7, 7), rule="coverage")
     np.testing.assert_array_equal(fill_polygons(np.tile(square, (1, 900, 1)), (7, 7), rule="coverage"), once)
@@ -74,7 +74,7 @@ def test_coverage_where_an_outline_winds_more_than_once():
 
 
 @pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
-def test_coverage_of_what_lies_partly_off_the_image(side):
+def test_coverage_of_contours_partly_outside_the_image(side):
     contour = np.random.default_rng(5).integers(-30 * 64, 50 * 64, (9, 2)).astype(np.float32) / 64
     whole = fill_polygons(contour[None] + np.float32(32), (96, 96), rule="coverage")[0, 32:52, 32:52]
     np.testing.assert_allclose(fill_polygons(contour[None], (20, 20), rule="coverage")[0], whole, rtol=0, atol=1e-6)
@@ -94,11 +94,11 @@ def test_large_image_and_many_points(rule):
     elif rule == "coverage":
         assert mask.sum(dtype=float) == pytest.approx(area(contour), rel=1e-6)
     else:
-        # Far from any vertex, the four corners of the image are out and the middle is in; the area is the shoelace's.
+        # The area by the shoelace formula.
         assert mask.sum(dtype=int) == pytest.approx(area(contour), rel=1e-4)
 
 
-def test_masks_too_many_for_the_caches_are_the_same():
+def test_masks_that_exceed_the_caches():
     random = np.random.default_rng(6)
     size, count = (331, 357), 300  # 35 MB: written past the caches; a tenth of them is not
     points = random.uniform(-50, 400, (count, 9, 2)).astype(np.float32)
@@ -128,7 +128,7 @@ def test_center_agrees_with_skimage_and_has_no_area_bias():
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.booleans())
 def test_polygons_that_share_an_edge_tile_the_plane(seed, side, on_grid):
-    """Cut a rectangle in two by a random path: every pixel falls into exactly one part."""
+    """A random path divides a rectangle into two parts: every pixel is in exactly one of them."""
     random = np.random.default_rng(seed)
     path = random.uniform(-5, side + 5, (random.integers(2, 8), 2))
     if on_grid:
@@ -137,18 +137,18 @@ def test_polygons_that_share_an_edge_tile_the_plane(seed, side, on_grid):
     first = np.concatenate([frame[:1], path, frame[2:3], frame[3:]]).astype(np.float32)
     second = np.concatenate([frame[2:3], path[::-1], frame[:1], frame[1:2]]).astype(np.float32)
     a, b = (fill_polygons(part[None], (side, side))[0] for part in (first, second))
-    np.testing.assert_array_equal(a ^ b, 1)  # even-odd: a path that crosses itself or the frame still flips once
+    np.testing.assert_array_equal(a ^ b, 1)  # also where the path crosses itself or the frame
 
 
 @pytest.mark.parametrize("rule", ORACLES)
-def test_uniform_and_ragged_batches_are_drawn_alike(rule):
+def test_uniform_and_ragged_batches_are_equal(rule):
     random = np.random.default_rng(2)
     points = random.uniform(-10, 70, (50, 9, 2)).astype(np.float32)
     ragged = fill_polygons(points.reshape(-1, 2), (60, 50), offsets=np.arange(51) * 9, rule=rule)
     np.testing.assert_array_equal(fill_polygons(points, (60, 50), rule=rule), ragged)
 
 
-def test_direction_and_start_do_not_matter():
+def test_orientation_and_first_point_do_not_matter():
     contour = np.random.default_rng(3).uniform(0, 64, (1, 12, 2)).astype(np.float32)
     mask = fill_polygons(contour, (64, 64))
     np.testing.assert_array_equal(fill_polygons(np.ascontiguousarray(contour[:, ::-1]), (64, 64)), mask)
@@ -166,13 +166,13 @@ def test_direction_and_start_do_not_matter():
         ([[-1, -1], [-5, -3], [-2, -9]], 0, 0),
         ([[1e6, 1e6], [-1e6, 1e6], [-1e6, -1e6], [1e6, -1e6]], 64, 64),
     ],
-    ids=["no point", "one point", "two points", "collinear", "repeated", "off the image", "all around the image"],
+    ids=["no point", "one point", "two points", "collinear", "repeated", "outside the image", "around the image"],
 )
-def test_degenerate_contours_draw_what_the_rule_says(contour, center, opencv):
+def test_degenerate_contours(contour, center, opencv):
     points = np.array(contour, np.float32).reshape(1, -1, 2)
     assert fill_polygons(points, (8, 8)).sum() == center
     assert fill_polygons(points, (8, 8), rule="opencv").sum() == opencv
-    assert fill_polygons(points, (8, 8), rule="coverage").sum() == center  # no area but that of the last
+    assert fill_polygons(points, (8, 8), rule="coverage").sum() == center  # only the last one has an area
 
 
 def test_one_empty_contour_among_others():
@@ -188,7 +188,7 @@ def test_offsets_that_do_not_fit_the_points(offsets):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 2**20 + 1])
-def test_coordinates_that_cannot_be_drawn(value):
+def test_invalid_coordinates(value):
     points = np.zeros((2, 4, 2), np.float32)
     points[1, 2, 0] = value
     with pytest.raises(ValueError, match="point 6 is not"):

@@ -31,8 +31,8 @@ def test_equal_to_the_single_operators(style, size):
     np.testing.assert_array_equal(targets.heatmaps, render_heatmaps(landmarks, size, band=band, **heat_style))
 
 
-def test_targets_that_leave_the_caches():
-    """They are written in another way."""
+def test_targets_that_exceed_the_caches():
+    """They are written by streaming stores."""
     random = np.random.default_rng(5)
     _, points, offsets = random_batch(random, (111, 113), 100)
     landmarks = random.uniform(-10, 120, (100, 7, 2)).astype(np.float32)
@@ -47,7 +47,7 @@ def test_targets_that_leave_the_caches():
         np.testing.assert_array_equal(targets.heatmaps[i], alone[0])
 
 
-def test_out_is_drawn_into_whatever_it_held():
+def test_out_is_overwritten():
     random = np.random.default_rng(1)
     contours = random.uniform(0, 64, (5, 9, 2)).astype(np.float32)
     landmarks = random.uniform(0, 64, (5, 3, 2)).astype(np.float32)
@@ -63,7 +63,7 @@ def test_out_is_drawn_into_whatever_it_held():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
-def test_a_re_used_out_of_which_only_the_previous_landmarks_are_cleared(dtype):
+def test_out_with_previous_landmarks(dtype):
     random = np.random.default_rng(3)
     out, previous = None, None
     for _ in range(3):
@@ -79,7 +79,7 @@ def test_a_re_used_out_of_which_only_the_previous_landmarks_are_cleared(dtype):
     assert out.heatmaps.dtype == dtype
 
 
-def test_a_broken_promise_leaves_remains_and_nothing_worse():
+def test_wrong_previous_landmarks_leave_old_pixels():
     contours = np.random.default_rng(4).uniform(0, 64, (1, 9, 2)).astype(np.float32)
     there, gone = np.full((1, 1, 2), 12, np.float32), np.full((1, 1, 2), 50, np.float32)
     out = render_targets(contours, there, (64, 64), radius=5.0, kernel_size=31)
@@ -99,12 +99,12 @@ def test_no_landmarks_and_no_images():
     assert [a.shape for a in empty] == [(0, 64, 64), (0, 64, 64), (0, 3, 64, 64)]
 
 
-def test_as_many_landmark_sets_as_contours():
+def test_number_of_landmark_sets():
     with pytest.raises(ValueError, match=r"landmarks must have the shape \(5, K, 2\)"):
         render_targets(np.zeros((5, 9, 2), np.float32), np.zeros((4, 7, 2), np.float32), (64, 64))
 
 
-def test_outputs_that_share_memory_are_refused():
+def test_outputs_that_share_memory():
     contours, landmarks = np.zeros((5, 9, 2), np.float32), np.zeros((5, 7, 2), np.float32)
     mask = np.zeros((5, 8, 8), np.uint8)
     with pytest.raises(ValueError, match="share memory"):

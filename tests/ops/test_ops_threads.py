@@ -1,4 +1,4 @@
-"""Threads, forks, and instruction sets: the same pixels, and no hanging."""
+"""Threads, forks and instruction sets give the same pixels and do not deadlock."""
 
 from __future__ import annotations
 
@@ -54,23 +54,23 @@ def digest():
 
 
 @pytest.mark.parametrize("level", ops.build_info()["simd_levels"])
-def test_every_instruction_set_gives_the_same_bits(level, digest):
+def test_instruction_sets_give_the_same_bits(level, digest):
     assert run(ECHOSEG_SIMD=level) == digest
 
 
 @pytest.mark.parametrize("threads", ["2", "7", "64"])
-def test_any_number_of_threads_gives_the_same_bits(threads, digest):
+def test_numbers_of_threads_give_the_same_bits(threads, digest):
     assert run(ECHOSEG_NUM_THREADS=threads) == digest
 
 
-def test_an_unknown_instruction_set_is_named():
+def test_unknown_instruction_set():
     message = "ECHOSEG_SIMD=mmx is not available here; choose one of: baseline"
     assert message in run(ECHOSEG_SIMD="mmx")
     assert run("from echoseg.cli import main; main(['info'])", ECHOSEG_SIMD="mmx").startswith(f"echoseg: {message}")
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "abc", "", "1000000000", "99999999999999999999", "2.5", " 3", "\u0664"])
-def test_numbers_of_threads_that_are_none(text):
+def test_invalid_numbers_of_threads(text):
     threads = int(run("from echoseg import ops; print(ops.build_info()['threads'])", ECHOSEG_NUM_THREADS=text))
     assert 1 <= threads <= 256
 
@@ -97,7 +97,7 @@ def work_digest():
 @pytest.mark.filterwarnings(
     "ignore::DeprecationWarning"
 )  # Python warns of forking with threads: just what is tried here
-def test_forking_after_use_does_not_hang(monkeypatch):
+def test_fork_after_use(monkeypatch):
     monkeypatch.setenv("ECHOSEG_NUM_THREADS", "3")
     expected = work_digest()
     with multiprocessing.get_context("fork").Pool(3) as pool:
@@ -106,7 +106,7 @@ def test_forking_after_use_does_not_hang(monkeypatch):
     assert work_digest() == expected
 
 
-def test_several_python_threads_may_call_at_once(monkeypatch):
+def test_calls_from_several_python_threads(monkeypatch):
     monkeypatch.setenv("ECHOSEG_NUM_THREADS", "3")
     expected = work_digest()
     digests = []
@@ -128,7 +128,7 @@ def test_every_operator_from_threads_and_forks_at_once(monkeypatch):
     assert sweep.short_lives(20)[0] < 0.1
 
 
-def test_one_thread_in_a_loader_s_worker(monkeypatch):
+def test_one_thread_in_a_data_loader_worker(monkeypatch):
     import torch.utils.data
 
     from echoseg.ops import _native
@@ -138,20 +138,20 @@ def test_one_thread_in_a_loader_s_worker(monkeypatch):
     assert _native._threads() == 1
 
 
-CROWDED = """
+LIMITED_MEMORY = """
 import resource
 import numpy as np
 from echoseg import ops
 contours = np.random.default_rng(0).uniform(0, 200, (500, 42, 2)).astype(np.float32)
 out = np.empty((500, 200, 200), np.uint8)
 pages = int(open("/proc/self/statm").read().split()[0])
-limit = pages * resource.getpagesize() + 2**22  # half of a thread's stack
+limit = pages * resource.getpagesize() + 2**22  # half of the stack of a thread
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 ops.fill_polygons(contours, (200, 200), out=out)
 print(out.any(axis=(1, 2)).all())
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a process as Linux does")
-def test_a_system_without_room_for_threads_draws_on_one():
-    assert run(CROWDED, ECHOSEG_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1") == "True"
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="uses RLIMIT_AS of Linux")
+def test_system_that_cannot_start_threads():
+    assert run(LIMITED_MEMORY, ECHOSEG_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1") == "True"

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from echoseg import ops
+from echoseg.ops._torch import OPERATORS
 
 SIZE = (40, 70)
 CONTOURS = torch.rand(5, 12, 2, generator=torch.Generator().manual_seed(0)) * 50
@@ -38,14 +39,14 @@ def draw_and_decode(contours, landmarks):
     )
 
 
-def test_torch_draws_what_numpy_draws():
+def test_torch_equals_numpy():
     drawn = draw_and_decode(CONTOURS, LANDMARKS)
     assert all(isinstance(array, torch.Tensor) for array in drawn)
     for tensor, array in zip(drawn, draw_and_decode(CONTOURS.numpy(), LANDMARKS.numpy()), strict=True):
         np.testing.assert_array_equal(tensor.numpy(), array)
 
 
-def test_torch_draws_into_out_without_a_copy():
+def test_out_is_not_copied():
     out = torch.full((5, *SIZE), 9, dtype=torch.uint8)
     address = out.data_ptr()
     assert ops.fill_polygons(CONTOURS, SIZE, out=out) is out
@@ -62,22 +63,35 @@ def test_ragged_tensors():
         ops.fill_polygons(CONTOURS.reshape(-1, 2), SIZE, offsets=offsets + 1)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Guards may run slower")  # torch's own, tracing
-def test_compile_goes_through_in_one_graph():
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Guards may run slower")  # of torch
+def test_compile_in_one_graph():
     compiled = torch.compile(draw_and_decode, fullgraph=True, backend="aot_eager")
     for a, b in zip(compiled(CONTOURS, LANDMARKS), draw_and_decode(CONTOURS, LANDMARKS), strict=True):
         assert torch.equal(a, b)
 
 
-def test_operators_keep_their_promises_to_torch():
-    masks = torch.zeros((5, *SIZE), dtype=torch.uint8)
-    torch.library.opcheck(torch.ops.echoseg.fill_polygons.default, (CONTOURS, None, 0, masks))
-    torch.library.opcheck(torch.ops.echoseg.border_band_from_contours.default, (CONTOURS, None, 0, 3, 0, 1, masks))
-    torch.library.opcheck(torch.ops.echoseg.morph.default, ("dilate", masks, 3, 0, 1, masks.clone()))
-    torch.library.opcheck(torch.ops.echoseg.distance_transform.default, (masks, 1.0, 1.0, masks.float()))
+def test_operators_pass_opcheck():
+    masks, band = torch.zeros((2, 5, *SIZE), dtype=torch.uint8)
+    heatmaps, areas = torch.zeros((5, 3, *SIZE)), torch.zeros((5, *SIZE))
+    hd95, assd = torch.zeros((2, 5), dtype=torch.float64)
+    points, confidence = torch.zeros((5, 3, 2)), torch.zeros((5, 3))
+    element, heatmap = (3, 0, 1), (0, 4.0, 9.0, 0)
+    arguments = {
+        "fill_polygons": (CONTOURS, None, masks, 0),
+        "morph": (masks, band, "dilate", *element),
+        "border_band_from_contours": (CONTOURS, None, band, 0, *element),
+        "render_heatmaps": (LANDMARKS, None, masks, heatmaps, *heatmap),
+        "render_targets": (CONTOURS, None, LANDMARKS, None, masks, band, heatmaps, 0, *element, *heatmap),
+        "decode_heatmaps": (heatmaps, points, confidence, 0, 5.0),
+        "distance_transform": (masks, areas, 1.0, 1.0),
+        "surface_distances": (masks, band, hd95, assd, 1.0, 1.0),
+    }
+    assert set(arguments) == set(OPERATORS)
+    for name, values in arguments.items():
+        torch.library.opcheck(getattr(torch.ops.echoseg, name).default, values)
 
 
-def test_tensors_that_are_refused():
+def test_invalid_tensors():
     with pytest.raises(ValueError, match=r"points must be contiguous; call .contiguous\(\)"):
         ops.fill_polygons(CONTOURS[:, ::2], SIZE)
     with pytest.raises(TypeError, match="points must be float32, not float64"):

@@ -1,4 +1,4 @@
-"""Every operator on nasty values against exact oracles; ``ECHOSEG_EXAMPLES=20000 pytest THIS_FILE`` tries more."""
+"""Every operator on extreme values compared with exact oracles; ECHOSEG_EXAMPLES sets the number of examples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from _operators import operators
 from echoseg import ops
 
 LIMIT = 2.0**20
-REFUSED = (np.nan, np.inf, -np.inf, 3e38, -3e38, np.nextafter(np.float32(LIMIT), np.float32(np.inf)), -LIMIT - 1, 1e30)
+INVALID = (np.nan, np.inf, -np.inf, 3e38, -3e38, np.nextafter(np.float32(LIMIT), np.float32(np.inf)), -LIMIT - 1, 1e30)
 # multiples of 1/32, for which the oracles are exact
 ON_GRID = (
     0.0,
@@ -75,7 +75,7 @@ def test_polygons(drawn, size):
 
 @given(st.lists(st.tuples(*[coordinates | st.sampled_from(TINY)] * 2), max_size=7), sizes)
 def test_coordinates_off_the_grid(drawn, size):
-    """In fractions, but for pixels on which a crossing lies so nearly that float64 may round it to them."""
+    """Computed in fractions, except for pixels so close to a crossing that float64 may round it to them."""
     outline = [(Fraction(x), Fraction(y)) for x, y in np.array(drawn, np.float32).reshape(-1, 2).tolist()]
     expected, sure = np.zeros(size, np.uint8), np.ones(size, bool)
     for (xa, ya), (xb, yb) in zip(outline, outline[1:] + outline[:1], strict=True):
@@ -89,15 +89,15 @@ def test_coordinates_off_the_grid(drawn, size):
     np.testing.assert_array_equal(found[sure], expected[sure])
 
 
-@given(st.data(), st.sampled_from(REFUSED))
-def test_values_that_are_refused(data, bad):
-    """With the index of the point, whichever array holds it."""
+@given(st.data(), st.sampled_from(INVALID))
+def test_invalid_values(data, invalid):
+    """The error names the array and the index of the point."""
     for operator in operators().values():
         for name in {"points", "contours", "landmarks", "previous"} & set(operator.arrays):
             array = operator.arrays[name].copy()
-            place = data.draw(st.integers(0, array.size - 1))
-            array.reshape(-1)[place] = bad
-            with pytest.raises(ValueError, match=f"{name} must be finite .*; point {place // 2} is not"):
+            index = data.draw(st.integers(0, array.size - 1))
+            array.reshape(-1)[index] = invalid
+            with pytest.raises(ValueError, match=f"{name} must be finite .*; point {index // 2} is not"):
                 operator.run(operator.arrays | {name: array})
 
 
@@ -173,12 +173,12 @@ def test_distances(data, size, dy, dx):
         np.testing.assert_allclose((hd95[i], assd[i]), expected, rtol=1e-9)
 
 
-NO_LENGTHS = (np.nan, np.inf, -1.0, 0.0, 9e-4, LIMIT + 1, 3e38, 10**400)
-NO_NUMBERS = (True, "4", None, 4j, [4], np.array([4.0]), np.bool_(True))
+OUT_OF_RANGE = (np.nan, np.inf, -1.0, 0.0, 9e-4, LIMIT + 1, 3e38, 10**400)
+WRONG_TYPE = (True, "4", None, 4j, [4], np.array([4.0]), np.bool_(True))
 
 
-@pytest.mark.parametrize("value", [*NO_LENGTHS, *NO_NUMBERS], ids=repr)
-def test_settings_that_are_no_lengths(value):
+@pytest.mark.parametrize("value", [*OUT_OF_RANGE, *WRONG_TYPE], ids=repr)
+def test_invalid_numbers(value):
     landmarks, maps = np.zeros((1, 1, 2), np.float32), np.zeros((1, 1, 4, 4), np.float32)
     masks = np.zeros((1, 4, 4), np.uint8)
     calls = {
@@ -199,8 +199,8 @@ def test_settings_that_are_no_lengths(value):
     ("arrays", "size"),
     [((2**40, 0, 2), (2**20, 2**20)), ((2**23, 0, 2), (2**20, 2**20)), ((2**43, 0, 2), (2**10, 2**10))],
 )
-def test_products_beyond_63_bits(arrays, size):
-    """Zero points take no memory, but their masks would."""
+def test_products_that_exceed_63_bits(arrays, size):
+    """Contours without points need no memory, but their masks do."""
     points = np.zeros(arrays, np.float32)
     for call in (ops.fill_polygons, ops.border_band_from_contours):
         with pytest.raises(ValueError, match="too large to address"):

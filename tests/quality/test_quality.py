@@ -177,7 +177,7 @@ def test_contours_of_a_valid_data_set_have_plausible_measurements(beating):
     table = measure_contours(prepare(beating, size=(64, 64)))
     lengths = table.groupby("video").size()
     assert (lengths == 2).all()
-    assert not table["crosses"].any()
+    assert not table["intersects"].any()
     assert table["outside"].max() < 0.05
     assert (table["lost"].abs() < 0.1).all()
     assert table["x"].between(25, 39).all()

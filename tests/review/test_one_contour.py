@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from pydicom.examples import get_path
@@ -81,7 +79,7 @@ def test_page_and_predict_give_the_same_volumes(run, phantoms, tmp_path):
                 "seconds": 1.0,
                 "drags": 1,
             }
-            response = client.post(f"/api/clips/{number}/frames/{frame}", content=json.dumps(change)).json()
+            response = client.post(f"/api/clips/{number}/frames/{frame}", json=change).json()
             corrected = with_contour(loaded.prediction, frame, predictor.codec.join(handles.points), handles, clips)
             expected = echoseg.measure(corrected, loaded.clip, beats=beats)
             assert (response["volume"], response["ef"]) == (expected.volumes[frame], expected.mean_ef)

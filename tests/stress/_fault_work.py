@@ -43,7 +43,7 @@ class Work(NamedTuple):
 
     Attributes:
         begin: fills the folder with what is there before.
-        act: does the work; done again, it goes on or begins anew.
+        act: does the work; done again, it goes on or begins again.
         pinned: what a reader finds in the folder, in words; raises DataError where something is damaged.
     """
 

@@ -1,4 +1,4 @@
-"""How fast something grows with the work done; what the sweeps over threads and over long runs share."""
+"""How fast something grows with the work done; what the stress tests of threads and over long runs share."""
 
 from __future__ import annotations
 

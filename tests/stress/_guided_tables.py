@@ -1,8 +1,8 @@
-"""Tables written by a fuzzer that sees which lines of the readers it reached; needs `pip install atheris`.
+"""Reads tables made by a coverage-guided fuzzer; needs `pip install atheris`.
 
-The first byte of an input chooses the table: of tracings, of videos, `dataset.json` of labels, or corrected landmarks'
-columns. What is read must be data or a `DataError` of one line. libFuzzer's options are taken as they are:
-`python tests/stress/_guided_tables.py CORPUS -max_total_time=300 -max_len=4096`.
+The first byte of an input chooses the file: tracings, file list, `dataset.json`, or corrected landmarks. Allowed
+outcomes are data that pass the checks of `tables.Reference`, or a `DataError` of one line. The options are those of
+libFuzzer: `python tests/stress/_guided_tables.py CORPUS -max_total_time=300 -max_len=4096`.
 """
 
 from __future__ import annotations
@@ -15,29 +15,32 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-with atheris.instrument_imports(include=["echoseg.io"]):
-    from echoseg.iosets.decathlon import read_labels
-    from echoseg.iosets.echonet import read_echonet, read_tracings
-
+with atheris.instrument_imports(include=["echoseg.datasets", "echoseg.io"]):
+    from echoseg.datasets.decathlon import read_labels
+    from echoseg.datasets.echonet import read_echonet, read_tracings
     from echoseg.io.table import read_numbers, read_table
 
 from _folders import write_folder
 from echoseg.errors import DataError
-from stress.tables import LIST, TRACINGS, Table, complaints
+from stress.tables import LIST, TRACINGS, Reference, Table
 
 
-def one_input(folder: Path, whole: dict[str, bytes], data: bytes) -> None:
-    """Read one table; anything but data that the oracle agrees with, or a fair refusal, ends the fuzzer."""
+def try_one(folder: Path, valid: dict[str, bytes], data: bytes) -> None:
+    """Read one input.
+
+    Raises:
+        AssertionError: The data fail a check, or a message is not one line.
+    """
     kind, content = data[:1], data[1:]
     try:
         if kind < b"@":
             name = TRACINGS if kind < b"0" else LIST
-            tables = {**whole, name: content}
+            tables = {**valid, name: content}
             for table, text in tables.items():
                 (folder / table).write_bytes(text)
-            wrong = list(complaints(read_echonet(folder), Table(tables[LIST]), Table(tables[TRACINGS])))
-            if wrong:
-                raise AssertionError(wrong)
+            reference = Reference(read_echonet(folder), Table(tables[LIST]), Table(tables[TRACINGS]))
+            if violations := list(reference.violations()):
+                raise AssertionError(violations)
         elif kind < b"P":
             (folder / "dataset.json").write_bytes(content)
             read_labels(folder / "dataset.json")
@@ -53,10 +56,10 @@ def one_input(folder: Path, whole: dict[str, bytes], data: bytes) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as place:
-        folder = write_folder(Path(place) / "data")
-        whole = {name: (folder / name).read_bytes() for name in (LIST, TRACINGS)}
-        atheris.Setup(sys.argv, lambda data: one_input(folder, whole, data))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = write_folder(Path(temporary) / "data")
+        valid = {name: (folder / name).read_bytes() for name in (LIST, TRACINGS)}
+        atheris.Setup(sys.argv, lambda data: try_one(folder, valid, data))
         atheris.Fuzz()
 
 

@@ -1,4 +1,4 @@
-"""One process after the other that does a piece of work, and is killed at it; what all kill sweeps share."""
+"""One process after the other that does a piece of work, and is killed at it; what all kill tests share."""
 
 from __future__ import annotations
 

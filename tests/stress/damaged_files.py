@@ -1,19 +1,19 @@
-"""Damage videos, DICOM files, volumes and pictures in every way we can think of, and look at what is read.
+"""Reads damaged videos, DICOM files, volumes and images.
 
-Each input is a small valid file of one of some twenty kinds, written, then cut, flipped in 1 to 64 bits, given
-header fields of 0, -1, 2^31 - 1, 2^32 - 1, … of 2, 4 or 8 bytes in either order, robbed of a piece, mixed with another
-file, or renamed. Beside them stand inputs made by hand: bombs, headers without each of their tags in turn, volumes that
-refer to files elsewhere, places and slopes that are no numbers. Allowed is
+A random input is a small valid file of one of about twenty formats that was cut, changed in 1 to 64 bits, given
+numbers such as 0, -1, 2^31 - 1 or 2^32 - 1 of 2, 4 or 8 bytes, shortened, mixed with another file, or renamed. Special
+inputs are decompression bombs, headers that lack one tag, volumes that refer to other files, and invalid affines and
+slopes. Allowed outcomes are
 
-- a clip, whole and no larger than the limits;
-- a `DataError` of one line that begins with the file, tells nothing of the patient, and has been foreseen.
+- a clip within the size limits;
+- a `DataError` of one line that starts with the file and contains no text about the patient.
 
-Not allowed is another exception, a warning, the end or a hang of the program, other frames when it is read by frame
-numbers, or that it takes more memory than what it gets. Crashes of the decoding child, and bombs that meet its limits
-of time and memory, are counted: they are what it is there for.
+Not allowed are other exceptions, warnings, a crash or hang of the program, different frames when they are read by
+number, and a large growth of memory. Crashes of worker processes are counted; so are bombs that reach the limits of
+time and memory.
 
-Run it: `python tests/stress/damaged_files.py --count 10000`. It prints what was tried and found, and how many flipped
-files were read as other pixels without any complaint, as no decoder can know; exit code 1 if anything failed.
+Run `python tests/stress/damaged_files.py --count 10000`. It prints the outcomes, and how many files with changed bits
+were read as different pixels, which a decoder cannot detect. The exit code is 1 if an outcome is not allowed.
 """
 
 from __future__ import annotations
@@ -39,105 +39,115 @@ from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip
 from echoseg.io.reading import decode_clip, is_clip, read_clip
 from echoseg.io.worker_pool import MEMORY_LIMIT, TIME_LIMIT
-from stress._damage import SECRETS, Files, by_hand, damaged, write_whole
+from stress._damage import SECRETS, Files, make_random, make_special, write_valid
 
 SIZE, FRAMES = (40, 48), 6
 LIMITS = {TIME_LIMIT: "60", MEMORY_LIMIT: "2"}
-SLACK = 48 << 20  # bytes that the program may grow by beside twice what it is given
-UNFORESEEN = ("its decoder failed", "gave an invalid response")
+MAX_GROWTH = 48 << 20  # bytes by which the program's memory may grow, in addition to three times the clip
+UNEXPECTED = ("its decoder failed", "gave an invalid response")
+LIMIT_EXCEEDED = ("takes longer", "needs more memory")
 
 
 class Tally(NamedTuple):
-    """What was found."""
+    """The outcomes of many inputs.
+
+    Attributes:
+        outcomes: Number of inputs by outcome.
+        failures: Outcomes that are not allowed.
+        undetected: Number of files with changed bits, by whether their pixels changed.
+        slowest: The longest time for one input, seconds.
+    """
 
     outcomes: Counter[str]
     failures: list[str]
-    silent: Counter[str]
+    undetected: Counter[str]
     slowest: float
 
 
-def peak() -> int:
-    """The most bytes that this process ever had."""
+def peak_memory() -> int:
+    """The peak memory of this process, bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def examine(path: Path) -> tuple[str, Clip | None]:
-    """What comes of reading a file: "clip", "refused", "crash", or what must not be."""
-    before = peak()
+    """The outcome of reading a file: "clip", "refused", "crash", "limit", or a description of a failure."""
+    before = peak_memory()
     clip, size = None, 0
     try:
         clip = read_clip(path)
         frames = clip.frames
-        sound = frames.dtype == np.uint8 and frames.ndim == 3 and 0 < frames.size <= MAX_BYTES
-        outcome = "clip" if sound and frames[0].size <= MAX_PIXELS else f"a clip of {frames.shape} {frames.dtype}"
-        known = [value for value in (clip.fps, *clip.spacing, clip.thickness) if not math.isnan(value)]
-        if not all(0 < value < math.inf for value in known):
-            outcome = f"a clip of {clip.fps} frames a second and {clip.spacing} × {clip.thickness} mm"
+        valid = frames.dtype == np.uint8 and frames.ndim == 3 and 0 < frames.size <= MAX_BYTES
+        outcome = "clip" if valid and frames[0].size <= MAX_PIXELS else f"a clip of {frames.shape} {frames.dtype}"
+        numbers = [value for value in (clip.fps, *clip.spacing, clip.thickness) if not math.isnan(value)]
+        if not all(0 < value < math.inf for value in numbers):
+            outcome = f"a clip with {clip.fps} frames per second and {clip.spacing} × {clip.thickness} mm"
         size = frames.nbytes
-        found = decode_clip(path, [0, 2, 5]).frames if clip.fps == clip.fps and path.suffix != ".dcm" else {}
-        if not all(np.array_equal(frame, frames[number]) for number, frame in found.items()):
-            outcome = "the frames differ between two ways to read them"
+        decoded = decode_clip(path, [0, 2, 5]).frames if clip.fps == clip.fps and path.suffix != ".dcm" else {}
+        if not all(np.array_equal(frame, frames[number]) for number, frame in decoded.items()):
+            outcome = "read_clip and decode_clip give different frames"
     except DataError as error:
         text = str(error).removeprefix(f"{path}: ")
         if text == str(error) or not text.isprintable() or any(secret in text for secret in SECRETS):
             outcome = f"message {error!r}"
-        elif any(words in text for words in UNFORESEEN):
+        elif any(part in text for part in UNEXPECTED):
             outcome = text
+        elif any(part in text for part in LIMIT_EXCEEDED):
+            outcome = "limit"
         else:
-            outcome = "crash" if "crashed" in text else "limit" if "takes " in text else "refused"
+            outcome = "crash" if "crashed" in text else "refused"
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
-    grown = peak() - before
-    return (outcome if grown <= SLACK + 3 * size else f"{grown >> 20} MiB taken for {size >> 20} MiB"), clip
+    growth = peak_memory() - before
+    return (outcome if growth <= MAX_GROWTH + 3 * size else f"{growth >> 20} MiB for a clip of {size >> 20} MiB"), clip
 
 
-def sweep(inputs: Iterator[tuple[str, str, Files]], folder: Path, originals: dict[str, np.ndarray]) -> Tally:
+def read_all(inputs: Iterator[tuple[str, str, Files]], folder: Path, originals: dict[str, np.ndarray]) -> Tally:
     """Read inputs one after the other."""
     outcomes: Counter[str] = Counter()
-    silent: Counter[str] = Counter()
+    undetected: Counter[str] = Counter()
     failures, slowest = [], 0.0
-    for number, (kind, how, files) in enumerate(inputs):
-        here = folder / str(number)
-        here.mkdir()
-        (here / "folder").mkdir()
-        os.mkfifo(here / "fifo")
+    for number, (kind, damage, files) in enumerate(inputs):
+        work = folder / str(number)
+        work.mkdir()
+        (work / "folder").mkdir()
+        os.mkfifo(work / "fifo")
         for name, data in files.items():
-            (here / name).write_bytes(data)
-        path = here / next(iter(files))
+            (work / name).write_bytes(data)
+        path = work / next(iter(files))
         started = time.monotonic()
         is_clip(path)
         outcome, clip = examine(path)
         if clip is not None and kind.startswith("MetaImage of "):
-            outcome = "voxels from elsewhere"
+            outcome = "voxels of another file"
         slowest = max(slowest, time.monotonic() - started)
-        allowed = outcome in ("clip", "refused", "crash") or (outcome == "limit" and how == "bombs")
+        allowed = outcome in ("clip", "refused", "crash") or (outcome == "limit" and damage == "bombs")
         outcomes[outcome if allowed else "failure"] += 1
-        failures += [f"input {number} ({kind}, {how}): {outcome}"] * (not allowed)
+        failures += [f"input {number} ({kind}, {damage}): {outcome}"] * (not allowed)
         if outcome not in ("clip", "refused"):
-            print(f"input {number} ({kind}, {how}): {outcome}", file=sys.stderr)
-        if how == "flipped" and kind in originals:
-            same = clip is not None and np.array_equal(clip.frames, originals[kind])
-            silent["refused" if clip is None else "same pixels" if same else "other pixels"] += 1
-        for entry in (here / "fifo", *(here / name for name in files)):
+            print(f"input {number} ({kind}, {damage}): {outcome}", file=sys.stderr)
+        if damage == "bits" and kind in originals:
+            equal = clip is not None and np.array_equal(clip.frames, originals[kind])
+            undetected["refused" if clip is None else "equal pixels" if equal else "different pixels"] += 1
+        for entry in (work / "fifo", *(work / name for name in files)):
             entry.unlink()
-    return Tally(outcomes, failures, silent, slowest)
+    return Tally(outcomes, failures, undetected, slowest)
 
 
 def run(folder: Path, count: int, seed: int) -> Iterator[tuple[str, Tally]]:
-    """Both halves, by name: what is made by hand, and so many random inputs."""
+    """Read the special inputs and a number of random ones; yields the name and the tally of each group."""
     warnings.simplefilter("error")
     os.environ.update(LIMITS)
-    made = folder / "made"
-    made.mkdir()
-    whole = write_whole(made)
+    work = folder / "valid"
+    work.mkdir()
+    valid = write_valid(work)
     originals = {}
-    for kind, files in whole.items():
+    for kind, files in valid.items():
         for name, data in files.items():
-            (made / name).write_bytes(data)
-        originals[kind] = read_clip(made / next(iter(files))).frames
-    for name, inputs in (("by hand", by_hand(made, whole)), ("random", damaged(whole, count, seed))):
+            (work / name).write_bytes(data)
+        originals[kind] = read_clip(work / next(iter(files))).frames
+    for name, inputs in (("special", make_special(work, valid)), ("random", make_random(valid, count, seed))):
         (folder / name).mkdir()
-        yield name, sweep(inputs, folder / name, originals)
+        yield name, read_all(inputs, folder / name, originals)
 
 
 def main() -> None:
@@ -147,18 +157,19 @@ def main() -> None:
     arguments = parser.parse_args()
     failed = 0
     with tempfile.TemporaryDirectory() as name:
-        for half, tally in run(Path(name), arguments.count, arguments.seed):
-            told = ", ".join(f"{count} {outcome}" for outcome, count in tally.outcomes.most_common())
-            print(f"{half}: {tally.outcomes.total()} inputs: {told}; the slowest took {tally.slowest:.1f} s")
+        for group, tally in run(Path(name), arguments.count, arguments.seed):
+            outcomes = ", ".join(f"{count} {outcome}" for outcome, count in tally.outcomes.most_common())
+            print(f"{group}: {tally.outcomes.total()} inputs: {outcomes}; the slowest took {tally.slowest:.1f} s")
             failed += len(tally.failures)
-    silent = ", ".join(f"{count} {what}" for what, count in tally.silent.most_common())
-    print(f"of {tally.silent.total()} files with 1 to 64 flipped bits: {silent} without complaint")
-    print(f"{failed} failures; most memory of the program {peak() >> 20} MiB, of a child {child_peak() >> 20} MiB")
+    undetected = ", ".join(f"{count} {outcome}" for outcome, count in tally.undetected.most_common())
+    print(f"{tally.undetected.total()} files with 1 to 64 changed bits: {undetected}")
+    program, worker = peak_memory() >> 20, worker_peak_memory() >> 20
+    print(f"{failed} failures; peak memory of the program {program} MiB, of a worker process {worker} MiB")
     sys.exit(failed > 0)
 
 
-def child_peak() -> int:
-    """The most bytes of a child that has ended."""
+def worker_peak_memory() -> int:
+    """The largest peak memory of the worker processes, bytes."""
     from echoseg.io.worker_pool import end_workers
 
     end_workers()

@@ -6,7 +6,7 @@
 Each file that the package reads back of its own (a store's, a run's, an archive's lines, corrections) is damaged again
 and again: one bit, several bits, some bytes in a row, a piece that is zero, an end that is missing or is double. The
 reader must say a DataError of one line that names a file in the folder, or give what it gives for the whole file: a
-line of an archive may also be missing, since that file of results is then made anew. Exit code 1 if anything failed.
+line of an archive may also be missing, since that file of results is then made again. Exit code 1 if anything failed.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Names that would lead elsewhere, as cells of tables and as files: nothing outside the folders given is touched.
+"""Uses difficult names as cells of tables and as file names, and checks that only the given folders are accessed.
 
-- Tables: each name stands as FileName in both tables of an EchoNet folder. Every file that Python opens while the
-  folder is read and decoded is heard by an audit hook; none may lie outside the folder.
-- Links: files, folders, loops and devices, linked from `Videos/`.
-- Results: each name that the system allows is given to a video, which is segmented, alone and among all others. Nothing
-  outside `--out` may change, and each has results of its own there.
-- Corrections: each such video is refused by `echoseg review`, or its correction is there when the page opens again.
+- Tables: each name is a FileName in both tables of an EchoNet folder. An audit hook records the files that Python opens
+  while the folder is read and decoded; none may be outside the folder.
+- Links: `Videos/` contains links to files, folders, loops and devices.
+- Results: videos with each name that the file system allows are segmented, alone and together. Only files in `--out`
+  may change, and each video has results of its own there.
+- Corrections: `echoseg review` refuses such a video, or its correction is there when the page is opened again.
 
-Run it: `python tests/stress/paths.py`. It prints what was tried and found, and exits with 1 if anything failed.
+Run `python tests/stress/paths.py`. It prints a summary, and exits with 1 if a check failed.
 """
 
 from __future__ import annotations
@@ -40,41 +40,41 @@ from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
-from stress._nasty import NAMES
+from stress._difficult_texts import NAMES
 
 SECRET = "secret"
 
 
-class Watch:
-    """Records every path that Python opens while it is on; an audit hook stays for the life of the process."""
+class Recorder:
+    """Records the paths that Python opens while it is active; an audit hook cannot be removed."""
 
     def __init__(self) -> None:
-        self.on = False
+        self.active = False
         self.opened: list[str] = []
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._hook)
 
-    def _hear(self, event: str, arguments: tuple) -> None:
-        if self.on and event == "open" and isinstance(arguments[0], (str, bytes)):
+    def _hook(self, event: str, arguments: tuple) -> None:
+        if self.active and event == "open" and isinstance(arguments[0], (str, bytes)):
             self.opened.append(os.fsdecode(arguments[0]))
 
-    def strays(self, folder: Path) -> list[Path]:
-        """What was opened beside the folder, or of the system's."""
+    def take_outside(self, folder: Path) -> list[Path]:
+        """The recorded paths in the parent folder but not in the folder, and those of the system."""
         opened = {Path(os.path.realpath(path)) for path in self.opened}
         self.opened.clear()
-        home = folder.resolve()
-        beside = [path for path in opened if path.is_relative_to(home.parent) and not path.is_relative_to(home)]
+        folder = folder.resolve()
+        beside = [path for path in opened if path.is_relative_to(folder.parent) and not path.is_relative_to(folder)]
         return beside + [path for path in opened if path.is_relative_to("/etc") or path == Path("/dev/zero")]
 
 
 def combined(names: Sequence[str], count: int, seed: int) -> list[str]:
-    """The names alone, with endings, and joined by separators."""
-    find = random.Random(seed)
-    joined = [find.choice("/\\").join(find.choices(names, k=find.choice((2, 3)))) for _ in range(count)]
-    return [*names, *(name + ending for name in names for ending in (".avi", ".MP4")), *joined]
+    """The names, the names with suffixes, and `count` combinations with separators."""
+    rng = random.Random(seed)
+    joined = [rng.choice("/\\").join(rng.choices(names, k=rng.choice((2, 3)))) for _ in range(count)]
+    return [*names, *(name + suffix for name in names for suffix in (".avi", ".MP4")), *joined]
 
 
-def try_table(folder: Path, name: str, watch: Watch) -> Iterator[str]:
-    """A name as FileName: refused, or of a file in the folder."""
+def try_table(folder: Path, name: str, recorder: Recorder) -> Iterator[str]:
+    """Use a name as FileName; yields failures."""
     cell = name.encode("utf-8", "surrogatepass").replace(b"\n", b" ").replace(b"\r", b" ")
     lines = [line.encode("utf-8") for line in chord_lines("@", 2, ellipse_chords())]
     rows = [
@@ -84,30 +84,30 @@ def try_table(folder: Path, name: str, watch: Watch) -> Iterator[str]:
     ]
     (folder / "VolumeTracings.csv").write_bytes(b"\n".join(rows))
     (folder / "FileList.csv").write_bytes(b"FileName\n" + cell + b"\nb\n")
-    watch.on = True
+    recorder.active = True
     try:
         dataset = read_echonet(folder)
         for _ in decode_dataset(dataset, size=(16, 16), ordering=None, fov_mm=None):
             pass
-        said = [*dataset.recordings, *dataset.faults]
-        watch.opened += [str(recording.path) for recording in dataset.recordings]  # a child of this process reads them
-        if len({recording.name for recording in dataset.recordings} - {"a", "b", "c"}) or not said:
+        reported = [*dataset.recordings, *dataset.faults]
+        recorder.opened += [str(recording.path) for recording in dataset.recordings]  # opened by worker processes
+        if len({recording.name for recording in dataset.recordings} - {"a", "b", "c"}) or not reported:
             yield f"{name!r}: read as {dataset.recordings}"
     except DataError as error:
         if not str(error).isprintable():
-            yield f"{name!r}: unfit for a terminal"
+            yield f"{name!r}: message is not printable"
     finally:
-        watch.on = False
-    yield from (f"{name!r}: opened {path}" for path in watch.strays(folder))
+        recorder.active = False
+    yield from (f"{name!r}: opened {path}" for path in recorder.take_outside(folder))
 
 
-def try_links(folder: Path, watch: Watch) -> Iterator[str]:
-    """Links in `Videos/`, each the name of a listed video."""
+def try_links(folder: Path, recorder: Recorder) -> Iterator[str]:
+    """List videos that are links; yields failures."""
     videos, outside = folder / "Videos", folder.parent / SECRET
     outside.mkdir(exist_ok=True)
     write_video(outside / "secret.avi")
     (folder / "inside").mkdir(exist_ok=True)
-    write_video(folder / "inside/kept.avi")
+    write_video(folder / "inside/valid.avi")
     links = {
         "file": outside / "secret.avi",
         "relative": Path("../../secret/secret.avi"),
@@ -117,37 +117,33 @@ def try_links(folder: Path, watch: Watch) -> Iterator[str]:
         "broken": outside / "none.avi",
         "device": Path("/dev/zero"),
         "system": Path("/etc/passwd"),
-        "inside": folder / "inside/kept.avi",
+        "inside": folder / "inside/valid.avi",
     }
     for name, target in links.items():
         (videos / f"{name}.avi").symlink_to(target)
     lines = [line for name in ("a", *links) for line in chord_lines(name, 2, ellipse_chords())]
     (folder / "VolumeTracings.csv").write_text("\n".join(["FileName,X1,Y1,X2,Y2,Frame", *lines]))
     (folder / "FileList.csv").write_text("FileName\na\n" + "\n".join(links))
-    watch.on = True
+    recorder.active = True
     dataset = read_echonet(folder)
-    watch.opened += [str(recording.path) for recording in dataset.recordings]
-    decoded = list(decode_dataset(dataset, size=(16, 16), ordering=None, fov_mm=None))
-    watch.on = False
-    yield from (f"links: opened {path}" for path in watch.strays(folder))
-    read = [recording.name for recording, one in zip(dataset.recordings, decoded, strict=True) if one.samples]
+    recorder.opened += [str(recording.path) for recording in dataset.recordings]
+    results = list(decode_dataset(dataset, size=(16, 16), ordering=None, fov_mm=None))
+    recorder.active = False
+    yield from (f"links: opened {path}" for path in recorder.take_outside(folder))
+    read = [recording.name for recording, result in zip(dataset.recordings, results, strict=True) if result.samples]
     if read != ["a", "inside"]:
         yield f"links: read {read}"
-    if len(dataset.faults) + sum(len(one.faults) for one in decoded) != len(links) - 1:
+    if len(dataset.faults) + sum(len(result.faults) for result in results) != len(links) - 1:
         yield f"links: faults {[*map(str, dataset.faults)]}"
 
 
-def tree(folder: Path) -> dict[Path, object]:
-    """All that lies in a folder: the content of files."""
+def read_tree(folder: Path) -> dict[Path, object]:
+    """Path → content of all files in a folder; "" for folders."""
     return {path: path.read_bytes() if path.is_file() else "" for path in folder.rglob("*")}
 
 
-def write_nothing(path, clip, prediction, measured, folder):
-    (folder / "mark").write_text(path.name, errors="surrogateescape")
-
-
 def make_files(folder: Path, names: Iterable[str], content: bytes) -> list[Path]:
-    """A video of each name that a file can have."""
+    """Write a file for each name that the file system allows."""
     folder.mkdir()
     files = []
     for name in dict.fromkeys(names):
@@ -157,19 +153,19 @@ def make_files(folder: Path, names: Iterable[str], content: bytes) -> list[Path]
     return files
 
 
-def try_results(place: Path, names: Iterable[str], predictor: Predictor) -> Iterator[str]:
-    """Files of these names through predict, together and each alone."""
-    files = make_files(place / "in", names, write_video(place / "template.avi", frames=1).read_bytes())
-    out = place / "above" / "out"
-    before = tree(place)
-    for given in [[place / "in"], files, *([file] for file in files)]:
-        shown = given[0].name if len(given) == 1 else f"{len(given)} files"
+def try_results(folder: Path, names: Iterable[str], predictor: Predictor) -> Iterator[str]:
+    """Segment files with these names, together and alone; yields failures."""
+    files = make_files(folder / "in", names, write_video(folder / "template.avi", frames=1).read_bytes())
+    out = folder / "parent" / "out"
+    before = read_tree(folder)
+    for inputs in [[folder / "in"], files, *([file] for file in files)]:
+        label = inputs[0].name if len(inputs) == 1 else f"{len(inputs)} files"
         out.mkdir(parents=True)
         try:
-            sources = find_input_files(given, Path("no run"), None, out=out)
+            sources = find_input_files(inputs, Path("no run"), None, out=out)
         except DataError as error:
             if not str(error).isprintable():
-                yield f"{shown!r}: unfit for a terminal"
+                yield f"{label!r}: message is not printable"
         else:
             rows = list(segment_files(sources, predictor, out, _write_mark))
             write_results(sources, out, kind="csv")
@@ -178,10 +174,10 @@ def try_results(place: Path, names: Iterable[str], predictor: Predictor) -> Iter
                     continue
                 mark = out / source.name / "mark"
                 if not mark.is_file() or os.fsdecode(mark.read_bytes()) != source.path.name:
-                    yield f"{shown!r}: no results of {source.path.name!r}"
-        after = tree(place)
+                    yield f"{label!r}: no results of {source.path.name!r}"
+        after = read_tree(folder)
         changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-        yield from (f"{shown!r}: {path} changed" for path in changed - {out.parent} if not path.is_relative_to(out))
+        yield from (f"{label!r}: {path} changed" for path in changed - {out.parent} if not path.is_relative_to(out))
         shutil.rmtree(out.parent, ignore_errors=True)
 
 
@@ -189,59 +185,59 @@ def _write_mark(path: Path, clip: object, prediction: object, measured: object, 
     (folder / "mark").write_bytes(os.fsencode(path.name))
 
 
-def try_corrections(place: Path, names: Iterable[str]) -> Iterator[str]:
-    """A correction of a file of each name reads back, or the file is refused."""
-    knows = FakePredictor("landmark")
+def try_corrections(work: Path, names: Iterable[str]) -> Iterator[str]:
+    """Save and read a correction of a file with each name; yields failures."""
+    predictor = FakePredictor("landmark")
     handles = Handles(outlines(1)[0], np.arange(5), np.ones(5, dtype=bool))
-    for number, path in enumerate(make_files(place / "clips", names, b"")):
+    for number, path in enumerate(make_files(work / "clips", names, b"")):
         try:
             sources, _ = find_clips([path], None)
         except DataError as error:
             if not str(error).isprintable():
-                yield f"{path.name!r}: unfit for a terminal"
+                yield f"{path.name!r}: message is not printable"
             continue
-        drawing = Clips(knows, sources).drawing
-        folder = place / f"corrections-{number}"
-        with contextlib.closing(CorrectionsFolder(folder, drawing, kind="points")) as kept:
-            kept.save(sources[0].name, 0, handles, version=0, before=handles.points, effort={})
-        with contextlib.closing(CorrectionsFolder(folder, drawing, kind="points")) as again:
-            if list(again.of(sources[0].name)) != [0]:
-                yield f"{path.name!r}: its correction is lost"
-        _, traced, faults = read_tracings(folder / "VolumeTracings.csv")
-        if list(traced) != [stem_of(sources[0].name)] or faults:
-            yield f"{path.name!r}: its tracing is called {list(traced)}"
+        drawing = Clips(predictor, sources).drawing
+        folder = work / f"corrections-{number}"
+        with contextlib.closing(CorrectionsFolder(folder, drawing, kind="points")) as corrections:
+            corrections.save(sources[0].name, 0, handles, version=0, before=handles.points, effort={})
+        with contextlib.closing(CorrectionsFolder(folder, drawing, kind="points")) as corrections:
+            if list(corrections.of(sources[0].name)) != [0]:
+                yield f"{path.name!r}: its correction is missing"
+        _, videos, faults = read_tracings(folder / "VolumeTracings.csv")
+        if list(videos) != [stem_of(sources[0].name)] or faults:
+            yield f"{path.name!r}: its tracing has the name {list(videos)}"
 
 
-def sweep(place: Path, names: Sequence[str] = NAMES, *, joined: int, seed: int = 0) -> tuple[dict[str, int], list[str]]:
-    """All parts in a folder; how many names each tried, and what failed."""
-    watch = Watch()
+def run(work: Path, names: Sequence[str] = NAMES, *, joined: int, seed: int = 0) -> tuple[dict[str, int], list[str]]:
+    """Run all parts in a folder; returns the number of names by part, and the failures."""
+    recorder = Recorder()
     torch.manual_seed(0)
     config = Config(approach="mask", size=(16, 16), width=4, depth=1, precision="float32")
     predictor = Predictor(config, *checkpoint.build(config), torch.device("cpu"))
     cells = combined(names, joined, seed)
-    data = write_folder(place / "tables/data")
+    data = write_folder(work / "tables/data")
     (data.parent / SECRET).mkdir()
     write_video(data.parent / SECRET / "secret.avi")
-    failures = [wrong for name in cells for wrong in try_table(data, name, watch)]
-    failures += try_links(write_folder(place / "links/data"), watch)
-    (place / "results").mkdir()
-    failures += try_results(place / "results", names, predictor)
-    (place / "corrections").mkdir()
-    failures += try_corrections(place / "corrections", names)
+    failures = [failure for name in cells for failure in try_table(data, name, recorder)]
+    failures += try_links(write_folder(work / "links/data"), recorder)
+    (work / "results").mkdir()
+    failures += try_results(work / "results", names, predictor)
+    (work / "corrections").mkdir()
+    failures += try_corrections(work / "corrections", names)
     return {"cells": len(cells), "names of files": len(names)}, failures
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=3000, help="of names joined from others (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=3000, help="number of combined names (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        tried, failures = sweep(Path(place), joined=arguments.count, seed=arguments.seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        counts, failures = run(Path(temporary), joined=arguments.count, seed=arguments.seed)
     for failure in failures[:20]:
         print(failure)
-    print(f"tried: {', '.join(f'{count} {what}' for what, count in tried.items())}, 9 links")
-    print(f"{len(failures)} failures (a file opened or changed outside its folder, results or corrections lost)")
+    print(f"{', '.join(f'{count} {part}' for part, count in counts.items())}, 9 links")
+    print(f"{len(failures)} failures (a file outside the folder opened or changed, results or corrections missing)")
     return 1 if failures else 0
 
 

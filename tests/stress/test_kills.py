@@ -1,4 +1,4 @@
-"""The kill sweeps in small, in a process of their own: they fork, which wants a parent without threads."""
+"""The kill tests in small, in a process of their own: they fork, which wants a parent without threads."""
 
 from __future__ import annotations
 

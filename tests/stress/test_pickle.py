@@ -233,13 +233,13 @@ def test_no_file_runs_code(place, tmp_path, monkeypatch, folder):
         path = tmp_path / "place" / folder / name
         whole = path.read_bytes() if path.exists() else None
         for kind, content in CORPUS.items():
-            for sealed in (False, True) if name.endswith((".npy", ".pt")) or name == "samples.csv" else (False,):
-                path.write_bytes(with_hash(content) if sealed and path.suffix == ".pt" else content)
-                if sealed and folder == "store":
+            for with_checksum in (False, True) if name.endswith((".npy", ".pt")) or name == "samples.csv" else (False,):
+                path.write_bytes(with_hash(content) if with_checksum and path.suffix == ".pt" else content)
+                if with_checksum and folder == "store":
                     reseal(path.parent)
                 answer = refusal(READERS[name], path)
                 if answer and not (answer == "read" and (name, kind) in HARMLESS):
-                    wrong.append(f"{name}, {kind}, {'with its hash' if sealed else 'as it is'}: {answer}")
+                    wrong.append(f"{name}, {kind}, {'with its hash' if with_checksum else 'as it is'}: {answer}")
                 assert not SENTINEL.exists(), f"{name}: {kind} ran"
         path.unlink() if whole is None else path.write_bytes(whole)
         if folder == "store":

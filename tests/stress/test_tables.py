@@ -1,4 +1,4 @@
-"""Damaged tables: the short form of `tests/stress/tables.py`, and places where no table can be."""
+"""A short run of `tables.py`, and tables that are hard to read or not files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from _folders import write_folder
 from echoseg.datasets.echonet import read_echonet, read_tracings
 from echoseg.errors import DataError
 from echoseg.io.table import read_table
-from stress.tables import LIST, TRACINGS, sweep
+from stress.tables import LIST, TRACINGS, run
 
 
 @pytest.fixture(scope="session")
@@ -24,13 +24,15 @@ def folder(template, tmp_path):
     return shutil.copytree(template, tmp_path / "data")
 
 
-def test_no_damage_is_silent(tmp_path):
-    outcomes, failures = sweep(300, 7, tmp_path / "data")
+@pytest.mark.slow
+@pytest.mark.stress
+def test_changed_tables_are_read_correctly_or_reported(tmp_path):
+    outcomes, failures = run(300, 7, tmp_path / "data")
     assert failures == []
-    assert min(outcomes[how] for how in ("read", "read with faults", "refused")) > 10
+    assert min(outcomes[outcome] for outcome in ("read", "read with faults", "refused")) > 10
 
 
-def test_every_bad_cell_of_a_row_is_told_at_once(folder):
+def test_all_invalid_cells_of_a_row_are_reported(folder):
     lines = (folder / TRACINGS).read_text().split("\n")
     lines[23], lines[25] = "b.avi,x,4,y,4,2", "b.avi,1,1e9,30,,2"
     (folder / TRACINGS).write_text("\n".join(lines))
@@ -41,7 +43,7 @@ def test_every_bad_cell_of_a_row_is_told_at_once(folder):
 
 
 @pytest.mark.parametrize("tail", [",,junk", "," * 5000 + "junk"])
-def test_what_stands_beyond_the_columns_is_seen_however_far_out(folder, tail):
+def test_text_beyond_the_last_column_is_reported(folder, tail):
     lines = (folder / TRACINGS).read_text().split("\n")
     lines[23] += tail
     lines[33] = tail
@@ -49,14 +51,14 @@ def test_what_stands_beyond_the_columns_is_seen_however_far_out(folder, tail):
     assert [(fault.row, fault.column) for fault in read_echonet(folder).faults] == [(24, ""), (34, "FileName")]
 
 
-def test_a_torn_row_that_costs_two_tracings_is_one_fault(folder):
+def test_an_invalid_row_that_rejects_two_tracings_is_one_fault(folder):
     lines = (folder / TRACINGS).read_text().split("\n")
     lines.insert(31, "?,1,2,3,4,5")
     (folder / TRACINGS).write_text("\n".join(lines))
     assert [fault.row for fault in read_echonet(folder).faults] == [32]
 
 
-def test_other_columns_may_stand_twice_and_those_that_count_may_not(folder):
+def test_only_unused_columns_may_appear_twice(folder):
     text = (folder / LIST).read_text()
     (folder / LIST).write_text(text.replace("FrameHeight,FrameWidth", "Note,Note").replace("NumberOfFrames", "(extra)"))
     assert len(read_echonet(folder).recordings) == 3
@@ -65,14 +67,14 @@ def test_other_columns_may_stand_twice_and_those_that_count_may_not(folder):
         read_echonet(folder)
 
 
-def test_a_header_out_of_all_proportion_is_refused_before_memory_is_asked_for(tmp_path):
+def test_a_header_with_far_too_many_columns_is_refused(tmp_path):
     (tmp_path / LIST).write_bytes(b"FileName" + b",x" * 200_000 + b"\n" + b"a\n" * 100_000)
     with pytest.raises(DataError, match=r"FileList\.csv:1: 200001 columns"):
         read_table(tmp_path / LIST, ("FileName",))
 
 
-def test_many_faults_in_one_video_take_no_longer_than_many_rows(tmp_path):
-    rows = [f"a,1,1,{frame}" for _ in range(2) for frame in range(30_000)]  # every tracing shuffled
+def test_many_faults_in_one_video_are_found_in_linear_time(tmp_path):
+    rows = [f"a,1,1,{frame}" for _ in range(2) for frame in range(30_000)]  # all tracings are shuffled
     (tmp_path / TRACINGS).write_text("FileName,X,Y,Frame\n" + "\n".join(rows))
     _, traced, _ = read_tracings(tmp_path / TRACINGS)
     assert len(traced["a"].faults) == 30_000
@@ -80,7 +82,7 @@ def test_many_faults_in_one_video_take_no_longer_than_many_rows(tmp_path):
 
 @pytest.mark.parametrize("table", [LIST, TRACINGS])
 @pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "device", "missing"])
-def test_what_is_no_file_is_no_table(folder, table, kind):
+def test_a_table_that_is_not_a_regular_file_is_refused(folder, table, kind):
     path = folder / table
     path.unlink()
     make = {

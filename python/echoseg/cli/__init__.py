@@ -1,6 +1,7 @@
-"""``echoseg``: one file a command; each parses, calls and prints.
+"""The command ``echoseg``: one file for each subcommand, which parses its flags, calls the library and prints.
 
-Exit codes: 0 done, 1 failed (one line says what and how to mend it), 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 failed (one line names the cause and the cure), 2 wrong usage, 130 interrupted by Ctrl-C,
+143 terminated by SIGTERM. This room imports everything below it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from echoseg.cli import (
     check,
@@ -27,42 +29,81 @@ from echoseg.cli import (
     review,
     train,
 )
+from echoseg.cli.parser import CommandParser, Parser, did_you_mean
 from echoseg.errors import DataError, printable
 
 COMMANDS = {
-    "init": init,
     "phantom": phantom,
+    "init": init,
     "check": check,
     "prepare": prepare,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
-    "effort": effort,
-    "experiments": experiments,
     "review": review,
     "report": report,
+    "effort": effort,
+    "experiments": experiments,
     "export": export,
     "info": info,
 }
+_DESCRIPTION = """\
+Segmentation of the heart's left ventricle in ultrasound and MRI: train a U-Net
+on expert tracings, measure it, and use it to compute contours, areas, volumes
+and the ejection fraction (EF)."""
+_EXAMPLE = """\
+to try it on synthetic data:
+  echoseg phantom data
+  echoseg train --data data --out runs/first
+  echoseg predict runs/first data/Videos --out predicted
+
+'echoseg COMMAND --help' explains a command and its flags.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated."""
+
+
+def make_parser() -> Parser:
+    """The parser of all commands."""
+    parser = Parser(prog="echoseg", description=_DESCRIPTION, epilog=_EXAMPLE)
+    parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=CommandParser)
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.__doc__, epilog=f"for example:\n{module.EXAMPLE}"
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command.
+
+    Args:
+        arguments: As typed after ``echoseg``; None takes the process's own.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: The arguments are wrong (code 2), or ask for help or the version (code 0).
+    """
     _open_streams()
-    parser = argparse.ArgumentParser(prog="echoseg", description="Left-ventricle segmentation from expert tracings.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.__doc__)
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = make_parser()
+    if not arguments:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
+    first, known = arguments[0], [*COMMANDS, "-h", "--help", "--version"]
+    if first not in known:
+        parser.error(f"unknown {'flag' if first.startswith('-') else 'command'} {first}{did_you_mean(first, known)}")
     parsed = parser.parse_args(arguments)
     try:
         parsed.run(parsed)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still holds back
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python has not written yet
         return 1
     except DataError as error:
         return _fail(str(error), 1)
@@ -70,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not "\ud800" <= error.object[error.start] <= "\udfff":
             raise
         near = error.object[max(0, error.start - 40) : error.end + 10]
-        return _fail(f"a name is not UTF-8, near {near!r}; rename it, or, where it is, set PYTHONUTF8=1", 1)
+        return _fail(f"a name is not UTF-8, near {near!r}; rename it, or, if it is UTF-8, set PYTHONUTF8=1", 1)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         return _fail(f"{name}{error.strerror or error}", 1)
@@ -81,10 +122,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _open_streams() -> None:
-    """Make output fit to be printed to: a letter that it lacks is shown as "?", and one that is closed takes all.
+class _PrintVersion(argparse.Action):
+    """Looks the version up only when it is asked for, which takes 30 ms."""
 
-    Without that, the next file to be opened would stand in a closed one's place, and get what libraries print.
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"echoseg {version('echoseg')}")
+        parser.exit()
+
+
+def _open_streams() -> None:
+    """Make the standard streams safe to print to.
+
+    A character that a stream cannot encode is printed as "?". A stream that is closed is replaced by one to nowhere:
+    otherwise the next file to be opened would get its number, and what libraries print would go into that file.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)

@@ -1,84 +1,93 @@
-"""Look at a data set without training: what is left out and why, what looks wrong although it is used, what the
-ordering of points does, and what landmarks could give at best."""
+"""Report what is missing, damaged or suspicious in a data set, before it is used.
+
+Prints two lists, each with file, row and reason: the tracings that cannot be
+used and are left out, and those that are used although they look wrong, for
+example a contour far larger than the others, or the same image in two splits.
+For tracings made of chords, as in EchoNet-Dynamic, a table compares the orders
+in which the traced points can be joined to a contour.
+
+Writes to --out: check.csv (one row for each problem) and check.html (a page
+with images of the suspicious tracings); for chords also orderings.csv and
+orderings.png; with --landmarks also landmarks.csv and landmarks.png.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "look at a data set"
+from echoseg.cli.flags import DATA_SET
+from echoseg.cli.prepare import print_empty
+
+HELP = "report missing, damaged and suspicious tracings"
+EXAMPLE = "  echoseg check data --out data-check"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder with tracings, or a store")
-    parser.add_argument("--strict", action="store_true", help="fail if anything would be left out")
+    parser.add_argument("data", type=Path, metavar="DATA", help=f"{DATA_SET}, or a store")
     parser.add_argument(
-        "--landmarks", action="store_true", help="the scores of perfect landmarks, by scheme, number and outline"
+        "--out", type=Path, metavar="FOLDER", help="folder to write; must not exist (default: only print)"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail (exit code 1) if any tracing would be left out")
+    parser.add_argument(
+        "--landmarks",
+        action="store_true",
+        help="also report the Dice that perfect landmarks would reach, for each way of choosing and joining them and"
+        " for 3 to 20 landmarks",
     )
     parser.add_argument(
-        "--store", type=Path, metavar="STORE", help="name the files that changed since this store was made, and stop"
+        "--store",
+        type=Path,
+        metavar="STORE",
+        help="instead, compare the files of DATA with those that STORE was made from by 'echoseg prepare', print each"
+        " that changed, and fail (exit code 1) if one did",
     )
-    parser.add_argument("--out", type=Path, help="folder for check.csv, check.html and more; must not exist")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from echoseg.datasets.formats import read_dataset
-    from echoseg.datasets.store import open_store, prepare
-    from echoseg.evaluation.ceiling import landmark_ceiling
-    from echoseg.evaluation.orderings import compare_orderings, masks_by_ordering
-    from echoseg.quality.inspection import check_store
+    from echoseg.quality.dataset_check import check_dataset
     from echoseg.report.quality_page import check_text, write_check
     from echoseg.report.tables import ceiling_table, text_table
     from echoseg.utils.files import new_folder
 
     if arguments.store:
-        compare(arguments.data, arguments.store)
+        print_changes(arguments.data, arguments.store)
         return
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
-    if (arguments.data / "manifest.json").is_file():
-        dataset, held = None, open_store(arguments.data)
-        store = prepare(arguments.data, size=held.size, fov_mm=held.manifest["fov_mm"], strict=arguments.strict)
-    else:
-        dataset = read_dataset(arguments.data)
-        store = prepare(arguments.data, strict=arguments.strict)
-    print(f"{arguments.data}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
-    findings = check_store(store, dataset.recordings if dataset else ())
-    if empty := store.manifest.get("empty"):
-        print(f"nothing drawn on, which is no fault: {empty} frames")
-    print(check_text(findings))
-    masks = masks_by_ordering(dataset, store) if dataset and dataset.kind == "chords" else {}
-    if masks:
-        orderings = compare_orderings(masks)
-        rows = [[name, *(f"{value:.3f}" for value in values)] for name, *values in orderings.itertuples(index=False)]
-        print("\nforeground Dice of the mask, by the order in which the points are joined, against 'chords'")
-        print(text_table(["ordering", "mean", "min", "below 0.95"], rows))
-    if arguments.landmarks:
-        ceiling = landmark_ceiling(store)
-        print("\nforeground Dice of perfect landmarks, by how they are joined, and the errors of the best outline")
-        print(ceiling_table(ceiling))
+    check = check_dataset(arguments.data, strict=arguments.strict, landmarks=arguments.landmarks)
+    print(f"{arguments.data}: {len(check.store)} frames of {check.store.samples['patient'].nunique()} patients")
+    print_empty(check.store.manifest)
+    print(check_text(check.findings))
+    if check.orderings is not None:
+        rows = [
+            [name, *(f"{value:.3f}" for value in values)] for name, *values in check.orderings.itertuples(index=False)
+        ]
+        print("\nForeground Dice of the masks, by the order in which points are joined, against those of 'chords':")
+        print(text_table(["ordering", "mean", "minimum", "share below 0.95"], rows))
+    if check.ceiling is not None:
+        print("\nForeground Dice of perfect landmarks, by the way they are joined; errors of the best way:")
+        print(ceiling_table(check.ceiling))
     if arguments.out:
-        from echoseg.report.results import write_ceiling, write_orderings  # takes seconds to import, torch and all
-
         with new_folder(arguments.out) as folder:
-            write_check(findings, store, arguments.data.resolve().name, folder)
-            if masks:
-                write_orderings(orderings, masks, store.frames, folder)
-            if arguments.landmarks:
-                write_ceiling(ceiling, folder)
+            write_check(check, folder)
 
 
-def compare(data: Path, path: Path) -> None:
-    from echoseg.datasets.source_files import changed_files
-    from echoseg.datasets.store import open_store
+def print_changes(data: Path, store: Path) -> None:
+    """Print which files of a data set are not those that a store was made from.
+
+    Raises:
+        DataError: At least one is not.
+    """
     from echoseg.errors import DataError
+    from echoseg.quality.dataset_check import compare_files
 
-    held = open_store(path).manifest.get("files")
-    if held is None:
-        raise DataError(f"{path}: was made from no files; give a store that 'echoseg prepare' wrote")
-    changed = changed_files(data, held)
-    for name, how in changed.items():
-        print(f"{data / name}: {how}")
+    states = compare_files(data, store)
+    changed = {name: state for name, state in states.items() if state != "unchanged"}
+    for name, state in changed.items():
+        print(f"{data / name}: {state}")
     if changed:
-        raise DataError(f"{data}: {len(changed)} files are not those that {path} was made from; prepare it again")
-    print(f"{data}: {len(held)} files, all as when {path} was made")
+        raise DataError(
+            f"{data}: {len(changed)} files are not those that {store} was made from; run 'echoseg prepare' again"
+        )
+    print(f"{data}: {len(states)} files, all as when {store} was made")

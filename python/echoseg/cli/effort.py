@@ -1,45 +1,61 @@
-"""Simulate a person who mends what a run predicts: how many drags of landmarks, or strokes of a brush, it takes."""
+"""Simulate how much work it is to correct the masks that a network predicts.
+
+A simulated user corrects each image until its foreground Dice is 0.90, and on
+until it is 0.95, in two ways: by dragging the landmark with the largest error
+to its true place (landmark approach only), and by strokes of a round brush.
+Prints a table: the share of images that reach this Dice uncorrected, after 1, 2
+or 5 steps, or at all, and the mean number of steps, and of pixels over which
+the hand moves. The simulated user makes no mistakes; real users need more.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "count the corrections that a run's masks need"
+from echoseg.cli.flags import add_data, add_device, add_run, add_split
+
+HELP = "simulate how much work it is to correct the predictions"
+EXAMPLE = "  echoseg effort runs/landmark-1 --radius 3 6 --out effort.csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder that 'echoseg train' wrote")
-    parser.add_argument("--data", type=Path, help="folder with tracings, or a store (default: the run's own)")
-    parser.add_argument("--split", choices=("train", "val", "test", "all"), default="test", help="default: %(default)s")
+    add_run(parser)
+    add_data(parser)
+    add_split(parser)
     parser.add_argument(
-        "--radius", type=float, nargs="+", default=(2.0, 4.0, 8.0), help="of the brush, pixels (default: 2 4 8)"
+        "--radius",
+        type=float,
+        nargs="+",
+        default=(2.0, 4.0, 8.0),
+        metavar="PIXELS",
+        help="radius of the brush, one or several, pixels of the network's frames (default: 2 4 8)",
     )
-    parser.add_argument("--out", type=Path, metavar="CSV", help="a row an image, tool and target; must not exist")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="CSV file to write, one row for each image, tool and Dice; must not exist (default: only print)",
+    )
+    add_device(parser)
     parser.set_defaults(usage_error=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if not all(0 <= radius <= 1000 for radius in arguments.radius):
-        arguments.usage_error(f"--radius is {min(arguments.radius):g}, expected 0 to 1000 pixels")
+    for radius in arguments.radius:
+        if not 0 <= radius <= 1000:
+            arguments.usage_error(f"--radius is {radius:g}, expected 0 to 1000 pixels")
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
 
-    from echoseg.datasets.store import prepare
     from echoseg.evaluation.correction_effort import correction_effort
-    from echoseg.evaluation.evaluate import evaluate
-    from echoseg.inference.predictor import load
-    from echoseg.phantom.cached import cached_phantom
+    from echoseg.evaluation.run_data import load_run_data
     from echoseg.report.tables import effort_table
     from echoseg.utils.files import replace_file
 
-    predictor = load(arguments.run_folder, device=arguments.device)
-    config = predictor.config
-    data = arguments.data or config.data or cached_phantom()
-    store = prepare(data, **config.store_options)
-    evaluation = evaluate(predictor, store, arguments.split)
-    effort = correction_effort(predictor, evaluation, store, arguments.radius)
+    measured = load_run_data(arguments.run_folder, arguments.data, device=arguments.device)
+    evaluation = measured.evaluate(arguments.split)
+    effort = correction_effort(measured.predictor, evaluation, measured.store, arguments.radius)
     print(f"{arguments.split}: {len(evaluation.images)} images, foreground Dice {evaluation.summary['dice']:.4f}")
     print(effort_table(effort))
     if arguments.out:

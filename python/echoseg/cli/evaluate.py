@@ -1,81 +1,84 @@
-"""Measure a run on one split of a data set."""
+"""Measure a trained network on one split of a data set.
+
+Prints Dice, distances between the contours, landmark errors, and how well the
+volumes and the ejection fraction (EF) agree with those of the data set.
+
+Writes to the run folder, or to --out: metrics.json (one entry for each split),
+images_SPLIT.csv (one row for each image), volumes_SPLIT.csv (one row for each
+video), and images in figures/.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from echoseg.cli.prepare import print_faults
+from echoseg.cli.flags import add_data, add_device, add_postprocess, add_run, add_split
 
-HELP = "measure a run on a split"
+HELP = "measure a trained network against tracings"
+EXAMPLE = "  echoseg evaluate runs/landmark-1 --split val"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder that 'echoseg train' wrote")
-    parser.add_argument("--data", type=Path, help="folder with tracings, or a store (default: the run's own)")
-    parser.add_argument("--split", choices=("train", "val", "test", "all"), default="test", help="default: %(default)s")
-    parser.add_argument("--out", type=Path, help="folder to write; must not exist (default: into the run)")
+    add_run(parser)
+    add_data(parser)
+    add_split(parser)
     parser.add_argument(
-        "--postprocess",
-        nargs="+",
-        default=[],
-        metavar="NAME[=NUMBER]",
-        help="steps after the network, in this order: threshold, reject_blank, closing, largest_component, fill_holes,"
-        " smooth",
+        "--out", type=Path, metavar="FOLDER", help="folder to write; must not exist (default: the run folder)"
     )
+    parser.add_argument(
+        "--videos",
+        action="store_true",
+        help="also predict every frame of the split's videos, and measure the EF as the mean over all heartbeats;"
+        " the data set must be a folder with videos, not a store",
+    )
+    add_postprocess(parser)
     parser.add_argument(
         "--compare-postprocess",
         action="store_true",
-        help="show what each of these steps alone is worth, with a paired interval over patients, and stop",
+        help="instead, measure each post-processing step alone, print how much Dice it gains with a 95%% interval over"
+        " patients, and write postprocess_SPLIT.csv; use --split val, since a step that is chosen on the test split"
+        " makes the test result look better than it is",
     )
-    parser.add_argument(
-        "--videos", action="store_true", help="also EF of the split's whole videos, by beats; needs a folder of videos"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from echoseg.api import evaluate
+    from echoseg.report.tables import metrics_table
+
+    if arguments.compare_postprocess:
+        _compare_postprocess(arguments)
+    else:
+        metrics = evaluate(
+            arguments.run_folder,
+            arguments.data,
+            arguments.split,
+            out=arguments.out,
+            postprocess=arguments.postprocess,
+            whole_videos=arguments.videos,
+            device=arguments.device,
+        )
+        print(metrics_table(metrics, arguments.split))
+    print(f"written to {arguments.out or arguments.run_folder}")
+
+
+def _compare_postprocess(arguments: argparse.Namespace) -> None:
     from contextlib import nullcontext
     from functools import partial
 
-    from echoseg.datasets.formats import read_dataset
-    from echoseg.datasets.store import prepare
-    from echoseg.evaluation.evaluate import evaluate
-    from echoseg.evaluation.postprocess_ablation import postprocess_ablation
-    from echoseg.evaluation.temporal_context import temporal_radius
-    from echoseg.inference.postprocess import parse_step
-    from echoseg.inference.predictor import load
-    from echoseg.phantom.cached import cached_phantom
-    from echoseg.report.results import write_attention, write_evaluation
-    from echoseg.report.tables import metrics_table, postprocess_table
+    from echoseg.api import log_faults
+    from echoseg.evaluation.run_data import load_run_data
+    from echoseg.report.tables import postprocess_table
     from echoseg.utils.files import new_folder, replace_file
 
-    steps, split = arguments.postprocess, arguments.split
-    for step in steps:
-        parse_step(step)  # a wrong name fails at once
-    predictor = load(arguments.run_folder, device=arguments.device)
-    config = predictor.config
-    data = Path(arguments.data or config.data or cached_phantom())
-    recordings = None
-    if (arguments.videos or arguments.compare_postprocess or temporal_radius(steps)) and not (
-        data / "manifest.json"
-    ).is_file():
-        recordings = {recording.name: recording for recording in read_dataset(data).recordings}
+    measured = load_run_data(arguments.run_folder, arguments.data, device=arguments.device)
+    log_faults(measured.store)
     with new_folder(arguments.out) if arguments.out else nullcontext(arguments.run_folder) as folder:
-        store = prepare(data, **config.store_options)
-        print_faults(store.manifest["faults"])
-        if arguments.compare_postprocess:
-            gains = postprocess_ablation(predictor, store, split, recordings)
-            write = partial(gains.to_csv, index=False, float_format="%.5f")
-            replace_file(folder / f"postprocess_{split}.csv", write)
-            print(postprocess_table(gains, split))
-            if recordings is None:
-                print("smooth needs neighbours of the traced frames: give --data the folder of videos, not a store")
-        else:
-            evaluation = evaluate(
-                predictor, store, split, steps=steps, recordings=recordings, whole_videos=arguments.videos
-            )
-            write_evaluation(evaluation, store, split, folder)
-            write_attention(predictor, evaluation, store, split, folder)
-            print(metrics_table(evaluation.summary, split))
-    print(f"written to {arguments.out or arguments.run_folder}")
+        table = measured.postprocess_ablation(arguments.split)
+        write = partial(table.to_csv, index=False, float_format="%.5f")
+        replace_file(folder / f"postprocess_{arguments.split}.csv", write)
+    print(postprocess_table(table, arguments.split))
+    if measured.recordings is None:
+        print("'smooth' is not measured: it needs the frames between the traced ones; give --data the folder")
+        print("with the videos, not a store")

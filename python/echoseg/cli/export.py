@@ -1,7 +1,13 @@
-"""Write a run for others to use: one graph that needs no echoseg, or a folder in the Hugging Face shape.
+"""Write a trained network as a file or folder for use elsewhere.
 
-The graph takes (N, H, W) uint8 frames of the network's size and gives masks and probabilities, or landmarks in pixels;
-normalisation and decoding are inside. It is compared with the run before it is kept.
+onnx and torch: one file that onnxruntime or torch.export loads, without
+echoseg. Its input is (N, H, W) uint8 frames of the network's size; its output
+is masks and probabilities, or landmarks in pixels. Normalization and decoding
+are part of it; confidence intervals and the correction of implausible shapes
+are not. The file is kept only if its output equals that of the run.
+
+huggingface: a folder with weights, configuration and model card, as the
+Hugging Face Hub wants it. echoseg.load and every command with RUN read it.
 """
 
 from __future__ import annotations
@@ -9,18 +15,27 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "write a run as ONNX, torch.export archive or Hugging Face folder"
+from echoseg.cli.flags import add_run
+
+HELP = "export a network: ONNX, torch.export or Hugging Face"
+EXAMPLE = "  echoseg export runs/mask-1 --format onnx --out ventricle.onnx"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder that 'echoseg train' wrote")
+    add_run(parser)
     parser.add_argument(
         "--format",
         choices=("onnx", "torch", "huggingface"),
         required=True,
-        help="huggingface: a folder of weights, configuration and model card, which echoseg.load opens too",
+        help="what to write (required; onnx needs pip install 'echoseg[export]')",
     )
-    parser.add_argument("--out", type=Path, required=True, help="file (huggingface: folder) to write; must not exist")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="file to write, or folder for huggingface; must not exist (required)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -33,5 +48,5 @@ def run(arguments: argparse.Namespace) -> None:
             write_repository(arguments.run_folder, folder, model_card(arguments.run_folder))
     else:
         worst = export_graph(arguments.run_folder, arguments.out, format=arguments.format)
-        print(f"largest difference from the run, on frames of noise and of phantoms: {worst:.1g}")
+        print(f"largest difference from the run, in pixels or probability, on noise and synthetic images: {worst:.1g}")
     print(f"written to {arguments.out}")

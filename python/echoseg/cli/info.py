@@ -1,14 +1,16 @@
-"""Print versions, what the native core was built with, and what this machine offers it."""
+"""Print the versions of echoseg and of the libraries it uses, how its native
+code was built, and which SIMD instructions, threads and GPUs it can use here."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "print versions, SIMD level, threads and devices"
+HELP = "print versions, SIMD level, threads and GPUs"
+EXAMPLE = "  echoseg info"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    pass
+    """No flag but --help."""
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,20 +1,26 @@
-"""Lay out an empty folder for one's own data, with a README of what goes where."""
+"""Make an empty folder for your own data.
+
+The folder holds the subfolders and the empty tables that the layout needs, and
+a README.md that says which file goes where.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "lay out an empty folder for data"
+HELP = "make an empty folder for your own data"
+EXAMPLE = "  echoseg init my-data --layout echonet"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to make; must not exist")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder to make; must not exist")
     parser.add_argument(
         "--layout",
         choices=("echonet", "nnunet"),
         required=True,
-        help="echonet: videos and tables of traced points; nnunet: images or volumes and painted masks",
+        help="echonet: videos, and a table of the points that were traced in them; nnunet: images or volumes, each"
+        " with a mask (required)",
     )
 
 
@@ -22,4 +28,5 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.datasets.layouts import lay_out
 
     lay_out(arguments.folder, arguments.layout)
-    print(f"{arguments.folder / 'README.md'} says what goes where; then run: echoseg check {arguments.folder}")
+    print(f"{arguments.folder / 'README.md'} says which file goes where")
+    print(f"when the files are there, run: echoseg check {arguments.folder}")

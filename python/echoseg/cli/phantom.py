@@ -1,21 +1,42 @@
-"""Write a synthetic data set with known truth, in the layout of EchoNet-Dynamic."""
+"""Write synthetic ultrasound videos of the heart (apical four-chamber view),
+with the true volumes and with tracings such as an expert would draw.
+
+OUT has the layout of EchoNet-Dynamic: FileList.csv (volumes in ml, ejection
+fraction in percent), VolumeTracings.csv (the contours at end-diastole and
+end-systole) and Videos/ (60 frames of 112 x 112 pixels each, 50 per second).
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from echoseg.cli.numbers import whole_number
+from echoseg.cli.flags import whole_number
 
-HELP = "write a synthetic data set"
+HELP = "write synthetic ultrasound videos with tracings"
+EXAMPLE = "  echoseg phantom data --videos 100 --seed 1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write; must not exist")
-    parser.add_argument("--videos", type=whole_number(1), default=60, help="one video a patient (default: %(default)s)")
-    parser.add_argument("--seed", type=whole_number(0), default=0, help="same seed, same data (default: %(default)s)")
     parser.add_argument(
-        "--store", action="store_true", help="write only the traced frames, straight into a store: far quicker"
+        "--videos",
+        type=whole_number(1),
+        default=60,
+        metavar="N",
+        help="number of videos, one for each synthetic patient (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="random seed; the same seed gives the same data (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--store",
+        action="store_true",
+        help="write only the traced frames, as a store that 'echoseg train' reads; much faster than writing videos",
     )
 
 
@@ -26,4 +47,4 @@ def run(arguments: argparse.Namespace) -> None:
         write_phantom_store(arguments.out, patients=arguments.videos, seed=arguments.seed)
     else:
         write_phantom(arguments.out, videos=arguments.videos, seed=arguments.seed)
-    print(f"wrote {arguments.videos} patients to {arguments.out}")
+    print(f"written to {arguments.out}: {arguments.videos} synthetic patients")

@@ -1,7 +1,12 @@
-"""Segment every frame of videos, DICOM cines, volumes and pictures: EDV, ESV and EF of each, masks, areas, an overlay.
+"""Segment every frame of videos, DICOM files, volumes and images, and compute
+the ventricle's volumes and ejection fraction (EF).
 
-OUT holds results.csv, a row a file, and a folder a file. A file that cannot be read has a row that says why and stops
-no other; the exit code is 1 only if none could be segmented. After a break, the same command with --resume goes on.
+Writes to --out: results.csv, one row for each file, with end-diastolic and
+end-systolic volume (ml, or cubic pixels where the pixel size is unknown) and EF
+(percent), each the mean over the heartbeats; and one folder for each file, with
+what --keep names. A file that cannot be read has the reason in its row, and the
+other files are segmented all the same; the exit code is 1 only if no file could
+be segmented. After an interruption, run the same command with --resume.
 """
 
 from __future__ import annotations
@@ -10,46 +15,64 @@ import argparse
 import sys
 from pathlib import Path
 
-HELP = "segment videos, DICOM cines, volumes, pictures, and folders of them"
+from echoseg.cli.flags import add_device, add_postprocess, add_run_and_inputs, split_run
+
+HELP = "segment videos, DICOM files, volumes and images"
+EXAMPLE = "  echoseg predict runs/landmark-1 clip.avi videos/ --out predicted"
 _KEEP = ("masks", "overlay", "gif", "frames")
 _SHOWN = 5  # failures
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder that 'echoseg train' wrote")
-    parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="file, or folder to search")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write; must not exist, but for --resume")
-    parser.add_argument("--resume", action="store_true", help="skip the files that OUT has results of")
+    add_run_and_inputs(parser, "files to segment, or folders, which are searched together with their subfolders")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="folder to write; must not exist, except with --resume (required)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue in --out: files that have results there are skipped"
+    )
     parser.add_argument(
         "--keep",
         nargs="*",
         choices=_KEEP,
         default=["masks", "overlay", "frames"],
-        help="what to write of each file beside its row (default: masks overlay frames; none: --keep alone)",
+        help="what to write to each file's folder. masks: masks.tif, one page for each frame, or mask.nii.gz of a"
+        " volume. frames: frames.csv, with area, volume, phase and landmarks of each frame. overlay: overlay.avi, the"
+        " frames with the contour. gif: overlay.gif, the same. --keep without a name writes none of them"
+        " (default: masks overlay frames)",
     )
     parser.add_argument(
-        "--format", choices=["csv", "parquet"], default="csv", help="of the rows (default: %(default)s)"
+        "--format",
+        choices=["csv", "parquet"],
+        default="csv",
+        help="file type of the table: results.csv or results.parquet, which needs pip install 'echoseg[parquet]'"
+        " (default: %(default)s)",
     )
-    parser.add_argument(
-        "--postprocess", nargs="+", default=[], metavar="NAME", help="steps as of 'echoseg evaluate', in this order"
-    )
+    add_postprocess(parser)
     parser.add_argument(
         "--regularize",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="bring outlines unlike any that was trained on back to possible ones (default: yes)",
+        default=argparse.SUPPRESS,
+        help="change a contour with an implausible shape, unlike all contours of the training data, to a plausible one"
+        " (landmark approach only; default: yes)",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.set_defaults(regularize=True)
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.api import predict_files
     from echoseg.errors import DataError
 
+    run_folder, inputs = split_run(arguments)
     out = arguments.out
     table = predict_files(
-        arguments.run_folder,
-        arguments.inputs,
+        run_folder,
+        inputs,
         out,
         keep=arguments.keep,
         postprocess=arguments.postprocess,

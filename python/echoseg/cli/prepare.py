@@ -1,29 +1,58 @@
-"""Decode the traced frames of a data set once, into a store that training maps into memory."""
+"""Decode the traced frames of a data set once, and write them as a store.
+
+A store is a folder with the frames (frames.npy), the contours (points.npy and
+offsets.npy), a table with one row per frame (samples.csv), and manifest.json,
+which lists the tracings that were left out. 'echoseg train' makes a store by
+itself and keeps it in the cache folder; this command writes one to a place of
+your choice, which can then be given as --data.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from echoseg.cli.numbers import positive_number, whole_number
-from echoseg.datasets.recording import Fault
+from echoseg.cli.flags import DATA_SET, positive_number, whole_number
+from echoseg.datasets.recording import describe_faults
 from echoseg.geometry.contour import ORDERINGS
 
-HELP = "decode traced frames into a store"
-_SHOWN = 20  # faults
+HELP = "decode the traced frames of a data set once"
+EXAMPLE = "  echoseg prepare data --out stores/128 --size 128 128"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder with tracings")
-    parser.add_argument("--out", type=Path, help="store to write; must not exist (default: kept in the cache folder)")
+    parser.add_argument("data", type=Path, metavar="DATA", help=DATA_SET)
     parser.add_argument(
-        "--size", type=whole_number(1), nargs=2, default=(112, 112), metavar=("H", "W"), help="(default: 112 112)"
+        "--out", type=Path, metavar="FOLDER", help="store to write; must not exist (default: in the cache folder)"
     )
-    parser.add_argument("--ordering", choices=tuple(ORDERINGS), help="default: the tracing's own order")
     parser.add_argument(
-        "--fov-mm", type=positive_number, metavar="MM", help="keep the middle square of so many mm (default: all)"
+        "--size",
+        type=whole_number(1),
+        nargs=2,
+        default=(112, 112),
+        metavar=("H", "W"),
+        help="height and width that frames are resized to, pixels (default: 112 112)",
     )
-    parser.add_argument("--strict", action="store_true", help="refuse data with any fault instead of leaving it out")
+    parser.add_argument(
+        "--ordering",
+        choices=tuple(ORDERINGS),
+        help="order in which the traced points are joined to a contour. chords: down along the first ends of the"
+        " chords and back along the second ends. given: as in the file. angle: by angle about the centre. hull: only"
+        " the convex hull. nearest: always to the nearest point left. sorted: by x, then y, which is no contour and"
+        " serves for comparison. (default: chords for tracings made of chords, given for lists of points)",
+    )
+    parser.add_argument(
+        "--fov-mm",
+        type=positive_number,
+        metavar="MM",
+        help="field of view: the side, mm, of the central square that is kept of images whose pixel size is known"
+        " (default: the whole image)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail (exit code 1) if a tracing has a fault, instead of leaving that tracing out",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -38,16 +67,12 @@ def run(arguments: argparse.Namespace) -> None:
         strict=arguments.strict,
     )
     print(f"{store.path}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
-    if store.manifest.get("empty"):
-        print(f"nothing drawn on, which is no fault: {store.manifest['empty']} frames")
-    print_faults(store.manifest["faults"])
+    print_empty(store.manifest)
+    if store.faults:
+        print(describe_faults(store.faults))
 
 
-def print_faults(faults: list[dict]) -> None:
-    """Say how many faults there are, what is left out for them, and the first with their places and reasons."""
-    if faults:
-        print(f"left out: {len(faults)}")
-    for fault in faults[:_SHOWN]:
-        print(f"  {Fault(**fault)}")
-    if len(faults) > _SHOWN:
-        print(f"  and {len(faults) - _SHOWN} more; 'echoseg check DATA --out FOLDER' writes them all")
+def print_empty(manifest: dict) -> None:
+    """Print how many frames of a store's data set have an empty mask, if any has one."""
+    if manifest.get("empty"):
+        print(f"without a contour, which is no fault: {manifest['empty']} frames")

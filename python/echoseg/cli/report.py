@@ -1,6 +1,9 @@
-"""Write one self-contained HTML page on a run: measures, cases, figures, settings and model card.
+"""Write one HTML page about a trained network: results, single images, figures,
+settings and model card.
 
-Videos and patients go by number, and folders are not named, so that the page can be passed on.
+The page needs no other file and no network. Videos and patients are shown as
+numbers, and no folder is named, so that the page can be passed on; --names
+shows the names.
 """
 
 from __future__ import annotations
@@ -8,18 +11,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "write a page on a run"
+from echoseg.cli.flags import add_run
+
+HELP = "write an HTML page about a trained network"
+EXAMPLE = "  echoseg report runs/landmark-1 --split test --out report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder that 'echoseg train' wrote")
-    parser.add_argument("--out", type=Path, help="HTML file to write (default: report.html in the run)")
+    add_run(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="HTML file to write (default: RUN/report.html)")
     parser.add_argument(
         "--split",
         dest="splits",
         nargs="+",
-        choices=("test", "val", "train", "all"),
-        help="whose cases to show (default: every split that was evaluated)",
+        choices=("train", "val", "test", "all"),
+        metavar="SPLIT",
+        help="splits whose images are shown: train, val, test, all (default: every split that was evaluated)",
     )
     parser.add_argument("--names", action="store_true", help="show the names of videos, patients and folders")
 
@@ -29,4 +36,4 @@ def run(arguments: argparse.Namespace) -> None:
 
     out = arguments.out or arguments.run_folder / "report.html"
     write_report(arguments.run_folder, out, splits=arguments.splits, names=arguments.names)
-    print(out)
+    print(f"written to {out}")

@@ -1,4 +1,13 @@
-"""Open a page on which a person corrects contours; corrections are saved at once, to a folder of their own."""
+"""Correct predicted contours by hand, on a page in the web browser.
+
+The page is served by this computer, and only to it unless --host is given. It
+needs pip install 'echoseg[review]'. Ctrl-C ends the review.
+
+Writes each correction at once, to --corrections: Landmarks.csv (the points as
+they were left), VolumeTracings.csv (the contours as tracings, on which
+'echoseg train --corrections' trains) and audit.jsonl (a log of all changes).
+The videos and their data set are never changed.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +15,52 @@ import argparse
 import ipaddress
 from pathlib import Path
 
-from echoseg.cli.numbers import whole_number
+from echoseg.cli.flags import add_device, add_run_and_inputs, split_run, whole_number
 from echoseg.errors import DataError
 
-HELP = "correct contours by hand"
+HELP = "correct predicted contours by hand, in the browser"
+EXAMPLE = "  echoseg review runs/landmark-1 data/Videos --data data"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder that 'echoseg train' wrote")
+    add_run_and_inputs(parser, "videos or other files with frames, folders of them, or data sets with tracings")
     parser.add_argument(
-        "inputs", type=Path, nargs="+", metavar="INPUT", help="videos, folders of videos, or data sets with tracings"
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="data set that has tracings of the videos; they are shown beside the prediction (default: none)",
     )
-    parser.add_argument("--data", type=Path, metavar="DATA", help="data set that holds the videos' tracings")
     parser.add_argument(
-        "--corrections", type=Path, metavar="FOLDER", help="to go on with or to make (default: RUN/corrections)"
+        "--corrections",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the corrections; an earlier review in it is continued (default: RUN/corrections)",
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="to listen on; others can reach it then (default: %(default)s)",
+        help="address of this computer at which the page is served; with any other than the default, other computers"
+        " can reach it (default: %(default)s, this computer only)",
     )
-    parser.add_argument("--port", type=whole_number(0), default=0, help="0 takes a free one (default: %(default)s)")
-    parser.add_argument("--no-browser", action="store_true", help="print the link, open nothing")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.set_defaults(usage_error=parser.error)
+    parser.add_argument(
+        "--port",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="port at which the page is served; 0 takes any that is free (default: %(default)s)",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="print the link of the page without opening it")
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     try:
         address = ipaddress.ip_address(arguments.host)
     except ValueError:
-        arguments.usage_error(f"--host {arguments.host}: give an address of this machine, such as 127.0.0.1")
+        arguments.usage_error(f"--host {arguments.host}: give an address of this computer, such as 127.0.0.1")
     if address.is_unspecified:
-        arguments.usage_error(f"--host {arguments.host}: name the one address to listen on, not all of them")
+        arguments.usage_error(f"--host {arguments.host}: give one address of this computer, not all of them")
     try:
         from echoseg.review.server import make_app, serve
     except ModuleNotFoundError as error:
@@ -50,25 +71,26 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.review.clips import Clips, find_review_clips
     from echoseg.review.corrections_folder import CorrectionsFolder
 
-    sources, kind = find_review_clips(arguments.inputs, arguments.data)
-    clips = Clips(load(arguments.run_folder, device=arguments.device), sources)
+    run_folder, inputs = split_run(arguments)
+    sources, kind = find_review_clips(inputs, arguments.data)
+    clips = Clips(load(run_folder, device=arguments.device), sources)
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
-    folder = arguments.corrections or arguments.run_folder / "corrections"
+    folder = arguments.corrections or run_folder / "corrections"
     corrections = CorrectionsFolder(folder, clips.drawing, kind=kind)
     links: list[str] = []
 
     def announce(link: str) -> None:
         links.append(link)
         if len(links) > 1:
-            print(f"that link is used up; another browser would need {link}", flush=True)
+            print(f"the link was used; to open the page in another browser, use {link}", flush=True)
             return
         if not address.is_loopback:
-            print("others on the network can reach the page, and read what it sends", flush=True)
-        print(f"corrections: {folder}\nopen once: {link}\nCtrl+C ends", flush=True)
+            print("caution: other computers on the network can reach this page and read what it sends", flush=True)
+        print(f"corrections: {folder}\npage (the link works once): {link}\nCtrl-C ends the review", flush=True)
         if not arguments.no_browser:
             webbrowser.open(link)
 
     try:
         serve(make_app(clips, corrections), host=arguments.host, port=arguments.port, announce=announce)
     except KeyboardInterrupt:
-        print(f"\n{len(sources)} clips; corrections are in {folder}")
+        print(f"\nreviewed: {len(sources)} files; the corrections are in {folder}")

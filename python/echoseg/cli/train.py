@@ -1,4 +1,14 @@
-"""Train a U-Net on tracings, measure it on the test split, and leave a run folder."""
+"""Train a U-Net on tracings, and measure it on the test split.
+
+The mask approach learns which pixels belong to the ventricle. The landmark
+approach learns where a few points of the contour are, and joins them by a
+curve. Without --data, the network is trained on synthetic images.
+
+Writes to the run folder: config.yaml (all settings), model.safetensors (the
+weights with the best Dice on the validation split), log.csv (one row for each
+epoch), metrics.json, tables, and images in figures/. Ctrl-C saves the state of
+the training; --resume continues it.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +17,55 @@ import dataclasses
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from echoseg.cli.flags import add_log
 from echoseg.training.config import Config, load_config
 from echoseg.training.presets import PRESETS
 
-HELP = "train on tracings"
+_METAVARS = {int: "N", float: "NUMBER", str: "NAME"}
+HELP = "train a network on tracings"
+EXAMPLE = """\
+  echoseg train --approach landmark --data data --out runs/first --epochs 20
+  echoseg train --resume --out runs/first
+several GPUs, or several processes of a CPU:
+  torchrun --nproc-per-node 2 -m echoseg train --data data --out runs/second"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, help="run folder; must not exist (default: the next free runs/APPROACH-N)")
-    parser.add_argument("--config", type=Path, metavar="YAML", help="settings; flags override them")
-    parser.add_argument("--preset", choices=PRESETS, help="a paper's settings; flags override them")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--strict", action="store_true", help="refuse data with any fault instead of leaving it out")
-    settings = parser.add_argument_group("settings")
+    parser.usage = f"{parser.prog} [--approach mask|landmark] [--data FOLDER] [flags]"
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="run folder to write; must not exist (default: the next free one of runs/APPROACH-1, -2, ...)",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="YAML file with settings, such as the config.yaml of another run; flags override it",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="settings of a paper, by Rodríguez Valencia et al. or by Mendoza et al.; they override --config, and flags"
+        " override them",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in --out, which was interrupted, with its own settings; give no other setting",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail (exit code 1) if a tracing has a fault, instead of leaving that tracing out",
+    )
+    add_log(parser)
+    settings = parser.add_argument_group("settings", "They are kept in the run's config.yaml.")
     kinds = get_type_hints(Config)
     for setting in dataclasses.fields(Config):
-        options = dict(setting.metadata)
-        default = "" if setting.default is None else f" (default: {_shown(setting.default)})"
-        shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": options["help"] + default}
+        options = setting.metadata
+        shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help_of(options["help"], setting.default)}
         flag = "--" + setting.name.replace("_", "-")
         kind = next(kind for kind in (*get_args(kinds[setting.name]), kinds[setting.name]) if kind is not type(None))
         if kind is bool:
@@ -34,11 +75,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         elif "choices" in options:
             settings.add_argument(flag, choices=options["choices"], **shared)
         else:
-            settings.add_argument(flag, type=kind, metavar="X", **shared)
+            metavar = options.get("metavar") or _METAVARS[kind]
+            settings.add_argument(flag, type=kind, metavar=metavar, **shared)
     parser.set_defaults(usage_error=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from echoseg.training.logs import configure_logging
+
+    configure_logging(arguments.log)
     names = {setting.name for setting in dataclasses.fields(Config)}
     given = {name: value for name, value in vars(arguments).items() if name in names}
     if arguments.resume and arguments.out is None:
@@ -58,5 +103,11 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"run: {run.path}\nfigure: {run.path / 'figures' / 'overlay_test.png'}")
 
 
-def _shown(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _help_of(text: str, default: object) -> str:
+    """What a setting does, in lower case as argparse writes its own help, and the default, if it is a value."""
+    text = text[0].lower() + text[1:]
+    if default is None:
+        return text
+    if isinstance(default, bool):
+        default = "yes" if default else "no"
+    return f"{text} (default: {' '.join(map(str, default)) if isinstance(default, tuple) else default})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,21 @@ class Fault:
 def format_location(file: str, row: int | None, column: str = "") -> str:
     """A location in the format of compilers: FILE, FILE:ROW or FILE:ROW:COLUMN."""
     return ":".join((file, *([] if row is None else [str(row)]), *([column] if column else [])))
+
+
+def describe_faults(faults: Sequence[Fault], limit: int = 5) -> str:
+    """How many faults there are, and the first of them, one a line; "" without faults.
+
+    Args:
+        faults: The faults of a data set.
+        limit: How many are described.
+    """
+    if not faults:
+        return ""
+    lines = [f"left out: {len(faults)}", *(f"  {fault}" for fault in faults[:limit])]
+    if len(faults) > limit:
+        lines.append(f"  and {len(faults) - limit} more; 'echoseg check DATA --out FOLDER' lists all of them")
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True, eq=False)

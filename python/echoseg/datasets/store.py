@@ -75,6 +75,11 @@ class Store:
         """Whether each contour consists of the first ends of the chords, followed by the second ends in reverse."""
         return self.manifest.get("kind") == self.manifest["ordering"] == "chords"
 
+    @property
+    def faults(self) -> list[Fault]:
+        """What was left out of the data set, and why."""
+        return [Fault(**fault) for fault in self.manifest["faults"]]
+
     def contour(self, index: int) -> NDArray[np.float32]:
         """The contour of image `index`: (P, 2) float32, pixels.
 
@@ -111,6 +116,11 @@ def open_store(path: str | Path) -> Store:
     if len(samples) != count:
         raise DataError(f"{path / 'samples.csv'}: {len(samples)} rows for {count} frames; {CURE}")
     return Store(path, frames, points, offsets, samples, manifest)
+
+
+def is_store(path: str | Path) -> bool:
+    """Whether a folder is a store; nothing in it is read."""
+    return (Path(path) / "manifest.json").is_file()
 
 
 def write_store(
@@ -181,7 +191,7 @@ def prepare(
     if ordering is not None and ordering not in ORDERINGS:
         raise ValueError(f"unknown ordering {ordering!r}; use one of {', '.join(ORDERINGS)}")
     table = None if corrections is None else corrections_file(corrections)
-    if (folder / "manifest.json").is_file():
+    if is_store(folder):
         if out is not None or corrections is not None:
             raise DataError(f"{folder}: is already a store; use it as it is, or give the folder it was made from")
         store = _open_as(folder, size, ordering, fov_mm)
@@ -190,7 +200,7 @@ def prepare(
     else:
         store = _prepare_cached(folder, strict, table, size=size, ordering=ordering, fov_mm=fov_mm)
     if strict:
-        _refuse_faults(folder, [Fault(**fault) for fault in store.manifest["faults"]])
+        _refuse_faults(folder, store.faults)
     return store
 
 

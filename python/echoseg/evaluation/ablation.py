@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from echoseg.datasets.store import Store
 from echoseg.evaluation.evaluate import evaluate
+from echoseg.evaluation.experiments import study_store, training_images
 from echoseg.inference.predictor import load
 from echoseg.models.codec import scheme_for
 from echoseg.training.config import DECODERS, OUTLINES, Config
@@ -28,6 +29,7 @@ _RODRIGUEZ = {
     name: PRESETS["rodriguez"]["landmark"][name]
     for name in ("landmarks", "scheme", "outline", "decode", "loss", "sigma")
 }
+_EPOCHS = 10
 CHANGES: dict[str, dict[str, Any]] = {
     "defaults": {},
     "mask": {"approach": "mask"},
@@ -98,6 +100,29 @@ def run_ablation(
     trainings.to_csv(out / "trainings.csv", index=False)
     decodings.to_csv(out / "decodings.csv", index=False)
     return trainings, decodings
+
+
+def compare_landmark_settings(
+    data: str | Path | None, out: Path, *, scale: float = 1.0, **settings: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Prepare a data set and run the ablation study on it.
+
+    Args:
+        data: The folder of a data set, or a store; None uses a phantom data set of sufficient size.
+        out: The folder for the runs, `trainings.csv` and `decodings.csv`, which must not exist.
+        scale: The number of training images, as a share of the largest experiment of Rodríguez Valencia et al.
+        **settings: Further arguments of `run_ablation`. The default of `epochs` is 10.
+
+    Returns:
+        The two tables of `run_ablation`.
+
+    Raises:
+        DataError: The data cannot be used, or a split is empty.
+        FileExistsError: `out` exists.
+    """
+    images = training_images(scale)
+    store = study_store(data, out, images)
+    return run_ablation(store, out, images=images, **{"epochs": _EPOCHS, **settings})
 
 
 def _scores(run: Path, store: Store, device: str, **codec_changes: Any) -> dict[str, float]:

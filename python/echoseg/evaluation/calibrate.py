@@ -12,7 +12,7 @@ from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fraction_deviations
 from echoseg.geometry.shape import fit_shapes
 from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
-from echoseg.metrics.calibration import Calibration, ellipse_shares, fit_calibration, interval_shares
+from echoseg.metrics.calibration import Calibration, ellipse_coverage, fit_calibration, interval_coverage
 from echoseg.models.normalize import NetworkFactory
 from echoseg.training.checkpoint import load_run
 from echoseg.training.devices import choose_device
@@ -71,8 +71,8 @@ def check_calibration(
         images: A table with N rows and the columns video and phase.
 
     Returns:
-        The results of `ellipse_shares` for "landmarks", and of `interval_shares` for "area", "volume" and "ef". There
-        is no "ef" if no video has an end-diastolic and an end-systolic image.
+        The results of `ellipse_coverage` for "landmarks", and of `interval_coverage` for "area", "volume" and "ef".
+        There is no "ef" if no video has an end-diastolic and an end-systolic image.
     """
     calibration, codec = predictor.calibration, predictor.codec
     landmarks, covariances = prediction.landmarks, prediction.covariances
@@ -80,9 +80,9 @@ def check_calibration(
     assert landmarks is not None
     assert covariances is not None
     assert prediction.area_std is not None
-    shares = {"landmarks": ellipse_shares(landmarks - true_landmarks, covariances)}
+    coverage = {"landmarks": ellipse_coverage(landmarks - true_landmarks, covariances)}
     areas, true_areas = contour_area(codec.join(landmarks)), contour_area(contours)
-    shares["area"] = interval_shares(areas - true_areas, prediction.area_std)
+    coverage["area"] = interval_coverage(areas - true_areas, prediction.area_std)
 
     def discs(landmarks: np.ndarray) -> np.ndarray:
         return disc_volumes(codec.join(landmarks), codec.axes(landmarks))
@@ -91,12 +91,12 @@ def check_calibration(
     # image by image: without axes, disc_volumes needs memory for all pairs of points
     single_images = zip(landmarks[:, None], covariances[:, None], strict=True)
     deviations = np.concatenate([calibration.deviations(discs, *image) for image in single_images])
-    shares["volume"] = interval_shares(volumes - true, deviations)
+    coverage["volume"] = interval_coverage(volumes - true, deviations)
 
     phases = [images[images["phase"] == phase].reset_index() for phase in ("ED", "ES")]
     ed, es = pd.merge(*phases, on="video")[["index_x", "index_y"]].to_numpy().T
     if len(ed):
         errors = ejection_fraction(volumes[ed], volumes[es]) - ejection_fraction(true[ed], true[es])
         spread = ejection_fraction_deviations(volumes[ed], volumes[es], (deviations[ed], deviations[es]))
-        shares["ef"] = interval_shares(errors, spread)
-    return shares
+        coverage["ef"] = interval_coverage(errors, spread)
+    return coverage

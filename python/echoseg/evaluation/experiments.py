@@ -7,6 +7,7 @@ Dataset".
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,9 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from echoseg.datasets.store import Store
+from echoseg.datasets.store import Store, prepare
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.predictor import load
+from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training.config import Config
 from echoseg.training.loop import train
 from echoseg.training.presets import PRESETS
@@ -27,6 +29,8 @@ TRAINING_IMAGES = 16038
 """Number of training images of the largest experiment, at scale 1."""
 NOISE_LEVELS = (0.0, 0.2, 0.4, 0.8)
 """Standard deviations of the speckle noise, as shares of the pixel values."""
+PAPER_WIDTH = 64
+"""Number of channels of the paper's U-Net at its first level."""
 
 
 @dataclass(frozen=True)
@@ -147,3 +151,56 @@ def robustness(run: Path, store: Store, *, device: str = "auto") -> pd.DataFrame
         summary = evaluate(predictor, dataclasses.replace(store, frames=frames), "test").summary
         rows.append({"speckle": level, "dice": summary["dice"], "hd95_px": summary["hd95_px"]})
     return pd.DataFrame(rows)
+
+
+def repeat_paper(
+    data: str | Path | None, out: Path, *, scale: float = 1.0, device: str = "auto", **settings: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run all experiments of the paper, and evaluate the network of the first one on images with speckle noise.
+
+    Args:
+        data: The folder of a data set, or a store; None uses a phantom data set of sufficient size.
+        out: The folder for the runs, `experiments.csv` and `robustness.csv`, which must not exist.
+        scale: A factor for the numbers of training images, larger than 0 and at most 1.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        **settings: Further arguments of `run_experiments`. The default of `width` is that of the paper.
+
+    Returns:
+        The tables of `run_experiments` and of `robustness`.
+
+    Raises:
+        DataError: The data cannot be used, or a split is empty.
+        FileExistsError: `out` exists.
+    """
+    store = study_store(data, out, training_images(scale))
+    table = run_experiments(store, out, scale=scale, device=device, **{"width": PAPER_WIDTH, **settings})
+    noise_table = robustness(out / "1-mask", store, device=device)
+    noise_table.to_csv(out / "robustness.csv", index=False)
+    return table, noise_table
+
+
+def training_images(scale: float) -> int:
+    """The number of training images of the largest experiment."""
+    return math.ceil(TRAINING_IMAGES * scale)
+
+
+def study_store(data: str | Path | None, out: Path, images: int) -> Store:
+    """Prepare the data that a study trains and tests on.
+
+    Args:
+        data: The folder of a data set, or a store; None uses a phantom data set.
+        out: The folder that the study will write.
+        images: The number of training images in the phantom data set.
+
+    Returns:
+        The store.
+
+    Raises:
+        DataError: The data cannot be used.
+        FileExistsError: `out` exists.
+    """
+    if out.exists():  # checked before the data are prepared
+        raise FileExistsError(f"{out}: exists already; choose another name or remove it")
+    # a phantom patient has two images, and three in four patients are for training
+    patients = max(PATIENTS, math.ceil(images / 1.5))
+    return prepare(data or cached_phantom(patients), size=(112, 112))

@@ -1,6 +1,6 @@
 """Points only: contours, landmarks, splines, discs, crop and resize.
 
-This room imports utils.
+Imports utils.
 """
 
 from echoseg.geometry.contour import ORDERINGS, contour_area, order_contour

@@ -1,10 +1,10 @@
-"""From the rows of a tracing to an ordered, closed outline.
+"""Orders the points of a tracing to a contour, the closed outline of the ventricle.
 
-A tracing comes as chords `(R, 4)` (EchoNet-Dynamic: each row is `x1, y1, x2, y2`, the first row is the long axis from
-apex to mitral valve, the others cross the ventricle from the apex downwards) or as points `(P, 2)` (EchoNet-Pediatric).
-What a polygon fill draws depends on the order of its vertices, so the order has a name. `chords` and `given` keep what
-the expert meant. The others forget it and guess it back from the positions: they are the orderings that published code
-used, kept so that their cost can be measured.
+A tracing consists of chords `(R, 4)` or points `(P, 2)`. In EchoNet-Dynamic each row is a chord `x1, y1, x2, y2`: the
+first row is the long axis from apex to mitral valve, the others cross the ventricle, starting at the apex. In
+EchoNet-Pediatric each row is a point. The mask depends on the order of the points, so each ordering has a name.
+`chords` and `given` keep the expert's order. The other orderings are those of published code: they derive an order from
+the positions, and are kept to measure the effect.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Points = NDArray[np.float32]
 
 
 def order_contour(tracing: ArrayLike, ordering: str | None = None) -> Points:
-    """Order the points of one tracing into a closed outline (the last point joins the first).
+    """Order the points of a tracing to a closed contour, in which the last point is connected to the first.
 
     Args:
         tracing: (R, 4) chords with the long axis in row 0, or (P, 2) points; pixels.
-        ordering: A name in `ORDERINGS`; None takes `chords` for chords and `given` for points.
+        ordering: A name in `ORDERINGS`; None means `chords` for chords and `given` for points.
 
     Returns:
-        (P, 2) float32, pixels. `hull` returns only the points on the convex hull; the others return every point that
-        they were given (`chords` leaves out the long axis, which runs through the ventricle and not around it).
+        (P, 2) float32, pixels. `hull` returns only the points on the convex hull, `chords` all points except those of
+        the long axis, the other orderings all points.
 
     Raises:
         ValueError: The ordering is unknown, or the tracing is neither (R, 4) nor (P, 2).
@@ -42,55 +42,60 @@ def order_contour(tracing: ArrayLike, ordering: str | None = None) -> Points:
     if ordering is None:
         ordering = "chords" if rows.shape[1] == 4 else "given"
     if ordering not in ORDERINGS:
-        raise ValueError(f"unknown ordering {ordering!r}; known: {', '.join(ORDERINGS)}")
+        raise ValueError(f"unknown ordering {ordering!r}; use one of {', '.join(ORDERINGS)}")
     return np.ascontiguousarray(ORDERINGS[ordering](rows))
 
 
 def contour_area(contour: ArrayLike) -> NDArray[np.float64]:
-    """Area inside each contour by the shoelace formula, whichever way round it runs.
+    """Area inside contours of either orientation, by the shoelace formula.
 
     Args:
         contour: (..., P, 2), pixels.
 
     Returns:
-        (...) float64, square pixels. Fewer than three points have area 0.
+        (...) float64, square pixels; 0 for fewer than three points.
+
+    Raises:
+        ValueError: The shape is not (..., P, 2).
     """
     points = np.asarray(contour, dtype=np.float64)
     if points.ndim < 2 or points.shape[-1] != 2:
         raise ValueError(f"contour: expected (..., P, 2), got shape {points.shape}")
-    # Relative to the first point: a small contour far out keeps its digits, and the closing edge adds nothing.
+    # relative to the first point: this keeps the precision of small contours far from the origin, and the closing edge
+    # contributes 0
     x, y = np.moveaxis(points - points[..., :1, :], -1, 0)
     return 0.5 * np.abs((x[..., :-1] * y[..., 1:] - x[..., 1:] * y[..., :-1]).sum(axis=-1))
 
 
 def _chords(rows: Points) -> Points:
-    """The tracing's own order: first ends of the chords downwards, second ends upwards; the long axis left out.
+    """The expert's order: the first ends of the chords from apex to base, the second ends back, without the long axis.
 
     Source: Ouyang et al., "Video-based AI for beat-to-beat assessment of cardiac function", Nature 2020, and its code
     (echonet/dynamic).
     """
     if rows.shape[1] != 4:
-        raise DataError("ordering 'chords' needs chords X1,Y1,X2,Y2, this is a point list; use 'given'")
+        raise DataError("ordering 'chords' needs chords X1,Y1,X2,Y2, but the tracing has points; use 'given'")
     return np.concatenate([rows[1:, :2], rows[:0:-1, 2:]])
 
 
 def _given(rows: Points) -> Points:
-    """The order of a point list as it stands in the file."""
+    """The order of points in the file."""
     if rows.shape[1] != 2:
-        raise DataError("ordering 'given' needs a point list X,Y, these are chords; use 'chords'")
+        raise DataError("ordering 'given' needs points X,Y, but the tracing has chords; use 'chords'")
     return rows
 
 
 def _all_points(rows: Points) -> Points:
-    """Every end of every row as (P, 2), long axis included, as the published code takes them."""
+    """All ends of all rows as (P, 2), including the long axis, as in published code."""
     return rows.reshape(-1, 2)
 
 
 def _angle(rows: Points) -> Points:
-    """By angle about the mean of all points (equal angles: in the file's order).
+    """By the angle about the mean of all points; equal angles in the order of the file.
 
-    Right for an outline whose every point is seen from the mean; else the outline zigzags.
-    Source: the first seed's "centroid" sort.
+    Correct for contours that are star-shaped about the mean; others become zigzag lines.
+
+    Source: The "centroid" sort of Rodríguez Valencia et al.
     """
     points = _all_points(rows)
     x, y = (points - points.mean(axis=0, dtype=np.float64)).T
@@ -98,30 +103,37 @@ def _angle(rows: Points) -> Points:
 
 
 def _hull(rows: Points) -> Points:
-    """Only the convex hull (OpenCV's, after Sklansky): every hollow is filled."""
+    """The convex hull, which fills every concavity.
+
+    Source: Sklansky, "Finding the convex hull of a simple polygon", Pattern Recognition Letters 1, 1982, in OpenCV.
+    """
     return np.asarray(cv2.convexHull(_all_points(rows)), dtype=np.float32).reshape(-1, 2)
 
 
 def _sorted(rows: Points) -> Points:
-    """By x, then y, as Python's `sorted` orders points. Not an outline; the first seed's "simple sort"."""
+    """By x, then y, like Python's `sorted`; not a contour.
+
+    Source: The "simple sort" of Rodríguez Valencia et al.
+    """
     points = _all_points(rows)
     return points[np.lexsort((points[:, 1], points[:, 0]))]
 
 
 def _nearest(rows: Points) -> Points:
-    """From the first point of the `angle` order on, always to the nearest point not yet used.
+    """Greedy nearest neighbour: starts at the first point by angle, continues with the nearest unused point.
 
-    What the second seed's "refined sort" meant, done right: every point is used exactly once, a point that lies there
-    twice is used twice, equal distances go to the one that comes first by angle, and the outline is closed by the step
-    from the last point back to the first. Like every greedy walk it may pass a point by and fetch it at the end.
+    Each point is used once, including duplicates. Ties are resolved by angle. The greedy choice may skip a point and
+    return to it at the end.
+
+    Source: The "refined sort" of Mendoza et al., with its errors corrected.
     """
     points = _angle(rows).astype(np.float64)
     order = np.zeros(len(points), dtype=np.intp)
-    left = np.ones(len(points), dtype=bool)
+    unused = np.ones(len(points), dtype=bool)
     for step in range(1, len(points)):
-        left[order[step - 1]] = False
+        unused[order[step - 1]] = False
         distance = ((points - points[order[step - 1]]) ** 2).sum(axis=1)
-        order[step] = np.where(left, distance, np.inf).argmin()
+        order[step] = np.where(unused, distance, np.inf).argmin()
     return points[order].astype(np.float32)
 
 
@@ -133,4 +145,4 @@ ORDERINGS: dict[str, Callable[[Any], Points]] = {
     "nearest": _nearest,
     "given": _given,
 }
-"""Name → function from one tracing, (R, 4) or (P, 2) float32, to its outline (P, 2) float32."""
+"""Name → function from a tracing, (R, 4) or (P, 2) float32, to its contour, (P, 2) float32."""

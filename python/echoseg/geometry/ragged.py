@@ -1,4 +1,4 @@
-"""Contours of unequal length as one dense array."""
+"""Converts contours of different lengths to one dense array."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 def pad_contours(points: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Make ragged contours dense by repeating each one's last point, which changes neither outline nor area.
+    """Pad ragged contours by repeating their last points, which changes neither their shape nor their area.
 
     Args:
         points: (M, 2) float32, pixels.
-        offsets: (N + 1,) int64; contour i is ``points[offsets[i]:offsets[i + 1]]``, at least one point each.
+        offsets: (N+1,) int64; contour i is `points[offsets[i]:offsets[i + 1]]`, with at least one point.
 
     Returns:
-        (N, P, 2) float32, P the length of the longest contour.
+        (N, P, 2) float32, pixels, where P is the length of the longest contour.
     """
     lengths = np.diff(offsets)
     column = np.minimum(np.arange(lengths.max(initial=0)), lengths[:, None] - 1)

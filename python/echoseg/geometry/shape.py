@@ -1,8 +1,9 @@
-"""What shapes the training set has: a mean outline, and the ways in which outlines differ from it.
+"""A statistical shape model of the landmarks in a training set.
 
-Landmarks are laid over the mean (moved, turned and scaled, never mirrored), and the principal components of what is
-left form the model. All of them are kept: each variance is raised by what a landmark may be off, which makes the weak
-ones harmless. An outline that lies farther out than nearly all of the training set is called impossible.
+Landmarks are aligned to the mean shape by translation, rotation and scaling, without reflection. The model consists of
+the principal components of the remaining deviations. All components are kept: the tolerance for landmark errors is
+added to each variance, so that components of small variance have little effect. A shape whose distance from the mean
+exceeds that of nearly all training shapes is implausible.
 
 Source: Cootes et al., "Active Shape Models - Their Training and Application", Computer Vision and Image Understanding
 61, 1995. The mean in closed form: Kent, "The Complex Bingham Distribution and Shape Analysis", J R Stat Soc B 56, 1994.
@@ -11,7 +12,7 @@ Source: Cootes et al., "Active Shape Models - Their Training and Application", C
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +20,26 @@ import numpy as np
 from echoseg.errors import DataError
 from echoseg.utils.checksum import add_checksum, parse
 
-QUANTILE = 0.995  # of the training set's distances: what lies beyond is impossible
-CLAMP = 3.0  # standard deviations of a coefficient
-TOLERANCE = 0.15  # of the outline's mean radius: what a landmark may be off
-STRAY = 0.2  # of the mean radius: a landmark so far from the fit counts half
-_FITS = 20
+QUANTILE = 0.995
+"""The quantile of the training set's distances that is the limit of plausible shapes."""
+CLAMP = 3.0
+"""The limit of regularized coefficients, in standard deviations."""
+TOLERANCE = 0.15
+"""The standard deviation of landmark errors, relative to the mean radius of the contour."""
+HALF_WEIGHT_DISTANCE = 0.2
+"""The distance from the fit at which a landmark has weight 1/2, relative to the mean radius of the contour."""
+_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
 class ShapeModel:
-    """Shapes of K landmarks.
+    """A shape model of K landmarks.
 
     Attributes:
-        mean: (2, K) float64: x and y, centred, of length 1.
-        components: (2 K, 2 K) float64, a row each.
-        variances: (2 K,) float64, of the training set's coefficients.
-        limit: the training set's ``QUANTILE`` of ``distances``.
+        mean: (2, K) float64, x and y of the mean shape, centred, with norm 1.
+        components: (2 K, 2 K) float64, one principal component per row.
+        variances: (2 K,) float64, the variances of the training set's coefficients.
+        limit: The `QUANTILE` of the training set's `distances`.
     """
 
     mean: np.ndarray
@@ -43,13 +48,13 @@ class ShapeModel:
     limit: float
 
     def distances(self, landmarks: np.ndarray) -> np.ndarray:
-        """Mahalanobis distance of each outline from the mean shape; impossible beyond ``limit``.
+        """Mahalanobis distance of each shape from the mean shape. Shapes with a distance above `limit` are implausible.
 
         Args:
             landmarks: (N, K, 2) float, pixels.
 
         Returns:
-            (N,) float64; infinite where all landmarks are one point.
+            (N,) float64; infinite if all landmarks of a shape are equal.
         """
         coefficients = _deviations(landmarks, self.mean)[0] @ self.components.T
         variances = self.variances + TOLERANCE**2 / self.mean.shape[1]
@@ -57,94 +62,97 @@ class ShapeModel:
         return np.sqrt(np.where(np.isfinite(squares), squares, np.inf))
 
     def regularize(self, landmarks: np.ndarray) -> np.ndarray:
-        """Bring impossible outlines back to within ``CLAMP`` standard deviations of each component.
+        """Replace implausible shapes by plausible ones, with coefficients within `CLAMP` standard deviations.
 
-        What is fitted is not the landmarks as they are: one that is far from the fit counts for little in the next
-        one, so that a single stray landmark does not bend the others.
+        The fit is robust: it is iterated, and landmarks far from the previous fit get a low weight, so that a single
+        outlier does not distort the others.
 
         Args:
             landmarks: (N, K, 2) float, pixels.
 
         Returns:
-            (N, K, 2) float32, pixels. Possible outlines, and those at an infinite distance, stay as they are.
+            (N, K, 2) float32, pixels. Plausible shapes and shapes with an infinite distance are unchanged.
         """
         landmarks = np.asarray(landmarks, dtype=np.float32)
         distances = self.distances(landmarks)
-        impossible = (distances > self.limit) & np.isfinite(distances)
-        given = landmarks[impossible].astype(np.float64)
-        fitted, radius = self._clamped(given)
-        for _ in range(_FITS):
-            off = np.linalg.norm(given - fitted, axis=2, keepdims=True) / (STRAY * radius)
-            fitted, radius = self._clamped(fitted + (given - fitted) / (1 + off**2))
-        pulled = landmarks.copy()
-        pulled[impossible] = fitted
-        return pulled
+        implausible = (distances > self.limit) & np.isfinite(distances)
+        original = landmarks[implausible].astype(np.float64)
+        fitted, radius = self._clamp(original)
+        for _ in range(_ITERATIONS):
+            residual = np.linalg.norm(original - fitted, axis=2, keepdims=True) / (HALF_WEIGHT_DISTANCE * radius)
+            fitted, radius = self._clamp(fitted + (original - fitted) / (1 + residual**2))
+        regularized = landmarks.copy()
+        regularized[implausible] = fitted
+        return regularized
 
-    def _clamped(self, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N, K, 2) the nearest outlines of the model, and (N, 1, 1) their mean radius."""
+    def _clamp(self, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The shapes with clamped coefficients, (N, K, 2), and their mean radius, (N, 1, 1)."""
         deviations, scale, centre = _deviations(landmarks, self.mean)
-        reach = CLAMP * np.sqrt(self.variances)
-        clamped = np.clip(deviations @ self.components.T, -reach, reach) @ self.components
+        limit = CLAMP * np.sqrt(self.variances)
+        clamped = np.clip(deviations @ self.components.T, -limit, limit) @ self.components
         x, y = (self.mean + clamped.reshape(-1, *self.mean.shape)).transpose(1, 0, 2)
         shapes = scale * (x + 1j * y) + centre
         return np.stack([shapes.real, shapes.imag], axis=2), np.abs(scale)[..., None] / np.sqrt(self.mean.shape[1])
 
     def save(self, path: Path) -> None:
-        """Write the model as JSON."""
+        """Write the model as JSON with a checksum."""
         arrays = {name: getattr(self, name).tolist() for name in ("mean", "components", "variances")}
         path.write_text(json.dumps(add_checksum({**arrays, "limit": self.limit})) + "\n", encoding="utf-8")
 
 
 def load_shapes(path: Path) -> ShapeModel:
-    """Read what ``ShapeModel.save`` wrote.
+    """Read a model that `ShapeModel.save` wrote.
 
     Raises:
-        DataError: damaged.
+        DataError: The file is damaged.
     """
     try:
         values = parse(path.read_text(encoding="utf-8"))
         mean, components, variances = (np.array(values[name]) for name in ("mean", "components", "variances"))
         return ShapeModel(mean, components, variances, float(values["limit"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: damaged ({error}); train anew") from None
+        raise DataError(f"{path}: damaged ({error}); train again") from None
 
 
 def fit_shapes(landmarks: np.ndarray) -> ShapeModel:
-    """Learn the shapes of a training set.
+    """Fit a shape model to a training set.
 
     Args:
-        landmarks: (N, K, 2) float, pixels; not all of an outline in one point.
+        landmarks: (N, K, 2) float, pixels; the landmarks of a shape must not all be equal.
     """
-    shapes, _ = _centred(landmarks)
+    shapes, _ = _centre(landmarks)
     shapes = shapes / np.linalg.norm(shapes, axis=1, keepdims=True)
     mean = np.linalg.eigh(shapes.T @ shapes.conj())[1][:, -1]
-    turn = (shapes @ mean.conj()).sum()  # the mean outline stands as the outlines stand on average
-    mean = mean * turn / abs(turn)
-    parts = np.stack([mean.real, mean.imag])
+    rotation = (shapes @ mean.conj()).sum()  # gives the mean shape the average orientation of the training set
+    mean = mean * rotation / abs(rotation)
+    mean_xy = np.stack([mean.real, mean.imag])
 
-    deviations = _deviations(landmarks, parts)[0]
+    deviations = _deviations(landmarks, mean_xy)[0]
     variances, components = np.linalg.eigh(deviations.T @ deviations / len(deviations))
-    model = ShapeModel(parts, components.T, variances.clip(min=0), np.inf)
-    return ShapeModel(parts, components.T, model.variances, float(np.quantile(model.distances(landmarks), QUANTILE)))
+    model = ShapeModel(mean_xy, components.T, variances.clip(min=0), np.inf)
+    return replace(model, limit=float(np.quantile(model.distances(landmarks), QUANTILE)))
 
 
 def _deviations(landmarks: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lay outlines over the mean, in the plane that touches the sphere of shapes there.
+    """Align shapes to the mean shape, and project them to the tangent space there.
 
-    As complex numbers x + iy: to turn and to scale is then to multiply.
+    Points are complex numbers x + iy, so that a rotation with scaling is a multiplication.
 
     Returns:
-        (N, 2 K) float64, what is left; (N, 1) complex scale and centre, which lead back to the image.
+        deviations: (N, 2 K) float64, the differences from the mean shape.
+        scale: (N, 1) complex, the rotation and scaling to the image.
+        centre: (N, 1) complex, the centre in the image, pixels.
     """
-    shapes, centre = _centred(landmarks)
+    shapes, centre = _centre(landmarks)
     reference = mean[0] + 1j * mean[1]
     scale = shapes @ reference.conj()[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = shapes / scale - reference
-    return np.concatenate([left.real, left.imag], axis=1), scale, centre
+        differences = shapes / scale - reference
+    return np.concatenate([differences.real, differences.imag], axis=1), scale, centre
 
 
-def _centred(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _centre(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The shapes as complex numbers relative to their centre, (N, K), and the centre, (N, 1)."""
     points = np.asarray(landmarks, dtype=np.float64)
     shapes = points[..., 0] + 1j * points[..., 1]
     centre = shapes.mean(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Overlap, surface distances, landmark errors, volumes, beats, EF agreement, calibration, bootstrap.
+"""Metrics: overlap, surface distances, landmark errors, volumes, beats, EF agreement, calibration, bootstrap.
 
-This room imports utils, ops and geometry.
+Imports utils, ops and geometry.
 """

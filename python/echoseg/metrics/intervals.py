@@ -1,4 +1,4 @@
-"""The width of a 95 % interval of a normal distribution: one constant for all that is reported."""
+"""The half-width of 95 % intervals."""
 
 NORMAL_95 = 1.96
-"""Standard deviations to either side of the mean."""
+"""Half-width of the 95 % interval of a normal distribution, in standard deviations."""

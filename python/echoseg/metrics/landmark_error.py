@@ -1,4 +1,4 @@
-"""How far predicted landmarks lie from the true ones."""
+"""Distances between predicted and true landmarks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import numpy as np
 
 
 def landmark_error(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Euclidean distance of each landmark to the true one of the same identity.
+    """Euclidean distance between each predicted landmark and the true one.
 
     Args:
-        predicted, true: (N, K, 2) float, pixels.
+        predicted: (N, K, 2) float, pixels.
+        true: (N, K, 2) float, pixels.
 
     Returns:
         (N, K) float64, pixels.

@@ -1,4 +1,4 @@
-"""Agreement of masks by area."""
+"""Overlap of masks: Dice and IoU."""
 
 from __future__ import annotations
 
@@ -6,34 +6,46 @@ import numpy as np
 
 
 def dice(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Foreground Dice, 2|A∩B| / (|A| + |B|), a mask.
+    """Foreground Dice of each mask, 2|A∩B| / (|A| + |B|).
 
-    An empty prediction of a ventricle scores 0; two empty masks agree and score 1.
+    An empty prediction of a ventricle has Dice 0; two empty masks have Dice 1.
 
     Args:
-        predicted, true: (N, H, W) masks of 0 and 1.
+        predicted: (N, H, W) masks of 0 and 1.
+        true: (N, H, W) masks of 0 and 1.
 
     Returns:
         (N,) float64.
     """
-    both, either = _counts(predicted, true)
-    return _ratio(2 * both, both + either)
+    intersection, union = _counts(predicted, true)
+    return _ratio(2 * intersection, intersection + union)
 
 
 def iou(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Intersection over union, |A∩B| / |A∪B|, a mask; arguments and conventions as in ``dice``."""
-    both, either = _counts(predicted, true)
-    return _ratio(both, either)
+    """Intersection over union of each mask, |A∩B| / |A∪B|.
+
+    An empty prediction of a ventricle has IoU 0; two empty masks have IoU 1.
+
+    Args:
+        predicted: (N, H, W) masks of 0 and 1.
+        true: (N, H, W) masks of 0 and 1.
+
+    Returns:
+        (N,) float64.
+    """
+    intersection, union = _counts(predicted, true)
+    return _ratio(intersection, union)
 
 
 def dice_all_pixels(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The "Dice" of the seed papers: over background and foreground together, which is pixel accuracy.
+    """The "Dice" of Rodríguez Valencia et al. and Mendoza et al., which is the pixel accuracy.
 
-    An all-black prediction scores 1 minus the ventricle's share of the frame, about 0.88 on echocardiograms. It stands
-    beside the foreground Dice for comparison with those papers only.
+    It averages over foreground and background. An empty prediction has 1 minus the ventricle's share of the frame,
+    about 0.88 on echocardiograms. It is reported only for comparison with these papers.
 
     Args:
-        predicted, true: (N, H, W) masks of 0 and 1.
+        predicted: (N, H, W) masks of 0 and 1.
+        true: (N, H, W) masks of 0 and 1.
 
     Returns:
         (N,) float64.

@@ -1,4 +1,4 @@
-"""Agreement of masks by the distance between their borders."""
+"""Surface distances between masks."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from echoseg import ops
 def surface_distances(
     predicted: np.ndarray, true: np.ndarray, *, spacing: tuple[float, float] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """HD95 and ASSD as ``ops.surface_distances`` defines them, made finite so that they can be averaged.
+    """HD95 and ASSD as in `ops.surface_distances`, with finite values for empty masks so that they can be averaged.
 
-    Where just one of the masks is empty both distances are the image's diagonal, so that a lost ventricle never
-    improves a mean; two empty masks agree and score 0.
+    If one of two masks is empty, both distances are the image's diagonal, so that an empty prediction never improves a
+    mean. If both are empty, the distances are 0.
 
     Args:
-        predicted, true: (N, H, W) masks of 0 and 1, bool or uint8.
-        spacing: (dy, dx), from a pixel to the next one down and the next one to the right, such as in mm; None for
-            pixels.
+        predicted: (N, H, W) masks of 0 and 1, bool or uint8.
+        true: (N, H, W) masks of 0 and 1, bool or uint8.
+        spacing: (row, column) length per pixel, for example in mm; None for pixels.
 
     Returns:
-        hd95 (N,) and assd (N,) float64, in the spacing's unit.
+        hd95: (N,) float64, in the unit of the spacing.
+        assd: (N,) float64, in the unit of the spacing.
 
     Raises:
-        TypeError, ValueError: Masks or a spacing that ``ops.surface_distances`` refuses.
+        TypeError: `ops.surface_distances` refuses the type of an argument.
+        ValueError: `ops.surface_distances` refuses the value of an argument.
     """
     masks = [m.view(np.uint8) if m.dtype == bool else m for m in (predicted, true)]
     distances = ops.surface_distances(*masks, spacing=spacing)

@@ -1,6 +1,6 @@
-"""Synthetic apical four-chamber cines with known truth: anatomy → tissue → acoustics → frames and tracings.
+"""Synthetic apical four-chamber cines with known volumes and contours: anatomy → tissue → acoustics → frames, tracings.
 
-This room imports utils, geometry and datasets.
+Imports utils, geometry and datasets.
 """
 
 from echoseg.phantom.dataset import write_phantom, write_phantom_store

@@ -1,6 +1,6 @@
-"""From scatterers to a picture: point-spread function, envelope, log compression, scan conversion.
+"""Simulates the image of scatterers: point spread function, envelope, log compression, scan conversion.
 
-The echo is the linear convolution of random scatterers with the point-spread function of the machine (Bamber and
+The echo is the convolution of random scatterers with the point spread function of the scanner (Bamber and
 Dickinson, "Ultrasonic B-scanning: a computer simulation", Phys. Med. Biol. 25, 1980). With many scatterers in a
 resolution cell the complex echo is Gaussian and its envelope Rayleigh distributed, mean over standard deviation 1.91:
 fully developed speckle (Wagner et al., "Statistics of speckle in ultrasound B-scans", IEEE Trans. Sonics Ultrason. 30,
@@ -16,36 +16,36 @@ import numpy as np
 
 from echoseg.phantom.anatomy import Array
 from echoseg.phantom.motion import COLUMNS, ROWS
-from echoseg.phantom.tissue import decibel, smooth_noise
+from echoseg.phantom.tissue import db_to_amplitude, smooth_noise
 from echoseg.phantom.view import BEAMS, DEPTHS, SIZE, View
 
 
 @dataclass(frozen=True)
 class Machine:
-    """One patient's scanner settings, drawn once; maps are (DEPTHS, BEAMS) float32 unless said otherwise."""
+    """The scanner settings of a patient; maps are (DEPTHS, BEAMS) float32 unless noted otherwise."""
 
     axial: Array  # kernel
-    near: Array  # lateral kernels, of shallow and of deep echoes
-    far: Array
-    shares: tuple[Array, Array]  # (DEPTHS, 1, 1) each: of the two lateral kernels, keeping the power even
+    near: Array  # lateral kernel of shallow echoes
+    far: Array  # lateral kernel of deep echoes
+    shares: tuple[Array, Array]  # (DEPTHS, 1, 1) each: weights of the two lateral kernels, for constant power
     side_lobe: float
     side_lobe_width: int
-    gain: Array  # amplitude: shadows, edges of the contact, time-gain compensation
-    haze: Array  # amplitude of the reverberation, which stands still
-    noise: Array  # (DEPTHS, 1): amplitude of the receiver's noise
+    gain: Array  # amplitude: shadows, poor contact, time gain compensation
+    haze: Array  # amplitude of the reverberation, which does not move
+    noise: Array  # (DEPTHS, 1): amplitude of the receiver noise
     texture: Array  # (DEPTHS, BEAMS, 2): scatterers of the haze
     compound: tuple[float, float]  # lateral and axial smoothing of the envelope, samples
-    level: float  # dB of muscle below white
+    level: float  # of white relative to myocardium, dB
     dynamic_range: float  # dB
     gamma: float
-    smoothing: float  # of the displayed picture, in fine pixels
+    smoothing: float  # of the image, in oversampled pixels
     white: float  # grey level of the brightest echo
-    black: float  # and of the darkest
+    black: float  # grey level of the darkest echo
     quality: int  # of the JPEG compression
 
 
 def draw_machine(view: View, rng: np.random.Generator) -> Machine:
-    """Draw transducer, settings and acoustic window."""
+    """Draw a random transducer, settings and acoustic window."""
     axial = _gaussian(rng.uniform(0.7, 1.5))
     near_width = rng.uniform(0.8, 1.8)
     near, far = _gaussian(near_width), _gaussian(near_width * rng.uniform(1.2, 3.2))
@@ -63,11 +63,11 @@ def draw_machine(view: View, rng: np.random.Generator) -> Machine:
         near=near,
         far=far,
         shares=((1.0 - mix)[..., None] / power, mix[..., None] / power),
-        side_lobe=float(decibel(rng.uniform(-40.0, -20.0))),
+        side_lobe=float(db_to_amplitude(rng.uniform(-40.0, -20.0))),
         side_lobe_width=int(rng.integers(10, 36)) * 2 + 1,
         gain=_gain(depth_cm, view, rng),
         haze=_haze(depth_cm, rng),
-        noise=decibel(noise_floor),
+        noise=db_to_amplitude(noise_floor),
         texture=rng.standard_normal((DEPTHS, BEAMS, 2), dtype=np.float32),
         compound=(float(rng.uniform(0.3, 1.6)), float(rng.uniform(0.3, 1.0))),
         level=float((1.0 - rng.uniform(0.3, 0.9)) * dynamic_range),
@@ -81,13 +81,13 @@ def draw_machine(view: View, rng: np.random.Generator) -> Machine:
 
 
 def _gaussian(sigma: float) -> Array:
-    """Kernel of unit power, so that filtering keeps the strength of white scatterers."""
+    """A Gaussian kernel of unit power, so that filtering preserves the power of white noise."""
     kernel = cv2.getGaussianKernel(2 * int(np.ceil(2.5 * sigma)) + 1, sigma, cv2.CV_32F).ravel()
     return kernel / np.sqrt(np.sum(kernel**2))
 
 
 def _mix_power(near: Array, far: Array, mix: Array) -> Array:
-    """Amplitude of white scatterers behind a mixture of two lateral kernels that overlap."""
+    """The amplitude of white noise after filtering by a weighted sum of the two lateral kernels."""
     pad = (len(far) - len(near)) // 2
     overlap = float(np.sum(np.pad(near, pad) * far))
     return np.sqrt((1.0 - mix) ** 2 + mix**2 + 2.0 * mix * (1.0 - mix) * overlap)
@@ -97,7 +97,7 @@ def _gain(depth_cm: Array, view: View, rng: np.random.Generator) -> Array:
     across = np.linspace(-1.0, 1.0, BEAMS, dtype=np.float32)[None, :]
     level = smooth_noise(rng, (DEPTHS, 1), (5, 1)) * rng.uniform(1.0, 4.0)
     level = level + rng.uniform(-0.5, 0.2) * depth_cm
-    # Poor contact or ribs at the edges of the probe: the beams there fade, more with depth.
+    # poor contact or ribs at the edges of the probe weaken the outer beams, increasingly with depth
     for sign in (-1.0, 1.0):
         edge = np.clip((sign * across - rng.uniform(0.35, 1.0)) / rng.uniform(0.15, 0.6), 0.0, 1.0)
         level = level - edge * rng.uniform(2.0, 28.0) * np.clip(depth_cm / rng.uniform(1.0, 8.0), 0.0, 1.0)
@@ -106,47 +106,68 @@ def _gain(depth_cm: Array, view: View, rng: np.random.Generator) -> Array:
         shadow = np.exp(-0.5 * ((across - rng.uniform(-0.9, 0.9)) / width) ** 2)
         level = level - shadow * rng.uniform(3.0, 14.0) * np.clip((depth_cm - rng.uniform(0.0, 4.0)) / 2.0, 0.0, 1.0)
     level = level + smooth_noise(rng, (1, BEAMS), (1, 12)) * rng.uniform(0.0, 2.5)
-    for _ in range(rng.integers(0, 4)):  # patches without echo
+    for _ in range(rng.integers(0, 4)):  # dropouts
         at, size = rng.uniform([-0.8, 0.1], [0.8, 0.9]), rng.uniform([0.08, 0.06], [0.3, 0.25])
         patch = ((across - at[0]) / size[0]) ** 2 + ((depth_cm / view.depth - at[1]) / size[1]) ** 2
         level = level - rng.uniform(3.0, 16.0) * np.exp(-patch)
-    return decibel(level)
+    return db_to_amplitude(level)
 
 
 def _haze(depth_cm: Array, rng: np.random.Generator) -> Array:
-    """Reverberation: bright right at the probe, bands below it, a veil over the apex, clutter here and there."""
+    """Reverberation: bright at the probe, bands below it, haze over the apex, and clutter."""
     level = np.maximum(rng.uniform(2.0, 16.0) - depth_cm / rng.uniform(0.06, 0.2), -80.0)
-    amplitude = decibel(level) + decibel(rng.uniform(-24.0, -3.0)) * np.exp(-depth_cm / rng.uniform(0.8, 4.5))
+    amplitude = db_to_amplitude(level) + db_to_amplitude(rng.uniform(-24.0, -3.0)) * np.exp(
+        -depth_cm / rng.uniform(0.8, 4.5)
+    )
     for k in range(1, int(rng.integers(1, 5))):
         band = np.exp(-0.5 * ((depth_cm - k * rng.uniform(0.5, 1.2)) / rng.uniform(0.05, 0.15)) ** 2)
-        amplitude = amplitude + band * decibel(rng.uniform(-16.0, 2.0))
-    patchy = decibel(smooth_noise(rng, (DEPTHS, BEAMS), (8, 6)) * rng.uniform(1.0, 4.0))
-    clutter = decibel(smooth_noise(rng, (DEPTHS, BEAMS), (4, 4)) * rng.uniform(2.0, 7.0) + rng.uniform(-56.0, -28.0))
+        amplitude = amplitude + band * db_to_amplitude(rng.uniform(-16.0, 2.0))
+    patchy = db_to_amplitude(smooth_noise(rng, (DEPTHS, BEAMS), (8, 6)) * rng.uniform(1.0, 4.0))
+    clutter = db_to_amplitude(
+        smooth_noise(rng, (DEPTHS, BEAMS), (4, 4)) * rng.uniform(2.0, 7.0) + rng.uniform(-56.0, -28.0)
+    )
     return amplitude * patchy + clutter
 
 
 def draw_scatterers(rng: np.random.Generator) -> Array:
-    """(ROWS, COLUMNS, 4) float32: two complex Gaussian textures on the reference grid, unit variance a part."""
+    """(ROWS, COLUMNS, 4) float32: two complex Gaussian textures on the reference grid, with unit variance."""
     return rng.standard_normal((ROWS, COLUMNS, 4), dtype=np.float32)
 
 
-def look_up(painted: Array, column: Array, row: Array) -> Array:
-    """The painted amplitude where the tissue now is, (DEPTHS, BEAMS) float32."""
-    return cv2.remap(painted, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def sample_amplitude(amplitude: Array, column: Array, row: Array) -> Array:
+    """The amplitude at positions on the reference grid: (DEPTHS, BEAMS) float32."""
+    return cv2.remap(amplitude, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def scatter(scatterers: Array, column: Array, row: Array, turn: float) -> Array:
-    """The scatterers where the tissue now is, (DEPTHS, BEAMS, 2).
+def sample_scatterers(scatterers: Array, column: Array, row: Array, angle: float) -> Array:
+    """The scatterers at positions on the reference grid.
 
-    Nearest neighbours keep them white, which interpolation would not. ``turn`` radians lead from one texture to the
-    other: the share of the scatterers that has left the scan plane.
+    The nearest scatterer is used, since interpolation would not preserve white noise.
+
+    Args:
+        scatterers: The result of `draw_scatterers`.
+        column: (DEPTHS, BEAMS) float32, positions on the reference grid.
+        row: (DEPTHS, BEAMS) float32, positions on the reference grid.
+        angle: Mixture of the two textures, radians; it simulates scatterers that leave the scan plane.
+
+    Returns:
+        (DEPTHS, BEAMS, 2) float32.
     """
-    found = cv2.remap(scatterers, column, row, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT)
-    return found[..., :2] * np.float32(np.cos(turn)) + found[..., 2:] * np.float32(np.sin(turn))
+    sampled = cv2.remap(scatterers, column, row, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT)
+    return sampled[..., :2] * np.float32(np.cos(angle)) + sampled[..., 2:] * np.float32(np.sin(angle))
 
 
 def echo(machine: Machine, tissue: Array, rng: np.random.Generator) -> Array:
-    """Envelope of the echo, (DEPTHS, BEAMS) float32, from the complex scatter of the tissue (DEPTHS, BEAMS, 2)."""
+    """Simulate the envelope of the echo.
+
+    Args:
+        machine: The scanner settings.
+        tissue: (DEPTHS, BEAMS, 2) float32, the complex scatter of the tissue.
+        rng: Generator of the receiver noise.
+
+    Returns:
+        (DEPTHS, BEAMS) float32.
+    """
     field = tissue * machine.gain[..., None]
     field += machine.texture * machine.haze[..., None]
     field += rng.standard_normal(field.shape, dtype=np.float32) * machine.noise[..., None]
@@ -159,12 +180,21 @@ def echo(machine: Machine, tissue: Array, rng: np.random.Generator) -> Array:
 
 
 def display(machine: Machine, view: View, envelope: Array) -> Array:
-    """Log compression, grey map, scan conversion, area averaging and JPEG: (SIZE, SIZE) uint8."""
+    """Apply log compression, grey map, scan conversion and area averaging.
+
+    Args:
+        machine: The scanner settings.
+        view: The scan plane.
+        envelope: (DEPTHS, BEAMS) float32.
+
+    Returns:
+        (SIZE, SIZE) uint8.
+    """
     envelope = cv2.GaussianBlur(envelope, (0, 0), sigmaX=machine.compound[0], sigmaY=machine.compound[1])
     level = cv2.log(envelope + 1e-6) * np.float32(20.0 / np.log(10.0))
     grey = np.clip(1.0 + (level - machine.level) / machine.dynamic_range, 0.0, 1.0)
     grey = cv2.pow(grey, machine.gamma) * (machine.white - machine.black) + machine.black
     fine = cv2.remap(grey, *view.scan, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     fine = cv2.GaussianBlur(fine, (0, 0), machine.smoothing)
-    picture = cv2.resize(fine, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    image = cv2.resize(fine, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The phantom that training uses where no data is named."""
+"""The phantom store that is used if no data set is given."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ PATIENTS, SEED = 400, 0
 
 
 def cached_phantom(patients: int = PATIENTS) -> Path:
-    """A store of phantoms in the cache folder, made at the first call."""
+    """The path of a phantom store in the cache folder; the first call writes it.
+
+    Args:
+        patients: Number of patients.
+    """
     path = cache_folder() / "phantoms" / f"v{VERSION}-format-{FORMAT}-{patients}-patients-seed-{SEED}"
     if not path.exists():
-        with contextlib.suppress(FileExistsError):  # another process made the same meanwhile
+        with contextlib.suppress(FileExistsError):  # another process has written the same store
             write_phantom_store(path, patients=patients, seed=SEED)
     return path

@@ -16,7 +16,7 @@ from echoseg.datasets.store import Store
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.geometry.ragged import pad_contours
-from echoseg.geometry.spline import crosses_itself
+from echoseg.geometry.spline import intersects_itself
 from echoseg.ops import dilate, fill_polygons
 from echoseg.quality.suspect import Suspect
 
@@ -82,7 +82,7 @@ def measure_contours(store: Store) -> pd.DataFrame:
         - video_size, video_position: deviations, among all videos, of the distance to the median of the own video. Of
           two contours only the more unusual one has them. With more than two frames, which may be slices, video_size
           is 0.
-        - crosses: whether the contour intersects itself.
+        - intersects: whether the contour intersects itself.
         - lost: the share of the area that cancels out in a self-intersection.
         - contrast: the grey level range around the contour.
         - outside: the share of the enclosed area where the image is black.
@@ -144,7 +144,7 @@ def _measure(store: Store, part: slice) -> pd.DataFrame:
             "x": centroid[:, 0],
             "y": centroid[:, 1],
             "border": [_border(frame, contour) for frame, contour in zip(frames, resampled, strict=True)],
-            "crosses": crosses_itself(contours),
+            "intersects": intersects_itself(contours),
             "lost": 1 - contour_area(contours) / area,
             "contrast": [_contrast(frame[mask > 0]) for frame, mask in zip(frames, surroundings, strict=True)],
             "outside": np.where(visible.any(axis=(1, 2)), 1 - (masks & visible).sum(axis=(1, 2)) / area, 0),
@@ -194,7 +194,7 @@ def _find_reason(row) -> tuple[str, float, str]:
             f"size {row.deviation_size:.1f}, position {row.deviation_position:.1f}, border {row.deviation_border:.1f}"
         )
         return "unusual overall", row.deviation, f"{row.deviation:.0f} deviations from the data set's median ({parts})"
-    if row.crosses:
+    if row.intersects:
         return "self-intersection", row.lost, f"the contour intersects itself, {row.lost:.0%} of its area cancels out"
     return "", 0.0, ""
 

@@ -1,4 +1,4 @@
-"""Figures of a run, as PNG files. The object interface of matplotlib needs no display and no global state."""
+"""Figures of a run, as PNG, drawn with matplotlib's object interface, which needs no display and no global state."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from echoseg.utils.files import replace_file
 
 
 def curves_figure(log: pd.DataFrame, path: Path) -> None:
-    """Draw training loss and validation Dice by epoch.
+    """Draw the training loss and the validation Dice by epoch.
 
     Args:
-        log: The table in `log.csv`.
+        log: The content of ``log.csv``.
         path: The PNG file to write.
     """
     figure = Figure(figsize=(8, 3), layout="constrained")
@@ -34,13 +34,13 @@ def curves_figure(log: pd.DataFrame, path: Path) -> None:
 
 
 def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> None:
-    """Draw the four best, median and worst images of a split, with predicted and true contour.
+    """Draw the best, median and worst images of a split, four each, with predicted and true contours.
 
-    Images are numbered by their row in `images_SPLIT.csv`. The figure contains no names of files or patients.
+    The number of a case is its row in ``images_SPLIT.csv``, so that the figure shows no name.
 
     Args:
         evaluation: The evaluation of the split.
-        frames: (N, H, W) uint8, the evaluated frames.
+        frames: The frames that were evaluated, (N, H, W) uint8.
         path: The PNG file to write.
     """
     scores = evaluation.images["dice"].to_numpy()
@@ -54,13 +54,13 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
     axes = figure.subplots(len(picks), columns, squeeze=False)
     for row, (name, chosen) in zip(axes, picks.items(), strict=True):
         for axis, i in zip(row, chosen, strict=True):
-            image = draw_overlay(
+            picture = draw_overlay(
                 frames[i],
                 predicted=evaluation.prediction.contours[i],
                 true=mask_contour(evaluation.true_masks[i]),
                 landmarks=None if landmarks is None else landmarks[i],
             )
-            axis.imshow(image)
+            axis.imshow(picture)
             axis.set_axis_off()
             axis.set_title(f"{name}: case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
     for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
@@ -70,43 +70,41 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
 
 
 def bland_altman_figure(table: pd.DataFrame, path: Path) -> None:
-    """Draw Bland-Altman plots of the EF, with bias and limits of agreement.
-
-    The EF of the predictions and of the true contours are compared with the listed EF.
+    """Draw Bland–Altman plots of the EF, predicted and from the tracings, with bias and limits of agreement.
 
     Args:
-        table: A table of volumes; see `echoseg.evaluation.ejection`.
+        table: A table of volumes from ``evaluation.ejection``.
         path: The PNG file to write.
     """
     listed, true = table["listed_ef"], table["true_ef"]
-    pairs = {"predicted": (table["ef"], listed.fillna(true)), "true contours": (true, listed)}
-    panels = {name: (*pair, agreement(*(column.to_numpy() for column in pair))) for name, pair in pairs.items()}
-    panels = {name: panel for name, panel in panels.items() if panel[2]["videos"]}
-    figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained")
-    for axis, (name, (measured, reference, statistics)) in zip(
-        figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items(), strict=True
+    panels = {"predicted": (table["ef"], listed.fillna(true)), "from the tracings": (true, listed)}
+    found = {name: (*pair, agreement(*(column.to_numpy() for column in pair))) for name, pair in panels.items()}
+    found = {name: panel for name, panel in found.items() if panel[2]["videos"]}
+    figure = Figure(figsize=(4.6 * len(found), 4.2), layout="constrained")
+    for axis, (name, (measured, reference, facts)) in zip(
+        figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0], found.items(), strict=True
     ):
         axis.scatter((measured + reference) / 2, measured - reference, s=14, color="black", alpha=0.5, linewidths=0)
-        axis.axhline(statistics["bias"], color="C0")
-        text = f"{name}: {statistics['videos']} videos, bias {statistics['bias']:+.1f}"
-        if statistics["limits"]:
-            text += "\nlimits of agreement {:+.1f} to {:+.1f}".format(*statistics["limits"])
-            for limit in statistics["limits"]:
+        axis.axhline(facts["bias"], color="C0")
+        text = f"{name}: {facts['videos']} videos, bias {facts['bias']:+.1f}"
+        if facts["limits"]:
+            text += "\nlimits of agreement {:+.1f} to {:+.1f}".format(*facts["limits"])
+            for limit in facts["limits"]:
                 axis.axhline(limit, color="C0", linestyle="--")
         axis.set_title(text, fontsize=9)
-        axis.set(xlabel="mean of both EF, %", ylabel="EF minus reference, percentage points")
+        axis.set(xlabel="mean of EF and reference, %", ylabel="EF minus reference, percentage points")
         axis.label_outer()
         axis.grid(alpha=0.3)
     _save(figure, path)
 
 
 def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Predictor, path: Path) -> None:
-    """Draw the attention coefficients of each gate for the best, the median and the worst image of a split.
+    """Draw the weights of each attention gate for the best, the median and the worst image of a split.
 
     Args:
         evaluation: The evaluation of the split.
-        frames: (N, H, W) uint8, the evaluated frames, of the network's size.
-        predictor: The predictor that was evaluated. Its network has attention gates.
+        frames: The frames that were evaluated, (N, H, W) uint8, of the network's size.
+        predictor: The predictor that was evaluated; its network has attention gates.
         path: The PNG file to write.
     """
     scores = evaluation.images["dice"].to_numpy()
@@ -125,19 +123,19 @@ def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Pred
             axis.set_axis_off()
         row[0].set_title(f"{name}: case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
         for axis, gate in zip(row[1:], gates, strict=True):
-            coefficients = axis.imshow(gate, cmap="viridis", vmin=0, vmax=1, alpha=0.6, extent=extent)
+            shown = axis.imshow(gate, cmap="viridis", vmin=0, vmax=1, alpha=0.6, extent=extent)
             axis.set_title(f"gate at {gate.shape[1]}×{gate.shape[0]}\n{gate.min():.2f} to {gate.max():.2f}", fontsize=7)
-    figure.colorbar(coefficients, ax=axes, shrink=0.5, label="attention coefficient")
+    figure.colorbar(shown, ax=axes, shrink=0.5, label="weight of the gate")
     _save(figure, path)
 
 
 def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: dict[str, float], path: Path) -> None:
-    """Draw the mask of one tracing for each ordering of its points.
+    """Draw the masks that the contour orderings give for one tracing.
 
     Args:
-        frame: (H, W) uint8.
-        masks: The mask, (H, W) uint8, by ordering.
-        scores: The mean Dice over the data set, by ordering.
+        frame: The traced frame, (H, W) uint8.
+        masks: By the name of the ordering, the mask, (H, W) uint8.
+        scores: By the name of the ordering, the mean Dice over the data set.
         path: The PNG file to write.
     """
     figure = Figure(figsize=(2.3 * len(masks), 2.8), layout="constrained")
@@ -150,24 +148,24 @@ def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: di
 
 
 def ceiling_figure(table: pd.DataFrame, path: Path) -> None:
-    """Draw Dice, HD95 and area error by the number of true landmarks.
+    """Draw Dice, HD95 and area error of perfect landmarks by their number.
 
-    Schemes are distinguished by colour, outlines by line style.
+    The colour of a line stands for the scheme of the landmarks, its style for the way to join them.
 
     Args:
-        table: The result of `echoseg.evaluation.ceiling.landmark_ceiling`.
+        table: The result of ``evaluation.ceiling.landmark_ceiling``.
         path: The PNG file to write.
     """
     figure = Figure(figsize=(13, 4.2), layout="constrained")
-    measures = {"dice": "foreground Dice", "hd95_px": "HD95, px", "area_error_percent": "area error, %"}
+    metrics = {"dice": "foreground Dice", "hd95_px": "HD95, px", "area_error_percent": "area error, %"}
     colours = {scheme: f"C{i}" for i, scheme in enumerate(table["scheme"].unique())}
     styles = dict(zip(table["outline"].unique(), (("s", ":"), ("o", "-"), ("^", "--")), strict=False))
-    for axis, (measure, label) in zip(figure.subplots(1, 3), measures.items(), strict=True):
-        for (scheme, outline), rows in table.groupby(["scheme", "outline"], sort=False):
+    for axis, (metric, label) in zip(figure.subplots(1, 3), metrics.items(), strict=True):
+        for (scheme, outline), line in table.groupby(["scheme", "outline"], sort=False):
             marker, style = styles[outline]
-            style_options = {"linestyle": style, "color": colours[scheme], "marker": marker if len(rows) == 1 else ""}
-            axis.plot(rows["landmarks"], rows[measure], fillstyle="none", label=f"{scheme}, {outline}", **style_options)
-        axis.set(xlabel="landmarks", ylabel=label)
+            appearance = {"linestyle": style, "color": colours[scheme], "marker": marker if len(line) == 1 else ""}
+            axis.plot(line["landmarks"], line[metric], fillstyle="none", label=f"{scheme}, {outline}", **appearance)
+        axis.set(xlabel="number of landmarks", ylabel=label)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     axes = figure.axes

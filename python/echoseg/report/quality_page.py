@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.store import Store
+from echoseg.quality.dataset_check import DatasetCheck
 from echoseg.quality.inspection import LEFT_OUT, SUSPICIOUS, Finding
 from echoseg.quality.records import split_names
 from echoseg.quality.suspect import REASONS
@@ -48,21 +49,24 @@ def check_text(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def write_check(findings: Sequence[Finding], store: Store, name: str, folder: Path) -> None:
-    """Write ``check.csv`` (file, row, column, kind, reason, value, note) and ``check.html``, which needs no other file.
+def write_check(check: DatasetCheck, folder: Path) -> None:
+    """Write what a check found.
+
+    ``check.csv`` has one row for each finding: file, row, column, kind, reason, value and note. ``check.html`` shows
+    the same as a page that needs no other file. Where orderings were compared, or landmarks measured, tables and
+    figures of these stand beside.
 
     Args:
-        findings: The findings of `check_store`.
-        store: The store that was checked.
-        name: The name of the data set, for the title.
+        check: The check of a data set.
         folder: The folder to write to.
     """
+    findings, store = check.findings, check.store
     columns = ["file", "row", "column", "kind", "reason", "value", "note"]
     table = pd.DataFrame([vars(finding) for finding in findings], columns=columns)
     table.astype({"row": "Int64"}).to_csv(folder / "check.csv", index=False, float_format="%.3f")
     by_kind = {kind: [finding for finding in findings if finding.kind == kind] for kind in _KINDS}
     text = TEMPLATES.get_template("check.html").render(
-        name=name,
+        name=check.name,
         splits=_count_splits(store.samples),
         meanings=_KINDS,
         reasons=REASONS,
@@ -71,6 +75,12 @@ def write_check(findings: Sequence[Finding], store: Store, name: str, folder: Pa
         examples=list(_examples(by_kind[SUSPICIOUS], store)),
     )
     (folder / "check.html").write_text(text, encoding="utf-8")
+    from echoseg.report.results import write_ceiling, write_orderings  # takes seconds to import, torch and all
+
+    if check.orderings is not None:
+        write_orderings(check.orderings, check.masks, store.frames, folder)
+    if check.ceiling is not None:
+        write_ceiling(check.ceiling, folder)
 
 
 def _count_splits(samples: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The files that are written for an evaluation or a prediction."""
+"""The files that an evaluation or a prediction writes."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from echoseg.utils.files import opencv_name, replace_file
 
 
 def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
-    """Add one split to the `metrics.json` of a folder, and write tables and figures of its images and volumes.
+    """Add one split to the ``metrics.json`` of a folder, and write its tables and figures.
 
     Args:
         evaluation: The evaluation of the split.
         store: The store that was evaluated.
         split: "train", "val", "test" or "all".
-        folder: The run folder or another folder; it is created if needed.
+        folder: The folder to write to; it is made if it is missing.
 
     Raises:
-        DataError: `metrics.json` exists but is damaged.
+        DataError: The existing ``metrics.json`` is damaged.
     """
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
         metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         metrics[split] = add_checksum({**evaluation.summary, "data": str(store.path)})
     except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: damaged ({error}); delete it and evaluate again") from None
+        raise DataError(f"{path}: is damaged ({error}); delete it and run 'echoseg evaluate' again") from None
     _write_table(evaluation.images, folder / f"images_{split}.csv", "%.5f")
     overlay_figure(evaluation, store.frames[evaluation.indices], figures / f"overlay_{split}.png")
     write_volumes(evaluation.volumes, split, folder)
@@ -67,124 +67,116 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
 
 
 def write_volumes(table: pd.DataFrame, name: str, folder: Path) -> None:
-    """Write `volumes_NAME.csv` and, if there are EF to compare, `figures/bland_altman_NAME.png`.
+    """Write ``volumes_NAME.csv`` and, if the EF has a reference, ``figures/bland_altman_NAME.png``.
 
     Args:
-        table: A table of volumes; see `echoseg.evaluation.ejection`.
-        name: The name of the split.
-        folder: The folder to write to, with a folder `figures`.
+        table: A table of volumes from ``evaluation.ejection``.
+        name: The name of the split, with the prefix ``videos_`` for whole videos.
+        folder: The folder to write to; it contains ``figures/``.
     """
     _write_table(table, folder / f"volumes_{name}.csv", "%.3f")
     if agreements(table):
         bland_altman_figure(table, folder / "figures" / f"bland_altman_{name}.png")
 
 
-def _write_table(table: pd.DataFrame, path: Path, float_format: str) -> None:
-    replace_file(path, partial(table.to_csv, index=False, float_format=float_format))
+def _write_table(table: pd.DataFrame, path: Path, number_format: str) -> None:
+    replace_file(path, partial(table.to_csv, index=False, float_format=number_format))
 
 
 def write_attention(predictor: Predictor, evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
-    """Write `figures/attention_SPLIT.png`, if the network has attention gates.
-
-    Args:
-        predictor: The predictor that was evaluated.
-        evaluation: The evaluation of the split.
-        store: The store that was evaluated.
-        split: "train", "val", "test" or "all".
-        folder: The folder to write to, with a folder `figures`.
-    """
+    """Write ``figures/attention_SPLIT.png`` if the network has attention gates; see `write_evaluation`."""
     if predictor.config.attention:
         path = folder / "figures" / f"attention_{split}.png"
         attention_figure(evaluation, store.frames[evaluation.indices], predictor, path)
 
 
 def write_prediction(
-    path: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path, *, keep: Collection[str]
+    path: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path, *, keep: Collection[str]
 ) -> None:
-    """Write the results of one file. For a stack of slices, `keep` is ignored and `write_stack` is called.
+    """Write the results of one file. For a stack of slices, `write_stack` writes them, whatever `keep` says.
 
     Args:
         path: The file.
-        clip: The clip that was read from it, of at least one frame.
-        prediction: The prediction of the clip.
-        measurement: The measurement of the prediction.
+        clip: The clip read from it, of T ≥ 1 frames.
+        prediction: The prediction for the clip.
+        measured: The measurement of the prediction.
         folder: The folder to write to.
-        keep: The results to write, names in `WRITERS`.
+        keep: What to write, by names of `OUTPUTS`.
 
     Raises:
         DataError: A file cannot be written.
-        OSError: A file cannot be written.
     """
     if np.isfinite(clip.thickness):
         write_stack(path, clip, prediction, folder)
         return
     for name in keep:
-        WRITERS[name](path, clip, prediction, measurement, folder)
+        OUTPUTS[name](path, clip, prediction, measured, folder)
 
 
-def _write_masks(file: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
-    if is_volume(file):
-        write_mask(folder / "mask.nii.gz", prediction.masks, open_volume(file))
+def _write_masks(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+    if is_volume(source):
+        write_mask(folder / "mask.nii.gz", prediction.masks, open_volume(source))
         return
     path = folder / "masks.tif"
     deflate = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE)
     if not cv2.imwritemulti(opencv_name(path), list(prediction.masks * 255), deflate):
-        raise DataError(f"{path}: cannot be written; check the permissions and free space of the folder")
+        raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
 
 
-def _write_frames(file: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
+def _write_frames(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
     table = pd.DataFrame({"frame": np.arange(len(clip.frames)), "area_px": prediction.areas})
     if prediction.area_intervals is not None and prediction.review is not None:
         table["area_low_px"], table["area_high_px"] = prediction.area_intervals.T
         table["review"] = prediction.review.astype(int)
-    table[f"volume_{measurement.unit}"] = measurement.volumes
+    table[f"volume_{measured.unit}"] = measured.volumes
     table["phase"] = ""
-    table.loc[measurement.ed, "phase"], table.loc[measurement.es, "phase"] = "ED", "ES"
+    table.loc[measured.ed, "phase"], table.loc[measured.es, "phase"] = "ED", "ES"
     if prediction.landmarks is not None:
         for k in range(prediction.landmarks.shape[1]):
             table[f"x{k}"], table[f"y{k}"] = prediction.landmarks[:, k].T
     table.to_csv(folder / "frames.csv", index=False, float_format="%.3f")
 
 
-def _write_overlay(file: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
-    write_video(folder / "overlay.avi", film(clip, prediction, measurement), fps=frame_rate(clip))
+def _write_overlay(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+    write_video(folder / "overlay.avi", film(clip, prediction, measured), fps=frame_rate(clip))
 
 
-def _write_gif(file: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
-    write_gif(folder / "overlay.gif", film(clip, prediction, measurement), fps=frame_rate(clip))
+def _write_gif(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+    write_gif(folder / "overlay.gif", film(clip, prediction, measured), fps=frame_rate(clip))
 
 
-WRITERS = {"masks": _write_masks, "frames": _write_frames, "overlay": _write_overlay, "gif": _write_gif}
-"""Functions that write the results of a clip, by the name of the result.
+OUTPUTS = {"masks": _write_masks, "frames": _write_frames, "overlay": _write_overlay, "gif": _write_gif}
+"""Name of an output → the function that writes it.
 
-- "masks": `masks.tif`, one page per frame, 0 and 255; for a volume `mask.nii.gz`.
-- "frames": `frames.csv`, one row per frame: area, volume, phase, landmarks, and for calibrated runs the 95 % interval
-  of the area and whether the frame is marked for review.
-- "overlay" and "gif": the film of the clip, `overlay.avi` and `overlay.gif`.
+- ``masks``: ``masks.tif``, a page a frame, 0 or 255; for a volume ``mask.nii.gz``.
+- ``frames``: ``frames.csv``, a row a frame: area, volume, phase and landmarks, and for calibrated runs the 95 %
+  interval of the area and whether the frame is marked for review.
+- ``overlay``: ``overlay.avi``, the film of the clip.
+- ``gif``: ``overlay.gif``, the same as an animated GIF.
 """
 
 
 def write_orderings(table: pd.DataFrame, masks: dict[str, np.ndarray], frames: np.ndarray, folder: Path) -> None:
-    """Write `orderings.csv` with the comparison, and `orderings.png` with the image in which the masks differ most.
+    """Write ``orderings.csv``, the comparison, and ``orderings.png``, the image whose orderings differ most.
 
     Args:
-        table: The result of `echoseg.evaluation.orderings.compare_orderings`.
-        masks: The result of `echoseg.evaluation.orderings.masks_by_ordering`.
-        frames: (N, H, W) uint8, the frames of the store.
+        table: The result of `compare_orderings`.
+        masks: The result of `masks_by_ordering`.
+        frames: The traced frames, (N, H, W) uint8.
         folder: The folder to write to.
     """
     table.to_csv(folder / "orderings.csv", index=False, float_format="%.4f")
     index = int((masks["angle"] != masks["chords"]).sum(axis=(1, 2)).argmax())
     scores = dict(zip(table["ordering"], table["mean"], strict=True))
-    examples = {name: mask[index] for name, mask in masks.items()}
-    orderings_figure(frames[index], examples, scores, folder / "orderings.png")
+    selected = {name: mask[index] for name, mask in masks.items()}
+    orderings_figure(frames[index], selected, scores, folder / "orderings.png")
 
 
 def write_ceiling(table: pd.DataFrame, folder: Path) -> None:
-    """Write `landmarks.csv` and `landmarks.png`, the accuracy of masks that are computed from the true landmarks.
+    """Write ``landmarks.csv`` and ``landmarks.png``: how well perfect landmarks would do.
 
     Args:
-        table: The result of `echoseg.evaluation.ceiling.landmark_ceiling`.
+        table: The result of `landmark_ceiling`.
         folder: The folder to write to.
     """
     table.to_csv(folder / "landmarks.csv", index=False, float_format="%.5f")

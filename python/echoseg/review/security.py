@@ -1,4 +1,4 @@
-"""Access control of the review page: only a browser on this machine that opened the link may use it.
+"""Access control of the review page: only a browser that has opened the link may use it.
 
 Every request is checked before the application sees it: its Host header (against DNS rebinding), its Origin header
 (against scripts of other pages), the session cookie, the method, and the size of the body.

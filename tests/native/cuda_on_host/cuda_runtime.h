@@ -1,11 +1,13 @@
-// CUDA's own header as far as cpp/cuda/*.cu use it, so that the host's compiler takes those files as they are and the kernels
-// run where no GPU is. Each thread of a block is a fiber; __syncthreads() hands over to the next. So that what depends on the
-// luck of scheduling shows:
-//  - threads run in another order after every barrier, blocks in any order, and with fewer threads than asked for;
-//  - shared memory holds noise at first, and none beyond what the launch asked for (AddressSanitizer watches);
-//  - a barrier that some threads of the block miss is an error;
-//  - ThreadSanitizer is told that nothing but barriers and atomics orders the fibers: it finds what compute-sanitizer's
-//    racecheck would.
+// Replaces the parts of CUDA's header that cpp/cuda/*.cu use, so that the host's compiler accepts these files unchanged
+// and the kernels run without a GPU. Each thread of a block is a fiber, and __syncthreads() switches to the next one.
+// To reveal errors that depend on scheduling:
+//  - threads run in a different random order after every barrier, blocks run in random order, and blocks may have fewer
+//    threads than requested;
+//  - shared memory initially holds arbitrary values, and accesses beyond the requested size are errors
+//    (AddressSanitizer);
+//  - a barrier that is not reached by all threads of the block is an error;
+//  - for ThreadSanitizer only barriers and atomics order the fibers, so it reports the races that compute-sanitizer's
+//    racecheck reports.
 #pragma once
 
 #include <sys/mman.h>
@@ -50,13 +52,13 @@ inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 namespace cuda_on_host {
 
 constexpr size_t kSharedBytes = 48 * 1024, kStackBytes = 256 * 1024;
-constexpr unsigned kMostThreads = 1024;
+constexpr unsigned kMaxThreads = 1024;
 
-// For the scheduler's own notes, whose order ThreadSanitizer is not told.
+// For the scheduler's own data, which ThreadSanitizer must not check.
 #if defined(__SANITIZE_THREAD__)
-#define ECHOSEG_UNWATCHED __attribute__((noinline, no_sanitize("thread")))
+#define ECHOSEG_NO_TSAN __attribute__((noinline, no_sanitize("thread")))
 #else
-#define ECHOSEG_UNWATCHED
+#define ECHOSEG_NO_TSAN
 #endif
 
 struct Fiber {
@@ -75,12 +77,12 @@ struct Machine {
     std::mt19937 random{7};
     dim3 block_index, block_size, grid_size;
     unsigned thread = 0;
-    Fiber fibers[kMostThreads];
+    Fiber fibers[kMaxThreads];
     ucontext_t scheduler;
     std::function<void()> body;
     int any = 0, any_before = 0;  // __syncthreads_or
     int phase = 0;
-    char order[2];  // their addresses stand for the barriers, by turns
+    char order[2];  // their addresses represent the barriers, alternately
 #if defined(__SANITIZE_THREAD__)
     void* tsan = nullptr;
 #endif
@@ -92,25 +94,25 @@ struct Machine {
 };
 
 inline Machine& machine() {
-    static Machine it;
-    return it;
+    static Machine instance;
+    return instance;
 }
 
-ECHOSEG_UNWATCHED inline dim3 thread_index() { return {machine().thread, 0, 0}; }
+ECHOSEG_NO_TSAN inline dim3 thread_index() { return {machine().thread, 0, 0}; }
 
 [[noreturn]] inline void fail(const char* what) {
     std::fprintf(stderr, "cuda_on_host: %s\n", what);
     std::abort();
 }
 
-ECHOSEG_UNWATCHED inline void arrive(Machine& m) {
+ECHOSEG_NO_TSAN inline void arrive(Machine& m) {
 #if defined(__SANITIZE_THREAD__)
     __tsan_release(&m.order[m.phase % 2]);
 #endif
     (void)m;
 }
 
-ECHOSEG_UNWATCHED inline void leave(Machine& m) {
+ECHOSEG_NO_TSAN inline void leave(Machine& m) {
 #if defined(__SANITIZE_THREAD__)
     __tsan_acquire(&m.order[(m.phase + 1) % 2]);
 #endif
@@ -118,7 +120,7 @@ ECHOSEG_UNWATCHED inline void leave(Machine& m) {
 }
 
 // From a fiber back to the scheduler.
-ECHOSEG_UNWATCHED inline void to_scheduler(Fiber& fiber) {
+ECHOSEG_NO_TSAN inline void to_scheduler(Fiber& fiber) {
     Machine& m = machine();
     arrive(m);
 #if defined(__SANITIZE_ADDRESS__)
@@ -134,7 +136,7 @@ ECHOSEG_UNWATCHED inline void to_scheduler(Fiber& fiber) {
     leave(m);
 }
 
-ECHOSEG_UNWATCHED inline void fiber_main() {
+ECHOSEG_NO_TSAN inline void fiber_main() {
     Machine& m = machine();
     Fiber& fiber = m.fibers[m.thread];
 #if defined(__SANITIZE_ADDRESS__)
@@ -148,11 +150,12 @@ ECHOSEG_UNWATCHED inline void fiber_main() {
 
 inline void start(Fiber& fiber) {
     if (!fiber.stack)
-        fiber.stack = static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (fiber.stack == MAP_FAILED) fail("no memory for a thread");
+        fiber.stack =
+            static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (fiber.stack == MAP_FAILED) fail("out of memory for the stack of a thread");
     getcontext(&fiber.context);
 #if defined(__SANITIZE_ADDRESS__)
-    ASAN_UNPOISON_MEMORY_REGION(fiber.stack, kStackBytes);  // frames of a thread that ended
+    ASAN_UNPOISON_MEMORY_REGION(fiber.stack, kStackBytes);  // frames of an earlier thread
 #endif
     fiber.context.uc_stack.ss_sp = fiber.stack;
     fiber.context.uc_stack.ss_size = kStackBytes;
@@ -178,7 +181,7 @@ inline void to_fiber(Fiber& fiber) {
 #endif
 }
 
-ECHOSEG_UNWATCHED inline void set_thread(Machine& m, unsigned thread) { m.thread = thread; }
+ECHOSEG_NO_TSAN inline void set_thread(Machine& m, unsigned thread) { m.thread = thread; }
 
 inline void run_block(unsigned threads) {
     Machine& m = machine();
@@ -190,7 +193,7 @@ inline void run_block(unsigned threads) {
     std::iota(order.begin(), order.end(), 0u);
     for (unsigned done = 0; done < threads;) {
         std::shuffle(order.begin(), order.end(), m.random);
-        arrive(m);  // what the host did so far
+        arrive(m);  // orders the work of the host before the threads
         ++m.phase;
         for (const unsigned i : order) {
             set_thread(m, i);
@@ -199,7 +202,7 @@ inline void run_block(unsigned threads) {
         }
         ++m.phase;
         leave(m);
-        if (done != 0 && done != threads) fail("not every thread of the block came to the barrier");
+        if (done != 0 && done != threads) fail("a barrier was not reached by all threads of the block");
         m.any_before = m.any;
         m.any = 0;
     }
@@ -226,25 +229,30 @@ inline int __syncthreads_or(int predicate) {
     return cuda_on_host::machine().any_before;
 }
 
-inline int atomicAdd(int* at, int value) { return __atomic_fetch_add(at, value, __ATOMIC_RELAXED); }
-inline unsigned atomicXor(unsigned* at, unsigned value) { return __atomic_fetch_xor(at, value, __ATOMIC_RELAXED); }
-inline unsigned atomicOr(unsigned* at, unsigned value) { return __atomic_fetch_or(at, value, __ATOMIC_RELAXED); }
+inline int atomicAdd(int* address, int value) { return __atomic_fetch_add(address, value, __ATOMIC_RELAXED); }
+inline unsigned atomicXor(unsigned* address, unsigned value) {
+    return __atomic_fetch_xor(address, value, __ATOMIC_RELAXED);
+}
+inline unsigned atomicOr(unsigned* address, unsigned value) {
+    return __atomic_fetch_or(address, value, __ATOMIC_RELAXED);
+}
 
-// What `extern __shared__` names in cpp/cuda/launch.cuh; the driver defines it.
+// Declared `extern __shared__` in cpp/cuda/launch.cuh and defined by cuda_driver.cpp.
 namespace echoseg::cuda {
 extern uint64_t shared_memory[];
 }
 
 template <typename Argument>
-cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, void** arguments, size_t shared, cudaStream_t) {
+cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, void** arguments, size_t shared,
+                             cudaStream_t) {
     using namespace cuda_on_host;
-    if (grid.x == 0 || grid.x > INT32_MAX || block.x == 0 || block.x > kMostThreads || shared > kSharedBytes)
+    if (grid.x == 0 || grid.x > INT32_MAX || block.x == 0 || block.x > kMaxThreads || shared > kSharedBytes)
         return cudaErrorInvalidConfiguration;
     Machine& m = machine();
     auto* memory = reinterpret_cast<unsigned char*>(echoseg::cuda::shared_memory);
-    const unsigned fewer[] = {1, 3, 32, 45, block.x};
+    const unsigned block_sizes[] = {1, 3, 32, 45, block.x};
     m.grid_size = grid;
-    m.block_size = std::min(fewer[m.random() % 5], block.x);
+    m.block_size = std::min(block_sizes[m.random() % 5], block.x);
     std::vector<unsigned> blocks(grid.x);
     std::iota(blocks.begin(), blocks.end(), 0u);
     std::shuffle(blocks.begin(), blocks.end(), m.random);

@@ -1,4 +1,4 @@
-// Slow, obvious loops that say what a kernel should have drawn.
+// Slow reference implementations of the kernels.
 #pragma once
 
 #include <algorithm>
@@ -13,18 +13,18 @@
 #include "echoseg/detail/line.hpp"
 #include "echoseg/types.hpp"
 
-namespace slow {
+namespace reference {
 
 using namespace echoseg;
 using Mask = std::vector<uint8_t>;
-using Outline = std::vector<float>;  // x, y, x, y, …
+using Contour = std::vector<float>;  // x, y, x, y, …
 
-// Even-odd at pixel centres: each edge flips what lies at or right of its crossing.
-inline Mask fill_center(const Outline& outline, ImageSize size) {
+// The even-odd rule at pixel centres: each edge flips the pixels at or right of its crossing.
+inline Mask fill_center(const Contour& contour, ImageSize size) {
     Mask mask(static_cast<size_t>(size.pixels()));
-    const size_t count = outline.size() / 2;
+    const size_t count = contour.size() / 2;
     for (size_t i = 0; i < count; ++i) {
-        const float *a = &outline[2 * i], *b = &outline[2 * ((i + 1) % count)];
+        const float *a = &contour[2 * i], *b = &contour[2 * ((i + 1) % count)];
         const detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
         for (int64_t y = 0; y < size.height; ++y) {
             if (!(edge.y0 <= static_cast<double>(y) && static_cast<double>(y) < edge.y1)) continue;
@@ -36,12 +36,13 @@ inline Mask fill_center(const Outline& outline, ImageSize size) {
     return mask;
 }
 
-// The outline's pixels, and those with an odd number of crossings at or left of them, or one on them.
-inline Mask fill_opencv(const Outline& outline, ImageSize size) {
+// The pixels of the boundary, and those with an odd number of crossings at or left of them or with a crossing exactly
+// on them.
+inline Mask fill_opencv(const Contour& contour, ImageSize size) {
     Mask odd(static_cast<size_t>(size.pixels())), on(odd);
-    const size_t count = outline.size() / 2;
+    const size_t count = contour.size() / 2;
     const auto pixel = [&](size_t i) {
-        return detail::Pixel{std::lrintf(outline[2 * (i % count)]), std::lrintf(outline[2 * (i % count) + 1])};
+        return detail::Pixel{std::lrintf(contour[2 * (i % count)]), std::lrintf(contour[2 * (i % count) + 1])};
     };
     for (size_t i = 0; i < count; ++i) {
         const detail::Pixel from = pixel(i), to = pixel(i + 1);
@@ -49,8 +50,8 @@ inline Mask fill_opencv(const Outline& outline, ImageSize size) {
         if (detail::clip_edge(a, b, size.height, size.width)) {
             const detail::Line line = detail::make_line(a, b);
             for (int64_t step = 0; step <= line.along; ++step) {
-                const detail::Pixel at = detail::line_pixel(line, step);
-                on[at.y * size.width + at.x] = 1;
+                const detail::Pixel p = detail::line_pixel(line, step);
+                on[p.y * size.width + p.x] = 1;
             }
         }
         detail::FixedEdge edge;
@@ -66,41 +67,41 @@ inline Mask fill_opencv(const Outline& outline, ImageSize size) {
     return odd;
 }
 
-// cv2.getStructuringElement as offsets (down, right) from its anchor.
-inline std::vector<std::pair<int64_t, int64_t>> element(const Kernel& kernel) {
-    const int64_t anchor = kernel.size / 2;
+// The offsets (down, right) of cv2.getStructuringElement from its anchor.
+inline std::vector<std::pair<int64_t, int64_t>> element_offsets(const StructuringElement& element) {
+    const int64_t anchor = element.size / 2;
     std::vector<std::pair<int64_t, int64_t>> offsets;
-    for (int64_t i = 0; i < kernel.size; ++i) {
-        int64_t first = 0, end = kernel.size;
+    for (int64_t i = 0; i < element.size; ++i) {
+        int64_t first = 0, end = element.size;
         const int64_t dy = i - anchor;
-        if (kernel.shape == KernelShape::cross && dy != 0) {
+        if (element.shape == ElementShape::cross && dy != 0) {
             first = anchor;
             end = anchor + 1;
         }
-        if (kernel.shape == KernelShape::ellipse) {
+        if (element.shape == ElementShape::ellipse) {
             const double square = anchor ? static_cast<double>(anchor * anchor) : 1.0;
-            const double rest = static_cast<double>(anchor * anchor - dy * dy) * (1.0 / square);
-            const auto dx = static_cast<int64_t>(std::nearbyint(static_cast<double>(anchor) * std::sqrt(rest)));
+            const double remainder = static_cast<double>(anchor * anchor - dy * dy) * (1.0 / square);
+            const auto dx = static_cast<int64_t>(std::nearbyint(static_cast<double>(anchor) * std::sqrt(remainder)));
             first = std::max<int64_t>(anchor - dx, 0);
-            end = std::min<int64_t>(anchor + dx + 1, kernel.size);
+            end = std::min<int64_t>(anchor + dx + 1, element.size);
         }
         for (int64_t j = first; j < end; ++j) offsets.emplace_back(dy, j - anchor);
     }
     return offsets;
 }
 
-// What lies outside the image is left out.
-inline Mask morph(Mask mask, ImageSize size, const Kernel& kernel, bool grow) {
-    const auto offsets = element(kernel);
-    for (int iteration = 0; iteration < kernel.iterations; ++iteration) {
+// Dilation or erosion. Pixels outside the image are ignored.
+inline Mask morph(Mask mask, ImageSize size, const StructuringElement& element, bool dilate) {
+    const auto offsets = element_offsets(element);
+    for (int iteration = 0; iteration < element.iterations; ++iteration) {
         const Mask before = mask;
         for (int64_t y = 0; y < size.height; ++y)
             for (int64_t x = 0; x < size.width; ++x) {
-                uint8_t& value = mask[y * size.width + x] = !grow;
+                uint8_t& value = mask[y * size.width + x] = !dilate;
                 for (const auto& [dy, dx] : offsets) {
                     const int64_t v = y + dy, u = x + dx;
                     if (v < 0 || u < 0 || v >= size.height || u >= size.width) continue;
-                    if ((before[v * size.width + u] != 0) == grow) value = grow;
+                    if ((before[v * size.width + u] != 0) == dilate) value = dilate;
                 }
             }
     }
@@ -118,21 +119,23 @@ inline double distance(const Mask& mask, ImageSize size, double spacing_y, doubl
     return std::sqrt(least);
 }
 
-// 0 on the border's pixels, 1 elsewhere: foreground beside the background or the image's edge.
-inline Mask away_from_border(const Mask& mask, ImageSize size) {
-    Mask away(mask.size(), 1);
+// 0 on border pixels, 1 elsewhere. A border pixel is a foreground pixel next to the background or the image's edge.
+inline Mask outside_border(const Mask& mask, ImageSize size) {
+    Mask outside(mask.size(), 1);
     const auto set = [&](int64_t y, int64_t x) {
         return y >= 0 && x >= 0 && y < size.height && x < size.width && mask[y * size.width + x];
     };
     for (int64_t y = 0; y < size.height; ++y)
         for (int64_t x = 0; x < size.width; ++x)
-            if (set(y, x) && !(set(y - 1, x) && set(y + 1, x) && set(y, x - 1) && set(y, x + 1))) away[y * size.width + x] = 0;
-    return away;
+            if (set(y, x) && !(set(y - 1, x) && set(y + 1, x) && set(y, x - 1) && set(y, x + 1)))
+                outside[y * size.width + x] = 0;
+    return outside;
 }
 
 // (HD95, ASSD)
-inline std::pair<double, double> surface(const Mask& a, const Mask& b, ImageSize size, double spacing_y, double spacing_x) {
-    const Mask borders[2] = {away_from_border(a, size), away_from_border(b, size)};
+inline std::pair<double, double> surface(const Mask& a, const Mask& b, ImageSize size, double spacing_y,
+                                         double spacing_x) {
+    const Mask borders[2] = {outside_border(a, size), outside_border(b, size)};
     std::vector<double> near[2];
     double sum = 0, hd95 = 0;
     for (int side = 0; side < 2; ++side)
@@ -153,4 +156,4 @@ inline std::pair<double, double> surface(const Mask& a, const Mask& b, ImageSize
     return {hd95, sum / static_cast<double>(near[0].size() + near[1].size())};
 }
 
-}  // namespace slow
+}  // namespace reference

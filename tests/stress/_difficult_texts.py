@@ -1,4 +1,4 @@
-"""Cells, bytes and names that break readers: the corpus of `tables.py` and `paths.py`."""
+"""Cells, bytes and names that are difficult for readers; used by `tables.py` and `paths.py`."""
 
 # fmt: off
 CELLS = [
@@ -17,22 +17,22 @@ BYTES = [
 ]
 
 NAMES = [
-    # upwards, and from the root
+    # parent folders and absolute paths
     "..", "../secret", "a/../../secret", "./a", "Videos/../../secret", "..\\secret", "....//secret", "..;/secret",
     "/etc/passwd", "//etc/passwd", "C:\\secret", "C:secret", "\\\\server\\share\\secret", "\\\\?\\C:\\secret",
     "file:///etc/passwd", "../" * 1000 + "secret",
-    # in other words
+    # encoded separators and dots, variables, options
     "%2e%2e%2fsecret", "..%2fsecret", "%252e%252e/secret", "..%c0%afsecret", "．．／secret", "‥/secret", "..∕secret",
     "..⁄secret", "~/secret", "~root", "$HOME/secret", "`id`", "$(id)", "-rf", "--out", "=1+1",
-    # signs that do not print, or print as something else
+    # characters that are not printable or print as something else
     "a\0b", "a\0.avi/../../secret", "a\nb", "a\rb", "a\tb", "\x7f", "a\x1b[2Jb", "\u202eiva.a", "a\u200bb", "\ufeffa",
     "a\u2028b", "\ud800", "\udcff", "\xff", "é", "e\u0301", "😀",
-    # what Windows takes for something else
+    # names with a special meaning on Windows
     "CON", "NUL", "aux.", "COM1", "LPT¹", "con.txt", "x.avi:stream", "x::$DATA", "a.", "a ", " a", "a. .", "A", "aB",
     "a~1", "a*", "a?", "a|b", "<a>",
     # too long
     "x" * 4096, "x" * 251, "x" * 255, "x" * 240, "心" * 80, "心" * 84,
-    # what the commands keep for themselves, and what cannot stand in a table
+    # names that the commands use themselves, and separators of tables
     "results.csv", "results.parquet", "manifest-0.jsonl", "Manifest-1.JSONL", "results", ".x.part", ".", "...", "",
     "a,b", 'a"b', "a'b", "a.gz", "a.nii.gz",
 ]

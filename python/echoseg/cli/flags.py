@@ -1,0 +1,139 @@
+"""Flags that several commands share, and the numbers that flags take."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from echoseg.errors import DataError
+
+DATA_SET = (
+    "folder with a data set (EchoNet-Dynamic, EchoNet-Pediatric, CAMUS, nnU-Net, Medical Segmentation Decathlon, or"
+    " pairs of image and mask)"
+)
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """The trained network that a command works on."""
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder that 'echoseg train' wrote")
+
+
+def add_run_and_inputs(parser: argparse.ArgumentParser, help: str) -> None:
+    """A trained network, which may be left out, and the files to use it on; `split_run` tells them apart.
+
+    Args:
+        parser: Of the command.
+        help: What may be given as input.
+    """
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        nargs="?",
+        metavar="RUN",
+        help="run folder that 'echoseg train' wrote; the first argument is one if it is a folder with config.yaml",
+    )
+    parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help=help)
+    parser.set_defaults(usage_error=parser.error)
+
+
+def split_run(arguments: argparse.Namespace) -> tuple[Path, list[Path]]:
+    """The run folder and the inputs of a command with `add_run_and_inputs`.
+
+    Raises:
+        DataError: The first argument is no run folder.
+    """
+    given: list[Path] = [path for path in (arguments.run_folder, *arguments.inputs) if path is not None]
+    first, others = given[0], given[1:]
+    if not (first / "config.yaml").is_file():
+        raise DataError(
+            f"no run given: {first} is not a folder with config.yaml; name the run folder that 'echoseg train' wrote,"
+            " then the files"
+        )
+    if not others:
+        arguments.usage_error(f"no input given: name files or folders after the run folder {first}")
+    return first, others
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The data set that a run is measured on."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="data set, or store, to measure on (default: the one that the run was trained on)",
+    )
+
+
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """The part of a data set that a run is measured on."""
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test", "all"),
+        default="test",
+        help="part of the data set to measure on (default: %(default)s)",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Where the network runs."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="where to run the network: cpu, cuda, cuda:N, or auto, the first GPU if there is one, otherwise the CPU"
+        " (default: %(default)s)",
+    )
+
+
+def add_postprocess(parser: argparse.ArgumentParser) -> None:
+    """What is done to the network's output."""
+    parser.add_argument(
+        "--postprocess",
+        nargs="+",
+        default=[],
+        metavar="STEP",
+        help="post-processing steps, applied in the given order. threshold=P: a pixel belongs to the ventricle from"
+        " probability P on (0.4 if not given; mask approach only). reject_blank: no contour in frames where the"
+        " network is not sure to see a ventricle. closing=N: close gaps with a square of N pixels (5 if not given)."
+        " smooth=S: smooth over time with a Gaussian of standard deviation S frames (1 if not given)."
+        " (default: no step)",
+    )
+
+
+def add_log(parser: argparse.ArgumentParser) -> None:
+    """What is printed during training."""
+    parser.add_argument(
+        "--log",
+        choices=("auto", "text", "json", "none"),
+        default="auto",
+        help="what to print to stderr during training. text: one line for each epoch. json: one JSON object for each"
+        " epoch. none: nothing. auto: a progress bar in a terminal, text elsewhere (default: %(default)s)",
+    )
+
+
+def positive_number(text: str) -> float:
+    """An argparse type: a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return number
+
+
+def whole_number(minimum: int) -> Callable[[str], int]:
+    """An argparse type: a whole number of at least `minimum`."""
+
+    def convert(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from None
+        if number < minimum:
+            raise argparse.ArgumentTypeError(f"expected at least {minimum}, got {number}")
+        return number
+
+    return convert

@@ -1,0 +1,108 @@
+"""A run together with the data set on which it is evaluated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from echoseg.datasets.formats import read_dataset
+from echoseg.datasets.recording import Recording
+from echoseg.datasets.store import Store, is_store, prepare
+from echoseg.evaluation.evaluate import Evaluation, evaluate
+from echoseg.evaluation.postprocess_ablation import postprocess_ablation
+from echoseg.evaluation.temporal_context import temporal_radius
+from echoseg.inference.predictor import Predictor, load
+from echoseg.models.normalize import NetworkFactory
+from echoseg.phantom.cached import cached_phantom
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """The predictor of a run, and a data set that is prepared for it.
+
+    Attributes:
+        predictor: The predictor of the run.
+        data: The folder of the data set or of the store.
+        store: The store of the data set, with the size, ordering and field of view that the run was trained with.
+    """
+
+    predictor: Predictor
+    data: Path
+    store: Store
+
+    @cached_property
+    def recordings(self) -> Mapping[str, Recording] | None:
+        """The recordings by name of the video; None if `data` is a store, which contains only the traced frames.
+
+        Raises:
+            DataError: The data set cannot be read.
+        """
+        if is_store(self.data):
+            return None
+        return {recording.name: recording for recording in read_dataset(self.data).recordings}
+
+    def evaluate(self, split: str = "test", *, steps: Sequence[str] = (), whole_videos: bool = False) -> Evaluation:
+        """Evaluate the run on one split.
+
+        Args:
+            split: "train", "val", "test" or "all".
+            steps: Post-processing steps; see `echoseg.inference.postprocess`.
+            whole_videos: Whether to predict also all frames of the split's videos, for EF by detected beats.
+
+        Returns:
+            The evaluation.
+
+        Raises:
+            DataError: The store has no image in this split, a step is unknown, or the videos are needed and `data` is a
+                store.
+        """
+        recordings = self.recordings if whole_videos or temporal_radius(steps) else None
+        return evaluate(
+            self.predictor, self.store, split, steps=steps, recordings=recordings, whole_videos=whole_videos
+        )
+
+    def postprocess_ablation(self, split: str) -> pd.DataFrame:
+        """Evaluate each post-processing step alone.
+
+        Args:
+            split: "train", "val", "test" or "all".
+
+        Returns:
+            The table of `echoseg.evaluation.postprocess_ablation.postprocess_ablation`.
+
+        Raises:
+            DataError: The store has no image in this split.
+        """
+        return postprocess_ablation(self.predictor, self.store, split, self.recordings)
+
+
+def load_run_data(
+    run: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Store | None = None,
+    *,
+    device: str = "auto",
+    network: NetworkFactory | None = None,
+) -> RunData:
+    """Load a run, and prepare a data set for it.
+
+    Args:
+        run: The run folder.
+        data: The folder of a data set, or a store. None uses the data set that the run was trained on, which may be the
+            phantom data set.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        network: The function that makes the network, if one was passed to the training.
+
+    Returns:
+        The run and its data.
+
+    Raises:
+        DataError: There is no run, a file is damaged, the device does not exist, or the data set cannot be used.
+    """
+    predictor = load(run, device=device, network=network)
+    folder = data.path if isinstance(data, Store) else Path(data or predictor.config.data or cached_phantom())
+    return RunData(predictor, folder, prepare(folder, **predictor.config.store_options))

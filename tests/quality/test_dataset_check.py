@@ -1,0 +1,73 @@
+"""What a check of a data set returns, and whether files are still those that a store was made from."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from _folders import set_cell, write_folder, write_points_folder
+from echoseg.datasets.store import prepare
+from echoseg.errors import DataError
+from echoseg.quality.dataset_check import check_dataset, compare_files
+from echoseg.report.quality_page import write_check
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_folder(tmp_path / "data")
+
+
+def test_chords_are_joined_in_each_order(data):
+    check = check_dataset(data)
+    assert check.name == "data"
+    assert len(check.store) == 6
+    assert set(check.masks) == set(check.orderings["ordering"]) >= {"chords", "sorted"}
+    assert all(masks.shape == (6, 112, 112) for masks in check.masks.values())
+    assert check.ceiling is None
+
+
+def test_a_store_and_a_list_of_points_have_no_orderings(data, tmp_path):
+    store = prepare(data, tmp_path / "store", size=(48, 48))
+    of_store, of_points = check_dataset(store.path), check_dataset(write_points_folder(tmp_path / "points"))
+    assert of_store.store.size == (48, 48)
+    for check in (of_store, of_points):
+        assert check.orderings is None
+        assert not check.masks
+
+
+def test_faults_are_findings_or_refused(data):
+    set_cell(data / "VolumeTracings.csv", 3, 1, "forty")
+    assert [(found.file, found.row) for found in check_dataset(data).findings if found.kind == "left out"] == [
+        ("VolumeTracings.csv", 3)
+    ]
+    with pytest.raises(DataError, match=r"VolumeTracings\.csv:3"):
+        check_dataset(data, strict=True)
+
+
+def test_all_that_was_found_is_written(data, tmp_path):
+    check = check_dataset(data, landmarks=True)
+    write_check(check, tmp_path)
+    for name in ("check.csv", "check.html", "orderings.csv", "orderings.png", "landmarks.csv", "landmarks.png"):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_files_are_compared_by_their_content(data, tmp_path):
+    store = prepare(data, tmp_path / "store", size=(32, 32)).path
+    assert set(compare_files(data, store).values()) == {"unchanged"}
+    video = data / "Videos/a.avi"
+    times = video.stat()
+    video.write_bytes(video.read_bytes()[:-1] + b"x")
+    os.utime(video, ns=(times.st_atime_ns, times.st_mtime_ns))
+    (data / "Videos/b.avi").rename(data / "Videos/d.avi")
+    states = compare_files(data, store)
+    assert states.pop("Videos/a.avi") == "changed"
+    assert states.pop("Videos/b.avi") == "gone"
+    assert states.pop("Videos/d.avi") == "new"
+    assert set(states.values()) == {"unchanged"}
+    assert len(states) == 3
+
+
+def test_a_store_that_no_files_were_decoded_for_cannot_be_compared(data, disc_store):
+    with pytest.raises(DataError, match="was made from no files"):
+        compare_files(data, disc_store.path)
