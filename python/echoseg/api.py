@@ -170,12 +170,12 @@ def evaluate(
         FileExistsError: `out` exists.
     """
     check_steps(postprocess)
-    measured = load_run_data(run, data, device=device, network=network)
-    log_faults(measured.store)
+    run_data = load_run_data(run, data, device=device, network=network)
+    log_faults(run_data.store)
     with new_folder(Path(out)) if out else nullcontext(Path(run)) as target:
-        evaluation = measured.evaluate(split, steps=postprocess, whole_videos=whole_videos)
-        write_evaluation(evaluation, measured.store, split, target)
-        write_attention(measured.predictor, evaluation, measured.store, split, target)
+        evaluation = run_data.evaluate(split, steps=postprocess, whole_videos=whole_videos)
+        write_evaluation(evaluation, run_data.store, split, target)
+        write_attention(run_data.predictor, evaluation, run_data.store, split, target)
     return evaluation.summary
 
 
@@ -247,7 +247,7 @@ def predict_files(
 
 
 def log_faults(store: Store) -> None:
-    """Log what a store leaves out of its data set as a warning."""
+    """Log a warning about the parts of a data set that a store leaves out."""
     if store.faults:
         logger.warning(describe_faults(store.faults))
 
