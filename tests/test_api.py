@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -146,9 +147,10 @@ def test_listed_frame_rate_takes_precedence_over_the_file(run, tmp_path):
     assert evaluation.videos["beats"][0] == len(measurement.ef)
 
 
-def test_resuming_a_finished_run_does_not_change_it(run):
-    resumed = echoseg.train(out=run.path, resume=True)
-    assert (resumed.path, resumed.config) == (run.path, run.config)
+def test_resuming_a_finished_run_does_not_change_it(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    resumed = echoseg.train(out=tmp_path / "run", resume=True)
+    assert (resumed.path, resumed.config) == (tmp_path / "run", run.config)
     ignored = {"data", "checksum"}  # the cache folder differs between tests
     assert {name: value for name, value in resumed.metrics["test"].items() if name not in ignored} == {
         name: value for name, value in run.metrics["test"].items() if name not in ignored

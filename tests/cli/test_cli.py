@@ -216,8 +216,8 @@ def test_settings_from_a_file_and_flags_over_it(data, tmp_path):
 
 def test_a_preset_is_a_papers_settings_and_flags_override_it(data, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("echoseg.training.loop.train", lambda config, *_, **__: seen.append(config))
-    monkeypatch.setattr("echoseg.cli.train._evaluate", lambda *_: None)
+    monkeypatch.setattr("echoseg.api.run_training", lambda config, *_, **__: seen.append(config))
+    monkeypatch.setattr("echoseg.api._evaluate_run", lambda *_: {})
     arguments = ["--data", str(data), "--preset", "mendoza", "--approach", "mask", "--batch-size", "8"]
     assert main(["train", *arguments, "--out", str(tmp_path / "new")]) == 0
     assert (seen[0].loss, seen[0].epochs, seen[0].flip, seen[0].batch_size) == ("dice", 30, 0.5, 8)
@@ -486,7 +486,7 @@ def test_interruption_exits_with_130(data, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("echoseg.datasets.store.prepare", interrupt)
+    monkeypatch.setattr("echoseg.api.prepare", interrupt)
     assert main(["train", "--data", str(data)]) == 130
     assert capsys.readouterr().err == "echoseg: interrupted\n"
 

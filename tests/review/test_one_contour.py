@@ -18,7 +18,15 @@ from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles
 from echoseg.review.server import make_app
 
-TINY = {"size": (48, 48), "width": 8, "depth": 3, "epochs": 8, "device": "cpu", "precision": "float32"}
+TINY = {
+    "size": (48, 48),
+    "width": 8,
+    "depth": 3,
+    "epochs": 40,
+    "batch_size": 4,
+    "device": "cpu",
+    "precision": "float32",
+}
 
 
 @pytest.fixture(scope="module")
