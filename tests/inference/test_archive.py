@@ -187,13 +187,13 @@ KILLED = """
 import os, signal, sys
 from echoseg.cli import main
 from echoseg.report import results
-write, written = results.OUTPUTS["frames"], []
-def write_or_die(*arguments):
-    written.append(1)
-    if len(written) == 3:
+write, calls = results.OUTPUTS["frames"], []
+def write_or_kill(*arguments):
+    calls.append(1)
+    if len(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     write(*arguments)
-results.OUTPUTS["frames"] = write_or_die
+results.OUTPUTS["frames"] = write_or_kill
 main(sys.argv[1:])
 """
 

@@ -27,7 +27,7 @@ from echoseg.models.codec import THRESHOLD, Codec, threshold_contours
 from echoseg.ops import dilate, erode
 
 _MIN_PEAK = 0.95  # largest probability in a frame; below it the frame counts as blank
-_MAX_HALF_WIDTH = 0.5  # half the width of the area's 95 % interval, as a share of the area; likewise
+_MAX_HALF_WIDTH = 0.5  # half the width of the area's 95 % interval, as a share of the area; above it, likewise
 
 
 class Step(NamedTuple):

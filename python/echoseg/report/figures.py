@@ -21,7 +21,7 @@ def curves_figure(log: pd.DataFrame, path: Path) -> None:
     """Draw the training loss and the validation Dice by epoch.
 
     Args:
-        log: The content of ``log.csv``.
+        log: The content of `log.csv`.
         path: The PNG file to write.
     """
     figure = Figure(figsize=(8, 3), layout="constrained")
@@ -36,7 +36,7 @@ def curves_figure(log: pd.DataFrame, path: Path) -> None:
 def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> None:
     """Draw the best, median and worst images of a split, four each, with predicted and true contours.
 
-    The number of a case is its row in ``images_SPLIT.csv``, so that the figure shows no name.
+    The number of a case is its row in `images_SPLIT.csv`, so that the figure shows no name.
 
     Args:
         evaluation: The evaluation of the split.
@@ -54,13 +54,13 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
     axes = figure.subplots(len(picks), columns, squeeze=False)
     for row, (name, chosen) in zip(axes, picks.items(), strict=True):
         for axis, i in zip(row, chosen, strict=True):
-            picture = draw_overlay(
+            image = draw_overlay(
                 frames[i],
                 predicted=evaluation.prediction.contours[i],
                 true=mask_contour(evaluation.true_masks[i]),
                 landmarks=None if landmarks is None else landmarks[i],
             )
-            axis.imshow(picture)
+            axis.imshow(image)
             axis.set_axis_off()
             axis.set_title(f"{name}: case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
     for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
@@ -73,23 +73,23 @@ def bland_altman_figure(table: pd.DataFrame, path: Path) -> None:
     """Draw Bland–Altman plots of the EF, predicted and from the tracings, with bias and limits of agreement.
 
     Args:
-        table: A table of volumes from ``evaluation.ejection``.
+        table: A table of volumes from `evaluation.ejection`.
         path: The PNG file to write.
     """
     listed, true = table["listed_ef"], table["true_ef"]
-    panels = {"predicted": (table["ef"], listed.fillna(true)), "from the tracings": (true, listed)}
-    found = {name: (*pair, agreement(*(column.to_numpy() for column in pair))) for name, pair in panels.items()}
-    found = {name: panel for name, panel in found.items() if panel[2]["videos"]}
-    figure = Figure(figsize=(4.6 * len(found), 4.2), layout="constrained")
-    for axis, (name, (measured, reference, facts)) in zip(
-        figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0], found.items(), strict=True
+    pairs = {"predicted": (table["ef"], listed.fillna(true)), "from the tracings": (true, listed)}
+    panels = {name: (*pair, agreement(*(column.to_numpy() for column in pair))) for name, pair in pairs.items()}
+    panels = {name: panel for name, panel in panels.items() if panel[2]["videos"]}
+    figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained")
+    for axis, (name, (measured, reference, statistics)) in zip(
+        figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items(), strict=True
     ):
         axis.scatter((measured + reference) / 2, measured - reference, s=14, color="black", alpha=0.5, linewidths=0)
-        axis.axhline(facts["bias"], color="C0")
-        text = f"{name}: {facts['videos']} videos, bias {facts['bias']:+.1f}"
-        if facts["limits"]:
-            text += "\nlimits of agreement {:+.1f} to {:+.1f}".format(*facts["limits"])
-            for limit in facts["limits"]:
+        axis.axhline(statistics["bias"], color="C0")
+        text = f"{name}: {statistics['videos']} videos, bias {statistics['bias']:+.1f}"
+        if statistics["limits"]:
+            text += "\nlimits of agreement {:+.1f} to {:+.1f}".format(*statistics["limits"])
+            for limit in statistics["limits"]:
                 axis.axhline(limit, color="C0", linestyle="--")
         axis.set_title(text, fontsize=9)
         axis.set(xlabel="mean of EF and reference, %", ylabel="EF minus reference, percentage points")
@@ -99,7 +99,7 @@ def bland_altman_figure(table: pd.DataFrame, path: Path) -> None:
 
 
 def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Predictor, path: Path) -> None:
-    """Draw the weights of each attention gate for the best, the median and the worst image of a split.
+    """Draw the attention coefficients of each gate for the best, the median and the worst image of a split.
 
     Args:
         evaluation: The evaluation of the split.
@@ -123,9 +123,9 @@ def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Pred
             axis.set_axis_off()
         row[0].set_title(f"{name}: case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
         for axis, gate in zip(row[1:], gates, strict=True):
-            shown = axis.imshow(gate, cmap="viridis", vmin=0, vmax=1, alpha=0.6, extent=extent)
+            coefficients = axis.imshow(gate, cmap="viridis", vmin=0, vmax=1, alpha=0.6, extent=extent)
             axis.set_title(f"gate at {gate.shape[1]}×{gate.shape[0]}\n{gate.min():.2f} to {gate.max():.2f}", fontsize=7)
-    figure.colorbar(shown, ax=axes, shrink=0.5, label="weight of the gate")
+    figure.colorbar(coefficients, ax=axes, shrink=0.5, label="attention coefficient")
     _save(figure, path)
 
 
@@ -148,12 +148,12 @@ def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: di
 
 
 def ceiling_figure(table: pd.DataFrame, path: Path) -> None:
-    """Draw Dice, HD95 and area error of perfect landmarks by their number.
+    """Draw Dice, HD95 and area error of masks that are computed from the true landmarks, by their number.
 
     The colour of a line stands for the scheme of the landmarks, its style for the way to join them.
 
     Args:
-        table: The result of ``evaluation.ceiling.landmark_ceiling``.
+        table: The result of `evaluation.ceiling.landmark_ceiling`.
         path: The PNG file to write.
     """
     figure = Figure(figsize=(13, 4.2), layout="constrained")

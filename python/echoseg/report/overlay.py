@@ -1,4 +1,4 @@
-"""Contours and landmarks drawn over frames, as pictures and as video."""
+"""Images and videos of frames with contours and landmarks."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def draw_overlay(
         colours: The colours of the predicted and of the true contour, RGB.
 
     Returns:
-        The picture, (H * s, W * s, 3) uint8, RGB, enlarged by the factor s.
+        The image, (H * s, W * s, 3) uint8, RGB, enlarged by the factor s.
     """
     scale = max(1, _MIN_SIDE // min(frame.shape))
     size = (frame.shape[1] * scale, frame.shape[0] * scale)
-    picture = cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_GRAY2RGB)
+    image = cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_GRAY2RGB)
     for contour, colour in zip((true, predicted), colours[::-1], strict=True):
         if contour is not None and len(contour):
             points = np.rint(_enlarged(contour, scale) * (1 << _FRACTION_BITS)).astype(np.int32)
-            cv2.polylines(picture, [points], True, colour, 1 + scale // 4, cv2.LINE_AA, _FRACTION_BITS)
+            cv2.polylines(image, [points], True, colour, 1 + scale // 4, cv2.LINE_AA, _FRACTION_BITS)
     if landmarks is not None:
         for x, y in _enlarged(landmarks[np.isfinite(landmarks).all(axis=1)], scale):
-            cv2.circle(picture, (round(float(x)), round(float(y))), 1 + scale, LANDMARK, -1, cv2.LINE_AA)
-    return picture
+            cv2.circle(image, (round(float(x)), round(float(y))), 1 + scale, LANDMARK, -1, cv2.LINE_AA)
+    return image
 
 
 def _enlarged(points: np.ndarray, scale: int) -> np.ndarray:
@@ -54,26 +54,26 @@ def _enlarged(points: np.ndarray, scale: int) -> np.ndarray:
     return (points + 0.5) * scale - 0.5
 
 
-def write_video(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> None:
+def write_video(path: Path, images: Iterable[np.ndarray], *, fps: float) -> None:
     """Write an AVI (motion JPEG).
 
     Args:
-        path: The file to write, with the ending ``.avi``.
-        pictures: Pictures of one size, (H, W, 3) uint8, RGB.
-        fps: Pictures per second.
+        path: The file to write, with the ending `.avi`.
+        images: Images of one size, (H, W, 3) uint8, RGB.
+        fps: Images per second.
 
     Raises:
-        DataError: The file cannot be written.
-        OSError: The disk is full.
+        DataError: The video cannot be opened or is incomplete.
+        OSError: The file cannot be written.
     """
     name, writer = opencv_name(path), None
-    for picture in pictures:
+    for image in images:
         if writer is None:
-            size = (picture.shape[1], picture.shape[0])
+            size = (image.shape[1], image.shape[0])
             writer = cv2.VideoWriter(name, cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
             if not writer.isOpened():
                 raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if writer is not None:
         writer.release()
         check_avi(path)

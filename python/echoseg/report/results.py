@@ -36,7 +36,7 @@ from echoseg.utils.files import opencv_name, replace_file
 
 
 def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
-    """Add one split to the ``metrics.json`` of a folder, and write its tables and figures.
+    """Add one split to the `metrics.json` of a folder, and write its tables and figures.
 
     Args:
         evaluation: The evaluation of the split.
@@ -45,7 +45,7 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
         folder: The folder to write to; it is made if it is missing.
 
     Raises:
-        DataError: The existing ``metrics.json`` is damaged.
+        DataError: The existing `metrics.json` is damaged.
     """
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
@@ -67,12 +67,12 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
 
 
 def write_volumes(table: pd.DataFrame, name: str, folder: Path) -> None:
-    """Write ``volumes_NAME.csv`` and, if the EF has a reference, ``figures/bland_altman_NAME.png``.
+    """Write `volumes_NAME.csv` and, if the EF has a reference, `figures/bland_altman_NAME.png`.
 
     Args:
-        table: A table of volumes from ``evaluation.ejection``.
-        name: The name of the split, with the prefix ``videos_`` for whole videos.
-        folder: The folder to write to; it contains ``figures/``.
+        table: A table of volumes from `evaluation.ejection`.
+        name: The name of the split, with the prefix `videos_` for whole videos.
+        folder: The folder to write to; it contains `figures/`.
     """
     _write_table(table, folder / f"volumes_{name}.csv", "%.3f")
     if agreements(table):
@@ -84,22 +84,22 @@ def _write_table(table: pd.DataFrame, path: Path, number_format: str) -> None:
 
 
 def write_attention(predictor: Predictor, evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
-    """Write ``figures/attention_SPLIT.png`` if the network has attention gates; see `write_evaluation`."""
+    """Write `figures/attention_SPLIT.png` if the network has attention gates; see `write_evaluation`."""
     if predictor.config.attention:
         path = folder / "figures" / f"attention_{split}.png"
         attention_figure(evaluation, store.frames[evaluation.indices], predictor, path)
 
 
 def write_prediction(
-    path: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path, *, keep: Collection[str]
+    path: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path, *, keep: Collection[str]
 ) -> None:
-    """Write the results of one file. For a stack of slices, `write_stack` writes them, whatever `keep` says.
+    """Write the results of one file. For a stack of slices, `keep` is ignored and `write_stack` is called.
 
     Args:
         path: The file.
         clip: The clip read from it, of T ≥ 1 frames.
         prediction: The prediction for the clip.
-        measured: The measurement of the prediction.
+        measurement: The measurement of the prediction.
         folder: The folder to write to.
         keep: What to write, by names of `OUTPUTS`.
 
@@ -110,10 +110,10 @@ def write_prediction(
         write_stack(path, clip, prediction, folder)
         return
     for name in keep:
-        OUTPUTS[name](path, clip, prediction, measured, folder)
+        OUTPUTS[name](path, clip, prediction, measurement, folder)
 
 
-def _write_masks(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+def _write_masks(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
     if is_volume(source):
         write_mask(folder / "mask.nii.gz", prediction.masks, open_volume(source))
         return
@@ -123,41 +123,41 @@ def _write_masks(source: Path, clip: Clip, prediction: Prediction, measured: Mea
         raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
 
 
-def _write_frames(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+def _write_frames(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
     table = pd.DataFrame({"frame": np.arange(len(clip.frames)), "area_px": prediction.areas})
     if prediction.area_intervals is not None and prediction.review is not None:
         table["area_low_px"], table["area_high_px"] = prediction.area_intervals.T
         table["review"] = prediction.review.astype(int)
-    table[f"volume_{measured.unit}"] = measured.volumes
+    table[f"volume_{measurement.unit}"] = measurement.volumes
     table["phase"] = ""
-    table.loc[measured.ed, "phase"], table.loc[measured.es, "phase"] = "ED", "ES"
+    table.loc[measurement.ed, "phase"], table.loc[measurement.es, "phase"] = "ED", "ES"
     if prediction.landmarks is not None:
         for k in range(prediction.landmarks.shape[1]):
             table[f"x{k}"], table[f"y{k}"] = prediction.landmarks[:, k].T
     table.to_csv(folder / "frames.csv", index=False, float_format="%.3f")
 
 
-def _write_overlay(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
-    write_video(folder / "overlay.avi", film(clip, prediction, measured), fps=frame_rate(clip))
+def _write_overlay(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
+    write_video(folder / "overlay.avi", film(clip, prediction, measurement), fps=frame_rate(clip))
 
 
-def _write_gif(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
-    write_gif(folder / "overlay.gif", film(clip, prediction, measured), fps=frame_rate(clip))
+def _write_gif(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
+    write_gif(folder / "overlay.gif", film(clip, prediction, measurement), fps=frame_rate(clip))
 
 
 OUTPUTS = {"masks": _write_masks, "frames": _write_frames, "overlay": _write_overlay, "gif": _write_gif}
-"""Name of an output → the function that writes it.
+"""The functions that write the outputs, by name.
 
-- ``masks``: ``masks.tif``, a page a frame, 0 or 255; for a volume ``mask.nii.gz``.
-- ``frames``: ``frames.csv``, a row a frame: area, volume, phase and landmarks, and for calibrated runs the 95 %
+- `masks`: `masks.tif`, one page per frame, 0 or 255; for a volume `mask.nii.gz`.
+- `frames`: `frames.csv`, one row per frame: area, volume, phase and landmarks, and for calibrated runs the 95 %
   interval of the area and whether the frame is marked for review.
-- ``overlay``: ``overlay.avi``, the film of the clip.
-- ``gif``: ``overlay.gif``, the same as an animated GIF.
+- `overlay`: `overlay.avi`, the film of the clip.
+- `gif`: `overlay.gif`, the same as an animated GIF.
 """
 
 
 def write_orderings(table: pd.DataFrame, masks: dict[str, np.ndarray], frames: np.ndarray, folder: Path) -> None:
-    """Write ``orderings.csv``, the comparison, and ``orderings.png``, the image whose orderings differ most.
+    """Write `orderings.csv`, the comparison, and `orderings.png`, the image whose orderings differ most.
 
     Args:
         table: The result of `compare_orderings`.
@@ -173,7 +173,7 @@ def write_orderings(table: pd.DataFrame, masks: dict[str, np.ndarray], frames: n
 
 
 def write_ceiling(table: pd.DataFrame, folder: Path) -> None:
-    """Write ``landmarks.csv`` and ``landmarks.png``: how well perfect landmarks would do.
+    """Write `landmarks.csv` and `landmarks.png`, the accuracy of masks that are computed from the true landmarks.
 
     Args:
         table: The result of `landmark_ceiling`.

@@ -19,17 +19,17 @@ from echoseg.io.nifti import slices_affine, write_mask
 from echoseg.io.reading import open_volume
 from echoseg.metrics.overlap import dice
 from echoseg.metrics.volumes import MM3_PER_ML, slice_volumes
-from echoseg.report.slices import slice_pictures, slices_figure, slices_video
+from echoseg.report.slices import slice_images, slices_figure, slices_video
 from echoseg.report.view3d import write_view
 
 
 def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) -> dict[str, float]:
     """Write the results of one stack. If the true masks are found beside its file, they are compared with them.
 
-    - ``mask.nii.gz``: the masks, in the order and shape and with the affine of the stack's file;
-    - ``slices.csv`` and ``stack.json``: areas and volumes, and the Dice if the truth is known;
-    - ``slices.png`` and ``slices.avi``: every slice with its predicted and true contour;
-    - ``view3d.html``: the surface in 3-D, if the extra ``view3d`` is installed and the spacing is known.
+    - `mask.nii.gz`: the masks, in the order and shape and with the affine of the stack's file;
+    - `slices.csv` and `stack.json`: areas and volumes, and the Dice if the truth is known;
+    - `slices.png` and `slices.avi`: every slice with its predicted and true contour;
+    - `view3d.html`: the surface in 3-D, if the extra `view3d` is installed and the spacing is known.
 
     Args:
         path: The file of the stack.
@@ -38,8 +38,8 @@ def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) ->
         folder: The folder to write to; it is made if it is missing.
 
     Returns:
-        The content of ``stack.json``: ``volume_mm3`` and ``volume_ml`` if the spacing is known; if the truth is known
-        also ``true_volume_ml``, ``dice`` (the mean over slices that show a ventricle in either) and ``volume_dice``.
+        The content of `stack.json`: `volume_mm3` and `volume_ml` if the spacing is known; if the truth is known
+        also `true_volume_ml`, `dice` (the mean over slices that show a ventricle in either) and `volume_dice`.
 
     Raises:
         DataError: A file cannot be written.
@@ -58,35 +58,38 @@ def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) ->
         table["review"] = prediction.review.astype(int)
     titles = [f"slice {number}" for number in table["slice"]]
     mm3 = volume_mm3(prediction.areas)
-    facts = {"volume_mm3": mm3, "volume_ml": mm3 / MM3_PER_ML}
+    metrics = {"volume_mm3": mm3, "volume_ml": mm3 / MM3_PER_ML}
     if true is not None:
         areas = true.sum(axis=(1, 2))
         table["true_area_mm2"], table["dice"] = areas * pixel_area, dice(masks, true)
-        facts["true_volume_ml"] = volume_mm3(areas) / MM3_PER_ML
-        facts["dice"] = float(table["dice"][prediction.areas + areas > 0].mean())
-        facts["volume_dice"] = dice(masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
+        metrics["true_volume_ml"] = volume_mm3(areas) / MM3_PER_ML
+        metrics["dice"] = float(table["dice"][prediction.areas + areas > 0].mean())
+        metrics["volume_dice"] = dice(masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
         titles = [f"{title}, Dice {score:.3f}" for title, score in zip(titles, table["dice"], strict=True)]
-    facts = {name: value for name, value in facts.items() if np.isfinite(value)}
+    metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
     table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
-    (folder / "stack.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    pictures = slice_pictures(clip.frames, prediction, true)
-    slices_figure(folder / "slices.png", pictures, titles, truth=true is not None)
-    slices_video(folder / "slices.avi", pictures)
+    (folder / "stack.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    images = slice_images(clip.frames, prediction, true)
+    slices_figure(folder / "slices.png", images, titles, truth=true is not None)
+    slices_video(folder / "slices.avi", images)
     shapes = {"prediction": masks} if true is None else {"prediction": masks, "truth": true}
     if not find_spec("plotly") or not find_spec("skimage"):
         hint = "view3d.html is not written; install what it needs by pip install 'echoseg[view3d]'"
         tqdm.write(f"echoseg: {path.name}: {hint}", file=sys.stderr)
-    elif "volume_ml" in facts:
-        write_view(folder / "view3d.html", shapes, slices_affine(volume), "Left ventricle", _texts(facts))
-    return facts
+    elif "volume_ml" in metrics:
+        write_view(folder / "view3d.html", shapes, slices_affine(volume), "Left ventricle", _captions(metrics))
+    return metrics
 
 
-def _texts(facts: dict[str, float]) -> dict[str, str]:
+def _captions(metrics: dict[str, float]) -> dict[str, str]:
     """The values that the 3-D page shows, with their units."""
-    texts = {"volume": f"{facts['volume_ml']:.1f} ml"}
-    if "volume_dice" in facts:
-        texts |= {"true volume": f"{facts['true_volume_ml']:.1f} ml", "volume Dice": f"{facts['volume_dice']:.3f}"}
-    return texts
+    captions = {"volume": f"{metrics['volume_ml']:.1f} ml"}
+    if "volume_dice" in metrics:
+        captions |= {
+            "true volume": f"{metrics['true_volume_ml']:.1f} ml",
+            "volume Dice": f"{metrics['volume_dice']:.3f}",
+        }
+    return captions
 
 
 def _read_truth(path: Path) -> np.ndarray | None:
