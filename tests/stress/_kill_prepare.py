@@ -1,4 +1,4 @@
-"""A data set of a few tiny videos, prepared into a named store and into the cache by turns."""
+"""Prepares a data set of a few small videos, alternating between a given store and the cache."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from _folders import write_folder
 from echoseg.datasets.store import open_store, prepare
 from echoseg.errors import DataError
-from stress._killing import Victim
+from stress._killing import Workload
 
 
-class Preparation(Victim):
+class Preparation(Workload):
     name = "prepare"
 
     def __init__(self, folder: Path) -> None:
@@ -20,13 +20,13 @@ class Preparation(Victim):
         self.data = write_folder(folder / "data", names=[f"video{i}" for i in range(8)])
         self.rounds = 0
         os.environ["ECHOSEG_CACHE"] = str(folder / "other cache")
-        self.whole = _content(prepare(self.data, size=(32, 32)).path)
+        self.expected = _content(prepare(self.data, size=(32, 32)).path)
         os.environ["ECHOSEG_CACHE"] = str(self.work / "cache")
 
-    def act(self) -> None:
+    def run(self) -> None:
         prepare(self.data, self.work / "named" if self.rounds % 2 else None, size=(32, 32))
 
-    def faults(self) -> list[str]:
+    def check_killed(self) -> list[str]:
         found = []
         stores = [path for path in self._stores() if not path.name.startswith(".")]
         for path in stores:
@@ -34,26 +34,26 @@ class Preparation(Victim):
                 open_store(path)
             except DataError as error:
                 found.append(str(error))
-            if _content(path) != self.whole:
-                found.append(f"{path}: not what an uninterrupted process leaves")
-        if stores:  # killed at its very end
-            found += self._left_behind()
-            self._begin_anew()
+            if _content(path) != self.expected:
+                found.append(f"{path}: differs from the result of an uninterrupted process")
+        if stores:  # killed when the task was finished
+            found += self._temporary_folders()
+            self._start_again()
         return found
 
-    def ended(self) -> list[str]:
-        found = self.faults() if list(self._stores()) else ["no store"]
-        return found + self._left_behind()
+    def check_finished(self) -> list[str]:
+        found = self.check_killed() if list(self._stores()) else ["no store"]
+        return found + self._temporary_folders()
 
     def _stores(self) -> list[Path]:
         cache = self.work / "cache" / "stores"
         return [*self.work.glob("*named*"), *(cache.iterdir() if cache.exists() else ())]
 
-    def _left_behind(self) -> list[str]:
-        """Of the processes killed before: the last one that wrote a store had to remove it."""
-        return [f"left behind: {path.name}" for path in self._stores() if path.name.startswith(".")]
+    def _temporary_folders(self) -> list[str]:
+        """Temporary folders of killed processes, which the process that wrote the store had to remove."""
+        return [f"temporary folder: {path.name}" for path in self._stores() if path.name.startswith(".")]
 
-    def _begin_anew(self) -> None:
+    def _start_again(self) -> None:
         self.rounds += 1
         for path in self._stores():
             shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""A tiny run that saves its state after each step."""
+"""Trains a small network, and saves the state after each step."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from echoseg.errors import DataError
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.training import checkpoint, loop
 from echoseg.training.config import Config, load_config
-from stress._killing import Victim
+from stress._killing import Workload
 
 SETTINGS = {"width": 2, "depth": 2, "batch_size": 4, "epochs": 6, "device": "cpu", "precision": "float32"}
 
 
-class Training(Victim):
+class Training(Workload):
     name = "train"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.run, self.whole = self.work / "run", folder / "whole"
+        self.run_folder, self.expected = self.work / "run", folder / "expected"
         self.store = write_phantom_store(folder / "store", patients=16, workers=1)
         self.config = Config(**SETTINGS, checkpoint_minutes=1e-9)
 
-    def act(self) -> None:
+    def run(self) -> None:
         step = loop._Trainer._step
 
         def counted_step(trainer: loop._Trainer, *arguments: object) -> torch.Tensor:
@@ -37,56 +37,57 @@ class Training(Victim):
             return loss
 
         loop._Trainer._step = counted_step
-        config = load_config(self.run / checkpoint.CONFIG) if self.run.exists() else self.config
-        loop.train(config, self.store, self.run, resume=self.run.exists())
+        config = load_config(self.run_folder / checkpoint.CONFIG) if self.run_folder.exists() else self.config
+        loop.train(config, self.store, self.run_folder, resume=self.run_folder.exists())
 
-    def faults(self) -> list[str]:
-        if not self.run.exists():
+    def check_killed(self) -> list[str]:
+        if not self.run_folder.exists():
             return []
         found: list[str] = []
-        with _noting(found):
-            config = load_config(self.run / checkpoint.CONFIG)
-            if config != load_config(self.whole / checkpoint.CONFIG):
-                found.append("config.yaml: not what was written")
+        with _collect_errors(found):
+            config = load_config(self.run_folder / checkpoint.CONFIG)
+            if config != load_config(self.expected / checkpoint.CONFIG):
+                found.append("config.yaml: differs from what was written")
             for name in (checkpoint.BEST, checkpoint.LAST):
-                if (self.run / name).exists():
-                    checkpoint.load_weights(self.run / name, checkpoint.build(config)[0])
-        with _noting(found):
-            complaint = checkpoint.load_state(self.run)[1] if checkpoint.has_state(self.run) else None
-            if complaint and "missing" not in complaint:
-                found.append(complaint)
+                if (self.run_folder / name).exists():
+                    checkpoint.load_weights(self.run_folder / name, checkpoint.build(config)[0])
+        with _collect_errors(found):
+            warning = checkpoint.load_state(self.run_folder)[1] if checkpoint.has_state(self.run_folder) else None
+            if warning and "missing" not in warning:
+                found.append(warning)
         return found
 
     def lost_steps(self) -> int:
         saved = 0
-        if self.run.exists() and checkpoint.has_state(self.run):
-            progress = checkpoint.load_state(self.run)[0]["progress"]
+        if self.run_folder.exists() and checkpoint.has_state(self.run_folder):
+            progress = checkpoint.load_state(self.run_folder)[0]["progress"]
             training = int((self.config.splits(self.store.samples) == "train").sum())
             saved = progress["epoch"] * -(-training // self.config.batch_size) + progress["step"]
         return int(self.counter[1]) - saved
 
-    def ended(self) -> list[str]:
+    def check_finished(self) -> list[str]:
         self.counter[1] = 0
-        if not self.whole.exists():
-            self.run.rename(self.whole)
+        if not self.expected.exists():
+            self.run_folder.rename(self.expected)
             return []
         found = [
-            f"{name}: not what an uninterrupted run leaves"
+            f"{name}: differs from an uninterrupted run"
             for name in (checkpoint.BEST, checkpoint.LAST)
-            if (self.run / name).read_bytes() != (self.whole / name).read_bytes()
+            if (self.run_folder / name).read_bytes() != (self.expected / name).read_bytes()
         ]
         logs = [
-            np.genfromtxt(folder / "log.csv", delimiter=",", skip_header=1)[:, :4] for folder in (self.run, self.whole)
+            np.genfromtxt(folder / "log.csv", delimiter=",", skip_header=1)[:, :4]
+            for folder in (self.run_folder, self.expected)
         ]
         if not np.array_equal(*logs):
-            found.append("log.csv: not what an uninterrupted run leaves")
-        found += [f"left behind: {path.name}" for path in self.work.rglob("*.part")]
-        shutil.rmtree(self.run)
+            found.append("log.csv: differs from an uninterrupted run")
+        found += [f"temporary file: {path.name}" for path in self.work.rglob("*.part")]
+        shutil.rmtree(self.run_folder)
         return found
 
 
 @contextlib.contextmanager
-def _noting(found: list[str]) -> Iterator[None]:
+def _collect_errors(found: list[str]) -> Iterator[None]:
     try:
         yield
     except (DataError, OSError) as error:

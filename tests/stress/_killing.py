@@ -1,4 +1,4 @@
-"""One process after the other that does a piece of work, and is killed at it; what all kill tests share."""
+"""Runs a task in one process after the other and kills them; used by `kills.py`."""
 
 from __future__ import annotations
 
@@ -14,114 +14,120 @@ from pathlib import Path
 
 import numpy as np
 
-from stress._disk import watched
+from stress._disk import intercept
 
-WAYS = ("at a random moment", "at a half-written file", "before an operation on a file")
-PATIENCE = 120.0  # s, for a piece of work
+KILL_TIMES = ("at a random time", "while a partial file exists", "before an operation on a file")
+TIMEOUT = 120.0  # s for a task
 
 
-class Victim(ABC):
-    """Work on files below a folder, which a process does, and the next one goes on with where it was killed."""
+class Workload(ABC):
+    """A task that writes files in a folder, and that a later process can resume after a kill.
+
+    Attributes:
+        folder: The folder of the workload.
+        work: The folder that the task may write to.
+        counter: Two numbers in memory shared with the forked process: its operations on files, and one for subclasses.
+    """
 
     name: str
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.work = folder / "work"  # what may be written to
+        self.work = folder / "work"
         self.work.mkdir(parents=True)
-        self.counter = np.frombuffer(mmap.mmap(-1, 16), np.int64)  # shared with the child: operations, and its own
+        self.counter = np.frombuffer(mmap.mmap(-1, 16), np.int64)
 
     @abstractmethod
-    def act(self) -> None:
-        """Do the work, or go on with it; in the child."""
+    def run(self) -> None:
+        """Run or resume the task; called in the forked process."""
 
     @abstractmethod
-    def faults(self) -> list[str]:
-        """What is wrong with the files that a killed process leaves."""
+    def check_killed(self) -> list[str]:
+        """Check the files after a kill; returns problems."""
 
     @abstractmethod
-    def ended(self) -> list[str]:
-        """What is wrong where the work ended: it must be as if nothing had happened. Makes room for new work."""
+    def check_finished(self) -> list[str]:
+        """Check and remove the files of a finished task; returns problems."""
 
     def lost_steps(self) -> int:
-        """Work that was done when the kill came and that the files do not hold, where that may be."""
+        """The number of steps done before the kill that are not in the files."""
         return 0
 
-    def start(self, deadly: int = 0) -> int:
-        """Work in a child, which kills itself before the so-manieth operation on a file. Gives its id."""
+    def start(self, kill_at: int = 0) -> int:
+        """Run the task in a forked process, which kills itself before operation `kill_at`; returns its id."""
         self.counter[0] = 0
         sys.stdout.flush()
         sys.stderr.flush()
-        child = os.fork()
-        if child:
-            return child
+        pid = os.fork()
+        if pid:
+            return pid
         code = 1
         try:
-            with watched(self.work, lambda *_: self._count(deadly)):
-                self.act()
+            with intercept(self.work, lambda *_: self._count(kill_at)):
+                self.run()
             code = 0
         except BaseException:
             traceback.print_exc()
         os._exit(code)
 
-    def _count(self, deadly: int) -> None:
+    def _count(self, kill_at: int) -> None:
         self.counter[0] += 1
-        if self.counter[0] == deadly:
+        if self.counter[0] == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def half_written(folder: Path) -> bool:
-    """Whether a file or folder is there that has not got its own name yet."""
+def has_partial_files(folder: Path) -> bool:
+    """Whether a file or folder still has its temporary name."""
     try:
         return any(path.name.endswith(".part") for path in folder.rglob("*"))
-    except OSError:  # it was just being moved
+    except OSError:  # a path was just renamed
         return False
 
 
-def strike(victim: Victim, way: str, random: np.random.Generator, seconds: float, operations: int) -> int:
-    """Let a child work until it is killed in one of ``WAYS``, or to its end. Gives its exit code, -9 if killed."""
-    child = victim.start(int(random.integers(1, operations + 1)) if way == WAYS[2] else 0)
-    begun = time.monotonic()
-    moment = begun + random.uniform(0, seconds)
-    while not _over(child):
+def run_and_kill(workload: Workload, when: str, rng: np.random.Generator, seconds: float, operations: int) -> int:
+    """Run the task until it is killed at one of `KILL_TIMES`, or finishes; returns the exit code, -9 if killed."""
+    pid = workload.start(int(rng.integers(1, operations + 1)) if when == KILL_TIMES[2] else 0)
+    started = time.monotonic()
+    kill_time = started + rng.uniform(0, seconds)
+    while not _has_ended(pid):
         now = time.monotonic()
-        if way in WAYS[:2] and now > moment and (way == WAYS[0] or half_written(victim.work)):
-            time.sleep(random.uniform(0, 0.003))
-            os.kill(child, signal.SIGKILL)
+        if when in KILL_TIMES[:2] and now > kill_time and (when == KILL_TIMES[0] or has_partial_files(workload.work)):
+            time.sleep(rng.uniform(0, 0.003))
+            os.kill(pid, signal.SIGKILL)
             break
-        if now > begun + PATIENCE:
-            os.kill(child, signal.SIGABRT)
+        if now > started + TIMEOUT:
+            os.kill(pid, signal.SIGABRT)
         time.sleep(0.0002)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def sweep_kills(victim: Victim, kills: int, *, seed: int = 0) -> tuple[Counter[str], list[str]]:
-    """Kill so many times, over as many pieces of work as that takes; the last one may end. Gives counts and faults."""
-    counts, random = Counter[str](), np.random.default_rng(seed)
-    begun = time.monotonic()
-    if strike(victim, "never", random, 0, 0):
-        return counts, ["it does not even work undisturbed"]
-    seconds, operations = time.monotonic() - begun, int(victim.counter[0])
-    faults, under_way = victim.ended(), False
-    while counts["kills"] < kills or under_way:
-        way = WAYS[counts["tries"] % len(WAYS)] if counts["kills"] < kills else "never"
-        counts["tries"] += 1
-        code = strike(victim, way, random, seconds, operations)
-        under_way = code == -signal.SIGKILL
-        if under_way:
-            counts += Counter({"kills": 1, way: 1, "half written": half_written(victim.work)})
-            found = victim.faults()
-            counts["most steps lost"] = max(counts["most steps lost"], victim.lost_steps())
+def kill_repeatedly(workload: Workload, kills: int, *, seed: int = 0) -> tuple[Counter[str], list[str]]:
+    """Kill a task a number of times, then let it finish; returns counts and problems."""
+    counts, rng = Counter[str](), np.random.default_rng(seed)
+    started = time.monotonic()
+    if run_and_kill(workload, "never", rng, 0, 0):
+        return counts, ["the task fails without a kill"]
+    seconds, operations = time.monotonic() - started, int(workload.counter[0])
+    problems, unfinished = workload.check_finished(), False
+    while counts["kills"] < kills or unfinished:
+        when = KILL_TIMES[counts["runs"] % len(KILL_TIMES)] if counts["kills"] < kills else "never"
+        counts["runs"] += 1
+        code = run_and_kill(workload, when, rng, seconds, operations)
+        unfinished = code == -signal.SIGKILL
+        if unfinished:
+            counts += Counter({"kills": 1, when: 1, "partial files": has_partial_files(workload.work)})
+            found = workload.check_killed()
+            counts["lost steps"] = max(counts["lost steps"], workload.lost_steps())
         elif code == 0:
-            counts["ended"] += 1
-            found = victim.ended()
+            counts["finished"] += 1
+            found = workload.check_finished()
         else:
-            found = [f"failed, exit code {code}"]
-        faults += [f"{victim.name}, kill {counts['kills']}, {way}: {fault}" for fault in found]
-        if len(faults) > 20 or counts["tries"] > 20 * kills:
-            return counts, [*faults, "given up"]
-    return counts, faults
+            found = [f"failed with exit code {code}"]
+        problems += [f"{workload.name}, kill {counts['kills']}, {when}: {problem}" for problem in found]
+        if len(problems) > 20 or counts["runs"] > 20 * kills:
+            return counts, [*problems, "stopped after too many problems or runs"]
+    return counts, problems
 
 
-def _over(child: int) -> bool:
-    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

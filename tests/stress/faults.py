@@ -1,16 +1,16 @@
-"""Disks that fail: full, read-only, broken, without permission, or gone, at every single operation.
+"""Simulates disks that fail at each operation: full, read-only, without permission, with errors, or disconnected.
 
     python tests/stress/faults.py              # minutes; Linux
-    python tests/stress/faults.py --count 5    # places in each piece of work, instead of all of them
+    python tests/stress/faults.py --count 5    # only the first 5 operations of each task
 
-Whatever writes (a run's files, a training, a store, an archive of predictions, corrections, an evaluation, a repository
-of weights) is done once for each of its operations on files (open, write, close, fsync, rename, …), and there the disk
-fails in one of ``KINDS``: from then on, or just once. The error must name a path in the folder in one line, what is
-there must be what was there before or what was to be written, without half a file, and once the disk works again the
-same work must succeed and leave what it leaves undisturbed, without a trace of the failure.
+Each task (writing a run, training, a store, predictions, corrections, an evaluation, a repository of weights) is
+repeated once for each of its operations on files (open, write, close, fsync, rename, …). At that operation the disk
+fails in one of `KINDS`, once or from then on. The error message must be one line and name a path in the folder. The
+files must be complete, either as before or as intended. When the disk works again, the same task must succeed with the
+same result as without a failure, and leave no temporary files.
 
-As root on Linux the commands themselves are run on a small tmpfs of every size from one page on until they fit, on one
-that is mounted read-only, and with a folder that vanishes in mid-training. Exit code 1 if anything failed.
+As root on Linux the commands also run on tmpfs file systems of many sizes, on a read-only one, and with a folder that
+disappears during training. The exit code is 1 if a check failed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from echoseg.errors import DataError
-from stress._disk import OPERATIONS, watched
-from stress._fault_mounts import sweep_mounts
-from stress._fault_work import Work, all_works
+from stress._disk import OPERATIONS, intercept
+from stress._fault_mounts import try_mounts
+from stress._fault_tasks import Task, make_tasks
 
 _CHANGES = {"open", "mkdir", "rename", "replace", "unlink", "rmdir"}
 KINDS = {
@@ -41,113 +41,115 @@ KINDS = {
     "network folder gone": (errno.ESTALE, set(OPERATIONS), True),
     "input/output error": (errno.EIO, set(OPERATIONS), False),
 }
-"""Number of the error, operations that give it, and whether all after the first one give it, too."""
+"""Kind of failure → errno, the operations that fail, and whether all later operations fail too."""
 
 
-class Fault:
-    """Fails at the so-manieth operation of its kind."""
+class FailingDisk:
+    """A callback for `intercept` that fails at the given operation, counted from 1."""
 
-    def __init__(self, kind: str, place: int) -> None:
-        self.number, self.operations, self.lasts = KINDS[kind]
-        self.place, self.seen, self.struck = place, 0, ""
+    def __init__(self, kind: str, number: int) -> None:
+        self.errno, self.operations, self.permanent = KINDS[kind]
+        self.number, self.count, self.failed_at = number, 0, ""
 
     def __call__(self, operation: str, path: str) -> None:
         if operation not in self.operations:
             return
-        self.seen += 1
-        if self.seen == self.place or (self.lasts and self.seen > self.place):
-            self.struck = self.struck or f"{operation} {Path(path).name}"
-            raise OSError(self.number, os.strerror(self.number), path if operation in _CHANGES else None)
+        self.count += 1
+        if self.count == self.number or (self.permanent and self.count > self.number):
+            self.failed_at = self.failed_at or f"{operation} {Path(path).name}"
+            raise OSError(self.errno, os.strerror(self.errno), path if operation in _CHANGES else None)
 
 
-def sweep_faults(work: Work, kind: str, places: Iterable[int], folder: Path) -> tuple[Counter[str], list[str]]:
-    """Let a piece of work fail at each of some places, up to the one that it does not reach."""
-    counts, faults = Counter[str](), []
-    before, after = _state(work, folder, 0), _state(work, folder, 1)
-    for place in places:
-        _begin(work, folder)
-        fault, error = Fault(kind, place), None
+def try_failures(task: Task, kind: str, numbers: Iterable[int], folder: Path) -> tuple[Counter[str], list[str]]:
+    """Run a task with a failure at each of some operations, until it has no more; returns counts and problems."""
+    counts, problems = Counter[str](), []
+    before, after = _final_state(task, folder, 0), _final_state(task, folder, 1)
+    for number in numbers:
+        _set_up(task, folder)
+        disk, error = FailingDisk(kind, number), None
         try:
-            with watched(folder, fault):
-                work.act(folder)
+            with intercept(folder, disk):
+                task.run(folder)
         except BaseException as caught:
             error = caught
-        if not fault.struck:
+        if not disk.failed_at:
             break
-        counts += Counter({"failures": 1, "told": error is not None})
-        found = _wrong_words(error, folder)
+        counts += Counter({"failures": 1, "reported": error is not None})
+        found = _check_message(error, folder)
         try:
-            pinned = work.pinned(folder)
-            if _after(pinned) not in (_after(before), _after(after)) and not pinned.startswith(("begun", "weights")):
-                found.append(f"neither as before nor as written: {pinned[:300]}")
-            if error is None and pinned != after:
-                found.append("said to be done, but is not")
+            state = task.read(folder)
+            states = (_without_log(before), _without_log(after))
+            if _without_log(state) not in states and not state.startswith(("begun", "weights")):
+                found.append(f"neither as before nor as intended: {state[:300]}")
+            if error is None and state != after:
+                found.append("no error although the task is not done")
             if kind in ("disk full", "input/output error"):
-                found += [f"left behind: {path.name}" for path in folder.rglob("*.part")]
-            work.act(folder)
-            if (now := _after(work.pinned(folder))) != _after(after):
-                found.append(f"done again: {now[:300]}")
-            found += [f"still left behind: {path.name}" for path in folder.rglob("*.part")]
+                found += [f"temporary file: {path.name}" for path in folder.rglob("*.part")]
+            task.run(folder)
+            if (state := _without_log(task.read(folder))) != _without_log(after):
+                found.append(f"after another run: {state[:300]}")
+            found += [f"temporary file after another run: {path.name}" for path in folder.rglob("*.part")]
         except Exception:
             found.append(traceback.format_exc())
-        faults += [f"{kind} at {fault.struck} ({place}): {one}" for one in found]
-    return counts, faults
+        problems += [f"{kind} at {disk.failed_at} ({number}): {problem}" for problem in found]
+    return counts, problems
 
 
-def _begin(work: Work, folder: Path) -> None:
+def _set_up(task: Task, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    work.begin(folder)
+    task.set_up(folder)
 
 
-def _state(work: Work, folder: Path, times: int) -> str:
-    _begin(work, folder)
-    for _ in range(times):
-        work.act(folder)
-    return work.pinned(folder)
+def _final_state(task: Task, folder: Path, runs: int) -> str:
+    _set_up(task, folder)
+    for _ in range(runs):
+        task.run(folder)
+    return task.read(folder)
 
 
-def _after(pinned: str) -> str:
-    return pinned.split("]]}, ")[0]  # a correction that is tried again may have a line more in its log
+def _without_log(state: str) -> str:
+    return state.split("]]}, ")[0]  # the log may have an additional line after another run
 
 
-def _wrong_words(error: BaseException | None, folder: Path) -> list[str]:
-    """What is wrong with how a failure is told; the command line prints an OSError's filename and strerror."""
+def _check_message(error: BaseException | None, folder: Path) -> list[str]:
+    """Problems of an error message; the command line prints the filename and strerror of an OSError."""
     if error is None:
         return []
     if isinstance(error, DataError):
-        words = str(error)
+        message = str(error)
     elif isinstance(error, OSError):
-        words = f"{error.filename}: {error.strerror}"
+        message = f"{error.filename}: {error.strerror}"
     else:
         return ["".join(traceback.format_exception(error))]
-    return [] if str(folder) in words and "\n" not in words and ".part" not in words else [f"told as {words!r}"]
+    valid = str(folder) in message and "\n" not in message and ".part" not in message
+    return [] if valid else [f"message {message!r}"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, help="places a piece of work and kind (default: all)")
-    parser.add_argument("--what", help="one piece of work, or 'mounts' (default: all)")
+    parser.add_argument("--count", type=int, help="number of operations per task and kind (default: all)")
+    parser.add_argument("--what", help="one task, or 'mounts' (default: all)")
     arguments = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"
-    every = []
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["ECHOSEG_CACHE"] = str(Path(place) / "cache")
-        for name, work in all_works(Path(place)).items():
+    problems = []
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["ECHOSEG_CACHE"] = str(Path(temporary) / "cache")
+        for name, task in make_tasks(Path(temporary)).items():
             if arguments.what not in (None, name):
                 continue
-            counts, faults = Counter[str](), []
+            counts, found = Counter[str](), []
             for kind in KINDS:
-                places = range(1, (arguments.count or sys.maxsize - 1) + 1)
-                more, found = sweep_faults(work, kind, places, Path(place) / "work")
-                counts += more
-                faults += found
-            print(f"{name}: {counts['failures']} failures, {counts['told']} of them told; {len(faults)} wrong")
-            print(*faults, sep="\n", end="\n" if faults else "", flush=True)
-            every += faults
+                numbers = range(1, (arguments.count or sys.maxsize - 1) + 1)
+                kind_counts, kind_problems = try_failures(task, kind, numbers, Path(temporary) / "work")
+                counts += kind_counts
+                found += kind_problems
+            print(f"{name}: {counts['failures']} failures, {counts['reported']} reported; {len(found)} problems")
+            print(*found, sep="\n", end="\n" if found else "", flush=True)
+            problems += found
         if arguments.what in (None, "mounts"):
-            every += sweep_mounts(Path(place), arguments.count)
-    return int(bool(every))
+            problems += try_mounts(Path(temporary), arguments.count)
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

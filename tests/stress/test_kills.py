@@ -1,4 +1,4 @@
-"""The kill tests in small, in a process of their own: they fork, which wants a parent without threads."""
+"""A short run of `kills.py`, in a separate process since it forks, which needs a parent without threads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-SWEEP = Path(__file__).parent / "kills.py"
+PROGRAM = Path(__file__).parent / "kills.py"
 
 
+@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_any_moment_work_goes_on():
+def test_work_can_be_resumed_after_a_kill_at_any_time():
     pytest.importorskip("fastapi")
-    done = subprocess.run([sys.executable, str(SWEEP), "--kills", "3"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(": 3 kills (") == 4
+    command = [sys.executable, str(PROGRAM), "--kills", "3"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert finished.stdout.count(": 3 kills (") == 4

@@ -1,4 +1,4 @@
-"""What is written, piece by piece: small enough to be done again for each place at which it may fail."""
+"""Tasks that write files, small enough to be repeated for each operation at which they may fail."""
 
 from __future__ import annotations
 
@@ -38,58 +38,58 @@ from echoseg.utils.files import new_folder
 SETTINGS = {"width": 2, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32", "approach": "mask"}
 
 
-class Work(NamedTuple):
-    """A piece of work on one folder.
+class Task(NamedTuple):
+    """A task that writes to a folder.
 
     Attributes:
-        begin: fills the folder with what is there before.
-        act: does the work; done again, it goes on or begins again.
-        pinned: what a reader finds in the folder, in words; raises DataError where something is damaged.
+        set_up: Writes what is in the folder before.
+        run: Runs the task; repeated, it resumes or starts again.
+        read: Reads the folder and describes what is in it; raises DataError if something is damaged.
     """
 
-    begin: Callable[[Path], object]
-    act: Callable[[Path], object]
-    pinned: Callable[[Path], str]
+    set_up: Callable[[Path], object]
+    run: Callable[[Path], object]
+    read: Callable[[Path], str]
 
 
-def all_works(place: Path) -> dict[str, Work]:
-    """The pieces by name; what they read lies in ``place``."""
-    data = write_folder(place / "data", names=("a", "b"))
-    store = write_phantom_store(place / "store", patients=8, workers=1)
-    videos = place / "videos"
+def make_tasks(work: Path) -> dict[str, Task]:
+    """The tasks by name; their inputs are written to `work`."""
+    data = write_folder(work / "data", names=("a", "b"))
+    store = write_phantom_store(work / "store", patients=8, workers=1)
+    videos = work / "videos"
     videos.mkdir()
     for name in "ab":
         write_video(videos / f"{name}.avi", frames=4)
     config = Config(**SETTINGS, epochs=1)
-    loop.train(config, store, place / "run")
-    predictor = load(place / "run", device="cpu")
+    loop.train(config, store, work / "run")
+    predictor = load(work / "run", device="cpu")
     evaluation = evaluate(predictor, store, "test")
     torch.manual_seed(1)
     models = [checkpoint.build(config)[0] for _ in range(2)]
-    one, other = (partial(_save_run, config, model) for model in models)
+    save_first, save_second = (partial(_save_run, config, model) for model in models)
 
     def predict(folder: Path) -> None:
         out = folder / "out"
         out.mkdir(exist_ok=True)
         remove_unfinished(out)
-        sources = find_input_files([videos], place / "run", "", out=out)
+        sources = find_input_files([videos], work / "run", "", out=out)
         write = partial(write_prediction, keep=["frames", "masks"])
         for _ in segment_files(unfinished(sources, out), predictor, out, write):
             pass
         write_results(sources, out, kind="csv")
 
     return {
-        "run": Work(one, other, _held_run),
-        "training": Work(_nothing, lambda folder: _train(config, store, folder / "run"), _held_training),
-        "store": Work(_nothing, lambda folder: _prepare(data, folder / "store"), _held_store),
-        "archive": Work(_nothing, predict, _held_archive),
-        "corrections": Work(partial(_correct, shift=0.0), partial(_correct, shift=2.0), _held_corrections),
-        "evaluation": Work(
-            lambda folder: shutil.copytree(place / "run", folder / "run"),
+        "run": Task(save_first, save_second, _read_run),
+        "training": Task(_nothing, lambda folder: _train(config, store, folder / "run"), _read_training),
+        "store": Task(_nothing, lambda folder: _prepare(data, folder / "store"), _read_store),
+        "archive": Task(_nothing, predict, _read_archive),
+        "corrections": Task(partial(_correct, shift=0.0), partial(_correct, shift=2.0), _read_corrections),
+        "evaluation": Task(
+            lambda folder: shutil.copytree(work / "run", folder / "run"),
             lambda folder: write_evaluation(evaluation, store, "test", folder / "run"),
-            _held_evaluation,
+            _read_evaluation,
         ),
-        "repository": Work(_nothing, lambda folder: _export(place / "run", folder / "hub"), _held_repository),
+        "repository": Task(_nothing, lambda folder: _export(work / "run", folder / "hub"), _read_repository),
     }
 
 
@@ -106,7 +106,7 @@ def _save_run(config: Config, model: torch.nn.Module, folder: Path) -> None:
     checkpoint.save_state(run, {"model": model.state_dict()})
 
 
-def _held_run(folder: Path) -> str:
+def _read_run(folder: Path) -> str:
     weights = checkpoint.load_run(folder / "run")[1].state_dict()
     state = checkpoint.load_state(folder / "run")[0]["model"]
     return f"weights {_sum(weights)}, state {_sum(state)}"
@@ -120,7 +120,7 @@ def _train(config: Config, store, run: Path) -> None:
     loop.train(config, store, run, resume=run.exists())
 
 
-def _held_training(folder: Path) -> str:
+def _read_training(folder: Path) -> str:
     run = folder / "run"
     if not run.exists():
         return "no run"
@@ -138,33 +138,33 @@ def _prepare(data: Path, out: Path) -> None:
         prepare(data, out, size=(16, 16))
 
 
-def _held_store(folder: Path) -> str:
+def _read_store(folder: Path) -> str:
     return f"{len(open_store(folder / 'store'))} images" if (folder / "store").exists() else "no store"
 
 
-def _held_archive(folder: Path) -> str:
+def _read_archive(folder: Path) -> str:
     out = folder / "out"
     for name, _ in finished_rows(out):
         if {path.name for path in (out / name).iterdir()} != {"frames.csv", "masks.tif"}:
-            return f"{name} is half written"
+            return f"{name} is incomplete"
     return (out / "results.csv").read_text() if (out / "results.csv").exists() else "no results"
 
 
 def _correct(folder: Path, *, shift: float) -> None:
-    with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as kept:
+    with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as corrections:
         points = outlines(8)[3] + np.float32(shift)
-        version = kept.version("a.avi", 3)
+        version = corrections.version("a.avi", 3)
         handles = Handles(points, np.arange(5), np.zeros(5, bool))
-        kept.save("a.avi", 3, handles, version=version, before=outlines(8)[3], effort={})
+        corrections.save("a.avi", 3, handles, version=version, before=outlines(8)[3], effort={})
 
 
-def _held_corrections(folder: Path) -> str:
-    with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as kept:
-        found = {frame: handles.points.tolist() for frame, (handles, _) in kept.of("a.avi").items()}
-    return f"{found}, {(folder / 'audit.jsonl').read_text().count(chr(10))} lines"
+def _read_corrections(folder: Path) -> str:
+    with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as corrections:
+        points = {frame: handles.points.tolist() for frame, (handles, _) in corrections.of("a.avi").items()}
+    return f"{points}, {(folder / 'audit.jsonl').read_text().count(chr(10))} lines"
 
 
-def _held_evaluation(folder: Path) -> str:
+def _read_evaluation(folder: Path) -> str:
     run = read_run_summary(folder / "run")
     images = run.table("images_test.csv")
     return f"{run.metrics}, {len(images)} images" if run.metrics else "not evaluated"
@@ -176,5 +176,5 @@ def _export(run: Path, out: Path) -> None:
             write_repository(run, folder, "# A card")
 
 
-def _held_repository(folder: Path) -> str:
+def _read_repository(folder: Path) -> str:
     return _sum(checkpoint.load_run(folder / "hub")[1].state_dict()) if (folder / "hub").exists() else "none"
