@@ -145,8 +145,8 @@ def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
     assert main(["prepare", str(data), "--out", str(store), "--size", "32", "32"]) == 0
     assert "give --data the folder" in evaluate("of a store", "--compare-postprocess", "--data", str(store))
     wrong = ["evaluate", run, "--out", tmp_path / "new"]
-    assert "whole videos need all" in failure(capsys, *wrong, "--data", store, "--videos")
-    assert "'smooth' needs" in failure(capsys, *wrong, "--data", store, "--postprocess", "smooth")
+    assert "needed for whole videos" in failure(capsys, *wrong, "--data", store, "--videos")
+    assert "needed for 'smooth'" in failure(capsys, *wrong, "--data", store, "--postprocess", "smooth")
     assert "known: threshold" in failure(capsys, *wrong, "--postprocess", "polish")
     assert not (tmp_path / "new").exists()
 
@@ -191,7 +191,7 @@ def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
     steps = ["--format", "parquet", "--postprocess", "smooth=2"]
     assert main(["predict", str(run), str(video), "--out", str(tmp_path / "more"), "--keep", "frames", *steps]) == 0
     assert files(tmp_path / "more") == {"manifest-0.jsonl", "results.parquet", "a/frames.csv"}
-    for step, said in (("smoooth", "smoooth"), ("threshold", "no probability")):
+    for step, said in (("smoooth", "smoooth"), ("threshold", "no mask probabilities")):
         assert said in failure(capsys, "predict", run, video, "--out", tmp_path / "new", "--postprocess", step)
     assert not (tmp_path / "new").exists()
 
