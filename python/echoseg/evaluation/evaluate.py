@@ -22,12 +22,10 @@ from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.metrics.bootstrap import mean_interval
 from echoseg.metrics.landmark_error import landmark_error
-from echoseg.metrics.overlap import dice, dice_all_pixels, iou
+from echoseg.metrics.overlap import POOR_DICE, dice, dice_all_pixels, iou
 from echoseg.metrics.surface import surface_distances
 from echoseg.ops import fill_polygons
 
-POOR_DICE = 0.8
-"""Images with a smaller Dice should be marked for review."""
 _CHUNK = 64  # images between two updates of the progress bar
 
 
