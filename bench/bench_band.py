@@ -1,4 +1,4 @@
-"""The border band: of masks (floor: copying them), and of contours (floor: zeroing the bands)."""
+"""Border bands of masks (floor: copying the masks) and of contours (floor: zeroing the bands)."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def opencv_gradient(masks, out, k):
 
 
 def opencv_tall(masks, out, k):
-    """All masks as one tall image: wrong where a mask comes near its upper or lower border, which ours do not."""
+    """All masks as one tall image. This is wrong for masks near the upper or lower border; there are none here."""
     kernel = np.ones((k, k), np.uint8)
     tall, band = masks.reshape(-1, masks.shape[2]), out.reshape(-1, masks.shape[2])
     return lambda: cv2.morphologyEx(tall, cv2.MORPH_GRADIENT, kernel, dst=band)
 
 
 def shifted_torch(masks, out, k):
-    """uint8 rows and columns, shifted and ORed; each step doubles the reach."""
+    """Bitwise OR of shifted rows and columns, uint8. Each step doubles the distance."""
     import torch
     from torch.nn.functional import pad
 
@@ -164,7 +164,7 @@ def from_contours(points, out, k, rule="opencv"):
 
 
 def one_after_the_other(fill, band):
-    """Masks by one, their bands by another."""
+    """The masks by `fill`, and then their bands by `band`."""
 
     def make(points, out, k):
         masks = np.empty_like(out)

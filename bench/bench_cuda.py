@@ -1,8 +1,9 @@
-"""The CUDA implementations. Floor: the output's bytes at the write bandwidth of the same run, that of zeroing 2 GiB.
+"""The CUDA implementations.
 
-echoseg ÷ floor of 1.25 says 80% of the write bandwidth. Every call finds the L2 cache cold: calls cycle through sets of
-inputs and outputs that together are four times its size. Ten calls lie between two events, and the device sleeps while
-they are queued, so that it never waits for Python.
+Floor: the time to write the output at the write bandwidth, which is measured in the same run by zeroing 2 GiB. A ratio
+of 1.25 to the floor is 80 % of the bandwidth. The L2 cache is cold in every call: calls cycle through inputs and
+outputs of four times its size. Ten calls lie between two events. The device sleeps while the calls are queued, so that
+it does not wait for Python.
 """
 
 from __future__ import annotations
@@ -39,7 +40,16 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Work:
-    """A kernel: its inputs (count, shape), what it writes (dtype, planes an image), and the call (*inputs, out)."""
+    """A kernel with its inputs and outputs.
+
+    Attributes:
+        inputs: A function of count and shape that returns the inputs.
+        writes: The dtype and the leading shape per image of each output.
+        call: A function of the inputs and the output.
+        sizes: The count and shape of the images by name of the size.
+        off: The tolerance of the check.
+        peers: Other implementations by name.
+    """
 
     inputs: Callable
     writes: list[tuple[np.dtype, tuple[int, ...]]]
@@ -54,7 +64,7 @@ def masks_of(count, shape):
 
 
 def separable(points, out):
-    """torch, as it would be done on the device."""
+    """Separable Gaussians in torch, on the device."""
     y, x = (torch.arange(n, device=points.device) for n in out[0].shape[2:])
     rows = torch.exp((y - points[..., 1, None]) ** 2 / (-2 * SIGMA**2))
     columns = torch.exp((x - points[..., 0, None]) ** 2 / (-2 * SIGMA**2))
@@ -151,7 +161,7 @@ def in_turns(call, sets):
 
 
 def clock(run, seconds):
-    """Seconds a call, for five times ten calls; ``seconds`` is for the CPU's contenders."""
+    """Seconds per call of five series of ten calls. `seconds` is ignored; the CPU benchmarks need it."""
     taken = []
     for _ in range(5):
         start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)

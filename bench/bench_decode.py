@@ -1,4 +1,4 @@
-"""Points from seven rendered heatmaps an image. Floor: reading the heatmaps once, for their maximum."""
+"""Decoding of seven heatmaps per image. Floor: reading the heatmaps once, for their maximum."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def torch_max(maps):
 
 
 def kornia_soft(maps):
-    """The mean place over the whole plane after a softmax, as DSNT has it."""
+    """The mean position over the whole plane after a softmax, as in DSNT."""
     import torch
     from kornia.geometry.subpix import spatial_soft_argmax2d
 
@@ -55,7 +55,7 @@ def kornia_soft(maps):
 
 
 def dark(maps, smoothed):
-    """DARK: log of the heatmap (smoothed, at its old peak), then one Newton step from the maximum."""
+    """DARK: the logarithm of the heatmap, smoothed and scaled to the previous peak, then one Newton step."""
     import cv2
 
     def run():
@@ -114,7 +114,7 @@ def bench_argmax(race, size):
     race.start(f"decode {LANDMARKS} planes, argmax, {size}")
 
 
-# `off`: how far a point may be from the landmark that was rendered, pixels
+# `off`: the tolerance of the check, the distance from the rendered landmark in pixels
 BETWEEN = {
     "soft-argmax": {
         "floor": Contender(floor),

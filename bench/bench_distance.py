@@ -1,4 +1,4 @@
-"""Distance transforms (floor: zeroing the distances); HD95 and ASSD of pairs of masks (floor: reading the masks)."""
+"""Distance transforms (floor: zeroing the distances); HD95 and ASSD of mask pairs (floor: reading the masks)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def floor(masks, out):
     return lambda: raw.fill(0)
 
 
-# `off`: how far a distance may be from ours, pixels
+# `off`: the tolerance of the check, the difference of distances in pixels
 TRANSFORMS = {
     "floor": Contender(floor),
     "echoseg": Contender(echoseg),
@@ -79,7 +79,7 @@ def echoseg_surfaces(predicted, true, out):
 
 
 def scipy_surfaces(predicted, true, out):
-    """As it is done by hand: borders by erosion, a distance transform each, percentiles."""
+    """The usual implementation: borders by erosion, one distance transform per mask, percentiles."""
     from scipy.ndimage import binary_erosion, distance_transform_edt
 
     def run():
@@ -107,7 +107,7 @@ def monai_surfaces(predicted, true, out):
 
 
 def deepmind_surfaces(predicted, true, out):
-    """Measures a surface by the length of its elements: near ours, not equal."""
+    """Weights surface elements by their length, which gives slightly different values."""
     import surface_distance
 
     def run():
@@ -123,7 +123,7 @@ def surface_floor(predicted, true, out):
     return lambda: (predicted.max(), true.max())
 
 
-# `off`: how far either distance may be from ours, pixels
+# `off`: the tolerance of the check, the difference of HD95 and of ASSD in pixels
 SURFACES = {
     "floor": Contender(surface_floor),
     "echoseg": Contender(echoseg_surfaces),

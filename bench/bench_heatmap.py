@@ -1,4 +1,4 @@
-"""Seven full gaussian planes an image, σ = 4, and the same in narrower types. Floor: zeroing the planes."""
+"""Seven full Gaussian planes per image, σ = 4, in float32 and in float16. Floor: zeroing the planes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def torch_broadcast(points, out):
 
 
 def kornia(points, out):
-    """Scaled so that each plane sums to 1."""
+    """The sum of each plane is 1."""
     import torch
     from kornia.geometry.subpix import render_gaussian2d
 
@@ -87,7 +87,7 @@ def kornia(points, out):
 
 
 def skimage(points, out):
-    """A unit pixel through the filter: sums to 1, landmarks rounded, cut at 4σ."""
+    """A Gaussian filter of a unit pixel: the sum is 1, landmarks are rounded, and values beyond 4σ are 0."""
     from skimage.filters import gaussian
 
     whole = np.rint(points).astype(int)
@@ -102,7 +102,7 @@ def skimage(points, out):
 
 
 def monai(points, out):
-    """A unit pixel through its filter, too: landmarks rounded, cut at 4σ; scaled to a peak of 1."""
+    """A Gaussian filter of a unit pixel: the peak is 1, landmarks are rounded, and values beyond 4σ are 0."""
     from monai.transforms import GenerateHeatmap
 
     transform = GenerateHeatmap(sigma=SIGMA, spatial_shape=out.shape[2:])
@@ -120,7 +120,7 @@ def floor(points, out):
     return lambda: raw.fill(0)  # memset; filling floats is slower
 
 
-# `off`: how far a pixel may be from ours, each plane scaled to a peak of 1
+# `off`: the tolerance of the check, the difference of pixel values with each plane scaled to a peak of 1
 CONTENDERS = {
     "floor": Contender(floor),
     "echoseg": Contender(echoseg, off=1e-6),

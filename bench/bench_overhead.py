@@ -1,4 +1,4 @@
-"""What is not drawing: fresh memory in place of ``out=``, and the cost of a call, seen at one image. Floor: zeroing."""
+"""Overhead: new memory in place of `out=`, and calls for a single image. Floor: zeroing the output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ONE = (1, (112, 112))
 
 
 def arrays(count, shape):
-    """(contours, landmarks, outputs)"""
+    """Contours, landmarks and outputs."""
     planes = np.empty((count, LANDMARKS, *shape), np.float32)
     return contours(count, shape), landmarks(count, shape), Targets(*np.empty((2, count, *shape), np.uint8), planes)
 

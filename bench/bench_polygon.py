@@ -132,7 +132,7 @@ def floor(points, masks):
     return lambda: masks.fill(0)
 
 
-# `off`: the share of pixels in which it may differ from ours of the same rule
+# `off`: the tolerance of the check, the share of pixels that differ from echoseg with the same rule
 CONTENDERS = {
     "floor": Contender(floor),
     "echoseg": Contender(echoseg, rule="center"),
@@ -174,7 +174,7 @@ def numba_areas(points, shares):
     return lambda: cover(points, shares)
 
 
-FINER = 4  # what stands in for exact areas: a mask four times as fine, averaged
+FINER = 4  # approximation of exact areas: a mask at four times the resolution, averaged
 
 
 def opencv_finer(points, shares):
@@ -210,7 +210,7 @@ def coverage_floor(points, shares):
     return floor(points, shares.view(np.uint8))
 
 
-# `off`: how far the mean area may be from ours, as a share of it (a mask drawn with its outline is larger)
+# `off`: the tolerance of the check, the relative difference of the mean area (a mask with its border is larger)
 COVERAGE = {
     "floor": Contender(coverage_floor),
     "echoseg": Contender(coverage),

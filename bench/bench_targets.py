@@ -1,4 +1,4 @@
-"""A whole target: mask, 5×5 band, seven gaussians times band times a disc of 8 pixels. Floor: zeroing all of it."""
+"""Complete targets: mask, 5×5 band, and seven Gaussians times band times a disc of 8 pixels. Floor: zeroing them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def echoseg(points, marks, out, rule="opencv"):
 
 
 def echoseg_again(points, marks, out):
-    """Into what the same landmarks drew: only their windows are cleared. All contenders leave out in that state."""
+    """With `previous`: the output contains heatmaps of the same landmarks, and only their windows are cleared."""
     style = {"rule": "opencv", **STYLE}
     return lambda: render_targets(points, marks, out.mask.shape[1:], out=out, previous=marks, **style)
 
@@ -75,7 +75,7 @@ def numpy_planes(points, marks, out):
 
 
 def numpy_windows(points, marks, out):
-    """NumPy only inside each disc's window: the best that we could think of without compiling anything."""
+    """NumPy inside the window of each disc only: the fastest version that we found without compiled code."""
     height, width = out.mask.shape[1:]
     reach = int(RADIUS) + 1
     offsets = np.arange(-reach, reach + 1)
@@ -116,7 +116,7 @@ def torch_planes(points, marks, out):
 
 
 def rodriguez(points, marks, out):
-    """As Rodríguez Valencia et al.: a unit pixel through skimage's filter, scaled to 1, cut by disc and band."""
+    """As in Rodríguez Valencia et al.: skimage's filter of a unit pixel, scaled to 1, times disc and band."""
     from skimage.filters import gaussian
 
     y, x = np.mgrid[: out.mask.shape[1], : out.mask.shape[2]]
@@ -186,5 +186,5 @@ def check(out, expected, name):
     np.testing.assert_array_equal(out.mask, expected.mask, err_msg=name)
     np.testing.assert_array_equal(out.band, expected.band, err_msg=name)
     off = abs(some(out.heatmaps) - some(expected.heatmaps))
-    # Rodríguez Valencia et al. round the landmarks. A pixel that lies on the disc's edge may fall to either side.
+    # Rodríguez Valencia et al. round the landmarks. Pixels on the edge of a disc may differ.
     assert off.mean() < 1e-3 if name == RODRIGUEZ else (off > 1e-6).mean() < 1e-5, name

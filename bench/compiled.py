@@ -1,4 +1,4 @@
-"""The peers that numba compiles, once a process each: fills, a band by counting, heatmaps by window."""
+"""Peers that are compiled by numba, once per process: polygon fills, a band by counting, and heatmaps by window."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ def scanline():
 
 @cache
 def signed_areas():
-    """cover(points, shares): exact areas of simple polygons that lie within the image.
+    """cover(points, shares): exact areas of simple polygons within the image.
 
-    Each edge, cut at rows and columns, adds what lies right of it to its pixel and the next; sums along rows follow.
+    Each edge is cut at rows and columns. It adds the area to its right to its pixel and the next one. Sums along the
+    rows give the result.
     """
     import numba
 
@@ -92,7 +93,7 @@ def signed_areas():
 
 @cache
 def counting_band():
-    """band(masks, out, reach): where some, but not all, of the window's pixels within the image are set."""
+    """band(masks, out, reach): the pixels with some, but not all, pixels of their window set."""
     import numba
 
     # on slices: with offsets in the index, numba's loops are not vectorised
@@ -138,7 +139,7 @@ def counting_band():
 
 @cache
 def windows():
-    """render(marks, band, out, sigma, radius): zeroes all, then draws gaussian × band inside each disc's window."""
+    """render(marks, band, out, sigma, radius): zeroes the output, then draws Gaussian × band in each disc's window."""
     import numba
 
     @numba.njit(fastmath=True)
@@ -167,7 +168,7 @@ def windows():
 
 @cache
 def separable():
-    """render(points, out, sigma): full gaussian planes, a row's factor times a column's."""
+    """render(points, out, sigma): full Gaussian planes, as products of a factor per row and a factor per column."""
     import numba
 
     @numba.njit(fastmath=True)

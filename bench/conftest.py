@@ -1,4 +1,4 @@
-"""Options, the ``race`` fixture, and one table of all benchmarks at the end."""
+"""The options, the fixture `race`, and the table of all benchmarks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RESULTS, MISSING = pytest.StashKey[list](), pytest.StashKey[dict]()
 
 def pytest_addoption(parser):
     parser.addoption("--save", metavar="NAME", help="write bench/results/NAME.json")
-    parser.addoption("--check", action="store_true", help="run each contender once for its result; time nothing")
+    parser.addoption("--check", action="store_true", help="run each contender once to check its result, without timing")
 
 
 def pytest_configure(config):
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def race(benchmark, request, monkeypatch):
-    """Every contender on one thread, unless it says otherwise."""
+    """A `Race` in which contenders use one thread by default."""
     import cv2
     import torch
 
@@ -102,7 +102,7 @@ def save(name: str, results: list[dict], missing: dict[str, list[str]]) -> Path:
 
 
 def commit(folder: Path) -> str | None:
-    """HEAD, with "-dirty" where the tree has changed since."""
+    """The hash of HEAD, with "-dirty" if there are uncommitted changes; None without git."""
     git = ["git", "-C", folder, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or None
 
@@ -112,11 +112,11 @@ def machine() -> dict[str, object]:
 
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
-    found = {
+    facts = {
         "cpu": models[0] if models else platform.processor(),
         "cpus": len(os.sched_getaffinity(0)),
-        "load": round(os.getloadavg()[0], 2),  # of the last minute; about 1 is our own
+        "load": round(os.getloadavg()[0], 2),  # of the last minute; about 1 is due to the benchmark
     }
     if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts

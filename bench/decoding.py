@@ -1,11 +1,11 @@
-"""From videos to training images: ``prepare`` once, against a loader that decodes whole clips in every epoch.
+"""From videos to training images: `prepare` once, compared with a loader that decodes whole clips in every epoch.
 
-    python bench/decoding.py           # 1,000 videos of 100 frames; some minutes, most of them to write the videos
+    python bench/decoding.py           # 1,000 videos of 100 frames; some minutes, mostly for writing the videos
 
-The whole-clip loader does what echonet/dynamic's does (``echonet.utils.loadvideo``): each frame through OpenCV to RGB,
-then to float32, by two worker processes; it hands over nothing, which flatters it. Floors: to read the files' bytes,
-and what an epoch costs once the store is there. The videos are ten copies each of 100 phantoms, whose 60 frames go
-around; only two frames of each are traced, as in EchoNet-Dynamic.
+The whole-clip loader works like that of echonet/dynamic (`echonet.utils.loadvideo`): two worker processes decode each
+frame by OpenCV, and convert it to RGB and float32. The frames are not sent to the main process, which favours this
+loader. Floors: reading the bytes of the files, and an epoch with an existing store. The videos are ten copies each of
+100 phantoms, whose 60 frames are repeated. Two frames of each video are traced, as in EchoNet-Dynamic.
 """
 
 from __future__ import annotations

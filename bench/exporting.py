@@ -1,10 +1,10 @@
-"""An exported run's frames a second: onnxruntime and the torch.export archive beside echoseg's predictor, one thread.
+"""Frames per second of an exported run on one thread: onnxruntime, the torch.export archive, and echoseg's predictor.
 
     python bench/exporting.py runs/landmark-1
 
-All give the same landmarks or masks (``echoseg export`` compares them before it keeps a file). The floor is the bare
-network in torch, without decoding. The contenders take turns; medians, and processor time, which what else the machine
-does hardly touches.
+All give the same landmarks or masks, which `echoseg export` checks when it writes a file. The floor is the network in
+torch, without decoding. The contenders take turns. The results are medians of processor time, which depends little on
+other load of the machine.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Training the landmark network on the papers' data path and on echoseg's: the time of an epoch and to a Dice of 0.85.
+"""Training with the papers' data path and with echoseg's trainer: time per epoch, and time to a Dice of 0.85.
 
     python bench/paper_pipeline.py           # some minutes on two quiet cores
 
-The papers' data path: a PNG file for each frame, a Dataset that reads it and draws each target by OpenCV and skimage, a
-DataLoader, float32, no augmentation. echoseg's: the trainer of ``echoseg train``. Network, images, landmarks, loss,
-optimizer, schedule, batch size and validation are the same. The last row also has the other settings of Rodríguez
-Valencia et al.: a softmax over the channels, Adam 1e-4, no schedule.
+The papers' data path is a PNG file per frame, a Dataset that reads it and draws the target by OpenCV and skimage, and a
+DataLoader, in float32 and without augmentation. It is compared with the trainer of `echoseg train`. Network, images,
+landmarks, loss, optimizer, schedule, batch size and validation are the same. The last row also uses the other settings
+of Rodríguez Valencia et al.: a softmax over the channels, Adam with a learning rate of 1e-4, no schedule.
 
 Validation is left out of all times.
 """
@@ -73,10 +73,10 @@ class PaperDataset(Dataset):
 
 
 def train_on_papers_path(config: Config, store: Store, folder: Path, workers: int, max_seconds: float) -> pd.DataFrame:
-    """Train for ``config.epochs``, or until an epoch ends after ``max_seconds``.
+    """Train for `config.epochs`, or until an epoch ends after `max_seconds`.
 
     Returns:
-        A row for each epoch: seconds, val_dice.
+        A table with a row per epoch: seconds and val_dice.
     """
     split = config.splits(store.samples)
     dataset = PaperDataset(store, np.flatnonzero(split == "train"), config, folder)
@@ -110,7 +110,7 @@ def train_on_papers_path(config: Config, store: Store, folder: Path, workers: in
 
 
 def train_on_own_path(config: Config, store: Store, folder: Path) -> pd.DataFrame:
-    """Train by echoseg's trainer; returns what ``train_on_papers_path`` does."""
+    """Train by echoseg's trainer, and return a table like that of `train_on_papers_path`."""
     train(config, store, folder / "run")
     log = pd.read_csv(folder / "run" / "log.csv")
     parts = log[[f"{part}_seconds" for part in PARTS]].sum(axis=1)
@@ -118,7 +118,7 @@ def train_on_own_path(config: Config, store: Store, folder: Path) -> pd.DataFram
 
 
 def report(name: str, log: pd.DataFrame, ours: float | None = None) -> None:
-    """Print a row; ``ours`` is the time of echoseg's epoch."""
+    """Print a row; `ours` is the duration of an epoch of echoseg."""
     epoch = log["seconds"].median()
     reached = np.flatnonzero(log["val_dice"] >= GOAL)
     goal = f"{log['seconds'][: reached[0] + 1].sum():7.0f} s" if len(reached) else "  never"

@@ -1,13 +1,14 @@
-"""``echoseg predict`` on an archive, in videos a second, beside its two floors: decoding alone and inference alone.
+"""Videos per second of `echoseg predict` on many files, compared with two floors: decoding alone and inference alone.
 
     echoseg phantom phantom --videos 50
     python bench/predicting.py runs/landmark phantom/Videos --videos 200        # some minutes on two cores
 
-Decoding reads clips in threads and drops them; inference is the network on clips that are in memory, masks, landmarks
-and their calibrated errors included. Predicting is all that the command does from files to rows, and then once more
-with each thing that can be kept. They take turns of a few videos, in an order that rotates, so that what else the
-machine does slows all alike. Beside the clock on the wall stands processor time: it does not see what overlaps, and
-holds on a busy machine too (OMP_NUM_THREADS=1, for waiting threads spin). The rows of a turn must all be the same.
+Decoding reads clips in threads and discards them. Inference is the prediction of clips in memory, including masks,
+landmarks and their calibrated errors. Predicting is the whole command from files to rows, without output files and with
+an increasing number of them. The contenders take turns of a few videos in a rotating order, so that other load slows
+them equally. Processor time is reported too. It does not show what runs in parallel, but it is reliable on a busy
+machine (with OMP_NUM_THREADS=1, since waiting threads use processor time). All contenders of a turn must give the same
+rows.
 """
 
 from __future__ import annotations
@@ -40,44 +41,46 @@ KEEP = {
 DECODING, INFERENCE = "floor: decoding", "floor: inference"
 
 
-def predict(predictor: Predictor, sources: list[InputFile], folder: Path, keep: list[str]) -> list[dict]:
+def predict(predictor: Predictor, files: list[InputFile], folder: Path, keep: list[str]) -> list[dict]:
     write = partial(write_prediction, keep=keep) if keep else None
-    return list(segment_files(sources, predictor, folder, write))
+    return list(segment_files(files, predictor, folder, write))
 
 
-def measure(predictor: Predictor, sources: list[InputFile], folder: Path) -> dict[str, np.ndarray]:
-    """By name, (turns, 2) seconds by both clocks."""
+def measure(predictor: Predictor, files: list[InputFile], folder: Path) -> dict[str, np.ndarray]:
+    """Wall and processor time, (turns, 2) float64, seconds, by name of the contender."""
     seconds: dict[str, list[np.ndarray]] = {name: [] for name in (DECODING, INFERENCE, *KEEP)}
-    predictor(read_clip(sources[0].path))
-    for turn, start in enumerate(range(0, len(sources), TURN)):
-        some = sources[start : start + TURN]
-        clips = [read_clip(source.path) for source in some]
+    predictor(read_clip(files[0].path))
+    for turn, start in enumerate(range(0, len(files), TURN)):
+        turn_files = files[start : start + TURN]
+        clips = [read_clip(file.path) for file in turn_files]
         work: dict[str, Callable[[], object]] = {
-            DECODING: lambda some=some: [None for _ in map_in_order(read_clip, (source.path for source in some))],
+            DECODING: lambda turn_files=turn_files: [
+                None for _ in map_in_order(read_clip, (file.path for file in turn_files))
+            ],
             INFERENCE: lambda clips=clips: [predictor(clip) for clip in clips],
-            **{name: partial(predict, predictor, some, folder, keep) for name, keep in KEEP.items()},
+            **{name: partial(predict, predictor, turn_files, folder, keep) for name, keep in KEEP.items()},
         }
         rows = []
         for name in np.roll(list(work), turn):
             started = clocks()
-            found = work[name]()
+            result = work[name]()
             seconds[name].append(clocks() - started)
             if name in KEEP:
-                rows.append(repr(found))
+                rows.append(repr(result))
         if len(set(rows)) > 1:
             raise RuntimeError("the same videos gave different rows")
     return {name: np.array(turns) for name, turns in seconds.items()}
 
 
 def clocks() -> np.ndarray:
-    """(2,) seconds on the wall, and of this process's work."""
+    """(2,) float64, seconds: wall time, and processor time of this process."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("folder", type=Path, help="of videos, copied until there are enough")
+    parser.add_argument("folder", type=Path, help="folder of videos, which are copied to get the number of videos")
     parser.add_argument("--videos", type=int, default=200, help="(default: %(default)s)")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()

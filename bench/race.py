@@ -1,9 +1,9 @@
-"""How contenders are timed against each other.
+"""Timing of several implementations, the contenders, of the same work.
 
-All contenders of a case run in turns: a pass goes around them all, gives each one untimed call and then its share of
-the time, and there are several passes, so that other work on the machine falls on everybody. The table shows medians
-over all passes; whoever needs more than its time for three calls is spared the rest. ``pytest bench --check`` runs each
-contender once, on a few images, for its result alone.
+The contenders of a case take turns. In each pass, every contender has one untimed call and then its share of the time.
+There are several passes, so that other load of the machine affects all contenders. The results are medians over all
+calls. A contender that exceeds its time with three calls is not called again. `pytest bench --check` runs each
+contender once on a few images and checks only the result.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from importlib.util import find_spec
 from typing import Any
 
 PASSES = 5
-SECONDS = 0.15  # what one contender's timed calls may take together
-SLOW = 0.03  # a call that takes longer needs no untimed one before it
+SECONDS = 0.15  # total time of one contender's timed calls
+SLOW = 0.03  # seconds; after a longer call, the untimed call is omitted
 CHECKED = 3  # images with --check
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do a piece of work.
+    """One implementation.
 
     Attributes:
-        make: Takes inputs and outputs, prepares what need not be timed, returns the call that is timed.
-        needs: The module of a peer that need not be installed.
-        images: How many 112×112 images one call gets at most (fewer where they are larger); None for all.
-        threads: For echoseg alone; all peers run on one.
-        off: How far its result may be from ours, as the file's check understands it.
-        rule: The fill rule that it follows, where there is one.
+        make: A function of inputs and outputs that does all preparations and returns the function to be timed.
+        needs: The module of an optional package; "" if none is needed.
+        images: The maximum number of 112×112 images per call, or fewer larger ones; None for all.
+        threads: The number of threads of echoseg; other implementations use one.
+        off: The tolerance of the check; its meaning is given in each file.
+        rule: The fill rule.
     """
 
     make: Callable[..., Callable[[], object]]
@@ -61,21 +61,21 @@ class Race:
     def entrants(
         self, contenders: dict[str, Contender], count: int, shape: tuple[int, int]
     ) -> Iterator[tuple[str, Contender, int]]:
-        """(name, contender, number of images) of each that is installed; notes the names of the others."""
+        """Yield name, contender and number of images of each installed contender; record the names of the others."""
         for name, contender in contenders.items():
             if contender.needs and find_spec(contender.needs.partition(".")[0]) is None:
                 self.absent.append(name)
                 continue
-            most = CHECKED if self.check_only else count
+            limit = CHECKED if self.check_only else count
             if contender.images:
-                most = min(most, max(1, round(contender.images * 112**2 / (shape[0] * shape[1]))))
-            yield name, contender, min(count, most)
+                limit = min(limit, max(1, round(contender.images * 112**2 / (shape[0] * shape[1]))))
+            yield name, contender, min(count, limit)
 
     def enter(self, name: str, run: Callable[[], object], images: int, threads: int = 1) -> None:
         self.entries[name] = Entry(run, images, threads)
 
     def start(self, case: str, clock: Callable[[Callable[[], object], float], list[float]] | None = None) -> None:
-        """Times all that entered. ``clock(run, seconds)`` returns the seconds that each of its calls took."""
+        """Time all entries. `clock(run, seconds)` returns the duration of each of its calls in seconds."""
         clock = clock or wall_clock
         times: dict[str, list[float]] = {name: [] for name in self.entries}
 
@@ -110,7 +110,7 @@ class Race:
 
 
 def some(planes: Any) -> Any:
-    """Eight images spread over the batch: comparing all planes would take longer than timing them."""
+    """Eight images from the whole batch, since comparing all planes would take longer than timing them."""
     return planes[:: max(1, len(planes) // 8)]
 
 

@@ -1,10 +1,10 @@
-"""How long after a finger moves the review page has drawn it: a landmark dragged about on a video of 1,000 frames.
+"""Latency of the review page while a landmark is dragged on a video of 1,000 frames.
 
     python bench/reviewing.py RUN            # a landmark or a mask run; half a minute, needs Playwright and Chromium
 
-Two times a move: the page's own work (spline, mask, area, volume, EF, and all that is drawn again), and from the
-move to the end of the frame in which it is painted, which includes waiting for the display (16.7 ms at 60 Hz). Their
-floor is an empty page of the same browser that answers each move with one changed attribute, measured in the same run.
+Two times are measured for each pointer event: the work of the page (spline, mask, area, volume, EF and drawing), and
+the time until the end of the frame in which the change is painted, which includes waiting for the display (16.7 ms at
+60 Hz). The floor is an empty page in the same browser that changes one attribute per event, measured in the same run.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def long_video(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def served(run: Path, video: Path, corrections: Path) -> Iterator[str]:
-    """The link of a review page."""
+    """Serve a review page and yield its URL."""
     command = [sys.executable, "-m", "echoseg", "review", run, video, "--no-browser", "--corrections", corrections]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -74,7 +74,7 @@ def served(run: Path, video: Path, corrections: Path) -> Iterator[str]:
 
 
 def drag(page: Page, x: float, y: float) -> tuple[list[float], list[float]]:
-    """Milliseconds of work a move, and until it is painted."""
+    """Drag and return, for each pointer event, the milliseconds of work and until the change is painted."""
     page.evaluate(WATCH)
     page.mouse.move(x, y)
     page.mouse.down()

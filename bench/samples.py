@@ -1,4 +1,4 @@
-"""The inputs that all benchmarks share: contours like those of a left ventricle, and landmarks on them."""
+"""The inputs of all benchmarks: synthetic contours of a left ventricle, and landmarks on them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FEWER = {name.replace("2000", "500"): (min(count, 500), shape) for name, (count,
 
 
 def contours(count: int, size: tuple[int, int]) -> np.ndarray:
-    """(count, 42, 2) float32: smooth ovals, longer than wide, about as large as an apical ventricle in its frame."""
+    """(count, 42, 2) float32, pixels: Smooth elongated contours of about the size of a ventricle in an apical view."""
     random = np.random.default_rng(0)
     angle = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
     waves = sum(
@@ -30,5 +30,5 @@ def contours(count: int, size: tuple[int, int]) -> np.ndarray:
 
 
 def landmarks(count: int, size: tuple[int, int]) -> np.ndarray:
-    """(count, 7, 2) float32, on the contours."""
+    """(count, 7, 2) float32, pixels: Points on the contours."""
     return contours(count, size)[:, :: POINTS // LANDMARKS].copy()

@@ -1,6 +1,6 @@
-"""Results as text for the terminal, and as Markdown for docs/benchmarks.md.
+"""Tables of results, as text for the terminal and as Markdown for docs/benchmarks.md.
 
-``python bench/table.py NAME`` prints the tables of ``bench/results/NAME.json``, which the documentation includes.
+`python bench/table.py NAME` prints the tables of `bench/results/NAME.json` for the documentation.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ HEAD = "| images | floor, µs | echoseg, µs | ÷ floor | all others ÷ echoseg 
 
 
 def cases(results: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, float]]]:
-    """(case, {contender: µs an image}, the quickest first)."""
+    """Yield each case with the times of its contenders, µs per image, the fastest first."""
     for case in dict.fromkeys(row["case"] for row in results):
-        mine = {row["contender"]: row["microseconds"] for row in results if row["case"] == case}
-        yield case, dict(sorted(mine.items(), key=lambda item: item[1]))
+        times = {row["contender"]: row["microseconds"] for row in results if row["case"] == case}
+        yield case, dict(sorted(times.items(), key=lambda item: item[1]))
 
 
 def sections(results: list[dict[str, Any]], missing: dict[str, list[str]]) -> Iterator[tuple[str, list[str]]]:
-    """(case, lines) for the terminal."""
+    """Yield each case with its lines for the terminal."""
     for case, times in cases(results):
         ours, floor = times.get("echoseg"), times.get("floor")
-        lines = [f"{'contender':44s} {'µs an image':>12s} {'÷ echoseg':>10s} {'÷ floor':>9s}"]
+        lines = [f"{'contender':44s} {'µs per image':>12s} {'÷ echoseg':>10s} {'÷ floor':>9s}"]
         for name, value in times.items():
             against = [f"{value / other:.2f}" if other else "" for other in (ours, floor)]
             lines.append(f"{name:44s} {value:12.3f} {against[0]:>10s} {against[1]:>9s}")
@@ -35,7 +35,7 @@ def sections(results: list[dict[str, Any]], missing: dict[str, list[str]]) -> It
 
 
 def markdown(name: str) -> str:
-    """The machine and a table for each kind of work; last, where echoseg is not clearly ahead."""
+    """The machine, a table for each kind of work, and the contenders that are faster than echoseg or nearly as fast."""
     record = json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
     machine, build, results = record["machine"], record["echoseg"], record["results"]
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items() if version)

@@ -1,12 +1,12 @@
-"""How fast the trainer is beside the bare network: images a second of an epoch against those of the bare step.
+"""Overhead of the trainer: images per second of an epoch, compared with those of the bare training step.
 
     python bench/trainer.py            # some minutes on two cores; for a GPU add --device cuda
 
-The bare step is forward, loss, backward and optimizer on one batch of random numbers of the same shape, again and
-again. The epoch is that of ``echoseg train``: every batch gathered, augmented and drawn, both weight files, state and
-log written at its end; validation is left out. Both take turns of a few steps, so that other load on the machine slows
-both alike. The ratio by processor time does not include waiting for the disk, and holds on a busy machine too (with
-OMP_NUM_THREADS=1, for waiting threads spin).
+The bare step is forward, loss, backward and optimizer, repeated on one batch of random numbers of the same shape. The
+epoch is that of `echoseg train` without validation: it includes loading, augmentation and drawing of every batch, and
+writing of weights, state and log. Both take turns of a few steps, so that other load of the machine slows them equally.
+Ratios are also given by processor time, which excludes waiting for the disk and is reliable on a busy machine (with
+OMP_NUM_THREADS=1, since waiting threads use processor time).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def bare_step(config: Config, device: torch.device) -> Callable[[], None]:
 
 
 class TakingTurns(loop._Trainer):
-    """The trainer, but the bare step has a turn before each of its own."""
+    """A trainer that runs a few bare steps before every few steps of its own."""
 
     def __init__(self, config: Config, store: Store, run: Path) -> None:
         super().__init__(config, store, run, Ranks(), Interrupts(), Custom())
@@ -74,7 +74,10 @@ class TakingTurns(loop._Trainer):
 
 
 def measure(config: Config, store: Store) -> tuple[np.ndarray, str]:
-    """A row for each epoch but the first: seconds of bare steps, epoch and input work by both clocks; and precision."""
+    """Times of each epoch but the first, seconds, and the precision.
+
+    Columns: bare steps and epoch, by wall and by processor time each, and data and drawing.
+    """
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         trainer = TakingTurns(config, store, Path(folder) / "run")
@@ -92,7 +95,7 @@ def measure(config: Config, store: Store) -> tuple[np.ndarray, str]:
 
 
 def clocks() -> np.ndarray:
-    """(2,) seconds on the wall, and of this process's work."""
+    """(2,) float64, seconds: wall time, and processor time of this process."""
     return np.array([time.perf_counter(), time.process_time()])
 
 

@@ -1,10 +1,11 @@
-"""The public API as a script or a notebook uses it."""
+"""The public API, as scripts and notebooks use it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def run(data):
         return echoseg.train(data, approach="landmark", out=data.parent / "run", **TINY)
 
 
-def test_every_public_name_is_there_and_documented():
+def test_public_names_exist_and_are_documented():
     for name in set(echoseg.__all__) - {"__version__"}:
         assert getattr(echoseg, name).__doc__, name
     assert echoseg.__version__.count(".") == 2
@@ -42,7 +43,7 @@ def test_every_public_name_is_there_and_documented():
         echoseg.fly  # noqa: B018
 
 
-def test_a_run_is_trained_measured_and_usable_as_a_path(run, data):
+def test_train_returns_a_run_that_can_be_used_as_a_path(run, data):
     assert run.path == data.parent / "run"
     assert run.config.epochs == 2
     assert run.metrics == json.loads((run.path / "metrics.json").read_text())
@@ -52,7 +53,7 @@ def test_a_run_is_trained_measured_and_usable_as_a_path(run, data):
         echoseg.train(data, out=run.path)
 
 
-def test_settings_come_from_a_file_and_from_arguments(data, tmp_path):
+def test_train_takes_settings_from_a_file_and_from_arguments(data, tmp_path):
     (tmp_path / "settings.yaml").write_text("epochs: 1\nseed: 3\n")
     events = []
     settings = {**{name: value for name, value in TINY.items() if name != "epochs"}, "seed": 4}
@@ -72,7 +73,7 @@ def test_settings_come_from_a_file_and_from_arguments(data, tmp_path):
         echoseg.train(resume=True)
 
 
-def test_evaluate_measures_a_split_of_any_data_and_writes_elsewhere(run, data, tmp_path):
+def test_evaluate_takes_data_sets_and_stores_and_writes_to_another_folder(run, data, tmp_path):
     before = (run.path / "metrics.json").read_bytes()
     metrics = echoseg.evaluate(run, split="all", out=tmp_path / "all", device="cpu")
     assert metrics["images"] == 6
@@ -84,7 +85,7 @@ def test_evaluate_measures_a_split_of_any_data_and_writes_elsewhere(run, data, t
     assert evaluate_split(predictor, store, "all").summary["dice"] == metrics["dice"]
 
 
-def test_a_path_a_clip_and_the_command_give_the_same(run, data, tmp_path):
+def test_predictor_gives_the_same_for_paths_clips_and_frames_as_predict_files(run, data, tmp_path):
     video = data / "Videos" / "a.avi"
     predict = echoseg.load(run, device="cpu")
     clip = echoseg.read_clip(video)
@@ -101,23 +102,23 @@ def test_a_path_a_clip_and_the_command_give_the_same(run, data, tmp_path):
         assert table[name][0] == getattr(measurement, f"mean_{name}") or math.isnan(table[name][0])
 
 
-def test_what_predictors_do_not_take(run):
+def test_predictor_rejects_invalid_input(run):
     predict = echoseg.load(run, device="cpu")
     with pytest.raises(echoseg.DataError, match=r"nowhere\.avi"):
         predict("nowhere.avi")
     with pytest.raises(ValueError, match="uint8"):
         predict(np.zeros((2, 8, 8)))
-    with pytest.raises(ValueError, match="bare frames"):
+    with pytest.raises(ValueError, match="arrays of frames only"):
         predict(echoseg.Clip(np.zeros((2, 8, 8), np.uint8), 50.0, (1.0, 1.0), math.nan), crop_sector=True)
-    with pytest.raises(echoseg.DataError, match="no weights ship"):
+    with pytest.raises(echoseg.DataError, match="no pretrained weights"):
         echoseg.load()
 
 
-def test_bare_frames_are_cropped_to_their_sector_where_that_is_asked_for(run):
+def test_crop_sector_crops_arrays_of_frames(run):
     random = np.random.default_rng(0)
     frames = np.zeros((6, 60, 90), np.uint8)
     frames[:, 10:50, 20:70] = random.integers(0, 256, (6, 40, 50))
-    frames[:, :6, :40] = 200  # a text that stands still
+    frames[:, :6, :40] = 200  # an annotation that does not move
     predict = echoseg.load(run, device="cpu")
     cropped = predict(frames, crop_sector=True)
     clip = crop_to_sector(echoseg.Clip(frames, math.nan, (math.nan, math.nan), math.nan))
@@ -129,27 +130,28 @@ def test_bare_frames_are_cropped_to_their_sector_where_that_is_asked_for(run):
     np.testing.assert_array_equal(predict(still, crop_sector=True).masks, predict(still).masks)
 
 
-def test_a_list_that_gives_the_frame_rate_wins_over_the_file(run, tmp_path):
+def test_listed_frame_rate_takes_precedence_over_the_file(run, tmp_path):
     data = write_folder(tmp_path / "data")
     set_cell(data / "FileList.csv", 2, 6, "31")
     listed = echoseg.read_dataset(data).recordings[0]
     assert (listed.fps, echoseg.read_clip(listed.path).fps) == (31, 50)
-    whole = echoseg.predict_files(run, [data], tmp_path / "folder", keep=[], device="cpu")
-    assert whole["fps"].tolist() == [31, 50, 50]
-    alone = echoseg.predict_files(run, [listed.path], tmp_path / "file", keep=[], device="cpu")
-    assert alone["fps"].tolist() == [50]
+    of_folder = echoseg.predict_files(run, [data], tmp_path / "folder", keep=[], device="cpu")
+    assert of_folder["fps"].tolist() == [31, 50, 50]
+    of_file = echoseg.predict_files(run, [listed.path], tmp_path / "file", keep=[], device="cpu")
+    assert of_file["fps"].tolist() == [50]
     assert Clips(echoseg.load(run, device="cpu"), find_review_clips([data], None)[0]).open(0).clip.fps == 31
     predictor, store = echoseg.load(run, device="cpu"), echoseg.prepare(data, size=(32, 32))
     recordings = {recording.name: recording for recording in echoseg.read_dataset(data).recordings}
-    evaluated = evaluate_split(predictor, store, "all", recordings=recordings, whole_videos=True)
+    evaluation = evaluate_split(predictor, store, "all", recordings=recordings, whole_videos=True)
     measurement = echoseg.measure(predictor(listed.path), dataclasses.replace(echoseg.read_clip(listed.path), fps=31))
-    assert evaluated.videos["beats"][0] == len(measurement.ef)
+    assert evaluation.videos["beats"][0] == len(measurement.ef)
 
 
-def test_a_finished_run_that_is_resumed_stays_as_it_is(run):
-    again = echoseg.train(out=run.path, resume=True)
-    assert (again.path, again.config) == (run.path, run.config)
-    where = {"data", "checksum"}  # the cache of each test is another folder
-    assert {name: value for name, value in again.metrics["test"].items() if name not in where} == {
-        name: value for name, value in run.metrics["test"].items() if name not in where
+def test_resuming_a_finished_run_does_not_change_it(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    resumed = echoseg.train(out=tmp_path / "run", resume=True)
+    assert (resumed.path, resumed.config) == (tmp_path / "run", run.config)
+    ignored = {"data", "checksum"}  # the cache folder differs between tests
+    assert {name: value for name, value in resumed.metrics["test"].items() if name not in ignored} == {
+        name: value for name, value in run.metrics["test"].items() if name not in ignored
     }

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import cv2
 import pytest
 
+import foreign_loop
+import foreign_network
 import landmark
 import mask
 
@@ -18,3 +23,30 @@ def test_examples_leave_a_run_and_a_picture(example, tmp_path, capsys):
     assert {path.name for path in out.iterdir()} == {"data", "run", f"{example.__name__}.png"}
     assert cv2.imread(str(out / f"{example.__name__}.png")).std() > 0
     assert "Dice" in capsys.readouterr().out
+
+
+def test_the_kernels_serve_a_foreign_loop(capsys):
+    history = foreign_loop.main(images=64, epochs=5)
+    assert history[-1][0] < history[0][0] / 2  # the loss
+    assert history[-1][1] > 0.8  # the Dice
+    assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # MONAI's own
+def test_a_foreign_network_trains(tmp_path, capsys):
+    pytest.importorskip("monai")
+    settings = {"videos": 16, "size": (64, 64), "epochs": 4, "device": "cpu", "precision": "float32"}
+    foreign_network.main(tmp_path / "example", **settings)
+    printed = capsys.readouterr().out
+    losses = [float(loss) for loss in re.findall(r"loss (\d+\.\d+)", printed)]
+    assert len(losses) == 4
+    assert losses[-1] < 0.95 * losses[0]
+    assert "Dice of the test split" in printed
+
+
+def test_without_monai_the_foreign_network_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "monai", None)
+    foreign_network.main(tmp_path / "example")
+    assert "pip install monai" in capsys.readouterr().out
+    assert not (tmp_path / "example").exists()

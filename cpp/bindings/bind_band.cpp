@@ -18,7 +18,9 @@ void register_band(py::module_& m) {
             [cpu, cuda](Address masks, int64_t count, int64_t height, int64_t width, const StructuringElement& element,
                         Address out, const Execution& execution) {
                 const ImageSize size{height, width};
-                if (execution.on_cuda()) return cuda(pointer<const uint8_t>(masks), count, size, element, pointer<uint8_t>(out), execution.launch);
+                if (execution.on_cuda())
+                    return cuda(pointer<const uint8_t>(masks), count, size, element, pointer<uint8_t>(out),
+                                execution.launch);
                 cpu(pointer<const uint8_t>(masks), count, size, element, pointer<uint8_t>(out), execution.threads);
             },
             Unlocked(), py::arg("masks"), py::arg("count"), py::arg("height"), py::arg("width"), py::arg("element"),
@@ -30,17 +32,19 @@ void register_band(py::module_& m) {
 
     m.def(
         "border_band_from_contours",
-        [](Address points, Address offsets, int64_t count, int64_t points_per_contour, int64_t height, int64_t width, int rule,
-           const StructuringElement& element, Address out, const Execution& execution) {
-            const Contours contours{pointer<const float>(points), pointer<const int64_t>(offsets), count, points_per_contour};
+        [](Address points, Address offsets, int64_t count, int64_t points_per_contour, int64_t height, int64_t width,
+           int rule, const StructuringElement& element, Address out, const Execution& execution) {
+            const Contours contours{pointer<const float>(points), pointer<const int64_t>(offsets), count,
+                                    points_per_contour};
             const ImageSize size{height, width};
             const auto fill_rule = static_cast<FillRule>(rule);
             if (execution.on_cuda())
-                return cuda::border_band_from_contours(contours, size, fill_rule, element, pointer<uint8_t>(out), execution.launch);
+                return cuda::border_band_from_contours(contours, size, fill_rule, element, pointer<uint8_t>(out),
+                                                       execution.launch);
             border_band_from_contours(contours, size, fill_rule, element, pointer<uint8_t>(out), execution.threads);
         },
-        Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_per_contour"), py::arg("height"),
-        py::arg("width"), py::arg("rule"), py::arg("element"), py::arg("out"), py::arg("execution"));
+        Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_per_contour"),
+        py::arg("height"), py::arg("width"), py::arg("rule"), py::arg("element"), py::arg("out"), py::arg("execution"));
     m.def(
         "band_workspace_bytes",
         [](int64_t count, int64_t height, int64_t width, const StructuringElement& element) {

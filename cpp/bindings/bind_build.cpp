@@ -32,8 +32,8 @@ std::vector<Address> addresses(const std::vector<py::object>& arrays) {
 }
 
 // The first pair of arrays that share memory and of which at least one is among the first `outs`.
-std::optional<std::pair<size_t, size_t>> find_overlap(const std::vector<Address>& starts, const std::vector<size_t>& bytes,
-                                                      size_t outs) {
+std::optional<std::pair<size_t, size_t>> find_overlap(const std::vector<Address>& starts,
+                                                      const std::vector<size_t>& bytes, size_t outs) {
     for (size_t i = 0; i < outs; ++i)
         for (size_t j = i + 1; j < starts.size(); ++j)
             if (starts[i] < starts[j] + bytes[j] && starts[j] < starts[i] + bytes[i]) return std::make_pair(i, j);
@@ -49,8 +49,10 @@ void register_build(py::module_& m) {
     m.attr("__version__") = ECHOSEG_VERSION;
     m.attr("compiler") = compiler();
     m.def("simd_level", &simd::level, "The instruction-set level in use; ECHOSEG_SIMD selects one.");
-    m.def("simd_levels", &simd::available_levels, "The levels that this build contains and this processor supports, slowest first.");
-    m.def("default_threads", &default_threads, "ECHOSEG_NUM_THREADS if set, else the number of CPUs that the process may use.");
+    m.def("simd_levels", &simd::available_levels,
+          "The levels that this build contains and this processor supports, slowest first.");
+    m.def("default_threads", &default_threads,
+          "ECHOSEG_NUM_THREADS if set, else the number of CPUs that the process may use.");
 }
 
 }  // namespace echoseg::bindings

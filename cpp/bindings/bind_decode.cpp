@@ -14,7 +14,8 @@ void register_decode(py::module_& m) {
             if (execution.on_cuda())
                 return cuda::decode_heatmaps(values, planes, size, decode_method, window, pointer<float>(points),
                                              pointer<float>(confidence), execution.launch);
-            decode_heatmaps(values, planes, size, decode_method, window, pointer<float>(points), pointer<float>(confidence), execution.threads);
+            decode_heatmaps(values, planes, size, decode_method, window, pointer<float>(points),
+                            pointer<float>(confidence), execution.threads);
         },
         Unlocked(), py::arg("heatmaps"), py::arg("planes"), py::arg("height"), py::arg("width"), py::arg("method"),
         py::arg("window"), py::arg("points"), py::arg("confidence"), py::arg("execution"));

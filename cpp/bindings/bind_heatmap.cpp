@@ -16,14 +16,17 @@ void register_heatmap(py::module_& m) {
             const Landmarks landmarks{pointer<const float>(points), pointer<const float>(previous), count, per_image};
             const ImageSize size{height, width};
             const auto* mask = pointer<const uint8_t>(band);
-            if (execution.on_cuda()) return cuda::render_heatmaps(landmarks, size, options, mask, pointer<void>(heatmaps), execution.launch);
+            if (execution.on_cuda())
+                return cuda::render_heatmaps(landmarks, size, options, mask, pointer<void>(heatmaps), execution.launch);
             render_heatmaps(landmarks, size, options, mask, pointer<void>(heatmaps), execution.threads);
         },
         Unlocked(), py::arg("points"), py::arg("previous"), py::arg("count"), py::arg("per_image"), py::arg("height"),
         py::arg("width"), py::arg("options"), py::arg("band"), py::arg("heatmaps"), py::arg("execution"));
     m.def(
         "heatmap_workspace_bytes",
-        [](int64_t count, int64_t height, int64_t width) { return cuda::heatmap_workspace_bytes(count, {height, width}); },
+        [](int64_t count, int64_t height, int64_t width) {
+            return cuda::heatmap_workspace_bytes(count, {height, width});
+        },
         py::arg("count"), py::arg("height"), py::arg("width"));
 }
 

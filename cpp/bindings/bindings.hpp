@@ -1,5 +1,5 @@
-// Shared by the binding files. Arrays are passed as addresses, which echoseg.ops has checked and whose memory its caller owns. The
-// same functions therefore serve NumPy and torch.
+// Shared by the binding files. Arrays are passed as addresses, which echoseg.ops has checked and whose memory its
+// caller owns. The same functions therefore serve NumPy and torch.
 //
 // Every kernel is bound once. Its last argument selects the CPU or the CUDA implementation.
 #pragma once

@@ -1,11 +1,13 @@
-// Dilation of bit images. A structuring element is a union of boxes that all contain the origin (detail/structuring.hpp).
-// Dilation by a box of length n takes log2(n) passes along each axis: if every bit is the OR of w consecutive bits, an OR with the
-// bits w ahead makes it the OR of 2 w bits. A pass is one flat loop over the whole image, since every row is padded with enough
-// zeros to keep rows apart; a pass along the columns is the same loop with a larger shift. The cost therefore hardly grows with
-// the size of the element.
+// Dilation of bit images. A structuring element is a union of boxes that all contain the origin
+// (detail/structuring.hpp). Dilation by a box of length n takes log2(n) passes along each axis: if every bit is the OR
+// of w consecutive bits, an OR with the bits w ahead makes it the OR of 2 w bits. A pass is one flat loop over the
+// whole image, since every row is padded with enough zeros to keep rows apart; a pass along the columns is the same
+// loop with a larger shift. The cost therefore hardly grows with the size of the element.
 //
-// Erosion is dilation of the complement, with pixels outside the image as zeros of the complement: as in OpenCV, the image's edge
-// does not erode. Both use the same element, not its reflection, since OpenCV uses the same offsets for both.
+// Erosion is dilation of the complement, with pixels outside the image as zeros of the complement: as in OpenCV, the
+// image's edge does not erode. Both use the same element, not its reflection, since OpenCV uses the same offsets for
+// both.
+//
 // band = dilated XOR eroded = dilated AND dilated complement, since the element contains the origin.
 #include "echoseg/band.hpp"
 
@@ -18,12 +20,13 @@
 
 namespace echoseg {
 
-BandDrawer::BandDrawer(ImageSize size, const StructuringElement& element) : size_(size), iterations_(detail::box_iterations(element)) {
+BandDrawer::BandDrawer(ImageSize size, const StructuringElement& element)
+    : size_(size), iterations_(detail::box_iterations(element)) {
     for (int64_t i = 0; i < detail::box_count(element); ++i) {
         detail::Box box = detail::box(element, i);
         // A longer reach than the image, or more iterations than rows and columns, would not change the result.
-        box = {std::min(box.left, size.width - 1), std::min(box.right, size.width - 1), std::min(box.up, size.height - 1),
-               std::min(box.down, size.height - 1)};
+        box = {std::min(box.left, size.width - 1), std::min(box.right, size.width - 1),
+               std::min(box.up, size.height - 1), std::min(box.down, size.height - 1)};
         if (!boxes_.empty() && boxes_.back().left == box.left && boxes_.back().right == box.right) continue;
         boxes_.push_back(box);
         reach_x_ = std::max({reach_x_, box.left, box.right});
@@ -77,8 +80,8 @@ RowRange BandDrawer::apply(RowRange rows, BandPart part) {
 
     if (part != BandPart::eroded) result_ = dilate(source, window.count(), dilated_);
     if (part != BandPart::dilated) {
-        // Rows outside the window are ones of the complement but count as zeros here. The result is the same: unless they are at
-        // the image's edge, the outermost rows of the window are ones as well, and stay ones.
+        // Rows outside the window are ones of the complement but count as zeros here. The result is the same: unless
+        // they are at the image's edge, the outermost rows of the window are ones as well, and stay ones.
         uint64_t* complement = complement_.data() + margin_;
         for (int64_t i = 0; i < words; ++i) complement[i] = ~source[i];
         simd::row_kernels().mask_rows(complement, window.count(), pitch_, size_.width);
@@ -96,7 +99,8 @@ RowRange BandDrawer::apply(RowRange rows, BandPart part) {
 
 namespace {
 
-void morph(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, BandPart part, uint8_t* out, int threads) {
+void morph(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, BandPart part,
+           uint8_t* out, int threads) {
     parallel_for(count, 250 + size.pixels() / 24, threads, [&](int64_t begin, int64_t end) {
         BandDrawer drawer(size, element);
         MaskWriter writer(size, count);
@@ -117,20 +121,23 @@ void morph(const uint8_t* masks, int64_t count, ImageSize size, const Structurin
 
 }  // namespace
 
-void dilate(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out, int threads) {
+void dilate(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+            int threads) {
     morph(masks, count, size, element, BandPart::dilated, out, threads);
 }
 
-void erode(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out, int threads) {
+void erode(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+           int threads) {
     morph(masks, count, size, element, BandPart::eroded, out, threads);
 }
 
-void border_band(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out, int threads) {
+void border_band(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+                 int threads) {
     morph(masks, count, size, element, BandPart::band, out, threads);
 }
 
-void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const StructuringElement& element, uint8_t* out,
-                               int threads) {
+void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule,
+                               const StructuringElement& element, uint8_t* out, int threads) {
     parallel_for(contours.count, 1000 + size.pixels() / 32, threads, [&](int64_t begin, int64_t end) {
         BandDrawer bands(size, element);
         PolygonDrawer polygons(size, rule, bands.pitch());

@@ -34,7 +34,8 @@ bool exceeds_cache(int64_t bytes) {
     constexpr int64_t kMebibyte = int64_t{1} << 20;
     if (bytes <= 4 * kMebibyte) return false;
     if (bytes > 32 * kMebibyte) return true;
-    // Not std::call_once or a static initialiser: if the process forks during the measurement, they block the child for ever.
+    // Not std::call_once or a static initialiser: if the process forks during the measurement, they block the child for
+    // ever.
     static std::atomic<int> streams{-1};
     int result = streams.load();
     if (result < 0) streams.store(result = streaming_is_faster(16 * kMebibyte) ? 1 : 0);

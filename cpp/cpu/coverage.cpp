@@ -1,5 +1,6 @@
-// Exact area coverage (detail/coverage.hpp). The output array first holds the differences between neighbouring pixels as int32.
-// A last pass over the rows of the contour's bounding box replaces them by areas, so no other memory is needed.
+// Exact area coverage (detail/coverage.hpp). The output array first holds the differences between neighbouring pixels
+// as int32. A last pass over the rows of the contour's bounding box replaces them by areas, so no other memory is
+// needed.
 #include "echoseg/detail/coverage.hpp"
 
 #include <algorithm>
@@ -68,8 +69,10 @@ void cover(const float* points, int64_t count, ImageSize size, float* area) {
         return static_cast<int64_t>(std::min(std::max(value, 0.0), static_cast<double>(limit)));
     };
     // One more column: if a span ends at the side of a pixel, its last difference is in the next one.
-    const int64_t left = clamped(std::floor(bounds.left), size.width), right = clamped(std::ceil(bounds.right) + 1.0, size.width);
-    const int64_t top = clamped(std::floor(bounds.top), size.height), bottom = clamped(std::ceil(bounds.bottom), size.height);
+    const int64_t left = clamped(std::floor(bounds.left), size.width),
+                  right = clamped(std::ceil(bounds.right) + 1.0, size.width);
+    const int64_t top = clamped(std::floor(bounds.top), size.height),
+                  bottom = clamped(std::ceil(bounds.bottom), size.height);
     for (int64_t y = top; y < bottom; ++y) {
         float* row = area + y * size.width;
         uint32_t sum = 0;

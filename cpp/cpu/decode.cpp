@@ -9,8 +9,8 @@
 
 namespace echoseg {
 
-void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window, float* points,
-                     float* confidence, int threads) {
+void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window,
+                     float* points, float* confidence, int threads) {
     const int64_t refining = method == DecodeMethod::argmax ? 0 : method == DecodeMethod::dark ? 200 : 2000;
     parallel_for(planes, 50 + size.pixels() / 13 + refining, threads, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
@@ -19,7 +19,8 @@ void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, Deco
             detail::Position top{static_cast<double>(index % size.width), static_cast<double>(index / size.width)};
             confidence[i] = plane.values[index];
             if (std::isfinite(confidence[i])) {
-                if (method == DecodeMethod::soft_argmax) top = detail::soft_argmax(plane, top, static_cast<double>(window));
+                if (method == DecodeMethod::soft_argmax)
+                    top = detail::soft_argmax(plane, top, static_cast<double>(window));
                 if (method == DecodeMethod::dark) top = detail::dark(plane, top);
             }
             points[2 * i] = static_cast<float>(top.x);

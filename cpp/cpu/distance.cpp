@@ -1,15 +1,17 @@
-// The exact Euclidean distance transform in two passes (Felzenszwalb and Huttenlocher 2012; Meijster et al. 2000). The first pass
-// runs down and up the columns, whole rows of pixels at a time, and counts the rows to the nearest zero. Along a row, the squared
-// distance of pixel x is then the minimum over the columns c of (rows at c)^2 + (x - c)^2.
+// The exact Euclidean distance transform in two passes (Felzenszwalb and Huttenlocher 2012; Meijster et al. 2000). The
+// first pass runs down and up the columns, whole rows of pixels at a time, and counts the rows to the nearest zero.
+// Along a row, the squared distance of pixel x is then the minimum over the columns c of (rows at c)^2 + (x - c)^2.
 //
-// The usual second pass builds the lower envelope of these parabolas pixel by pixel, with a division and an unpredictable branch
-// each. This one uses that the nearest site (detail/distance.hpp) moves to the right as the pixel does, so the site of a pixel is
-// between those of its neighbours on either side. The middle pixel searches all sites, the middles of both halves search the
-// sites on their side of its site, and so on until eight pixels remain between two known ones, which then search the few sites
-// between together. Every step is a plain loop over adjacent sites. A row of n pixels costs at most n log n.
+// The usual second pass builds the lower envelope of these parabolas pixel by pixel, with a division and an
+// unpredictable branch each. This one uses that the nearest site (detail/distance.hpp) moves to the right as the pixel
+// does, so the site of a pixel is between those of its neighbours on either side. The middle pixel searches all sites,
+// the middles of both halves search the sites on their side of its site, and so on until eight pixels remain between
+// two known ones, which then search the few sites between together. Every step is a plain loop over adjacent sites. A
+// row of n pixels costs at most n log n.
 //
-// A zero is nearer than anything beyond it, so a run of ones depends only on itself and the zeros at its ends; short gaps between
-// runs are included. Pixels without ones nearby, such as most of a mask's background, cost only the first pass.
+// A zero is nearer than anything beyond it, so a run of ones depends only on itself and the zeros at its ends; short
+// gaps between runs are included. Pixels without ones nearby, such as most of a mask's background, cost only the first
+// pass.
 #include "echoseg/distance.hpp"
 
 #include <algorithm>
@@ -69,13 +71,12 @@ void transform_large(const uint8_t* mask, ImageSize size, Spacing spacing, float
     const int64_t strips = (size.width + kStrip - 1) / kStrip;
     parallel_for(strips, size.height * kStrip / 2, threads, [&](int64_t begin, int64_t end) {
         for (int64_t x = begin * kStrip; x < std::min(end * kStrip, size.width); x += kStrip)
-            simd::row_kernels().column_distances(mask + x, size.width, size.height, std::min(kStrip, size.width - x), out + x,
-                                                 size.width);
+            simd::row_kernels().column_distances(mask + x, size.width, size.height, std::min(kStrip, size.width - x),
+                                                 out + x, size.width);
     });
     if (!has_zero(out, size)) return;
-    parallel_for(size.height, size.width * 3, threads, [&](int64_t begin, int64_t end) {
-        Transformer(size, spacing).finish_rows(mask, {begin, end}, out);
-    });
+    parallel_for(size.height, size.width * 3, threads,
+                 [&](int64_t begin, int64_t end) { Transformer(size, spacing).finish_rows(mask, {begin, end}, out); });
 }
 
 }  // namespace
@@ -83,7 +84,8 @@ void transform_large(const uint8_t* mask, ImageSize size, Spacing spacing, float
 void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out, int threads) {
     const int64_t pixels = size.pixels();
     if (count < 4 * (threads > 0 ? threads : default_threads())) {
-        for (int64_t i = 0; i < count; ++i) transform_large(masks + i * pixels, size, spacing, out + i * pixels, threads);
+        for (int64_t i = 0; i < count; ++i)
+            transform_large(masks + i * pixels, size, spacing, out + i * pixels, threads);
         return;
     }
     parallel_for(count, 500 + pixels, threads, [&](int64_t begin, int64_t end) {

@@ -1,4 +1,5 @@
-// Drawing of a single image: the parts shared by the single kernels and render_targets. Bit images: simd/row_kernels.hpp.
+// Drawing of a single image: the parts shared by the single kernels and render_targets. Bit images:
+// simd/row_kernels.hpp.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,9 @@ struct RowRange {
 
 inline int64_t words_for(int64_t bits) { return (bits + 63) / 64; }
 
-// Converts bit images to bytes. Large outputs are written past the caches, a strip of rows at a time. Measured: this costs 5 % at
-// 17 and 25 MB and saves 25 % at 64 MB. The threshold is higher than for zeros, since drawing takes longer than writing.
+// Converts bit images to bytes. Large outputs are written past the caches, a strip of rows at a time. Measured: this
+// costs 5 % at 17 and 25 MB and saves 25 % at 64 MB. The threshold is higher than for zeros, since drawing takes longer
+// than writing.
 class MaskWriter {
    public:
     MaskWriter(ImageSize size, int64_t masks);
@@ -84,20 +86,22 @@ class BandDrawer {
     const uint64_t* result_ = nullptr;
 };
 
-// Whether an output of so many bytes is written faster past the caches. Between a lower and an upper bound this depends on the share
-// of the cache that the process gets, which the nominal cache size does not predict: of two machines with the same cache size, one
-// wrote 22 MB into its caches 1.4 times as fast as past them, the other 2.7 times as slowly. So it is measured once, in a few
-// milliseconds.
+// Whether an output of so many bytes is written faster past the caches. Between a lower and an upper bound this depends
+// on the share of the cache that the process gets, which the nominal cache size does not predict: of two machines with
+// the same cache size, one wrote 22 MB into its caches 1.4 times as fast as past them, the other 2.7 times as slowly.
+// So it is measured once, in a few milliseconds.
 bool exceeds_cache(int64_t bytes);
 
 class HeatmapDrawer {
    public:
-    // stream: write the planes past the caches, for outputs that exceed them. end() then makes them visible to other threads.
+    // stream: write the planes past the caches, for outputs that exceed them. end() then makes them visible to other
+    // threads.
     HeatmapDrawer(ImageSize size, const HeatmapOptions& options, bool stream);
 
     // band: null, or the bits of `rows`; the band is zero outside these rows.
     // previous: null, or the landmark of the heatmap that the plane holds, everything else in it being zero.
-    void draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows, void* plane);
+    void draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows,
+              void* plane);
     void end() const;
 
    private:

@@ -1,10 +1,10 @@
-// Gaussians are separable: exp(-(x^2 + y^2)) is the product of one factor per column and one per row. A plane costs one table along
-// each axis and one multiplication per pixel. Only the window in which values can be non-zero is computed. The rest is set to zero
-// or, if the previous landmark is given, left as it is.
+// Gaussians are separable: exp(-(x^2 + y^2)) is the product of one factor per column and one per row. A plane costs one
+// table along each axis and one multiplication per pixel. Only the window in which values can be non-zero is computed.
+// The rest is set to zero or, if the previous landmark is given, left as it is.
 //
-// Planes that fit into the caches are drawn in place. Larger outputs are written from the first byte to the last by streaming
-// stores, which do not read the memory that they overwrite: zeros, then the window's rows from a small buffer, then zeros. The
-// same buffer holds rows for conversion to types narrower than float32.
+// Planes that fit into the caches are drawn in place. Larger outputs are written from the first byte to the last by
+// streaming stores, which do not read the memory that they overwrite: zeros, then the window's rows from a small
+// buffer, then zeros. The same buffer holds rows for conversion to types narrower than float32.
 #include "echoseg/heatmap.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 namespace echoseg {
 namespace {
 
-constexpr int64_t kLine = 64;           // bytes of a cache line
+constexpr int64_t kLine = 64;            // bytes of a cache line
 constexpr int64_t kBufferPixels = 4096;  // 16 KiB, half of a first-level cache
 
 int64_t whole_blocks(int64_t columns) { return (columns + simd::kBlock - 1) / simd::kBlock * simd::kBlock; }
@@ -45,8 +45,8 @@ HeatmapDrawer::HeatmapDrawer(ImageSize size, const HeatmapOptions& options, bool
     if (stream) bytes_.resize(pixels * static_cast<size_t>(value_bytes_) + 2 * kLine);
 }
 
-// The rows and columns in which a heatmap may be non-zero, possibly none. Slightly larger than the reach, so that rounding of these
-// bounds has no effect.
+// The rows and columns in which a heatmap may be non-zero, possibly none. Slightly larger than the reach, so that
+// rounding of these bounds has no effect.
 HeatmapDrawer::Window HeatmapDrawer::window_of(const float* landmark) const {
     const auto bounds = [this](float center, int64_t limit) {
         const auto clamped = [limit](double value) {
@@ -122,15 +122,19 @@ void HeatmapDrawer::write(const Window& w, uint8_t* plane) {
         if (columns == size_.width) {
             convert(values_.data(), rows.count() * columns, out + y * row_bytes_);
         } else {
-            for (int64_t i = y; i < rows.end; ++i) convert(values_.data() + (i - y) * columns, columns, out + i * row_bytes_);
+            for (int64_t i = y; i < rows.end; ++i)
+                convert(values_.data() + (i - y) * columns, columns, out + i * row_bytes_);
         }
     }
 }
 
-// Writes the whole plane past the caches. Bytes that do not fill a cache line are kept in front of the buffer for the next rows.
+// Writes the whole plane past the caches. Bytes that do not fill a cache line are kept in front of the buffer for the
+// next rows.
 void HeatmapDrawer::stream(const Window& w, uint8_t* plane) {
     const simd::RowKernels& kernels = simd::row_kernels();
-    const auto line_offset = [](const uint8_t* p) { return static_cast<int64_t>(reinterpret_cast<uintptr_t>(p) % kLine); };
+    const auto line_offset = [](const uint8_t* p) {
+        return static_cast<int64_t>(reinterpret_cast<uintptr_t>(p) % kLine);
+    };
     uint8_t *out = plane + w.rows.first * row_bytes_, *end = plane + size_.height * row_bytes_;
     uint8_t* buffer = bytes_.data() + kLine;
     const bool narrow = options_.type != HeatmapType::float32;
@@ -157,8 +161,8 @@ void HeatmapDrawer::stream(const Window& w, uint8_t* plane) {
     kernels.stream_zeros(out + last, end - out - last);
 }
 
-void HeatmapDrawer::draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch, RowRange rows,
-                         void* heatmap) {
+void HeatmapDrawer::draw(const float* landmark, const float* previous, const uint64_t* band, int64_t pitch,
+                         RowRange rows, void* heatmap) {
     auto* plane = static_cast<uint8_t*>(heatmap);
     Window window = window_of(landmark);
     if (band) {
@@ -167,7 +171,8 @@ void HeatmapDrawer::draw(const float* landmark, const float* previous, const uin
         window.pitch = pitch;
     }
     if (window.columns.count() <= 0 || window.rows.count() <= 0) window = {};
-    // Whole rows if the window is wide, so that no pixel is written twice; else whole blocks, which never cross a word of the band.
+    // Whole rows if the window is wide, so that no pixel is written twice; else whole blocks, which never cross a word
+    // of the band.
     const bool wide = !previous && !band && 2 * window.columns.count() > size_.width;
     window.columns.first -= wide ? window.columns.first : window.columns.first % simd::kBlock;
     window.columns.end = wide ? size_.width : std::min(whole_blocks(window.columns.end), size_.width);
@@ -178,8 +183,8 @@ void HeatmapDrawer::draw(const float* landmark, const float* previous, const uin
     if (previous) {
         const Window old = window_of(previous);
         if (old.columns.count() > 0)
-            simd::row_kernels().clear_rows(plane + old.rows.first * row_bytes_ + old.columns.first * value_bytes_, old.columns.count() * value_bytes_,
-                                    old.rows.count(), row_bytes_);
+            simd::row_kernels().clear_rows(plane + old.rows.first * row_bytes_ + old.columns.first * value_bytes_,
+                                           old.columns.count() * value_bytes_, old.rows.count(), row_bytes_);
     } else if (wide) {
         clear(plane, {0, window.rows.first});
         clear(plane, {window.rows.end, size_.height});
@@ -207,8 +212,9 @@ void render_heatmaps(const Landmarks& landmarks, ImageSize size, const HeatmapOp
         for (int64_t i = begin; i < end; ++i) {
             if (band) simd::row_kernels().pack(band + i * size.pixels(), size.height, pitch, size.width, words.data());
             for (int64_t k = i * per_image; k < (i + 1) * per_image; ++k)
-                drawer.draw(landmarks.points + 2 * k, landmarks.previous ? landmarks.previous + 2 * k : nullptr, band ? words.data() : nullptr, pitch,
-                            {0, size.height}, static_cast<uint8_t*>(heatmaps) + k * plane);
+                drawer.draw(landmarks.points + 2 * k, landmarks.previous ? landmarks.previous + 2 * k : nullptr,
+                            band ? words.data() : nullptr, pitch, {0, size.height},
+                            static_cast<uint8_t*>(heatmaps) + k * plane);
         }
         drawer.end();
     });

@@ -9,7 +9,9 @@
 namespace echoseg::cuda {
 namespace {
 
-[[noreturn]] void not_built() { throw std::runtime_error("this build has no CUDA kernels: build with ECHOSEG_CUDA=ON"); }
+[[noreturn]] void not_built() {
+    throw std::runtime_error("this build has no CUDA kernels: build with ECHOSEG_CUDA=ON");
+}
 
 }  // namespace
 
@@ -28,19 +30,26 @@ void cover_polygons(const Contours&, ImageSize, float*, const Launch&) { not_bui
 
 void dilate(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const Launch&) { not_built(); }
 void erode(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const Launch&) { not_built(); }
-void border_band(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const Launch&) { not_built(); }
-void border_band_from_contours(const Contours&, ImageSize, FillRule, const StructuringElement&, uint8_t*, const Launch&) {
+void border_band(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const Launch&) {
+    not_built();
+}
+void border_band_from_contours(const Contours&, ImageSize, FillRule, const StructuringElement&, uint8_t*,
+                               const Launch&) {
     not_built();
 }
 
-void render_heatmaps(const Landmarks&, ImageSize, const HeatmapOptions&, const uint8_t*, void*, const Launch&) { not_built(); }
+void render_heatmaps(const Landmarks&, ImageSize, const HeatmapOptions&, const uint8_t*, void*, const Launch&) {
+    not_built();
+}
 
 void render_targets(const Contours&, const Landmarks&, ImageSize, const TargetOptions&, uint8_t*, uint8_t*, void*,
                     const Launch&) {
     not_built();
 }
 
-void decode_heatmaps(const float*, int64_t, ImageSize, DecodeMethod, float, float*, float*, const Launch&) { not_built(); }
+void decode_heatmaps(const float*, int64_t, ImageSize, DecodeMethod, float, float*, float*, const Launch&) {
+    not_built();
+}
 
 void distance_transform(const uint8_t*, int64_t, ImageSize, Spacing, float*, const Launch&) { not_built(); }
 void surface_distances(const uint8_t*, const uint8_t*, int64_t, ImageSize, Spacing, double*, double*, const Launch&) {

@@ -1,6 +1,6 @@
-// A thread pool that runs one job at a time. Workers wait on a condition variable. A caller that finds the pool busy runs its job
-// alone, so concurrent callers never wait for each other. After fork the child process creates a new pool: the threads of the old
-// one do not exist in the child, and its mutexes may stay locked.
+// A thread pool that runs one job at a time. Workers wait on a condition variable. A caller that finds the pool busy
+// runs its job alone, so concurrent callers never wait for each other. After fork the child process creates a new pool:
+// the threads of the old one do not exist in the child, and its mutexes may stay locked.
 #include "echoseg/parallel.hpp"
 
 #include <algorithm>

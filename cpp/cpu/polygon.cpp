@@ -1,7 +1,7 @@
-// Polygon filling by parity, on bit images. In each row that it crosses, an edge flips all pixels of one word from the first at or
-// right of the crossing. Afterwards each row is scanned once: if the last pixel of a word is set, the next words are flipped. No
-// edges are sorted and no spans are built, so self-intersecting contours cost the same as convex ones. The rules are in
-// detail/crossing.hpp and detail/fixed_edge.hpp.
+// Polygon filling by parity, on bit images. In each row that it crosses, an edge flips all pixels of one word from the
+// first at or right of the crossing. Afterwards each row is scanned once: if the last pixel of a word is set, the next
+// words are flipped. No edges are sorted and no spans are built, so self-intersecting contours cost the same as convex
+// ones. The rules are in detail/crossing.hpp and detail/fixed_edge.hpp.
 #include "echoseg/polygon.hpp"
 
 #include <algorithm>
@@ -79,7 +79,8 @@ RowRange PolygonDrawer::draw(const float* points, int64_t count, uint64_t* words
 
 RowRange PolygonDrawer::draw_center(const float* points, int64_t count, uint64_t* words) {
     int32_t crossed[2] = {static_cast<int32_t>(size_.height), 0};
-    simd::row_kernels().cross_rows(points, count, crossed[0], static_cast<int32_t>(size_.width), pitch_, words, crossed);
+    simd::row_kernels().cross_rows(points, count, crossed[0], static_cast<int32_t>(size_.width), pitch_, words,
+                                   crossed);
     if (crossed[0] >= crossed[1]) return {};
     const RowRange range{crossed[0], crossed[1]};
     simd::row_kernels().carry_fill(words + range.first * pitch_, range.count(), pitch_, size_.width);
@@ -133,7 +134,8 @@ int64_t find_invalid_point(const float* points, int64_t count) {
     int64_t i = 0;
     for (; i + kBlock <= 2 * count; i += kBlock) {
         int32_t invalid = 0;
-        for (int64_t l = 0; l < kBlock; ++l) invalid |= static_cast<int32_t>(!(std::fabs(points[i + l]) <= kCoordinateLimit));
+        for (int64_t l = 0; l < kBlock; ++l)
+            invalid |= static_cast<int32_t>(!(std::fabs(points[i + l]) <= kCoordinateLimit));
         if (invalid) break;
     }
     for (; i < 2 * count; ++i)

@@ -1,8 +1,8 @@
 // Distances between the borders of two masks (HD95: Huttenlocher et al. 1993, ASSD: Heimann et al. 2009).
 //
-// Borders are found in bit images, 64 pixels at a time. The distances to a border are its distance transform (distance.cpp),
-// limited to the bounding box of both masks and, in the second pass, to the pixels of the other border. These are few per row, and
-// their nearest sites are ordered as well.
+// Borders are found in bit images, 64 pixels at a time. The distances to a border are its distance transform
+// (distance.cpp), limited to the bounding box of both masks and, in the second pass, to the pixels of the other border.
+// These are few per row, and their nearest sites are ordered as well.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -102,13 +102,15 @@ class BorderDistances {
     void find_distances(const Border& from, const Border& to, std::vector<double>& distances) {
         const simd::RowKernels& kernels = simd::row_kernels();
         const RowRange rows{std::min(from.rows.first, to.rows.first), std::max(from.rows.end, to.rows.end)};
-        const RowRange columns{std::min(from.columns.first, to.columns.first), std::max(from.columns.end, to.columns.end)};
+        const RowRange columns{std::min(from.columns.first, to.columns.first),
+                               std::max(from.columns.end, to.columns.end)};
         std::fill_n(outside_.begin(), rows.count() * pitch_, ~static_cast<uint64_t>(0));
         for (int64_t i = to.rows.first * pitch_; i < to.rows.end * pitch_; ++i)
             outside_[i - rows.first * pitch_] = ~to.bits[i];
-        kernels.expand(outside_.data(), rows.count(), pitch_, size_.width, bytes_.data(), bytes_.data() + bytes_.size());
-        kernels.column_distances(bytes_.data() + columns.first, size_.width, rows.count(), columns.count(), rows_.data(),
-                              columns.count());
+        kernels.expand(outside_.data(), rows.count(), pitch_, size_.width, bytes_.data(),
+                       bytes_.data() + bytes_.size());
+        kernels.column_distances(bytes_.data() + columns.first, size_.width, rows.count(), columns.count(),
+                                 rows_.data(), columns.count());
         distances.clear();
         for (int64_t y = from.rows.first; y < from.rows.end; ++y) {
             const uint64_t* row = from.bits.data() + y * pitch_;
@@ -119,7 +121,7 @@ class BorderDistances {
             const size_t before = distances.size();
             distances.resize(before + static_cast<size_t>(n));
             kernels.distances_at(site_row_.get(), rows_.data() + (y - rows.first) * columns.count(), columns.count(),
-                              queries_.data(), n, distances.data() + before);
+                                 queries_.data(), n, distances.data() + before);
         }
     }
 
@@ -136,8 +138,8 @@ class BorderDistances {
 
 }  // namespace
 
-void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size, Spacing spacing,
-                       double* hd95, double* assd, int threads) {
+void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
+                       Spacing spacing, double* hd95, double* assd, int threads) {
     parallel_for(count, 2000 + size.pixels() / 4, threads, [&](int64_t begin, int64_t end) {
         BorderDistances distances(size, spacing);
         for (int64_t i = begin; i < end; ++i)

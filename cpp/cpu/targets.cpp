@@ -1,5 +1,5 @@
-// Draws image by image while the bits are in the first-level cache: the polygon's bits are written as the mask, their dilation
-// and erosion give the band, and the band's bits limit the heatmaps.
+// Draws image by image while the bits are in the first-level cache: the polygon's bits are written as the mask, their
+// dilation and erosion give the band, and the band's bits limit the heatmaps.
 #include "echoseg/targets.hpp"
 
 #include "draw.hpp"
@@ -9,9 +9,11 @@ namespace echoseg {
 
 void render_targets(const Contours& contours, const Landmarks& landmarks, ImageSize size, const TargetOptions& options,
                     uint8_t* masks, uint8_t* band, void* heatmaps, int threads) {
-    const int64_t pixels = size.pixels(), per_image = landmarks.per_image, plane = pixels * bytes_of(options.heatmap.type);
+    const int64_t pixels = size.pixels(), per_image = landmarks.per_image;
+    const int64_t plane = pixels * bytes_of(options.heatmap.type);
+    const int64_t nanoseconds = 1000 + pixels / 24 + per_image * (150 + pixels / 28);
     const bool stream = exceeds_cache(contours.count * per_image * plane);
-    parallel_for(contours.count, 1000 + pixels / 24 + per_image * (150 + pixels / 28), threads, [&](int64_t begin, int64_t end) {
+    parallel_for(contours.count, nanoseconds, threads, [&](int64_t begin, int64_t end) {
         BandDrawer bands(size, options.element);
         const int64_t pitch = bands.pitch();
         PolygonDrawer polygons(size, options.rule, pitch);
@@ -25,8 +27,8 @@ void render_targets(const Contours& contours, const Landmarks& landmarks, ImageS
             const RowRange range = bands.apply(filled, BandPart::band);
             writer.write(bands.result(), pitch, range, band + i * pixels);
             for (int64_t k = i * per_image; k < (i + 1) * per_image; ++k)
-                maps.draw(landmarks.points + 2 * k, landmarks.previous ? landmarks.previous + 2 * k : nullptr, bands.result(),
-                          pitch, range, static_cast<uint8_t*>(heatmaps) + k * plane);
+                maps.draw(landmarks.points + 2 * k, landmarks.previous ? landmarks.previous + 2 * k : nullptr,
+                          bands.result(), pitch, range, static_cast<uint8_t*>(heatmaps) + k * plane);
             bands.clear(filled);
         }
         writer.end();

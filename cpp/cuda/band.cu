@@ -42,8 +42,8 @@ __global__ void __launch_bounds__(kThreads) contour_band_kernel(ContourBandArgum
     }
 }
 
-void morph(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, BandPart part, uint8_t* out,
-           const Launch& launch) {
+void morph(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, BandPart part,
+           uint8_t* out, const Launch& launch) {
     const Strips strips = partition(count, size, reach_of(element), kBandBuffers, launch.workspace);
     start(launch, "border_band", morph_kernel, strips.blocks(), strips.shared_bytes(),
           MorphArguments{strips, element, part, masks, out});
@@ -55,20 +55,23 @@ int64_t band_workspace_bytes(int64_t count, ImageSize size, const StructuringEle
     return partition(count, size, reach_of(element), kBandBuffers, nullptr).workspace_bytes();
 }
 
-void dilate(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out, const Launch& launch) {
+void dilate(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+            const Launch& launch) {
     morph(masks, count, size, element, BandPart::dilated, out, launch);
 }
 
-void erode(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out, const Launch& launch) {
+void erode(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+           const Launch& launch) {
     morph(masks, count, size, element, BandPart::eroded, out, launch);
 }
 
-void border_band(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out, const Launch& launch) {
+void border_band(const uint8_t* masks, int64_t count, ImageSize size, const StructuringElement& element, uint8_t* out,
+                 const Launch& launch) {
     morph(masks, count, size, element, BandPart::band, out, launch);
 }
 
-void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule, const StructuringElement& element, uint8_t* out,
-                               const Launch& launch) {
+void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule,
+                               const StructuringElement& element, uint8_t* out, const Launch& launch) {
     const Strips strips = partition(contours.count, size, reach_of(element), kBandBuffers, launch.workspace);
     start(launch, "border_band_from_contours", contour_band_kernel, strips.blocks(), strips.shared_bytes(),
           ContourBandArguments{strips, contours, rule, element, out});

@@ -1,6 +1,7 @@
-// Dilates and erodes the window of a block by the method of cpp/cpu/band.cpp: the structuring element is a union of boxes, dilation
-// by a box of length n takes log2(n) passes along each axis, and erosion is dilation of the complement. Both are computed in the
-// same passes, as two planes of one buffer. A pass reads one buffer and writes another, with a barrier between passes.
+// Dilates and erodes the window of a block by the method of cpp/cpu/band.cpp: the structuring element is a union of
+// boxes, dilation by a box of length n takes log2(n) passes along each axis, and erosion is dilation of the complement.
+// Both are computed in the same passes, as two planes of one buffer. A pass reads one buffer and writes another, with a
+// barrier between passes.
 #pragma once
 
 #include "echoseg/band.hpp"
@@ -52,7 +53,8 @@ struct BandDrawer {
         });
     }
 
-    // Every pixel becomes the OR of itself and its `reach` successors on one axis and side. Returns the buffer with the result.
+    // Every pixel becomes the OR of itself and its `reach` successors on one axis and side. Returns the buffer with the
+    // result.
     __device__ uint32_t* widen(uint32_t* now, uint32_t* const (&work)[2], int64_t reach, bool rows, bool back) const {
         const auto step = [&](int64_t shift) {
             uint32_t* out = now == work[0] ? work[1] : work[0];
@@ -105,15 +107,17 @@ struct BandDrawer {
     }
 };
 
-// Computes a part of the band of the window at the start of `words`, which holds kBandBuffers bit images, and returns its address.
-// Only the rows of the strip are valid in the result. Must be called by the whole block.
-__device__ inline const uint32_t* draw_band(const Strips& s, const Strip& strip, const StructuringElement& element, BandPart part,
-                                            uint32_t* words) {
-    uint32_t* const buffers[4] = {words, words + 2 * s.window_words, words + 4 * s.window_words, words + 6 * s.window_words};
+// Computes a part of the band of the window at the start of `words`, which holds kBandBuffers bit images, and returns
+// its address. Only the rows of the strip are valid in the result. Must be called by the whole block.
+__device__ inline const uint32_t* draw_band(const Strips& s, const Strip& strip, const StructuringElement& element,
+                                            BandPart part, uint32_t* words) {
+    uint32_t* const buffers[4] = {words, words + 2 * s.window_words, words + 4 * s.window_words,
+                                  words + 6 * s.window_words};
     const bool eroded = part != BandPart::dilated;
     if (eroded) {
         const BandDrawer image{s, strip, 0, 1};
-        image.for_each_word([&](int64_t i, int32_t, int32_t word) { words[s.window_words + i] = ~words[i] & inside_word(s, word); });
+        image.for_each_word(
+            [&](int64_t i, int32_t, int32_t word) { words[s.window_words + i] = ~words[i] & inside_word(s, word); });
     }
     const BandDrawer drawer{s, strip, part == BandPart::eroded, part == BandPart::band ? 2 : 1};
     uint32_t* drawn = drawer.dilate(element, buffers);

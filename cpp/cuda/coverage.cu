@@ -1,5 +1,6 @@
-// Exact area coverage (detail/coverage.hpp). As on the CPU, the output array first holds the differences between neighbouring pixels
-// as int32, which are then summed along the rows. The sum of integers does not depend on the order, so atomics can be used.
+// Exact area coverage (detail/coverage.hpp). As on the CPU, the output array first holds the differences between
+// neighbouring pixels as int32, which are then summed along the rows. The sum of integers does not depend on the order,
+// so atomics can be used.
 #include "echoseg/detail/coverage.hpp"
 
 #include "echoseg/detail/narrow.hpp"
@@ -29,12 +30,13 @@ __device__ inline void add_span(const detail::CoverageSpan& span, int32_t width,
 }
 
 // rows: the rows of the strip in the output.
-__device__ inline void add_edge(const Strips& s, const Strip& strip, const float* a, const float* b, int64_t lane, int bits,
-                                int32_t* rows) {
+__device__ inline void add_edge(const Strips& s, const Strip& strip, const float* a, const float* b, int64_t lane,
+                                int bits, int32_t* rows) {
     detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
     edge = {edge.x0 + 0.5, edge.y0 + 0.5, edge.x1 + 0.5, edge.y1 + 0.5};
     if (edge.y0 == edge.y1) return;
-    const RowRange crossed = in_window(strip, static_cast<int64_t>(floor(edge.y0)), static_cast<int64_t>(ceil(edge.y1)));
+    const RowRange crossed =
+        in_window(strip, static_cast<int64_t>(floor(edge.y0)), static_cast<int64_t>(ceil(edge.y1)));
     for (int64_t y = crossed.first + lane; y < crossed.end; y += kEdgeLanes)
         add_span(detail::coverage_span(edge, a[1] < b[1], y, bits), s.width, rows + (y - strip.first_row) * s.width);
 }
@@ -49,7 +51,8 @@ __global__ void __launch_bounds__(kThreads) cover_kernel(CoverArguments a) {
         if (is_valid(polygon) && polygon.count >= 3) {
             const int bits = detail::coverage_bits(polygon.count);
             for (int64_t e = thread; e < kEdgeLanes * polygon.count; e += threads)
-                add_edge(a.strips, strip, polygon.before(e / kEdgeLanes), polygon.at(e / kEdgeLanes), e % kEdgeLanes, bits, rows);
+                add_edge(a.strips, strip, polygon.before(e / kEdgeLanes), polygon.at(e / kEdgeLanes), e % kEdgeLanes,
+                         bits, rows);
             __syncthreads();
             for (int64_t y = thread; y < strip.rows; y += threads) {
                 int32_t sum = 0;

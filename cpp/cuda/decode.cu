@@ -1,5 +1,5 @@
-// Finds the first maximum of each plane: one block per plane, with a strided loop per thread and a tree reduction in shared memory.
-// One thread then refines it (detail/decode.hpp), since that reads only about a hundred pixels.
+// Finds the first maximum of each plane: one block per plane, with a strided loop per thread and a tree reduction in
+// shared memory. One thread then refines it (detail/decode.hpp), since that reads only about a hundred pixels.
 #include "echoseg/decode.hpp"
 
 #include <cmath>
@@ -59,7 +59,8 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(DecodeArguments a) {
             const detail::Plane view{plane, a.height, a.width};
             detail::Position top{static_cast<double>(best.index % a.width), static_cast<double>(best.index / a.width)};
             if (std::isfinite(best.value)) {
-                if (a.method == DecodeMethod::soft_argmax) top = detail::soft_argmax(view, top, static_cast<double>(a.window));
+                if (a.method == DecodeMethod::soft_argmax)
+                    top = detail::soft_argmax(view, top, static_cast<double>(a.window));
                 if (a.method == DecodeMethod::dark) top = detail::dark(view, top);
             }
             a.points[2 * p] = static_cast<float>(top.x);
@@ -72,8 +73,8 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(DecodeArguments a) {
 
 }  // namespace
 
-void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window, float* points,
-                     float* confidence, const Launch& launch) {
+void decode_heatmaps(const float* heatmaps, int64_t planes, ImageSize size, DecodeMethod method, float window,
+                     float* points, float* confidence, const Launch& launch) {
     start(launch, "decode_heatmaps", decode_kernel, planes, kThreads * static_cast<int64_t>(sizeof(Best)),
           DecodeArguments{heatmaps, planes, size.height, size.width, method, window, points, confidence});
 }

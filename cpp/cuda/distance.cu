@@ -1,5 +1,6 @@
-// The exact Euclidean distance transform in the two passes of cpp/cpu/distance.cpp. In the second pass each pixel searches its nearest
-// site separately, outwards along its row. The number of steps is about the distance, which is similar for adjacent pixels.
+// The exact Euclidean distance transform in the two passes of cpp/cpu/distance.cpp. In the second pass each pixel
+// searches its nearest site separately, outwards along its row. The number of steps is about the distance, which is
+// similar for adjacent pixels.
 #include "distance.cuh"
 
 namespace echoseg::cuda {
@@ -47,10 +48,11 @@ int64_t distance_workspace_bytes(int64_t count, ImageSize size) {
     return size.width <= kSharedRow ? 0 : row_blocks(count, size) * size.width * static_cast<int64_t>(sizeof(float));
 }
 
-void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out, const Launch& launch) {
+void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out,
+                        const Launch& launch) {
     const bool in_shared = size.width <= kSharedRow;
-    const DistanceArguments arguments{masks, out, count, size.height, size.width, metric_of(size, spacing),
-                                      in_shared ? nullptr : static_cast<float*>(launch.workspace)};
+    float* workspace = in_shared ? nullptr : static_cast<float*>(launch.workspace);
+    const DistanceArguments arguments{masks, out, count, size.height, size.width, metric_of(size, spacing), workspace};
     start(launch, "distance_transform", column_kernel, (count * size.width + kThreads - 1) / kThreads, 0, arguments);
     start(launch, "distance_transform", row_kernel, row_blocks(count, size),
           in_shared ? size.width * static_cast<int64_t>(sizeof(float)) : 0, arguments);

@@ -17,8 +17,8 @@ inline Metric metric_of(ImageSize size, Spacing spacing) {
     return {detail::has_whole_squares(size, spacing), spacing.y / spacing.x, spacing.x};
 }
 
-// Writes the number of rows from each pixel of a column to the nearest site, or infinity, to out[y * width]. is_site(y) tests a row.
-// Returns whether the column has a site.
+// Writes the number of rows from each pixel of a column to the nearest site, or infinity, to out[y * width]. is_site(y)
+// tests a row. Returns whether the column has a site.
 template <typename IsSite>
 __device__ inline bool column_distances(int64_t height, int64_t width, const IsSite& is_site, float* out) {
     float rows = HUGE_VALF;
@@ -35,8 +35,8 @@ __device__ inline bool column_distances(int64_t height, int64_t width, const IsS
     return any;
 }
 
-// The minimum of site(c) + (x - c)^2 over a row. Searches outwards from x and stops when (x - c)^2 alone is not smaller. At least
-// kNoSite, or infinity, if there is no site.
+// The minimum of site(c) + (x - c)^2 over a row. Searches outwards from x and stops when (x - c)^2 alone is not
+// smaller. At least kNoSite, or infinity, if there is no site.
 template <typename Square, typename Site>
 __device__ inline Square least_square(int64_t x, int64_t width, const Site& site) {
     Square least = site(x);
@@ -59,7 +59,8 @@ __device__ inline Square least_square(int64_t x, int64_t width, const Site& site
 __device__ inline double nearest_site(const float* rows, int64_t x, int64_t width, const Metric& metric) {
     double square;
     if (metric.whole) {
-        const int32_t least = least_square<int32_t>(x, width, [=](int64_t c) { return detail::whole_site_square(rows[c]); });
+        const int32_t least =
+            least_square<int32_t>(x, width, [=](int64_t c) { return detail::whole_site_square(rows[c]); });
         square = least < detail::kNoSite ? static_cast<double>(least) : HUGE_VAL;
     } else {
         const double ratio = metric.ratio;

@@ -24,7 +24,9 @@ __global__ void __launch_bounds__(kThreads) heatmap_kernel(HeatmapArguments a) {
     }
 }
 
-Strips heatmap_strips(int64_t count, ImageSize size, void* workspace) { return partition(count, size, 0, 1, workspace); }
+Strips heatmap_strips(int64_t count, ImageSize size, void* workspace) {
+    return partition(count, size, 0, 1, workspace);
+}
 
 }  // namespace
 

@@ -1,6 +1,6 @@
-// Draws the strip of a block in all heatmaps of an image. The kernel is limited by memory writes, so the inner loop does little else:
-// a thread holds the factors of some adjacent columns in registers while it steps down the rows, the factors of the rows are in a
-// table in shared memory, and a store writes 16 bytes if the width allows it.
+// Draws the strip of a block in all heatmaps of an image. The kernel is limited by memory writes, so the inner loop
+// does little else: a thread holds the factors of some adjacent columns in registers while it steps down the rows, the
+// factors of the rows are in a table in shared memory, and a store writes 16 bytes if the width allows it.
 #pragma once
 
 #include "echoseg/detail/heat.hpp"
@@ -55,11 +55,13 @@ struct RowTable {
 
     // In shared memory, after the bit images if those are in shared memory too.
     __device__ explicit RowTable(const Strips& s)
-        : factors(reinterpret_cast<float*>(shared() + s.shared_bytes())), squares(factors + kTableRows * kTablePlanes) {}
+        : factors(reinterpret_cast<float*>(shared() + s.shared_bytes())),
+          squares(factors + kTableRows * kTablePlanes) {}
 
-    __device__ void fill(const HeatmapOptions& options, float scale, const float* landmarks, int32_t planes, int32_t first_row,
-                         int32_t rows) const {
-        for (int32_t i = static_cast<int32_t>(threadIdx.x); i < planes * kTableRows; i += static_cast<int32_t>(blockDim.x)) {
+    __device__ void fill(const HeatmapOptions& options, float scale, const float* landmarks, int32_t planes,
+                         int32_t first_row, int32_t rows) const {
+        for (int32_t i = static_cast<int32_t>(threadIdx.x); i < planes * kTableRows;
+             i += static_cast<int32_t>(blockDim.x)) {
             const int32_t plane = i / kTableRows, row = i % kTableRows;
             if (row >= rows) continue;
             const float offset = static_cast<float>(first_row + row) - landmarks[2 * plane + 1];
@@ -89,7 +91,8 @@ struct ColumnFactors {
     }
 };
 
-// Draws `rows` rows of one plane. factors, squares: the table of the first row. band: the bits of the first row, or null.
+// Draws `rows` rows of one plane. factors, squares: the table of the first row. band: the bits of the first row, or
+// null.
 template <int kColumns, HeatmapType kType>
 __device__ inline void draw_rows(const Heatmaps& h, float scale, const float* landmark, const float* factors,
                                  const float* squares, const uint32_t* band, int32_t pitch, int32_t rows, int32_t width,
@@ -100,7 +103,8 @@ __device__ inline void draw_rows(const Heatmaps& h, float scale, const float* la
     };
     const bool valid = is_valid(landmark[0]) && is_valid(landmark[1]);
     const int32_t threads = static_cast<int32_t>(blockDim.x), thread = static_cast<int32_t>(threadIdx.x);
-    const int32_t groups = width / kColumns, lanes = groups < threads ? groups : threads, rows_at_once = threads / lanes;
+    const int32_t groups = width / kColumns, lanes = groups < threads ? groups : threads,
+                  rows_at_once = threads / lanes;
     if (thread >= lanes * rows_at_once) return;
     for (int32_t group = thread % lanes; group < groups; group += lanes) {
         const int32_t column = group * kColumns;
@@ -117,8 +121,8 @@ __device__ inline void draw_rows(const Heatmaps& h, float scale, const float* la
     }
 }
 
-// Draws the strip in all heatmaps of its image. band: the bits of the window of the strip, or null. Must be called by the whole
-// block.
+// Draws the strip in all heatmaps of its image. band: the bits of the window of the strip, or null. Must be called by
+// the whole block.
 template <HeatmapType kType>
 __device__ inline void draw_heatmaps(const Strips& s, const Strip& strip, const Heatmaps& h, const uint32_t* band) {
     using Value = typename Output<kType>::Value;
@@ -128,10 +132,12 @@ __device__ inline void draw_heatmaps(const Strips& s, const Strip& strip, const 
     const float scale = 1.0f / (2.0f * h.options.sigma * h.options.sigma);
     const int64_t first_plane = strip.image * h.per_image;
     for (int32_t done = 0; done < strip.rows; done += kTableRows) {
-        const int32_t rows = strip.rows - done < kTableRows ? strip.rows - done : kTableRows, row = strip.first_row + done;
+        const int32_t rows = strip.rows - done < kTableRows ? strip.rows - done : kTableRows,
+                      row = strip.first_row + done;
         const uint32_t* bits = band ? band + (int64_t{strip.above()} + done) * s.pitch : nullptr;
         for (int64_t k = 0; k < h.per_image; k += kTablePlanes) {
-            const int32_t planes = static_cast<int32_t>(h.per_image - k < kTablePlanes ? h.per_image - k : kTablePlanes);
+            const int32_t planes =
+                static_cast<int32_t>(h.per_image - k < kTablePlanes ? h.per_image - k : kTablePlanes);
             const float* landmarks = h.landmarks + 2 * (first_plane + k);
             table.fill(h.options, scale, landmarks, planes, row, rows);
             __syncthreads();
@@ -139,9 +145,11 @@ __device__ inline void draw_heatmaps(const Strips& s, const Strip& strip, const 
                 Value* out = static_cast<Value*>(h.planes) + ((first_plane + k + p) * s.height + row) * s.width;
                 const float *factors = table.factors + p * kTableRows, *squares = table.squares + p * kTableRows;
                 if (grouped) {
-                    draw_rows<kGroup, kType>(h, scale, landmarks + 2 * p, factors, squares, bits, s.pitch, rows, s.width, out);
+                    draw_rows<kGroup, kType>(h, scale, landmarks + 2 * p, factors, squares, bits, s.pitch, rows,
+                                             s.width, out);
                 } else {
-                    draw_rows<1, kType>(h, scale, landmarks + 2 * p, factors, squares, bits, s.pitch, rows, s.width, out);
+                    draw_rows<1, kType>(h, scale, landmarks + 2 * p, factors, squares, bits, s.pitch, rows, s.width,
+                                        out);
                 }
             }
             __syncthreads();
@@ -150,7 +158,7 @@ __device__ inline void draw_heatmaps(const Strips& s, const Strip& strip, const 
 }
 
 // The instantiation of a kernel template for a type.
-#define ECHOSEG_FOR_TYPE(type, kernel)                            \
+#define ECHOSEG_FOR_TYPE(type, kernel)                                 \
     ((type) == HeatmapType::float32    ? kernel<HeatmapType::float32>  \
      : (type) == HeatmapType::bfloat16 ? kernel<HeatmapType::bfloat16> \
      : (type) == HeatmapType::float16  ? kernel<HeatmapType::float16>  \

@@ -13,7 +13,7 @@
 namespace echoseg::cuda {
 
 constexpr int kThreads = 256;
-constexpr int64_t kSharedBytes = 48 * 1024;       // available to a block on every device without opting in to more
+constexpr int64_t kSharedBytes = 48 * 1024;      // available to a block on every device without opting in to more
 constexpr int64_t kMaxBlocks = (1ll << 31) - 1;  // per launch; kernels loop over the grid for the rest
 
 inline void check(cudaError_t error, const char* what) {

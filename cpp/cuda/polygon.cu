@@ -25,7 +25,9 @@ Strips fill_strips(int64_t count, ImageSize size, void* workspace) { return part
 
 }  // namespace
 
-int64_t fill_workspace_bytes(int64_t count, ImageSize size) { return fill_strips(count, size, nullptr).workspace_bytes(); }
+int64_t fill_workspace_bytes(int64_t count, ImageSize size) {
+    return fill_strips(count, size, nullptr).workspace_bytes();
+}
 
 void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, const Launch& launch) {
     const Strips strips = fill_strips(contours.count, size, launch.workspace);

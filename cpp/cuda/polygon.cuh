@@ -1,6 +1,6 @@
-// Draws a polygon into the window of a block. As on the CPU, each edge flips one bit per row that it crosses, and a running
-// exclusive-or along the row fills the interior. Eight threads share an edge, each taking every eighth row, so that neither many
-// short edges nor a few long ones leave threads idle. Flips use atomics.
+// Draws a polygon into the window of a block. As on the CPU, each edge flips one bit per row that it crosses, and a
+// running exclusive-or along the row fills the interior. Eight threads share an edge, each taking every eighth row, so
+// that neither many short edges nor a few long ones leave threads idle. Flips use atomics.
 #pragma once
 
 #include <cmath>
@@ -26,7 +26,8 @@ struct Polygon {
 };
 
 __device__ inline Polygon polygon_of(const Contours& contours, int64_t image) {
-    if (!contours.offsets) return {contours.points + 2 * image * contours.points_per_contour, contours.points_per_contour};
+    if (!contours.offsets)
+        return {contours.points + 2 * image * contours.points_per_contour, contours.points_per_contour};
     const int64_t all = contours.points_per_contour;
     int64_t begin = contours.offsets[image], end = contours.offsets[image + 1];
     begin = begin < 0 ? 0 : (begin < all ? begin : all);
@@ -58,7 +59,8 @@ __device__ inline void mark(uint32_t* row, int64_t column) { atomicOr(row + colu
 __device__ inline void toggle_center(const Strips& s, const Strip& strip, const float* a, const float* b, int64_t lane,
                                      uint32_t* words) {
     const detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
-    const RowRange rows = in_window(strip, detail::ceil_clamped(edge.y0, s.height), detail::ceil_clamped(edge.y1, s.height));
+    const RowRange rows =
+        in_window(strip, detail::ceil_clamped(edge.y0, s.height), detail::ceil_clamped(edge.y1, s.height));
     for (int64_t y = rows.first + lane; y < rows.end; y += kEdgeLanes) {
         const int32_t column = detail::crossing_column(edge, static_cast<int32_t>(y), s.width);
         if (column < s.width) toggle(words + (y - strip.window_first) * s.pitch, column);
@@ -69,8 +71,8 @@ __device__ inline detail::Pixel rounded(const float* point) {
     return {detail::nearest(point[0]), detail::nearest(point[1])};
 }
 
-__device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const float* from, const float* to, int64_t lane,
-                                     uint32_t* words, uint32_t* marks) {
+__device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const float* from, const float* to,
+                                     int64_t lane, uint32_t* words, uint32_t* marks) {
     const detail::Pixel start = rounded(from), end = rounded(to);
     detail::Pixel a = start, b = end;
     if (detail::clip_edge(a, b, s.height, s.width)) {
@@ -112,8 +114,8 @@ __device__ inline void fill_parity(const Strips& s, const Strip& strip, uint32_t
     }
 }
 
-// Draws contour strip.image into `words`, limited to the window. `marks` is a second bit image for temporary use. Must be called by
-// the whole block.
+// Draws contour strip.image into `words`, limited to the window. `marks` is a second bit image for temporary use. Must
+// be called by the whole block.
 __device__ inline void draw_polygon(const Strips& s, const Strip& strip, const Contours& contours, FillRule rule,
                                     uint32_t* words, uint32_t* marks) {
     const int64_t threads = blockDim.x, thread = threadIdx.x, window = int64_t{strip.window_rows} * s.pitch;

@@ -1,9 +1,10 @@
-// Partition of a batch into strips. A block draws one strip: some rows of one image, over its whole width, in every output. It holds
-// the strip as a bit image, together with as many rows above and below as the structuring element reaches (the window). The bit
-// image is in shared memory if it fits, otherwise in the workspace. There are enough strips to occupy a large GPU, and they are
-// tall enough that the cost of rows drawn twice is small.
+// Partition of a batch into strips. A block draws one strip: some rows of one image, over its whole width, in every
+// output. It holds the strip as a bit image, together with as many rows above and below as the structuring element
+// reaches (the window). The bit image is in shared memory if it fits, otherwise in the workspace. There are enough
+// strips to occupy a large GPU, and they are tall enough that the cost of rows drawn twice is small.
 //
-// A bit image holds 32 pixels per word, pixel 0 in the lowest bit, and `pitch` words per row; bits beyond the width are 0.
+// A bit image holds 32 pixels per word, pixel 0 in the lowest bit, and `pitch` words per row; bits beyond the width are
+// 0.
 #pragma once
 
 #include "echoseg/detail/host_device.hpp"
@@ -12,16 +13,16 @@
 
 namespace echoseg::cuda {
 
-constexpr int64_t kBitBytes = 40 * 1024;     // of shared memory; the rest holds the tables of the heatmaps
-constexpr int64_t kMinBlocks = 1024;         // a few for each multiprocessor of a large GPU
-constexpr int64_t kWorkspaceBlocks = 512;    // maximum if the workspace is used
+constexpr int64_t kBitBytes = 40 * 1024;   // of shared memory; the rest holds the tables of the heatmaps
+constexpr int64_t kMinBlocks = 1024;       // a few for each multiprocessor of a large GPU
+constexpr int64_t kWorkspaceBlocks = 512;  // maximum if the workspace is used
 constexpr int64_t kMinRows = 32, kMaxRows = 128;
 
 struct Strips {
     int32_t height, width, pitch;
-    int32_t rows, reach;               // rows of a strip; rows added above and below it
-    int64_t strips_per_image, count;   // count: strips of the batch
-    int64_t window_words;              // of one buffer
+    int32_t rows, reach;              // rows of a strip; rows added above and below it
+    int64_t strips_per_image, count;  // count: strips of the batch
+    int64_t window_words;             // of one buffer
     int32_t buffers;
     bool in_shared;
     uint32_t* workspace;

@@ -1,7 +1,7 @@
-// Distances between the borders of two masks (HD95: Huttenlocher et al. 1993, ASSD: Heimann et al. 2009), one block per pair. The
-// passes are those of the distance transform, with the border pixels of the other mask as sites, and the second pass is limited to
-// the border pixels. The distances are stored in the workspace in an undefined order, which does not affect the result: each thread
-// sums its own distances in image order, and percentiles are found by counting.
+// Distances between the borders of two masks (HD95: Huttenlocher et al. 1993, ASSD: Heimann et al. 2009), one block per
+// pair. The passes are those of the distance transform, with the border pixels of the other mask as sites, and the
+// second pass is limited to the border pixels. The distances are stored in the workspace in an undefined order, which
+// does not affect the result: each thread sums its own distances in image order, and percentiles are found by counting.
 #include <cstring>
 
 #include "distance.cuh"
@@ -10,7 +10,8 @@ namespace echoseg::cuda {
 namespace {
 
 constexpr int64_t kPixelBytes = sizeof(uint64_t) + sizeof(float);
-constexpr int64_t kMaxWorkspace = 256ll << 20, kMaxPairs = 1024;  // limits of the pairs in progress, which are at least one
+constexpr int64_t kMaxWorkspace = 256ll << 20,
+                  kMaxPairs = 1024;  // limits of the pairs in progress, which are at least one
 
 struct SurfaceArguments {
     const uint8_t *predicted, *true_masks;
@@ -18,7 +19,8 @@ struct SurfaceArguments {
     int32_t height, width;
     Metric metric;
     double *hd95, *assd;
-    uint64_t* values;  // workspace: for each block the bits of the distances, then for each block the rows of the first pass
+    uint64_t*
+        values;  // workspace: for each block the bits of the distances, then for each block the rows of the first pass
 };
 
 struct Shared {
@@ -47,8 +49,8 @@ __device__ inline double sum_of_block(double mine, double* sums) {
     return sums[0];
 }
 
-// The value of a rank, counted from 0, found bit by bit as the largest value that at most `rank` values are below. The bits of
-// non-negative numbers have the same order as the numbers.
+// The value of a rank, counted from 0, found bit by bit as the largest value that at most `rank` values are below. The
+// bits of non-negative numbers have the same order as the numbers.
 __device__ inline double value_of_rank(const uint64_t* values, int32_t count, int64_t rank, int32_t* counts) {
     __syncthreads();
     for (unsigned i = threadIdx.x; i < 64; i += blockDim.x) counts[i] = 0;
@@ -127,11 +129,13 @@ int64_t surface_workspace_bytes(int64_t count, ImageSize size) {
     return pairs_in_progress(count, size) * size.pixels() * kPixelBytes;
 }
 
-void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size, Spacing spacing,
-                       double* hd95, double* assd, const Launch& launch) {
-    start(launch, "surface_distances", surface_kernel, pairs_in_progress(count, size), static_cast<int64_t>(sizeof(Shared)),
-          SurfaceArguments{predicted, true_masks, count, static_cast<int32_t>(size.height), static_cast<int32_t>(size.width),
-                            metric_of(size, spacing), hd95, assd, static_cast<uint64_t*>(launch.workspace)});
+void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
+                       Spacing spacing, double* hd95, double* assd, const Launch& launch) {
+    start(launch, "surface_distances", surface_kernel, pairs_in_progress(count, size),
+          static_cast<int64_t>(sizeof(Shared)),
+          SurfaceArguments{predicted, true_masks, count, static_cast<int32_t>(size.height),
+                           static_cast<int32_t>(size.width), metric_of(size, spacing), hd95, assd,
+                           static_cast<uint64_t*>(launch.workspace)});
 }
 
 }  // namespace echoseg::cuda

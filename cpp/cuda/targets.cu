@@ -1,6 +1,6 @@
-// Draws strip by strip while the bits are in shared memory: the polygon's bits are written as the mask, their dilation and erosion
-// give the band, and the band's bits limit the heatmaps. With several blocks on a multiprocessor, some compute bits while others
-// write.
+// Draws strip by strip while the bits are in shared memory: the polygon's bits are written as the mask, their dilation
+// and erosion give the band, and the band's bits limit the heatmaps. With several blocks on a multiprocessor, some
+// compute bits while others write.
 #include "echoseg/targets.hpp"
 
 #include "band.cuh"
@@ -37,10 +37,10 @@ __global__ void __launch_bounds__(kThreads) target_kernel(TargetArguments a) {
 void render_targets(const Contours& contours, const Landmarks& landmarks, ImageSize size, const TargetOptions& options,
                     uint8_t* masks, uint8_t* band, void* heatmaps, const Launch& launch) {
     const Strips strips = partition(contours.count, size, reach_of(options.element), kBandBuffers, launch.workspace);
+    const Heatmaps planes{options.heatmap, landmarks.points, landmarks.per_image, heatmaps};
     start(launch, "render_targets", ECHOSEG_FOR_TYPE(options.heatmap.type, target_kernel), strips.blocks(),
           strips.shared_bytes() + kTableBytes,
-          TargetArguments{strips, contours, options.rule, options.element,
-                          {options.heatmap, landmarks.points, landmarks.per_image, heatmaps}, masks, band});
+          TargetArguments{strips, contours, options.rule, options.element, planes, masks, band});
 }
 
 }  // namespace echoseg::cuda

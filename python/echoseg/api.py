@@ -1,4 +1,4 @@
-"""Train, evaluate and predict in one call each, as the commands of the same names do."""
+"""The functions that train, evaluate and predict, with the behaviour of the commands of the same names."""
 
 from __future__ import annotations
 
@@ -41,17 +41,18 @@ if TYPE_CHECKING:
     from echoseg.training.custom import Callback, LossFunction
 
 KEEP = ("masks", "overlay", "frames")
-_PATIENCE = timedelta(days=7)  # how long one process waits for another that still predicts
+"""The results that `predict_files` writes for each file by default."""
+_TIMEOUT = timedelta(days=7)  # for a process that waits for the others to finish their predictions
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training. It can be given wherever the path of a run folder is expected.
+    """A finished training. It can be passed to functions that expect the path of a run folder.
 
     Attributes:
         path: The run folder.
-        config: The settings, with those chosen that were left open.
-        metrics: The content of `metrics.json`: for each split that was evaluated, its measures by name.
+        config: The settings of the training, including those that were chosen automatically.
+        metrics: The content of `metrics.json`: the measures by name for each evaluated split.
     """
 
     path: Path
@@ -77,48 +78,49 @@ def train(
     on_step: Callback | None = None,
     **settings: Any,
 ) -> Run:
-    """Train a network on tracings, measure it on the test split, and leave a run folder.
+    """Train a network on tracings, evaluate it on the test split, and write a run folder.
 
     Args:
-        data: A data set of any format that echoseg reads, or a store. None takes a synthetic data set.
+        data: A data set in a format that echoseg reads, or a store. None uses a synthetic data set.
         approach: "landmark" or "mask".
-        out: The run folder to write, which must not exist; None takes the next free `runs/APPROACH-N`.
-        config: A YAML file with settings, which those given here override; or a complete configuration, beside which
-            `data`, `approach` and settings have no effect.
-        resume: Whether to continue the run in `out` with its own settings, from where it was last saved. On the CPU the
-            result equals that of an uninterrupted training bit for bit.
-        strict: Whether to refuse a data set in which something cannot be used, instead of leaving that out.
-        network: A function that makes the network for a number of output channels, in place of the U-Net: (N, 1, H, W)
-            float32 normalized frames → (N, channels, H, W) logits. To resume the run, give the same function again;
-            likewise the next two.
-        loss: A function of (N, channels, H, W) float32 logits and targets that returns a scalar, in place of the loss
-            that the settings name.
-        augment: A function of (N, H, W) uint8 frames, (N, P, 2) float32 points in pixels and a
-            `numpy.random.Generator` that returns both, moved alike, in place of echoseg's augmentation.
-        on_epoch: Called after each epoch with an `echoseg.training.logs.TrainingEvent`.
-        on_step: Called after each step, likewise.
+        out: The run folder to write, which must not exist; None uses the next free `runs/APPROACH-N`.
+        config: A YAML file with settings, which are overridden by `**settings`; or a complete configuration, with which
+            `data`, `approach` and `**settings` have no effect.
+        resume: Whether to continue the run in `out` with its settings, from the last saved state. On the CPU the result
+            equals that of an uninterrupted training bit for bit.
+        strict: Whether to raise an error if parts of the data set cannot be used, instead of leaving them out.
+        network: A function that makes a network for a number of output channels, to be used in place of the U-Net. The
+            network maps normalized frames, (N, 1, H, W) float32, to logits, (N, channels, H, W). To resume a run,
+            pass the same `network`, `loss` and `augment` again.
+        loss: A function that maps logits and targets, (N, channels, H, W) float32 each, to a scalar, to be used in
+            place of the loss in the settings.
+        augment: A function of frames, (N, H, W) uint8, points, (N, P, 2) float32, pixels, and a
+            `numpy.random.Generator`. It returns the transformed frames and points, and is used in place of the
+            augmentation of echoseg.
+        on_epoch: A function that is called with an `echoseg.training.logs.TrainingEvent` after each epoch.
+        on_step: A function that is called with an `echoseg.training.logs.TrainingEvent` after each step.
         **settings: Fields of `echoseg.training.config.Config`, such as `epochs=20`, `seed=1` or `device="cuda"`.
 
     Returns:
         The run.
 
     Raises:
-        DataError: A setting or the data cannot be used, there is no run to resume, or it is damaged.
-        FileExistsError: `out` exists, and `resume` is False.
-        ValueError: `resume` without `out`.
+        DataError: A setting or the data cannot be used, or there is no run to resume, or the run is damaged.
+        FileExistsError: `out` exists and `resume` is False.
+        ValueError: `resume` is True and `out` is None.
     """
     if resume:
         if out is None:
             raise ValueError("resume needs out, the run folder to continue in")
         config = load_config(Path(out) / CONFIG)
     elif not isinstance(config, Config):
-        given = settings if data is None else {**settings, "data": str(_folder_of(data))}
-        config = load_config(None if config is None else Path(config), approach=approach, **given)
+        overrides = settings if data is None else {**settings, "data": str(_folder_of(data))}
+        config = load_config(None if config is None else Path(config), approach=approach, **overrides)
     if out is not None and Path(out).exists() and not resume:
         raise FileExistsError(f"{out}: exists already; choose another folder, or resume the run in it")
     with ranks_of_torchrun(config.device) as ranks:
         if ranks.count > 1 and out is None:
-            raise DataError("under torchrun, all processes need the same run folder; name it by --out")
+            raise DataError("under torchrun, all processes need the same run folder; set it with --out")
         folder = _free_folder(config.approach) if out is None else Path(out)
         store, trained = _prepare(config, strict, ranks)
         config = run_training(
@@ -147,32 +149,33 @@ def evaluate(
     device: str = "auto",
     network: NetworkFactory | None = None,
 ) -> dict[str, Any]:
-    """Measure a run on one split of a data set, and write tables and figures.
+    """Evaluate a run on one split of a data set, and write tables and figures.
 
     Args:
         run: A run, or its folder.
-        data: A data set or a store; None takes the data that the run was trained on.
+        data: A data set or a store; None uses the data that the run was trained on.
         split: "train", "val", "test" or "all".
-        out: The folder to write, which must not exist; None adds to the run folder.
-        postprocess: Steps to apply to each prediction, in this order; see `echoseg.inference.postprocess`.
-        whole_videos: Whether to predict every frame of the split's videos too, for EF by heart beats.
+        out: The folder to write, which must not exist; None writes to the run folder.
+        postprocess: Post-processing steps, applied to each prediction in this order; see
+            `echoseg.inference.postprocess`.
+        whole_videos: Whether to predict also all frames of the split's videos, for EF by detected heart beats.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        network: The function that made the network, where `train` was given one.
+        network: The function that makes the network, if one was passed to `train`.
 
     Returns:
-        The split's entry of `metrics.json`: measures by name.
+        The measures by name, which are the split's entry of `metrics.json`.
 
     Raises:
         DataError: The run or the data cannot be used, or the data have no image in this split.
         FileExistsError: `out` exists.
     """
     check_steps(postprocess)
-    measured = load_run_data(run, data, device=device, network=network)
-    log_faults(measured.store)
-    with new_folder(Path(out)) if out else nullcontext(Path(run)) as folder:
-        evaluation = measured.evaluate(split, steps=postprocess, whole_videos=whole_videos)
-        write_evaluation(evaluation, measured.store, split, folder)
-        write_attention(measured.predictor, evaluation, measured.store, split, folder)
+    run_data = load_run_data(run, data, device=device, network=network)
+    log_faults(run_data.store)
+    with new_folder(Path(out)) if out else nullcontext(Path(run)) as target:
+        evaluation = run_data.evaluate(split, steps=postprocess, whole_videos=whole_videos)
+        write_evaluation(evaluation, run_data.store, split, target)
+        write_attention(run_data.predictor, evaluation, run_data.store, split, target)
     return evaluation.summary
 
 
@@ -189,23 +192,26 @@ def predict_files(
     device: str = "auto",
     network: NetworkFactory | None = None,
 ) -> pd.DataFrame:
-    """Segment every frame of many files, and write a table with a row a file and a folder a file.
+    """Segment all frames of many files, and write a table with a row per file and a folder per file.
 
     Args:
         run: A run, or its folder.
         paths: Files, or folders, which are searched with their subfolders.
-        out: The folder to write; it must not exist, unless `resume`.
-        keep: What to write for each file, names of `echoseg.report.results.KEPT`; empty writes the table only.
-        postprocess: Steps to apply to each prediction, in this order; see `echoseg.inference.postprocess`.
-        regularize: Whether to change contours of implausible shape to plausible ones.
-        format: "csv" or "parquet".
-        resume: Whether to continue in `out`; files that have results there are skipped.
+        out: The output folder, which must not exist unless `resume` is True.
+        keep: The results to write for each file, names in `echoseg.report.results.OUTPUTS`; an empty collection writes
+            the table only.
+        postprocess: Post-processing steps, applied to each prediction in this order; see
+            `echoseg.inference.postprocess`.
+        regularize: Whether to replace contours of an implausible shape by the nearest plausible shape.
+        format: The format of the table, "csv" or "parquet".
+        resume: Whether to continue in `out`. Files with results are skipped.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        network: The function that made the network, where `train` was given one.
+        network: The function that makes the network, if one was passed to `train`.
 
     Returns:
-        A row a file: `file, path, frames, fps, unit, edv, esv, ef, beats, volume, review, note, error`. `file` names
-        its folder in `out`; `error` says why it could not be segmented, which stops no other file.
+        A table with a row per file: `file, path, frames, fps, unit, edv, esv, ef, beats, volume, review, note, error`.
+        `file` is the name of its folder in `out`. `error` is the reason why the file could not be segmented; the other
+        files are segmented all the same. Under torchrun, the table is empty in all processes but the first.
 
     Raises:
         DataError: The run cannot be used, no file is found, a step is unknown, or results cannot be written.
@@ -214,7 +220,7 @@ def predict_files(
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise DataError("format 'parquet' needs another package; pip install 'echoseg[parquet]'")
     out, keep = Path(out), sorted(set(keep))
-    with ranks_of_torchrun(device, patience=_PATIENCE) as ranks:
+    with ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:
         predictor = load(run, device=ranks.device or device, regularize=regularize, network=network)
         check_steps(postprocess, predictor)
         settings = (keep, list(postprocess), regularize)
@@ -225,9 +231,9 @@ def predict_files(
         out.mkdir(parents=True, exist_ok=True)
         if ranks.index == 0:
             remove_unfinished(out)
-        left = unfinished(files, out)
+        remaining = unfinished(files, out)
         ranks.wait()
-        share = left[ranks.part(len(left))]
+        share = remaining[ranks.part(len(remaining))]
         write = partial(write_prediction, keep=keep) if keep else None
         rows = segment_files(share, predictor, out, write, rank=ranks.index, steps=postprocess)
         for _ in tqdm(rows, total=len(share), unit="file", disable=True if ranks.index else None):
@@ -241,14 +247,14 @@ def predict_files(
 
 
 def log_faults(store: Store) -> None:
-    """Log what a store leaves out of its data set as a warning."""
+    """Log a warning about the parts of a data set that a store leaves out."""
     if store.faults:
         logger.warning(describe_faults(store.faults))
 
 
 def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
-    """The data set's store, and the one to train on, in which corrections have replaced tracings."""
-    if ranks.index > 0:  # the first process prepares, the others find what it made
+    """The store of the data set, and the store to train on, in which corrections replace tracings."""
+    if ranks.index > 0:  # the first process prepares the store, which the others then load
         ranks.wait()
     folder = config.data or cached_phantom()
     store = trained = prepare(folder, strict=strict, **config.store_options)

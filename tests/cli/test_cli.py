@@ -22,6 +22,7 @@ from echoseg.cli import COMMANDS, main, make_parser
 from echoseg.datasets.store import open_store
 from echoseg.evaluation import ablation, experiments
 from echoseg.io.reading import read_frames
+from echoseg.training.logs import LOG_KINDS
 
 TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1", "--batch-size", "4"]
 
@@ -144,8 +145,8 @@ def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
     assert main(["prepare", str(data), "--out", str(store), "--size", "32", "32"]) == 0
     assert "give --data the folder" in evaluate("of a store", "--compare-postprocess", "--data", str(store))
     wrong = ["evaluate", run, "--out", tmp_path / "new"]
-    assert "whole videos need all" in failure(capsys, *wrong, "--data", store, "--videos")
-    assert "'smooth' needs" in failure(capsys, *wrong, "--data", store, "--postprocess", "smooth")
+    assert "needed for whole videos" in failure(capsys, *wrong, "--data", store, "--videos")
+    assert "needed for 'smooth'" in failure(capsys, *wrong, "--data", store, "--postprocess", "smooth")
     assert "known: threshold" in failure(capsys, *wrong, "--postprocess", "polish")
     assert not (tmp_path / "new").exists()
 
@@ -190,7 +191,7 @@ def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
     steps = ["--format", "parquet", "--postprocess", "smooth=2"]
     assert main(["predict", str(run), str(video), "--out", str(tmp_path / "more"), "--keep", "frames", *steps]) == 0
     assert files(tmp_path / "more") == {"manifest-0.jsonl", "results.parquet", "a/frames.csv"}
-    for step, said in (("smoooth", "smoooth"), ("threshold", "no probability")):
+    for step, said in (("smoooth", "smoooth"), ("threshold", "no mask probabilities")):
         assert said in failure(capsys, "predict", run, video, "--out", tmp_path / "new", "--postprocess", step)
     assert not (tmp_path / "new").exists()
 
@@ -215,8 +216,8 @@ def test_settings_from_a_file_and_flags_over_it(data, tmp_path):
 
 def test_a_preset_is_a_papers_settings_and_flags_override_it(data, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("echoseg.training.loop.train", lambda config, *_, **__: seen.append(config))
-    monkeypatch.setattr("echoseg.cli.train._evaluate", lambda *_: None)
+    monkeypatch.setattr("echoseg.api.run_training", lambda config, *_, **__: seen.append(config))
+    monkeypatch.setattr("echoseg.api._evaluate_run", lambda *_: {})
     arguments = ["--data", str(data), "--preset", "mendoza", "--approach", "mask", "--batch-size", "8"]
     assert main(["train", *arguments, "--out", str(tmp_path / "new")]) == 0
     assert (seen[0].loss, seen[0].epochs, seen[0].flip, seen[0].batch_size) == ("dice", 30, 0.5, 8)
@@ -468,6 +469,7 @@ def test_the_kind_of_log_is_passed_on(command, data, monkeypatch, capsys):
     for flags in ([], ["--log", "text"], ["--log", "json"], ["--log", "none"]):
         assert "exists already" in failure(capsys, command, "--data", data, "--out", data, *flags)
     assert kinds == ["auto", "text", "json", "none"]
+    assert set(kinds) == set(LOG_KINDS)
     assert "invalid choice" in wrong_usage(capsys, command, "--log", "xml")
 
 
@@ -484,7 +486,7 @@ def test_interruption_exits_with_130(data, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("echoseg.datasets.store.prepare", interrupt)
+    monkeypatch.setattr("echoseg.api.prepare", interrupt)
     assert main(["train", "--data", str(data)]) == 130
     assert capsys.readouterr().err == "echoseg: interrupted\n"
 

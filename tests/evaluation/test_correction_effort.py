@@ -18,53 +18,53 @@ def join(landmarks):
     return join_landmarks(landmarks, scheme="arc", outline="cubic")
 
 
-def rings(seeds, noise):
+def noisy_circles(seeds, noise):
     angle = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     circle = np.stack([24 + 15 * np.sin(angle), 24 - 12 * np.cos(angle)], axis=1)
     shift = np.stack([np.random.default_rng(seed).normal(0, noise, circle.shape) for seed in seeds])
     return (circle + shift).astype(np.float32)
 
 
-def slow_drags(landmarks, true, mask):
-    landmarks, scores, way = landmarks.copy(), [], [0.0]
+def reference_drags(landmarks, true, mask):
+    landmarks, scores, path = landmarks.copy(), [], [0.0]
     for _ in range(len(true) + 1):
         scores.append(dice(fill_polygons(join(landmarks[None]), SIZE), mask[None])[0])
         errors = [float(np.hypot(*(a - b))) for a, b in zip(landmarks, true, strict=True)]
         worst = int(np.argmax(errors))
         landmarks[worst] = true[worst]
-        way.append(way[-1] + errors[worst])
-    return scores, way[:-1]
+        path.append(path[-1] + errors[worst])
+    return scores, path[:-1]
 
 
-def test_drags_of_many_are_those_of_each():
-    true = rings(range(5), 0.0)
+def test_drags_in_a_batch_equal_drags_of_single_images():
+    true = noisy_circles(range(5), 0.0)
     masks = fill_polygons(join(true), SIZE)
-    landmarks = rings(range(5), 3.0)
-    given = landmarks.copy()
+    landmarks = noisy_circles(range(5), 3.0)
+    before = landmarks.copy()
     correction = drag_landmarks(landmarks, true, masks, join)
-    assert np.array_equal(landmarks, given)
+    assert np.array_equal(landmarks, before)
     for i in range(5):
-        scores, way = slow_drags(landmarks[i], true[i], masks[i])
+        scores, path = reference_drags(landmarks[i], true[i], masks[i])
         np.testing.assert_allclose(correction.dice[i], scores)
-        np.testing.assert_allclose(correction.way[i], way, rtol=1e-5)
+        np.testing.assert_allclose(correction.path[i], path, rtol=1e-5)
     assert (correction.dice[:, -1] == 1).all()
 
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 1000), radius=st.sampled_from([0, 1, 2, 4.5, 8]), noise=st.floats(0, 6))
-def test_each_stroke_mends_and_stays_within_its_brush(seed, radius, noise):
-    true = fill_polygons(join(rings([seed], 1.0)), SIZE)
-    masks = fill_polygons(join(rings([seed + 1], noise)), SIZE)
+def test_strokes_stop_once_one_changes_nothing(seed, radius, noise):
+    true = fill_polygons(join(noisy_circles([seed], 1.0)), SIZE)
+    masks = fill_polygons(join(noisy_circles([seed + 1], noise)), SIZE)
     before = masks.copy()
     correction = brush_masks(masks, true, radius=radius, strokes=6)
     assert np.array_equal(masks, before)
     assert correction.dice[0, 0] == dice(masks, true)[0]
-    assert (np.diff(correction.way) >= 0).all()
+    assert (np.diff(correction.path) >= 0).all()
     moved = np.diff(correction.dice[0]) != 0
-    assert not moved[np.argmin(moved) :].any() or moved.all(), "a stroke after one that mended nothing"
+    assert not moved[np.argmin(moved) :].any() or moved.all(), "a stroke follows one that changed nothing"
 
 
-def test_a_hole_of_the_brush_takes_one_stroke_of_no_way():
+def test_hole_of_the_size_of_the_brush_takes_one_stroke_of_length_zero():
     true = np.zeros((1, *SIZE), dtype=np.uint8)
     cv2.circle(true[0], (24, 24), 15, 1, -1)
     masks = true.copy()
@@ -72,39 +72,39 @@ def test_a_hole_of_the_brush_takes_one_stroke_of_no_way():
     masks[0][np.hypot(x - 20, y - 26) <= 4] = 0
     painted = brush_masks(masks, true, radius=4)
     assert painted.dice[0, 1] == 1
-    assert painted.way[0, 1] == 0
+    assert painted.path[0, 1] == 0
     erased = brush_masks(1 - masks, 1 - true, radius=4)
     assert erased.dice[0, 1] == 1
 
 
-def test_a_large_brush_comes_to_an_end():
-    # of kernels from 11 on OpenCV sums by FFT, whose zeros are not quite zero
-    true = fill_polygons(join(rings([1], 1.0)), SIZE)
-    masks = fill_polygons(join(rings([2], 4.0)), SIZE)
+def test_stroke_of_a_large_brush_ends():
+    # OpenCV filters with kernels from 11 pixels by FFT, where zeros have rounding errors
+    true = fill_polygons(join(noisy_circles([1], 1.0)), SIZE)
+    masks = fill_polygons(join(noisy_circles([2], 4.0)), SIZE)
     assert brush_masks(masks, true, radius=8).dice[0, -1] >= dice(masks, true)[0]
 
 
-def test_the_person_stops_where_it_is_enough():
-    true = fill_polygons(join(rings([1], 0.0)), SIZE)
-    masks = fill_polygons(join(rings([2], 5.0)), SIZE)
-    whole = brush_masks(masks, true, radius=2).dice[0]
-    target = float(whole[2])
-    assert target < whole[-1]
-    assert brush_masks(masks, true, radius=2, enough=target).dice[0, -1] == target
+def test_strokes_stop_at_the_goal():
+    true = fill_polygons(join(noisy_circles([1], 0.0)), SIZE)
+    masks = fill_polygons(join(noisy_circles([2], 5.0)), SIZE)
+    scores = brush_masks(masks, true, radius=2).dice[0]
+    goal = float(scores[2])
+    assert goal < scores[-1]
+    assert brush_masks(masks, true, radius=2, goal=goal).dice[0, -1] == goal
 
 
-def test_steps_until_the_first_that_reaches_it():
-    true = rings(range(3), 0.0)
+def test_steps_until_the_goal_is_reached():
+    true = noisy_circles(range(3), 0.0)
     masks = fill_polygons(join(true), SIZE)
-    correction = drag_landmarks(rings(range(3), 4.0), true, masks, join)
-    steps, way = steps_until(correction, 0.95)
+    correction = drag_landmarks(noisy_circles(range(3), 4.0), true, masks, join)
+    steps, path = steps_until(correction, 0.95)
     for i in range(3):
         first = next(s for s, score in enumerate(correction.dice[i]) if score >= 0.95)
-        assert (steps[i], way[i]) == (first, correction.way[i, first])
+        assert (steps[i], path[i]) == (first, correction.path[i, first])
     assert np.isinf(steps_until(correction, 1.1)[0]).all()
 
 
-def test_the_command_sees_what_the_run_was_trained_on(disc_store, tmp_path, monkeypatch):
+def test_commands_prepare_the_data_with_the_options_of_the_run(disc_store, tmp_path, monkeypatch):
     import echoseg.evaluation.run_data
     from echoseg.cli import main
     from echoseg.training.config import Config
@@ -112,17 +112,17 @@ def test_the_command_sees_what_the_run_was_trained_on(disc_store, tmp_path, monk
 
     config = Config(approach="mask", size=(32, 32), depth=2, width=4, epochs=1, device="cpu", fov_mm=80.0)
     train(config, disc_store, tmp_path / "run")
-    asked = {}
+    received = {}
     module = echoseg.evaluation.run_data
-    monkeypatch.setattr(module, "prepare", lambda data, **options: asked.update(options) or disc_store)
+    monkeypatch.setattr(module, "prepare", lambda data, **options: received.update(options) or disc_store)
     for command in (["effort", "--radius", "2"], ["evaluate", "--out", str(tmp_path / "out")]):
         assert main([command[0], str(tmp_path / "run"), "--data", "anywhere", *command[1:]]) == 0
-        assert asked == {"size": (32, 32), "ordering": None, "fov_mm": 80.0}
-        asked.clear()
+        assert received == {"size": (32, 32), "ordering": None, "fov_mm": 80.0}
+        received.clear()
 
 
 @pytest.mark.parametrize("approach", ["landmark", "mask"])
-def test_the_command_counts(approach, disc_store, tmp_path, capsys):
+def test_effort_command_writes_a_table(approach, disc_store, tmp_path, capsys):
     import pandas as pd
 
     from echoseg.cli import main

@@ -1,4 +1,4 @@
-"""Volumes of a split against shapes whose volume is known, and how their agreement is told."""
+"""Volumes of a split against shapes of known volume, their agreement, and post-processing with temporal context."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ MASK = MaskCodec()
 numbers = st.integers(-10_000, 10_000).map(lambda n: n / 10) | st.just(np.nan)
 
 
-def seen_truly(store):
+def perfect_prediction(store):
     return of_probabilities(fill_polygons(pad_contours(store.points, store.offsets), store.size))
 
 
-class Bright:
-    """A predictor that takes grey levels for probabilities."""
+class GreyLevelPredictor:
+    """A predictor that returns grey levels as probabilities."""
 
     codec, calibration = MASK, None
 
     def __init__(self, size=(40, 48)):
-        # 40 and 48 are no multiples of 16, which a network's size must be
+        # a Config cannot have this size, which is not a multiple of 16
         self.config = SimpleNamespace(size=size, fov_mm=None, splits=Config().splits)
 
     def __call__(self, source):
@@ -53,31 +53,31 @@ class Bright:
 
 @settings(max_examples=50)
 @given(hnp.arrays(np.float64, st.tuples(st.just(2), st.integers(0, 8)), elements=numbers))
-def test_agreement_by_its_definitions(values):
+def test_agreement_equals_its_definitions(values):
     measured, reference = values
-    found = agreement(measured, reference)
+    entry = agreement(measured, reference)
     pairs = [(m, r) for m, r in zip(measured, reference, strict=True) if m == m and r == r]
-    assert found["videos"] == len(pairs)
-    assert found["missing"] == sum(r == r for r in reference) - len(pairs)
+    assert entry["videos"] == len(pairs)
+    assert entry["missing"] == sum(r == r for r in reference) - len(pairs)
     if not pairs:
-        assert found["mae"] is found["rmse"] is found["bias"] is found["limits"] is found["r2"] is None
+        assert entry["mae"] is entry["rmse"] is entry["bias"] is entry["limits"] is entry["r2"] is None
         return
     errors = [m - r for m, r in pairs]
     bias = sum(errors) / len(pairs)
-    assert found["mae"] == pytest.approx(sum(map(abs, errors)) / len(pairs))
-    assert found["rmse"] == pytest.approx((sum(e * e for e in errors) / len(pairs)) ** 0.5)
-    assert found["bias"] == pytest.approx(bias, abs=1e-9)
+    assert entry["mae"] == pytest.approx(sum(map(abs, errors)) / len(pairs))
+    assert entry["rmse"] == pytest.approx((sum(e * e for e in errors) / len(pairs)) ** 0.5)
+    assert entry["bias"] == pytest.approx(bias, abs=1e-9)
     if len(pairs) > 1:
         deviation = (sum((e - bias) ** 2 for e in errors) / (len(pairs) - 1)) ** 0.5
-        assert found["limits"] == pytest.approx([bias - 1.96 * deviation, bias + 1.96 * deviation], abs=1e-6)
+        assert entry["limits"] == pytest.approx([bias - 1.96 * deviation, bias + 1.96 * deviation], abs=1e-6)
     mean = sum(r for _, r in pairs) / len(pairs)
     spread = sum((r - mean) ** 2 for _, r in pairs)
-    if found["r2"] is not None and spread > 1e-6:
-        assert found["r2"] == pytest.approx(1 - sum(e * e for e in errors) / spread)
+    if entry["r2"] is not None and spread > 1e-6:
+        assert entry["r2"] == pytest.approx(1 - sum(e * e for e in errors) / spread)
 
 
-def test_r2_of_nothing_to_explain():
-    assert agreement(np.array([1.0, 2, 3]), np.full(3, 0.1))["r2"] is None  # whose mean is not 0.1
+def test_r2_without_variance_of_the_reference():
+    assert agreement(np.array([1.0, 2, 3]), np.full(3, 0.1))["r2"] is None  # in floating point, the mean is not 0.1
     assert agreement(np.array([5.0, 7]), np.array([5.0, 7]))["r2"] == 1
 
 
@@ -87,9 +87,9 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(40, 48), (160, 96)])
-def test_traced_volumes_are_those_of_the_drawn_ellipses_at_any_size(folder, size):
+def test_traced_volumes_equal_those_of_the_ellipses_at_any_size(folder, size):
     store = prepare(folder, size=size)
-    table = traced_volumes(store, np.arange(len(store)), seen_truly(store))
+    table = traced_volumes(store, np.arange(len(store)), perfect_prediction(store))
     assert table["video"].tolist() == ["a", "b", "c"]
     assert table["unit"].tolist() == ["px3"] * 3
     wide, narrow = 9.0 + np.arange(3), 6.0 + np.arange(3)
@@ -99,20 +99,20 @@ def test_traced_volumes_are_those_of_the_drawn_ellipses_at_any_size(folder, size
     np.testing.assert_allclose(table["ef"], table["true_ef"], atol=5)
     np.testing.assert_allclose(table["ef_area_length"], table["true_ef"], atol=7)
     assert table["listed_ef"].tolist() == [55.5, 56.5, 57.5]
-    found = agreements(table)
-    assert found.keys() == {"ef", "ef_method"}  # px³ are not compared with ml
-    assert found["ef_method"]["bias"] == pytest.approx((table["true_ef"] - table["listed_ef"]).mean())
+    entries = agreements(table)
+    assert entries.keys() == {"ef", "ef_method"}  # px³ are not compared with ml
+    assert entries["ef_method"]["bias"] == pytest.approx((table["true_ef"] - table["listed_ef"]).mean())
 
 
-def test_two_views_of_a_patient_are_one_biplane_row(folder):
+def test_two_views_of_a_patient_give_one_biplane_row(folder):
     store = prepare(folder, size=(40, 48))
     views = store.samples["video"].map({"a": "A4C", "b": "A2C", "c": "A4C"})
     samples = store.samples.assign(view=views, patient=store.samples["video"].map({"a": "p", "b": "p", "c": "q"}))
-    unknown = dataclasses.replace(store, samples=samples)
+    without_spacing = dataclasses.replace(store, samples=samples)
     store = dataclasses.replace(store, samples=samples.assign(spacing_y=2.0, spacing_x=2.0))
-    everything = np.arange(len(store))
-    assert len(traced_volumes(unknown, everything, seen_truly(store))) == 3
-    table = traced_volumes(store, everything, seen_truly(store))
+    indices = np.arange(len(store))
+    assert len(traced_volumes(without_spacing, indices, perfect_prediction(store))) == 3
+    table = traced_volumes(store, indices, perfect_prediction(store))
     assert table[["video", "patient", "view", "unit"]].to_numpy().tolist() == [
         ["c", "q", "A4C", "ml"],
         ["a+b", "p", "biplane", "ml"],
@@ -125,22 +125,22 @@ def test_two_views_of_a_patient_are_one_biplane_row(folder):
     assert agreements(table).keys() == {"ef", "ef_method", "edv", "edv_method", "esv", "esv_method"}
 
 
-def test_files_of_one_moment_make_pairs_and_short_axes_have_no_discs(folder):
+def test_single_frame_files_are_paired_and_stacks_and_short_axis_views_are_left_out(folder):
     store = prepare(folder, size=(40, 48))
-    truth = traced_volumes(store, np.arange(len(store)), seen_truly(store))
-    apart = store.samples.assign(patient=store.samples["video"], video=store.samples["video"] + store.samples["phase"])
-    table = traced_volumes(dataclasses.replace(store, samples=apart), np.arange(len(store)), seen_truly(store))
-    pd.testing.assert_frame_equal(table.drop(columns="video"), truth.drop(columns="video"))
+    expected = traced_volumes(store, np.arange(len(store)), perfect_prediction(store))
+    single = store.samples.assign(patient=store.samples["video"], video=store.samples["video"] + store.samples["phase"])
+    table = traced_volumes(dataclasses.replace(store, samples=single), np.arange(len(store)), perfect_prediction(store))
+    pd.testing.assert_frame_equal(table.drop(columns="video"), expected.drop(columns="video"))
     assert table["video"].tolist() == ["aED", "bED", "cED"]
-    for facts in ({"thickness": 8.0}, {"view": "PSAX"}):
-        other = dataclasses.replace(store, samples=store.samples.assign(**facts))
-        none = traced_volumes(other, np.arange(len(store)), seen_truly(store))
-        assert list(none) == list(truth)
-        assert none.empty
-        assert agreements(none) == {}
+    for columns in ({"thickness": 8.0}, {"view": "PSAX"}):
+        without_long_axis = dataclasses.replace(store, samples=store.samples.assign(**columns))
+        empty = traced_volumes(without_long_axis, np.arange(len(store)), perfect_prediction(store))
+        assert list(empty) == list(expected)
+        assert empty.empty
+        assert agreements(empty) == {}
 
 
-def test_whole_videos_by_their_beats(folder):
+def test_volumes_of_whole_videos_are_means_over_beats(folder):
     names = ("a", "b")
     widths = 12 + 4 * np.cos(np.linspace(0, 4 * np.pi, 81))
     for name in names:
@@ -151,61 +151,62 @@ def test_whole_videos_by_their_beats(folder):
             cv2.ellipse(frame, (56, 56), (round(2 * width), 44), 0, 0, 360, (255, 255, 255), -1)
             writer.write(frame)
         writer.release()
-    recordings = read_echonet(folder).recordings  # "c" has eight dark frames and no beat
+    recordings = read_echonet(folder).recordings  # video "c" has eight dark frames and no beat
     traced = pd.DataFrame({"video": ["a"], "true_edv": [4.0], "true_esv": [1.0], "true_ef": [75.0]})
-    table = video_volumes(Bright(), recordings, traced)
+    table = video_volumes(GreyLevelPredictor(), recordings, traced)
     assert table["beats"].tolist() == [2, 2, 0]
     np.testing.assert_allclose(table["ef"], [75, 75, np.nan], atol=2)
     np.testing.assert_allclose(table["true_ef"], [75, np.nan, np.nan])
-    found = agreements(table, "_videos")["ef_videos"]
-    assert (found["videos"], found["missing"]) == (2, 1)
+    entry = agreements(table, "_videos")["ef_videos"]
+    assert (entry["videos"], entry["missing"]) == (2, 1)
     assert table["error"].tolist() == ["", "", ""]
 
     path = folder / "Videos/a.avi"
     path.write_bytes(path.read_bytes()[:2000])
-    cut = video_volumes(Bright(), recordings, traced)
-    assert cut["error"][0]
-    assert str(folder) not in cut["error"][0]
-    assert cut["beats"].tolist() == [0, 2, 0]
-    np.testing.assert_allclose(cut["ef"], [np.nan, 75, np.nan], atol=2)
+    truncated = video_volumes(GreyLevelPredictor(), recordings, traced)
+    assert truncated["error"][0]
+    assert str(folder) not in truncated["error"][0]
+    assert truncated["beats"].tolist() == [0, 2, 0]
+    np.testing.assert_allclose(truncated["ef"], [np.nan, 75, np.nan], atol=2)
 
 
 def test_traced_frames_are_smoothed_with_their_neighbours(folder):
-    recordings = {one.name: one for one in read_echonet(folder).recordings}
+    recordings = {recording.name: recording for recording in read_echonet(folder).recordings}
     store = prepare(folder, size=(40, 48))
     samples = store.samples.sample(frac=1, random_state=0)
-    found = predict_traced(Bright(), recordings, samples, ["smooth=1"])
+    prediction = predict_traced(GreyLevelPredictor(), recordings, samples, ["smooth=1"])
     levels = np.array([grey_of(t) for t in range(8)]) / 255
-    for frame, probabilities in zip(samples["frame"], found.probabilities, strict=True):
+    for frame, probabilities in zip(samples["frame"], prediction.probabilities, strict=True):
         window = np.arange(max(0, frame - 3), min(8, frame + 4))
         weights = np.exp(-0.5 * (np.arange(-4, 5)) ** 2)
-        mirrored = np.clip(frame + np.arange(-4, 5), window[0], window[-1])
-        assert probabilities.mean() == pytest.approx(levels[mirrored] @ weights / weights.sum(), abs=0.01)
+        clipped = np.clip(frame + np.arange(-4, 5), window[0], window[-1])
+        assert probabilities.mean() == pytest.approx(levels[clipped] @ weights / weights.sum(), abs=0.01)
     with pytest.raises(DataError, match="frame 30"):
-        predict_traced(Bright(), recordings, samples.assign(frame=30), ["smooth"])
+        predict_traced(GreyLevelPredictor(), recordings, samples.assign(frame=30), ["smooth"])
 
 
 def test_evaluation_with_steps(folder):
-    recordings = {one.name: one for one in read_echonet(folder).recordings}
+    recordings = {recording.name: recording for recording in read_echonet(folder).recordings}
     store = prepare(folder, size=(40, 48))
-    plain = evaluate(Bright(), store, "all")
-    assert plain.summary["dice"] > 0.1  # frames 5 are brighter than half, frames 2 are not
-    assert "postprocess" not in plain.summary
-    bright = evaluate(Bright(), store, "all", steps=["threshold=0.2"])
-    assert bright.summary["dice"] > plain.summary["dice"] + 0.1
-    assert bright.summary["postprocess"] == ["threshold=0.2"]
-    smooth = evaluate(Bright(), store, "all", steps=["smooth=1", "threshold=0.2"], recordings=recordings)
-    assert smooth.summary["dice"] == bright.summary["dice"]
+    default = evaluate(GreyLevelPredictor(), store, "all")
+    assert default.summary["dice"] > 0.1  # the grey level of frames 5 is above 0.5, that of frames 2 is below
+    assert "postprocess" not in default.summary
+    threshold = evaluate(GreyLevelPredictor(), store, "all", steps=["threshold=0.2"])
+    assert threshold.summary["dice"] > default.summary["dice"] + 0.1
+    assert threshold.summary["postprocess"] == ["threshold=0.2"]
+    smooth = evaluate(GreyLevelPredictor(), store, "all", steps=["smooth=1", "threshold=0.2"], recordings=recordings)
+    assert smooth.summary["dice"] == threshold.summary["dice"]
     with pytest.raises(DataError, match="--data"):
-        evaluate(Bright(), store, "all", steps=["smooth"])
+        evaluate(GreyLevelPredictor(), store, "all", steps=["smooth"])
 
 
-@pytest.mark.parametrize("videos", [True, False])
-def test_what_steps_gain(folder, videos):
-    recordings = {one.name: one for one in read_echonet(folder).recordings} if videos else None
+@pytest.mark.parametrize("has_recordings", [True, False])
+def test_postprocess_ablation(folder, has_recordings):
+    recordings = {recording.name: recording for recording in read_echonet(folder).recordings}
     store = prepare(folder, size=(40, 48))
-    table = postprocess_ablation(Bright(), store, "all", recordings).set_index("step")
-    assert ("smooth=1" in table.index) == videos
+    table = postprocess_ablation(GreyLevelPredictor(), store, "all", recordings if has_recordings else None)
+    table = table.set_index("step")
+    assert ("smooth=1" in table.index) == has_recordings
     assert table.loc["none", ["gain", "gain_low", "gain_high"]].tolist() == [0, 0, 0]
     # frame 5 of each video has the grey level 0.57 everywhere, frame 2 has 0.27
     assert table.loc["threshold=0.3", "gain"] == 0

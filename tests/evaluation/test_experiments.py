@@ -14,7 +14,7 @@ from echoseg.training.presets import PRESETS
 TINY = {"size": (32, 32), "width": 2, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 
 
-def test_the_papers_table(disc_store, tmp_path):
+def test_experiments_of_the_paper(disc_store, tmp_path):
     table = run_experiments(disc_store, tmp_path / "out", scale=0.01, **TINY)
     assert table["images"].tolist() == [32, 16, 8, 8, 16, 16]
     assert table["epochs"].tolist() == [20, 5, 5, 5, 5, 5]
@@ -29,9 +29,9 @@ def test_the_papers_table(disc_store, tmp_path):
     }  # fmt: skip
 
 
-def test_noise_harms(disc_store, tmp_path):
-    learned = [dataclasses.replace(EXPERIMENTS[0], epochs=40, changes={"learning_rate": 3e-3, "loss": "dice_bce"})]
-    run_experiments(disc_store, tmp_path / "out", experiments=learned, **{**TINY, "width": 4})
+def test_noise_reduces_the_dice(disc_store, tmp_path):
+    longer = [dataclasses.replace(EXPERIMENTS[0], epochs=40, changes={"learning_rate": 3e-3, "loss": "dice_bce"})]
+    run_experiments(disc_store, tmp_path / "out", experiments=longer, **{**TINY, "width": 4})
     table = robustness(tmp_path / "out" / "1-mask", disc_store, device="cpu")
     assert table["speckle"].is_monotonic_increasing
     assert table["dice"].iloc[0] > 0.8
@@ -40,37 +40,37 @@ def test_noise_harms(disc_store, tmp_path):
 
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
-def test_presets_are_configurations(name, approach):
+def test_presets_are_valid_configurations(name, approach):
     Config(approach=approach, **PRESETS[name][approach])
 
 
-def test_a_limit_of_images_leaves_the_test_set_alone(disc_store):
-    whole = Config(approach="mask").splits(disc_store.samples)
-    some = Config(approach="mask", images=5).splits(disc_store.samples)
-    assert (some == "train").sum() == 5
-    np.testing.assert_array_equal(some == "test", whole == "test")
-    assert set(some[whole == "train"]) == {"train", "unused"}
-    other = Config(approach="mask", images=5, seed=1).splits(disc_store.samples)
-    assert (other != some).any()
+def test_limit_of_images_does_not_change_the_test_set(disc_store):
+    unlimited = Config(approach="mask").splits(disc_store.samples)
+    limited = Config(approach="mask", images=5).splits(disc_store.samples)
+    assert (limited == "train").sum() == 5
+    np.testing.assert_array_equal(limited == "test", unlimited == "test")
+    assert set(limited[unlimited == "train"]) == {"train", "unused"}
+    other_seed = Config(approach="mask", images=5, seed=1).splits(disc_store.samples)
+    assert (other_seed != limited).any()
 
 
-def test_one_choice_at_a_time(disc_store, tmp_path):
+def test_ablation_changes_one_setting_at_a_time(disc_store, tmp_path):
     changes = {
         "defaults": {},
         "mask": {"approach": "mask"},
         "width 2": {"width": 2},
         "chords": {"scheme": "anatomical"},
     }
-    trainings, readings = run_ablation(disc_store, tmp_path / "out", seeds=2, changes=changes, epochs=1, **TINY)
-    # a row that changes nothing is left out, and point lists tell no anatomy
+    trainings, decodings = run_ablation(disc_store, tmp_path / "out", seeds=2, changes=changes, epochs=1, **TINY)
+    # a change to the default is skipped, and so is the scheme "anatomical", which needs chords
     assert trainings[["change", "seed"]].to_numpy().tolist() == [
         ["defaults", 0], ["mask", 0], ["defaults", 1], ["mask", 1],
     ]  # fmt: skip
     assert trainings["landmark_error_px"].isna().tolist() == [False, True, False, True]
-    own = Config()
-    again = readings[(readings["decode"] == own.decode) & (readings["outline"] == own.outline)]
-    np.testing.assert_array_equal(again["dice"], trainings[trainings["change"] == "defaults"]["dice"])
-    assert readings["dice"].nunique() > 2
+    default = Config()
+    rows = decodings[(decodings["decode"] == default.decode) & (decodings["outline"] == default.outline)]
+    np.testing.assert_array_equal(rows["dice"], trainings[trainings["change"] == "defaults"]["dice"])
+    assert decodings["dice"].nunique() > 2
     text = ablation_table(trainings, ["change"]).splitlines()
     best = trainings.groupby("change")["dice"].mean().max()
     assert f"{best:.4f}" in text[2]
@@ -78,5 +78,5 @@ def test_one_choice_at_a_time(disc_store, tmp_path):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_changes_are_configurations(change):
+def test_changes_are_valid_configurations(change):
     Config(**CHANGES[change])

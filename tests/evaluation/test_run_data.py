@@ -1,4 +1,4 @@
-"""A run beside the data set that it is measured on."""
+"""Runs together with the data set on which they are evaluated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(data, tmp_path):
     return tmp_path / "run"
 
 
-def test_the_data_set_is_the_runs_own_unless_another_is_given(run, data, tmp_path):
+def test_default_data_set_is_that_of_the_training(run, data, tmp_path):
     own = load_run_data(run, device="cpu")
     assert (own.data, own.store.size, len(own.store)) == (data, (32, 32), 6)
     other = load_run_data(str(run), str(write_folder(tmp_path / "other", names=("x",))), device="cpu")
@@ -34,17 +34,17 @@ def test_the_data_set_is_the_runs_own_unless_another_is_given(run, data, tmp_pat
     assert list(other.recordings) == ["x"]
 
 
-def test_a_store_has_no_videos(run, data, tmp_path):
+def test_store_has_no_videos(run, data, tmp_path):
     store = prepare(data, tmp_path / "store", size=(32, 32))
-    measured = load_run_data(run, store.path, device="cpu")
-    assert measured.recordings is None
-    assert measured.evaluate("all").summary["images"] == 6
+    run_data = load_run_data(run, store.path, device="cpu")
+    assert run_data.recordings is None
+    assert run_data.evaluate("all").summary["images"] == 6
     with pytest.raises(DataError, match="give --data the folder"):
-        measured.evaluate("all", whole_videos=True)
-    assert "smooth=1" not in measured.postprocess_ablation("all")["step"].tolist()
+        run_data.evaluate("all", whole_videos=True)
+    assert "smooth=1" not in run_data.postprocess_ablation("all")["step"].tolist()
 
 
-def test_a_store_of_another_size_is_refused(run, data, tmp_path):
+def test_store_of_another_size_is_rejected(run, data, tmp_path):
     store = prepare(data, tmp_path / "store", size=(48, 48))
     with pytest.raises(DataError, match="use that size"):
         load_run_data(run, store.path, device="cpu")

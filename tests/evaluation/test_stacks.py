@@ -22,7 +22,7 @@ from echoseg.io.nifti import write_mask
 from echoseg.io.reading import open_volume, read_clip, read_frames
 from echoseg.report import stack_files
 from echoseg.report.results import write_evaluation
-from echoseg.report.slices import PREDICTED, TRUE, slice_pictures
+from echoseg.report.slices import PREDICTED, TRUE, slice_images
 from echoseg.report.stack_files import write_stack
 from echoseg.report.tables import metrics_table
 from echoseg.training import checkpoint
@@ -41,7 +41,7 @@ MASKS = np.stack([disc(radius) for radius in (0, 4, 7, 9, 8)])
 
 
 def write_files(folder, true=None):
-    """A stack whose slices read as MASKS' transposed voxels, and the truth beside it."""
+    """Write a stack of the shape of `MASKS`, and its ground truth beside it."""
     rng = np.random.default_rng(0)
     for name, masks in (("heart", rng.integers(0, 99, MASKS.shape)), ("heart_gt", true)):
         if masks is not None:
@@ -51,16 +51,16 @@ def write_files(folder, true=None):
     return folder / "heart.nii.gz"
 
 
-def test_all_of_a_stack_with_truth(tmp_path):
+def test_files_of_a_stack_with_ground_truth(tmp_path):
     true = np.roll(MASKS, 1, axis=0)
     path = write_files(tmp_path, true)
-    facts = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
-    both = (MASKS & true).sum()
-    assert facts == json.loads((tmp_path / "out" / "stack.json").read_text())
-    assert facts["volume_ml"] == pytest.approx(MASKS.sum() * VOXEL)
-    assert facts["volume_mm3"] == pytest.approx(MASKS.sum() * VOXEL * 1000)
-    assert facts["true_volume_ml"] == pytest.approx(true.sum() * VOXEL)
-    assert facts["volume_dice"] == pytest.approx(2 * both / (MASKS.sum() + true.sum()))
+    metrics = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
+    intersection = (MASKS & true).sum()
+    assert metrics == json.loads((tmp_path / "out" / "stack.json").read_text())
+    assert metrics["volume_ml"] == pytest.approx(MASKS.sum() * VOXEL)
+    assert metrics["volume_mm3"] == pytest.approx(MASKS.sum() * VOXEL * 1000)
+    assert metrics["true_volume_ml"] == pytest.approx(true.sum() * VOXEL)
+    assert metrics["volume_dice"] == pytest.approx(2 * intersection / (MASKS.sum() + true.sum()))
     table = pd.read_csv(tmp_path / "out" / "slices.csv")
     assert table["dice"][0] == 0
     np.testing.assert_allclose(table["area_mm2"], MASKS.sum(axis=(1, 2)) * 1.5 * 1.25, atol=1e-3)
@@ -72,11 +72,11 @@ def test_all_of_a_stack_with_truth(tmp_path):
     assert "true volume" in (tmp_path / "out" / "view3d.html").read_text(encoding="utf-8")
 
 
-def test_stack_without_truth_and_without_the_extra(tmp_path, monkeypatch, capsys):
+def test_files_of_a_stack_without_ground_truth_and_without_plotly(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(stack_files, "find_spec", lambda name: None)
     path = write_files(tmp_path)
-    facts = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
-    assert set(facts) == {"volume_mm3", "volume_ml"}
+    metrics = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
+    assert set(metrics) == {"volume_mm3", "volume_ml"}
     assert "echoseg[view3d]" in capsys.readouterr().err
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
         "mask.nii.gz", "slices.csv", "stack.json", "slices.png", "slices.avi"
@@ -84,17 +84,17 @@ def test_stack_without_truth_and_without_the_extra(tmp_path, monkeypatch, capsys
 
 
 @pytest.mark.parametrize("fault", ["shape", "labels", "damage"])
-def test_truth_that_cannot_be_used_is_named_and_left_out(tmp_path, capsys, fault):
+def test_unusable_ground_truth_is_reported_and_ignored(tmp_path, capsys, fault):
     path = write_files(tmp_path, MASKS[1:] if fault == "shape" else MASKS.cumsum(axis=0))
     if fault == "damage":
         (tmp_path / "heart_gt.nii.gz").write_bytes(b"nothing")
-    facts = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
+    metrics = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
     assert "heart_gt.nii.gz" in capsys.readouterr().err
-    assert "true_volume_ml" not in facts
+    assert "true_volume_ml" not in metrics
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".mhd"])
-def test_truth_is_found_beside_its_volume(tmp_path, ending):
+def test_ground_truth_is_found_beside_its_volume(tmp_path, ending):
     names = [f"a{ending}", "a_seg.nii.gz", "b_gt.nii", "c_ED.nii.gz"]
     for name in names:
         (tmp_path / name).touch()
@@ -103,10 +103,10 @@ def test_truth_is_found_beside_its_volume(tmp_path, ending):
     assert [is_truth(tmp_path / name) for name in names] == [False, True, False, False]
 
 
-def test_nothing_found_is_written_all_the_same(tmp_path):
+def test_stack_without_a_ventricle_has_the_volume_zero(tmp_path):
     path = write_files(tmp_path)
-    facts = write_stack(path, read_clip(path), of_probabilities(np.zeros_like(MASKS)), tmp_path / "out")
-    assert facts["volume_ml"] == 0
+    metrics = write_stack(path, read_clip(path), of_probabilities(np.zeros_like(MASKS)), tmp_path / "out")
+    assert metrics["volume_ml"] == 0
 
 
 def test_unknown_spacing_gives_no_volume(tmp_path):
@@ -116,30 +116,29 @@ def test_unknown_spacing_gives_no_volume(tmp_path):
     assert not (tmp_path / "out" / "view3d.html").exists()
 
 
-def test_pictures_show_both_outlines_and_what_lies_about_them():
+def test_slice_images_show_both_contours_and_their_surroundings():
     frames = np.zeros((2, 300, 400), np.uint8)
     masks, true = np.zeros((2, *frames.shape), np.uint8)
     masks[0, 100:140, 200:240], true[1, 110:150, 205:245] = 1, 1
-    first, second = slice_pictures(frames, of_probabilities(masks), true)
+    first, second = slice_images(frames, of_probabilities(masks), true)
     assert first.shape == second.shape
-    assert (
-        first.shape[0] % (2 * 49 + 1) == first.shape[1] % (2 * 49 + 1) == 0
-    )  # twice as wide as both, by a whole number
-    for picture, colour in ((first, PREDICTED), (second, TRUE)):
-        assert (np.abs(picture.astype(int) - colour).sum(axis=2) < 30).any()
+    # the crop has twice the size of both masks, and is enlarged by a whole factor
+    assert first.shape[0] % (2 * 49 + 1) == first.shape[1] % (2 * 49 + 1) == 0
+    for image, colour in ((first, PREDICTED), (second, TRUE)):
+        assert (np.abs(image.astype(int) - colour).sum(axis=2) < 30).any()
     assert not (second == PREDICTED).all(axis=2).any()
 
 
-def evaluated(rows):
-    """Images and samples of slices: patient, video, phase, area, true area, both, thickness."""
-    names = ["patient", "video", "phase", "area_px", "true_area_px", "both", "thickness"]
+def tables_of(rows):
+    """Tables of images and samples from rows of patient, video, phase, area, true area, intersection and thickness."""
+    names = ["patient", "video", "phase", "area_px", "true_area_px", "intersection", "thickness"]
     table = pd.DataFrame(rows, columns=names)
-    table["dice"] = 2 * table.pop("both") / (table["area_px"] + table["true_area_px"])
+    table["dice"] = 2 * table.pop("intersection") / (table["area_px"] + table["true_area_px"])
     return table, table[["thickness"]].assign(spacing_y=2.0, spacing_x=1.5)
 
 
 def test_volumes_and_ejection_fractions_by_patient():
-    images, samples = evaluated([
+    images, samples = tables_of([
         ("p", "p_ED", "ED", 1000, 900, 800, 10.0),
         ("p", "p_ED", "ED", 500, 700, 400, 10.0),
         ("p", "p_ES", "ES", 600, 700, 500, 10.0),
@@ -172,15 +171,15 @@ def test_volumes_and_ejection_fractions_by_patient():
 
 def test_two_stacks_of_one_phase_have_no_ejection_fraction():
     rows = [("p", name, name[:2], 10, 10, 10, 8.0) for name in ("ED1", "ED2", "ES1")]
-    assert measure_stacks(*evaluated(rows))["ef"].isna().all()
+    assert measure_stacks(*tables_of(rows))["ef"].isna().all()
 
 
-def test_films_are_no_stacks():
-    assert measure_stacks(*evaluated([("s", "film", "ED", 10, 20, 5, np.nan)])).empty
+def test_videos_are_not_stacks():
+    assert measure_stacks(*tables_of([("s", "film", "ED", 10, 20, 5, np.nan)])).empty
 
 
-class Bright(Predictor):
-    """Segments what is bright, so that truth and prediction are the same where images are what masks show."""
+class BrightnessPredictor(Predictor):
+    """Segments bright pixels, so that prediction and ground truth agree on the images of `write_patients`."""
 
     def __init__(self, **settings):
         config = Config(approach="mask", width=8, depth=2, precision="float32", **settings)
@@ -191,15 +190,15 @@ class Bright(Predictor):
 
 
 def write_patients(folder):
-    """Two patients at ED and ES, each stack turned and tilted in its own way; the volumes in ml by file."""
+    """Write stacks of two patients at ED and ES with different orientations; return the volumes in ml by file."""
     volumes = {}
-    turns = [np.diag([1, 1, 1]), np.diag([-1, 1, -1]), np.eye(3)[[2, 0, 1]], np.eye(3)[[1, 2, 0]] * [1, -1, 1]]
+    rotations = [np.diag([1, 1, 1]), np.diag([-1, 1, -1]), np.eye(3)[[2, 0, 1]], np.eye(3)[[1, 2, 0]] * [1, -1, 1]]
     tilt = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
-    for number, turn in enumerate(turns):
+    for number, rotation in enumerate(rotations):
         name = f"p{number // 2}_{('ED', 'ES')[number % 2]}"
         masks = np.stack([disc(radius - 3 * (number % 2)) for radius in (9, 12, 14 + number, 11)])
         affine = np.eye(4)
-        affine[:3, :3] = tilt @ turn * [1.5, 1.25, 9]
+        affine[:3, :3] = tilt @ rotation * [1.5, 1.25, 9]
         for suffix, voxels in (("", masks * 150 + 20), ("_gt", masks)):
             image = nibabel.Nifti1Image(voxels.transpose(2, 1, 0).astype(np.int16), affine)
             nibabel.save(image, folder / f"{name}{suffix}.nii.gz")
@@ -207,10 +206,10 @@ def write_patients(folder):
     return volumes
 
 
-def test_evaluation_adds_slices_up_to_the_files_own_volumes(tmp_path):
+def test_evaluated_slices_add_up_to_the_volumes_of_the_files(tmp_path):
     volumes = write_patients(tmp_path)
     store = prepare(tmp_path, size=(48, 48), fov_mm=60.0)
-    evaluation = evaluate(Bright(size=(48, 48), fov_mm=60.0), store, "all")
+    evaluation = evaluate(BrightnessPredictor(size=(48, 48), fov_mm=60.0), store, "all")
     stacks = evaluation.stacks.set_index("video")
     assert list(stacks.index) == sorted(volumes)
     assert list(stacks["phase"]) == ["ED", "ES"] * 2
@@ -223,10 +222,10 @@ def test_evaluation_adds_slices_up_to_the_files_own_volumes(tmp_path):
     assert len(pd.read_csv(tmp_path / "run" / "stacks_all.csv")) == 4
 
 
-def test_prediction_lies_where_the_file_is_bright(tmp_path):
+def test_written_mask_has_the_orientation_of_the_file(tmp_path):
     write_patients(tmp_path)
     for path in sorted(tmp_path.glob("*_E?.nii.gz")):
-        prediction = Bright(size=(48, 48), fov_mm=55.0)(read_clip(path))
+        prediction = BrightnessPredictor(size=(48, 48), fov_mm=55.0)(read_clip(path))
         write_mask(tmp_path / "mask.nii.gz", prediction.masks, open_volume(path))
         image, mask = nibabel.load(path), nibabel.load(tmp_path / "mask.nii.gz")
         np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj) > 100)
@@ -235,12 +234,12 @@ def test_prediction_lies_where_the_file_is_bright(tmp_path):
 
 @pytest.mark.skipif(not SUNNYBROOK.exists(), reason="the data are not part of the repository")
 @pytest.mark.parametrize("phase", ["ED", "ES"])
-def test_sunnybrook_truth_as_prediction(tmp_path, phase):
+def test_ground_truth_of_sunnybrook_as_prediction(tmp_path, phase):
     path = SUNNYBROOK / "nifti" / f"SC-HF-I-1_{phase}.nii.gz"
     clip, true = read_clip(path), read_truth(path, find_truth(path))
-    facts = write_stack(path, clip, of_probabilities(true), tmp_path)
-    assert facts["volume_dice"] == facts["dice"] == 1
-    assert facts["volume_ml"] == pytest.approx({"ED": 201.818, "ES": 151.013}[phase], abs=0.001)
+    metrics = write_stack(path, clip, of_probabilities(true), tmp_path)
+    assert metrics["volume_dice"] == metrics["dice"] == 1
+    assert metrics["volume_ml"] == pytest.approx({"ED": 201.818, "ES": 151.013}[phase], abs=0.001)
     mask, label = nibabel.load(tmp_path / "mask.nii.gz"), nibabel.load(find_truth(path))
     np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(label.dataobj))
     assert mask.affine.tobytes() == nibabel.load(path).affine.tobytes()

@@ -1,4 +1,4 @@
-"""Many files through a predictor: what fails stays alone, what was done stays done, and who shares gets the same."""
+"""Segmentation of many files: names, failures, several ranks, and resuming."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def videos(tmp_path):
     return folder
 
 
-def names(sources) -> list[str]:
-    return [source.name for source in sources]
+def names(files) -> list[str]:
+    return [file.name for file in files]
 
 
 def find(*inputs, out=Path("nowhere"), settings=None):
-    return find_input_files([Path(one) for one in inputs], Path("no run"), settings, out=out)
+    return find_input_files([Path(path) for path in inputs], Path("no run"), settings, out=out)
 
 
-def write_nothing(path, clip, prediction, measured, folder):
+def write_frame_count(path, clip, prediction, measurement, folder):
     (folder / "frames.txt").write_text(str(len(prediction.masks)))
 
 
@@ -61,64 +61,63 @@ def test_names_are_paths_below_the_common_folder(videos, tmp_path):
     assert names(find(videos / "a.avi", videos / "deep" / "a.avi")) == ["a", "deep/a"]
     assert names(find(videos / "deep" / "er", videos / "a.avi")) == ["deep/er/c", "a"]
     assert names(find(videos, out=videos / "deep")) == ["a", "b"]
-    write_video(videos / "deep.avi")  # whose folder would hold the others' folders
+    write_video(videos / "deep.avi")  # without suffix, its name would equal that of a folder
     assert names(find(videos)) == ["a.avi", "b.avi", "deep.avi", "deep/a.avi", "deep/er/c.avi"]
     (videos / "deep.avi").rename(videos / "a.mp4")
     assert names(find(videos))[:3] == ["a.avi", "a.mp4", "b.avi"]
 
 
-def test_missing_inputs_and_folders_without_frames_are_named(videos, tmp_path):
+def test_error_names_missing_inputs_and_folders_without_frames(videos, tmp_path):
     with pytest.raises(DataError, match=r"none\.avi: no such file"):
         find(videos, tmp_path / "none.avi")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no file that holds frames"):
+    with pytest.raises(DataError, match="no file that contains frames"):
         find(tmp_path / "empty")
 
 
-def test_a_key_tells_settings_and_files_apart(videos):
-    one = find(videos / "a.avi", settings="x")
-    assert one == find(videos / "a.avi", settings="x")
-    assert one != find(videos / "a.avi", settings="y")
+def test_key_depends_on_settings_and_file(videos):
+    before = find(videos / "a.avi", settings="x")
+    assert before == find(videos / "a.avi", settings="x")
+    assert before != find(videos / "a.avi", settings="y")
     os.utime(videos / "a.avi", (1, 1))
-    assert one != find(videos / "a.avi", settings="x")
+    assert before != find(videos / "a.avi", settings="x")
 
 
-def test_a_file_that_counts_other_frames_than_it_has_is_noted(videos, predictor, tmp_path):
+def test_wrong_frame_count_in_a_header_is_noted(videos, predictor, tmp_path):
     data = bytearray((videos / "a.avi").read_bytes())
     data[48:52] = (200).to_bytes(4, "little")  # dwTotalFrames of avih
     (videos / "a.avi").write_bytes(data)
-    sources = find(videos)
-    list(segment_files(sources, predictor, tmp_path, None))
-    table = write_results(sources, tmp_path, kind="csv")
-    assert table["note"].tolist() == ["its header tells of 200 frames", "", "", ""]
+    files = find(videos)
+    list(segment_files(files, predictor, tmp_path, None))
+    table = write_results(files, tmp_path, kind="csv")
+    assert table["note"].tolist() == ["the header declares 200 frames", "", "", ""]
     assert table["frames"].tolist() == [3, 3, 6, 7]
 
 
-def test_one_bad_file_stops_no_other_and_is_tried_again(videos, predictor, tmp_path):
-    whole = (videos / "b.avi").read_bytes()
-    (videos / "b.avi").write_bytes(whole[:3000])
+def test_damaged_file_does_not_stop_the_others_and_is_retried(videos, predictor, tmp_path):
+    content = (videos / "b.avi").read_bytes()
+    (videos / "b.avi").write_bytes(content[:3000])
     out = tmp_path / "out"
     out.mkdir()
-    sources = find(videos)
-    rows = list(segment_files(sources, predictor, out, write_nothing))
-    assert [row["file"] for row in rows] == names(sources)
-    table = write_results(sources, out, kind="csv")
+    files = find(videos)
+    rows = list(segment_files(files, predictor, out, write_frame_count))
+    assert [row["file"] for row in rows] == names(files)
+    table = write_results(files, out, kind="csv")
     assert list(table["error"] != "") == [False, True, False, False]
     assert "Videos" not in table["error"][1]
     assert table["frames"].fillna(0).tolist() == [3, 0, 6, 7]
-    read = pd.read_csv(out / "results.csv")
-    assert list(read) == list(COLUMNS)
+    assert list(pd.read_csv(out / "results.csv")) == list(COLUMNS)
     assert (out / "deep" / "er" / "c" / "frames.txt").read_text() == "7"
     assert not (out / "b").exists()
-    assert unfinished(sources, out) == [sources[1]]
-    (videos / "b.avi").write_bytes(whole)
-    sources = find(videos)
-    assert names(unfinished(sources, out)) == ["b"]
-    list(segment_files(unfinished(sources, out), predictor, out, write_nothing))
-    assert (write_results(sources, out, kind="csv")["error"] == "").all()
+    assert unfinished(files, out) == [files[1]]
+    (videos / "b.avi").write_bytes(content)
+    files = find(videos)
+    assert names(unfinished(files, out)) == ["b"]
+    list(segment_files(unfinished(files, out), predictor, out, write_frame_count))
+    assert (write_results(files, out, kind="csv")["error"] == "").all()
 
 
-def test_a_reader_nobody_foresaw_to_fail_and_lack_of_memory_are_rows(videos, predictor, tmp_path, monkeypatch):
+def test_unexpected_exceptions_and_lack_of_memory_become_rows(videos, predictor, tmp_path, monkeypatch):
     def fail(path):
         if path.name == "a.avi":
             raise ZeroDivisionError("odd")
@@ -139,47 +138,47 @@ def test_a_reader_nobody_foresaw_to_fail_and_lack_of_memory_are_rows(videos, pre
         list(segment_files(find(videos / "b.avi"), predictor, tmp_path, None))
 
 
-def test_a_place_that_cannot_be_written_to_stops_everything(videos, predictor, tmp_path):
-    def full(*_):
+def test_error_while_writing_results_stops_the_prediction(videos, predictor, tmp_path):
+    def write_to_full_disk(*_):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        list(segment_files(find(videos), predictor, tmp_path, full))
+        list(segment_files(find(videos), predictor, tmp_path, write_to_full_disk))
 
 
-def test_shares_of_ranks_make_one_table(videos, predictor, tmp_path):
-    sources = find(videos)
+def test_several_ranks_give_the_table_of_one(videos, predictor, tmp_path):
+    files = find(videos)
     tables = []
     for ranks in (1, 3):
         out = tmp_path / str(ranks)
         out.mkdir()
         for rank in range(ranks):
-            list(segment_files(sources[rank::ranks], predictor, out, None, rank=rank))
-        tables.append(write_results(sources, out, kind="csv"))
+            list(segment_files(files[rank::ranks], predictor, out, None, rank=rank))
+        tables.append(write_results(files, out, kind="csv"))
         assert len(list(out.glob("manifest-*.jsonl"))) == ranks
     pd.testing.assert_frame_equal(*tables)
 
 
-def test_a_manifest_cut_in_a_line_is_continued(videos, predictor, tmp_path):
-    sources = find(videos)
-    list(segment_files(sources, predictor, tmp_path, None))
+def test_truncated_manifest_is_continued(videos, predictor, tmp_path):
+    files = find(videos)
+    list(segment_files(files, predictor, tmp_path, None))
     manifest = tmp_path / "manifest-0.jsonl"
     text = manifest.read_text()
-    for cut in (len(text) - 1, len(text) - 30, text.index("\n") + 1, text.index("\n") - 2, 0):
-        manifest.write_text(text[:cut])
-        left = unfinished(sources, tmp_path)
-        list(segment_files(left, predictor, tmp_path, None))
-        assert unfinished(sources, tmp_path) == []
+    for length in (len(text) - 1, len(text) - 30, text.index("\n") + 1, text.index("\n") - 2, 0):
+        manifest.write_text(text[:length])
+        remaining = unfinished(files, tmp_path)
+        list(segment_files(remaining, predictor, tmp_path, None))
+        assert unfinished(files, tmp_path) == []
         assert all(json.loads(line) for line in manifest.read_text().splitlines() if line.endswith("}"))
-        assert len(write_results(sources, tmp_path, kind="csv")) == len(sources)
+        assert len(write_results(files, tmp_path, kind="csv")) == len(files)
 
 
-def test_parquet_holds_the_same_as_csv(videos, predictor, tmp_path):
+def test_parquet_file_contains_the_table(videos, predictor, tmp_path):
     pytest.importorskip("pyarrow")
     (videos / "a.avi").write_bytes(b"none")
-    sources = find(videos)
-    list(segment_files(sources, predictor, tmp_path, None))
-    table = write_results(sources, tmp_path, kind="parquet")
+    files = find(videos)
+    list(segment_files(files, predictor, tmp_path, None))
+    table = write_results(files, tmp_path, kind="parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "results.parquet"), table)
     assert table["frames"].dtype == "Int64"
 
@@ -188,19 +187,19 @@ KILLED = """
 import os, signal, sys
 from echoseg.cli import main
 from echoseg.report import results
-write, written = results.KEPT["frames"], []
-def write_or_die(*arguments):
-    written.append(1)
-    if len(written) == 3:
+write, calls = results.OUTPUTS["frames"], []
+def write_or_kill(*arguments):
+    calls.append(1)
+    if len(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     write(*arguments)
-results.KEPT["frames"] = write_or_die
+results.OUTPUTS["frames"] = write_or_kill
 main(sys.argv[1:])
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
-def test_killed_and_resumed_gives_what_an_unbroken_run_gives(predictor, tmp_path):
+def test_resumed_prediction_equals_an_uninterrupted_one(predictor, tmp_path):
     folder, run = tmp_path / "videos", tmp_path / "run"
     folder.mkdir()
     for i in range(6):
@@ -210,7 +209,7 @@ def test_killed_and_resumed_gives_what_an_unbroken_run_gives(predictor, tmp_path
     (run / checkpoint.CONFIG).write_text(settings)
     checkpoint.save_weights(run / checkpoint.BEST, checkpoint.build(predictor.config)[0])
     command = ["predict", str(run), str(folder), "--device", "cpu", "--keep", "masks", "frames", "--out"]
-    assert main([*command, str(tmp_path / "whole")]) == 0
+    assert main([*command, str(tmp_path / "uninterrupted")]) == 0
     out = tmp_path / "killed"
     killed = subprocess.run([sys.executable, "-c", KILLED, *command, str(out)], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -223,7 +222,7 @@ def test_killed_and_resumed_gives_what_an_unbroken_run_gives(predictor, tmp_path
             for path in top.rglob("*")
             if path.is_file() and path.suffix != ".jsonl"
         }
-        for top in (tmp_path / "whole", out)
+        for top in (tmp_path / "uninterrupted", out)
     ]
     assert len(trees[0]) == 1 + 2 * 6
     assert trees[0] == trees[1]

@@ -1,4 +1,4 @@
-"""A run that was trained on a field in millimetres, on clips of any size."""
+"""Predictors with a field of view in millimetres, on clips of any size."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from echoseg.training import checkpoint
 from echoseg.training.config import Config
 
 
-def test_what_is_predicted_in_a_field_lies_where_it_is_in_the_frame():
+def test_prediction_is_placed_at_the_field_of_view_in_the_frame():
     config = Config(size=(32, 32), width=2, depth=2, landmarks=3, fov_mm=32.0)
     predictor = Predictor(config, *checkpoint.build(config), torch.device("cpu"))
     frames = np.random.default_rng(0).integers(0, 256, (2, 50, 70), dtype=np.uint8)
     nan = math.nan
-    inside = predictor(np.ascontiguousarray(frames[:, 9:41, 19:51]))
-    found = predictor(Clip(frames, nan, (1.0, 1.0), nan))
+    of_crop = predictor(np.ascontiguousarray(frames[:, 9:41, 19:51]))
+    of_clip = predictor(Clip(frames, nan, (1.0, 1.0), nan))
     for name in ("masks", "probabilities"):
-        whole = np.zeros((2, 50, 70), getattr(inside, name).dtype)
-        whole[:, 9:41, 19:51] = getattr(inside, name)
-        np.testing.assert_array_equal(getattr(found, name), whole)
-    np.testing.assert_array_equal(found.landmarks, inside.landmarks + np.float32([19, 9]))
-    np.testing.assert_array_equal(found.areas, inside.areas)
+        expected = np.zeros((2, 50, 70), getattr(of_crop, name).dtype)
+        expected[:, 9:41, 19:51] = getattr(of_crop, name)
+        np.testing.assert_array_equal(getattr(of_clip, name), expected)
+    np.testing.assert_array_equal(of_clip.landmarks, of_crop.landmarks + np.float32([19, 9]))
+    np.testing.assert_array_equal(of_clip.areas, of_crop.areas)
 
-    unknown = predictor(Clip(frames, nan, (nan, nan), nan))
-    np.testing.assert_array_equal(unknown.masks, predictor(frames).masks)
-    square = predictor(Clip(frames, nan, (nan, nan), nan, (9, 19, 32)))
-    np.testing.assert_array_equal(square.masks, found.masks)
+    without_spacing = predictor(Clip(frames, nan, (nan, nan), nan))
+    np.testing.assert_array_equal(without_spacing.masks, predictor(frames).masks)
+    with_square = predictor(Clip(frames, nan, (nan, nan), nan, (9, 19, 32)))
+    np.testing.assert_array_equal(with_square.masks, of_clip.masks)
     small = predictor(Clip(frames[:, :10, :12].copy(), nan, (1.0, 1.0), nan))
     assert small.masks.shape == (2, 10, 12)
     np.testing.assert_array_equal(small.areas, small.masks.sum(axis=(1, 2)))

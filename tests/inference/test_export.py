@@ -1,4 +1,4 @@
-"""Exported graphs say what the run says."""
+"""Exported graphs and repositories give the output of the run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from echoseg.errors import DataError
 from echoseg.inference import export
 from echoseg.inference.export import TOLERANCE, export_graph, write_repository
 from echoseg.models.codec import THRESHOLD
-from echoseg.models.traceable import FINDERS
+from echoseg.models.traceable import TRACEABLE_DECODERS
 from echoseg.ops import decode_heatmaps
 from echoseg.ops.decode import METHODS
 from echoseg.training import checkpoint
@@ -22,7 +22,7 @@ from echoseg.training.config import Config
 
 
 def write_run(folder, **settings):
-    """An untrained run; its network answers to what it sees all the same, and with sharp peaks as a trained one."""
+    """Write an untrained run. Its weights are scaled so that heatmaps have sharp peaks, as after training."""
     config = Config(**{"size": (32, 48), "width": 4, "depth": 2, "landmarks": 5, "scheme": "arc", **settings})
     torch.manual_seed(0)
     model, _ = checkpoint.build(config)
@@ -44,7 +44,7 @@ def gaussians(count, size, sigma, seed):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("window", [0.7, 5.0, 100.0])
-def test_finders_are_the_kernels_in_torch(method, window):
+def test_torch_decoders_equal_the_kernels(method, window):
     for seed, (size, sigma) in enumerate((((31, 44), 2.5), ((9, 6), 1.0), ((5, 5), 3.0))):
         heatmaps = gaussians(40, size, sigma, seed)
         heatmaps[0, 0] = 1
@@ -52,54 +52,54 @@ def test_finders_are_the_kernels_in_torch(method, window):
         tensor = torch.from_numpy(heatmaps)
         top = tensor.flatten(2).argmax(2)
         x, y = (top % size[1]).double(), (top // size[1]).double()
-        found = torch.stack(FINDERS[method](tensor.double(), x, y, window), dim=2).numpy()
+        actual = torch.stack(TRACEABLE_DECODERS[method](tensor.double(), x, y, window), dim=2).numpy()
         expected, _ = decode_heatmaps(heatmaps, method=method, window=window)
-        np.testing.assert_allclose(found, expected, atol=2e-5)
+        np.testing.assert_allclose(actual, expected, atol=2e-5)
 
 
 def test_every_method_can_be_exported():
-    assert FINDERS.keys() == METHODS.keys()
+    assert TRACEABLE_DECODERS.keys() == METHODS.keys()
 
 
 @pytest.mark.parametrize(
     ("approach", "format"), [("mask", "onnx"), ("mask", "torch"), ("landmark", "onnx"), ("landmark", "torch")]
 )
-def test_the_graph_says_what_the_run_says(tmp_path, approach, format):
+def test_graph_gives_the_output_of_the_run(tmp_path, approach, format):
     run, out = write_run(tmp_path / "run", approach=approach), tmp_path / "new" / "graph"
     assert 0 <= export_graph(run, out, format=format) <= TOLERANCE
     assert [path.name for path in out.parent.iterdir()] == ["graph"]
-    said = export.FORMATS[format][1](out)
+    graph = export.FORMATS[format][1](out)
     predictor = echoseg.load(run, device="cpu")
     for count in (1, 3):
         frames = np.random.default_rng(count).integers(0, 256, (count, 32, 48), dtype=np.uint8)
         expected = predictor(frames)
         if approach == "mask":
-            masks, probabilities = said(frames)
+            masks, probabilities = graph(frames)
             np.testing.assert_allclose(probabilities, expected.probabilities, atol=TOLERANCE)
             np.testing.assert_array_equal(masks, probabilities > THRESHOLD)
         else:
-            np.testing.assert_allclose(said(frames)[0], expected.landmarks, atol=TOLERANCE)
+            np.testing.assert_allclose(graph(frames)[0], expected.landmarks, atol=TOLERANCE)
     assert str(tmp_path).encode() not in out.read_bytes()
     assert b"site-packages" not in out.read_bytes()
     with pytest.raises(FileExistsError, match="graph"):
         export_graph(run, out, format=format)
 
 
-def test_a_graph_that_differs_is_not_kept(tmp_path, monkeypatch):
+def test_graph_that_differs_is_removed(tmp_path, monkeypatch):
     run = write_run(tmp_path / "run", approach="mask")
     save, open_graph = export.FORMATS["torch"]
 
-    def wrong(path):
-        said = open_graph(path)
-        return lambda frames: (said(frames)[0], said(frames)[1] + 2 * TOLERANCE)
+    def open_wrong(path):
+        graph = open_graph(path)
+        return lambda frames: (graph(frames)[0], graph(frames)[1] + 2 * TOLERANCE)
 
-    monkeypatch.setitem(export.FORMATS, "torch", (save, wrong))
+    monkeypatch.setitem(export.FORMATS, "torch", (save, open_wrong))
     with pytest.raises(DataError, match="differs"):
         export_graph(run, tmp_path / "graph.pt2", format="torch")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_missing_packages_and_formats_are_named(tmp_path, monkeypatch):
+def test_error_names_missing_packages_and_known_formats(tmp_path, monkeypatch):
     run = write_run(tmp_path / "run", approach="mask")
     with pytest.raises(ValueError, match="onnx, torch"):
         export_graph(run, tmp_path / "out", format="tflite")
@@ -108,7 +108,7 @@ def test_missing_packages_and_formats_are_named(tmp_path, monkeypatch):
         export_graph(run, tmp_path / "out", format="onnx")
 
 
-def test_a_repository_is_opened_as_the_run_is(tmp_path):
+def test_repository_predicts_like_the_run(tmp_path):
     run = write_run(tmp_path / "run", **{name: str(tmp_path / "somebody" / name) for name in ("data", "corrections")})
     folder = tmp_path / "repository"
     folder.mkdir()
@@ -117,6 +117,6 @@ def test_a_repository_is_opened_as_the_run_is(tmp_path):
     for path in folder.glob("*.*[ln]"):
         assert "somebody" not in path.read_text()
     frames = np.random.default_rng(0).integers(0, 256, (2, 50, 60), dtype=np.uint8)
-    ours, theirs = (echoseg.load(path, device="cpu")(frames) for path in (run, folder))
-    for one in dataclasses.fields(ours):
-        np.testing.assert_equal(getattr(ours, one.name), getattr(theirs, one.name))
+    expected, actual = (echoseg.load(path, device="cpu")(frames) for path in (run, folder))
+    for field in dataclasses.fields(expected):
+        np.testing.assert_equal(getattr(actual, field.name), getattr(expected, field.name))

@@ -1,4 +1,4 @@
-"""Each step against the obvious slow way."""
+"""Post-processing steps against slow reference implementations."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ images = hnp.arrays(
 def test_steps_on_masks_equal_their_definitions(probabilities):
     prediction = of_probabilities(probabilities)
     for name in ("closing=3", "threshold=0.4", "reject_blank"):
-        found = postprocess(prediction, [name], MASK)
-        np.testing.assert_array_equal(found.areas, found.masks.sum(axis=(1, 2)))
-        for plane, mask, after in zip(probabilities, prediction.masks, found.masks, strict=True):
+        processed = postprocess(prediction, [name], MASK)
+        np.testing.assert_array_equal(processed.areas, processed.masks.sum(axis=(1, 2)))
+        for plane, mask, processed_mask in zip(probabilities, prediction.masks, processed.masks, strict=True):
             if name == "threshold=0.4":
                 expected = fill_contours([level_set_contour(plane, 0.4)[0]], mask.shape)[0]
             elif name == "reject_blank":
@@ -48,80 +48,81 @@ def test_steps_on_masks_equal_their_definitions(probabilities):
             else:
                 closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
                 expected = mask if (closed == mask).all() else fill_contours([mask_contour(closed)], mask.shape)[0]
-            np.testing.assert_array_equal(after, expected)
+            np.testing.assert_array_equal(processed_mask, expected)
 
 
-def test_blank_frames_are_emptied_and_all_that_follows_from_the_contour():
-    sure = np.zeros((3, 8, 8))
-    sure[0, 2:5, 2:5], sure[1, 2:5, 2:5] = 0.9, 0.99
-    found = postprocess(of_probabilities(sure), ["reject_blank"], MASK)
-    assert found.areas.tolist() == [0, 9, 0]
-    assert found.pieces.tolist() == [0, 1, 0]
+def test_reject_blank_empties_frames_and_dependent_values():
+    probabilities = np.zeros((3, 8, 8))
+    probabilities[0, 2:5, 2:5], probabilities[1, 2:5, 2:5] = 0.9, 0.99
+    processed = postprocess(of_probabilities(probabilities), ["reject_blank"], MASK)
+    assert processed.areas.tolist() == [0, 9, 0]
+    assert processed.pieces.tolist() == [0, 1, 0]
     area = of_triangles().areas[0]
     covariances, review = np.tile(np.eye(2), (3, 3, 1, 1)), np.array([True, False, False])
-    seen = of_triangles(area_std=area * np.array([0.1, 0.2, 0.3]), covariances=covariances, review=review)
-    found = postprocess(seen, ["reject_blank"], LANDMARK)
-    assert found.areas.tolist() == [area, area, 0]
-    assert [len(contour) > 0 for contour in found.contours] == [True, True, False]
-    for values in (found.landmarks, found.covariances, found.area_std):
+    prediction = of_triangles(area_std=area * np.array([0.1, 0.2, 0.3]), covariances=covariances, review=review)
+    processed = postprocess(prediction, ["reject_blank"], LANDMARK)
+    assert processed.areas.tolist() == [area, area, 0]
+    assert [len(contour) > 0 for contour in processed.contours] == [True, True, False]
+    for values in (processed.landmarks, processed.covariances, processed.area_std):
         assert np.isfinite(values[:2]).all()
         assert np.isnan(values[2]).all()
-    assert found.review.tolist() == [True, False, True]
-    assert np.isfinite(seen.landmarks).all()
+    assert processed.review.tolist() == [True, False, True]
+    assert np.isfinite(prediction.landmarks).all()
     with pytest.raises(DataError, match="not calibrated"):
-        postprocess(dataclasses.replace(seen, area_std=None), ["reject_blank"], LANDMARK)
-    with pytest.raises(DataError, match="put 'smooth' first"):
-        postprocess(found, ["smooth"], LANDMARK)
+        postprocess(dataclasses.replace(prediction, area_std=None), ["reject_blank"], LANDMARK)
+    with pytest.raises(DataError, match="apply 'smooth' first"):
+        postprocess(processed, ["smooth"], LANDMARK)
 
 
-def test_closing_keeps_no_landmark_that_the_contour_has_left():
+def test_closing_removes_landmarks_that_are_not_on_the_contour():
     notched = [[[5, 5], [30, 5], [30, 30], [18, 30], [17, 10], [16, 30], [5, 30]]]
     codec = dataclasses.replace(LANDMARK, count=7)
-    seen = of_landmarks(notched, codec, (40, 40), area_std=np.ones(1), review=np.array([False]))
-    found = postprocess(seen, ["closing=7"], codec)
-    assert found.areas[0] > seen.areas[0]
-    assert found.landmarks is found.axes is found.covariances is found.area_std is found.review is None
-    assert postprocess(seen, ["closing=1"], codec) is seen
+    prediction = of_landmarks(notched, codec, (40, 40), area_std=np.ones(1), review=np.array([False]))
+    closed = postprocess(prediction, ["closing=7"], codec)
+    assert closed.areas[0] > prediction.areas[0]
+    assert closed.landmarks is closed.axes is closed.covariances is closed.area_std is closed.review is None
+    assert postprocess(prediction, ["closing=1"], codec) is prediction
 
 
 def test_smoothing_over_time():
     random = np.random.default_rng(0)
-    path = np.float32([[8, 8], [32, 10], [10, 30]]) + random.normal(0, 2, (30, 3, 2)).astype(np.float32)
-    found = postprocess(of_triangles(path, area_std=np.ones(30)), ["smooth=2"], LANDMARK)
+    landmarks = np.float32([[8, 8], [32, 10], [10, 30]]) + random.normal(0, 2, (30, 3, 2)).astype(np.float32)
+    smoothed = postprocess(of_triangles(landmarks, area_std=np.ones(30)), ["smooth=2"], LANDMARK)
     weights = np.exp(-0.5 * (np.arange(-8, 9) / 2) ** 2)
-    np.testing.assert_allclose(found.landmarks[15], np.tensordot(weights / weights.sum(), path[7:24], 1), atol=1e-4)
-    np.testing.assert_array_equal(found.masks, fill_polygons(found.landmarks, (40, 40)))
-    assert found.area_std is None
-    slices = postprocess(of_triangles(path), ["smooth"], LANDMARK, over_time=False)
-    np.testing.assert_array_equal(slices.landmarks, path)
+    expected = np.tensordot(weights / weights.sum(), landmarks[7:24], 1)
+    np.testing.assert_allclose(smoothed.landmarks[15], expected, atol=1e-4)
+    np.testing.assert_array_equal(smoothed.masks, fill_polygons(smoothed.landmarks, (40, 40)))
+    assert smoothed.area_std is None
+    slices = postprocess(of_triangles(landmarks), ["smooth"], LANDMARK, over_time=False)
+    np.testing.assert_array_equal(slices.landmarks, landmarks)
     flicker = of_probabilities(np.tile([0.9, 0.3, 0.9], 10)[:, None, None] * np.ones((1, 4, 4)))
     assert postprocess(flicker, ["smooth"], MASK).areas.tolist() == [16] * 30
 
 
-def test_steps_run_in_the_order_given():
-    slit = np.zeros((1, 15, 15))
-    slit[0, 5:10, 5:10], slit[0, 5:9, 7] = 0.9, 0.1
-    slit[0, 10, 7] = 0.45  # closing changes nothing about it, a lower threshold takes it in
-    prediction = of_probabilities(slit)
+def test_steps_are_applied_in_the_given_order():
+    probabilities = np.zeros((1, 15, 15))
+    probabilities[0, 5:10, 5:10], probabilities[0, 5:9, 7] = 0.9, 0.1
+    probabilities[0, 10, 7] = 0.45  # included by the lower threshold, but not by the closing
+    prediction = of_probabilities(probabilities)
     assert postprocess(prediction, ["closing=3", "threshold=0.4"], MASK).areas.tolist() == [22]
     assert postprocess(prediction, ["threshold=0.4", "closing=3"], MASK).areas.tolist() == [26]
     assert postprocess(prediction, [], MASK) is prediction
 
 
 @pytest.mark.parametrize("codec", [MASK, LANDMARK])
-def test_a_clip_without_frames(codec):
-    seen = (
+def test_clip_without_frames(codec):
+    prediction = (
         of_triangles(np.zeros((0, 3, 2)), area_std=np.zeros(0))
         if codec is LANDMARK
         else of_probabilities(np.zeros((0, 4, 4)))
     )
     for name in STEPS:
         if codec is MASK or name != "threshold":
-            assert len(postprocess(seen, [name], codec).masks) == 0
+            assert len(postprocess(prediction, [name], codec).masks) == 0
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
         ("polish", "known: threshold, reject_blank"),
         ("closing=wide", "closing=5"),
@@ -131,11 +132,11 @@ def test_a_clip_without_frames(codec):
         ("reject_blank=3", "no number"),
     ],
 )
-def test_wrong_names_and_numbers(name, words):
-    with pytest.raises(DataError, match=words):
+def test_wrong_names_and_numbers(name, message):
+    with pytest.raises(DataError, match=message):
         postprocess(of_probabilities(np.zeros((1, 4, 4))), [name], MASK)
 
 
-def test_landmarks_have_no_probability_to_cut():
-    with pytest.raises(DataError, match="leave it out"):
+def test_threshold_is_rejected_for_landmarks():
+    with pytest.raises(DataError, match="remove the step"):
         postprocess(of_triangles(np.zeros((1, 3, 2))), ["threshold"], LANDMARK)

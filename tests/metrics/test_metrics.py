@@ -83,7 +83,7 @@ def test_the_ceiling_of_polygons_on_discs_matches_the_formula(disc_store, chord_
         row = arc.loc[("polygon", count)]
         assert row["area_error_percent"] == pytest.approx(100 * (1 - share), abs=2)
         assert row["dice"] == pytest.approx(2 * share / (1 + share), abs=0.02)
-        assert row["least_dice"] <= row["dice"]
+        assert row["min_dice"] <= row["dice"]
     assert arc.loc[("cubic", 7), "dice"] > 0.98
     assert arc.loc[("cubic", 7), "hd95_px"] <= 1
     with_chords = landmark_ceiling(chord_store, counts=(6, 7))

@@ -12,7 +12,7 @@ from echoseg.models import codec as codecs
 from echoseg.models.codec import scheme_for
 from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
 from echoseg.models.unet import NORMS, UNet
-from echoseg.ops import decode, fill_polygons, heatmap, render_heatmaps
+from echoseg.ops import _options, fill_polygons, render_heatmaps
 from echoseg.training import checkpoint
 from echoseg.training import config as configs
 from echoseg.training.config import LOSSES, Config
@@ -85,8 +85,8 @@ def test_the_configuration_knows_every_name():
     assert set(LOSSES["mask"]) == set(MASK_LOSSES)
     assert set(LOSSES["landmark"]) == set(HEATMAP_LOSSES)
     assert set(configs.OUTLINES) == set(OUTLINES)
-    assert set(configs.HEATMAPS) == set(heatmap.KINDS)
-    assert set(configs.DECODERS) == set(decode.METHODS)
+    assert set(configs.HEATMAPS) == set(_options.KINDS)
+    assert set(configs.DECODERS) == set(_options.METHODS)
 
 
 @pytest.mark.parametrize("name", MASK_LOSSES)
@@ -231,7 +231,7 @@ def test_anatomical_landmarks_need_chords(disc_store, chord_store):
     assert scheme_for(disc_store, None) == "arc"
     assert scheme_for(chord_store, None) == "anatomical"
     assert scheme_for(chord_store, "arc") == "arc"
-    with pytest.raises(DataError, match="holds no chords"):
+    with pytest.raises(DataError, match="ordered chords"):
         scheme_for(disc_store, "anatomical")
     assert checkpoint.build(tiny(scheme="anatomical"))[1].landmarks(disc_store) is None
 

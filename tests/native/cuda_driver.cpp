@@ -1,5 +1,5 @@
-// Compares the CUDA kernels, run on the host (cuda_on_host/), with the CPU implementation on random, extreme and degenerate input.
-// Every array is a heap block of its exact size, so that AddressSanitizer detects accesses beyond it.
+// Compares the CUDA kernels, run on the host (cuda_on_host/), with the CPU implementation on random, extreme and
+// degenerate input. Every array is a heap block of its exact size, so that AddressSanitizer detects accesses beyond it.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -126,15 +126,18 @@ std::vector<uint8_t> masks_with_borders(ImageSize size, int64_t count) {
             for (int pixels = integer(1, 4); pixels > 0; --pixels) mask[integer(0, height * width - 1)] = 1;
         if (kind != 3) continue;
         const int x = integer(0, width - 1), columns = integer(1, width - x);
-        for (int y = integer(0, height - 1), end = integer(y, height); y < end; ++y) std::fill_n(mask + y * width + x, columns, 2);
+        for (int y = integer(0, height - 1), end = integer(y, height); y < end; ++y)
+            std::fill_n(mask + y * width + x, columns, 2);
     }
     return masks;
 }
 
-void try_surface(ImageSize size, int64_t count, const std::vector<uint8_t>& predicted, const std::vector<uint8_t>& true_masks) {
+void try_surface(ImageSize size, int64_t count, const std::vector<uint8_t>& predicted,
+                 const std::vector<uint8_t>& true_masks) {
     const Spacing spacing = integer(0, 1) ? Spacing{real(0.1, 3), real(0.1, 3)} : Spacing{0.3, 0.3};
     std::vector<double> hd95(static_cast<size_t>(count), NAN), assd = hd95, expected_hd95 = hd95, expected_assd = hd95;
-    surface_distances(predicted.data(), true_masks.data(), count, size, spacing, expected_hd95.data(), expected_assd.data(), 1);
+    surface_distances(predicted.data(), true_masks.data(), count, size, spacing, expected_hd95.data(),
+                      expected_assd.data(), 1);
     std::vector<uint8_t> workspace(static_cast<size_t>(cuda::surface_workspace_bytes(count, size)),
                                    static_cast<uint8_t>(integer(0, 255)));
     cuda::surface_distances(predicted.data(), true_masks.data(), count, size, spacing, hd95.data(), assd.data(),
@@ -153,7 +156,8 @@ void try_surface(ImageSize size) {
 void try_many_surfaces() {
     const ImageSize size{4, 5};
     auto predicted = random_masks(size, 1029), true_masks = random_masks(size, 1029);
-    for (auto* masks : {&predicted, &true_masks}) std::fill(masks->begin() + 4 * 20, masks->begin() + 1024 * 20, uint8_t{0});
+    for (auto* masks : {&predicted, &true_masks})
+        std::fill(masks->begin() + 4 * 20, masks->begin() + 1024 * 20, uint8_t{0});
     try_surface(size, 1029, predicted, true_masks);
 }
 
@@ -180,7 +184,8 @@ void try_heatmaps(ImageSize size) {
     const auto band = random_masks(size, count);
     const uint8_t* cut = integer(0, 1) ? band.data() : nullptr;
     const HeatmapOptions options = random_options();
-    const int64_t shift = random_shift() * bytes_of(options.type), bytes = count * per_image * size.pixels() * bytes_of(options.type);
+    const int64_t shift = random_shift() * bytes_of(options.type),
+                  bytes = count * per_image * size.pixels() * bytes_of(options.type);
     std::vector<uint8_t> maps(static_cast<size_t>(bytes + shift), 9), expected = maps;
     const Landmarks batch{landmarks.data(), nullptr, count, per_image};
     render_heatmaps(batch, size, options, cut, expected.data() + shift, 1);
@@ -194,13 +199,15 @@ void try_targets(ImageSize size, const Batch& batch) {
     const auto landmarks = random_landmarks(size, count * per_image);
     const TargetOptions options{static_cast<FillRule>(integer(0, 1)), random_element(), random_options()};
     std::vector<uint8_t> masks(static_cast<size_t>(count * size.pixels()), 9), band = masks, expected_masks = masks,
-                                                                                expected_band = masks;
+                                                                               expected_band = masks;
     const int64_t bytes = count * per_image * size.pixels() * bytes_of(options.heatmap.type);
     std::vector<uint8_t> maps(static_cast<size_t>(bytes), 9), expected = maps;
     const Landmarks points{landmarks.data(), nullptr, count, per_image};
-    render_targets(batch.contours(), points, size, options, expected_masks.data(), expected_band.data(), expected.data(), 1);
+    render_targets(batch.contours(), points, size, options, expected_masks.data(), expected_band.data(),
+                   expected.data(), 1);
     auto workspace = make_workspace(cuda::band_workspace_bytes(count, size, options.element));
-    cuda::render_targets(batch.contours(), points, size, options, masks.data(), band.data(), maps.data(), with(workspace));
+    cuda::render_targets(batch.contours(), points, size, options, masks.data(), band.data(), maps.data(),
+                         with(workspace));
     check(masks == expected_masks, "targets, mask");
     check(band == expected_band, "targets, band");
     check(maps == expected, "targets, heatmaps");
@@ -211,7 +218,8 @@ void try_decode(ImageSize size) {
     std::vector<float> maps(static_cast<size_t>(planes * size.pixels()));
     const int kind = integer(0, 4);
     const auto peaks = random_landmarks(size, planes);
-    const HeatmapOptions gaussian{HeatmapKind::gaussian, 2.5f, std::numeric_limits<float>::infinity(), HeatmapType::float32};
+    const HeatmapOptions gaussian{HeatmapKind::gaussian, 2.5f, std::numeric_limits<float>::infinity(),
+                                  HeatmapType::float32};
     if (kind == 4) render_heatmaps({peaks.data(), nullptr, planes, 1}, size, gaussian, nullptr, maps.data(), 1);
     for (float& value : maps) {
         if (kind == 4) break;
@@ -225,7 +233,8 @@ void try_decode(ImageSize size) {
     const auto method = static_cast<DecodeMethod>(integer(0, 2));
     const auto window = static_cast<float>(real(0.5, 8));
     decode_heatmaps(maps.data(), planes, size, method, window, expected_points.data(), expected.data(), 1);
-    cuda::decode_heatmaps(maps.data(), planes, size, method, window, points.data(), confidence.data(), kWithoutWorkspace);
+    cuda::decode_heatmaps(maps.data(), planes, size, method, window, points.data(), confidence.data(),
+                          kWithoutWorkspace);
     check(points == expected_points, "decode, points");
     check(expected.empty() || std::memcmp(confidence.data(), expected.data(), expected.size() * sizeof(float)) == 0,
           "decode, confidence");
@@ -240,11 +249,12 @@ void try_invalid_values() {
         batch.points = {1, 1, 30, 1, 10, 18, 2, 2, 20, invalid, 5, 19, 3, 3, 9, 4, 12, 17};
         batch.offsets = {0, 3, 6, 9};
         const std::vector<float> landmarks = {5, 5, invalid, 9, 7, 7};
-        const TargetOptions options{FillRule::opencv, {3, ElementShape::rect, 1}, {HeatmapKind::gaussian, 3, 2e6f, HeatmapType::float32}};
+        const TargetOptions options{
+            FillRule::opencv, {3, ElementShape::rect, 1}, {HeatmapKind::gaussian, 3, 2e6f, HeatmapType::float32}};
         std::vector<uint8_t> masks(static_cast<size_t>(3 * size.pixels()), 9), band = masks;
         std::vector<float> maps(static_cast<size_t>(3 * size.pixels()), NAN);
-        cuda::render_targets(batch.contours(), {landmarks.data(), nullptr, 3, 1}, size, options, masks.data(), band.data(),
-                             maps.data(), kWithoutWorkspace);
+        cuda::render_targets(batch.contours(), {landmarks.data(), nullptr, 3, 1}, size, options, masks.data(),
+                             band.data(), maps.data(), kWithoutWorkspace);
         for (int64_t i = 0; i < 3; ++i) {
             int64_t inside = 0;
             double sum = 0;

@@ -1,6 +1,6 @@
-// A fuzz target. Bytes are decoded to one call of one kernel: sizes, options, offsets and values, many of them extreme. Every array is
-// a heap block of its exact size, and the result is compared with reference.hpp. libFuzzer searches for bytes that reach new code;
-// without libFuzzer, fuzz_random.cpp generates random bytes.
+// A fuzz target. Bytes are decoded to one call of one kernel: sizes, options, offsets and values, many of them extreme.
+// Every array is a heap block of its exact size, and the result is compared with reference.hpp. libFuzzer searches for
+// bytes that reach new code; without libFuzzer, fuzz_random.cpp generates random bytes.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -54,10 +54,30 @@ class Bytes {
 
     float coordinate(int64_t side) {
         const float s = static_cast<float>(side), limit = kCoordinateLimit;
-        const float extreme[] = {-0.0f, kTiny, -kTiny, 0.49999997f, 0.5f, -0.5f, -0.50000006f, 1.0f / 3, 1e-30f, s - 1, s, s - 0.5f,
-                               std::nextafter(s, 0.0f), std::nextafter(s, limit), 1e5f, 32767.5f, 65536, limit, -limit,
-                               std::nextafter(limit, 0.0f), 0.03125f, 8388607.5f / 16};
-        const float invalid[] = {NAN, kInfinity, -kInfinity, kHuge, limit + 1, std::nextafter(limit, kInfinity), -limit - 1, 1e30f};
+        const float extreme[] = {-0.0f,
+                                 kTiny,
+                                 -kTiny,
+                                 0.49999997f,
+                                 0.5f,
+                                 -0.5f,
+                                 -0.50000006f,
+                                 1.0f / 3,
+                                 1e-30f,
+                                 s - 1,
+                                 s,
+                                 s - 0.5f,
+                                 std::nextafter(s, 0.0f),
+                                 std::nextafter(s, limit),
+                                 1e5f,
+                                 32767.5f,
+                                 65536,
+                                 limit,
+                                 -limit,
+                                 std::nextafter(limit, 0.0f),
+                                 0.03125f,
+                                 8388607.5f / 16};
+        const float invalid[] = {NAN,        kInfinity, -kInfinity, kHuge, limit + 1, std::nextafter(limit, kInfinity),
+                                 -limit - 1, 1e30f};
         const int kind = byte();
         if (kind < 140) return 0.5f * static_cast<float>(kind - 32);
         if (kind < 200) return extreme[static_cast<size_t>(kind - 140) % (sizeof extreme / sizeof *extreme)];
@@ -66,8 +86,8 @@ class Bytes {
     }
 
     float value() {
-        static const float extreme[] = {0, -0.0f, kTiny, -kTiny, 1e-30f, 1, -1, 0.5f, kHuge, -kHuge, kInfinity, -kInfinity, NAN,
-                                      1e-38f, 0.999999f, 2};
+        static const float extreme[] = {0,     -0.0f,  kTiny,     -kTiny,     1e-30f, 1,      -1,        0.5f,
+                                        kHuge, -kHuge, kInfinity, -kInfinity, NAN,    1e-38f, 0.999999f, 2};
         const int kind = byte();
         return kind < 24 ? extreme[kind % 16] : static_cast<float>(kind - 24) / 100.0f;
     }
@@ -78,7 +98,9 @@ class Bytes {
             const int run = byte();
             const size_t end = std::min(masks.size(), i + 1 + static_cast<size_t>(run) / 4);
             std::fill(masks.begin() + static_cast<int64_t>(i), masks.begin() + static_cast<int64_t>(end),
-                      static_cast<uint8_t>(run % 4 == 3 ? 255 : run % 4 == 2 ? 1 : 0));
+                      static_cast<uint8_t>(run % 4 == 3   ? 255
+                                           : run % 4 == 2 ? 1
+                                                          : 0));
             i = end;
         }
         return masks;
@@ -100,7 +122,8 @@ class Bytes {
     Spacing spacing() {
         static const double steps[] = {1, 0.3, 2.5, 1e-9, 1e9};
         const int kind = byte();
-        return kind % 2 ? Spacing{steps[kind / 2 % 5], steps[kind / 10 % 5]} : Spacing{steps[kind / 2 % 5], steps[kind / 2 % 5]};
+        return kind % 2 ? Spacing{steps[kind / 2 % 5], steps[kind / 10 % 5]}
+                        : Spacing{steps[kind / 2 % 5], steps[kind / 2 % 5]};
     }
 
    private:
@@ -150,7 +173,8 @@ bool read_contours(Bytes& bytes, ImageSize size, ContourBatch& drawn) {
 Mask expected_fill(const ContourBatch& drawn, ImageSize size, FillRule rule) {
     Mask masks;
     for (int64_t i = 0; i < drawn.count(); ++i) {
-        const Mask one = (rule == FillRule::center ? reference::fill_center : reference::fill_opencv)(drawn.contour(i), size);
+        const Mask one =
+            (rule == FillRule::center ? reference::fill_center : reference::fill_opencv)(drawn.contour(i), size);
         masks.insert(masks.end(), one.begin(), one.end());
     }
     return masks;
@@ -159,8 +183,10 @@ Mask expected_fill(const ContourBatch& drawn, ImageSize size, FillRule rule) {
 Mask expected_band(const Mask& masks, ImageSize size, const StructuringElement& element) {
     Mask band;
     for (size_t i = 0; i < masks.size(); i += static_cast<size_t>(size.pixels())) {
-        const Mask one(masks.begin() + static_cast<int64_t>(i), masks.begin() + static_cast<int64_t>(i) + size.pixels());
-        const Mask wide = reference::morph(one, size, element, true), narrow = reference::morph(one, size, element, false);
+        const Mask one(masks.begin() + static_cast<int64_t>(i),
+                       masks.begin() + static_cast<int64_t>(i) + size.pixels());
+        const Mask wide = reference::morph(one, size, element, true),
+                   narrow = reference::morph(one, size, element, false);
         for (size_t p = 0; p < wide.size(); ++p) band.push_back((wide[p] != 0) != (narrow[p] != 0));
     }
     return band;
@@ -207,11 +233,13 @@ void fuzz_morph(Bytes& bytes, int threads) {
     const int64_t count = static_cast<int64_t>(masks.size()) / size.pixels();
     Mask wide(masks.size(), 9), narrow(masks.size(), 9), band(masks.size(), 9);
     if (bytes.integer(0, 15) == 15) {  // much larger than the image
-        element = {1 + 128 * bytes.byte(), element.shape, element.shape == ElementShape::rect ? 2147483647 : 1 << bytes.integer(0, 30)};
+        element = {1 + 128 * bytes.byte(), element.shape,
+                   element.shape == ElementShape::rect ? 2147483647 : 1 << bytes.integer(0, 30)};
         dilate(masks.data(), count, size, element, wide.data(), threads);
         erode(masks.data(), count, size, element, narrow.data(), threads);
         border_band(masks.data(), count, size, element, band.data(), threads);
-        for (size_t p = 0; p < masks.size(); ++p) check(wide[p] >= narrow[p] && band[p] == (wide[p] ^ narrow[p]), "large elements");
+        for (size_t p = 0; p < masks.size(); ++p)
+            check(wide[p] >= narrow[p] && band[p] == (wide[p] ^ narrow[p]), "large elements");
         return;
     }
     dilate(masks.data(), count, size, element, wide.data(), threads);
@@ -219,7 +247,8 @@ void fuzz_morph(Bytes& bytes, int threads) {
     border_band(masks.data(), count, size, element, band.data(), threads);
     check(band == expected_band(masks, size, element), "border_band");
     for (size_t p = 0; p < masks.size(); ++p)
-        check(wide[p] >= (masks[p] != 0) && narrow[p] <= (masks[p] != 0) && band[p] == (wide[p] ^ narrow[p]), "dilate and erode");
+        check(wide[p] >= (masks[p] != 0) && narrow[p] <= (masks[p] != 0) && band[p] == (wide[p] ^ narrow[p]),
+              "dilate and erode");
 }
 
 std::vector<uint8_t> narrowed(const std::vector<float>& values, HeatmapType type) {
@@ -235,8 +264,8 @@ std::vector<uint8_t> narrowed(const std::vector<float>& values, HeatmapType type
     return out;
 }
 
-void check_heatmaps(const std::vector<float>& maps, const std::vector<float>& landmarks, int64_t per_image, ImageSize size,
-                    const HeatmapOptions& options, const uint8_t* band) {
+void check_heatmaps(const std::vector<float>& maps, const std::vector<float>& landmarks, int64_t per_image,
+                    ImageSize size, const HeatmapOptions& options, const uint8_t* band) {
     for (size_t p = 0; p < landmarks.size() / 2; ++p)
         for (int64_t i = 0; i < size.pixels(); ++i) {
             const double value = maps[p * static_cast<size_t>(size.pixels()) + i];
@@ -245,7 +274,8 @@ void check_heatmaps(const std::vector<float>& maps, const std::vector<float>& la
             const double dy = static_cast<double>(i / size.width) - landmarks[2 * p + 1];
             const double d = std::hypot(dx, dy), radius = options.radius, sigma = options.sigma;
             if (std::fabs(d - radius) < 1e-6 * (d + radius)) continue;
-            double expected = options.kind == HeatmapKind::gaussian ? std::exp(-d * d / (2 * sigma * sigma)) : std::max(0.0, 1 - d / radius);
+            double expected = options.kind == HeatmapKind::gaussian ? std::exp(-d * d / (2 * sigma * sigma))
+                                                                    : std::max(0.0, 1 - d / radius);
             if (d > radius || (band && !band[static_cast<int64_t>(p) / per_image * size.pixels() + i])) expected = 0;
             check(std::fabs(value - expected) < 2e-6, "heatmap");
         }
@@ -257,7 +287,9 @@ void fuzz_heatmaps(Bytes& bytes, int threads) {
     const HeatmapType type = options.type;
     const int64_t count = bytes.integer(0, 2), per_image = bytes.integer(0, 3);
     std::vector<float> landmarks, previous;
-    if (!read_points(bytes, count * per_image, size, landmarks) || !read_points(bytes, count * per_image, size, previous)) return;
+    if (!read_points(bytes, count * per_image, size, landmarks) ||
+        !read_points(bytes, count * per_image, size, previous))
+        return;
     const bool banded = bytes.integer(0, 1);
     const Mask band = bytes.masks(banded ? count : 0, size);
     const uint8_t* cut = banded ? band.data() : nullptr;
@@ -282,13 +314,16 @@ void fuzz_targets(Bytes& bytes, int threads) {
     if (!read_contours(bytes, size, drawn) || !read_points(bytes, drawn.count() * per_image, size, landmarks)) return;
     const int64_t count = drawn.count();
     Mask masks(static_cast<size_t>(count * size.pixels()), 9), band(masks), alone(masks);
-    std::vector<uint8_t> maps(masks.size() * static_cast<size_t>(per_image * bytes_of(options.heatmap.type)), 9), single(maps);
-    render_targets(drawn.contours(), {landmarks.data(), nullptr, count, per_image}, size, options, masks.data(), band.data(), maps.data(), threads);
+    std::vector<uint8_t> maps(masks.size() * static_cast<size_t>(per_image * bytes_of(options.heatmap.type)), 9),
+        single(maps);
+    render_targets(drawn.contours(), {landmarks.data(), nullptr, count, per_image}, size, options, masks.data(),
+                   band.data(), maps.data(), threads);
     check(masks == expected_fill(drawn, size, options.rule), "targets, mask");
     check(band == expected_band(masks, size, options.element), "targets, band");
     border_band_from_contours(drawn.contours(), size, options.rule, options.element, alone.data(), threads);
     check(band == alone, "border_band_from_contours");
-    render_heatmaps({landmarks.data(), nullptr, count, per_image}, size, options.heatmap, band.data(), single.data(), threads);
+    render_heatmaps({landmarks.data(), nullptr, count, per_image}, size, options.heatmap, band.data(), single.data(),
+                    threads);
     check(maps == single, "targets, heatmaps");
 }
 
@@ -313,7 +348,8 @@ void fuzz_decode(Bytes& bytes, int threads) {
         const bool at_top = x == top_x && y == top_y;
         check(at_top || (method != DecodeMethod::argmax && std::isfinite(plane[best])), "decode, pixel");
         check(method != DecodeMethod::dark || (std::fabs(x - top_x) <= 1 && std::fabs(y - top_y) <= 1), "decode, dark");
-        check(x >= -0.5f && y >= -0.5f && x <= static_cast<float>(size.width) - 0.5f && y <= static_cast<float>(size.height) - 0.5f,
+        check(x >= -0.5f && y >= -0.5f && x <= static_cast<float>(size.width) - 0.5f &&
+                  y <= static_cast<float>(size.height) - 0.5f,
               "decode, in the image");
     }
 }
@@ -329,7 +365,8 @@ void fuzz_distances(Bytes& bytes, int threads) {
         const Mask mask(masks.begin() + i * pixels, masks.begin() + (i + 1) * pixels);
         for (int probe = 0; probe < 8; ++probe) {
             const int64_t pixel = (256 * bytes.byte() + bytes.byte() + 97 * probe) % pixels;
-            const double expected = mask[pixel] ? reference::distance(mask, size, spacing.y, spacing.x, pixel) : 0, got = out[i * pixels + pixel];
+            const double expected = mask[pixel] ? reference::distance(mask, size, spacing.y, spacing.x, pixel) : 0,
+                         got = out[i * pixels + pixel];
             check(got == expected || std::fabs(got - expected) <= 2e-7 * expected, "distance_transform");
         }
     }

@@ -1,5 +1,5 @@
-// Compares the kernels with simple loops on random, extreme and degenerate input. Every array is a heap block of its exact size, so
-// that AddressSanitizer detects accesses beyond it.
+// Compares the kernels with simple loops on random, extreme and degenerate input. Every array is a heap block of its
+// exact size, so that AddressSanitizer detects accesses beyond it.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -46,7 +46,8 @@ void try_fill(ImageSize size, const Batch& batch) {
     for (const uint8_t value : masks) check(value <= 1, "fill, opencv");  // the Python tests compare with OpenCV
     std::vector<float> areas(masks.size(), NAN);
     cover_polygons(batch.contours(), size, areas.data(), 0);
-    for (const float value : areas) check(value >= 0.0f && value <= 1.0f, "coverage");  // the Python tests compare the values
+    for (const float value : areas)
+        check(value >= 0.0f && value <= 1.0f, "coverage");  // the Python tests compare the values
 }
 
 void try_band(ImageSize size) {
@@ -82,21 +83,26 @@ void try_targets(ImageSize size, const Batch& batch) {
             landmarks.push_back(static_cast<float>(real(-20, static_cast<double>(side) + 20)));
     landmarks.shrink_to_fit();
     const auto gaussian = integer(0, 1) == 0;
-    const TargetOptions options{static_cast<FillRule>(integer(0, 1)),
-                            {integer(1, 9), static_cast<ElementShape>(integer(0, 2)), integer(1, 3)},
-                            {gaussian ? HeatmapKind::gaussian : HeatmapKind::euclidean, static_cast<float>(real(0.1, 9)),
-                             gaussian && integer(0, 1) ? std::numeric_limits<float>::infinity() : static_cast<float>(real(0.1, 30)),
-                             HeatmapType::float32}};
-    std::vector<uint8_t> masks(static_cast<size_t>(count * size.pixels()), 9), band(masks.size(), 9), alone(masks.size(), 9);
+    const TargetOptions options{
+        static_cast<FillRule>(integer(0, 1)),
+        {integer(1, 9), static_cast<ElementShape>(integer(0, 2)), integer(1, 3)},
+        {gaussian ? HeatmapKind::gaussian : HeatmapKind::euclidean, static_cast<float>(real(0.1, 9)),
+         gaussian && integer(0, 1) ? std::numeric_limits<float>::infinity() : static_cast<float>(real(0.1, 30)),
+         HeatmapType::float32}};
+    std::vector<uint8_t> masks(static_cast<size_t>(count * size.pixels()), 9), band(masks.size(), 9),
+        alone(masks.size(), 9);
     std::vector<float> maps(static_cast<size_t>(count * per_image * size.pixels()), NAN), single(maps.size(), NAN);
-    render_targets(batch.contours(), {landmarks.data(), nullptr, count, per_image}, size, options, masks.data(), band.data(), maps.data(), 0);
+    render_targets(batch.contours(), {landmarks.data(), nullptr, count, per_image}, size, options, masks.data(),
+                   band.data(), maps.data(), 0);
     border_band(masks.data(), count, size, options.element, alone.data(), 0);
     check(band == alone, "targets, band");
     std::fill(alone.begin(), alone.end(), uint8_t{9});
     border_band_from_contours(batch.contours(), size, options.rule, options.element, alone.data(), 0);
     check(band == alone, "band of contours");
-    render_heatmaps({landmarks.data(), nullptr, count, per_image}, size, options.heatmap, band.data(), single.data(), 0);
-    check(maps.empty() || std::memcmp(maps.data(), single.data(), maps.size() * sizeof(float)) == 0, "targets, heatmaps");
+    render_heatmaps({landmarks.data(), nullptr, count, per_image}, size, options.heatmap, band.data(), single.data(),
+                    0);
+    check(maps.empty() || std::memcmp(maps.data(), single.data(), maps.size() * sizeof(float)) == 0,
+          "targets, heatmaps");
 
     // Another type, drawn into new memory, and into memory that holds the heatmaps of other landmarks.
     HeatmapOptions other = options.heatmap;
@@ -122,7 +128,8 @@ void try_targets(ImageSize size, const Batch& batch) {
             check(std::fabs(maps[p * size.pixels() + i] - expected) < 1e-6, "targets, values");
         }
 
-    std::vector<float> points(static_cast<size_t>(2 * count * per_image)), confidence(static_cast<size_t>(count * per_image));
+    std::vector<float> points(static_cast<size_t>(2 * count * per_image)),
+        confidence(static_cast<size_t>(count * per_image));
     decode_heatmaps(maps.data(), count * per_image, size, DecodeMethod::argmax, 0, points.data(), confidence.data(), 0);
     for (int64_t p = 0; p < count * per_image; ++p) {
         const float* plane = &maps[p * size.pixels()];
@@ -146,10 +153,13 @@ void try_large_planes() {
             for (int64_t k = 0; k < per_image; ++k) points.insert(points.end(), ends + k % 2 * 2, ends + k % 2 * 2 + 2);
             const std::vector<uint8_t> band(static_cast<size_t>(size.pixels()), 1);
             std::vector<uint8_t> maps(static_cast<size_t>(per_image) * plane, 9), single(plane, 9);
-            render_heatmaps({points.data(), nullptr, 1, per_image}, size, options, banded ? band.data() : nullptr, maps.data(), 1);
+            render_heatmaps({points.data(), nullptr, 1, per_image}, size, options, banded ? band.data() : nullptr,
+                            maps.data(), 1);
             for (int64_t k = 0; k < per_image; ++k) {
-                render_heatmaps({&points[static_cast<size_t>(2 * k)], nullptr, 1, 1}, size, options, nullptr, single.data(), 1);
-                check(std::memcmp(&maps[static_cast<size_t>(k) * plane], single.data(), plane) == 0, "heatmaps, large planes");
+                render_heatmaps({&points[static_cast<size_t>(2 * k)], nullptr, 1, 1}, size, options, nullptr,
+                                single.data(), 1);
+                check(std::memcmp(&maps[static_cast<size_t>(k) * plane], single.data(), plane) == 0,
+                      "heatmaps, large planes");
             }
         }
 }
@@ -166,7 +176,8 @@ void try_distances(ImageSize size) {
     distance_transform(masks.data(), count, size, spacing, distances.data(), 0);
     for (int64_t i = 0; i < count; ++i)
         for (int64_t probe = 0; probe < 20; ++probe) {
-            const int64_t y = integer(0, static_cast<int>(size.height) - 1), x = integer(0, static_cast<int>(size.width) - 1);
+            const int64_t y = integer(0, static_cast<int>(size.height) - 1),
+                          x = integer(0, static_cast<int>(size.width) - 1);
             double expected = std::numeric_limits<double>::infinity();
             for (int64_t p = 0; p < pixels; ++p)
                 if (!masks[i * pixels + p])
@@ -175,7 +186,8 @@ void try_distances(ImageSize size) {
             const double got = distances[i * pixels + y * size.width + x];
             check(got == expected || std::fabs(got - expected) <= 2e-7 * expected, "distance_transform");
         }
-    std::vector<double> hd95(static_cast<size_t>(count), NAN), assd(hd95.size(), NAN);  // the Python tests compare the values
+    std::vector<double> hd95(static_cast<size_t>(count), NAN),
+        assd(hd95.size(), NAN);  // the Python tests compare the values
     surface_distances(masks.data(), others.data(), count, size, spacing, hd95.data(), assd.data(), 0);
     for (int64_t i = 0; i < count; ++i) check(assd[i] >= 0 && hd95[i] >= 0, "surface_distances");
     surface_distances(masks.data(), masks.data(), count, size, spacing, hd95.data(), assd.data(), 0);
@@ -218,7 +230,8 @@ int main() {
     std::printf("level %s\n", simd::level().c_str());
     for (const float invalid : {NAN, INFINITY, -INFINITY, 3e38f, 1048577.0f}) {
         const std::vector<float> points = {0, 0, 1, 1, 2, invalid};
-        check(find_invalid_point(points.data(), 3) == 2 && find_invalid_point(points.data(), 2) == -1, "find_invalid_point");
+        check(find_invalid_point(points.data(), 3) == 2 && find_invalid_point(points.data(), 2) == -1,
+              "find_invalid_point");
     }
     for (int round = 0; round < 1500; ++round) {
         const ImageSize size{integer(1, 40), integer(1, 150)};

@@ -36,7 +36,8 @@ inline Mask fill_center(const Contour& contour, ImageSize size) {
     return mask;
 }
 
-// The pixels of the boundary, and those with an odd number of crossings at or left of them or with a crossing exactly on them.
+// The pixels of the boundary, and those with an odd number of crossings at or left of them or with a crossing exactly
+// on them.
 inline Mask fill_opencv(const Contour& contour, ImageSize size) {
     Mask odd(static_cast<size_t>(size.pixels())), on(odd);
     const size_t count = contour.size() / 2;
@@ -126,12 +127,14 @@ inline Mask outside_border(const Mask& mask, ImageSize size) {
     };
     for (int64_t y = 0; y < size.height; ++y)
         for (int64_t x = 0; x < size.width; ++x)
-            if (set(y, x) && !(set(y - 1, x) && set(y + 1, x) && set(y, x - 1) && set(y, x + 1))) outside[y * size.width + x] = 0;
+            if (set(y, x) && !(set(y - 1, x) && set(y + 1, x) && set(y, x - 1) && set(y, x + 1)))
+                outside[y * size.width + x] = 0;
     return outside;
 }
 
 // (HD95, ASSD)
-inline std::pair<double, double> surface(const Mask& a, const Mask& b, ImageSize size, double spacing_y, double spacing_x) {
+inline std::pair<double, double> surface(const Mask& a, const Mask& b, ImageSize size, double spacing_y,
+                                         double spacing_x) {
     const Mask borders[2] = {outside_border(a, size), outside_border(b, size)};
     std::vector<double> near[2];
     double sum = 0, hd95 = 0;

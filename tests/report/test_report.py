@@ -21,7 +21,7 @@ from echoseg.io.reading import read_clip, read_frames
 from echoseg.report.figures import overlay_figure
 from echoseg.report.film import GREY, REVIEW, film, write_gif
 from echoseg.report.overlay import LANDMARK, PREDICTED, TRUE, draw_overlay, write_video
-from echoseg.report.results import KEPT, write_attention, write_evaluation
+from echoseg.report.results import OUTPUTS, write_attention, write_evaluation
 from echoseg.report.tables import text_table
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
@@ -34,7 +34,7 @@ def square(side=64, low=20, high=40):
 
 
 def painted(picture, colour):
-    """(x, y) of what has about this colour."""
+    """(N, 2) int64, pixels: the positions that have nearly this colour."""
     near = np.abs(picture.astype(int) - colour).sum(axis=2) < 60
     return np.argwhere(near)[:, ::-1]
 
@@ -67,7 +67,7 @@ def test_large_frames_are_not_enlarged_and_empty_masks_draw_nothing():
 
 
 def beating(count=60, *, spacing=(1.0, 1.0), landmarks=False):
-    """A clip of a square that shrinks and grows, its prediction and what it measures."""
+    """A clip of a square that shrinks and grows, its prediction and its measurement."""
     sides = (24 + 8 * np.cos(np.arange(count) / 30 * 2 * np.pi)).round().astype(int)
     masks = np.stack([square(low=32 - side // 2, high=32 + side // 2) for side in sides])
     prediction = of_probabilities(masks)
@@ -98,7 +98,7 @@ def test_film_shows_outline_curve_and_cursor(tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_film_of_a_few_frames_and_of_nothing_seen(count):
+def test_film_of_a_few_frames_and_of_empty_predictions(count):
     clip, prediction, measured = beating(count, spacing=(float("nan"),) * 2)
     assert len(list(film(clip, prediction, measured))) == count
     empty = prediction.with_contours([NO_CONTOUR] * count)
@@ -134,8 +134,8 @@ def test_gif_runs_at_the_films_speed(tmp_path, fps, frames, duration):
     assert np.abs(near - 32).max() < 18
 
 
-def test_every_choice_of_the_command_can_be_kept():
-    assert set(KEPT) == set(_KEEP)
+def test_every_choice_of_the_command_is_an_output():
+    assert set(OUTPUTS) == set(_KEEP)
 
 
 def evaluation(count):
@@ -170,7 +170,7 @@ def test_attention_figure_shows_the_gates_of_three_images(tmp_path, monkeypatch)
     assert not (tmp_path / "figures" / "attention_val.png").exists()
 
 
-def test_damaged_metrics_are_named_and_kept(disc_store, tmp_path):
+def test_damaged_metrics_are_reported_and_not_replaced(disc_store, tmp_path):
     (tmp_path / "metrics.json").write_text("{")
     with pytest.raises(DataError, match=r"metrics\.json"):
         write_evaluation(evaluation(2), disc_store, "val", tmp_path)

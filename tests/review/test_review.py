@@ -34,7 +34,7 @@ from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
 from echoseg.review import clips
-from echoseg.review.clips import find_review_clips, next_to_look_at
+from echoseg.review.clips import find_review_clips, review_order
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
 from echoseg.training.checkpoint import build, save_weights
@@ -250,21 +250,21 @@ def test_other_landmarks_given_pinned_ones(seed):
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
-def test_frames_marked_for_review_come_first(uncertainty, apart):
+def test_frames_marked_for_review_come_first(uncertainty, min_distance):
     review = np.arange(len(uncertainty)) % 5 == 3
-    order = next_to_look_at(np.array(uncertainty), review, apart=apart)
+    order = review_order(np.array(uncertainty), review, min_distance=min_distance)
     marked = [bool(review[frame]) for frame in order]
     assert marked == sorted(marked, reverse=True)
-    assert set(next_to_look_at(np.array(uncertainty), review, apart=1)) == set(range(len(uncertainty)))
+    assert set(review_order(np.array(uncertainty), review, min_distance=1)) == set(range(len(uncertainty)))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
-def test_order_of_the_frames_to_review(uncertainty, apart):
-    order = next_to_look_at(np.array(uncertainty), apart=apart)
+def test_order_of_the_frames_to_review(uncertainty, min_distance):
+    order = review_order(np.array(uncertainty), min_distance=min_distance)
     assert uncertainty[order[0]] == max(uncertainty)
     assert all(uncertainty[a] >= uncertainty[b] for a, b in itertools.pairwise(order))
-    assert all(abs(a - b) >= apart for i, a in enumerate(order) for b in order[:i])
-    assert all(min(abs(frame - a) for a in order) < apart for frame in range(len(uncertainty)))
+    assert all(abs(a - b) >= min_distance for i, a in enumerate(order) for b in order[:i])
+    assert all(min(abs(frame - a) for a in order) < min_distance for frame in range(len(uncertainty)))
 
 
 def test_points_on_the_contour_of_a_mask(tmp_path):
@@ -297,13 +297,13 @@ def test_clips_of_the_inputs(tmp_path):
     loose, kind = find_review_clips([data / "Videos"], data)
     assert [len(source.recording.tracings) for source in loose] == [2, 2, 2]
     assert find_review_clips([data / "Videos" / "a.avi"], None)[1] is None
-    with pytest.raises(DataError, match=r"two files are called a\.avi"):
+    with pytest.raises(DataError, match=r"two files have the name a\.avi"):
         find_review_clips([data, data / "Videos" / "a.avi"], None)
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="no file in it"):
+    with pytest.raises(DataError, match="contains no files"):
         find_review_clips([tmp_path / "none"], None)
     bad = shutil.copy(data / "Videos" / "a.avi", tmp_path / "a,b.avi")
-    with pytest.raises(DataError, match="rename it"):
+    with pytest.raises(DataError, match="rename the file"):
         find_review_clips([Path(bad)], None)
 
 

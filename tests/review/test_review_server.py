@@ -278,6 +278,20 @@ def test_a_change_is_measured_and_saved(page, cookie):
     assert change(page, cookie, 1, None, version=response["version"] + 1)[0] == 200
 
 
+def test_a_restored_mask_has_its_predicted_area(tmp_path):
+    """Not the area of the spline through the points on its contour, which the page shows while a person drags."""
+    with review_server(tmp_path, "mask") as served:
+        link = served.links[0].split(str(served.port))[1]
+        cookie = request(served.port, "GET", link)[1]["set-cookie"].split(";")[0]
+        facts = served.clips.open(0).facts
+        points = {"points": facts["points"][1], "landmarks": list(range(16)), "pinned": [False] * 16}
+        drawn = change(served, cookie, 1, points)[1]
+        restored = change(served, cookie, 1, None, version=drawn["version"])[1]
+    assert drawn["area"] != facts["areas"][1]
+    assert restored["area"] == facts["areas"][1]
+    assert restored["volume"] == facts["volumes"][1]
+
+
 @pytest.mark.parametrize(
     "points",
     [

@@ -34,6 +34,7 @@ def tiny(**settings):
     return Config(**{**TINY, **settings})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach):
     config = train(
@@ -90,6 +91,7 @@ def assert_equal_weights(run, other):
         assert (run / name).read_bytes() == (other / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"dropout": 0.2, "ema": 0.9, "optimizer": "sgd", "clip": 1.0}])
 def test_a_resumed_run_equals_an_uninterrupted_one(disc_store, tmp_path, monkeypatch, settings):
     config = tiny(epochs=3, checkpoint_minutes=1e-9, **settings)  # a checkpoint each step
@@ -312,6 +314,7 @@ with ranks_of_torchrun("cpu") as ranks:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="gloo is built for Linux")
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_two_ranks_equal_one_with_the_double_batch(disc_store, tmp_path, approach):
@@ -385,7 +388,7 @@ def test_evaluating_another_size_is_refused(disc_store, tmp_path):
     predictor = load(tmp_path / "run", device="cpu")
     store = open_store(disc_store.path)
     other = dataclasses.replace(store, frames=store.frames[:, :16])
-    with pytest.raises(DataError, match="prepare anew"):
+    with pytest.raises(DataError, match="the run was trained on"):
         evaluate(predictor, other)
     with pytest.raises(DataError, match="no image in split"):
         evaluate(predictor, dataclasses.replace(store, samples=store.samples.assign(split="TRAIN")))

@@ -1,8 +1,9 @@
 // Rule "center": the crossings of a contour with rows, many at a time. Included after row_kernels.inl.
 //
-// Each lane holds one row of one edge, so that columns are computed in flat loops without branches. Most edges of a smooth contour
-// span one to five rows, and a mispredicted branch costs more than an unused lane. An edge always writes kRowBlock lanes and
-// keeps as many as it has rows; the next edge overwrites the others. Edges and lanes are padded to whole vectors.
+// Each lane holds one row of one edge, so that columns are computed in flat loops without branches. Most edges of a
+// smooth contour span one to five rows, and a mispredicted branch costs more than an unused lane. An edge always writes
+// kRowBlock lanes and keeps as many as it has rows; the next edge overwrites the others. Edges and lanes are padded to
+// whole vectors.
 constexpr int kEdgeBlock = 64, kRowBlock = 8, kCrossings = 256;
 
 constexpr int padded(int n) { return (n + kRowBlock - 1) / kRowBlock * kRowBlock; }
@@ -30,7 +31,8 @@ struct EdgePoints {
 };
 
 // Flips, for each crossing, all pixels of its word from its column on; none if the column is right of the image.
-inline void flip_words(const int32_t* column, const int32_t* row, int lanes, int32_t width, int64_t pitch, uint64_t* words) {
+inline void flip_words(const int32_t* column, const int32_t* row, int lanes, int32_t width, int64_t pitch,
+                       uint64_t* words) {
     int32_t word[kCrossings + kRowBlock];
     uint64_t flip[kCrossings + kRowBlock];
     for (int i = 0; i < padded(lanes); ++i) word[i] = (column[i] < width ? column[i] : width - 1) >> 6;
@@ -47,7 +49,8 @@ struct Crossings {
     double estimate[kCrossings + kRowBlock];
     int32_t row[kCrossings + kRowBlock], owner[kCrossings + kRowBlock], column[kCrossings + kRowBlock];
 
-    // Computes which rows of the image each edge crosses and where it crosses the first. Extends rows[0] … rows[1] by these rows.
+    // Computes which rows of the image each edge crosses and where it crosses the first. Extends rows[0] … rows[1] by
+    // these rows.
     void prepare(const EdgePoints& p, int n, int32_t height, int32_t rows[2]) {
         // One conditional per loop: the compiler turns several into a branch.
         const auto edge = [&p](int i) { return detail::make_edge(p.x[i], p.y[i], p.x[i + 1], p.y[i + 1]); };

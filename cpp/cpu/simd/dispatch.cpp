@@ -27,8 +27,8 @@ std::vector<const RowKernels*> available() {
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     if (avx2) levels.push_back(&kRowKernelsAvx2);
-    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         levels.push_back(&kRowKernelsAvx512);
 #endif
     return levels;
@@ -43,7 +43,8 @@ const RowKernels& choose() {
         if (std::string(name) == level->name) return *level;
         known += known.empty() ? level->name : std::string(", ") + level->name;
     }
-    throw std::invalid_argument("ECHOSEG_SIMD=" + std::string(name) + " is not available here; choose one of: " + known);
+    throw std::invalid_argument("ECHOSEG_SIMD=" + std::string(name) +
+                                " is not available here; choose one of: " + known);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The distance transform's inner loops, explained in cpu/distance.cpp. Included after row_kernels.inl.
 
-void column_distances(const uint8_t* mask, int64_t mask_stride, int64_t rows, int64_t columns, float* distances, int64_t stride) {
+void column_distances(const uint8_t* mask, int64_t mask_stride, int64_t rows, int64_t columns, float* distances,
+                      int64_t stride) {
     for (int64_t x = 0; x < columns; ++x) distances[x] = mask[x] ? HUGE_VALF : 0.0f;
     for (int64_t y = 1; y < rows; ++y) {
         const uint8_t* __restrict bytes = mask + y * mask_stride;
@@ -33,8 +34,8 @@ inline void site_squares(const float* __restrict rows, int64_t count, double rat
     for (int64_t x = count; x < count + simd::kSiteBlock; ++x) sites[x] = HUGE_VAL;
 }
 
-// The first of the nearest sites to column x between `first` and `last`. The sites that follow `last` in its block are searched too;
-// the caller must ensure that none of them is nearer.
+// The first of the nearest sites to column x between `first` and `last`. The sites that follow `last` in its block are
+// searched too; the caller must ensure that none of them is nearer.
 template <typename Square>
 inline int64_t nearest_site(const Square* sites, int64_t x, int64_t first, int64_t last) {
     constexpr int kLanes = simd::kSiteBlock;
@@ -68,7 +69,8 @@ inline int64_t nearest_site(const Square* sites, int64_t x, int64_t first, int64
     return static_cast<int64_t>(found);
 }
 
-// Sets nearest[i], for i from 1 to n, to the site nearest to column(i). Columns must ascend. nearest[0] = 0 is a lower bound.
+// Sets nearest[i], for i from 1 to n, to the site nearest to column(i). Columns must ascend. nearest[0] = 0 is a lower
+// bound.
 template <typename Square, typename Column>
 inline void nearest_sites(const Square* sites, int64_t count, int64_t n, const Column& column, int64_t* nearest) {
     int64_t step = 1;
@@ -81,8 +83,8 @@ inline void nearest_sites(const Square* sites, int64_t count, int64_t n, const C
         }
 }
 
-// The squares of kSiteBlock pixels from column x on, whose nearest sites are between `first` and `last`. Four sites per iteration,
-// including up to three after `last`, since GCC keeps `least` in memory between iterations.
+// The squares of kSiteBlock pixels from column x on, whose nearest sites are between `first` and `last`. Four sites per
+// iteration, including up to three after `last`, since GCC keeps `least` in memory between iterations.
 template <typename Square>
 inline void block_squares(const Square* sites, int64_t x, int64_t first, int64_t last, Square* out) {
     constexpr int kLanes = simd::kSiteBlock;
@@ -130,8 +132,8 @@ void row_distances(const simd::SiteRow& w, float* run, int64_t count) {
 }
 
 template <typename Square>
-inline void distances_at_columns(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns, int64_t n, Square* sites,
-                           double* distances) {
+inline void distances_at_columns(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns,
+                                 int64_t n, Square* sites, double* distances) {
     site_squares(row, count, w.ratio, sites);
     nearest_sites(sites, count, n, [columns](int64_t i) { return static_cast<int64_t>(columns[i - 1]); }, w.nearest);
     for (int64_t i = 0; i < n; ++i) {
@@ -141,7 +143,8 @@ inline void distances_at_columns(const simd::SiteRow& w, const float* row, int64
     }
 }
 
-void distances_at(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns, int64_t n, double* distances) {
+void distances_at(const simd::SiteRow& w, const float* row, int64_t count, const int32_t* columns, int64_t n,
+                  double* distances) {
     if (w.whole) {
         distances_at_columns(w, row, count, columns, n, static_cast<int32_t*>(w.sites), distances);
     } else {

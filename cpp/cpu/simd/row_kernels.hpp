@@ -1,5 +1,6 @@
-// The inner loops, compiled once for each instruction-set level. They take raw pointers, allocate no memory and use no library
-// templates: the linker might keep an inline library function that was compiled here for AVX-512 and use it for all callers.
+// The inner loops, compiled once for each instruction-set level. They take raw pointers, allocate no memory and use no
+// library templates: the linker might keep an inline library function that was compiled here for AVX-512 and use it for
+// all callers.
 //
 // A bit image holds 64 pixels per word, pixel 0 in the lowest bit, and `pitch` words per row.
 #pragma once
@@ -22,7 +23,8 @@ struct HeatmapWindow {
     const float *factor_x, *factor_y;  // gaussian only; tables of columns extend to the end of the last block
     const float *square_x, *square_y;  // (column - landmark)^2
     float radius;
-    const uint64_t* band;  // null, or the bits of the first row from column 0 of the image on; empty blocks are not written
+    // null, or the bits of the first row from column 0 of the image on; blocks without a bit are not written
+    const uint64_t* band;
     int64_t pitch;
     float* out;
     int64_t out_pitch;  // floats per row
@@ -43,8 +45,8 @@ struct RowKernels {
 
     // Rule "center": flips, in each row, all pixels of one word from each crossing with the contour on, and extends
     // rows[0] … rows[1] by the rows crossed. carry_fill then completes the rows.
-    void (*cross_rows)(const float* points, int64_t count, int32_t height, int32_t width, int64_t pitch, uint64_t* words,
-                       int32_t rows[2]);
+    void (*cross_rows)(const float* points, int64_t count, int32_t height, int32_t width, int64_t pitch,
+                       uint64_t* words, int32_t rows[2]);
     // In each row: if the last pixel of a word is set, flips all following words. Clears the bits from `width` on.
     void (*carry_fill)(uint64_t* words, int64_t rows, int64_t pitch, int64_t width);
     // Clears the bits from `width` on in each row.
@@ -71,8 +73,8 @@ struct RowKernels {
     void (*clear_rows)(void* first, int64_t bytes, int64_t rows, int64_t pitch);
     // Index of the first maximum; NaN counts as the maximum.
     int64_t (*argmax)(const float* values, int64_t count);
-    // memset and memcpy past the caches, if the processor supports it. Callers must finish with stream_end, so that other
-    // threads see the output.
+    // memset and memcpy past the caches, if the processor supports it. Callers must finish with stream_end, so that
+    // other threads see the output.
     void (*stream_zeros)(void* out, int64_t bytes);
     void (*stream_copy)(const void* from, int64_t bytes, void* out);
     void (*stream_end)();

@@ -1,7 +1,8 @@
-// Included once for each level, inside a namespace of the level. Plain loops, which the compiler vectorises for the level.
+// Included once for each level, inside a namespace of the level. Plain loops, which the compiler vectorises for the
+// level.
 
-// Asserts that a loop has no dependences that prevent vectorisation: a loop in place reads only elements that it has not written
-// yet, or a loop writes nothing that it reads.
+// Asserts that a loop has no dependences that prevent vectorisation: a loop in place reads only elements that it has
+// not written yet, or a loop writes nothing that it reads.
 #if defined(__clang__)
 #define ECHOSEG_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
@@ -106,8 +107,8 @@ void square_table(float center, int64_t first, int64_t count, float* squares) {
     }
 }
 
-// One block of a row, multiplied by the bits of the band. The product with 0 or 1 is exact; a conditional would become sixteen
-// branches.
+// One block of a row, multiplied by the bits of the band. The product with 0 or 1 is exact; a conditional would become
+// sixteen branches.
 template <typename Value>
 inline void draw_block(const Value& value, int64_t x, uint32_t band, float* out) {
     ECHOSEG_SHORT_LOOP
@@ -156,7 +157,9 @@ void disc_window(const simd::HeatmapWindow& w) {
     const float radius_square = w.radius * w.radius;
     draw_window(w, [=, &w](int64_t y) {
         const float factor_y = w.factor_y[y], square_y = w.square_y[y];
-        return [=](int64_t x) { return detail::gaussian_value(factor_x[x], factor_y, square_x[x], square_y, radius_square); };
+        return [=](int64_t x) {
+            return detail::gaussian_value(factor_x[x], factor_y, square_x[x], square_y, radius_square);
+        };
     });
 }
 
@@ -200,8 +203,8 @@ inline int32_t ordered(int32_t bits) {
 }
 
 int64_t argmax(const float* values, int64_t count) {
-    // Finds the first run of values that contains the maximum, then searches that run. Compares integers, since the compiler may
-    // reorder a maximum of integers but not of floats.
+    // Finds the first run of values that contains the maximum, then searches that run. Compares integers, since the
+    // compiler may reorder a maximum of integers but not of floats.
     constexpr int64_t kRun = 256;
     int32_t best = INT32_MIN;
     int64_t best_run = 0;

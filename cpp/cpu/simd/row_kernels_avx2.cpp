@@ -3,10 +3,10 @@
 
 #if defined(ECHOSEG_X86_LEVELS)
 
+#include <immintrin.h>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <immintrin.h>
 
 #include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/distance.hpp"
@@ -24,7 +24,8 @@ namespace echoseg::avx2 {
 namespace {
 
 inline void expand_word(const uint64_t* bits, uint8_t* out) {
-    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3,
+                                            3, 3, 3, 3, 3, 3, 3);
     const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201u));
     const __m256i one = _mm256_set1_epi8(1);
     int32_t halves[2];
@@ -58,7 +59,8 @@ void to_float16(const float* values, int64_t count, void* out) {
 
 // Write one cache line past the caches.
 inline void stream_zero_line(uint8_t* out) {
-    for (int part = 0; part < 64; part += 32) _mm256_stream_si256(reinterpret_cast<__m256i*>(out + part), _mm256_setzero_si256());
+    for (int part = 0; part < 64; part += 32)
+        _mm256_stream_si256(reinterpret_cast<__m256i*>(out + part), _mm256_setzero_si256());
 }
 
 inline void stream_line(const uint8_t* from, uint8_t* out) {
@@ -68,10 +70,12 @@ inline void stream_line(const uint8_t* from, uint8_t* out) {
     }
 }
 
+// clang-format off: the order matters
 #include "stream.inl"
 #include "row_kernels.inl"
 #include "crossings.inl"
 #include "distance.inl"
+// clang-format on
 
 }  // namespace
 }  // namespace echoseg::avx2

@@ -3,10 +3,10 @@
 
 #if defined(ECHOSEG_X86_LEVELS)
 
+#include <immintrin.h>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <immintrin.h>
 
 #include "echoseg/detail/crossing.hpp"
 #include "echoseg/detail/distance.hpp"
@@ -14,7 +14,8 @@
 #include "echoseg/detail/narrow.hpp"
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), \
+                             apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
@@ -43,16 +44,20 @@ void to_float16(const float* values, int64_t count, void* out) {
 }
 
 // Write one cache line past the caches.
-inline void stream_zero_line(uint8_t* out) { _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_setzero_si512()); }
+inline void stream_zero_line(uint8_t* out) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_setzero_si512());
+}
 
 inline void stream_line(const uint8_t* from, uint8_t* out) {
     _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_loadu_si512(from));
 }
 
+// clang-format off: the order matters
 #include "stream.inl"
 #include "row_kernels.inl"
 #include "crossings.inl"
 #include "distance.inl"
+// clang-format on
 
 }  // namespace
 }  // namespace echoseg::avx512

@@ -12,10 +12,12 @@
 namespace echoseg::baseline {
 namespace {
 
+// clang-format off: the order matters
 #include "word_bytes.inl"
 #include "row_kernels.inl"
 #include "crossings.inl"
 #include "distance.inl"
+// clang-format on
 
 }  // namespace
 }  // namespace echoseg::baseline

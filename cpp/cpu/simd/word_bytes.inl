@@ -1,5 +1,5 @@
-// Portable versions of functions for which other levels have instructions: conversion between one word and 64 bytes, eight
-// bytes at a time by multiplication; float16; streaming.
+// Portable versions of functions for which other levels have instructions: conversion between one word and 64 bytes,
+// eight bytes at a time by multiplication; float16; streaming.
 
 inline void expand_word(const uint64_t* bits, uint8_t* out) {
     const uint64_t word = *bits;

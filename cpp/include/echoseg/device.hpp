@@ -1,9 +1,10 @@
 // CUDA devices, and how the CUDA implementations (namespace echoseg::cuda in each header) are called.
 //
-// A CUDA implementation takes pointers to memory of one device. It starts kernels on the given stream and returns: it neither
-// allocates memory nor synchronises. It cannot check values before drawing: a contour or landmark that the CPU implementation
-// rejects (NaN, infinite, or beyond kCoordinateLimit) draws nothing, and offsets are clamped to [0, number of points]. It
-// throws std::runtime_error if a kernel cannot be started. In a build without CUDA every CUDA implementation throws.
+// A CUDA implementation takes pointers to memory of one device. It starts kernels on the given stream and returns: it
+// neither allocates memory nor synchronises. It cannot check values before drawing: a contour or landmark that the CPU
+// implementation rejects (NaN, infinite, or beyond kCoordinateLimit) draws nothing, and offsets are clamped to [0,
+// number of points]. It throws std::runtime_error if a kernel cannot be started. In a build without CUDA every CUDA
+// implementation throws.
 #pragma once
 
 #include <string>

@@ -11,17 +11,17 @@ struct Spacing {
     double y, x;
 };
 
-// masks, out: (count, height, width). out is the distance of each pixel to the nearest 0 of its image, in the unit of the
-// spacing: 0 where the mask is 0, infinity in an image without a 0.
+// masks, out: (count, height, width). out is the distance of each pixel to the nearest 0 of its image, in the unit of
+// the spacing: 0 where the mask is 0, infinity in an image without a 0.
 void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spacing spacing, float* out, int threads);
 
 // predicted, true_masks: (count, height, width). hd95, assd: (count).
 //
-// A border pixel is a foreground pixel with a background pixel or the image's edge among its four neighbours. hd95 is the larger
-// of the two directed 95th percentiles, linearly interpolated; assd is the mean over the pixels of both borders. Both are
-// infinite if exactly one mask is empty, and 0 if both are.
-void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size, Spacing spacing,
-                       double* hd95, double* assd, int threads);
+// A border pixel is a foreground pixel with a background pixel or the image's edge among its four neighbours. hd95 is
+// the larger of the two directed 95th percentiles, linearly interpolated; assd is the mean over the pixels of both
+// borders. Both are infinite if exactly one mask is empty, and 0 if both are.
+void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
+                       Spacing spacing, double* hd95, double* assd, int threads);
 
 namespace cuda {
 
@@ -30,8 +30,8 @@ void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spa
                         const Launch& launch);
 
 int64_t surface_workspace_bytes(int64_t count, ImageSize size);
-void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size, Spacing spacing,
-                       double* hd95, double* assd, const Launch& launch);
+void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
+                       Spacing spacing, double* hd95, double* assd, const Launch& launch);
 
 }  // namespace cuda
 

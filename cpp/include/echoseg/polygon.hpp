@@ -17,8 +17,8 @@ int64_t find_invalid_point(const float* points, int64_t count);
 // masks: (count, height, width). Every pixel is written, with 0 or 1.
 void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint8_t* masks, int threads);
 
-// Rule "coverage": the covered area of each pixel, in [0, 1]: detail/coverage.hpp. areas: (count, height, width). Every pixel
-// is written.
+// Rule "coverage": the covered area of each pixel, in [0, 1]: detail/coverage.hpp. areas: (count, height, width). Every
+// pixel is written.
 void cover_polygons(const Contours& contours, ImageSize size, float* areas, int threads);
 
 namespace cuda {

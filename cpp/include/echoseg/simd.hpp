@@ -6,7 +6,8 @@
 
 namespace echoseg::simd {
 
-// The level in use: $ECHOSEG_SIMD if set (throws std::invalid_argument if it is not available), else the fastest available.
+// The level in use: $ECHOSEG_SIMD if set (throws std::invalid_argument if it is not available), else the fastest
+// available.
 std::string level();
 
 // The levels that this build contains and this processor supports, slowest first.

@@ -13,10 +13,11 @@ struct TargetOptions {
     HeatmapOptions heatmap;
 };
 
-// masks, band: (count, height, width). heatmaps: (count, per_image, height, width) of options.heatmap.type, multiplied by the
-// band. contours.count equals landmarks.count. landmarks.previous refers to the heatmaps alone.
+// masks, band: (count, height, width). heatmaps: (count, per_image, height, width) of options.heatmap.type, multiplied
+// by the band. contours.count equals landmarks.count. landmarks.previous refers to the heatmaps alone.
 //
-// The CUDA implementation draws the same masks and bands bit for bit, and heatmaps as close as render_heatmaps documents.
+// The CUDA implementation draws the same masks and bands bit for bit, and heatmaps as close as render_heatmaps
+// documents.
 void render_targets(const Contours& contours, const Landmarks& landmarks, ImageSize size, const TargetOptions& options,
                     uint8_t* masks, uint8_t* band, void* heatmaps, int threads);
 

@@ -7,7 +7,7 @@ it compares the settings of the landmark approach instead: each training changes
 one of them.
 
 Writes to --out: one run folder for each training, experiments.csv and
-robustness.csv; with --landmarks trainings.csv and readings.csv. At full scale
+robustness.csv; with --landmarks trainings.csv and decodings.csv. At full scale
 this takes many hours without a GPU; --scale and --width make it smaller.
 """
 
@@ -114,7 +114,7 @@ def _compare_landmark_settings(arguments: argparse.Namespace, settings: dict[str
     from echoseg.evaluation.ablation import compare_landmark_settings
     from echoseg.report.tables import ablation_table
 
-    trainings, readings = compare_landmark_settings(arguments.data, arguments.out, seeds=arguments.seeds, **settings)
+    trainings, decodings = compare_landmark_settings(arguments.data, arguments.out, seeds=arguments.seeds, **settings)
     print(ablation_table(trainings, ["change"]))
     print("\nThe heatmaps of the networks with default settings, decoded and joined in each way:")
-    print(ablation_table(readings, ["decode", "outline"]))
+    print(ablation_table(decodings, ["decode", "outline"]))

@@ -1,4 +1,4 @@
-"""A run against a data set: tables of images and volumes, comparisons, and studies.
+"""Evaluate runs on data sets: tables of images and volumes, comparisons, and studies.
 
 This room imports inference and what it imports.
 """

@@ -1,8 +1,7 @@
-"""What each choice of the landmark approach is worth: one changed at a time, from the defaults; and the mask network.
+"""Ablation study of the landmark approach: one setting is changed at a time from the defaults; and the mask approach.
 
-A star, not a grid: interactions are not seen, but each row can be read by itself, and a full factorial design of these
-choices would take thousands of trainings. What happens after the network (decoding, joining) is varied on the networks
-that are there, which costs nothing.
+Interactions of settings are not measured, since a full factorial design would need thousands of trainings. Decoding
+method and outline need no training: all their combinations are applied to the networks with the default settings.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from echoseg.training.config import DECODERS, OUTLINES, Config
 from echoseg.training.loop import train
 from echoseg.training.presets import PRESETS
 
-# the first seed's way of landmarks; network, optimizer and budget as in the other rows
-_SEED = {
+# landmarks as in Rodríguez Valencia et al.; network, optimizer and number of steps as in the other rows
+_RODRIGUEZ = {
     name: PRESETS["rodriguez"]["landmark"][name]
     for name in ("landmarks", "scheme", "outline", "decode", "loss", "sigma")
 }
@@ -34,12 +33,12 @@ _EPOCHS = 10
 CHANGES: dict[str, dict[str, Any]] = {
     "defaults": {},
     "mask": {"approach": "mask"},
-    "first seed's landmarks": _SEED,
+    "Rodríguez Valencia et al.": _RODRIGUEZ,
     "scheme angle": {"scheme": "angle"},
     "scheme extremes, K = 6": {"scheme": "extremes", "landmarks": 6},
     "scheme anatomical": {"scheme": "anatomical"},
     "scheme arc": {"scheme": "arc"},
-    **{f"K = {count}": {"landmarks": count} for count in (5, 13, 21)},  # anatomical takes odd numbers
+    **{f"K = {count}": {"landmarks": count} for count in (5, 13, 21)},  # the scheme "anatomical" needs odd numbers
     **{f"loss {loss}": {"loss": loss} for loss in ("bce", "mse", "channel_ce")},
     "coordinates in the loss": {"coordinate_weight": 0.1},
     "euclidean heatmaps": {"heatmap": "euclidean"},
@@ -59,33 +58,36 @@ def run_ablation(
     changes: Mapping[str, dict[str, Any]] = CHANGES,
     **settings: Any,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train and measure each row of ``changes`` that differs from the defaults, and that the data set allows.
+    """Train and evaluate a network for each change of the settings.
+
+    Changes that leave the defaults as they are, and changes that need chords if the store has none, are skipped.
 
     Args:
-        store: what to train and test on, split by patient.
-        out: folder for the runs; must not exist.
-        images: to train on; None takes all.
-        seeds: trainings of each row.
-        changes: what to try, by name; the rows' settings.
-        settings: of ``Config``, for all rows.
+        store: The data to train and test on, split by patient.
+        out: The folder for the runs and tables, which must not exist.
+        images: The number of training images; None takes all.
+        seeds: The number of trainings per change.
+        changes: The changed settings by name of the change.
+        **settings: Fields of `Config` for all trainings.
 
     Returns:
-        a row a training: change, seed, and the test split's dice, hd95_px and landmark_error_px (nan for masks); and a
-        row for each way to decode and to join what the default networks say: decode, outline, seed, and the same.
+        Two tables. The first has a row per training: change, seed, and dice, hd95_px and landmark_error_px on the test
+        split, where the landmark error is nan for masks. The second has a row per decoding method, outline and seed of
+        the default settings: decode, outline, seed, and the same measures.
 
     Raises:
-        DataError: an empty split.
-        FileExistsError: ``out`` exists.
+        DataError: A split is empty.
+        FileExistsError: `out` exists.
     """
     out.mkdir(parents=True)
-    rows, after = [], []
+    rows, decoding_rows = [], []
     cases = [(seed, name) for seed in range(seeds) for name in changes]
     for seed, name in tqdm(cases, desc="experiments", disable=None):
         change = changes[name]
-        common = {"images": images, "seed": seed, "scheme": scheme_for(store, None), **settings}
-        config = Config(**{**common, **change})
-        the_same = change and config == Config(**common)
-        if the_same or (config.scheme == "anatomical" and not store.has_chords):
+        defaults = {"images": images, "seed": seed, "scheme": scheme_for(store, None), **settings}
+        config = Config(**{**defaults, **change})
+        unchanged = change and config == Config(**defaults)
+        if unchanged or (config.scheme == "anatomical" and not store.has_chords):
             continue
         run = out / f"{name.replace(' ', '-')}-{seed}"
         train(config, store, run)
@@ -93,40 +95,40 @@ def run_ablation(
         if name == "defaults":
             for decode, outline in itertools.product(DECODERS, OUTLINES):
                 scores = _scores(run, store, config.device, method=decode, outline=outline)
-                after.append({"decode": decode, "outline": outline, "seed": seed, **scores})
-    trainings, readings = pd.DataFrame(rows), pd.DataFrame(after)
+                decoding_rows.append({"decode": decode, "outline": outline, "seed": seed, **scores})
+    trainings, decodings = pd.DataFrame(rows), pd.DataFrame(decoding_rows)
     trainings.to_csv(out / "trainings.csv", index=False)
-    readings.to_csv(out / "readings.csv", index=False)
-    return trainings, readings
+    decodings.to_csv(out / "decodings.csv", index=False)
+    return trainings, decodings
 
 
 def compare_landmark_settings(
     data: str | Path | None, out: Path, *, scale: float = 1.0, **settings: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train with each of ``CHANGES``.
+    """Prepare a data set and run the ablation study on it.
 
     Args:
-        data: folder of a data set, or a store; None takes a phantom that is large enough.
-        out: folder for the runs, ``trainings.csv`` and ``readings.csv``; must not exist.
-        scale: share of the images that the largest experiment of the paper is trained on.
-        settings: further arguments of ``run_ablation``; 10 epochs unless others are given.
+        data: The folder of a data set, or a store; None uses a phantom data set of sufficient size.
+        out: The folder for the runs, `trainings.csv` and `decodings.csv`, which must not exist.
+        scale: The number of training images, as a share of the largest experiment of Rodríguez Valencia et al.
+        **settings: Further arguments of `run_ablation`. The default of `epochs` is 10.
 
     Returns:
-        The two tables of ``run_ablation``.
+        The two tables of `run_ablation`.
 
     Raises:
-        DataError: data that cannot be used, or an empty split.
-        FileExistsError: ``out`` exists.
+        DataError: The data cannot be used, or a split is empty.
+        FileExistsError: `out` exists.
     """
     images = training_images(scale)
     store = study_store(data, out, images)
     return run_ablation(store, out, images=images, **{"epochs": _EPOCHS, **settings})
 
 
-def _scores(run: Path, store: Store, device: str, **reading: Any) -> dict[str, float]:
-    """Of the test split; ``reading`` changes the codec with which the network's heatmaps are read."""
+def _scores(run: Path, store: Store, device: str, **codec_changes: Any) -> dict[str, float]:
+    """The measures of a run on the test split, with a codec that may differ from that of the run."""
     predictor = load(run, device=device)
-    if reading:
-        predictor.codec = dataclasses.replace(predictor.codec, **reading)  # type: ignore[type-var]
+    if codec_changes:
+        predictor.codec = dataclasses.replace(predictor.codec, **codec_changes)  # type: ignore[type-var]
     summary = evaluate(predictor, store, "test").summary
     return {name: summary.get(name, float("nan")) for name in ("dice", "hd95_px", "landmark_error_px")}

@@ -1,4 +1,4 @@
-"""What a run knows of its own errors and of the shapes that it was trained on; and whether that holds on a split."""
+"""Calibrate the uncertainty of a run, fit its shape model, and measure the coverage of its intervals on a split."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from echoseg.utils.files import replace_file
 
 
 def calibrate(run: Path, store: Store, *, device: str = "auto", network: NetworkFactory | None = None) -> None:
-    """Write ``calibration.json``, from the validation split, and ``shape.json``, from the training split.
+    """Write `calibration.json` from the validation split, and `shape.json` from the training split.
 
-    Neither in the mask approach; no calibration without a validation split: errors on training images say nothing.
+    In the mask approach nothing is written. Without a validation split there is no calibration, since errors on
+    training images are too small.
 
     Args:
-        run: folder of a finished run.
-        store: that it was trained on.
-        device: where to predict.
-        network: the function that made the network, where the training was given one.
+        run: The folder of a finished run.
+        store: The store that the run was trained on.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        network: The function that makes the network, if one was passed to the training.
 
     Raises:
-        DataError: not a run, a damaged file, or no such device.
+        DataError: There is no run, a file is damaged, or the device does not exist.
     """
     config, model, codec = load_run(run, network)
     splits = config.splits(store.samples)
@@ -42,11 +43,11 @@ def calibrate(run: Path, store: Store, *, device: str = "auto", network: Network
     validation = np.flatnonzero(splits == "val")
     if not len(validation):
         return
-    plain = Calibration(spread=0.0, scale=1.0, floor=0.0, error_correlation=np.eye(2 * codec.channels))
-    predictor = Predictor(config, model, codec, choose_device(device), calibration=plain)
+    identity = Calibration(spread=0.0, scale=1.0, floor=0.0, error_correlation=np.eye(2 * codec.channels))
+    predictor = Predictor(config, model, codec, choose_device(device), calibration=identity)
     prediction = predictor(store.frames[validation])
     assert prediction.landmarks is not None
-    assert prediction.covariances is not None  # the moments, as they are
+    assert prediction.covariances is not None  # with the identity, the moments of the heatmaps
     calibration = fit_calibration(prediction.landmarks - true[validation], prediction.covariances, config.sigma**2)
     replace_file(run / CALIBRATION, calibration.save)
 
@@ -58,18 +59,20 @@ def check_calibration(
     contours: np.ndarray,
     images: pd.DataFrame,
 ) -> dict[str, dict[str, float]]:
-    """How often the truth lies where it should, for landmarks, areas, volumes (of discs) and, by video, EF.
+    """Measure how often the truth lies in the predicted intervals of landmarks, areas, volumes and EF.
+
+    Volumes are computed by the method of discs, EF by video.
 
     Args:
-        predictor: calibrated.
-        prediction: of N images, with covariances.
+        predictor: A calibrated predictor.
+        prediction: The prediction for N images, with covariances.
         true_landmarks: (N, K, 2) float, pixels.
-        contours: (N, P, 2) float, pixels, the true outlines.
-        images: N rows with video and phase.
+        contours: (N, P, 2) float, pixels, the true contours.
+        images: A table with N rows and the columns video and phase.
 
     Returns:
-        by what is measured, the shares of ``ellipse_coverage`` or ``interval_coverage``; "ef" only where a video has an
-        end-diastolic and an end-systolic image.
+        The results of `ellipse_coverage` for "landmarks", and of `interval_coverage` for "area", "volume" and "ef".
+        There is no "ef" if no video has an end-diastolic and an end-systolic image.
     """
     calibration, codec = predictor.calibration, predictor.codec
     landmarks, covariances = prediction.landmarks, prediction.covariances
@@ -77,23 +80,23 @@ def check_calibration(
     assert landmarks is not None
     assert covariances is not None
     assert prediction.area_std is not None
-    shares = {"landmarks": ellipse_coverage(landmarks - true_landmarks, covariances)}
+    coverage = {"landmarks": ellipse_coverage(landmarks - true_landmarks, covariances)}
     areas, true_areas = contour_area(codec.join(landmarks)), contour_area(contours)
-    shares["area"] = interval_coverage(areas - true_areas, prediction.area_std)
+    coverage["area"] = interval_coverage(areas - true_areas, prediction.area_std)
 
     def discs(landmarks: np.ndarray) -> np.ndarray:
         return disc_volumes(codec.join(landmarks), codec.axes(landmarks))
 
     volumes, true = discs(landmarks), disc_volumes(contours, codec.axes(true_landmarks))
-    # image by image: without axes disc_volumes looks at all pairs of points, which of many images take much memory
-    each = zip(landmarks[:, None], covariances[:, None], strict=True)
-    deviations = np.concatenate([calibration.deviations(discs, *image) for image in each])
-    shares["volume"] = interval_coverage(volumes - true, deviations)
+    # image by image: without axes, disc_volumes needs memory for all pairs of points
+    single_images = zip(landmarks[:, None], covariances[:, None], strict=True)
+    deviations = np.concatenate([calibration.deviations(discs, *image) for image in single_images])
+    coverage["volume"] = interval_coverage(volumes - true, deviations)
 
     phases = [images[images["phase"] == phase].reset_index() for phase in ("ED", "ES")]
     ed, es = pd.merge(*phases, on="video")[["index_x", "index_y"]].to_numpy().T
     if len(ed):
         errors = ejection_fraction(volumes[ed], volumes[es]) - ejection_fraction(true[ed], true[es])
         spread = ejection_fraction_deviations(volumes[ed], volumes[es], (deviations[ed], deviations[es]))
-        shares["ef"] = interval_coverage(errors, spread)
-    return shares
+        coverage["ef"] = interval_coverage(errors, spread)
+    return coverage

@@ -1,4 +1,4 @@
-"""What perfect landmarks would give: so that their scheme, number and outline are chosen by evidence."""
+"""Accuracy of masks that are computed from the true landmarks: an upper bound for each scheme, number and outline."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ COUNTS = range(3, 21)
 
 
 def landmark_ceiling(store: Store, *, counts: Iterable[int] = COUNTS) -> pd.DataFrame:
-    """Measure the masks of the true landmarks' outlines against the masks of the tracings.
+    """Compare masks that are computed from the true landmarks with the masks of the tracings.
 
     Args:
-        store: with or without chords.
-        counts: numbers of landmarks to try.
+        store: The store.
+        counts: The numbers of landmarks.
 
     Returns:
-        a row for each scheme, count and outline that this data set allows: scheme, landmarks, outline, the means of
-        dice and hd95_px, the least dice, and area_error_percent, the mean size of the area's error.
+        A table with a row for each combination of scheme, number and outline that the data set allows: scheme,
+        landmarks, outline, the means of dice and hd95_px, min_dice, and area_error_percent, the mean absolute error of
+        the area.
     """
     true = fill_polygons(pad_contours(store.points, store.offsets), store.size)
     area = true.sum(axis=(1, 2), dtype=np.int64)
@@ -39,7 +40,7 @@ def landmark_ceiling(store: Store, *, counts: Iterable[int] = COUNTS) -> pd.Data
         try:
             landmarks = choose_landmarks(store.points, count, scheme=scheme, offsets=store.offsets)
         except DataError:
-            continue  # not with so many
+            continue  # the scheme does not support this number
         for outline in OUTLINES:
             masks = fill_polygons(join_landmarks(landmarks, scheme=scheme, outline=outline), store.size)
             scores = dice(masks, true)
@@ -50,7 +51,7 @@ def landmark_ceiling(store: Store, *, counts: Iterable[int] = COUNTS) -> pd.Data
                     "landmarks": count,
                     "outline": outline,
                     "dice": scores.mean(),
-                    "least_dice": scores.min(),
+                    "min_dice": scores.min(),
                     "hd95_px": surface_distances(masks, true)[0].mean(),
                     "area_error_percent": 100 * error.mean(),
                 }

@@ -1,4 +1,4 @@
-"""Volumes and ejection fractions of a split: predicted, of the true contours, and as the data set lists them."""
+"""Volumes and ejection fractions of a split: predicted, computed from the true contours, and listed by the data set."""
 
 from __future__ import annotations
 
@@ -32,43 +32,45 @@ from echoseg.metrics.volumes import (
 )
 from echoseg.utils.parallel import map_in_order
 
-_VIEWS = ("A4C", "A2C")  # at a right angle to each other
-_SHORT_AXIS = ("PSAX", "SAX")  # shows no long axis, so there are no discs along it
-_MEASURED = [f"{whose}{what}" for whose in ("", "true_", "listed_") for what in ("edv", "esv", "ef")]
-COLUMNS = ["video", "patient", "view", "unit", *_MEASURED]
+_BIPLANE_VIEWS = ("A4C", "A2C")  # perpendicular to each other
+_SHORT_AXIS_VIEWS = ("PSAX", "SAX")  # do not show the long axis, which the method of discs needs
+_QUANTITIES = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("edv", "esv", "ef")]
+COLUMNS = ["video", "patient", "view", "unit", *_QUANTITIES]
+"""Columns of a table of volumes: predicted, true and listed volumes in `unit`, EF in percent, nan if unknown."""
 
 
 def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) -> pd.DataFrame:
-    """Volumes by the method of discs in the traced frames of each video that has an ED and an ES one.
+    """Compute volumes by the method of discs from the traced frames of each video with an ED and an ES frame.
 
-    Files that hold one moment each make a pair by patient and view. Where a patient has both apical views and their
-    spacing is known, one biplane row stands in the place of the two. Stacks and short-axis views are left out.
+    Files with a single frame are paired by patient and view. If a patient has both apical views and their spacing is
+    known, the two rows are replaced by one biplane row. Stacks and short-axis views are left out.
 
     Args:
-        store: that was evaluated.
-        indices: (N,) places in it.
-        prediction: of these images.
+        store: The store that was evaluated.
+        indices: (N,) int, indices of images in the store.
+        prediction: The prediction for these images.
 
     Returns:
-        a row a video: ``COLUMNS`` (volumes in ``unit``, EF in percent, nan where unknown), and ``ef_area_length``, the
-        second opinion on the predicted EF.
+        A table with a row per video: `COLUMNS`, and `ef_area_length`, the predicted EF by the area-length formula.
     """
     samples = store.samples.iloc[indices].reset_index(drop=True)
     pairs = _pairs(samples)
-    places = np.unique(pairs[["ed", "es"]].to_numpy(np.intp))
-    predicted, true = _scaled_contours(store, indices, samples, prediction, places)
+    paired = np.unique(pairs[["ed", "es"]].to_numpy(np.intp))
+    predicted, true = _scaled_contours(store, indices, samples, prediction, paired)
     table = _with_volumes(pairs, None, predicted, true)
-    second = [area_length_volumes([predicted[i] for i in pairs[phase]]) for phase in ("ed", "es")]
-    table["ef_area_length"] = ejection_fraction(*second)
+    volumes = [area_length_volumes([predicted[i] for i in pairs[phase]]) for phase in ("ed", "es")]
+    table["ef_area_length"] = ejection_fraction(*volumes)
 
     apical = pairs[pairs["unit"] == "ml"]
-    views = [apical[apical["view"] == view].drop_duplicates("patient", keep=False) for view in _VIEWS]
+    views = [apical[apical["view"] == view].drop_duplicates("patient", keep=False) for view in _BIPLANE_VIEWS]
     four, two = (view[view["patient"].isin(set(views[0]["patient"]) & set(views[1]["patient"]))] for view in views)
     four, two = (view.sort_values("patient") for view in (four, two))
-    both = _with_volumes(four, two, predicted, true)
-    both["video"], both["view"] = [f"{a}+{b}" for a, b in zip(four["video"], two["video"], strict=True)], "biplane"
+    biplane = _with_volumes(four, two, predicted, true)
+    biplane["video"] = [f"{a}+{b}" for a, b in zip(four["video"], two["video"], strict=True)]
+    biplane["view"] = "biplane"
     single = table.drop(index=[*four.index, *two.index])
-    return pd.concat([single, both] if len(both) else [single], ignore_index=True)[[*COLUMNS, "ef_area_length"]]
+    tables = [single, biplane] if len(biplane) else [single]
+    return pd.concat(tables, ignore_index=True)[[*COLUMNS, "ef_area_length"]]
 
 
 def video_volumes(
@@ -78,18 +80,19 @@ def video_volumes(
     *,
     steps: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Volumes of whole videos, ED and ES found by beats, means over the beats.
+    """Predict all frames of videos and compute their volumes and EF, as means over the detected beats.
 
     Args:
-        predictor: of any run.
-        recordings: with their files; single pictures, stacks and short-axis views are left out.
-        traced: of ``traced_volumes``; the true volumes are taken from it.
-        steps: post-processing, see ``inference.postprocess``.
+        predictor: The predictor.
+        recordings: The recordings; single images, stacks and short-axis views are left out.
+        traced: The result of `traced_volumes`, with the true volumes.
+        steps: Post-processing steps; see `echoseg.inference.postprocess`.
 
     Returns:
-        a row a video: ``COLUMNS``; ``beats``, their number; and ``error``, why a video could not be read, else "".
+        A table with a row per video: `COLUMNS`; `beats`, the number of beats; and `error`, the reason why a video could
+        not be read, or "".
     """
-    recordings = [recording for recording in recordings if recording.view not in _SHORT_AXIS]
+    recordings = [recording for recording in recordings if recording.view not in _SHORT_AXIS_VIEWS]
     rows = []
     bar = tqdm(recordings, desc="evaluate videos", unit="video", disable=None)
     for recording, (clip, error) in zip(bar, map_in_order(_read, recordings), strict=True):
@@ -104,9 +107,9 @@ def video_volumes(
         }
         if clip is not None:
             prediction = postprocess(predictor(clip), steps, predictor.codec)
-            found = measure(prediction, clip)
-            row |= {"unit": found.unit, "edv": found.mean_edv, "esv": found.mean_esv, "ef": found.mean_ef}
-            row["beats"] = len(found.ef)
+            measurement = measure(prediction, clip)
+            row |= {"unit": measurement.unit, "beats": len(measurement.ef)}
+            row |= {"edv": measurement.mean_edv, "esv": measurement.mean_esv, "ef": measurement.mean_ef}
         rows.append(row)
     table = pd.DataFrame(rows, columns=[*(name for name in COLUMNS if "true" not in name), "beats", "error"])
     true = traced[["video", "true_edv", "true_esv", "true_ef"]]
@@ -114,6 +117,7 @@ def video_volumes(
 
 
 def _read(recording: Recording) -> tuple[Clip | None, str]:
+    """The clip of a recording and an error message; the clip is None if there is an error."""
     try:
         return read_recording(recording), ""
     except DataError as error:
@@ -121,52 +125,60 @@ def _read(recording: Recording) -> tuple[Clip | None, str]:
 
 
 def agreements(table: pd.DataFrame, suffix: str = "") -> dict[str, Any]:
-    """Entries for ``metrics.json`` from a table of volumes.
+    """Compute the entries of `metrics.json` about volumes and EF.
 
-    ``ef`` compares with the list, and where it is silent with the true contours; so do ``edv`` and ``esv``, where they
-    are in ml. ``ef_method`` and so on compare the true contours with the list: what the method alone gets wrong. What
-    has nothing to compare with is left out.
+    Predictions are compared with the listed value of a video or, if there is none, with the value of the true contours.
+    The entries "ef_method", "edv_method" and "esv_method" compare the true contours with the listed values, which gives
+    the error of the method of discs itself.
+
+    Args:
+        table: A table of volumes.
+        suffix: A suffix for the names of the entries. With a suffix, the entries of the method are left out.
+
+    Returns:
+        The results of `echoseg.metrics.agreement.agreement` by name. Volumes are compared in ml only. Entries without
+        reference values are left out.
     """
-    found = {}
-    for what in ("ef", "edv", "esv"):
-        rows = table if what == "ef" else table[table["unit"] == "ml"]
-        value, true, listed = (rows[f"{whose}{what}"].to_numpy(np.float64) for whose in ("", "true_", "listed_"))
-        found[f"{what}{suffix}"] = agreement(value, np.where(np.isfinite(listed), listed, true))
+    entries = {}
+    for name in ("ef", "edv", "esv"):
+        rows = table if name == "ef" else table[table["unit"] == "ml"]
+        predicted, true, listed = (rows[f"{prefix}{name}"].to_numpy(np.float64) for prefix in ("", "true_", "listed_"))
+        entries[f"{name}{suffix}"] = agreement(predicted, np.where(np.isfinite(listed), listed, true))
         if not suffix:
-            found[f"{what}_method"] = agreement(true, listed)
-    return {name: entry for name, entry in found.items() if entry["videos"] + entry["missing"]}
+            entries[f"{name}_method"] = agreement(true, listed)
+    return {name: entry for name, entry in entries.items() if entry["videos"] + entry["missing"]}
 
 
 def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
-    """A row a pair of traced moments: what is known of the video, and ``ed`` and ``es``, places in the samples."""
-    known = samples[["spacing_y", "spacing_x"]].notna().all(axis=1)
-    moments = samples.assign(unit=np.where(known, "ml", "px3"), place=samples.index)
-    moments = moments[moments["thickness"].isna() & moments["phase"].isin(["ED", "ES"])]
-    moments = moments[~moments["view"].isin(_SHORT_AXIS)]
-    whole = moments.groupby("video")["phase"].transform("nunique") == 2
-    moments["pair"] = np.where(whole, moments["video"], moments["patient"] + "/" + moments["view"])
-    ed, es = (moments[moments["phase"] == phase].drop_duplicates("pair") for phase in ("ED", "ES"))
-    pairs = ed.merge(es[["pair", "place"]], on="pair", suffixes=("", "_es"))
-    renamed = {"place": "ed", "place_es": "es", **{name: f"listed_{name}" for name in ("edv", "esv", "ef")}}
+    """The pairs of a traced ED and ES frame: a row per pair, with `ed` and `es`, the indices of the samples."""
+    has_spacing = samples[["spacing_y", "spacing_x"]].notna().all(axis=1)
+    frames = samples.assign(unit=np.where(has_spacing, "ml", "px3"), index=samples.index)
+    frames = frames[frames["thickness"].isna() & frames["phase"].isin(["ED", "ES"])]
+    frames = frames[~frames["view"].isin(_SHORT_AXIS_VIEWS)]
+    has_both = frames.groupby("video")["phase"].transform("nunique") == 2
+    frames["pair"] = np.where(has_both, frames["video"], frames["patient"] + "/" + frames["view"])
+    ed, es = (frames[frames["phase"] == phase].drop_duplicates("pair") for phase in ("ED", "ES"))
+    pairs = ed.merge(es[["pair", "index"]], on="pair", suffixes=("", "_es"))
+    renamed = {"index": "ed", "index_es": "es", **{name: f"listed_{name}" for name in ("edv", "esv", "ef")}}
     return pairs.rename(columns=renamed)[["video", "patient", "view", "unit", *renamed.values()]]
 
 
 def _scaled_contours(
-    store: Store, indices: np.ndarray, samples: pd.DataFrame, prediction: Prediction, places: np.ndarray
+    store: Store, indices: np.ndarray, samples: pd.DataFrame, prediction: Prediction, paired: np.ndarray
 ) -> tuple[dict[int, ScaledContour], dict[int, ScaledContour]]:
-    """Predicted and true contours by place: in mm where that is known, else in pixels of the video itself."""
-    known = samples[["spacing_y", "spacing_x"]].to_numpy()[places]
-    pixels = samples[["height", "width"]].to_numpy()[places] / store.size
-    spacings = np.where(np.isfinite(known).all(axis=1, keepdims=True), known, pixels)
-    axes = None if prediction.axes is None else prediction.axes[places]
-    predicted = scale_contours([prediction.contours[i] for i in places], axes, spacings)
-    contours = pad_contours(store.points, store.offsets)[indices[places]]
-    traced = None
+    """Predicted and true contours of the paired samples, by index: in mm, or in pixels of the video if unknown."""
+    listed = samples[["spacing_y", "spacing_x"]].to_numpy()[paired]
+    pixels = samples[["height", "width"]].to_numpy()[paired] / store.size
+    spacings = np.where(np.isfinite(listed).all(axis=1, keepdims=True), listed, pixels)
+    axes = None if prediction.axes is None else prediction.axes[paired]
+    predicted = scale_contours([prediction.contours[i] for i in paired], axes, spacings)
+    contours = pad_contours(store.points, store.offsets)[indices[paired]]
+    true_axes = None
     if store.has_chords:
-        ends = choose_landmarks(contours, 3, scheme="anatomical")
-        traced = landmark_axes(ends, "anatomical")
-    true = scale_contours(contours, traced, spacings)
-    return dict(zip(places, predicted, strict=True)), dict(zip(places, true, strict=True))
+        landmarks = choose_landmarks(contours, 3, scheme="anatomical")
+        true_axes = landmark_axes(landmarks, "anatomical")
+    true = scale_contours(contours, true_axes, spacings)
+    return dict(zip(paired, predicted, strict=True)), dict(zip(paired, true, strict=True))
 
 
 def _with_volumes(
@@ -175,16 +187,16 @@ def _with_volumes(
     predicted: Mapping[int, ScaledContour],
     true: Mapping[int, ScaledContour],
 ) -> pd.DataFrame:
-    """Volumes and EF added to pairs: from one view, or with the ``others`` from two."""
+    """The pairs with volumes and EF: from one view or, with pairs of the other view in `others`, from two views."""
     table = pairs.copy()
     scale = np.where(pairs["unit"] == "ml", 1 / MM3_PER_ML, 1.0)
-    for whose, outlines in (("", predicted), ("true_", true)):
+    for prefix, contours in (("", predicted), ("true_", true)):
         for phase in ("ed", "es"):
-            first = [outlines[i] for i in pairs[phase]]
+            first = [contours[i] for i in pairs[phase]]
             if others is None:
                 volumes = disc_volumes(first)
             else:
-                volumes = biplane_volumes(first, [outlines[i] for i in others[phase]])
-            table[f"{whose}{phase}v"] = scale * volumes
-        table[f"{whose}ef"] = ejection_fraction(table[f"{whose}edv"], table[f"{whose}esv"])
+                volumes = biplane_volumes(first, [contours[i] for i in others[phase]])
+            table[f"{prefix}{phase}v"] = scale * volumes
+        table[f"{prefix}ef"] = ejection_fraction(table[f"{prefix}edv"], table[f"{prefix}esv"])
     return table

@@ -1,4 +1,4 @@
-"""A run against tracings: a table of images, and the summary that ``metrics.json`` holds."""
+"""Evaluate a run on traced images: a table of images, and the summary for `metrics.json`."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
 from echoseg.evaluation.ejection import agreements, traced_volumes, video_volumes
 from echoseg.evaluation.stacks import measure_stacks, summarise_stacks
-from echoseg.evaluation.temporal_context import predict_traced, reach_of
+from echoseg.evaluation.temporal_context import predict_traced, temporal_radius
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.metrics.bootstrap import mean_interval
 from echoseg.metrics.landmark_error import landmark_error
-from echoseg.metrics.overlap import dice, dice_all_pixels, iou
+from echoseg.metrics.overlap import POOR_DICE, dice, dice_all_pixels, iou
 from echoseg.metrics.surface import surface_distances
 from echoseg.ops import fill_polygons
 
-POOR = 0.8  # Dice below which a person should have looked
-_PIECE = 64  # images between two moves of the progress bar
+_CHUNK = 64  # images between two updates of the progress bar
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Predictions on one split beside the truth.
+    """The evaluation of a predictor on one split with N images.
 
     Attributes:
-        images: a row an image: video, frame, patient, phase, and each measure; ``error0_px`` is the first landmark's.
-        indices: (N,) int64, the images' places in the store.
-        true_masks: (N, H, W) uint8.
-        prediction: for the same images.
-        summary: one split's entry of ``metrics.json``.
-        volumes: a row a video; see ``inference.ejection.traced_volumes``.
-        stacks: a row a stack of slices; see ``inference.stack.measure_stacks``.
-        videos: a row a whole video, if asked for; see ``inference.ejection.video_volumes``.
+        images: A table with a row per image: video, frame, patient, phase, and the measures; `error0_px` is the error
+            of the first landmark.
+        indices: (N,) int64, the indices of the images in the store.
+        true_masks: (N, H, W) uint8, 0 or 1.
+        prediction: The prediction for the images.
+        summary: The split's entry of `metrics.json`.
+        volumes: A table with a row per video; see `echoseg.evaluation.ejection.traced_volumes`.
+        stacks: A table with a row per stack of slices; see `echoseg.evaluation.stacks.measure_stacks`.
+        videos: A table with a row per video of which all frames were predicted; see
+            `echoseg.evaluation.ejection.video_volumes`. Empty if `whole_videos` was False.
     """
 
     images: pd.DataFrame
@@ -64,20 +65,23 @@ def evaluate(
     recordings: Mapping[str, Recording] | None = None,
     whole_videos: bool = False,
 ) -> Evaluation:
-    """Measure a predictor on one split of a store, at the store's size.
+    """Evaluate a predictor on one split of a store, at the size of the store's frames.
 
     Args:
-        predictor: of a run.
-        store: of any data set.
-        split: train, val, test or all.
-        steps: post-processing, see ``inference.postprocess``.
-        recordings: by video, with their files; for whole videos, and for steps that look at neighbours of the traced
-            frames.
-        whole_videos: also predict every frame of the split's videos, for EF by beats.
+        predictor: The predictor of a run.
+        store: A store of any data set.
+        split: "train", "val", "test" or "all".
+        steps: Post-processing steps; see `echoseg.inference.postprocess`.
+        recordings: The recordings by name of the video. They are needed for whole videos, and for steps that use frames
+            before and after the traced ones.
+        whole_videos: Whether to predict also all frames of the split's videos, for EF by detected beats.
+
+    Returns:
+        The evaluation.
 
     Raises:
-        DataError: the store has no image in this split, or frames of another size than the run's; an unknown step; or
-            recordings are needed and not given.
+        DataError: The store has no image in this split, or its frame size differs from that of the run; a step is
+            unknown; or recordings are needed but missing.
     """
     indices = split_indices(predictor, store, split)
     prediction = predict_split(predictor, store, indices, split, steps=steps, recordings=recordings)
@@ -89,10 +93,10 @@ def evaluate(
     images["iou"] = iou(prediction.masks, true_masks)
     images["hd95_px"], images["assd_px"] = surface_distances(prediction.masks, true_masks)
     images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
-    shown = predictor.codec.landmarks(store)
+    all_landmarks = predictor.codec.landmarks(store)
     extra: dict[str, Any] = {}
-    if prediction.landmarks is not None and shown is not None:
-        true_landmarks = shown[indices]
+    if prediction.landmarks is not None and all_landmarks is not None:
+        true_landmarks = all_landmarks[indices]
         errors = landmark_error(prediction.landmarks, true_landmarks)
         images["landmark_error_px"] = errors.mean(axis=1)
         images[[f"error{k}_px" for k in range(errors.shape[1])]] = errors
@@ -106,22 +110,33 @@ def evaluate(
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
     videos = pd.DataFrame()
     if whole_videos:
-        known = _known(recordings, store, "whole videos need")
-        videos = video_volumes(predictor, [known[name] for name in images["video"].unique()], volumes, steps=steps)
+        by_name = _require(recordings, store, "whole videos")
+        videos = video_volumes(predictor, [by_name[name] for name in images["video"].unique()], volumes, steps=steps)
         extra |= agreements(videos, "_videos")
     summary = {**_summary(images, true_masks), **extra}
     return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks, videos)
 
 
 def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:
-    """(N,) places of a split's images in a store.
+    """Select the images of a split.
+
+    Args:
+        predictor: The predictor of a run.
+        store: A store of any data set.
+        split: "train", "val", "test" or "all".
+
+    Returns:
+        (N,) int64, indices of images in the store.
 
     Raises:
-        DataError: the store has no image in this split, or frames of another size than the run's.
+        DataError: The store has no image in this split, or its frame size differs from that of the run.
     """
     config = predictor.config
     if store.size != config.size:
-        raise DataError(f"{store.path}: frames are {store.size}, the run was trained on {config.size}; prepare anew")
+        raise DataError(
+            f"{store.path}: the frames have the size {store.size}, but the run was trained on {config.size}; run "
+            "'echoseg prepare' again with this size"
+        )
     indices = np.arange(len(store)) if split == "all" else np.flatnonzero(config.splits(store.samples) == split)
     if not len(indices):
         raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
@@ -137,34 +152,56 @@ def predict_split(
     steps: Sequence[str] = (),
     recordings: Mapping[str, Recording] | None = None,
 ) -> Prediction:
-    """Predict images of a store, post-processed; arguments and errors as for ``evaluate``."""
-    if reach_of(steps):
-        known = _known(recordings, store, "'smooth' needs")
-        return predict_traced(predictor, known, store.samples.iloc[indices], steps)
+    """Predict images of a store and apply post-processing.
+
+    Args:
+        predictor: The predictor of a run.
+        store: A store of any data set.
+        indices: (N,) int, indices of images in the store.
+        split: The name of the split, for the progress bar.
+        steps: Post-processing steps; see `echoseg.inference.postprocess`.
+        recordings: The recordings by name of the video, for steps that use frames before and after the traced ones.
+
+    Returns:
+        The prediction for the images.
+
+    Raises:
+        DataError: A step is unknown, or recordings are needed but missing.
+    """
+    if temporal_radius(steps):
+        by_name = _require(recordings, store, "'smooth'")
+        return predict_traced(predictor, by_name, store.samples.iloc[indices], steps)
     parts = []
     with tqdm(total=len(indices), desc=f"evaluate {split}", unit="image", disable=None) as bar:
-        for start in range(0, len(indices), _PIECE):
-            piece = indices[start : start + _PIECE]
-            parts.append(postprocess(predictor(store.frames[piece]), steps, predictor.codec))
-            bar.update(len(piece))
+        for start in range(0, len(indices), _CHUNK):
+            chunk = indices[start : start + _CHUNK]
+            parts.append(postprocess(predictor(store.frames[chunk]), steps, predictor.codec))
+            bar.update(len(chunk))
     return Prediction.join(parts)
 
 
-def _known(recordings: Mapping[str, Recording] | None, store: Store, who: str) -> Mapping[str, Recording]:
+def _require(recordings: Mapping[str, Recording] | None, store: Store, purpose: str) -> Mapping[str, Recording]:
+    """The recordings, which `purpose` needs.
+
+    Raises:
+        DataError: `recordings` is None.
+    """
     if recordings is None:
         raise DataError(
-            f"{store.path}: a store holds traced frames only, {who} all; give --data the folder of videos instead"
+            f"{store.path}: a store contains only the traced frames, but all frames are needed for {purpose}; give "
+            "--data the folder of videos instead"
         )
     return recordings
 
 
 def _review(images: pd.DataFrame) -> dict[str, int]:
-    """How many images are marked, how many are poor, and how many are both."""
-    poor, marked = images["dice"] < POOR, images["review"] == 1
+    """The numbers of images that are marked for review, that have a poor Dice, and that are both."""
+    poor, marked = images["dice"] < POOR_DICE, images["review"] == 1
     return {"marked": int(marked.sum()), "poor": int(poor.sum()), "poor_marked": int((poor & marked).sum())}
 
 
 def _summary(images: pd.DataFrame, true_masks: np.ndarray) -> dict:
+    """The split's entry of `metrics.json` that is computed from the table of images, and the scores of empty masks."""
     measures = ["dice", "dice_all_pixels", "iou", "hd95_px", "assd_px", "landmark_error_px"]
     black = np.zeros_like(true_masks)
     return {

@@ -1,4 +1,8 @@
-"""The first seed's four experiments, made again: its Table 1 beside ours."""
+"""Reproduction of the four experiments of Rodríguez Valencia et al. (Table 1).
+
+Source: Rodríguez Valencia et al., "Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet Dynamic
+Dataset".
+"""
 
 from __future__ import annotations
 
@@ -21,22 +25,26 @@ from echoseg.training.config import Config
 from echoseg.training.loop import train
 from echoseg.training.presets import PRESETS
 
-TRAINING_IMAGES = 16038  # of the largest experiment, at scale 1
+TRAINING_IMAGES = 16038
+"""Number of training images of the largest experiment, at scale 1."""
 NOISE_LEVELS = (0.0, 0.2, 0.4, 0.8)
-PAPER_WIDTH = 64  # channels of the paper's U-Net at its first level
+"""Standard deviations of the speckle noise, as shares of the pixel values."""
+PAPER_WIDTH = 64
+"""Number of channels of the paper's U-Net at its first level."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One row of the table.
+    """One experiment of the paper, or a variant of it.
 
     Attributes:
-        name: as the paper counts.
-        approach: mask or landmark.
-        images: to train on, at scale 1.
-        epochs: as in the paper.
-        changes: of the preset "rodriguez".
-        paper: its train and test "Dice" and its time; None for what it did not try.
+        name: The number and a description.
+        approach: "mask" or "landmark".
+        images: The number of training images, at scale 1.
+        epochs: The number of epochs.
+        changes: Settings that differ from the preset "rodriguez".
+        paper: Dice on the training and the test set and duration, as reported in the paper; None for a variant that is
+            not in the paper.
     """
 
     name: str
@@ -60,22 +68,22 @@ EXPERIMENTS = (
 def run_experiments(
     store: Store, out: Path, *, scale: float = 1.0, experiments: Iterable[Experiment] = EXPERIMENTS, **settings: Any
 ) -> pd.DataFrame:
-    """Train and measure each experiment.
+    """Train and evaluate each experiment.
 
     Args:
-        store: what to train and test on, split by patient.
-        out: folder for the runs; must not exist.
-        scale: of the numbers of training images.
-        experiments: which.
-        settings: of ``Config``, on top of the preset "rodriguez".
+        store: The data to train and test on, split by patient.
+        out: The folder for the runs and the table, which must not exist.
+        scale: A factor for the numbers of training images.
+        experiments: The experiments.
+        **settings: Fields of `Config` that override the preset "rodriguez".
 
     Returns:
-        a row an experiment: experiment, images, epochs, train and test foreground Dice, all-pixel Dice, the last
-        epoch's loss, minutes, and the paper's figures.
+        A table with a row per experiment: experiment, images, epochs, foreground and all-pixel Dice on the training and
+        the test set, the training loss of the last epoch, minutes, and the values of the paper.
 
     Raises:
-        DataError: an empty split.
-        FileExistsError: ``out`` exists.
+        DataError: A split is empty.
+        FileExistsError: `out` exists.
     """
     out.mkdir(parents=True)
     rows = []
@@ -118,24 +126,28 @@ def run_experiments(
 
 
 def robustness(run: Path, store: Store, *, device: str = "auto") -> pd.DataFrame:
-    """A trained network on noisier copies of the test set: the first seed's stated aim.
+    """Evaluate a run on copies of the test set with speckle noise.
+
+    Rodríguez Valencia et al. name robustness to noise as an aim.
 
     Args:
-        run: a run folder.
-        store: the data that it was trained on.
-        device: where to predict.
+        run: The run folder.
+        store: The store that the run was trained on.
+        device: "auto", "cpu", "cuda" or "cuda:N".
 
     Returns:
-        a row a level of speckle, the standard deviation as a share of each pixel's value: speckle, dice, hd95_px.
+        A table with a row per noise level in `NOISE_LEVELS`: speckle, dice and hd95_px.
     """
     predictor = load(run, device=device)
-    tested = np.flatnonzero(predictor.config.splits(store.samples) == "test")
+    test_indices = np.flatnonzero(predictor.config.splits(store.samples) == "test")
     random = np.random.default_rng(0)
     frames = np.array(store.frames)
     rows = []
     for level in NOISE_LEVELS:
-        noise = random.standard_normal((len(tested), *store.size), dtype=np.float32)
-        frames[tested] = np.rint(np.clip(store.frames[tested] * (1 + level * noise), 0, 255)).astype(np.uint8)
+        noise = random.standard_normal((len(test_indices), *store.size), dtype=np.float32)
+        frames[test_indices] = np.rint(np.clip(store.frames[test_indices] * (1 + level * noise), 0, 255)).astype(
+            np.uint8
+        )
         summary = evaluate(predictor, dataclasses.replace(store, frames=frames), "test").summary
         rows.append({"speckle": level, "dice": summary["dice"], "hd95_px": summary["hd95_px"]})
     return pd.DataFrame(rows)
@@ -144,47 +156,50 @@ def robustness(run: Path, store: Store, *, device: str = "auto") -> pd.DataFrame
 def repeat_paper(
     data: str | Path | None, out: Path, *, scale: float = 1.0, device: str = "auto", **settings: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Repeat all experiments of the paper, and test the first one's network on noisier images.
+    """Run all experiments of the paper, and evaluate the network of the first one on images with speckle noise.
 
     Args:
-        data: folder of a data set, or a store; None takes a phantom that is large enough.
-        out: folder for the runs, ``experiments.csv`` and ``robustness.csv``; must not exist.
-        scale: share of the paper's numbers of training images, more than 0 and at most 1.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        settings: further arguments of ``run_experiments``; the width is the paper's unless it is given.
+        data: The folder of a data set, or a store; None uses a phantom data set of sufficient size.
+        out: The folder for the runs, `experiments.csv` and `robustness.csv`, which must not exist.
+        scale: A factor for the numbers of training images, larger than 0 and at most 1.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        **settings: Further arguments of `run_experiments`. The default of `width` is that of the paper.
 
     Returns:
-        The table of ``run_experiments``, and that of ``robustness``.
+        The tables of `run_experiments` and of `robustness`.
 
     Raises:
-        DataError: data that cannot be used, or an empty split.
-        FileExistsError: ``out`` exists.
+        DataError: The data cannot be used, or a split is empty.
+        FileExistsError: `out` exists.
     """
     store = study_store(data, out, training_images(scale))
     table = run_experiments(store, out, scale=scale, device=device, **{"width": PAPER_WIDTH, **settings})
-    noisier = robustness(out / "1-mask", store, device=device)
-    noisier.to_csv(out / "robustness.csv", index=False)
-    return table, noisier
+    noise_table = robustness(out / "1-mask", store, device=device)
+    noise_table.to_csv(out / "robustness.csv", index=False)
+    return table, noise_table
 
 
 def training_images(scale: float) -> int:
-    """Number of training images of the largest experiment."""
+    """The number of training images of the largest experiment."""
     return math.ceil(TRAINING_IMAGES * scale)
 
 
 def study_store(data: str | Path | None, out: Path, images: int) -> Store:
-    """The data that a study trains and tests on.
+    """Prepare the data that a study trains and tests on.
 
     Args:
-        data: folder of a data set, or a store; None takes a phantom that is large enough.
-        out: folder that the study is going to write.
-        images: number of training images of a phantom.
+        data: The folder of a data set, or a store; None uses a phantom data set.
+        out: The folder that the study will write.
+        images: The number of training images in the phantom data set.
+
+    Returns:
+        The store.
 
     Raises:
-        DataError: data that cannot be used.
-        FileExistsError: ``out`` exists.
+        DataError: The data cannot be used.
+        FileExistsError: `out` exists.
     """
-    if out.exists():  # now rather than after the work
+    if out.exists():  # checked before the data are prepared
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
     # a phantom patient has two images, and three in four patients are for training
     patients = max(PATIENTS, math.ceil(images / 1.5))

@@ -1,4 +1,8 @@
-"""What the ordering of a tracing's points does to its mask: the first seed paper's comparison, made again."""
+"""Comparison of the orderings by which the points of a tracing are joined to a contour.
+
+Source: the comparison follows Rodríguez Valencia et al., "Left Ventricle Automatic Segmentation with Deep Learning on
+the EchoNet Dynamic Dataset".
+"""
 
 from __future__ import annotations
 
@@ -13,27 +17,27 @@ from echoseg.geometry.crop import Box, Crop, fov_box
 from echoseg.metrics.overlap import dice
 from echoseg.ops import fill_polygons
 
-COMPARED = tuple(name for name in ORDERINGS if name != "given")
+_ORDERINGS = tuple(name for name in ORDERINGS if name != "given")
 
 
 def masks_by_ordering(dataset: Dataset, store: Store) -> dict[str, np.ndarray]:
-    """Fill the tracing of each image of a store once by each ordering.
+    """Compute the mask of each image in a store by each ordering.
 
     Args:
-        dataset: chord tracings.
-        store: made from them.
+        dataset: A data set with tracings of chords.
+        store: The store made from it.
 
     Returns:
-        By ordering, (N, H, W) uint8, in the order of the store.
+        Masks by name of the ordering, (N, H, W) uint8, 0 or 1, in the order of the store.
     """
-    traced = {(video.name, tracing.frame): tracing for video in dataset.recordings for tracing in video.tracings}
+    tracings = {(video.name, tracing.frame): tracing for video in dataset.recordings for tracing in video.tracings}
     spacings = {video.name: video.spacing for video in dataset.recordings}
     samples = list(store.samples.itertuples())
     masks = {}
-    for name in tqdm(COMPARED, desc="orderings", disable=None):
+    for name in tqdm(_ORDERINGS, desc="orderings", disable=None):
         contours = []
         for sample in samples:
-            contour = order_contour(traced[sample.video, sample.frame].coordinates, name)
+            contour = order_contour(tracings[sample.video, sample.frame].coordinates, name)
             frame = Box(0, 0, sample.height, sample.width)
             box = fov_box(frame, spacings[sample.video], store.manifest["fov_mm"])
             contours.append(Crop(box, store.size).points(contour))
@@ -43,10 +47,13 @@ def masks_by_ordering(dataset: Dataset, store: Store) -> dict[str, np.ndarray]:
 
 
 def compare_orderings(masks: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Foreground Dice of each ordering's masks against those of ``chords``.
+    """Compute the foreground Dice between the masks of each ordering and those of the ordering "chords".
+
+    Args:
+        masks: The result of `masks_by_ordering`.
 
     Returns:
-        A row an ordering: mean, min, and the share of masks below 0.95.
+        A table with a row per ordering: mean, min, and below_0.95, the share of images with a smaller Dice.
     """
     scores = {name: dice(mask, masks["chords"]) for name, mask in masks.items()}
     return pd.DataFrame(

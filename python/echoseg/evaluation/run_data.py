@@ -1,4 +1,4 @@
-"""A run beside the data set that it is measured on."""
+"""A run together with the data set on which it is evaluated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store, is_store, prepare
 from echoseg.evaluation.evaluate import Evaluation, evaluate
 from echoseg.evaluation.postprocess_ablation import postprocess_ablation
-from echoseg.evaluation.temporal_context import reach_of
+from echoseg.evaluation.temporal_context import temporal_radius
 from echoseg.inference.predictor import Predictor, load
 from echoseg.models.normalize import NetworkFactory
 from echoseg.phantom.cached import cached_phantom
@@ -23,12 +23,12 @@ from echoseg.phantom.cached import cached_phantom
 
 @dataclass(frozen=True, eq=False)
 class RunData:
-    """A run's predictor, and a data set as the run sees it.
+    """The predictor of a run, and a data set that is prepared for it.
 
     Attributes:
-        predictor: Of the run.
-        data: Folder of the data set, or a store.
-        store: Its frames, with the size, the ordering and the field of view that the run was trained with.
+        predictor: The predictor of the run.
+        data: The folder of the data set or of the store.
+        store: The store of the data set, with the size, ordering and field of view that the run was trained with.
     """
 
     predictor: Predictor
@@ -37,7 +37,7 @@ class RunData:
 
     @cached_property
     def recordings(self) -> Mapping[str, Recording] | None:
-        """The data set's files and tracings, by video; None of a store, which holds traced frames only.
+        """The recordings by name of the video; None if `data` is a store, which contains only the traced frames.
 
         Raises:
             DataError: The data set cannot be read.
@@ -47,23 +47,37 @@ class RunData:
         return {recording.name: recording for recording in read_dataset(self.data).recordings}
 
     def evaluate(self, split: str = "test", *, steps: Sequence[str] = (), whole_videos: bool = False) -> Evaluation:
-        """Measure the run on one split; see ``evaluate.evaluate``.
+        """Evaluate the run on one split.
 
         Args:
-            split: train, val, test or all.
-            steps: Post-processing, see ``inference.postprocess``.
-            whole_videos: Also predict every frame of the split's videos, for EF by beats.
+            split: "train", "val", "test" or "all".
+            steps: Post-processing steps; see `echoseg.inference.postprocess`.
+            whole_videos: Whether to predict also all frames of the split's videos, for EF by detected beats.
+
+        Returns:
+            The evaluation.
 
         Raises:
-            DataError: As for ``evaluate.evaluate``.
+            DataError: The store has no image in this split, a step is unknown, or the videos are needed and `data` is a
+                store.
         """
-        recordings = self.recordings if whole_videos or reach_of(steps) else None
+        recordings = self.recordings if whole_videos or temporal_radius(steps) else None
         return evaluate(
             self.predictor, self.store, split, steps=steps, recordings=recordings, whole_videos=whole_videos
         )
 
     def postprocess_ablation(self, split: str) -> pd.DataFrame:
-        """Measure each post-processing step alone; see ``postprocess_ablation.postprocess_ablation``."""
+        """Evaluate each post-processing step alone.
+
+        Args:
+            split: "train", "val", "test" or "all".
+
+        Returns:
+            The table of `echoseg.evaluation.postprocess_ablation.postprocess_ablation`.
+
+        Raises:
+            DataError: The store has no image in this split.
+        """
         return postprocess_ablation(self.predictor, self.store, split, self.recordings)
 
 
@@ -77,14 +91,17 @@ def load_run_data(
     """Load a run, and prepare a data set for it.
 
     Args:
-        run: Folder that ``echoseg train`` wrote.
-        data: Folder of a data set, or a store. None takes the one that the run was trained on, which is a phantom
-            where none was given.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        network: The function that made the network, where the training was given one.
+        run: The run folder.
+        data: The folder of a data set, or a store. None uses the data set that the run was trained on, which may be the
+            phantom data set.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        network: The function that makes the network, if one was passed to the training.
+
+    Returns:
+        The run and its data.
 
     Raises:
-        DataError: No run, a damaged file, no such device, or a data set that cannot be used.
+        DataError: There is no run, a file is damaged, the device does not exist, or the data set cannot be used.
     """
     predictor = load(run, device=device, network=network)
     folder = data.path if isinstance(data, Store) else Path(data or predictor.config.data or cached_phantom())

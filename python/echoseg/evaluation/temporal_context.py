@@ -1,4 +1,4 @@
-"""Traced frames predicted among their neighbours in the video, for post-processing over time."""
+"""Prediction of traced frames with the frames before and after them, for post-processing over time."""
 
 from __future__ import annotations
 
@@ -17,54 +17,57 @@ from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.reading import decode_clip
 from echoseg.utils.parallel import map_in_order
 
-_REACH = 3  # of the smoothing's σ to either side
-_OVER_TIME = "smooth"
+_RADIUS_IN_SIGMA = 3  # of the Gaussian filter
+_TEMPORAL_STEP = "smooth"
 
 
-def reach_of(steps: Sequence[str]) -> int:
-    """Frames to either side of a traced one that steps look at."""
-    return sum(math.ceil(_REACH * parse_step(step)[1]) for step in steps if step.partition("=")[0] == _OVER_TIME)
+def temporal_radius(steps: Sequence[str]) -> int:
+    """The number of frames before and after a traced frame that post-processing steps use."""
+    return sum(
+        math.ceil(_RADIUS_IN_SIGMA * parse_step(step)[1]) for step in steps if step.partition("=")[0] == _TEMPORAL_STEP
+    )
 
 
 def predict_traced(
     predictor: Predictor, recordings: Mapping[str, Recording], samples: pd.DataFrame, steps: Sequence[str]
 ) -> Prediction:
-    """Predict the traced frames of a store's samples at the network's size, with steps that look at neighbours.
+    """Predict traced frames at the network's size, with post-processing steps that use neighbouring frames.
 
     Args:
-        predictor: of any run.
-        recordings: by video, with their files.
-        samples: N rows of a store's table, video and frame.
-        steps: post-processing, see ``inference.postprocess``.
+        predictor: The predictor.
+        recordings: The recordings by name of the video.
+        samples: N rows of a store's table, with the columns video and frame.
+        steps: Post-processing steps; see `echoseg.inference.postprocess`.
 
     Returns:
-        N images, in the order of the samples. A neighbour that cannot be decoded is left out.
+        The prediction for N images, in the order of the samples. Neighbouring frames that cannot be decoded are left
+        out.
 
     Raises:
-        DataError: a video that cannot be opened, or lacks a traced frame.
+        DataError: A video cannot be opened, or one of its traced frames cannot be decoded.
     """
     config = predictor.config
     groups = [(recordings[str(name)], rows) for name, rows in samples.reset_index(drop=True).groupby("video")]
 
     def decode(group: tuple[Recording, pd.DataFrame]) -> tuple[np.ndarray, list[int], int]:
         recording, rows = group
-        reach = 0 if math.isfinite(recording.thickness) else reach_of(steps)  # slices are no moments
-        wanted = {t for frame in rows["frame"] for t in range(max(0, frame - reach), frame + reach + 1)}
-        found = decode_clip(recording.path, sorted(wanted)).frames
-        if lacking := set(rows["frame"]) - set(found):
-            raise DataError(f"{recording.path}: frame {min(lacking)} cannot be read; replace the file")
-        frames = np.stack(list(found.values()))
+        radius = 0 if math.isfinite(recording.thickness) else temporal_radius(steps)  # slices have no temporal order
+        requested = {t for frame in rows["frame"] for t in range(max(0, frame - radius), frame + radius + 1)}
+        decoded = decode_clip(recording.path, sorted(requested)).frames
+        if missing := set(rows["frame"]) - set(decoded):
+            raise DataError(f"{recording.path}: frame {min(missing)} cannot be read; replace the file")
+        frames = np.stack(list(decoded.values()))
         box = fov_box(Box(0, 0, *frames.shape[1:]), recording.spacing, config.fov_mm)
-        return Crop(box, config.size).frames(frames), list(found), reach
+        return Crop(box, config.size).frames(frames), list(decoded), radius
 
     parts: list[Prediction] = []
-    places: list[int] = []
-    bar = tqdm(groups, desc="predict among neighbours", unit="video", disable=None)
-    for (_, rows), (frames, numbers, reach) in zip(bar, map_in_order(decode, groups), strict=True):
-        seen = predictor(frames)
-        for place, frame in rows["frame"].items():
-            window = [i for i, number in enumerate(numbers) if abs(number - frame) <= reach]
+    indices: list[int] = []
+    bar = tqdm(groups, desc="predict with temporal context", unit="video", disable=None)
+    for (_, rows), (frames, numbers, radius) in zip(bar, map_in_order(decode, groups), strict=True):
+        prediction = predictor(frames)
+        for index, frame in rows["frame"].items():
+            window = [i for i, number in enumerate(numbers) if abs(number - frame) <= radius]
             middle = window.index(numbers.index(frame))
-            parts.append(postprocess(seen.take(window), steps, predictor.codec).take([middle]))
-            places.append(int(place))
-    return Prediction.join(parts).take(np.argsort(places))
+            parts.append(postprocess(prediction.take(window), steps, predictor.codec).take([middle]))
+            indices.append(int(index))
+    return Prediction.join(parts).take(np.argsort(indices))

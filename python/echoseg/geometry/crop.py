@@ -1,4 +1,4 @@
-"""The part of a frame that a network sees, at the network's size; and the way back to the frame's own pixels."""
+"""Crop and resize frames and points to the network's size, and map them back to the pixels of the frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_PIXELS = 2**26
 
 
 class Box(NamedTuple):
-    """A rectangle of a frame, pixels; it may reach beyond the frame, where everything is black."""
+    """A rectangle in pixels of a frame. Where it extends beyond the frame, the crop is black."""
 
     top: int
     left: int
@@ -24,35 +24,38 @@ class Box(NamedTuple):
     width: int
 
 
-def fov_box(part: Box, spacing: tuple[float, float], fov_mm: float | None) -> Box:
-    """Find the square field of view in the middle of a part of a frame.
+def fov_box(region: Box, spacing: tuple[float, float], fov_mm: float | None) -> Box:
+    """Compute the square field of view in the middle of a region.
 
     Args:
-        part: The part.
-        spacing: (row, column) mm a pixel.
-        fov_mm: Side of the square, mm.
+        region: A region of a frame.
+        spacing: The height and width of a pixel, mm; nan if unknown.
+        fov_mm: The side of the square, mm; None for no field of view.
 
     Returns:
-        The square's box, rounded to pixels; `part` itself if there is no field of view or the spacing is unknown.
+        The box of the square, rounded to pixels; `region` if there is no field of view or the spacing is unknown.
 
     Raises:
         DataError: The spacing is so small that the square would have more than 2^26 pixels.
     """
     if fov_mm is None or not all(math.isfinite(step) for step in spacing):
-        return part
+        return region
     height, width = (max(1, round(fov_mm / step)) for step in spacing)
     if height * width > _MAX_PIXELS:
-        raise DataError(f"{fov_mm:g} mm at {spacing} mm a pixel are {height}×{width} pixels; check the spacing")
-    return Box(part.top + (part.height - height) // 2, part.left + (part.width - width) // 2, height, width)
+        raise DataError(
+            f"a field of view of {fov_mm:g} mm with pixels of {spacing} mm has {height}×{width} pixels; check the "
+            "spacing"
+        )
+    return Box(region.top + (region.height - height) // 2, region.left + (region.width - width) // 2, height, width)
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A box of a frame, resized.
+    """A box of a frame that is resized to a given size.
 
     Attributes:
-        box: The part of the frame.
-        size: (H, W) that it is brought to; each axis has its own scale.
+        box: The box in pixels of the frame.
+        size: (H, W) of the crop. Both axes are scaled independently.
     """
 
     box: Box
@@ -60,17 +63,19 @@ class Crop:
 
     @property
     def scale(self) -> NDArray[np.float64]:
-        """(2,): pixels of the crop for one pixel of the frame, along x and y."""
+        """(2,) float64: The scale factors from frame to crop along x and y."""
         return np.array([self.size[1] / self.box.width, self.size[0] / self.box.height])
 
     def frames(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Crop and resize frames: by area if both sides shrink, else bilinear.
+        """Crop and resize frames.
+
+        Frames are downsampled by area averaging. If one side is enlarged, interpolation is bilinear.
 
         Args:
             frames: (T, h, w) uint8.
 
         Returns:
-            (T, H, W) uint8; `frames` itself if nothing changes.
+            (T, H, W) uint8; `frames` itself if neither crop nor resize is needed.
         """
         if self.box != (0, 0, *frames.shape[1:]):
             frames = cut(frames, self.box)
@@ -84,9 +89,9 @@ class Crop:
         return resized
 
     def points(self, points: ArrayLike) -> NDArray[np.float32]:
-        """Move points with the pixels: from the frame's pixels to the crop's.
+        """Map points from the frame to the crop.
 
-        The corners of the outermost pixels stay corners, not their centres.
+        The outer edges of the box are mapped to the outer edges of the crop, as for the pixels of the frames.
 
         Args:
             points: (..., 2) float, pixels of the frame.
@@ -98,13 +103,20 @@ class Crop:
         return ((np.asarray(points, dtype=np.float64) - corner) * self.scale - 0.5).astype(np.float32)
 
     def points_in_frame(self, points: ArrayLike) -> NDArray[np.float32]:
-        """The way back: (..., 2) float, pixels of the crop → (..., 2) float32, pixels of the frame."""
+        """Map points from the crop to the frame; the inverse of `points`.
+
+        Args:
+            points: (..., 2) float, pixels of the crop.
+
+        Returns:
+            (..., 2) float32, pixels of the frame.
+        """
         corner = np.array([self.box.left, self.box.top]) - 0.5
         return ((np.asarray(points, dtype=np.float64) + 0.5) / self.scale + corner).astype(np.float32)
 
 
 def cut(frames: NDArray[Any], box: Box) -> NDArray[Any]:
-    """Cut a box out of (..., H, W) frames; what lies outside them is 0."""
+    """Crop frames, (..., H, W), to a box. Pixels outside the frames are 0."""
     frame, patch = _overlap(frames.shape[-2:], box)
     out = np.zeros((*frames.shape[:-2], box.height, box.width), dtype=frames.dtype)
     out[..., patch[0], patch[1]] = frames[..., frame[0], frame[1]]
@@ -112,7 +124,7 @@ def cut(frames: NDArray[Any], box: Box) -> NDArray[Any]:
 
 
 def paste(patches: NDArray[Any], box: Box, size: tuple[int, int]) -> NDArray[Any]:
-    """Put (..., h, w) patches back where they were cut from frames of a size; 0 around them."""
+    """Place patches, (..., h, w), at a box in frames of the given size. All other pixels are 0."""
     frame, patch = _overlap(size, box)
     out = np.zeros((*patches.shape[:-2], *size), dtype=patches.dtype)
     out[..., frame[0], frame[1]] = patches[..., patch[0], patch[1]]
@@ -120,10 +132,10 @@ def paste(patches: NDArray[Any], box: Box, size: tuple[int, int]) -> NDArray[Any
 
 
 def _overlap(size: tuple[int, ...], box: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """What box and frame share, as rows and columns of the frame and of the box."""
+    """The intersection of box and frame, as rows and columns of the frame and as rows and columns of the box."""
     starts, lengths = (box.top, box.left), (box.height, box.width)
     frame = tuple(
-        (max(0, start), min(whole, start + length)) for start, length, whole in zip(starts, lengths, size, strict=True)
+        (max(0, start), min(limit, start + length)) for start, length, limit in zip(starts, lengths, size, strict=True)
     )
     (top, bottom), (left, right) = frame
     return (slice(top, bottom), slice(left, right)), (

@@ -1,4 +1,4 @@
-"""From an image to the contour of what it shows: the level set of probabilities, the border of a mask."""
+"""Contours of images: the level set of probabilities, and the border of a mask."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 NO_CONTOUR = np.empty((0, 2), dtype=np.float32)
-"""The contour of a frame in which nothing is found."""
+"""The contour of a frame without a ventricle."""
 
 
 def level_set_contour(values: ArrayLike, level: float) -> tuple[NDArray[np.float32], int]:
-    """Trace the region in which an image exceeds a level, to a fraction of a pixel.
+    """Compute the contour of the region in which an image exceeds a level, with subpixel accuracy.
 
-    The contour is that of the region's largest piece, without its holes. Between two pixels it runs where linear
-    interpolation reaches the level; at the image's border it runs half a pixel outside the outermost centres. Filled by
-    the rule "center", the contour gives the pixels of the largest piece and of its holes. Pixels that touch by a corner
-    only are one piece if the mean of the four pixels around that corner exceeds the level.
+    The contour is that of the largest connected component, without its holes. Between two pixels it passes through the
+    point at which linear interpolation equals the level. At the border of the image it lies half a pixel outside the
+    outermost pixel centres. Filled by the rule "center", the contour gives the pixels of the largest component and of
+    its holes. Two pixels that touch only at a corner are connected if the mean of the four pixels around the corner
+    exceeds the level.
 
     Args:
         values: (H, W) float.
-        level: The level; a pixel belongs to the region if its value is above it.
+        level: The level. A pixel belongs to the region if its value is larger.
 
     Returns:
         The contour, (P, 2) float32, pixels, with P at least 4, or (0, 2) if no pixel exceeds the level; and the number
-        of pieces.
+        of connected components.
 
     Raises:
-        ValueError: `values` are not (H, W).
+        ValueError: The shape of `values` is not (H, W).
 
     Source: marching squares, Lorensen and Cline, "Marching cubes", SIGGRAPH 1987, in two dimensions, by contourpy.
     """
@@ -45,7 +46,7 @@ def level_set_contour(values: ArrayLike, level: float) -> tuple[NDArray[np.float
     padded = np.pad(region, 1, mode="edge")
     border = np.ones(padded.shape, dtype=bool)
     border[1:-1, 1:-1] = False
-    padded[border] = np.minimum(padded, 2 * level - padded)[border]  # the level lies half-way to the padding
+    padded[border] = np.minimum(padded, 2 * level - padded)[border]  # reaches the level half a pixel outside
     lines: Any = contourpy.contour_generator(z=padded, line_type="Separate").lines(level)
     areas = [_signed_area(line) for line in lines]
     largest = int(np.argmax(np.abs(areas)))
@@ -54,7 +55,7 @@ def level_set_contour(values: ArrayLike, level: float) -> tuple[NDArray[np.float
 
 
 def mask_contour(mask: ArrayLike) -> NDArray[np.float32]:
-    """Trace the contour of a mask's largest piece, half-way between the pixels inside and those outside.
+    """Compute the contour of the largest connected component of a mask, half-way between inner and outer pixels.
 
     Args:
         mask: (H, W), nonzero inside.
@@ -63,12 +64,12 @@ def mask_contour(mask: ArrayLike) -> NDArray[np.float32]:
         (P, 2) float32, pixels, with P at least 4, or (0, 2) if the mask is empty; see `level_set_contour`.
 
     Raises:
-        ValueError: `mask` is not (H, W).
+        ValueError: The shape of `mask` is not (H, W).
     """
     return level_set_contour(np.asarray(mask) != 0, 0.5)[0]
 
 
 def _signed_area(line: NDArray[np.float64]) -> float:
-    """Of a closed line whose last point is its first: positive or negative by its direction."""
+    """The signed area of a closed line that ends with its first point. The sign depends on the orientation."""
     x, y = (line - line[0]).T
     return float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum() / 2)

@@ -1,4 +1,4 @@
-"""A trained run applied to frames and files: predictor, post-processing, measurements, archives, export.
+"""Apply a trained run to frames and files: predictor, post-processing, measurements, many files, export.
 
 This room imports training and what it imports, io and phantom.
 """

@@ -1,8 +1,12 @@
-"""Segment many files: decoded ahead, written behind, shared among ranks, restarted where it stopped.
+"""Segment many files, with several processes if needed, and resume an interrupted prediction.
 
-What is wrong with a file goes into its row and never stops the rest; what is wrong with the place written to does. Each
-rank appends a line a file to a manifest of its own once the file's results stand in their place. A line counts as long
-as it is what was written, and the run, the settings, and the file's size and time are those that it was made with.
+The next file is decoded and the results of the last one are written while the network runs. A file that cannot be
+segmented gets a row with the error, and the other files are processed all the same. An output folder that cannot be
+written to stops the prediction.
+
+Each rank appends one line per file to its own manifest, after the results of the file are complete. A line is valid if
+its checksum is correct and if it was made with the same run, the same settings, and a file of the same size and
+modification time.
 """
 
 from __future__ import annotations
@@ -51,10 +55,10 @@ COLUMNS = {
     "note": "str",
     "error": "str",
 }
-"""Of the table of results, with their types."""
+"""Columns of the table of results, with their types."""
 Row = dict[str, Any]
-Write = Callable[[Path, Clip, Prediction, Measurement, Path], None]  # the file; the folder to write to
-_OWN = re.compile(r"manifest-\d+\.jsonl|results\.(csv|parquet)(\.part)?|\..*\.part", re.IGNORECASE)
+Write = Callable[[Path, Clip, Prediction, Measurement, Path], None]  # file, ..., folder to write to
+_RESERVED = re.compile(r"manifest-\d+\.jsonl|results\.(csv|parquet)(\.part)?|\..*\.part", re.IGNORECASE)
 _RUN_FILES = (CONFIG, BEST, CALIBRATION, SHAPES)
 
 
@@ -63,10 +67,10 @@ class InputFile:
     """One file to segment.
 
     Attributes:
-        name: of its folder, relative to that of all results; "/" between parts.
-        path: where it lies.
-        key: tells run, settings, size and time of the file from others.
-        recording: what the data set in whose folder it lies lists about it; None where there is no such list.
+        name: Name of the folder for its results, relative to the output folder, with "/" between parts.
+        path: The file.
+        key: Hash of the run, the settings, and the size and modification time of the file.
+        recording: The metadata that a data set lists for the file; None if the file is not part of a data set.
     """
 
     name: str
@@ -76,78 +80,98 @@ class InputFile:
 
 
 def find_input_files(inputs: Sequence[Path], run: Path, settings: object, *, out: Path) -> list[InputFile]:
-    """List files, and those in folders and the folders below, that hold frames and are not the truth beside a volume.
+    """Find the files to segment; folders are searched with their subfolders.
 
-    Results are named by the path below the deepest folder that holds every input, without suffix; if that gives two
-    files one name, every name keeps its suffix.
+    In folders, hidden files, files of other formats, and the ground truth masks beside volumes are left out. Results
+    are named by the path relative to the deepest folder that contains every input, without suffix. If two names would
+    be equal, all names keep their suffix.
 
     Args:
-        inputs: files, which are taken as they are, and folders.
-        run: folder of the run.
-        settings: whatever else decides on the results; its ``repr`` counts.
-        out: a folder to leave out.
+        inputs: Files, which are always included, and folders.
+        run: The run folder.
+        settings: Everything else that the results depend on; its `repr` is part of the key.
+        out: The output folder, which is not searched.
+
+    Returns:
+        The files, folder by folder in the order of `inputs`.
 
     Raises:
-        DataError: an input is missing, there is no file, or one is called as what the command keeps for itself.
+        DataError: An input is missing, no file is found, or the results of a file would have a reserved name.
     """
     files: dict[Path, None] = {}
-    listed: dict[Path, Recording] = {}
-    tops = []
-    for given in inputs:
-        if not given.exists():
-            raise DataError(f"{given}: no such file or folder; check the path")
-        folder = (given if given.is_dir() else given.parent).resolve()
-        tops.append(folder)
-        files |= dict.fromkeys(_walk(folder, out.resolve()) if given.is_dir() else [folder / given.name])
-        listed |= recordings_by_file(folder) if given.is_dir() else {}
+    recordings: dict[Path, Recording] = {}
+    folders = []
+    for path in inputs:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder; check the path")
+        folder = (path if path.is_dir() else path.parent).resolve()
+        folders.append(folder)
+        files |= dict.fromkeys(_walk(folder, out.resolve()) if path.is_dir() else [folder / path.name])
+        recordings |= recordings_by_file(folder) if path.is_dir() else {}
     if not files:
-        raise DataError(f"{', '.join(map(str, inputs))}: no file that holds frames; give another folder")
-    top = os.path.commonpath(tops)
-    names = [path.relative_to(top).as_posix().encode(errors="backslashreplace").decode() for path in files]
+        raise DataError(f"{', '.join(map(str, inputs))}: no file that contains frames; give another folder")
+    names = _result_names(list(files), os.path.commonpath(folders), out)
+    origin = [hash_file(run / name) if (run / name).exists() else "" for name in _RUN_FILES], settings
+    input_files = []
+    for name, path in zip(names, files, strict=True):
+        recording = recordings.get(path.resolve())
+        metadata = None if recording is None else (recording.fps, recording.spacing)
+        input_files.append(InputFile(name, path, _key((origin, metadata), path), recording))
+    return input_files
+
+
+def _result_names(paths: Sequence[Path], top: str, out: Path) -> list[str]:
+    """The name of the results of each path, which lies below the folder `top`.
+
+    Raises:
+        DataError: A name is reserved in the output folder.
+    """
+    names = [path.relative_to(top).as_posix().encode(errors="backslashreplace").decode() for path in paths]
     short = [_without_suffix(name) for name in names]
     folders = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
-    if len(set(short)) == len(short) and folders.isdisjoint(short) and not any(map(_is_own, short)):
-        names = short
-    for name, path in zip(names, files, strict=True):
-        if _is_own(name):
-            raise DataError(f"{path}: its results would lie where {out} keeps its own; rename it")
-    made_by = [hash_file(run / name) if (run / name).exists() else "" for name in _RUN_FILES], settings
-    found = []
-    for name, path in zip(names, files, strict=True):
-        recording = listed.get(path.resolve())
-        facts = None if recording is None else (recording.fps, recording.spacing)
-        found.append(InputFile(name, path, _key((made_by, facts), path), recording))
-    return found
+    if len(set(short)) == len(short) and folders.isdisjoint(short) and not any(map(_is_reserved, short)):
+        return short
+    for name, path in zip(names, paths, strict=True):
+        if _is_reserved(name):
+            raise DataError(f"{path}: {out} needs the name of this file for its own table or manifest; rename the file")
+    return names
 
 
 def finished_rows(folder: Path) -> dict[tuple[str, str], Row]:
-    """What the manifests in a folder hold, by name and key of the source; a failure only where nothing succeeded."""
+    """Read the manifests in a folder.
+
+    Args:
+        folder: The output folder.
+
+    Returns:
+        The rows by name and key of the file. A row with an error is kept only if there is none without.
+    """
     rows: dict[tuple[str, str], Row] = {}
     for path in sorted(folder.glob("manifest-*.jsonl")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = parse(line, required=True)
-            except ValueError:  # killed while writing it, or damaged since
+            except ValueError:  # the process was killed while it wrote the line, or the file is damaged
                 continue
-            place = row["file"], row.pop("key")
-            if place not in rows or not row["error"]:
-                rows[place] = row
+            file = row["file"], row.pop("key")
+            if file not in rows or not row["error"]:
+                rows[file] = row
     return rows
 
 
-def unfinished(sources: Sequence[InputFile], folder: Path) -> list[InputFile]:
-    """The sources that a folder has no results of."""
+def unfinished(files: Sequence[InputFile], folder: Path) -> list[InputFile]:
+    """The files that have no results in an output folder."""
     rows = finished_rows(folder)
-    return [source for source in sources if rows.get((source.name, source.key), {"error": "new"})["error"]]
+    return [file for file in files if rows.get((file.name, file.key), {"error": "no row"})["error"]]
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed had begun to write."""
+    """Remove the incomplete files and folders that killed processes have left in an output folder."""
     remove_abandoned(list(folder.rglob(".*.????????.part")))
 
 
 def segment_files(
-    sources: Iterable[InputFile],
+    files: Iterable[InputFile],
     predictor: Predictor,
     folder: Path,
     write: Write | None,
@@ -155,47 +179,62 @@ def segment_files(
     rank: int = 0,
     steps: Sequence[str] = (),
 ) -> Iterator[Row]:
-    """Segment files, write what they give, note each in the rank's manifest, and yield its row.
+    """Segment files, write their results, and add a row for each to the manifest of the rank.
 
     Args:
-        sources: of this rank.
-        predictor: to use.
-        folder: of all results.
-        write: writes the results of a file; None writes none.
-        rank: of this process.
-        steps: of ``postprocess``.
+        files: The files that this rank processes.
+        predictor: The predictor.
+        folder: The output folder.
+        write: A function that writes the results of a file; None writes none.
+        rank: Index of this process.
+        steps: Post-processing steps; see `echoseg.inference.postprocess`.
 
     Yields:
-        By the names of ``COLUMNS``; of a file that failed "file", "unit" and "error" alone.
+        The row of each file, by the names in `COLUMNS`. The row of a file that failed contains only "file", "unit" and
+        "error".
 
     Raises:
-        DataError, OSError: results cannot be written, or a step does not fit the run.
+        DataError: Results cannot be written, or a step cannot be applied to this run.
+        OSError: Results cannot be written.
     """
-    clips = map_in_order(_read, sources, ahead=1)
-    predicted = (_predict(predictor, *found) for found in clips)
+    clips = map_in_order(_read, files, ahead=1)
+    predictions = (_predict(predictor, *clip) for clip in clips)
     finish = partial(_finish, codec=predictor.codec, folder=folder, write=write, steps=steps)
     with _open_manifest(folder / f"manifest-{rank}.jsonl") as manifest:
-        for source, row in map_in_order(finish, predicted, ahead=1):
-            manifest.write(json.dumps(add_checksum({"key": source.key, **row})) + "\n")
+        for file, row in map_in_order(finish, predictions, ahead=1):
+            manifest.write(json.dumps(add_checksum({"key": file.key, **row})) + "\n")
             manifest.flush()
             yield row
 
 
-def write_results(sources: Sequence[InputFile], folder: Path, *, kind: str) -> pd.DataFrame:
-    """Write ``results.csv`` or ``results.parquet``: a row for each source that was tried, in the sources' order."""
+def write_results(files: Sequence[InputFile], folder: Path, *, kind: str) -> pd.DataFrame:
+    """Write `results.csv` or `results.parquet`, with a row for each file that was processed.
+
+    Args:
+        files: The files, in the order of the rows.
+        folder: The output folder.
+        kind: "csv" or "parquet".
+
+    Returns:
+        The table, with the columns `COLUMNS`.
+
+    Raises:
+        OSError: The table cannot be written.
+    """
     rows = finished_rows(folder)
-    tried = [{"note": "", **rows[source.name, source.key]} for source in sources if (source.name, source.key) in rows]
-    table = pd.DataFrame(tried, columns=list(COLUMNS)).astype(COLUMNS)
+    processed = [{"note": "", **rows[file.name, file.key]} for file in files if (file.name, file.key) in rows]
+    table = pd.DataFrame(processed, columns=list(COLUMNS)).astype(COLUMNS)
     write = partial(table.to_csv, float_format="%.3f") if kind == "csv" else table.to_parquet
     replace_file(folder / f"results.{kind}", partial(write, index=False))
     return table
 
 
 def _walk(folder: Path, out: Path) -> Iterator[Path]:
-    for name, folders, files in os.walk(folder):
-        here = Path(name)
-        folders[:] = sorted(one for one in folders if not one.startswith(".") and here / one != out)
-        yield from (here / one for one in sorted(files) if _is_input(here / one))
+    """The input files in a folder and its subfolders, without hidden folders and the output folder."""
+    for parent, folders, files in os.walk(folder):
+        path = Path(parent)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and path / name != out)
+        yield from (path / name for name in sorted(files) if _is_input(path / name))
 
 
 def _is_input(path: Path) -> bool:
@@ -203,84 +242,90 @@ def _is_input(path: Path) -> bool:
 
 
 def _without_suffix(name: str) -> str:
-    """As it is where nothing but dots would be left: "..", of "...avi", would be the folder above all results."""
+    """Remove the suffix, unless only dots would be left: ".." from "...avi" would be the parent folder."""
     path = PurePosixPath(name)
     stem = PurePosixPath(path.name.removesuffix(".gz") or ".").stem
     return path.with_name(stem).as_posix() if stem.strip(".") else name
 
 
-def _is_own(name: str) -> bool:
-    return _OWN.fullmatch(name.split("/")[0]) is not None
+def _is_reserved(name: str) -> bool:
+    """Whether results of this name would overwrite a manifest or a table of results."""
+    return _RESERVED.fullmatch(name.split("/")[0]) is not None
 
 
-def _key(made_by: object, path: Path) -> str:
-    facts = path.stat()
-    return hashlib.sha256(repr((made_by, facts.st_size, facts.st_mtime_ns)).encode()).hexdigest()[:16]
+def _key(origin: object, path: Path) -> str:
+    status = path.stat()
+    return hashlib.sha256(repr((origin, status.st_size, status.st_mtime_ns)).encode()).hexdigest()[:16]
 
 
-def _read(source: InputFile) -> tuple[InputFile, Clip | None, str]:
+def _read(file: InputFile) -> tuple[InputFile, Clip | None, str]:
+    """The file, its clip, and an error message; the clip is None if there is an error."""
     try:
-        clip = read_clip(source.path)
-        return source, clip if source.recording is None else with_listed_facts(clip, source.recording), ""
+        clip = read_clip(file.path)
+        return file, clip if file.recording is None else with_listed_facts(clip, file.recording), ""
     except DataError as error:
-        return source, None, str(error).removeprefix(f"{source.path}: ")
-    except Exception as error:  # a decoder's own, on a file that no reader foresaw
-        return source, None, f"cannot be read ({type(error).__name__}: {error})"
+        return file, None, str(error).removeprefix(f"{file.path}: ")
+    except Exception as error:  # an exception of a decoding library, which no reader converts to DataError
+        return file, None, f"cannot be read ({type(error).__name__}: {error})"
 
 
 def _predict(
-    predictor: Predictor, source: InputFile, clip: Clip | None, error: str
+    predictor: Predictor, file: InputFile, clip: Clip | None, message: str
 ) -> tuple[InputFile, Clip | None, Prediction | None, str]:
+    """The file, its clip and prediction, and an error message; clip and prediction are None if there is an error."""
     if clip is None:
-        return source, None, None, error
+        return file, None, None, message
     try:
-        return source, clip, predictor(clip), ""
-    except (MemoryError, RuntimeError) as found:
-        if not isinstance(found, MemoryError) and "memory" not in str(found):
+        return file, clip, predictor(clip), ""
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         frames, height, width = clip.frames.shape
-        return source, None, None, f"out of memory with {frames} frames of {width}×{height} pixels"
+        return file, None, None, f"out of memory with {frames} frames of {width}×{height} pixels"
 
 
 def _finish(
-    found: tuple[InputFile, Clip | None, Prediction | None, str],
+    predicted: tuple[InputFile, Clip | None, Prediction | None, str],
     *,
     codec: Codec,
     folder: Path,
     write: Write | None,
     steps: Sequence[str],
 ) -> tuple[InputFile, Row]:
-    source, clip, prediction, error = found
+    """Post-process and measure a prediction, write the results, and return the file with its row."""
+    file, clip, prediction, error = predicted
     if clip is None or prediction is None:
-        return source, {"file": source.name, "unit": "", "error": error}
+        return file, {"file": file.name, "unit": "", "error": error}
     prediction = postprocess(prediction, steps, codec, over_time=math.isnan(clip.thickness))
-    measured = measure(prediction, clip)
+    measurement = measure(prediction, clip)
     if write is not None:
-        target = folder / source.name
-        shutil.rmtree(target, ignore_errors=True)  # of a process killed before its line, or of another run
+        target = folder / file.name
+        # the folder exists if a process was killed before it wrote the row, or if another run made it
+        shutil.rmtree(target, ignore_errors=True)
         with new_folder(target) as temporary:
-            write(source.path, clip, prediction, measured, temporary)
+            write(file.path, clip, prediction, measurement, temporary)
     row = {
-        "file": source.name,
+        "file": file.name,
         "frames": len(clip.frames),
         "fps": clip.fps,
-        "unit": measured.unit,
-        "edv": measured.mean_edv,
-        "esv": measured.mean_esv,
-        "ef": measured.mean_ef,
-        "beats": len(measured.ef),
-        "volume": measured.volume,
+        "unit": measurement.unit,
+        "edv": measurement.mean_edv,
+        "esv": measurement.mean_esv,
+        "ef": measurement.mean_ef,
+        "beats": len(measurement.ef),
+        "volume": measurement.volume,
         "review": None if prediction.review is None else int(prediction.review.sum()),
-        "note": f"its header tells of {clip.declared} frames" if clip.declared else "",
+        "note": f"the header declares {clip.declared} frames" if clip.declared else "",
         "error": "",
     }
-    return source, row
+    return file, row
 
 
 @contextlib.contextmanager
 def _open_manifest(path: Path) -> Iterator[TextIO]:
-    cut = path.exists() and not path.read_bytes().endswith(b"\n")  # its last line, of a process that was killed
+    # the last line is incomplete if the process that wrote it was killed
+    incomplete = path.exists() and not path.read_bytes().endswith(b"\n")
     with naming(path), path.open("a", encoding="utf-8") as file:
-        if cut:
+        if incomplete:
             file.write("\n")
         yield file

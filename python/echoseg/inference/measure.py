@@ -1,4 +1,4 @@
-"""From a predicted clip to volumes and ejection fraction."""
+"""Volumes and ejection fraction of a predicted clip."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from echoseg.metrics.volumes import MM3_PER_ML, area_length_volumes, disc_volume
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What a clip of T frames with B heart beats shows.
+    """Volumes and EF of a clip with T frames and B heart beats.
 
     Attributes:
-        unit: Of volumes: "ml" if the spacing is known, else "px3".
-        volumes: (T,) float64: by the method of discs; 0 where no ventricle is found. For a stack, each slice's share.
-        area_length: (T,) float64: by the area-length formula, as a second opinion; nan for a stack.
-        ed: (B,) int64: frames of end-diastole; B is 0 for a stack, and if no beat is found.
-        es: (B,) int64: frames of end-systole.
-        edv: (B,) float64: end-diastolic volumes.
-        esv: (B,) float64: end-systolic volumes.
-        ef: (B,) float64: ejection fractions, percent.
-        volume: The volume of a stack, all slices together; nan for a cine.
+        unit: Unit of the volumes: "ml" if the spacing is known, else "px3".
+        volumes: (T,) float64: Volumes by the method of discs; 0 in frames without a ventricle. For a stack, the volume
+            of each slice.
+        area_length: (T,) float64: Volumes by the area-length formula, for comparison; nan for a stack.
+        ed: (B,) int64: Frames of end-diastole; B is 0 for a stack, and if no beat is found.
+        es: (B,) int64: Frames of end-systole.
+        edv: (B,) float64: End-diastolic volumes.
+        esv: (B,) float64: End-systolic volumes.
+        ef: (B,) float64: Ejection fractions, percent.
+        volume: Volume of a stack, the sum over its slices; nan for a cine.
     """
 
     unit: str
@@ -58,22 +59,36 @@ class Measurement:
 def measure(prediction: Prediction, clip: Clip, *, beats: np.ndarray | None = None) -> Measurement:
     """Compute the volumes of all frames and the EF of all beats; for a stack of slices, its volume.
 
-    The volume of a frame follows from its contour, by the method of discs along the axis that the landmarks mark, or
-    else along the contour's longest. The beats are found in the curve of the areas.
+    The volume of a frame is computed from its contour by the method of discs. The discs lie along the axis that the
+    landmarks define, or along the longest diameter of the contour if there is none. Beats are detected in the curve of
+    the areas.
 
     Args:
-        prediction: Of the clip's frames, at their size.
-        clip: Says how large pixels are and how far apart slices or time points lie.
-        beats: (B, 2) int, frames of end-diastole and end-systole of each beat; None finds them.
+        prediction: The prediction of the clip, at the size of its frames.
+        clip: The clip, with pixel spacing, frame rate and slice thickness.
+        beats: (B, 2) int, frames of end-diastole and end-systole of each beat; None detects the beats.
+
+    Returns:
+        The measurement.
     """
     known = bool(np.isfinite(clip.spacing).all())
     spacing = clip.spacing if known else (1.0, 1.0)
     unit, scale = ("ml", 1 / MM3_PER_ML) if known else ("px3", 1.0)
     if np.isfinite(clip.thickness):
         volumes = scale * slice_volumes(prediction.areas, spacing, clip.thickness if known else 1.0)
-        none, nowhere = np.empty(0), np.empty(0, dtype=np.int64)
-        unknown = np.full(len(volumes), np.nan)
-        return Measurement(unit, volumes, unknown, nowhere, nowhere, none, none, none, float(volumes.sum()))
+        no_values, no_frames = np.empty(0), np.empty(0, dtype=np.int64)
+        area_length = np.full(len(volumes), np.nan)
+        return Measurement(
+            unit,
+            volumes,
+            area_length,
+            no_frames,
+            no_frames,
+            no_values,
+            no_values,
+            no_values,
+            float(volumes.sum()),
+        )
     contours = scale_contours(prediction.contours, prediction.axes, spacing)
     volumes = scale * disc_volumes(contours)
     ed, es = (find_beats(prediction.areas, clip.fps) if beats is None else beats).T

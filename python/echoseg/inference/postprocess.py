@@ -1,13 +1,13 @@
-"""What may be done to predictions afterwards, by name and in the order given.
+"""Post-processing of predictions: optional steps, applied by name in the given order.
 
-Some steps have a number that may be set, as in ``closing=7``. None of them is applied unless asked for: ``echoseg
-evaluate RUN --split val --compare-postprocess`` shows what each is worth.
+Some steps have a parameter, as in `closing=7`. No step is applied by default. `echoseg evaluate RUN --split val
+--compare-postprocess` shows the effect of each step on the Dice.
 
-Every step changes the contours; masks, areas and volumes follow. What a step makes unknown becomes None: landmarks
-after "closing", intervals after "smooth".
+Every step changes the contours. Masks, areas and volumes are computed from the changed contours. Values that are no
+longer valid become None: landmarks after "closing", intervals after "smooth".
 
-Source: threshold, blank frames, closing and the number 5 are those of Craciun, "Image Segmentation for Heart using Deep
-Learning", 2022.
+Source: the threshold, the rejection of blank frames, and the closing with its default size of 5 are those of Craciun,
+"Image Segmentation for Heart using Deep Learning", 2022.
 """
 
 from __future__ import annotations
@@ -26,51 +26,52 @@ from echoseg.metrics.intervals import NORMAL_95
 from echoseg.models.codec import THRESHOLD, Codec, threshold_contours
 from echoseg.ops import dilate, erode
 
-_SURE = 0.95  # probability: a network that sees a ventricle is as sure as that of its middle
-_WIDE = 0.5  # of the area: likewise, its 95 % interval reaches no farther to either side
+_MIN_PEAK = 0.95  # largest probability in a frame; below it the frame counts as blank
+_MAX_HALF_WIDTH = 0.5  # half the width of the area's 95 % interval, as a share of the area; above it, likewise
 
 
 class Step(NamedTuple):
-    """One way to change a prediction.
+    """One post-processing step.
 
     Attributes:
-        change: (prediction, codec, number) → prediction.
-        number: the default; None where there is nothing to set.
-        works_on: what it looks at.
-        help: what it does with the number.
+        change: A function of prediction, codec and parameter that returns the changed prediction.
+        default: The default of the parameter; None for a step without one.
     """
 
     change: Callable[[Prediction, Codec, float], Prediction]
-    number: float | None
-    works_on: str
-    help: str
+    default: float | None
 
 
 def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec, *, over_time: bool = True) -> Prediction:
-    """Apply steps one after the other.
+    """Apply post-processing steps one after the other.
 
     Args:
-        prediction: of any frames.
-        names: ``NAME`` or ``NAME=NUMBER``, names of ``STEPS``.
-        codec: of the predictor.
-        over_time: whether the frames are moments that follow each other; of slices, nothing is smoothed.
+        prediction: The prediction.
+        names: `NAME` or `NAME=NUMBER`, with the names in `STEPS`.
+        codec: The codec of the predictor.
+        over_time: Whether the frames are consecutive in time. If not, as for the slices of a stack, "smooth" has no
+            effect.
+
+    Returns:
+        The changed prediction.
 
     Raises:
-        DataError: an unknown step, no number, or a step that has nothing to work on in this approach.
+        DataError: A step is unknown, its parameter is not a positive number, or the prediction lacks the values that
+            the step needs.
     """
     for name in names:
-        step, number = parse_step(name)
+        step, parameter = parse_step(name)
         if over_time or step.change is not _smooth:
-            prediction = step.change(prediction, codec, number)
+            prediction = step.change(prediction, codec, parameter)
     return prediction
 
 
 def check_steps(names: Sequence[str], predictor: Predictor | None = None) -> None:
-    """Refuse wrong steps before work begins.
+    """Check steps before a long computation starts.
 
     Args:
-        names: `NAME` or `NAME=NUMBER`, names of `STEPS`.
-        predictor: Of the run that they are for; None checks names and numbers only.
+        names: `NAME` or `NAME=NUMBER`, with the names in `STEPS`.
+        predictor: The predictor whose predictions will be changed; None checks names and parameters only.
 
     Raises:
         DataError: See `postprocess`.
@@ -82,67 +83,77 @@ def check_steps(names: Sequence[str], predictor: Predictor | None = None) -> Non
 
 
 def parse_step(name: str) -> tuple[Step, float]:
-    """``NAME`` or ``NAME=NUMBER`` → the step and its number.
+    """Split `NAME` or `NAME=NUMBER` into the step and its parameter.
+
+    Args:
+        name: The name, with or without a parameter.
+
+    Returns:
+        The step, and its parameter or the default; 0 for a step without a parameter.
 
     Raises:
-        DataError: an unknown step, no number above 0, or one where there is nothing to set.
+        DataError: The step is unknown or has no parameter, or the parameter is not a positive number.
     """
-    known, equals, text = name.partition("=")
-    if known not in STEPS:
-        raise DataError(f"unknown post-processing {known!r}; known: {', '.join(STEPS)}")
-    step = STEPS[known]
+    key, equals, text = name.partition("=")
+    if key not in STEPS:
+        raise DataError(f"unknown post-processing {key!r}; known: {', '.join(STEPS)}")
+    step = STEPS[key]
     if not equals:
-        return step, step.number or 0.0
-    if step.number is None:
-        raise DataError(f"post-processing {name!r}: has no number to set; write {known}")
+        return step, step.default or 0.0
+    if step.default is None:
+        raise DataError(f"post-processing {name!r}: the step has no number to set; write {key}")
     try:
-        number = float(text)
+        parameter = float(text)
     except ValueError:
-        number = np.nan
-    if not 0 < number < np.inf:
-        raise DataError(f"post-processing {name!r}: expected a number above 0, as in {known}={step.number:g}")
-    return step, number
+        parameter = np.nan
+    if not 0 < parameter < np.inf:
+        raise DataError(f"post-processing {name!r}: expected a number above 0, as in {key}={step.default:g}")
+    return step, parameter
 
 
-def _threshold(prediction: Prediction, codec: Codec, number: float) -> Prediction:
+def _threshold(prediction: Prediction, codec: Codec, threshold: float) -> Prediction:
+    """Use another threshold of the probabilities."""
     if codec.method is not None:
-        raise DataError("post-processing 'threshold': landmarks have no probability to cut; leave it out")
-    return _with_threshold(prediction, number)
+        raise DataError("post-processing 'threshold': landmark runs have no mask probabilities; remove the step")
+    return _with_threshold(prediction, threshold)
 
 
-def _reject_blank(prediction: Prediction, codec: Codec, number: float) -> Prediction:
+def _reject_blank(prediction: Prediction, codec: Codec, _: float) -> Prediction:
+    """Empty the frames in which the network is uncertain, by the probabilities or by the intervals of the areas."""
     if codec.method is None:
-        return prediction.emptied(prediction.probabilities.max(axis=(1, 2), initial=0) < _SURE)
+        return prediction.emptied(prediction.probabilities.max(axis=(1, 2), initial=0) < _MIN_PEAK)
     if prediction.area_std is None:
         raise DataError(
-            "post-processing 'reject_blank': the areas' intervals are unknown, since the run is not calibrated or an "
-            "earlier step changed the contours; put it first, or leave it out"
+            "post-processing 'reject_blank': the intervals of the areas are unknown, because the run is not calibrated "
+            "or an earlier step changed the contours; apply it first, or remove it"
         )
-    return prediction.emptied(~(NORMAL_95 * prediction.area_std <= _WIDE * prediction.areas))
+    return prediction.emptied(~(NORMAL_95 * prediction.area_std <= _MAX_HALF_WIDTH * prediction.areas))
 
 
-def _closing(prediction: Prediction, codec: Codec, number: float) -> Prediction:
-    size = round(number)
+def _closing(prediction: Prediction, codec: Codec, kernel_size: float) -> Prediction:
+    """Apply a morphological closing to the masks, with a square of `kernel_size` pixels."""
+    size = round(kernel_size)
     closed = erode(dilate(prediction.masks, kernel_size=size), kernel_size=size)
     changed = (closed != prediction.masks).any(axis=(1, 2))
     if not changed.any():
         return prediction
     contours = [
-        mask_contour(mask) if other else contour
-        for mask, other, contour in zip(closed, changed, prediction.contours, strict=True)
+        mask_contour(mask) if is_changed else contour
+        for mask, is_changed, contour in zip(closed, changed, prediction.contours, strict=True)
     ]
     return prediction.with_contours(contours)
 
 
-def _smooth(prediction: Prediction, codec: Codec, number: float) -> Prediction:
+def _smooth(prediction: Prediction, codec: Codec, sigma: float) -> Prediction:
+    """Smooth landmarks or probabilities over time, with a Gaussian whose σ is in frames."""
     if not len(prediction):
         return prediction
     if codec.method is None:
-        probabilities = gaussian_filter1d(prediction.probabilities, number, axis=0, mode="nearest")
+        probabilities = gaussian_filter1d(prediction.probabilities, sigma, axis=0, mode="nearest")
         return _with_threshold(replace(prediction, probabilities=probabilities), THRESHOLD)
     if prediction.landmarks is None or not np.isfinite(prediction.landmarks).all():
-        raise DataError("post-processing 'smooth': an earlier step removed the landmarks; put 'smooth' first")
-    landmarks = gaussian_filter1d(prediction.landmarks, number, axis=0, mode="nearest")
+        raise DataError("post-processing 'smooth': an earlier step removed the landmarks; apply 'smooth' first")
+    landmarks = gaussian_filter1d(prediction.landmarks, sigma, axis=0, mode="nearest")
     smoothed = prediction.with_contours(list(codec.join(landmarks)))
     return replace(smoothed, landmarks=landmarks, axes=codec.axes(landmarks))
 
@@ -153,11 +164,9 @@ def _with_threshold(prediction: Prediction, threshold: float) -> Prediction:
 
 
 STEPS: dict[str, Step] = {
-    "threshold": Step(_threshold, 0.4, "probabilities", "cut masks at this probability"),
-    "reject_blank": Step(
-        _reject_blank, None, "probabilities, or the spread of landmarks", "empty frames in which nothing is seen surely"
-    ),
-    "closing": Step(_closing, 5.0, "masks", "close gaps with a square of so many pixels"),
-    "smooth": Step(_smooth, 1.0, "landmarks or probabilities over time", "Gaussian of so many frames, σ"),
+    "threshold": Step(_threshold, 0.4),
+    "reject_blank": Step(_reject_blank, None),
+    "closing": Step(_closing, 5.0),
+    "smooth": Step(_smooth, 1.0),
 }
-"""Name → step."""
+"""Steps by name."""

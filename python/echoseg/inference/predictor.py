@@ -1,4 +1,4 @@
-"""A trained run as a function: frames in, contours and what follows from them out, with how far to trust them."""
+"""The predictor of a trained run: from frames to contours, areas and landmarks with their uncertainty."""
 
 from __future__ import annotations
 
@@ -35,30 +35,33 @@ from echoseg.training.devices import choose_device
 
 CALIBRATION, SHAPES = "calibration.json", "shape.json"
 WIDE_INTERVAL = 0.6
-"""Share of the area: a frame whose 95 % interval is wider is marked for review."""
-_REACH = 8  # σ of the targets: how far around a landmark the heatmap's moments are taken
+"""A frame is marked for review if the 95 % interval of its area is wider than this share of the area."""
+_MOMENT_REACH = 8  # in σ of the targets: half the side of the square in which the moments of a heatmap are computed
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a predictor says about T frames of (H, W) pixels. All coordinates are in pixels of these frames.
+    """The prediction for T frames of (H, W) pixels. All coordinates are in pixels of these frames.
 
-    The contour is what is predicted; masks and areas are computed from it, as are volumes, films and exports.
+    The network predicts one contour per frame. Masks and areas are computed from the contours, and so are volumes,
+    films and exports.
 
     Attributes:
-        contours: T closed contours, (P, 2) float32; (0, 2) where no ventricle is found. Landmark approach: the spline
-            through the landmarks. Mask approach: the level set of the probabilities at 0.5, of the largest piece,
-            without its holes; other pieces count for nothing.
-        pieces: (T,) int64: how many pieces the probabilities have above the threshold; 1 in the landmark approach.
+        contours: T closed contours, (P, 2) float32, pixels; (0, 2) in frames without a ventricle. Landmark approach:
+            the spline through the landmarks. Mask approach: the level set of the probabilities at 0.5 around the
+            largest connected component, without holes; other components are ignored.
+        pieces: (T,) int64: The number of connected components above the threshold; 1 in the landmark approach.
         probabilities: (T, H, W) float32; see `echoseg.models.codec.Decoded`.
-        landmarks: (T, K, 2) float32; nan in frames that post-processing has emptied. None in the mask approach, and
-            where post-processing has changed the contour so that the landmarks no longer lie on it.
-        axes: (T, 2, 2) float64: apex and middle of the base, where the landmarks mark them; None otherwise.
-        covariances: (T, K, 2, 2) float64, square pixels, of the landmarks' errors. None in the mask approach, for runs
-            without calibration, and after post-processing that changes the landmarks; so are the next two.
-        area_std: (T,) float64, pixels: standard deviation of the areas' errors.
-        review: (T,) bool: whether a person should look at the frame. The 95 % interval of the area is wider than 60 %
-            of it, or the contour has an implausible shape, or post-processing has emptied the frame.
+        landmarks: (T, K, 2) float32, pixels; nan in frames that post-processing has emptied. None in the mask approach,
+            and if post-processing has changed the contours so that the landmarks no longer lie on them.
+        axes: (T, 2, 2) float64, pixels: The apex and the middle of the base; None if the landmarks do not include them.
+        covariances: (T, K, 2, 2) float64, square pixels: Covariances of the landmark errors. None in the mask approach,
+            for runs without calibration, and if post-processing has changed the landmarks; likewise `area_std` and
+            `review`.
+        area_std: (T,) float64, pixels: The standard deviations of the area errors.
+        review: (T,) bool: Whether the frame is marked for review by a person. It is marked if the 95 % interval of the
+            area is wider than 60 % of the area, if the shape of the contour is implausible, or if post-processing has
+            emptied the frame.
     """
 
     contours: list[np.ndarray]
@@ -80,33 +83,39 @@ class Prediction:
 
     @functools.cached_property
     def masks(self) -> np.ndarray:
-        """(T, H, W) uint8, 0 or 1: the contours filled by the rule "center"."""
+        """(T, H, W) uint8, 0 or 1: The contours, filled by the rule "center"."""
         return fill_contours(self.contours, self.size)
 
     @functools.cached_property
     def areas(self) -> np.ndarray:
-        """(T,) int64: pixels of the masks."""
+        """(T,) int64: The number of pixels in each mask."""
         return self.masks.sum(axis=(1, 2), dtype=np.int64)
 
     @property
     def area_intervals(self) -> np.ndarray | None:
-        """(T, 2) float64, pixels: the lower and upper end of the areas' 95 % intervals; None if they are unknown."""
+        """(T, 2) float64, pixels: The bounds of the 95 % intervals of the areas; None if they are unknown."""
         if self.area_std is None:
             return None
         return (self.areas[:, None] + NORMAL_95 * np.array([-1, 1]) * self.area_std[:, None]).clip(min=0)
 
     def with_contours(self, contours: list[np.ndarray]) -> Prediction:
-        """Replace the contours by others that the landmarks do not lie on; what is then unknown becomes None."""
+        """A copy with other contours. Landmarks and all values that depend on them become None.
+
+        Args:
+            contours: T closed contours, (P, 2) float32, pixels; (0, 2) in frames without a ventricle.
+        """
         return Prediction(contours, self.pieces, self.probabilities)
 
     def emptied(self, frames: np.ndarray) -> Prediction:
-        """Remove the ventricle from frames, and mark them for review if frames can be marked.
+        """A copy without a ventricle in some frames, which are marked for review if `review` is not None.
 
         Args:
-            frames: (T,) bool.
+            frames: (T,) bool, the frames to empty.
         """
         changes: dict[str, Any] = {
-            "contours": [NO_CONTOUR if empty else one for empty, one in zip(frames, self.contours, strict=True)],
+            "contours": [
+                NO_CONTOUR if empty else contour for empty, contour in zip(frames, self.contours, strict=True)
+            ],
             "pieces": np.where(frames, 0, self.pieces),
             "probabilities": np.where(frames[:, None, None], np.float32(0), self.probabilities),
         }
@@ -120,16 +129,24 @@ class Prediction:
         return dataclasses.replace(self, **changes)
 
     def take(self, frames: Sequence[int] | np.ndarray) -> Prediction:
-        """The prediction of some of the frames, in the order given."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        taken = {name: value[frames] for name, value in values.items() if isinstance(value, np.ndarray)}
-        return dataclasses.replace(self, contours=[self.contours[frame] for frame in frames], **taken)
+        """The prediction for some of the frames.
+
+        Args:
+            frames: The indices of the frames, in the order of the result.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        selected = {name: value[frames] for name, value in values.items() if isinstance(value, np.ndarray)}
+        return dataclasses.replace(self, contours=[self.contours[frame] for frame in frames], **selected)
 
     @classmethod
     def join(cls, parts: Sequence[Prediction]) -> Prediction:
-        """One prediction of the frames of several, which are of one size and one run."""
+        """Concatenate predictions along the frames.
+
+        Args:
+            parts: Predictions of one run, for frames of the same size.
+        """
         joined: dict[str, Any] = {"contours": [contour for part in parts for contour in part.contours]}
-        for name in (one.name for one in fields(cls) if one.name != "contours"):
+        for name in (field.name for field in fields(cls) if field.name != "contours"):
             values = [getattr(part, name) for part in parts]
             joined[name] = None if values[0] is None else np.concatenate(values)
         return cls(**joined)
@@ -139,9 +156,10 @@ class Predictor:
     """Applies the network of a run to files, clips and frames of any size.
 
     Attributes:
-        config: The run's configuration.
-        codec: The run's codec.
-        calibration: Of the run's landmarks; None in the mask approach, or if there was nothing to calibrate on.
+        config: The configuration of the run.
+        codec: The codec of the run.
+        calibration: The calibration of the landmark errors; None in the mask approach, and for a run without
+            validation images.
     """
 
     def __init__(
@@ -160,23 +178,23 @@ class Predictor:
         self._device, self._shapes, self._regularize = device, shapes, regularize
 
     def __call__(self, source: str | os.PathLike[str] | Clip | np.ndarray, *, crop_sector: bool = False) -> Prediction:
-        """Segment every frame of a file, of a clip, or of an array.
+        """Segment every frame of a file, a clip, or an array.
 
-        A clip, and so a file, is cropped as in training: to the sector if the file is an ultrasound DICOM, and to the
-        run's field of view if it has one and the spacing is known. An array is taken whole.
+        Files and clips are cropped as in training: to the sector if the file is an ultrasound DICOM file, and to the
+        field of view of the run if it has one and the spacing is known. Arrays are not cropped.
 
         Args:
-            source: Path of a video, DICOM file, volume or image; or a clip; or (T, H, W) uint8 frames, grey, where T
-                may be 0.
-            crop_sector: Whether to find the ultrasound sector in bare frames and to crop to it, as is done for DICOM
+            source: The path of a video, DICOM file, volume or image; a clip; or an array of greyscale frames,
+                (T, H, W) uint8, where T may be 0.
+            crop_sector: Whether to detect the ultrasound sector in an array of frames and to crop to it, as for DICOM
                 files.
 
         Returns:
-            The prediction, in pixels of the whole frames.
+            The prediction, in pixels of the uncropped frames.
 
         Raises:
-            DataError: The file is missing, damaged or of an unknown kind.
-            ValueError: Frames of another shape or dtype, or `crop_sector` for a file or clip.
+            DataError: The file is missing or damaged, or its format is unknown.
+            ValueError: An array has another shape or dtype, or `crop_sector` is set for a file or a clip.
         """
         if isinstance(source, np.ndarray):
             if source.ndim != 3 or source.dtype != np.uint8 or 0 in source.shape[1:]:
@@ -185,12 +203,12 @@ class Predictor:
             if crop_sector:
                 clip = crop_to_sector(clip)
         elif crop_sector:
-            raise ValueError("crop_sector is for bare frames; files and clips say themselves where the sector is")
+            raise ValueError("crop_sector is for arrays of frames only; files and clips define their sector themselves")
         else:
             clip = source if isinstance(source, Clip) else read_clip(source)
         size = clip.frames.shape[1], clip.frames.shape[2]
-        part = Box(*clip.square, clip.square[2]) if clip.square else Box(0, 0, *size)
-        return self._segment(clip.frames, Crop(fov_box(part, clip.spacing, self.config.fov_mm), self.config.size))
+        region = Box(*clip.square, clip.square[2]) if clip.square else Box(0, 0, *size)
+        return self._segment(clip.frames, Crop(fov_box(region, clip.spacing, self.config.fov_mm), self.config.size))
 
     def _segment(self, frames: np.ndarray, crop: Crop) -> Prediction:
         size = frames.shape[1], frames.shape[2]
@@ -210,7 +228,7 @@ class Predictor:
             return prediction
         covariances = self.calibration.covariances(moments)
         area_std = self.calibration.deviations(
-            lambda moved: contour_area(self.codec.join(moved)), landmarks, covariances
+            lambda perturbed: contour_area(self.codec.join(perturbed)), landmarks, covariances
         ) / math.prod(crop.scale)
         return dataclasses.replace(
             prediction,
@@ -221,7 +239,17 @@ class Predictor:
 
     @torch.inference_mode()
     def _decode(self, frames: np.ndarray, crop: Crop) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Probabilities at the size of the crop's box; landmarks and moments of the heatmaps at the network's size."""
+        """Apply the network to cropped frames.
+
+        Args:
+            frames: (T, H, W) uint8, of the network's size.
+            crop: The crop that the frames are made with.
+
+        Returns:
+            The probabilities, (T, h, w) float32, at the size of the crop's box. The landmarks, (T, K, 2) float32, in
+            pixels of the network's frames; None in the mask approach. The second moments of the heatmaps,
+            (T, K, 2, 2) float32; None in the mask approach and without a calibration.
+        """
         probabilities, landmarks, moments = [], [], []
         for start in range(0, max(1, len(frames)), self.config.batch_size):
             batch = np.require(frames[start : start + self.config.batch_size], requirements=["C", "W"])
@@ -231,25 +259,25 @@ class Predictor:
             if decoded.landmarks is not None:
                 landmarks.append(decoded.landmarks)
                 if self.calibration is not None:
-                    places = torch.from_numpy(decoded.landmarks).to(self._device)
-                    reach = _REACH * self.config.sigma
-                    moments.append(heatmap_moments(logits.float(), places, reach=reach).cpu().numpy())
+                    centres = torch.from_numpy(decoded.landmarks).to(self._device)
+                    reach = _MOMENT_REACH * self.config.sigma
+                    moments.append(heatmap_moments(logits.float(), centres, reach=reach).cpu().numpy())
         joined = (np.concatenate(parts) if parts else None for parts in (probabilities, landmarks, moments))
         return tuple(joined)  # type: ignore[return-value]
 
     @torch.inference_mode()
     def attention(self, frames: np.ndarray) -> list[np.ndarray]:
-        """What the attention gates let through.
+        """Compute the attention coefficients of the network.
 
         Args:
             frames: (T, H, W) uint8, of the network's size.
 
         Returns:
-            One array (T, h, w) float32 in [0, 1] a gate, from the deepest level to the shallowest.
+            For each attention gate, from the deepest level to the shallowest, an array (T, h, w) float32 in [0, 1].
         """
         assert isinstance(self._model, UNet)
-        maps = self._model.forward_with_attention(torch.from_numpy(frames).to(self._device))[1]
-        return [found[:, 0].float().cpu().numpy() for found in maps]
+        coefficients = self._model.forward_with_attention(torch.from_numpy(frames).to(self._device))[1]
+        return [level[:, 0].float().cpu().numpy() for level in coefficients]
 
 
 def load(
@@ -262,18 +290,21 @@ def load(
     """Load the best weights of a run.
 
     Args:
-        run: A run, or the folder of one. None stands for weights that ship with the package; this version has none.
+        run: A run, or its folder. None stands for pretrained weights of the package; this version contains none.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        regularize: Whether to change contours of an implausible shape to the nearest plausible one; see
-            `echoseg.geometry.shape`. `Prediction.review` marks them in either case.
-        network: The function that made the network, where `echoseg.train` was given one.
+        regularize: Whether to replace contours of an implausible shape by the nearest plausible shape; see
+            `echoseg.geometry.shape`. `Prediction.review` marks these frames in either case.
+        network: The function that makes the network, if one was passed to `echoseg.train`.
+
+    Returns:
+        The predictor.
 
     Raises:
-        DataError: `run` is None or not a run, a file is damaged, `network` is missing or makes another network, or
-            there is no such device.
+        DataError: `run` is None or not a run, a file is damaged, `network` is missing or makes another network, or the
+            device does not exist.
     """
     if run is None:
-        raise DataError("no weights ship with this version; give a run folder, as 'echoseg train' writes it")
+        raise DataError("this version contains no pretrained weights; give a run folder that 'echoseg train' wrote")
     run = Path(run)
     config, model, codec = load_run(run, network)
     calibration = load_calibration(run / CALIBRATION) if (run / CALIBRATION).exists() else None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+POOR_DICE = 0.8
+"""A person should look at an image with a smaller Dice."""
+
 
 def dice(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Foreground Dice of each mask, 2|A∩B| / (|A| + |B|).

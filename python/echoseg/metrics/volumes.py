@@ -1,4 +1,4 @@
-"""Volumes of the ventricle from the contours of frames, in ml where the spacing is known.
+"""Volumes of the ventricle from the contours of frames.
 
 The formulas are those of `echoseg.geometry.discs`.
 """
@@ -21,14 +21,14 @@ class ScaledContour(NamedTuple):
 
     Attributes:
         points: (P, 2) float64.
-        axis: (2, 2) float64, apex and middle of the base.
+        axis: (2, 2) float64, the apex and the middle of the base.
     """
 
     points: np.ndarray
     axis: np.ndarray
 
 
-_NOTHING = ScaledContour(np.zeros((3, 2)), np.zeros((2, 2)))
+_EMPTY = ScaledContour(np.zeros((3, 2)), np.zeros((2, 2)))
 
 
 def scale_contours(
@@ -36,12 +36,13 @@ def scale_contours(
     axes: Sequence[np.ndarray] | np.ndarray | None = None,
     spacings: np.ndarray | tuple[float, float] = (1.0, 1.0),
 ) -> list[ScaledContour]:
-    """Bring contours and their long axes from pixels to a unit of length.
+    """Convert contours and their long axes from pixels to a unit of length.
 
     Args:
-        contours: N arrays (P, 2) float, pixels; (0, 2) for a frame without a ventricle, whose volume is 0.
-        axes: (N, 2, 2) float, pixels, apex and middle of the base; None takes `echoseg.geometry.discs.long_axis`.
-        spacings: (row, column) length of a pixel's sides, such as mm; (N, 2), or one pair for all.
+        contours: N contours, (P, 2) float, pixels; (0, 2) for a frame without a ventricle, which has the volume 0.
+        axes: (N, 2, 2) float, pixels, the apex and the middle of the base; None computes the axes by
+            `echoseg.geometry.discs.long_axis`.
+        spacings: (N, 2) float, the height and width of a pixel in a unit of length, such as mm; or one pair for all.
 
     Returns:
         N scaled contours.
@@ -50,10 +51,10 @@ def scale_contours(
     contours = list(contours)
     for i, (contour, spacing) in enumerate(zip(contours, np.broadcast_to(spacings, (len(contours), 2)), strict=True)):
         if not len(contour):
-            scaled.append(_NOTHING)
+            scaled.append(_EMPTY)
             continue
         points = np.asarray(contour, dtype=np.float64) * spacing[::-1]
-        if axes is None:  # the points that lie farthest apart are on the convex hull, which has few
+        if axes is None:  # the two most distant points lie on the convex hull, which has fewer points
             hull = cv2.convexHull(points.astype(np.float32)).reshape(1, -1, 2)
             axis = discs.long_axis(hull)[0]
         else:
@@ -63,21 +64,29 @@ def scale_contours(
 
 
 def disc_volumes(contours: Sequence[ScaledContour]) -> np.ndarray:
-    """(N,) float64, by the method of discs from one view, in the cube of the contours' unit."""
-    return np.array([discs.disc_volumes(one.points[None], one.axis[None])[0] for one in contours])
+    """Compute volumes by the method of discs from one view, (N,) float64, in the cube of the contours' unit."""
+    return np.array([discs.disc_volumes(points[None], axis[None])[0] for points, axis in contours])
 
 
 def area_length_volumes(contours: Sequence[ScaledContour]) -> np.ndarray:
-    """(N,) float64, by the area-length formula, in the cube of the contours' unit."""
-    return np.array([discs.area_length_volumes(one.points[None], one.axis[None])[0] for one in contours])
+    """Compute volumes by the area-length formula, (N,) float64, in the cube of the contours' unit."""
+    return np.array([discs.area_length_volumes(points[None], axis[None])[0] for points, axis in contours])
 
 
 def biplane_volumes(first: Sequence[ScaledContour], second: Sequence[ScaledContour]) -> np.ndarray:
-    """(N,) float64, by the method of discs from two views at a right angle, in the cube of the contours' unit."""
+    """Compute volumes by the method of discs from two perpendicular views.
+
+    Args:
+        first: N contours in one view.
+        second: N contours in the other view, in the same unit.
+
+    Returns:
+        (N,) float64, in the cube of the contours' unit.
+    """
     return np.array(
         [
-            discs.biplane_volumes(one.points[None], other.points[None], one.axis[None], other.axis[None])[0]
-            for one, other in zip(first, second, strict=True)
+            discs.biplane_volumes(a.points[None], b.points[None], a.axis[None], b.axis[None])[0]
+            for a, b in zip(first, second, strict=True)
         ]
     )
 
@@ -85,12 +94,12 @@ def biplane_volumes(first: Sequence[ScaledContour], second: Sequence[ScaledConto
 def slice_volumes(
     areas: np.ndarray, spacing: np.ndarray | tuple[float, float], thickness: np.ndarray | float
 ) -> np.ndarray:
-    """What each slice adds to the volume of a stack; the stack's volume is their sum.
+    """Compute the volume of each slice of a stack. The volume of the stack is their sum.
 
     Args:
-        areas: (T,) pixels.
-        spacing: (row, column) length of a pixel's sides; each may be (T,).
-        thickness: Distance from one slice to the next, in the same unit; may be (T,).
+        areas: (T,) int or float, pixels.
+        spacing: The height and width of a pixel; each a number or (T,) float.
+        thickness: The distance between slices, in the same unit; a number or (T,) float.
 
     Returns:
         (T,) float64, in the cube of the unit.

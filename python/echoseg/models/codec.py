@@ -1,6 +1,6 @@
-"""The two approaches, each as one object: contours → what the loss sees, logits → probabilities and landmarks.
+"""Codecs: each approach encodes contours as targets, and decodes logits to probabilities and landmarks.
 
-A run saves the configuration of its codec, so prediction cannot decode otherwise than training encoded.
+A run saves the configuration of its codec, so that a prediction decodes the output as the training encoded the targets.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ from echoseg.ops import Targets, build_info, decode_heatmaps, fill_polygons, ren
 THRESHOLD = 0.5
 """Probability above which a pixel belongs to the ventricle."""
 MASK_HANDLES = 16
-"""Points on the contour of a mask that a person can drag; a mask has no landmarks."""
-_OFF_THE_IMAGE = -1e6  # pixels: a landmark there leaves a plane of zeros
+"""Number of handles on the contour of a mask, which has no landmarks; see `echoseg.review.handles`."""
+_OUTSIDE = -1e6  # pixels: a landmark there gives a heatmap of zeros
 
 
 class Decoded(NamedTuple):
-    """What a batch of logits says, at the network's size.
+    """A decoded batch of logits, at the network's size.
 
     Attributes:
-        probabilities: (N, h, w) float32, on the logits' device. Mask approach: that the pixel belongs to the ventricle.
-            Landmark approach: the largest of the K heatmaps, each scaled to a maximum of 1; it shows where landmarks
-            are seen.
+        probabilities: (N, h, w) float32, on the device of the logits. Mask approach: the probability that the pixel
+            belongs to the ventricle. Landmark approach: the maximum over the K heatmaps, each scaled to a maximum of 1.
         landmarks: (N, K, 2) float32, pixels of the network's frames; None in the mask approach.
     """
 
@@ -44,35 +43,35 @@ class Decoded(NamedTuple):
 
 
 class Codec(Protocol):
-    """What the rest of the package needs from an approach."""
+    """The interface of an approach to the rest of the package."""
 
     @property
     def channels(self) -> int:
-        """Planes of the network's output."""
+        """Number of output channels of the network."""
 
     @property
     def choose_before(self) -> bool:
-        """Whether landmarks are chosen before the augmentation, and given to `encode`."""
+        """Whether landmarks are chosen before the augmentation and passed to `encode`."""
 
     @property
     def scheme(self) -> str:
-        """How the points that a person can drag lie on the contour; see `echoseg.geometry.landmarks`."""
+        """The scheme by which handles are placed on the contour; see `echoseg.geometry.landmarks`."""
 
     @property
     def outline(self) -> str:
-        """How these points are joined; see `echoseg.geometry.spline`."""
+        """The curve through the handles; see `echoseg.geometry.spline`."""
 
     @property
     def handles(self) -> int:
-        """How many points a person can drag."""
+        """Number of handles: the points of a contour that a person can drag."""
 
     @property
     def method(self) -> str | None:
-        """How heatmaps are decoded, see `echoseg.ops.decode_heatmaps`; None in the mask approach."""
+        """The decoding method of `echoseg.ops.decode_heatmaps`; None in the mask approach."""
 
     @property
     def window(self) -> float:
-        """How far decoding looks around a heatmap's maximum, pixels."""
+        """Half the side of the window around the maximum of a heatmap that is used for decoding, pixels."""
 
     def encode(
         self,
@@ -85,44 +84,52 @@ class Codec(Protocol):
 
         Args:
             contours: (N, P, 2) float32, pixels.
-            size: (H, W).
-            device: Where the targets go.
-            landmarks: (N, K, 2) float32, pixels, where they are chosen already.
+            size: (H, W) of the targets.
+            device: The device of the targets.
+            landmarks: (N, K, 2) float32, pixels; None chooses them on the contours.
 
         Returns:
-            (N, channels, H, W) float32 targets, overwritten by the next call, and the (N, K, 2) float32 landmarks;
-            None in the mask approach.
+            The targets, (N, channels, H, W) float32, which the next call overwrites; and the landmarks,
+            (N, K, 2) float32, pixels, or None in the mask approach.
         """
 
     def decode(self, logits: torch.Tensor) -> Decoded:
-        """(N, channels, h, w) logits → probabilities and landmarks."""
+        """Decode logits, (N, channels, h, w) float, to probabilities and landmarks."""
 
     def contours(self, probabilities: np.ndarray, landmarks: np.ndarray | None) -> tuple[list[np.ndarray], np.ndarray]:
-        """The contour of each frame, and how many pieces the ventricle has in it.
+        """Compute the contour of each frame.
 
         Args:
-            probabilities: (T, H, W) float32, of the frames' size.
+            probabilities: (T, H, W) float32, at the size of the frames.
             landmarks: (T, K, 2) float32, pixels of the frames; None in the mask approach.
 
         Returns:
-            T arrays (P, 2) float32, pixels, (0, 2) where nothing is found; and (T,) int64. In the mask approach the
-            contour is that of the largest piece, without its holes.
+            T contours, (P, 2) float32, pixels, or (0, 2) for a frame without a ventricle; and the number of connected
+            components in each frame, (T,) int64. In the mask approach the contour is that of the largest component,
+            without its holes.
         """
 
     def join(self, points: np.ndarray) -> np.ndarray:
-        """(..., K, 2) points that a person can drag → (..., P, 2) float32 closed contours, pixels."""
+        """Connect handles, (..., K, 2) float, pixels, to closed contours, (..., P, 2) float32, pixels."""
 
     def axes(self, landmarks: np.ndarray) -> np.ndarray | None:
-        """(T, 2, 2) float64, pixels: apex and middle of the base; None if the landmarks do not mark the annulus."""
+        """(T, 2, 2) float64, pixels: The apex and the middle of the base; None if the landmarks do not include them."""
 
     def landmarks(self, store: Store) -> np.ndarray | None:
-        """The (N, K, 2) landmarks of a store's images that the network is to find; None in the mask approach, and
-        where the store's tracings do not mark them."""
+        """The true landmarks of the images in a store.
+
+        Args:
+            store: A store with N images.
+
+        Returns:
+            (N, K, 2) float32, pixels. None in the mask approach, and if the tracings in the store do not define the
+            landmarks of this scheme.
+        """
 
 
 @dataclass
 class MaskCodec:
-    """One channel: ventricle or not."""
+    """The mask approach: one channel, the probability that a pixel belongs to the ventricle."""
 
     channels: ClassVar[int] = 1
     choose_before: ClassVar[bool] = False
@@ -163,17 +170,20 @@ class MaskCodec:
 
 @dataclass
 class LandmarkCodec:
-    """K channels: a heatmap a landmark, cut to a disc and, as in Rodríguez Valencia et al., to the border band.
+    """The landmark approach: K channels, one heatmap per landmark.
+
+    A heatmap is zero outside a disc around its landmark and, as in Rodríguez Valencia et al., outside the border band.
 
     Attributes:
-        count: landmarks, K.
-        scheme: how they are chosen; see ``geometry.landmarks``.
-        outline: how they are joined; see ``geometry.spline``.
-        heatmap: kind of ``ops.render_heatmaps``.
-        sigma: of the Gaussian, pixels.
-        radius: heatmaps are zero beyond it ("pixel expansion"), pixels.
-        kernel_size, iterations: of the border band, see ``ops.border_band``; with 0 iterations there is none.
-        method: of ``ops.decode_heatmaps``; the window of "soft_argmax" reaches two sigmas.
+        count: The number of landmarks, K.
+        scheme: The scheme by which landmarks are chosen; see `echoseg.geometry.landmarks`.
+        outline: The curve through the landmarks; see `echoseg.geometry.spline`.
+        heatmap: The kind of heatmap; see `echoseg.ops.render_heatmaps`.
+        sigma: Standard deviation of the Gaussian, pixels.
+        radius: Radius of the disc ("pixel expansion"), pixels.
+        kernel_size: Kernel size of the border band; see `echoseg.ops.border_band`.
+        iterations: Iterations of the border band; 0 for no band.
+        method: The decoding method of `echoseg.ops.decode_heatmaps`. The window of "soft_argmax" is two sigmas.
     """
 
     count: int
@@ -187,8 +197,8 @@ class LandmarkCodec:
     method: str
 
     def __post_init__(self) -> None:
-        self._pool: Targets | None = None
-        self._drawn = torch.empty(0)  # the landmarks that the pool's heatmaps show
+        self._buffers: Targets | None = None
+        self._drawn_landmarks = torch.empty(0)  # the landmarks of the heatmaps in the buffers
 
     @property
     def channels(self) -> int:
@@ -215,31 +225,31 @@ class LandmarkCodec:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if landmarks is None:
             landmarks = choose_landmarks(contours, self.count, scheme=self.scheme)
-        where = torch.from_numpy(landmarks).to(_drawing_device(device))
-        pool = self._workspace(len(contours), size, where.device)
-        previous = self._drawn[: len(contours)]
-        style: dict[str, Any] = {
+        points = torch.from_numpy(landmarks).to(_drawing_device(device))
+        targets = self._reserve(len(contours), size, points.device)
+        previous = self._drawn_landmarks[: len(contours)]
+        options: dict[str, Any] = {
             "kind": self.heatmap,
             "sigma": self.sigma,
             "radius": self.radius,
             "previous": previous,
         }
         if self.iterations:
-            points = torch.from_numpy(contours).to(where.device)
-            style |= {"kernel_size": self.kernel_size, "iterations": self.iterations}
-            render_targets(points, where, size, **style, out=pool)
+            polygons = torch.from_numpy(contours).to(points.device)
+            options |= {"kernel_size": self.kernel_size, "iterations": self.iterations}
+            render_targets(polygons, points, size, **options, out=targets)
         else:
-            render_heatmaps(where, size, **style, out=pool.heatmaps)
-        previous.copy_(where)
-        return pool.heatmaps.to(device), where.to(device)
+            render_heatmaps(points, size, **options, out=targets.heatmaps)
+        previous.copy_(points)
+        return targets.heatmaps.to(device), points.to(device)
 
-    def _workspace(self, batch: int, size: tuple[int, int], device: torch.device) -> Targets:
-        """Memory for a batch, drawn to before if possible."""
-        if self._pool is None or not _fits(self._pool.mask, batch, size, device):
+    def _reserve(self, batch: int, size: tuple[int, int], device: torch.device) -> Targets:
+        """Buffers for the targets of a batch; those of the previous batch if they are large enough."""
+        if self._buffers is None or not _fits(self._buffers.mask, batch, size, device):
             masks = torch.zeros((2, batch, *size), dtype=torch.uint8, device=device)
-            self._pool = Targets(masks[0], masks[1], torch.zeros((batch, self.count, *size), device=device))
-            self._drawn = torch.full((batch, self.count, 2), _OFF_THE_IMAGE, device=device)
-        return Targets(*(part[:batch] for part in self._pool))
+            self._buffers = Targets(masks[0], masks[1], torch.zeros((batch, self.count, *size), device=device))
+            self._drawn_landmarks = torch.full((batch, self.count, 2), _OUTSIDE, device=device)
+        return Targets(*(buffer[:batch] for buffer in self._buffers))
 
     def decode(self, logits: torch.Tensor) -> Decoded:
         logits = logits.float().contiguous()
@@ -263,54 +273,91 @@ class LandmarkCodec:
         return choose_landmarks(store.points, self.count, scheme=self.scheme, offsets=store.offsets)
 
 
-def scheme_for(store: Store, wish: str | None) -> str:
-    """The scheme to train with: ``wish``, else ``anatomical`` where there are chords, and ``arc`` for point lists.
+def scheme_for(store: Store, requested: str | None) -> str:
+    """Choose the landmark scheme for a training.
+
+    Args:
+        store: The store to train on.
+        requested: The scheme in the settings; None takes "anatomical" for chords and "arc" for lists of points.
+
+    Returns:
+        The name of the scheme.
 
     Raises:
-        DataError: ``anatomical`` for tracings without chords.
+        DataError: "anatomical" is requested for tracings without chords.
     """
-    if wish == "anatomical" and not store.has_chords:
-        raise DataError(f"{store.path}: holds no chords in their own order, which 'anatomical' needs; take 'arc'")
-    return wish or ("anatomical" if store.has_chords else "arc")
+    if requested == "anatomical" and not store.has_chords:
+        raise DataError(f"{store.path}: scheme 'anatomical' needs tracings of ordered chords; use scheme 'arc'")
+    return requested or ("anatomical" if store.has_chords else "arc")
 
 
-@functools.cache  # asking the driver about its devices takes longer than drawing a batch
+@functools.cache  # querying the devices takes longer than drawing a batch
 def _drawing_device(device: torch.device) -> torch.device:
-    """The device itself, but the CPU where this build has no CUDA kernels, or the driver is too old for them."""
+    """The device on which targets are drawn: `device`, or the CPU if the CUDA kernels are not available."""
     return device if device.type != "cuda" or build_info()["cuda_devices"] else torch.device("cpu")
 
 
-def _fits(pool: torch.Tensor | None, batch: int, size: tuple[int, int], device: torch.device) -> bool:
-    """Whether a batch fits into memory drawn to before: first touch of memory costs more than drawing."""
-    return pool is not None and len(pool) >= batch and tuple(pool.shape[1:]) == tuple(size) and pool.device == device
+def _fits(buffer: torch.Tensor | None, batch: int, size: tuple[int, int], device: torch.device) -> bool:
+    """Whether a buffer can be reused for a batch. The first access to new memory takes longer than drawing."""
+    return (
+        buffer is not None
+        and len(buffer) >= batch
+        and tuple(buffer.shape[1:]) == tuple(size)
+        and buffer.device == device
+    )
 
 
 def threshold_contours(probabilities: np.ndarray, threshold: float) -> tuple[list[np.ndarray], np.ndarray]:
-    """The contours of (T, H, W) probabilities at a threshold, and how many pieces each frame has above it; see
-    `echoseg.geometry.level_set.level_set_contour`."""
-    found = [level_set_contour(plane, threshold) for plane in probabilities]
-    return [contour for contour, _ in found], np.array([pieces for _, pieces in found], dtype=np.int64)
+    """Compute the contour of each frame as a level set of its probabilities.
+
+    Args:
+        probabilities: (T, H, W) float.
+        threshold: The level.
+
+    Returns:
+        T contours, (P, 2) float32, pixels; and the number of connected components above the threshold in each frame,
+        (T,) int64. See `echoseg.geometry.level_set.level_set_contour`.
+    """
+    results = [level_set_contour(plane, threshold) for plane in probabilities]
+    return [contour for contour, _ in results], np.array([pieces for _, pieces in results], dtype=np.int64)
 
 
 def fill_contours(contours: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """(T, H, W) uint8, 0 or 1: T contours (P, 2) float32, pixels, filled by the rule "center"; (0, 2) fills nothing."""
+    """Fill contours by the rule "center".
+
+    Args:
+        contours: T contours, (P, 2) float32, pixels; (0, 2) for an empty mask.
+        size: (H, W) of the masks.
+
+    Returns:
+        (T, H, W) uint8, 0 or 1.
+    """
     masks = np.zeros((len(contours), *size), dtype=np.uint8)
-    found = [frame for frame, contour in enumerate(contours) if len(contour)]
-    if found:
-        offsets = np.cumsum([0, *(len(contours[frame]) for frame in found)], dtype=np.int64)
-        masks[found] = fill_polygons(np.concatenate([contours[frame] for frame in found]), size, offsets=offsets)
+    nonempty = [frame for frame, contour in enumerate(contours) if len(contour)]
+    if nonempty:
+        offsets = np.cumsum([0, *(len(contours[frame]) for frame in nonempty)], dtype=np.int64)
+        points = np.concatenate([contours[frame] for frame in nonempty])
+        masks[nonempty] = fill_polygons(points, size, offsets=offsets)
     return masks
 
 
 def decode_masks(codec: Codec, logits: torch.Tensor) -> np.ndarray:
-    """(N, channels, h, w) logits → (N, h, w) uint8 masks, as a predictor computes them at the network's size."""
+    """Compute the masks of a batch at the network's size, as a predictor does.
+
+    Args:
+        codec: The codec of the run.
+        logits: (N, channels, h, w) float.
+
+    Returns:
+        (N, h, w) uint8, 0 or 1.
+    """
     decoded = codec.decode(logits)
     probabilities = decoded.probabilities.cpu().numpy()
     return fill_contours(codec.contours(probabilities, decoded.landmarks)[0], probabilities.shape[1:])
 
 
 def resize_planes(planes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """(N, h, w) float → (N, H, W), bilinear."""
+    """Resize planes, (N, h, w) float, to (N, H, W) by bilinear interpolation."""
     if tuple(planes.shape[1:]) == tuple(size):
         return planes
     return F.interpolate(planes[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]

@@ -1,7 +1,8 @@
-"""A network with its decoding, in plain torch operations that an exporter can trace.
+"""A network with its decoding, in torch operations that can be exported.
 
-The rules are those of ``ops.decode_heatmaps`` (``cpp/include/echoseg/detail/decode.hpp`` tells them), for a whole batch
-at once: a window that has settled stays where it is until all have.
+The decoding methods are those of `echoseg.ops.decode_heatmaps`; `cpp/include/echoseg/detail/decode.hpp` describes them.
+A whole batch is decoded at once. The mean shift of "soft_argmax" iterates until all windows of the batch have
+converged; a window that has converged is not moved again.
 """
 
 from __future__ import annotations
@@ -14,36 +15,36 @@ from torch import Tensor, nn
 from echoseg.models.codec import THRESHOLD, Codec
 from echoseg.models.unet import UNet
 
-_STEPS, _SETTLED = 32, 1e-6  # of the mean shift: at most so many, until it moves by less (square pixels)
+_MAX_STEPS, _CONVERGED = 32, 1e-6  # of the mean shift: number of steps; squared step length in square pixels
 
 
 class Traceable(nn.Module):
-    """(N, H, W) uint8 frames of the network's size → what ``outputs`` names.
+    """A module that segments frames of the network's size, (N, H, W) uint8.
 
     Attributes:
-        outputs: mask approach: ``masks`` (N, H, W) uint8, 0 or 1, and ``probabilities`` (N, H, W) float32; landmark
-            approach: ``landmarks`` (N, K, 2) float32, pixels.
+        outputs: The names of the outputs. Mask approach: `masks`, (N, H, W) uint8, 0 or 1, and `probabilities`,
+            (N, H, W) float32. Landmark approach: `landmarks`, (N, K, 2) float32, pixels.
     """
 
     def __init__(self, model: UNet, codec: Codec) -> None:
         super().__init__()
         self.model = model
         self.outputs: tuple[str, ...] = ("masks", "probabilities")
-        self._find = None
+        self._decode = None
         if codec.method is not None:
             self.outputs = ("landmarks",)
-            self._find, self._window = FINDERS[codec.method], codec.window
+            self._decode, self._window = TRACEABLE_DECODERS[codec.method], codec.window
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         logits = self.model(frames).float()
-        if self._find is None:
+        if self._decode is None:
             probabilities = logits[:, 0].sigmoid()
             return (probabilities > THRESHOLD).to(torch.uint8), probabilities
         heatmaps = torch.exp(logits - logits.amax(dim=(2, 3), keepdim=True))
-        top = heatmaps.flatten(2).argmax(2)
+        peak = heatmaps.flatten(2).argmax(2)
         width = heatmaps.shape[3]
-        x, y = top % width, torch.div(top, width, rounding_mode="floor")
-        return (torch.stack(self._find(heatmaps.double(), x.double(), y.double(), self._window), dim=2).float(),)
+        x, y = peak % width, torch.div(peak, width, rounding_mode="floor")
+        return (torch.stack(self._decode(heatmaps.double(), x.double(), y.double(), self._window), dim=2).float(),)
 
 
 def _argmax(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple[Tensor, Tensor]:
@@ -51,29 +52,30 @@ def _argmax(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple[Tens
 
 
 def _soft_argmax(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple[Tensor, Tensor]:
-    def moves(step: Tensor, x: Tensor, y: Tensor, moving: Tensor) -> Tensor:
-        return (step < _STEPS) & moving.any()
+    def continues(step: Tensor, x: Tensor, y: Tensor, moving: Tensor) -> Tensor:
+        return (step < _MAX_STEPS) & moving.any()
 
-    def follow(step: Tensor, x: Tensor, y: Tensor, moving: Tensor) -> tuple[Tensor, ...]:
+    def shift(step: Tensor, x: Tensor, y: Tensor, moving: Tensor) -> tuple[Tensor, ...]:
         right, down = _moments(x, window, heatmaps.shape[3]), _moments(y, window, heatmaps.shape[2])
         rows = heatmaps @ right  # (N, K, H, 2)
-        # (N, K, 2, 2), powers of dy, of dx: downᵀ rows, which onnxruntime 1.23 would fuse to what it cannot compute
+        # (N, K, 2, 2), powers of dy and dx: downᵀ rows, not written as a matrix product, since onnxruntime 1.23 fuses
+        # that to an operator that it cannot run
         sums = (down[..., None] * rows[..., None, :]).sum(2)
-        dx, dy = (moving * part / sums[..., 0, 0] for part in (sums[..., 0, 1], sums[..., 1, 0]))
-        return step + 1, x + dx, y + dy, dx.square() + dy.square() >= _SETTLED
+        dx, dy = (moving * moment / sums[..., 0, 0] for moment in (sums[..., 0, 1], sums[..., 1, 0]))
+        return step + 1, x + dx, y + dy, dx.square() + dy.square() >= _CONVERGED
 
     start = torch.zeros((), dtype=torch.int64), x, y, torch.ones_like(x, dtype=torch.bool)
-    return torch.while_loop(moves, follow, start)[1:3]
+    return torch.while_loop(continues, shift, start)[1:3]
 
 
-def _moments(centre: Tensor, window: float, side: int) -> Tensor:
-    """(N, K, side, 2): how much of each pixel lies in the window, and that times its distance from the centre."""
-    pixel = torch.arange(side, dtype=centre.dtype)
+def _moments(centre: Tensor, window: float, size: int) -> Tensor:
+    """(N, K, size, 2): The part of each pixel that lies in the window; and that times its distance from the centre."""
+    pixel = torch.arange(size, dtype=centre.dtype)
     centre = centre[..., None]
-    reach = torch.minimum(centre + 0.5, side - 0.5 - centre).clamp(max=window)
-    share = torch.minimum(pixel + 0.5, centre + reach) - torch.maximum(pixel - 0.5, centre - reach)
-    share = share.clamp(min=0)
-    return torch.stack([share, share * (pixel - centre)], dim=3)
+    reach = torch.minimum(centre + 0.5, size - 0.5 - centre).clamp(max=window)
+    weight = torch.minimum(pixel + 0.5, centre + reach) - torch.maximum(pixel - 0.5, centre - reach)
+    weight = weight.clamp(min=0)
+    return torch.stack([weight, weight * (pixel - centre)], dim=3)
 
 
 def _dark(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple[Tensor, Tensor]:
@@ -89,15 +91,15 @@ def _dark(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple[Tensor
     gx, gy = (r - l) / 2, (d - u) / 2
     xx, yy, xy = (rr - 2 * o + ll) / 4, (dd - 2 * o + uu) / 4, (dr + ul - ur - dl) / 4
     determinant = xx * yy - xy * xy
-    peaked = (xx < 0) & (determinant > 0)
-    safe = torch.where(peaked, determinant, 1.0)
-    dx, dy = (xy * gy - yy * gx) / safe, (xy * gx - xx * gy) / safe
-    near = (dx.abs() <= 1) & (dy.abs() <= 1)
-    found = inside & positive & peaked & near
-    return x + found * dx, y + found * dy
+    is_maximum = (xx < 0) & (determinant > 0)
+    divisor = torch.where(is_maximum, determinant, 1.0)
+    dx, dy = (xy * gy - yy * gx) / divisor, (xy * gx - xx * gy) / divisor
+    is_near = (dx.abs() <= 1) & (dy.abs() <= 1)
+    is_refined = inside & positive & is_maximum & is_near
+    return x + is_refined * dx, y + is_refined * dy
 
 
-FINDERS: dict[str, Callable[[Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor]]] = {
+TRACEABLE_DECODERS: dict[str, Callable[[Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor]]] = {
     "argmax": _argmax,
     "soft_argmax": _soft_argmax,
     "dark": _dark,

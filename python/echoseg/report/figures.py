@@ -1,4 +1,4 @@
-"""Figures of a run, as PNG. Drawn with matplotlib's object interface: no display, no global state."""
+"""Figures of a run, as PNG, drawn with matplotlib's object interface, which needs no display and no global state."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from echoseg.utils.files import replace_file
 
 
 def curves_figure(log: pd.DataFrame, path: Path) -> None:
-    """Training loss and validation Dice by epoch.
+    """Draw the training loss and the validation Dice by epoch.
 
     Args:
-        log: the columns of ``log.csv``.
-        path: PNG to write.
+        log: The content of `log.csv`.
+        path: The PNG file to write.
     """
     figure = Figure(figsize=(8, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -34,14 +34,14 @@ def curves_figure(log: pd.DataFrame, path: Path) -> None:
 
 
 def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> None:
-    """Best, median and worst image of a split, four each, with predicted and true outline.
+    """Draw the best, median and worst images of a split, four each, with predicted and true contours.
 
-    A case's number is its row in ``images_SPLIT.csv``: the figure may be shown to those who must not read names.
+    The number of a case is its row in `images_SPLIT.csv`, so that the figure shows no name.
 
     Args:
-        evaluation: of the split.
-        frames: (N, H, W) uint8, the frames that were evaluated.
-        path: PNG to write.
+        evaluation: The evaluation of the split.
+        frames: The frames that were evaluated, (N, H, W) uint8.
+        path: The PNG file to write.
     """
     scores = evaluation.images["dice"].to_numpy()
     order = np.argsort(-scores, kind="stable")
@@ -54,13 +54,13 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
     axes = figure.subplots(len(picks), columns, squeeze=False)
     for row, (name, chosen) in zip(axes, picks.items(), strict=True):
         for axis, i in zip(row, chosen, strict=True):
-            picture = draw_overlay(
+            image = draw_overlay(
                 frames[i],
                 predicted=evaluation.prediction.contours[i],
                 true=mask_contour(evaluation.true_masks[i]),
                 landmarks=None if landmarks is None else landmarks[i],
             )
-            axis.imshow(picture)
+            axis.imshow(image)
             axis.set_axis_off()
             axis.set_title(f"{name}: case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
     for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
@@ -70,42 +70,42 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
 
 
 def bland_altman_figure(table: pd.DataFrame, path: Path) -> None:
-    """Difference of EF against mean of EF, with bias and limits of agreement: predictions, and true contours.
+    """Draw Bland–Altman plots of the EF, predicted and from the tracings, with bias and limits of agreement.
 
     Args:
-        table: of ``inference.ejection``.
-        path: PNG to write.
+        table: A table of volumes from `evaluation.ejection`.
+        path: The PNG file to write.
     """
     listed, true = table["listed_ef"], table["true_ef"]
-    panels = {"predicted": (table["ef"], listed.fillna(true)), "true contours": (true, listed)}
-    found = {name: (*pair, agreement(*(column.to_numpy() for column in pair))) for name, pair in panels.items()}
-    found = {name: panel for name, panel in found.items() if panel[2]["videos"]}
-    figure = Figure(figsize=(4.6 * len(found), 4.2), layout="constrained")
-    for axis, (name, (measured, reference, facts)) in zip(
-        figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0], found.items(), strict=True
+    pairs = {"predicted": (table["ef"], listed.fillna(true)), "from the tracings": (true, listed)}
+    panels = {name: (*pair, agreement(*(column.to_numpy() for column in pair))) for name, pair in pairs.items()}
+    panels = {name: panel for name, panel in panels.items() if panel[2]["videos"]}
+    figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained")
+    for axis, (name, (measured, reference, statistics)) in zip(
+        figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items(), strict=True
     ):
         axis.scatter((measured + reference) / 2, measured - reference, s=14, color="black", alpha=0.5, linewidths=0)
-        axis.axhline(facts["bias"], color="C0")
-        text = f"{name}: {facts['videos']} videos, bias {facts['bias']:+.1f}"
-        if facts["limits"]:
-            text += "\nlimits of agreement {:+.1f} to {:+.1f}".format(*facts["limits"])
-            for limit in facts["limits"]:
+        axis.axhline(statistics["bias"], color="C0")
+        text = f"{name}: {statistics['videos']} videos, bias {statistics['bias']:+.1f}"
+        if statistics["limits"]:
+            text += "\nlimits of agreement {:+.1f} to {:+.1f}".format(*statistics["limits"])
+            for limit in statistics["limits"]:
                 axis.axhline(limit, color="C0", linestyle="--")
         axis.set_title(text, fontsize=9)
-        axis.set(xlabel="mean of both EF, %", ylabel="EF less reference, percentage points")
+        axis.set(xlabel="mean of EF and reference, %", ylabel="EF minus reference, percentage points")
         axis.label_outer()
         axis.grid(alpha=0.3)
     _save(figure, path)
 
 
 def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Predictor, path: Path) -> None:
-    """What each attention gate lets through of the best, the median and the worst image of a split.
+    """Draw the attention coefficients of each gate for the best, the median and the worst image of a split.
 
     Args:
-        evaluation: of the split.
-        frames: (N, H, W) uint8, the frames that were evaluated, of the network's size.
-        predictor: that was evaluated; its network has gates.
-        path: PNG to write.
+        evaluation: The evaluation of the split.
+        frames: The frames that were evaluated, (N, H, W) uint8, of the network's size.
+        predictor: The predictor that was evaluated; its network has attention gates.
+        path: The PNG file to write.
     """
     scores = evaluation.images["dice"].to_numpy()
     order = np.argsort(-scores, kind="stable")
@@ -113,30 +113,30 @@ def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Pred
     chosen = frames[list(picks.values())]
     maps = predictor.attention(chosen)
     height, width = frames.shape[1:]
-    place = (-0.5, width - 0.5, height - 0.5, -0.5)
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
 
     figure = Figure(figsize=(2.3 * (1 + len(maps)) + 0.6, 7.6), layout="constrained")
     axes = figure.subplots(len(picks), 1 + len(maps))
     for row, (name, i), frame, *gates in zip(axes, picks.items(), chosen, *maps, strict=True):
         for axis in row:
-            axis.imshow(frame, cmap="gray", vmin=0, vmax=255, extent=place)
+            axis.imshow(frame, cmap="gray", vmin=0, vmax=255, extent=extent)
             axis.set_axis_off()
         row[0].set_title(f"{name}: case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
         for axis, gate in zip(row[1:], gates, strict=True):
-            shown = axis.imshow(gate, cmap="viridis", vmin=0, vmax=1, alpha=0.6, extent=place)
+            coefficients = axis.imshow(gate, cmap="viridis", vmin=0, vmax=1, alpha=0.6, extent=extent)
             axis.set_title(f"gate at {gate.shape[1]}×{gate.shape[0]}\n{gate.min():.2f} to {gate.max():.2f}", fontsize=7)
-    figure.colorbar(shown, ax=axes, shrink=0.5, label="let through")
+    figure.colorbar(coefficients, ax=axes, shrink=0.5, label="attention coefficient")
     _save(figure, path)
 
 
 def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: dict[str, float], path: Path) -> None:
-    """What each contour ordering makes of one tracing.
+    """Draw the masks that the contour orderings give for one tracing.
 
     Args:
-        frame: (H, W) uint8.
-        masks: by ordering, (H, W) uint8.
-        scores: by ordering, the mean Dice of the whole data set.
-        path: PNG to write.
+        frame: The traced frame, (H, W) uint8.
+        masks: By the name of the ordering, the mask, (H, W) uint8.
+        scores: By the name of the ordering, the mean Dice over the data set.
+        path: The PNG file to write.
     """
     figure = Figure(figsize=(2.3 * len(masks), 2.8), layout="constrained")
     for axis, (name, mask) in zip(figure.subplots(1, len(masks)), masks.items(), strict=True):
@@ -148,22 +148,24 @@ def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: di
 
 
 def ceiling_figure(table: pd.DataFrame, path: Path) -> None:
-    """Dice, HD95 and area error of perfect landmarks by their number: a colour a scheme, a line style an outline.
+    """Draw Dice, HD95 and area error of masks that are computed from the true landmarks, by their number.
+
+    The colour of a line stands for the scheme of the landmarks, its style for the way to join them.
 
     Args:
-        table: of ``landmark_ceiling``.
-        path: PNG to write.
+        table: The result of `evaluation.ceiling.landmark_ceiling`.
+        path: The PNG file to write.
     """
     figure = Figure(figsize=(13, 4.2), layout="constrained")
-    measures = {"dice": "foreground Dice", "hd95_px": "HD95, px", "area_error_percent": "area error, %"}
+    metrics = {"dice": "foreground Dice", "hd95_px": "HD95, px", "area_error_percent": "area error, %"}
     colours = {scheme: f"C{i}" for i, scheme in enumerate(table["scheme"].unique())}
     styles = dict(zip(table["outline"].unique(), (("s", ":"), ("o", "-"), ("^", "--")), strict=False))
-    for axis, (measure, label) in zip(figure.subplots(1, 3), measures.items(), strict=True):
+    for axis, (metric, label) in zip(figure.subplots(1, 3), metrics.items(), strict=True):
         for (scheme, outline), line in table.groupby(["scheme", "outline"], sort=False):
             marker, style = styles[outline]
-            looks = {"linestyle": style, "color": colours[scheme], "marker": marker if len(line) == 1 else ""}
-            axis.plot(line["landmarks"], line[measure], fillstyle="none", label=f"{scheme}, {outline}", **looks)
-        axis.set(xlabel="landmarks", ylabel=label)
+            appearance = {"linestyle": style, "color": colours[scheme], "marker": marker if len(line) == 1 else ""}
+            axis.plot(line["landmarks"], line[metric], fillstyle="none", label=f"{scheme}, {outline}", **appearance)
+        axis.set(xlabel="number of landmarks", ylabel=label)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     axes = figure.axes

@@ -1,4 +1,4 @@
-"""Contours and landmarks drawn over frames, as pictures and as video."""
+"""Images and videos of frames with contours and landmarks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from echoseg.errors import DataError
 from echoseg.utils.files import check_avi, opencv_name
 
-TRUE, PREDICTED, LANDMARK = (255, 176, 0), (0, 200, 255), (255, 255, 255)  # RGB, told apart by colour-blind eyes
-_FRACTION = 4  # bits of a coordinate that OpenCV draws below one pixel
-_ENLARGED = 448  # pixels; the shorter side of what is drawn on, so that a contour is thin beside the anatomy
+TRUE, PREDICTED, LANDMARK = (255, 176, 0), (0, 200, 255), (255, 255, 255)  # RGB, distinguishable with colour blindness
+_FRACTION_BITS = 4  # of the coordinates that OpenCV draws
+_MIN_SIDE = 448  # pixels; smaller frames are enlarged, so that a contour is thin relative to the anatomy
 
 
 def draw_overlay(
@@ -24,55 +24,56 @@ def draw_overlay(
     landmarks: np.ndarray | None = None,
     colours: tuple[tuple[int, int, int], tuple[int, int, int]] = (PREDICTED, TRUE),
 ) -> np.ndarray:
-    """Draw contours over a frame, enlarged by a whole number.
+    """Draw contours and landmarks over a frame. Small frames are enlarged by an integer factor.
 
     Args:
         frame: (H, W) uint8.
-        predicted: (P, 2) float, pixels of `frame`, a closed contour; (0, 2) and None draw nothing.
-        true: Likewise.
-        landmarks: (K, 2) float, pixels of `frame`, drawn as white dots; those that are nan are left out.
-        colours: RGB of the predicted and of the true contour.
+        predicted: The predicted contour, (P, 2) float, pixels of `frame`; (0, 2) and None draw nothing.
+        true: The true contour, likewise.
+        landmarks: (K, 2) float, pixels of `frame`, drawn as white dots; nan are not drawn.
+        colours: The colours of the predicted and of the true contour, RGB.
 
     Returns:
-        (H * s, W * s, 3) uint8, RGB.
+        The image, (H * s, W * s, 3) uint8, RGB, enlarged by the factor s.
     """
-    scale = max(1, _ENLARGED // min(frame.shape))
+    scale = max(1, _MIN_SIDE // min(frame.shape))
     size = (frame.shape[1] * scale, frame.shape[0] * scale)
-    picture = cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_GRAY2RGB)
+    image = cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_GRAY2RGB)
     for contour, colour in zip((true, predicted), colours[::-1], strict=True):
         if contour is not None and len(contour):
-            points = np.rint(_enlarged(contour, scale) * (1 << _FRACTION)).astype(np.int32)
-            cv2.polylines(picture, [points], True, colour, 1 + scale // 4, cv2.LINE_AA, _FRACTION)
+            points = np.rint(_enlarged(contour, scale) * (1 << _FRACTION_BITS)).astype(np.int32)
+            cv2.polylines(image, [points], True, colour, 1 + scale // 4, cv2.LINE_AA, _FRACTION_BITS)
     if landmarks is not None:
         for x, y in _enlarged(landmarks[np.isfinite(landmarks).all(axis=1)], scale):
-            cv2.circle(picture, (round(float(x)), round(float(y))), 1 + scale, LANDMARK, -1, cv2.LINE_AA)
-    return picture
+            cv2.circle(image, (round(float(x)), round(float(y))), 1 + scale, LANDMARK, -1, cv2.LINE_AA)
+    return image
 
 
 def _enlarged(points: np.ndarray, scale: int) -> np.ndarray:
-    """Pixels of a frame → pixels of the enlarged frame."""
+    """Convert pixels of a frame to pixels of the enlarged frame."""
     return (points + 0.5) * scale - 0.5
 
 
-def write_video(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> None:
+def write_video(path: Path, images: Iterable[np.ndarray], *, fps: float) -> None:
     """Write an AVI (motion JPEG).
 
     Args:
-        path: ends in ``.avi``.
-        pictures: (H, W, 3) uint8, RGB, all of one size.
-        fps: frames a second.
+        path: The file to write, with the ending `.avi`.
+        images: Images of one size, (H, W, 3) uint8, RGB.
+        fps: Images per second.
 
     Raises:
-        DataError, OSError: the file cannot be written.
+        DataError: The video cannot be opened or is incomplete.
+        OSError: The file cannot be written.
     """
     name, writer = opencv_name(path), None
-    for picture in pictures:
+    for image in images:
         if writer is None:
-            size = (picture.shape[1], picture.shape[0])
+            size = (image.shape[1], image.shape[0])
             writer = cv2.VideoWriter(name, cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
             if not writer.isOpened():
-                raise DataError(f"{path}: cannot be written; check the folder's rights and free space")
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+                raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if writer is not None:
         writer.release()
         check_avi(path)

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from echoseg.errors import DataError
+from echoseg.metrics.overlap import POOR_DICE
 from echoseg.report import charts
 from echoseg.report.card import card_sections
 from echoseg.report.run_summary import RunSummary, last_part, read_run_summary
 from echoseg.report.templating import TEMPLATES
 from echoseg.utils.files import replace_file
 
-POOR = 0.8  # Dice; cases below are marked
 IDENTIFYING = ("video", "frame", "patient")  # columns from which a case may be identified
 _UNKNOWN = "–"
 _IMAGE_COLUMNS = {
@@ -278,7 +278,7 @@ def _table(data: pd.DataFrame, file: str, columns: dict[str, tuple[str, int | No
         [Cell(str(i + 1), i + 1), *(_cell(row[name], decimals) for name, (_, decimals) in shown.items())]
         for i, row in zip(data.index, data.to_dict("records"), strict=True)
     ]
-    poor = (data["dice"] < POOR).tolist() if "dice" in data else [False] * len(data)
+    poor = (data["dice"] < POOR_DICE).tolist() if "dice" in data else [False] * len(data)
     number = "case" if file.startswith("images") else "row"
     return Table(file, [number, *(title for title, _ in shown.values())], rows, poor)
 

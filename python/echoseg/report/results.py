@@ -1,4 +1,4 @@
-"""What an evaluation or a prediction leaves on disk."""
+"""The files that an evaluation or a prediction writes."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from echoseg.utils.files import opencv_name, replace_file
 
 
 def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
-    """Add one split to a folder's ``metrics.json``, and write its images and volumes as tables and figures.
+    """Add one split to the `metrics.json` of a folder, and write its tables and figures.
 
     Args:
-        evaluation: of the split.
-        store: that was evaluated.
-        split: train, val, test or all.
-        folder: of a run, or any other; made where it is missing.
+        evaluation: The evaluation of the split.
+        store: The store that was evaluated.
+        split: "train", "val", "test" or "all".
+        folder: The folder to write to; it is made if it is missing.
 
     Raises:
-        DataError: ``metrics.json`` is there but damaged.
+        DataError: The existing `metrics.json` is damaged.
     """
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
         metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         metrics[split] = add_checksum({**evaluation.summary, "data": str(store.path)})
     except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: damaged ({error}); delete it and evaluate again") from None
+        raise DataError(f"{path}: is damaged ({error}); delete it and run 'echoseg evaluate' again") from None
     _write_table(evaluation.images, folder / f"images_{split}.csv", "%.5f")
     overlay_figure(evaluation, store.frames[evaluation.indices], figures / f"overlay_{split}.png")
     write_volumes(evaluation.volumes, split, folder)
@@ -67,112 +67,117 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
 
 
 def write_volumes(table: pd.DataFrame, name: str, folder: Path) -> None:
-    """Write ``volumes_NAME.csv`` and, where EF can be compared, ``figures/bland_altman_NAME.png``.
+    """Write `volumes_NAME.csv` and, if the EF has a reference, `figures/bland_altman_NAME.png`.
 
     Args:
-        table: of ``inference.ejection``.
-        name: of the split.
-        folder: that holds ``figures/``.
+        table: A table of volumes from `evaluation.ejection`.
+        name: The name of the split, with the prefix `videos_` for whole videos.
+        folder: The folder to write to; it contains `figures/`.
     """
     _write_table(table, folder / f"volumes_{name}.csv", "%.3f")
     if agreements(table):
         bland_altman_figure(table, folder / "figures" / f"bland_altman_{name}.png")
 
 
-def _write_table(table: pd.DataFrame, path: Path, numbers: str) -> None:
-    replace_file(path, partial(table.to_csv, index=False, float_format=numbers))
+def _write_table(table: pd.DataFrame, path: Path, number_format: str) -> None:
+    replace_file(path, partial(table.to_csv, index=False, float_format=number_format))
 
 
 def write_attention(predictor: Predictor, evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
-    """Write ``figures/attention_SPLIT.png``, where the network has attention gates; see ``write_evaluation``."""
+    """Write `figures/attention_SPLIT.png` if the network has attention gates; see `write_evaluation`."""
     if predictor.config.attention:
         path = folder / "figures" / f"attention_{split}.png"
         attention_figure(evaluation, store.frames[evaluation.indices], predictor, path)
 
 
 def write_prediction(
-    path: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path, *, keep: Collection[str]
+    path: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path, *, keep: Collection[str]
 ) -> None:
-    """Write what one file gave; of a stack of slices all that ``write_stack`` writes.
+    """Write the results of one file. For a stack of slices, `keep` is ignored and `write_stack` is called.
 
     Args:
-        path: of the file.
-        clip: read from it, of T ≥ 1 frames.
-        prediction: of the clip.
-        measured: of the prediction.
-        folder: to write to.
-        keep: names of ``KEPT``.
+        path: The file.
+        clip: The clip read from it, of T ≥ 1 frames.
+        prediction: The prediction for the clip.
+        measurement: The measurement of the prediction.
+        folder: The folder to write to.
+        keep: What to write, by names of `OUTPUTS`.
 
     Raises:
-        DataError: a file cannot be written.
+        DataError: A file cannot be written.
     """
     if np.isfinite(clip.thickness):
         write_stack(path, clip, prediction, folder)
         return
     for name in keep:
-        KEPT[name](path, clip, prediction, measured, folder)
+        OUTPUTS[name](path, clip, prediction, measurement, folder)
 
 
-def _write_masks(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+def _write_masks(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
     if is_volume(source):
         write_mask(folder / "mask.nii.gz", prediction.masks, open_volume(source))
         return
     path = folder / "masks.tif"
     deflate = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE)
     if not cv2.imwritemulti(opencv_name(path), list(prediction.masks * 255), deflate):
-        raise DataError(f"{path}: cannot be written; check the folder's rights and free space")
+        raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
 
 
-def _write_frames(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
+def _write_frames(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
     table = pd.DataFrame({"frame": np.arange(len(clip.frames)), "area_px": prediction.areas})
     if prediction.area_intervals is not None and prediction.review is not None:
         table["area_low_px"], table["area_high_px"] = prediction.area_intervals.T
         table["review"] = prediction.review.astype(int)
-    table[f"volume_{measured.unit}"] = measured.volumes
+    table[f"volume_{measurement.unit}"] = measurement.volumes
     table["phase"] = ""
-    table.loc[measured.ed, "phase"], table.loc[measured.es, "phase"] = "ED", "ES"
+    table.loc[measurement.ed, "phase"], table.loc[measurement.es, "phase"] = "ED", "ES"
     if prediction.landmarks is not None:
         for k in range(prediction.landmarks.shape[1]):
             table[f"x{k}"], table[f"y{k}"] = prediction.landmarks[:, k].T
     table.to_csv(folder / "frames.csv", index=False, float_format="%.3f")
 
 
-def _write_overlay(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
-    write_video(folder / "overlay.avi", film(clip, prediction, measured), fps=frame_rate(clip))
+def _write_overlay(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
+    write_video(folder / "overlay.avi", film(clip, prediction, measurement), fps=frame_rate(clip))
 
 
-def _write_gif(source: Path, clip: Clip, prediction: Prediction, measured: Measurement, folder: Path) -> None:
-    write_gif(folder / "overlay.gif", film(clip, prediction, measured), fps=frame_rate(clip))
+def _write_gif(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
+    write_gif(folder / "overlay.gif", film(clip, prediction, measurement), fps=frame_rate(clip))
 
 
-KEPT = {"masks": _write_masks, "frames": _write_frames, "overlay": _write_overlay, "gif": _write_gif}
-"""What may be kept of a clip: ``masks.tif`` (a page a frame, 0 and 255; of a volume ``mask.nii.gz`` instead),
-``frames.csv`` (a row a frame: area, its 95 % interval and whether a person should look (of calibrated runs), volume,
-phase, landmarks), ``overlay.avi`` and ``overlay.gif``."""
+OUTPUTS = {"masks": _write_masks, "frames": _write_frames, "overlay": _write_overlay, "gif": _write_gif}
+"""The functions that write the outputs, by name.
+
+- `masks`: `masks.tif`, one page per frame, 0 or 255; for a volume `mask.nii.gz`.
+- `frames`: `frames.csv`, one row per frame: area, volume, phase and landmarks, and for calibrated runs the 95 %
+  interval of the area and whether the frame is marked for review.
+- `overlay`: `overlay.avi`, the film of the clip.
+- `gif`: `overlay.gif`, the same as an animated GIF.
+"""
 
 
 def write_orderings(table: pd.DataFrame, masks: dict[str, np.ndarray], frames: np.ndarray, folder: Path) -> None:
-    """Write ``orderings.csv`` and ``orderings.png``: the comparison, and the image whose orderings differ most.
+    """Write `orderings.csv`, the comparison, and `orderings.png`, the image whose orderings differ most.
 
     Args:
-        table: of ``compare_orderings``.
-        masks: of ``masks_by_ordering``.
-        frames: (N, H, W) uint8.
-        folder: to write to.
+        table: The result of `compare_orderings`.
+        masks: The result of `masks_by_ordering`.
+        frames: The traced frames, (N, H, W) uint8.
+        folder: The folder to write to.
     """
     table.to_csv(folder / "orderings.csv", index=False, float_format="%.4f")
-    shown = int((masks["angle"] != masks["chords"]).sum(axis=(1, 2)).argmax())
+    index = int((masks["angle"] != masks["chords"]).sum(axis=(1, 2)).argmax())
     scores = dict(zip(table["ordering"], table["mean"], strict=True))
-    chosen = {name: mask[shown] for name, mask in masks.items()}
-    orderings_figure(frames[shown], chosen, scores, folder / "orderings.png")
+    selected = {name: mask[index] for name, mask in masks.items()}
+    orderings_figure(frames[index], selected, scores, folder / "orderings.png")
 
 
 def write_ceiling(table: pd.DataFrame, folder: Path) -> None:
-    """Write ``landmarks.csv`` and ``landmarks.png``: what perfect landmarks would give.
+    """Write `landmarks.csv` and `landmarks.png`, the accuracy of masks that are computed from the true landmarks.
 
     Args:
-        table: of ``landmark_ceiling``.
-        folder: to write to.
+        table: The result of `landmark_ceiling`.
+        folder: The folder to write to.
     """
     table.to_csv(folder / "landmarks.csv", index=False, float_format="%.5f")
     ceiling_figure(table, folder / "landmarks.png")

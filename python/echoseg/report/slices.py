@@ -1,4 +1,4 @@
-"""A stack's slices with predicted (green) and true (red) outline, as one figure and as a video."""
+"""The slices of a stack with predicted (green) and true (red) contours, as one figure and as a video."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from echoseg.report.overlay import draw_overlay, write_video
 
 PREDICTED, TRUE = (0, 230, 110), (255, 60, 60)  # RGB
 _TILE, _LEGEND = 2.6, 0.35  # inches
-_GAP = 6  # pixels between pictures
-_BEHIND = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5}  # titles
-_A_SECOND = 2  # slices of the video
+_GAP = 6  # pixels between images
+_TITLE_BOX = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5}
+_FPS = 2  # slices of the video per second
 
 
-def slices_figure(path: Path, pictures: Sequence[np.ndarray], titles: Sequence[str], *, truth: bool) -> None:
-    """Draw all slices beside each other.
+def slices_figure(path: Path, images: Sequence[np.ndarray], titles: Sequence[str], *, truth: bool) -> None:
+    """Draw all slices side by side.
 
     Args:
-        path: PNG to write.
-        pictures: of ``slice_pictures``.
-        titles: one for each.
-        truth: whether true outlines are drawn.
+        path: The PNG file to write.
+        images: The result of `slice_images`.
+        titles: The title of each image.
+        truth: Whether the images show true contours.
     """
-    rows = max(1, round(0.75 * len(pictures) ** 0.5))
-    columns = -(-len(pictures) // rows)
-    height, width = (side + _GAP for side in pictures[0].shape[:2])
+    rows = max(1, round(0.75 * len(images) ** 0.5))
+    columns = -(-len(images) // rows)
+    height, width = (side + _GAP for side in images[0].shape[:2])
     sheet = np.full((rows * height, columns * width, 3), 255, dtype=np.uint8)
     size = _TILE * columns, _TILE * rows * height / width + _LEGEND
     figure = Figure(figsize=size)
-    axis = figure.add_axes((0, _LEGEND / size[1], 1, 1 - _LEGEND / size[1]))  # one for all: many are slow
-    for number, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+    # one for all images, since many axes are slow
+    axis = figure.add_axes((0, _LEGEND / size[1], 1, 1 - _LEGEND / size[1]))
+    for number, (image, title) in enumerate(zip(images, titles, strict=True)):
         top, left = number // columns * height, number % columns * width
-        sheet[top : top + height - _GAP, left : left + width - _GAP] = picture
-        axis.text(left + 8, top + 8, title, va="top", color="white", fontsize=9, bbox=_BEHIND)
+        sheet[top : top + height - _GAP, left : left + width - _GAP] = image
+        axis.text(left + 8, top + 8, title, va="top", color="white", fontsize=9, bbox=_TITLE_BOX)
     axis.imshow(sheet, aspect="auto")
     axis.set_axis_off()
     for label, colour in (("predicted", PREDICTED), ("true", TRUE))[: 1 + truth]:
@@ -49,21 +50,32 @@ def slices_figure(path: Path, pictures: Sequence[np.ndarray], titles: Sequence[s
     figure.savefig(path, dpi=110)
 
 
-def slices_video(path: Path, pictures: Sequence[np.ndarray]) -> None:
-    """Show one slice after the other, two a second; errors as of ``write_video``."""
-    write_video(path, pictures, fps=_A_SECOND)
+def slices_video(path: Path, images: Sequence[np.ndarray]) -> None:
+    """Write a video that shows one slice after the other, two per second.
+
+    Args:
+        path: The AVI file to write.
+        images: The result of `slice_images`.
+
+    Raises:
+        DataError: The video cannot be opened or is incomplete.
+        OSError: The file cannot be written.
+    """
+    write_video(path, images, fps=_FPS)
 
 
-def slice_pictures(frames: np.ndarray, prediction: Prediction, true: np.ndarray | None) -> list[np.ndarray]:
-    """Draw the contours of every slice over the part of the frame that they lie in, and as much about it.
+def slice_images(frames: np.ndarray, prediction: Prediction, true: np.ndarray | None) -> list[np.ndarray]:
+    """Draw the contours of every slice on a square crop around the ventricle.
+
+    The side of the square is twice the size of the box around all contours.
 
     Args:
         frames: (T, H, W) uint8.
-        prediction: Of these frames.
-        true: (T, H, W) uint8, 0 or 1; None if it is not known.
+        prediction: The prediction for these frames.
+        true: The true masks, (T, H, W) uint8, 0 or 1; None if they are unknown.
 
     Returns:
-        T arrays (h, w, 3) uint8, RGB, all of one size.
+        T images of one size, (h, w, 3) uint8, RGB.
     """
     drawn = prediction.masks if true is None else prediction.masks | true
     rows, columns = (np.flatnonzero(drawn.any(axis=axes)) for axes in ((0, 2), (0, 1)))
@@ -79,7 +91,7 @@ def slice_pictures(frames: np.ndarray, prediction: Prediction, true: np.ndarray 
     ]
 
 
-def _window(places: np.ndarray, side: int, size: int) -> slice:
-    """About the middle of places, `side` wide where `size` has room for it."""
-    start = max(0, min((places[0] + places[-1] - side + 1) // 2, size - side))
+def _window(indices: np.ndarray, side: int, size: int) -> slice:
+    """A window of `side` pixels around the middle of sorted indices; smaller if the image has only `size` pixels."""
+    start = max(0, min((indices[0] + indices[-1] - side + 1) // 2, size - side))
     return slice(start, min(start + side, size))

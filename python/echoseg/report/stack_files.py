@@ -1,4 +1,4 @@
-"""What a prediction of a stack of slices (an MRI volume) leaves on disk."""
+"""The files that a prediction for a stack of slices (an MRI volume) writes."""
 
 from __future__ import annotations
 
@@ -19,83 +19,86 @@ from echoseg.io.nifti import slices_affine, write_mask
 from echoseg.io.reading import open_volume
 from echoseg.metrics.overlap import dice
 from echoseg.metrics.volumes import MM3_PER_ML, slice_volumes
-from echoseg.report.slices import slice_pictures, slices_figure, slices_video
+from echoseg.report.slices import slice_images, slices_figure, slices_video
 from echoseg.report.view3d import write_view
 
 
 def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) -> dict[str, float]:
-    """Write all that is said of one stack, beside the truth where that lies beside the stack.
+    """Write the results of one stack. If the true masks are found beside its file, they are compared with them.
 
-    - ``mask.nii.gz``: the masks in the order, of the shape and with the affine of the stack's file;
-    - ``slices.csv`` and ``stack.json``: areas, volumes, and Dice where the truth is known;
-    - ``slices.png`` and ``slices.avi``: every slice with its predicted and true outline;
-    - ``view3d.html``: the shape to turn about; needs the extra ``view3d``, and a known spacing.
+    - `mask.nii.gz`: the masks, in the order and shape and with the affine of the stack's file;
+    - `slices.csv` and `stack.json`: areas and volumes, and the Dice if the truth is known;
+    - `slices.png` and `slices.avi`: every slice with its predicted and true contour;
+    - `view3d.html`: the surface in 3-D, if the extra `view3d` is installed and the spacing is known.
 
     Args:
-        path: the stack's file.
-        clip: as read from it; its thickness is known.
-        prediction: of its frames.
-        folder: to write to; made where it is missing.
+        path: The file of the stack.
+        clip: The clip read from it; its thickness is known.
+        prediction: The prediction for the clip.
+        folder: The folder to write to; it is made if it is missing.
 
     Returns:
-        What ``stack.json`` holds: ``volume_mm3`` and ``volume_ml``, and where the truth is known ``true_volume_ml``,
-        ``dice`` (mean of the slices that show a ventricle in either) and ``volume_dice``; without volumes where the
-        spacing is unknown.
+        The content of `stack.json`: `volume_mm3` and `volume_ml` if the spacing is known; if the truth is known
+        also `true_volume_ml`, `dice` (the mean over slices that show a ventricle in either) and `volume_dice`.
 
     Raises:
-        DataError: a file cannot be written.
+        DataError: A file cannot be written.
     """
     volume = open_volume(path)
-    masks, true = prediction.masks, _truth(path)
+    masks, true = prediction.masks, _read_truth(path)
     folder.mkdir(parents=True, exist_ok=True)
     write_mask(folder / "mask.nii.gz", masks, volume)
-    pixel = clip.spacing[0] * clip.spacing[1]
+    pixel_area = clip.spacing[0] * clip.spacing[1]
 
     def volume_mm3(areas: np.ndarray) -> float:
         return float(slice_volumes(areas, clip.spacing, clip.thickness).sum())
 
-    table = pd.DataFrame({"slice": np.arange(len(masks)), "area_mm2": prediction.areas * pixel})
+    table = pd.DataFrame({"slice": np.arange(len(masks)), "area_mm2": prediction.areas * pixel_area})
     if prediction.review is not None:
         table["review"] = prediction.review.astype(int)
     titles = [f"slice {number}" for number in table["slice"]]
     mm3 = volume_mm3(prediction.areas)
-    facts = {"volume_mm3": mm3, "volume_ml": mm3 / MM3_PER_ML}
+    metrics = {"volume_mm3": mm3, "volume_ml": mm3 / MM3_PER_ML}
     if true is not None:
         areas = true.sum(axis=(1, 2))
-        table["true_area_mm2"], table["dice"] = areas * pixel, dice(masks, true)
-        facts["true_volume_ml"] = volume_mm3(areas) / MM3_PER_ML
-        facts["dice"] = float(table["dice"][prediction.areas + areas > 0].mean())
-        facts["volume_dice"] = dice(masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
+        table["true_area_mm2"], table["dice"] = areas * pixel_area, dice(masks, true)
+        metrics["true_volume_ml"] = volume_mm3(areas) / MM3_PER_ML
+        metrics["dice"] = float(table["dice"][prediction.areas + areas > 0].mean())
+        metrics["volume_dice"] = dice(masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
         titles = [f"{title}, Dice {score:.3f}" for title, score in zip(titles, table["dice"], strict=True)]
-    facts = {name: value for name, value in facts.items() if np.isfinite(value)}
+    metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
     table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
-    (folder / "stack.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    pictures = slice_pictures(clip.frames, prediction, true)
-    slices_figure(folder / "slices.png", pictures, titles, truth=true is not None)
-    slices_video(folder / "slices.avi", pictures)
+    (folder / "stack.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    images = slice_images(clip.frames, prediction, true)
+    slices_figure(folder / "slices.png", images, titles, truth=true is not None)
+    slices_video(folder / "slices.avi", images)
     shapes = {"prediction": masks} if true is None else {"prediction": masks, "truth": true}
     if not find_spec("plotly") or not find_spec("skimage"):
-        tqdm.write(f"echoseg: {path.name}: no 3-D view; pip install 'echoseg[view3d]' for it", file=sys.stderr)
-    elif "volume_ml" in facts:
-        write_view(folder / "view3d.html", shapes, slices_affine(volume), "Left ventricle", _shown(facts))
-    return facts
+        hint = "view3d.html is not written; install what it needs by pip install 'echoseg[view3d]'"
+        tqdm.write(f"echoseg: {path.name}: {hint}", file=sys.stderr)
+    elif "volume_ml" in metrics:
+        write_view(folder / "view3d.html", shapes, slices_affine(volume), "Left ventricle", _captions(metrics))
+    return metrics
 
 
-def _shown(facts: dict[str, float]) -> dict[str, str]:
-    """Facts as the page words them."""
-    shown = {"volume": f"{facts['volume_ml']:.1f} ml"}
-    if "volume_dice" in facts:
-        shown |= {"true volume": f"{facts['true_volume_ml']:.1f} ml", "volume Dice": f"{facts['volume_dice']:.3f}"}
-    return shown
+def _captions(metrics: dict[str, float]) -> dict[str, str]:
+    """The values that the 3-D page shows, with their units."""
+    captions = {"volume": f"{metrics['volume_ml']:.1f} ml"}
+    if "volume_dice" in metrics:
+        captions |= {
+            "true volume": f"{metrics['true_volume_ml']:.1f} ml",
+            "volume Dice": f"{metrics['volume_dice']:.3f}",
+        }
+    return captions
 
 
-def _truth(path: Path) -> np.ndarray | None:
-    """What lies beside the stack; a truth that cannot be used is no reason to lose the prediction."""
-    beside = find_truth(path)
-    if beside is None:
+def _read_truth(path: Path) -> np.ndarray | None:
+    """The true masks beside the stack; None, with a warning, if they cannot be used."""
+    truth = find_truth(path)
+    if truth is None:
         return None
     try:
-        return read_truth(path, beside)
+        return read_truth(path, truth)
     except DataError as error:
-        tqdm.write(f"echoseg: {error}; going on without it", file=sys.stderr)
+        tqdm.write(f"echoseg: {error}; the prediction is written without a comparison", file=sys.stderr)
         return None

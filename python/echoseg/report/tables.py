@@ -231,7 +231,7 @@ def effort_table(effort: pd.DataFrame) -> str:
     for (tool, target), group in effort.groupby(["tool", "target"], sort=False):
         reached = group[group["steps"] < math.inf]
         shares = [f"{100 * (group['steps'] <= steps).mean():.0f} %" for steps in (0, 1, 2, 5)]
-        means = [f"{reached['steps'].mean():.2f}", f"{reached['way_px'].mean():.1f}"] if len(reached) else ["", ""]
+        means = [f"{reached['steps'].mean():.2f}", f"{reached['path_px'].mean():.1f}"] if len(reached) else ["", ""]
         rows.append([tool, f"{target:.2f}", *shares, f"{100 * len(reached) / len(group):.0f} %", *means])
     header = [
         *("tool", "target Dice", "reached after 0 steps", "1", "2", "5", "ever"),

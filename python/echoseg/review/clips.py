@@ -1,4 +1,4 @@
-"""The clips of a review: found by number, read and predicted when one is first looked at."""
+"""The clips of a review. A clip is read and predicted when it is opened for the first time."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.review.handles import Drawing, Handles, drawing_of
 
-KEPT_OPEN = 3  # clips in memory
-APART = 4  # frames: "next to look at" names no two that are nearer; of slices, any
+MAX_LOADED = 3
+"""Maximum number of clips in memory."""
+MIN_DISTANCE = 4
+"""Minimum distance between frames that are suggested for review; 1 for slices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +36,9 @@ class ReviewClip:
     """A file to review.
 
     Attributes:
-        path: of the video.
-        name: in the corrections.
-        recording: with what an expert drew; None where there is none.
+        path: The file.
+        name: The name of the file in the tables of corrections.
+        recording: The recording with an expert's tracings; None if there is none.
     """
 
     path: Path
@@ -46,16 +48,16 @@ class ReviewClip:
 
 @dataclass(frozen=True, eq=False)
 class LoadedClip:
-    """A clip as the page needs it.
+    """A clip in memory, with everything that the page shows.
 
     Attributes:
-        source: where it comes from.
-        clip: its frames.
-        prediction: of the clip.
-        measurement: of the prediction.
-        probabilities: (T, H, W) uint8, 255 for certain.
-        handles: of each frame, as predicted.
-        facts: what the page is told, JSON.
+        source: The file.
+        clip: The clip that was read from it, with T frames.
+        prediction: The prediction of the clip.
+        measurement: The measurement of the prediction.
+        probabilities: (T, H, W) uint8, the probabilities scaled to 255.
+        handles: The predicted handles of each frame.
+        facts: The metadata and predictions that are sent to the page, as JSON values.
     """
 
     source: ReviewClip
@@ -68,40 +70,52 @@ class LoadedClip:
 
 
 class Clips:
-    """Clips by number; a few stay in memory."""
+    """The clips of a review by number. The `MAX_LOADED` clips that were opened last stay in memory.
+
+    Attributes:
+        predictor: The predictor.
+        sources: The files.
+        drawing: The curve through the handles.
+    """
 
     def __init__(self, predictor: Predictor, sources: Sequence[ReviewClip]) -> None:
         self.predictor, self.sources, self.drawing = predictor, sources, drawing_of(predictor.codec)
-        self._opened: dict[int, LoadedClip] = {}
-        self._predicting = threading.Lock()  # one prediction at a time: it takes all cores anyhow
+        self._loaded: dict[int, LoadedClip] = {}
+        self._predicting = threading.Lock()  # one prediction at a time, since each uses all cores
 
     def open(self, number: int) -> LoadedClip:
-        """Read and predict a clip, or find it in memory.
+        """Read and predict a clip, or return it from memory.
+
+        Args:
+            number: Index of the clip in `sources`.
+
+        Returns:
+            The loaded clip.
 
         Raises:
-            KeyError: no such number.
-            DataError: the file is damaged.
+            KeyError: There is no clip of this number.
+            DataError: The file is damaged.
         """
         if not 0 <= number < len(self.sources):
             raise KeyError(number)
-        found = self._opened.get(number)
-        if found is not None:
-            return found
+        loaded = self._loaded.get(number)
+        if loaded is not None:
+            return loaded
         with self._predicting:
-            if number not in self._opened:
-                if len(self._opened) == KEPT_OPEN:
-                    del self._opened[next(iter(self._opened))]
-                self._opened[number] = self._open(self.sources[number])
-            return self._opened[number]
+            if number not in self._loaded:
+                if len(self._loaded) == MAX_LOADED:
+                    del self._loaded[next(iter(self._loaded))]
+                self._loaded[number] = self._load(self.sources[number])
+            return self._loaded[number]
 
-    def _open(self, source: ReviewClip) -> LoadedClip:
+    def _load(self, source: ReviewClip) -> LoadedClip:
         recording = source.recording
         clip = read_clip(source.path) if recording is None else read_recording(recording)
         prediction = self.predictor(clip)
         handles = _handles_of(prediction, self.drawing)
-        measured = measure(prediction, clip)
+        measurement = measure(prediction, clip)
         uncertainty = _uncertainty(prediction)
-        apart = APART if np.isnan(clip.thickness) else 1
+        min_distance = MIN_DISTANCE if np.isnan(clip.thickness) else 1
         contours = {} if recording is None else {t.frame: order_contour(t.coordinates) for t in recording.tracings}
         facts = {
             "height": clip.frames.shape[1],
@@ -109,29 +123,32 @@ class Clips:
             "frames": len(clip.frames),
             "fps": _or_none(clip.fps),
             "scale": _scale(clip).tolist(),
-            "known": measured.unit == "ml",
+            "known": measurement.unit == "ml",
             "thickness": _or_none(clip.thickness),
-            "points": np.stack([each.points for each in handles]).round(4).tolist(),
-            "outlines": None if prediction.landmarks is not None else [one.tolist() for one in prediction.contours],
+            "points": np.stack([frame_handles.points for frame_handles in handles]).round(4).tolist(),
+            "outlines": None if prediction.landmarks is not None else [c.tolist() for c in prediction.contours],
             "truth": {frame: contour.round(3).tolist() for frame, contour in contours.items()},
             "areas": prediction.areas.tolist(),
             "area_std": None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
-            "volumes": measured.volumes.tolist(),
-            "beats": np.stack([measured.ed, measured.es], axis=1).tolist(),
-            "next": next_to_look_at(uncertainty, prediction.review, apart=apart),
+            "volumes": measurement.volumes.tolist(),
+            "beats": np.stack([measurement.ed, measurement.es], axis=1).tolist(),
+            "next": review_order(uncertainty, prediction.review, min_distance=min_distance),
             "uncertainty": None if uncertainty is None else uncertainty.round(4).tolist(),
             "listed_ef": None if recording is None else _or_none(recording.ef),
         }
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
-        return LoadedClip(source, clip, prediction, measured, probabilities, handles, facts)
+        return LoadedClip(source, clip, prediction, measurement, probabilities, handles, facts)
 
     def update_others(self, loaded: LoadedClip, frame: int, handles: Handles) -> Handles:
-        """Move the landmarks that are not pinned to where they most likely lie given those that are.
+        """Move the landmarks that are not pinned to their expected positions, given the pinned landmarks.
 
         Args:
             loaded: The clip.
-            frame: Of the clip.
-            handles: Of the frame, some of them pinned.
+            frame: Index of a frame.
+            handles: The handles of the frame, at least one of which is a pinned landmark.
+
+        Returns:
+            The moved handles.
 
         Raises:
             DataError: The run is not calibrated, or no landmark is pinned.
@@ -139,90 +156,109 @@ class Clips:
         calibration = self.predictor.calibration
         if calibration is None or loaded.prediction.covariances is None:
             raise DataError("the run is not calibrated, so the correlation of its landmarks' errors is unknown")
-        known = handles.landmarks >= 0
-        pinned = handles.landmarks[known & handles.pinned]
+        is_landmark = handles.landmarks >= 0
+        pinned = handles.landmarks[is_landmark & handles.pinned]
         if not len(pinned):
             raise DataError("no landmark is pinned; move one first")
         predicted = loaded.handles[frame].points
         points = handles.points.copy()
         moved = calibration.condition_on(
-            predicted, loaded.prediction.covariances[frame], pinned, points[known & handles.pinned]
+            predicted, loaded.prediction.covariances[frame], pinned, points[is_landmark & handles.pinned]
         )
-        free = known & ~handles.pinned
+        free = is_landmark & ~handles.pinned
         points[free] = moved[handles.landmarks[free]]
         return Handles(points, handles.landmarks, handles.pinned)
 
     def measure(self, loaded: LoadedClip, corrected: Mapping[int, Handles]) -> Measurement:
-        """Measure a clip with the contours that a person corrected; the beats stay those of the prediction.
+        """Measure a clip with corrected contours. The beats are those of the prediction.
 
         Args:
             loaded: The clip.
-            corrected: Handles by frame.
+            corrected: The corrected handles by frame.
+
+        Returns:
+            The measurement.
         """
-        before = loaded.prediction
-        contours = list(before.contours)
-        axes = None if before.axes is None else before.axes.copy()
+        prediction = loaded.prediction
+        contours = list(prediction.contours)
+        axes = None if prediction.axes is None else prediction.axes.copy()
         for frame, handles in corrected.items():
             contours[frame] = self.drawing.join(handles)
             if axes is not None:
                 axes[frame] = self.drawing.axis(handles)
         beats = np.stack([loaded.measurement.ed, loaded.measurement.es], axis=1)
-        return measure(replace(before, contours=contours, axes=axes), loaded.clip, beats=beats)
+        return measure(replace(prediction, contours=contours, axes=axes), loaded.clip, beats=beats)
 
 
 def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[ReviewClip], str | None]:
-    """The files to review, and what experts drew on them.
+    """Find the files to review and their tracings.
 
     Args:
-        inputs: videos, folders of videos, or data sets.
-        data: a data set whose tracings belong to the videos.
+        inputs: Videos, folders of videos, or data sets.
+        data: A data set with tracings of the videos; None if there is none.
 
     Returns:
-        The sources, and the kind of their tracings, "chords" or "points"; None where there are none.
+        The files, and the kind of their tracings, "chords" or "points"; None if there are no tracings.
 
     Raises:
-        DataError: nothing is found, or two files have the same name.
+        DataError: No file is found, two files have the same name, a name cannot be written to a table, or the inputs
+            have tracings of both kinds.
     """
-    sources, kinds = [], []
+    review_clips, kinds = [], []
     traced: list[ReviewClip] = []
     if data is not None:
         traced, kind = _read_data(data)
         kinds.append(kind)
-    uses = Counter(source.path.name for source in traced)
-    known = {source.path.name: source for source in traced if uses[source.path.name] == 1}
+    counts = Counter(review_clip.path.name for review_clip in traced)
+    by_name = {review_clip.path.name: review_clip for review_clip in traced if counts[review_clip.path.name] == 1}
     for path in inputs:
-        if path.is_dir() and any(known_format.matches(path) for known_format in FORMATS.values()):
-            found, kind = _read_data(path)
+        if path.is_dir() and any(dataset_format.matches(path) for dataset_format in FORMATS.values()):
+            of_dataset, kind = _read_data(path)
             kinds.append(kind)
-            sources += found
+            review_clips += of_dataset
         elif path.is_dir():
             files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-            sources += [known.get(file.name) or ReviewClip(file, file.name) for file in files]
+            review_clips += [by_name.get(file.name) or ReviewClip(file, file.name) for file in files]
         else:
-            sources.append(known.get(path.name) or ReviewClip(path, path.name))
-    if not sources:
-        raise DataError(f"{inputs[0]}: no file in it; give videos, or a folder of them")
-    for source in sources:
-        if check_name(stem_of(source.name)) or source.name.strip() != source.name or set(source.name) & set(',"'):
-            raise DataError(f"{source.path}: cannot stand by this name in a table; rename it")
-    twice, uses_of_name = Counter(source.name for source in sources).most_common(1)[0]
-    if uses_of_name > 1:
-        raise DataError(
-            f"two files are called {twice}; review them one after the other, with --corrections of their own"
-        )
+            review_clips.append(by_name.get(path.name) or ReviewClip(path, path.name))
+    if not review_clips:
+        raise DataError(f"{inputs[0]}: the folder contains no files; give videos, or a folder of videos")
+    _check_names(review_clips)
     if len(set(kinds)) > 1:
-        raise DataError(f"{inputs[0]}: tracings of chords beside tracings of points; review them one after the other")
-    return sources, kinds[0] if kinds else None
+        raise DataError(
+            f"{inputs[0]}: some tracings are chords and some are points; review these data sets one after the other"
+        )
+    return review_clips, kinds[0] if kinds else None
+
+
+def _check_names(review_clips: Sequence[ReviewClip]) -> None:
+    """Check that all names can be written to tables and are unique.
+
+    Raises:
+        DataError: A name contains characters that a table cannot contain, or two files have the same name.
+    """
+    for review_clip in review_clips:
+        name = review_clip.name
+        if check_name(stem_of(name)) or name.strip() != name or set(name) & set(',"'):
+            raise DataError(f"{review_clip.path}: this name cannot be written to a table; rename the file")
+    name, count = Counter(review_clip.name for review_clip in review_clips).most_common(1)[0]
+    if count > 1:
+        raise DataError(
+            f"two files have the name {name}; review them one after the other, each with its own --corrections"
+        )
 
 
 def _read_data(folder: Path) -> tuple[list[ReviewClip], str]:
+    """The files of a data set, and the kind of its tracings."""
     dataset = read_dataset(folder)
-    found = [ReviewClip(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings]
-    return found, dataset.kind
+    review_clips = [
+        ReviewClip(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings
+    ]
+    return review_clips, dataset.kind
 
 
 def _scale(clip: Clip) -> np.ndarray:
-    """(2,) mm a pixel, width and height; ones where that is unknown."""
+    """(2,) float64: Width and height of a pixel, mm; ones if they are unknown."""
     return np.array(clip.spacing[::-1]) if np.isfinite(clip.spacing).all() else np.ones(2)
 
 
@@ -230,28 +266,34 @@ def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) and value > 0 else None
 
 
-def next_to_look_at(uncertainty: np.ndarray | None, review: np.ndarray | None = None, *, apart: int) -> list[int]:
-    """Frames, those marked for review and the most uncertain first, none near to one before it.
+def review_order(uncertainty: np.ndarray | None, review: np.ndarray | None = None, *, min_distance: int) -> list[int]:
+    """Suggest frames for review: first those marked for review, then the others, by decreasing uncertainty.
 
     Args:
-        uncertainty: (T,) float; None, where nothing is known, gives no frames.
-        review: (T,) bool, of a prediction.
-        apart: frames from each to the next at least.
+        uncertainty: (T,) float; None if it is unknown.
+        review: (T,) bool, whether frames are marked for review; None marks none.
+        min_distance: The minimum distance between two suggested frames.
+
+    Returns:
+        The indices of the suggested frames; empty if the uncertainty is unknown.
     """
     if uncertainty is None:
         return []
     marked = np.zeros(len(uncertainty), dtype=bool) if review is None else review
-    chosen: list[int] = []
+    suggested: list[int] = []
     free = np.ones(len(uncertainty), dtype=bool)
     for frame in np.lexsort((-uncertainty, ~marked)).tolist():
         if free[frame]:
-            chosen.append(frame)
-            free[max(0, frame - apart + 1) : frame + apart] = False
-    return chosen
+            suggested.append(frame)
+            free[max(0, frame - min_distance + 1) : frame + min_distance] = False
+    return suggested
 
 
 def _uncertainty(prediction: Prediction) -> np.ndarray | None:
-    """(T,) share of the area: its standard deviation; of masks, the pixels that are neither inside nor outside."""
+    """(T,) float64: The relative standard deviation of the area; None if it is unknown.
+
+    For masks it is the sum of the variances p (1 - p) of the pixels, divided by the area.
+    """
     areas = np.maximum(prediction.areas, 1)
     if prediction.area_std is not None:
         return prediction.area_std / areas
@@ -261,22 +303,26 @@ def _uncertainty(prediction: Prediction) -> np.ndarray | None:
 
 
 def _handles_of(prediction: Prediction, drawing: Drawing) -> list[Handles]:
-    """Of each frame: its landmarks, or, of a mask, points on its contour."""
+    """The handles of each frame: its landmarks, or points on the contour of a mask."""
     points = prediction.landmarks
     if points is None:
         points = _points_on(prediction.contours, prediction.size, drawing)
     numbers, pinned = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
-    return [Handles(each.astype(np.float32), numbers, pinned) for each in points]
+    return [Handles(frame_points.astype(np.float32), numbers, pinned) for frame_points in points]
 
 
 def _points_on(contours: Sequence[np.ndarray], size: tuple[int, int], drawing: Drawing) -> np.ndarray:
-    """(T, K, 2): of an empty mask those of the nearest frame that has one; if none has, a circle in the middle."""
+    """Choose points on the contours, (T, K, 2) float64, pixels.
+
+    A frame without a contour gets the points of the nearest frame with one. If no frame has a contour, the points lie
+    on a circle in the middle.
+    """
     angle = 2 * np.pi * np.arange(drawing.count) / drawing.count
     circle = min(size) / 6 * np.stack([np.sin(angle), -np.cos(angle)], axis=1) + (size[1] / 2, size[0] / 2)
     points = np.repeat(circle[None], len(contours), axis=0)
-    found = np.array([frame for frame, contour in enumerate(contours) if len(contour)], dtype=np.intp)
-    for frame in found:
+    nonempty = np.array([frame for frame, contour in enumerate(contours) if len(contour)], dtype=np.intp)
+    for frame in nonempty:
         points[frame] = choose_landmarks(contours[frame][None], drawing.count, scheme=drawing.scheme)[0]
-    if len(found):
-        points = points[found[np.abs(np.arange(len(contours))[:, None] - found).argmin(axis=1)]]
+    if len(nonempty):
+        points = points[nonempty[np.abs(np.arange(len(contours))[:, None] - nonempty).argmin(axis=1)]]
     return points

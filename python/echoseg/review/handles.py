@@ -1,4 +1,4 @@
-"""The points that a person drags, and the outline, area and volume that follow from them."""
+"""Handles: the points of a contour that a person can drag, and the contour and axis that are computed from them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from echoseg.geometry.landmarks import SCHEMES
 from echoseg.geometry.spline import join_points
 from echoseg.models.codec import Codec
 
-ADDED = -1  # in place of a landmark's number
+ADDED = -1
+"""The number of a point that a person added, in place of the index of a landmark."""
 
 
 @dataclass(frozen=True, eq=False)
 class Handles:
-    """The points of one frame, in the order in which they are joined.
+    """The handles of one frame, in their order on the contour.
 
     Attributes:
         points: (K, 2) float32, pixels.
-        landmarks: (K,) int64, which of the run's landmarks each is; `ADDED` for a point that a person added.
-        pinned: (K,) bool, whether a person put it where it is.
+        landmarks: (K,) int64, the index of the landmark at each point; `ADDED` for a point that a person added.
+        pinned: (K,) bool, whether a person has placed the point.
     """
 
     points: np.ndarray
@@ -33,12 +34,12 @@ class Handles:
 
 @dataclass(frozen=True)
 class Drawing:
-    """How handles are joined; as the run's codec does it, so far as it has landmarks.
+    """The curve through handles, with the settings of the run's codec.
 
     Attributes:
-        scheme: of the landmarks.
-        outline: a name in ``geometry.spline.OUTLINES``.
-        count: landmarks of the scheme.
+        scheme: The landmark scheme; see `echoseg.geometry.landmarks`.
+        outline: The kind of curve, a name in `echoseg.geometry.spline.OUTLINES`.
+        count: The number of landmarks.
     """
 
     scheme: str
@@ -47,17 +48,16 @@ class Drawing:
 
     @property
     def straight(self) -> int | None:
-        """The landmark from which the outline runs straight to the next one."""
+        """The index of the landmark that a straight line connects to the next one; None if there is none."""
         return SCHEMES[self.scheme].straight(self.count)
 
     @property
     def kept(self) -> list[int]:
-        """Landmarks that cannot be deleted: apex and annulus, where the scheme has them."""
+        """The indices of landmarks that cannot be deleted: apex and annulus, if the scheme contains them."""
         return [] if self.straight is None else [0, self.straight, self.straight + 1]
 
     def fits(self, handles: Handles) -> bool:
-        """Whether handles are of this scheme (landmarks in their order, with apex and annulus where it has them), and
-        make an outline with an area and a long axis."""
+        """Whether the landmarks are in order and complete, and the contour has an area and an axis."""
         numbers = handles.landmarks[handles.landmarks != ADDED]
         ordered = bool((np.diff(numbers) > 0).all()) and bool(((numbers >= 0) & (numbers < self.count)).all())
         if not ordered or not set(self.kept) <= set(numbers.tolist()):
@@ -70,12 +70,12 @@ class Drawing:
         return int(np.flatnonzero(handles.landmarks == self.straight)[0])
 
     def join(self, handles: Handles) -> np.ndarray:
-        """(P, 2) float32, the closed outline, pixels."""
+        """(P, 2) float32, pixels: The closed contour through the handles."""
         straight = None if self.straight is None else self._base(handles)
         return join_points(handles.points, straight=straight, outline=self.outline)
 
     def axis(self, handles: Handles) -> np.ndarray:
-        """(2, 2) float64, apex and middle of the base, pixels."""
+        """(2, 2) float64, pixels: The apex and the middle of the base."""
         if self.straight is None:
             return long_axis(self.join(handles)[None])[0]
         base = self._base(handles)
@@ -83,10 +83,10 @@ class Drawing:
         return np.stack([points[handles.landmarks == 0][0], points[base : base + 2].mean(axis=0)])
 
     def chords(self, handles: Handles) -> np.ndarray:
-        """(21, 4) float32, pixels: the outline as a tracing of chords."""
+        """(21, 4) float32, pixels: The contour as a tracing of chords."""
         return cut_chords(self.join(handles), self.axis(handles))
 
 
 def drawing_of(codec: Codec) -> Drawing:
-    """How the handles of a run are joined."""
+    """The curve through the handles of a codec."""
     return Drawing(codec.scheme, codec.outline, codec.handles)

@@ -41,7 +41,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The training samples of a store, shuffled and augmented anew in each epoch.
+    """The training samples of a store, shuffled and augmented again in each epoch.
 
     On a GPU, the store's frames are copied to it if they fit; else worker processes read them ahead. On the CPU, the
     store's memory map is read directly.

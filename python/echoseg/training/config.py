@@ -115,8 +115,8 @@ class Config:
     )
     workers: int = setting(
         0,
-        "Number of processes that load batches. 0: none on the CPU; on a GPU, keep all frames in its memory if they "
-        "fit, else 2",
+        "Number of processes that load batches beside the main process. 0: none; but 2 on a GPU that is too small for "
+        "all frames",
         ge=0,
         le=256,
         metavar="N",
@@ -150,7 +150,7 @@ class Config:
     batch_size: int = setting(
         16, "Number of images in a batch; with torchrun, in each process", ge=1, le=4096, metavar="N"
     )
-    optimizer: str = setting("adamw", "Optimizer. sgd has a Nesterov momentum of 0.9", choices=("adamw", "adam", "sgd"))
+    optimizer: str = setting("adamw", "Optimizer. sgd: with Nesterov momentum 0.9", choices=("adamw", "adam", "sgd"))
     learning_rate: float = setting(3e-3, "Highest learning rate of the schedule", gt=0, le=10, metavar="RATE")
     schedule: str = setting(
         "cosine",
@@ -176,7 +176,7 @@ class Config:
     loss: str | None = setting(
         None,
         f"Loss function. For masks: {', '.join(LOSSES['mask'])}. For landmarks: {', '.join(LOSSES['landmark'])}. "
-        "Default: the first of them",
+        "Default: dice_bce or spatial_ce",
         metavar="NAME",
     )
     coordinate_weight: float = setting(
@@ -391,11 +391,12 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
             raise DataError(f"{place}: not a YAML file ({error.problem}); fix it") from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise DataError(f"{path}: not a YAML file ({' '.join(str(error).split())[:300]})") from error
-        known = {field.name for field in dataclasses.fields(Config)}
         if not isinstance(values, dict):
             raise DataError(f"{path}: expected lines like 'epochs: 20'")
-        if unknown := sorted(map(str, set(values) - known)):
-            raise DataError(f"{path}: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    known = {field.name for field in dataclasses.fields(Config)}
+    for names, place in ((values, f"{path}: "), (overrides, "")):
+        if unknown := sorted(map(str, names.keys() - known)):
+            raise DataError(f"{place}unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
     try:
         return Config(**{**values, **overrides})
     except ValueError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 import shlex
 import time
@@ -156,8 +155,6 @@ class _Trainer:
         self.saved = self.started = time.monotonic()
         self.bar = ProgressBar(self.steps, config.approach, shown=ranks.index == 0 and shows_progress_bar())
         self.board = TensorBoardLog(run) if config.tensorboard and ranks.index == 0 else None
-        reported = not self.bar.disable or logger.isEnabledFor(logging.INFO) or custom.on_epoch or custom.on_step
-        self.needs_dice = config.approach == "mask" and ranks.index == 0 and bool(reported)
 
     @property
     def best(self) -> nn.Module:
@@ -240,7 +237,7 @@ class _Trainer:
         progress.loss, progress.dice = sums.tolist()
 
     def _step(self, batch: Batch, rate: float) -> Tensor:
-        """Learn from a batch. Returns (2,) its loss and the Dice of its masks, 0 where nobody needs that."""
+        """Learn from a batch. Returns (2,) its loss and the Dice of its masks, 0 in the landmark approach."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
@@ -253,7 +250,7 @@ class _Trainer:
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        score = running_dice(logits, batch.targets) if self.needs_dice else torch.zeros_like(loss)
+        score = running_dice(logits, batch.targets) if self.config.approach == "mask" else torch.zeros_like(loss)
         return torch.stack([loss.detach(), score])
 
     def _agree_to_stop(self) -> tuple[bool, bool]:
@@ -334,7 +331,7 @@ class _Trainer:
             device=str(self.device),
             learning_rate=self._rate(),
             loss=loss,
-            dice=dice if self.needs_dice else None,
+            dice=dice if self.config.approach == "mask" else None,
             val_dice=val_dice,
             seconds_left=seconds_left,
         )

@@ -1,12 +1,13 @@
-// Replaces the parts of CUDA's header that cpp/cuda/*.cu use, so that the host's compiler accepts these files unchanged and the
-// kernels run without a GPU. Each thread of a block is a fiber, and __syncthreads() switches to the next one. To reveal errors that
-// depend on scheduling:
-//  - threads run in a different random order after every barrier, blocks run in random order, and blocks may have fewer threads than
-//    requested;
-//  - shared memory initially holds arbitrary values, and accesses beyond the requested size are errors (AddressSanitizer);
+// Replaces the parts of CUDA's header that cpp/cuda/*.cu use, so that the host's compiler accepts these files unchanged
+// and the kernels run without a GPU. Each thread of a block is a fiber, and __syncthreads() switches to the next one.
+// To reveal errors that depend on scheduling:
+//  - threads run in a different random order after every barrier, blocks run in random order, and blocks may have fewer
+//    threads than requested;
+//  - shared memory initially holds arbitrary values, and accesses beyond the requested size are errors
+//    (AddressSanitizer);
 //  - a barrier that is not reached by all threads of the block is an error;
-//  - for ThreadSanitizer only barriers and atomics order the fibers, so it reports the races that compute-sanitizer's racecheck
-//    reports.
+//  - for ThreadSanitizer only barriers and atomics order the fibers, so it reports the races that compute-sanitizer's
+//    racecheck reports.
 #pragma once
 
 #include <sys/mman.h>
@@ -149,7 +150,8 @@ ECHOSEG_NO_TSAN inline void fiber_main() {
 
 inline void start(Fiber& fiber) {
     if (!fiber.stack)
-        fiber.stack = static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        fiber.stack =
+            static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (fiber.stack == MAP_FAILED) fail("out of memory for the stack of a thread");
     getcontext(&fiber.context);
 #if defined(__SANITIZE_ADDRESS__)
@@ -228,8 +230,12 @@ inline int __syncthreads_or(int predicate) {
 }
 
 inline int atomicAdd(int* address, int value) { return __atomic_fetch_add(address, value, __ATOMIC_RELAXED); }
-inline unsigned atomicXor(unsigned* address, unsigned value) { return __atomic_fetch_xor(address, value, __ATOMIC_RELAXED); }
-inline unsigned atomicOr(unsigned* address, unsigned value) { return __atomic_fetch_or(address, value, __ATOMIC_RELAXED); }
+inline unsigned atomicXor(unsigned* address, unsigned value) {
+    return __atomic_fetch_xor(address, value, __ATOMIC_RELAXED);
+}
+inline unsigned atomicOr(unsigned* address, unsigned value) {
+    return __atomic_fetch_or(address, value, __ATOMIC_RELAXED);
+}
 
 // Declared `extern __shared__` in cpp/cuda/launch.cuh and defined by cuda_driver.cpp.
 namespace echoseg::cuda {
@@ -237,7 +243,8 @@ extern uint64_t shared_memory[];
 }
 
 template <typename Argument>
-cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, void** arguments, size_t shared, cudaStream_t) {
+cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, void** arguments, size_t shared,
+                             cudaStream_t) {
     using namespace cuda_on_host;
     if (grid.x == 0 || grid.x > INT32_MAX || block.x == 0 || block.x > kMaxThreads || shared > kSharedBytes)
         return cudaErrorInvalidConfiguration;

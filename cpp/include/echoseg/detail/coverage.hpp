@@ -1,13 +1,14 @@
 // Rule "coverage": the area of each pixel, a unit square around its centre, that is inside the contour.
 //
-// Signed areas under the edges are accumulated, so that they cancel outside the contour, as in font rasterisers (R. Levien,
-// font-rs, 2016; S. Barrett, stb_truetype 2, 2014). Within a row, the part of an edge in that row covers the area to its right:
-// nothing of the pixels left of it, its height times the mean of clamp(right side - x, 0, 1) of the pixels that it crosses, and
-// its full height of the pixels right of it. A row is stored as differences between neighbouring pixels and summed at the end.
+// Signed areas under the edges are accumulated, so that they cancel outside the contour, as in font rasterisers (R.
+// Levien, font-rs, 2016; S. Barrett, stb_truetype 2, 2014). Within a row, the part of an edge in that row covers the
+// area to its right: nothing of the pixels left of it, its height times the mean of clamp(right side - x, 0, 1) of the
+// pixels that it crosses, and its full height of the pixels right of it. A row is stored as differences between
+// neighbouring pixels and summed at the end.
 //
-// All sums are whole numbers of 2^-bits, so that the result does not depend on the order of summation, the threads or the
-// device, and is exactly 0 right of a closed contour: heights are differences of rounded row coordinates, which cancel. The
-// winding number is at most a third of the number of points; the bits above the fraction hold it.
+// All sums are whole numbers of 2^-bits, so that the result does not depend on the order of summation, the threads or
+// the device, and is exactly 0 right of a closed contour: heights are differences of rounded row coordinates, which
+// cancel. The winding number is at most a third of the number of points; the bits above the fraction hold it.
 //
 // In this file pixel (c, r) is the square from (c, r) to (c + 1, r + 1): callers add 0.5 to both coordinates.
 #pragma once
@@ -38,7 +39,8 @@ struct CoverageSpan {
     ECHOSEG_HD int32_t covered(int64_t c) const {
         const double right = static_cast<double>(c) + 1.0, wide = high - low;
         // In a very narrow span the division would amplify rounding errors.
-        double mean = wide > 1e-9 ? (ramp_area(right - low) - ramp_area(right - high)) / wide : right - 0.5 * (low + high);
+        double mean =
+            wide > 1e-9 ? (ramp_area(right - low) - ramp_area(right - high)) / wide : right - 0.5 * (low + high);
         mean = mean < 0.0 ? 0.0 : (mean > 1.0 ? 1.0 : mean);
         const double full = static_cast<double>(height < 0 ? -height : height);
         const auto part = static_cast<int32_t>(full * mean + 0.5);
@@ -46,11 +48,13 @@ struct CoverageSpan {
     }
 };
 
-// The span of an edge in a row that it meets (edge.y0 < row + 1 and edge.y1 > row). Downward edges have positive heights.
+// The span of an edge in a row that it meets (edge.y0 < row + 1 and edge.y1 > row). Downward edges have positive
+// heights.
 ECHOSEG_HD inline CoverageSpan coverage_span(const Edge& edge, bool downward, int64_t row, int bits) {
     const double top = static_cast<double>(row), scale = static_cast<double>(static_cast<int64_t>(1) << bits);
     const double slope = (edge.x1 - edge.x0) / (edge.y1 - edge.y0);
-    double from = 0.0, to = 1.0, x_from = edge.x0 + (top - edge.y0) * slope, x_to = edge.x0 + (top + 1.0 - edge.y0) * slope;
+    double from = 0.0, to = 1.0, x_from = edge.x0 + (top - edge.y0) * slope,
+           x_to = edge.x0 + (top + 1.0 - edge.y0) * slope;
     if (edge.y0 > top) {
         from = edge.y0 - top;
         x_from = edge.x0;

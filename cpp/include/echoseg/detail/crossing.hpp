@@ -1,12 +1,14 @@
 // Rule "center": the column at which an edge crosses a row of pixel centres.
 //
-// A pixel is inside if an odd number of edges cross its row at or left of its centre. An edge counts for the rows
-// y0 <= row < y1, so a vertex on a row belongs to one of its two edges, and a horizontal edge counts for none. Both polygons at
-// a shared edge compute the same crossing, since the upper end always comes first: they neither overlap nor leave a gap.
+// A pixel is inside if an odd number of edges cross its row at or left of its centre. An edge counts for the rows y0 <=
+// row < y1, so a vertex on a row belongs to one of its two edges, and a horizontal edge counts for none. Both polygons
+// at a shared edge compute the same crossing, since the upper end always comes first: they neither overlap nor leave a
+// gap.
 //
-// The crossing is x0 + (row - y0) * (x1 - x0) / (y1 - y0), in double, in this order and without contraction. The product comes
-// before the division so that it is exact if all coordinates are multiples of 2^-k and their differences have at most 26 bits
-// (whole, half, … 1/32 pixels, at any accepted size). A crossing on a pixel centre is then found exactly.
+// The crossing is x0 + (row - y0) * (x1 - x0) / (y1 - y0), in double, in this order and without contraction. The
+// product comes before the division so that it is exact if all coordinates are multiples of 2^-k and their differences
+// have at most 26 bits (whole, half, … 1/32 pixels, at any accepted size). A crossing on a pixel centre is then found
+// exactly.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +35,8 @@ ECHOSEG_HD inline Edge make_edge(float ax, float ay, float bx, float by) {
     return {down ? ax : bx, down ? ay : by, down ? bx : ax, down ? by : ay};
 }
 
-// The first column at or right of the crossing with a row, or width if it is right of the image. Requires y0 <= row < y1.
+// The first column at or right of the crossing with a row, or width if it is right of the image. Requires y0 <= row <
+// y1.
 ECHOSEG_HD inline int32_t crossing_column(const Edge& edge, int32_t row, int32_t width) {
     const double down = static_cast<double>(row) - edge.y0;
     return ceil_clamped(edge.x0 + (down * (edge.x1 - edge.x0)) / (edge.y1 - edge.y0), width);

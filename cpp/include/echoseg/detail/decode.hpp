@@ -24,18 +24,22 @@ struct Span {
     int64_t first, last;
     double first_fraction, last_fraction;
 
-    ECHOSEG_HD double fraction(int64_t i) const { return i == first ? first_fraction : i == last ? last_fraction : 1.0; }
+    ECHOSEG_HD double fraction(int64_t i) const {
+        return i == first ? first_fraction : i == last ? last_fraction : 1.0;
+    }
 };
 
 // Near the image's edge the window is shortened by the same amount on both sides.
 ECHOSEG_HD inline Span make_span(double center, double window, int64_t pixels) {
     const double before = center + 0.5, after = static_cast<double>(pixels) - 0.5 - center;
     const double available = before < after ? before : after, reach = window < available ? window : available;
-    auto first = static_cast<int64_t>(floor(center - reach + 0.5)), last = static_cast<int64_t>(floor(center + reach + 0.5));
+    auto first = static_cast<int64_t>(floor(center - reach + 0.5)),
+         last = static_cast<int64_t>(floor(center + reach + 0.5));
     first = first < 0 ? 0 : first;
     last = last < pixels ? last : pixels - 1;
     if (first == last) return {first, last, 1.0, 1.0};
-    return {first, last, static_cast<double>(first) + 0.5 - (center - reach), center + reach - (static_cast<double>(last) - 0.5)};
+    return {first, last, static_cast<double>(first) + 0.5 - (center - reach),
+            center + reach - (static_cast<double>(last) - 0.5)};
 }
 
 // The centroid of a window's positive values, or `from` if there are none. All values must be finite.
@@ -58,8 +62,9 @@ ECHOSEG_HD inline Position centroid(const Plane& plane, Position from, double wi
     return {from.x + moment_x / total, from.y + moment_y / total};
 }
 
-// The centroid of a window around the maximum is biased towards the centre of the window, which is a pixel. So the window is moved
-// to its centroid until both agree (mean shift: Cheng, IEEE PAMI 1995). For a symmetric peak they agree at its top, for any window.
+// The centroid of a window around the maximum is biased towards the centre of the window, which is a pixel. So the
+// window is moved to its centroid until both agree (mean shift: Cheng, IEEE PAMI 1995). For a symmetric peak they agree
+// at its top, for any window.
 ECHOSEG_HD inline Position soft_argmax(const Plane& plane, Position top, double window) {
     for (int step = 0; step < 32; ++step) {
         const Position next = centroid(plane, top, window);
@@ -70,10 +75,11 @@ ECHOSEG_HD inline Position soft_argmax(const Plane& plane, Position top, double 
     return top;
 }
 
-// Zhang et al., "Distribution-aware coordinate representation for human pose estimation" (DARK), CVPR 2020: the logarithm of a
-// Gaussian is a parabola with its vertex at -H^-1 g from any of its points, with gradient g and Hessian H. Derivatives are central
-// differences, the second ones over two pixels, as in the paper. Returns `top` if one of the pixels used is outside the plane or
-// not positive, if the parabola has no maximum, or if the vertex is more than one pixel away.
+// Zhang et al., "Distribution-aware coordinate representation for human pose estimation" (DARK), CVPR 2020: the
+// logarithm of a Gaussian is a parabola with its vertex at -H^-1 g from any of its points, with gradient g and Hessian
+// H. Derivatives are central differences, the second ones over two pixels, as in the paper. Returns `top` if one of the
+// pixels used is outside the plane or not positive, if the parabola has no maximum, or if the vertex is more than one
+// pixel away.
 ECHOSEG_HD inline Position dark(const Plane& plane, Position top) {
     const auto x = static_cast<int64_t>(top.x), y = static_cast<int64_t>(top.y);
     if (x < 2 || y < 2 || x >= plane.width - 2 || y >= plane.height - 2) return top;

@@ -1,10 +1,10 @@
 // The arithmetic of the distance transform, the same on every instruction set and device.
 //
-// The first pass finds, for each pixel, the number of rows to the nearest zero of its column, or infinity. For the second pass,
-// a zero nearest to a row in a column is called a site of that row. With the column spacing as the unit of length, the square
-// of a site is (rows * spacing.y / spacing.x)^2, and the squared distance of a pixel is the minimum over the sites of its row of
-// (square of the site + (columns between)^2). With equal spacings these are whole numbers, which fit int32 unless the image is
-// very large; otherwise they are computed in double.
+// The first pass finds, for each pixel, the number of rows to the nearest zero of its column, or infinity. For the
+// second pass, a zero nearest to a row in a column is called a site of that row. With the column spacing as the unit of
+// length, the square of a site is (rows * spacing.y / spacing.x)^2, and the squared distance of a pixel is the minimum
+// over the sites of its row of (square of the site + (columns between)^2). With equal spacings these are whole numbers,
+// which fit int32 unless the image is very large; otherwise they are computed in double.
 #pragma once
 
 #include <cmath>

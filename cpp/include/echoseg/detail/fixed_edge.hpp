@@ -1,15 +1,16 @@
 // Rule "opencv": the integer arithmetic of cv2.fillPoly (8-connected, shift 0), reimplemented.
 //
 // Vertices are whole pixels. The result is the union of two drawings:
-//  1. The boundary: each edge is clipped to the image and drawn by Bresenham's algorithm from its left to its right end.
-//  2. The interior: each edge that is not horizontal crosses the rows y0 <= row < y1 at x + (row - y0) * dx in 16.16 fixed
-//     point, where dx is a truncating division. The sorted crossings of a row form pairs, and a pair fills ceil(left) to
-//     floor(right). Equivalently, without sorting: a pixel is filled if an odd number of crossings are at or left of it, or if
-//     a crossing is exactly on it.
+//  1. The boundary: each edge is clipped to the image and drawn by Bresenham's algorithm from its left to its right
+//     end.
+//  2. The interior: each edge that is not horizontal crosses the rows y0 <= row < y1 at x + (row - y0) * dx in 16.16
+//     fixed point, where dx is a truncating division. The sorted crossings of a row form pairs, and a pair fills
+//     ceil(left) to floor(right). Equivalently, without sorting: a pixel is filled if an odd number of crossings are at
+//     or left of it, or if a crossing is exactly on it.
 //
-// If an end is outside the image, the slope is computed from the clipped ends. OpenCV's clipping moves the ends in place even
-// if it then finds that the edge misses the image, and OpenCV keeps the original rows (but not the original columns) if both
-// clipped ends are on one row. Both properties affect pixels and are reproduced here.
+// If an end is outside the image, the slope is computed from the clipped ends. OpenCV's clipping moves the ends in
+// place even if it then finds that the edge misses the image, and OpenCV keeps the original rows (but not the original
+// columns) if both clipped ends are on one row. Both properties affect pixels and are reproduced here.
 #pragma once
 
 #include <cstdint>

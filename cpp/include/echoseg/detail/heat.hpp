@@ -1,4 +1,5 @@
-// The value of a heatmap at a pixel. Computed in float32 without contraction, so that every instruction set gives the same bits.
+// The value of a heatmap at a pixel. Computed in float32 without contraction, so that every instruction set gives the
+// same bits.
 #pragma once
 
 #include <cmath>
@@ -9,12 +10,14 @@
 
 namespace echoseg::detail {
 
-// exp(-t) for t >= 0, and 0 for t >= 43.5 (exp(-43.5) = 1.3e-19). With this cutoff the product of two factors is never denormal,
-// and a Gaussian extends at most 9.4 sigma to either side. Relative error below 3e-7. The polynomial is the Taylor series of
-// degree 7 on |r| <= ln(2) / 2, with a remainder of 5e-9; ln(2) is split into two parts so that the range reduction is exact.
+// exp(-t) for t >= 0, and 0 for t >= 43.5 (exp(-43.5) = 1.3e-19). With this cutoff the product of two factors is never
+// denormal, and a Gaussian extends at most 9.4 sigma to either side. Relative error below 3e-7. The polynomial is the
+// Taylor series of degree 7 on |r| <= ln(2) / 2, with a remainder of 5e-9; ln(2) is split into two parts so that the
+// range reduction is exact.
 ECHOSEG_HD inline float exp_minus(float t) {
     const float x = t < 44.0f ? -t : -44.0f;
-    const float n = static_cast<float>(static_cast<int32_t>(x * 1.44269504f - 0.5f));  // rounds to nearest, since x <= 0
+    const float n =
+        static_cast<float>(static_cast<int32_t>(x * 1.44269504f - 0.5f));  // rounds to nearest, since x <= 0
     const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
     float p = 1.98412698e-4f;
     p = p * r + 1.38888889e-3f;
@@ -34,7 +37,8 @@ ECHOSEG_HD inline float exp_minus(float t) {
 // One factor of the separable Gaussian: exp(-offset^2 * scale), with scale = 1 / (2 sigma^2).
 ECHOSEG_HD inline float gaussian_factor(float offset, float scale) { return exp_minus(offset * offset * scale); }
 
-ECHOSEG_HD inline float gaussian_value(float factor_x, float factor_y, float square_x, float square_y, float radius_square) {
+ECHOSEG_HD inline float gaussian_value(float factor_x, float factor_y, float square_x, float square_y,
+                                       float radius_square) {
     return square_x + square_y <= radius_square ? factor_x * factor_y : 0.0f;
 }
 

@@ -21,9 +21,9 @@ ECHOSEG_HD inline Line make_line(Pixel a, Pixel b) {
     return {left, steep ? dy : dx, steep ? dx : dy, right.y < left.y ? -1 : 1, steep};
 }
 
-// Pixel i, from 0 to line.along. Bresenham's running error starts at along - 2 across, decreases by 2 across in each step, and
-// increases by 2 along in each step along the minor axis, which is taken if the error is negative. So i steps contain
-// ceil((2 across i - along) / (2 along)) minor ones.
+// Pixel i, from 0 to line.along. Bresenham's running error starts at along - 2 across, decreases by 2 across in each
+// step, and increases by 2 along in each step along the minor axis, which is taken if the error is negative. So i steps
+// contain ceil((2 across i - along) / (2 along)) minor ones.
 ECHOSEG_HD inline Pixel line_pixel(const Line& line, int64_t i) {
     const int64_t minor = line.along == 0 ? 0 : (2 * line.across * i + line.along - 1) / (2 * line.along);
     return line.steep ? Pixel{line.left.x + minor, line.left.y + line.down * i}

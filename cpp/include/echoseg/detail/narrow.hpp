@@ -1,7 +1,8 @@
-// Conversion of heatmap values to narrower types, rounding to nearest, ties to even. A SIMD level may use the processor's own
-// conversion if it gives the same bits.
+// Conversion of heatmap values to narrower types, rounding to nearest, ties to even. A SIMD level may use the
+// processor's own conversion if it gives the same bits.
 //
-// Valid for values in [0, 1] that are not denormal; heat.hpp produces no others. The result fits into the narrower type.
+// Valid for values in [0, 1] that are not denormal; heat.hpp produces no others. The result fits into the narrower
+// type.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +30,9 @@ ECHOSEG_HD inline int32_t to_bfloat16(float value) {
     return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
 }
 
-// A float16 with exponent e is a multiple of 2^(e - 10), with e >= -14. Adding a float32 of exponent e + 13, whose last bit has
-// the same weight, rounds to such a multiple and leaves the multiplier in the low bits. The multiplier is 1024 to 2048, or 0 to
-// 1024 for e = -14, so adding it to the exponent bits carries correctly.
+// A float16 with exponent e is a multiple of 2^(e - 10), with e >= -14. Adding a float32 of exponent e + 13, whose last
+// bit has the same weight, rounds to such a multiple and leaves the multiplier in the low bits. The multiplier is 1024
+// to 2048, or 0 to 1024 for e = -14, so adding it to the exponent bits carries correctly.
 ECHOSEG_HD inline int32_t to_float16(float value) {
     const int32_t bits = bits_of(value), min_exponent = 113 << 23;
     const int32_t power = (bits > min_exponent ? bits : min_exponent) & 0x7f800000;  // 2^e

@@ -1,6 +1,6 @@
-// OpenCV's structuring elements as unions of boxes of offsets. Every box contains the origin. A rectangle is one box, a cross
-// two, and an ellipse one for each row from the outermost to the middle one. Neighbouring boxes of an ellipse may have the same
-// width; the taller one, which comes first, then contains the other.
+// OpenCV's structuring elements as unions of boxes of offsets. Every box contains the origin. A rectangle is one box, a
+// cross two, and an ellipse one for each row from the outermost to the middle one. Neighbouring boxes of an ellipse may
+// have the same width; the taller one, which comes first, then contains the other.
 #pragma once
 
 #include <cmath>
