@@ -1,4 +1,4 @@
-"""Every operator with arguments that fit it, for tests that go over all of them."""
+"""Every operator with valid arguments, for tests of all operators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Arrays = dict[str, Any]
 
 
 class Operator(NamedTuple):
-    """``arrays`` by argument, ``outs`` by what messages call them."""
+    """An operator and its arguments: `arrays` by argument name, `outs` by their names in messages."""
 
     call: Callable[..., Any]
     arrays: Arrays
@@ -23,18 +23,18 @@ class Operator(NamedTuple):
     outs: Arrays
 
     def run(self, arrays: Arrays | None = None, outs: Arrays | None = None) -> tuple[Any, ...]:
-        given = tuple((fresh(self.outs) if outs is None else outs).values())
-        out = given[0] if len(given) == 1 else given
+        buffers = tuple((copy_arrays(self.outs) if outs is None else outs).values())
+        out = buffers[0] if len(buffers) == 1 else buffers
         result = self.call(**(arrays or self.arrays), **self.settings, out=out)
         return tuple(result) if isinstance(result, tuple) else (result,)
 
 
-def _arrays(count: int, size: tuple[int, int], seed: int) -> Arrays:
+def random_arrays(count: int, size: tuple[int, int], seed: int) -> Arrays:
     random = np.random.default_rng(seed)
-    most = np.array(size[::-1]) + 6
+    maximum = np.array(size[::-1]) + 6
     arrays = {
-        "points": random.uniform(-5, most, (count, 7, 2)).astype(np.float32),
-        "landmarks": random.uniform(-2, most, (count, PER_IMAGE, 2)).astype(np.float32),
+        "points": random.uniform(-5, maximum, (count, 7, 2)).astype(np.float32),
+        "landmarks": random.uniform(-2, maximum, (count, PER_IMAGE, 2)).astype(np.float32),
         "previous": np.full((count, PER_IMAGE, 2), -1e4, np.float32),
         "masks": np.uint8(random.random((count, *size)) < 0.7),
         "others": np.uint8(random.random((count, *size)) < 0.2),
@@ -45,12 +45,12 @@ def _arrays(count: int, size: tuple[int, int], seed: int) -> Arrays:
 
 
 def operators(count: int = COUNT, size: tuple[int, int] = SIZE, seed: int = 0) -> dict[str, Operator]:
-    """The same seed, the same arguments."""
-    arrays = _arrays(count, size, seed)
+    """Return all operators by name, with random arguments from `seed`."""
+    arrays = random_arrays(count, size, seed)
     flat, uint8 = arrays["points"].reshape(-1, 2), np.zeros((count, *size), np.uint8)
     planes = np.zeros((count, PER_IMAGE, *size), np.float32)
     masks, numbers = {"masks": arrays["masks"]}, np.zeros(count)
-    heat = {"landmarks": arrays["landmarks"]}
+    landmarks = {"landmarks": arrays["landmarks"]}
     ragged, sized = {"points": flat, "offsets": arrays["offsets"]}, {"size": size}
     contours = {"contours": flat, "offsets": arrays["offsets"]}
     points = {"points": arrays["points"]}
@@ -64,12 +64,12 @@ def operators(count: int = COUNT, size: tuple[int, int] = SIZE, seed: int = 0) -
         "border_band": Operator(ops.border_band, masks, {"iterations": 2}, {"out": uint8}),
         "border_band_from_contours": Operator(ops.border_band_from_contours, contours, sized, {"out": uint8}),
         "render_heatmaps": Operator(
-            ops.render_heatmaps, heat | {"band": arrays["masks"]}, sized | {"sigma": 2.0}, {"out": planes}
+            ops.render_heatmaps, landmarks | {"band": arrays["masks"]}, sized | {"sigma": 2.0}, {"out": planes}
         ),
         "previous": Operator(
-            ops.render_heatmaps, heat | {"previous": arrays["previous"]}, sized | {"radius": 3.0}, {"out": planes}
+            ops.render_heatmaps, landmarks | {"previous": arrays["previous"]}, sized | {"radius": 3.0}, {"out": planes}
         ),
-        "render_targets": Operator(ops.render_targets, contours | heat, sized | {"rule": "opencv"}, targets),
+        "render_targets": Operator(ops.render_targets, contours | landmarks, sized | {"rule": "opencv"}, targets),
         "decode_heatmaps": Operator(
             ops.decode_heatmaps,
             {"heatmaps": arrays["heatmaps"]},
@@ -88,11 +88,11 @@ def operators(count: int = COUNT, size: tuple[int, int] = SIZE, seed: int = 0) -
     }
 
 
-def fresh(arrays: Arrays) -> Arrays:
+def copy_arrays(arrays: Arrays) -> Arrays:
     return {name: array.copy() for name, array in arrays.items()}
 
 
-def in_torch(arrays: Arrays) -> Arrays:
+def to_torch(arrays: Arrays) -> Arrays:
     import torch
 
     return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}

@@ -1,4 +1,4 @@
-"""Predictions made of what a test draws, as a predictor would make them."""
+"""Predictions from the probabilities or landmarks of a test, as a predictor would make them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from echoseg.models.codec import LandmarkCodec, MaskCodec
 
 
 def of_probabilities(probabilities: np.ndarray) -> Prediction:
-    """A prediction of the mask approach from (T, H, W) probabilities."""
+    """Return the prediction of the mask approach for (T, H, W) probabilities."""
     probabilities = np.asarray(probabilities, dtype=np.float32)
     return Prediction(*MaskCodec().contours(probabilities, None), probabilities)
 
 
 def of_landmarks(landmarks: Any, codec: LandmarkCodec, size: tuple[int, int], **more: Any) -> Prediction:
-    """A prediction of the landmark approach from (T, K, 2) landmarks on frames of a size."""
+    """Return the prediction of the landmark approach for (T, K, 2) landmarks in frames of `size`."""
     landmarks = np.asarray(landmarks, dtype=np.float32)
     probabilities = np.ones((len(landmarks), *size), dtype=np.float32)
     contours = codec.contours(probabilities, landmarks)

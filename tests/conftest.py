@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 
-# before torch is imported: the suite's workers share the cores already
+# before torch is imported: the workers of pytest already use all cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 
-# machines may be busy, and a failure must come back
+# no deadline, since machines may be busy; derandomized, so that failures can be reproduced
 settings.register_profile(
     "echoseg",
     deadline=None,
@@ -26,14 +26,14 @@ settings.load_profile("echoseg")
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
-    """No test reads or fills the user's cache folder, nor prints for how wide his terminal is."""
+    """Tests do not use the cache folder of the user or the width of the terminal."""
     monkeypatch.setenv("ECHOSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture(autouse=True)
 def _own_logging():
-    """What a test, or a command that it runs, sets on the logger "echoseg" ends with the test."""
+    """Restore the level and handlers of the logger "echoseg" after each test."""
     logger = logging.getLogger("echoseg")
     level, handlers = logger.level, list(logger.handlers)
     yield
@@ -43,14 +43,14 @@ def _own_logging():
 
 @pytest.fixture(autouse=True)
 def _own_random_numbers():
-    """A test gets the same random numbers of torch whatever ran before it."""
+    """Seed torch before each test, so that results do not depend on the order of the tests."""
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")
 def disc_store(tmp_path_factory):
-    """A store that a tiny network learns in seconds: dark, noisy discs on grey, 32 × 32, 48 patients."""
+    """A store that a small network learns in seconds: dark, noisy discs on grey, 32 × 32 pixels, 48 patients."""
     from echoseg.datasets.store import write_store
 
     random = np.random.default_rng(0)
@@ -88,6 +88,6 @@ def disc_store(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chord_store(disc_store):
-    """The same, as if traced by chords: the apex on the right, the annulus on the left."""
+    """`disc_store` as if traced by chords, with the apex on the right and the annulus on the left."""
     manifest = {**disc_store.manifest, "kind": "chords", "ordering": "chords"}
     return dataclasses.replace(disc_store, manifest=manifest)

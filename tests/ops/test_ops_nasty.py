@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from _operators import fresh, in_torch, operators
+from _operators import copy_arrays, operators, to_torch
 
 OPERATORS = operators()
 every_operator = pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
@@ -68,7 +68,7 @@ def test_invalid_arrays(operator, kind):
     for name, array in operator.arrays.items():
         check_error(operator, operator.arrays | {name: change(array)}, None, name)
     for name, out in operator.outs.items():
-        check_error(operator, operator.arrays, fresh(operator.outs) | {name: change(out)}, name)
+        check_error(operator, operator.arrays, copy_arrays(operator.outs) | {name: change(out)}, name)
 
 
 @every_operator
@@ -95,7 +95,7 @@ def test_unsupported_memory_layouts(operator, kind):
         tried += 1
         changed = {name: array}
         arrays, outs = (changed, {}) if group is operator.arrays else ({}, changed)
-        check_error(operator, operator.arrays | arrays, fresh(operator.outs) | outs, name)
+        check_error(operator, operator.arrays | arrays, copy_arrays(operator.outs) | outs, name)
     assert tried or kind in ("misaligned", "big-endian", "broadcast", "Fortran order", "backwards")
 
 
@@ -134,7 +134,7 @@ def test_outputs_that_share_memory(operator):
                 }
                 views[other][:] = second
                 arrays = {n: views.get(n, a) for n, a in operator.arrays.items()}
-                outs = {n: views.get(n, a) for n, a in fresh(operator.outs).items()}
+                outs = {n: views.get(n, a) for n, a in copy_arrays(operator.outs).items()}
                 if clash and at < first.nbytes:
                     with pytest.raises(ValueError, match="must not share memory with"):
                         operator.run(arrays, outs)
@@ -169,18 +169,18 @@ def _in_inference_mode(tensor):
 @every_operator
 @pytest.mark.parametrize("kind", TORCH_INVALID)
 def test_invalid_tensors(operator, kind):
-    arrays, change = in_torch(operator.arrays), TORCH_INVALID[kind]
+    arrays, change = to_torch(operator.arrays), TORCH_INVALID[kind]
     for name, tensor in arrays.items():
         with pytest.raises((TypeError, ValueError)):
-            operator.run(arrays | {name: change(tensor)}, in_torch(operator.outs))
-    for name, out in in_torch(operator.outs).items():
+            operator.run(arrays | {name: change(tensor)}, to_torch(operator.outs))
+    for name, out in to_torch(operator.outs).items():
         with pytest.raises((TypeError, ValueError)):
-            operator.run(arrays, in_torch(operator.outs) | {name: change(out)})
+            operator.run(arrays, to_torch(operator.outs) | {name: change(out)})
 
 
 @every_operator
 @pytest.mark.parametrize("kind", TORCH_VALID)
 def test_valid_tensors(operator, kind):
     expected = operator.run()
-    arrays = {name: TORCH_VALID[kind](tensor) for name, tensor in in_torch(operator.arrays).items()}
-    same([out.detach() for out in operator.run(arrays, in_torch(operator.outs))], expected)
+    arrays = {name: TORCH_VALID[kind](tensor) for name, tensor in to_torch(operator.arrays).items()}
+    same([out.detach() for out in operator.run(arrays, to_torch(operator.outs))], expected)

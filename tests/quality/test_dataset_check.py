@@ -1,4 +1,4 @@
-"""What a check of a data set returns, and whether files are still those that a store was made from."""
+"""The check of a data set, and the comparison of its files with those that a store was made from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def data(tmp_path):
     return write_folder(tmp_path / "data")
 
 
-def test_chords_are_joined_in_each_order(data):
+def test_chords_are_compared_in_each_ordering(data):
     check = check_dataset(data)
     assert check.name == "data"
     assert len(check.store) == 6
@@ -29,23 +29,22 @@ def test_chords_are_joined_in_each_order(data):
 
 def test_a_store_and_a_list_of_points_have_no_orderings(data, tmp_path):
     store = prepare(data, tmp_path / "store", size=(48, 48))
-    of_store, of_points = check_dataset(store.path), check_dataset(write_points_folder(tmp_path / "points"))
-    assert of_store.store.size == (48, 48)
-    for check in (of_store, of_points):
+    store_check, points_check = check_dataset(store.path), check_dataset(write_points_folder(tmp_path / "points"))
+    assert store_check.store.size == (48, 48)
+    for check in (store_check, points_check):
         assert check.orderings is None
         assert not check.masks
 
 
-def test_faults_are_findings_or_refused(data):
+def test_faults_are_findings_or_raise_if_strict(data):
     set_cell(data / "VolumeTracings.csv", 3, 1, "forty")
-    assert [(found.file, found.row) for found in check_dataset(data).findings if found.kind == "left out"] == [
-        ("VolumeTracings.csv", 3)
-    ]
+    left_out = [finding for finding in check_dataset(data).findings if finding.kind == "left out"]
+    assert [(finding.file, finding.row) for finding in left_out] == [("VolumeTracings.csv", 3)]
     with pytest.raises(DataError, match=r"VolumeTracings\.csv:3"):
         check_dataset(data, strict=True)
 
 
-def test_all_that_was_found_is_written(data, tmp_path):
+def test_write_check_writes_all_results(data, tmp_path):
     check = check_dataset(data, landmarks=True)
     write_check(check, tmp_path)
     for name in ("check.csv", "check.html", "orderings.csv", "orderings.png", "landmarks.csv", "landmarks.png"):
@@ -68,6 +67,6 @@ def test_files_are_compared_by_their_content(data, tmp_path):
     assert len(states) == 3
 
 
-def test_a_store_that_no_files_were_decoded_for_cannot_be_compared(data, disc_store):
-    with pytest.raises(DataError, match="was made from no files"):
+def test_a_store_that_was_not_made_from_files_cannot_be_compared(data, disc_store):
+    with pytest.raises(DataError, match="was not made from files"):
         compare_files(data, disc_store.path)

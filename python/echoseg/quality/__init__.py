@@ -1,4 +1,4 @@
 """Finds unusable and suspicious parts of a data set, for `echoseg check`.
 
-This room imports evaluation, for what no run is needed, and datasets, io, geometry, ops and utils.
+This room imports evaluation (of tracings, without a run), datasets, io, geometry, ops and utils.
 """

@@ -1,4 +1,4 @@
-"""All that `echoseg check` reports about a data set."""
+"""Checks a data set: everything that `echoseg check` reports."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from echoseg.quality.inspection import Finding, check_store
 
 @dataclass(frozen=True, eq=False)
 class DatasetCheck:
-    """What was found in a data set.
+    """The results of the check of a data set.
 
     Attributes:
-        name: Of the data set's folder.
-        store: The data set's decoded frames and contours.
-        findings: What was left out, and what looks wrong; see `inspection.check_store`.
-        masks: By ordering, (N, H, W) uint8: the masks of the same tracings, joined in different orders; see
-            `orderings.masks_by_ordering`. Empty for a store, and for tracings that are no chords.
-        orderings: How far these masks differ; see `orderings.compare_orderings`. None where `masks` is empty.
-        ceiling: What perfect landmarks would give; see `ceiling.landmark_ceiling`. None if it was not asked for.
+        name: Name of the data set's folder.
+        store: Decoded frames and contours of the data set.
+        findings: Unusable and suspicious parts; see `inspection.check_store`.
+        masks: Masks of the tracings by point ordering, each (N, H, W) uint8; see `orderings.masks_by_ordering`. Empty
+            for a store and for tracings that are not chords.
+        orderings: Differences between these masks; see `orderings.compare_orderings`. None if `masks` is empty.
+        ceiling: Metrics of the true landmarks; see `ceiling.landmark_ceiling`. None if not requested.
     """
 
     name: str
@@ -42,22 +42,25 @@ class DatasetCheck:
 
 
 def check_dataset(path: str | Path, *, strict: bool = False, landmarks: bool = False) -> DatasetCheck:
-    """Look for what is missing, damaged or suspicious in a data set.
+    """Find missing, damaged and suspicious parts of a data set.
 
     Args:
-        path: Folder with a data set, or a store. Of a store the video files are not looked at.
-        strict: Refuse a data set with faults instead of leaving those tracings out.
-        landmarks: Also measure what perfect landmarks would give.
+        path: Folder of a data set, or a store. The video files of a store are not checked.
+        strict: Raise for a data set with faults instead of leaving those tracings out.
+        landmarks: Also evaluate the true landmarks, as an upper bound for the landmark approach.
+
+    Returns:
+        The results of the check.
 
     Raises:
-        DataError: Nothing usable, or faults where `strict`.
+        DataError: If nothing is usable, or if `strict` and the data set has faults.
     """
     path = Path(path)
     recordings: Sequence[Recording] = ()
     masks: dict[str, np.ndarray] = {}
     if is_store(path):
-        found = open_store(path)
-        store = prepare(path, size=found.size, fov_mm=found.manifest["fov_mm"], strict=strict)
+        opened = open_store(path)
+        store = prepare(path, size=opened.size, fov_mm=opened.manifest["fov_mm"], strict=strict)
     else:
         dataset = read_dataset(path)
         recordings = dataset.recordings
@@ -74,19 +77,19 @@ def check_dataset(path: str | Path, *, strict: bool = False, landmarks: bool = F
 
 
 def compare_files(folder: str | Path, store: str | Path) -> dict[str, str]:
-    """Compare the files of a data set with those that a store was made from, by their content.
+    """Compare the files of a data set with the files that a store was made from, by their content.
 
     Args:
-        folder: Of the data set.
-        store: Made from it.
+        folder: Folder of the data set.
+        store: Store that was made from it.
 
     Returns:
         "unchanged", "changed", "gone" or "new", by the file's path in the folder.
 
     Raises:
-        DataError: The store was made from no files, or is damaged.
+        DataError: If the store was not made from files, or is damaged.
     """
     hashes = open_store(store).manifest.get("files")
     if hashes is None:
-        raise DataError(f"{store}: was made from no files; give a store that 'echoseg prepare' wrote")
+        raise DataError(f"{store}: was not made from files; give a store that 'echoseg prepare' wrote")
     return dict.fromkeys(hashes, "unchanged") | changed_files(Path(folder), hashes)
