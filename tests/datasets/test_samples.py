@@ -16,11 +16,6 @@ from echoseg.geometry.crop import Box, Crop
 TRACINGS = "VolumeTracings.csv"
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return write_folder(tmp_path / "data")
-
-
 def decode(folder, **options) -> tuple[list[Sample], list[Fault]]:
     results = list(decode_dataset(read_echonet(folder), **options))
     samples = [sample for result in results for sample in result.samples]

@@ -1,7 +1,7 @@
 """Reads tables made by a coverage-guided fuzzer; needs `pip install atheris`.
 
 The first byte of an input chooses the file: tracings, file list, `dataset.json`, or corrected landmarks. Allowed
-outcomes are data that pass the checks of `tables.Reference`, or a `DataError` of one line. The options are those of
+outcomes are data that pass the checks of `Reference`, or a `DataError` of one line. The options are those of
 libFuzzer: `python tests/stress/_guided_tables.py CORPUS -max_total_time=300 -max_len=4096`.
 """
 
@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["echoseg.datasets", "echoseg.io"]):
 
 from _folders import write_folder
 from echoseg.errors import DataError
-from stress.tables import LIST, TRACINGS, Reference, Table
+from stress._reference_tables import LIST, TRACINGS, Reference, Table
 
 
 def try_one(folder: Path, valid: dict[str, bytes], data: bytes) -> None:

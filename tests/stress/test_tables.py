@@ -11,7 +11,8 @@ from _folders import write_folder
 from echoseg.datasets.echonet import read_echonet, read_tracings
 from echoseg.errors import DataError
 from echoseg.io.table import read_table
-from stress.tables import LIST, TRACINGS, run
+from stress._reference_tables import LIST, TRACINGS
+from stress.tables import run
 
 
 @pytest.fixture(scope="session")
