@@ -61,130 +61,147 @@ def write_beating_folder(folder: Path, videos: int = 30) -> Path:
     return folder
 
 
+class FaultyFolder:
+    """Changes the tables and videos of a data set; `write` saves the tables.
+
+    Attributes:
+        listed: The file list.
+        traced: The tracings.
+        train: Training videos without a fault yet; faults are added to the last of them.
+        test: A test video, which stays as it is.
+        expected: The findings that a check must report: kind → {(reason, video or patient)}.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.listed, self.traced = (pd.read_csv(folder / name, dtype=str) for name in (LIST, TRACINGS))
+        self.listed["PatientID"] = self.listed["FileName"]
+        self.train = self.listed["FileName"][self.listed["Split"] == "TRAIN"].tolist()
+        self.test = self.listed["FileName"][self.listed["Split"] == "TEST"].iloc[0]
+        self.expected: dict[str, set[tuple[str, str]]] = {"left out": set(), "suspicious": set()}
+
+    def write(self) -> None:
+        self.listed.to_csv(self.folder / LIST, index=False)
+        self.traced.to_csv(self.folder / TRACINGS, index=False)
+
+    def next(self, kind: str, reason: str) -> str:
+        """Return the next video, for which a finding is then expected."""
+        name = self.train.pop()
+        self.expected[kind].add((reason, name))
+        return name
+
+    def video(self, name: str) -> Path:
+        return self.folder / "Videos" / f"{name}.avi"
+
+    def frames(self, name: str) -> list[str]:
+        """The traced frames of a video: ED and ES."""
+        return self.traced["Frame"][self.traced["FileName"] == f"{name}.avi"].unique().tolist()
+
+    def rows(self, name: str, index: int) -> pd.Series:
+        """Whether each row of the tracings belongs to traced frame `index` of a video."""
+        return (self.traced["FileName"] == f"{name}.avi") & (self.traced["Frame"] == self.frames(name)[index])
+
+    def move(self, name: str, scale: float, shift: tuple[float, float]) -> None:
+        """Scale the contour of the first frame about its centre, then shift it by fractions of the image size."""
+        selected = self.rows(name, 0)
+        size = read_video(self.video(name))[0].shape
+        for axis, extent, fraction in (("X", size[1], shift[0]), ("Y", size[0], shift[1])):
+            columns = [f"{axis}1", f"{axis}2"]
+            values = self.traced.loc[selected, columns].astype(float)
+            centre = values.to_numpy().mean()
+            moved = centre + scale * (values - centre) + fraction * extent
+            self.traced.loc[selected, columns] = moved.round(4).astype(str)
+
+    def replace_frame(self, name: str, image: np.ndarray) -> None:
+        """Replace the first traced frame."""
+        frames = read_video(self.video(name))
+        frames[int(self.frames(name)[0])] = image
+        write_frames(self.video(name), frames)
+
+    def add_video_faults(self) -> None:
+        """Videos that are missing, unreadable or cut off."""
+        self.video(self.next("left out", "file missing")).unlink()
+
+        path = self.video(self.next("left out", "unreadable file"))
+        path.unlink()
+        path.symlink_to("nowhere.avi")
+
+        name = self.next("left out", "frame beyond the end")
+        data = self.video(name).read_bytes()
+        starts = [i for i in range(len(data)) if data.startswith(b"\xff\xd8\xff", i)]
+        self.video(name).write_bytes(data[: starts[int(self.frames(name)[1])] - 8])
+
+        path = self.video(self.next("suspicious", "video cut off"))
+        path.write_bytes(path.read_bytes()[:-40])
+
+    def add_tracing_faults(self) -> None:
+        """Tracings that are invalid, intersect themselves or are swapped."""
+        name = self.next("left out", "invalid cell")
+        self.traced.loc[np.flatnonzero(self.rows(name, 0))[3], "X1"] = "forty"
+
+        name = self.next("left out", "frame beyond the end")
+        self.traced.loc[self.rows(name, 1), "Frame"] = "999"
+
+        name = self.next("suspicious", "self-intersection")
+        chords, ends = np.flatnonzero(self.rows(name, 0))[5:9], ["X1", "Y1", "X2", "Y2"]
+        self.traced.loc[chords, ends] = self.traced.loc[chords, [*ends[2:], *ends[:2]]].to_numpy()
+
+        name = self.next("suspicious", "ED and ES swapped")
+        ed, es = self.frames(name)
+        ed_rows, es_rows = self.rows(name, 0), self.rows(name, 1)
+        self.traced.loc[ed_rows, "Frame"], self.traced.loc[es_rows, "Frame"] = es, ed
+
+    def add_volume_faults(self) -> None:
+        """Volumes and an EF that contradict each other."""
+        row = self.listed["FileName"] == self.next("suspicious", "ESV greater than EDV")
+        self.listed.loc[row, ["ESV", "EDV"]] = self.listed.loc[row, ["EDV", "ESV"]].to_numpy()
+
+        name = self.next("suspicious", "EF inconsistent")
+        self.listed.loc[self.listed["FileName"] == name, "EF"] = "12.5"
+
+    def add_contour_faults(self) -> None:
+        """Contours of unusual size or position, and a blank frame."""
+        self.move(self.next("suspicious", "unusual size"), 2.6, (0, 0))
+        self.move(self.next("suspicious", "unusual position"), 1, (-0.2, 0.15))
+        self.move(self.next("suspicious", "outside the image"), 1, (0.55, 0.4))
+
+        name = self.next("suspicious", "blank frame")
+        self.replace_frame(name, np.zeros_like(read_video(self.video(name))[0]))
+
+    def add_split_faults(self) -> None:
+        """Frames, a patient and a video in two splits, and videos that are listed twice or not traced."""
+        name = self.next("suspicious", "duplicate across splits")
+        self.replace_frame(name, read_video(self.video(self.test))[int(self.frames(self.test)[0])])
+
+        self.listed.loc[self.listed["FileName"].isin((self.train.pop(), self.test)), "PatientID"] = "both"
+        self.expected["suspicious"].add(("patient in two splits", "both"))
+
+        name = self.next("left out", "listed twice")
+        self.listed = pd.concat([self.listed, self.listed[self.listed["FileName"] == name]])
+
+        name = self.train.pop()
+        entry = self.listed[self.listed["FileName"] == name]
+        rows = self.traced[self.traced["FileName"] == f"{name}.avi"]
+        self.listed = pd.concat([self.listed, entry.assign(FileName="COPY", PatientID="COPY", Split="VAL")])
+        self.traced = pd.concat([self.traced, rows.assign(FileName="COPY.avi")])
+        shutil.copy(self.video(name), self.video("COPY"))
+        self.expected["suspicious"].add(("duplicate across splits", "COPY"))
+
+        name = self.next("left out", "not traced")
+        self.traced = self.traced[self.traced["FileName"] != f"{name}.avi"]
+
+
 def add_faults(folder: Path) -> dict[str, set[tuple[str, str]]]:
     """Add a fault to each of the last training videos; there must be at least 19.
 
     Returns:
         The expected findings: kind → {(reason, video or patient)}.
     """
-    listed, traced = (pd.read_csv(folder / name, dtype=str) for name in (LIST, TRACINGS))
-    listed["PatientID"] = listed["FileName"]
-    train = listed["FileName"][listed["Split"] == "TRAIN"].tolist()
-    test = listed["FileName"][listed["Split"] == "TEST"].tolist()
-    left_out, suspicious = set(), set()
-
-    def frames_of(name: str) -> list[str]:
-        return traced["Frame"][traced["FileName"] == f"{name}.avi"].unique().tolist()
-
-    def rows(name: str, frame: str) -> pd.Series:
-        return (traced["FileName"] == f"{name}.avi") & (traced["Frame"] == frame)
-
-    def video(name: str) -> Path:
-        return folder / "Videos" / f"{name}.avi"
-
-    def move(name: str, scale: float, shift: tuple[float, float]) -> None:
-        """Scale the contour of the first frame about its centre, then shift it by shares of the image size."""
-        selected = rows(name, frames_of(name)[0])
-        size = read_video(video(name))[0].shape
-        for axis, extent, share in (("X", size[1], shift[0]), ("Y", size[0], shift[1])):
-            columns = [f"{axis}1", f"{axis}2"]
-            values = traced.loc[selected, columns].astype(float)
-            centre = values.to_numpy().mean()
-            traced.loc[selected, columns] = (centre + scale * (values - centre) + share * extent).round(4).astype(str)
-
-    def replace_frame(name: str, image: np.ndarray) -> None:
-        frames = read_video(video(name))
-        frames[int(frames_of(name)[0])] = image
-        write_frames(video(name), frames)
-
-    name = train.pop()
-    video(name).unlink()
-    left_out.add(("file missing", name))
-
-    name = train.pop()
-    video(name).unlink()
-    video(name).symlink_to("nowhere.avi")
-    left_out.add(("unreadable file", name))
-
-    name = train.pop()
-    data = video(name).read_bytes()
-    starts = [i for i in range(len(data)) if data.startswith(b"\xff\xd8\xff", i)]
-    video(name).write_bytes(data[: starts[int(frames_of(name)[1])] - 8])
-    left_out.add(("frame beyond the end", name))
-
-    name = train.pop()
-    data = video(name).read_bytes()
-    video(name).write_bytes(data[:-40])
-    suspicious.add(("video cut off", name))
-
-    name = train.pop()
-    traced.loc[np.flatnonzero(rows(name, frames_of(name)[0]))[3], "X1"] = "forty"
-    left_out.add(("invalid cell", name))
-
-    name = train.pop()
-    traced.loc[rows(name, frames_of(name)[1]), "Frame"] = "999"
-    left_out.add(("frame beyond the end", name))
-
-    name = train.pop()
-    chords = np.flatnonzero(rows(name, frames_of(name)[0]))[5:9]
-    ends = ["X1", "Y1", "X2", "Y2"]
-    traced.loc[chords, ends] = traced.loc[chords, [*ends[2:], *ends[:2]]].to_numpy()
-    suspicious.add(("self-intersection", name))
-
-    name = train.pop()
-    first, second = frames_of(name)
-    first_rows, second_rows = rows(name, first), rows(name, second)
-    traced.loc[first_rows, "Frame"], traced.loc[second_rows, "Frame"] = second, first
-    suspicious.add(("ED and ES swapped", name))
-
-    name = train.pop()
-    row = listed["FileName"] == name
-    listed.loc[row, ["ESV", "EDV"]] = listed.loc[row, ["EDV", "ESV"]].to_numpy()
-    suspicious.add(("ESV greater than EDV", name))
-
-    name = train.pop()
-    listed.loc[listed["FileName"] == name, "EF"] = "12.5"
-    suspicious.add(("EF inconsistent", name))
-
-    name = train.pop()
-    move(name, 2.6, (0, 0))
-    suspicious.add(("unusual size", name))
-
-    name = train.pop()
-    move(name, 1, (-0.2, 0.15))
-    suspicious.add(("unusual position", name))
-
-    name = train.pop()
-    move(name, 1, (0.55, 0.4))
-    suspicious.add(("outside the image", name))
-
-    name = train.pop()
-    replace_frame(name, np.zeros_like(read_video(video(name))[0]))
-    suspicious.add(("blank frame", name))
-
-    name = train.pop()
-    replace_frame(name, read_video(video(test[0]))[int(frames_of(test[0])[0])])
-    suspicious.add(("duplicate across splits", name))
-
-    name = train.pop()
-    listed.loc[listed["FileName"].isin((name, test[0])), "PatientID"] = "both"
-    suspicious.add(("patient in two splits", "both"))
-
-    name = train.pop()
-    listed = pd.concat([listed, listed[listed["FileName"] == name]])
-    left_out.add(("listed twice", name))
-
-    name = train.pop()
-    copy = listed[listed["FileName"] == name].assign(FileName="COPY", PatientID="COPY", Split="VAL")
-    listed = pd.concat([listed, copy])
-    traced = pd.concat([traced, traced[traced["FileName"] == f"{name}.avi"].assign(FileName="COPY.avi")])
-    shutil.copy(video(name), video("COPY"))
-    suspicious.add(("duplicate across splits", "COPY"))
-
-    name = train.pop()
-    traced = traced[traced["FileName"] != f"{name}.avi"]
-    left_out.add(("not traced", name))
-
-    listed.to_csv(folder / LIST, index=False)
-    traced.to_csv(folder / TRACINGS, index=False)
-    return {"left out": left_out, "suspicious": suspicious}
+    faulty = FaultyFolder(folder)
+    faulty.add_video_faults()
+    faulty.add_tracing_faults()
+    faulty.add_volume_faults()
+    faulty.add_contour_faults()
+    faulty.add_split_faults()
+    faulty.write()
+    return faulty.expected

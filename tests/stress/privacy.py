@@ -119,7 +119,7 @@ def write_inputs(folder: Path) -> Path:
     text = PngInfo()
     text.add_text("Patient", "zqpngxw")
     text.add_text("Comment", "zqzippedxw", zip=True)
-    Image.fromarray(ellipse(12) * 90).save(folder / "picture.png", pnginfo=text)
+    Image.fromarray(ellipse(12) * 90).save(folder / "image.png", pnginfo=text)
     exif = Image.Exif()
     exif[270] = "zqexifxw"
     Image.fromarray(ellipse(12) * 90).save(folder / "photo.jpg", exif=exif, comment=b"zqjpegxw")

@@ -176,7 +176,7 @@ def stem_of(cell: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """What makes a name unusable for a file in the folder; "" if it is usable."""
+    """Describe why a name is unusable for a file in the folder; "" if it is usable."""
     if not name:
         return "is empty"
     if name in (".", "..") or any(separator in name for separator in "/\\:"):
@@ -316,7 +316,7 @@ def _is_untraced(frame: str) -> bool:
 
 
 def _check_frame(cell: str, number: float) -> str:
-    """What makes a Frame cell unusable; "" if it is a frame number."""
+    """Describe why a Frame cell is unusable; "" if it is a frame number."""
     if _is_untraced(cell):
         return f"{quote(cell)}: nothing is traced"
     if not math.isfinite(number) or number % 1:

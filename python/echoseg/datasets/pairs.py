@@ -24,7 +24,7 @@ _IMAGES = ("images", "image", "imgs", "frames", "img")
 
 
 class _Key(NamedTuple):
-    """What image and mask have in common: the name, and the folders except those for images or masks only."""
+    """The common part of the paths of image and mask: the name, and the folders that are not for images or masks."""
 
     group: tuple[str, ...]
     stem: str

@@ -23,7 +23,7 @@ class Fault:
     Attributes:
         file: The file, relative to the data set's folder.
         row: The line in that file, where the header is line 1; None if the file has no lines, for example a video.
-        reason: What is wrong.
+        reason: Why the part cannot be used.
         column: The name of the column; "" if the fault is not in a single cell.
     """
 
@@ -42,11 +42,11 @@ def format_location(file: str, row: int | None, column: str = "") -> str:
 
 
 def describe_faults(faults: Sequence[Fault], limit: int = 5) -> str:
-    """How many faults there are, and the first of them, one a line; "" without faults.
+    """Describe the number of faults and the first of them, one per line; "" without faults.
 
     Args:
         faults: The faults of a data set.
-        limit: How many are described.
+        limit: The number of faults to describe.
     """
     if not faults:
         return ""

@@ -77,7 +77,7 @@ class Store:
 
     @property
     def faults(self) -> list[Fault]:
-        """What was left out of the data set, and why."""
+        """The parts of the data set that were left out, and why."""
         return [Fault(**fault) for fault in self.manifest["faults"]]
 
     def contour(self, index: int) -> NDArray[np.float32]:
@@ -119,7 +119,7 @@ def open_store(path: str | Path) -> Store:
 
 
 def is_store(path: str | Path) -> bool:
-    """Whether a folder is a store; nothing in it is read."""
+    """Whether a folder contains the manifest of a store. The manifest is not read."""
     return (Path(path) / "manifest.json").is_file()
 
 

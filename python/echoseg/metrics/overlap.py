@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 POOR_DICE = 0.8
-"""A person should look at an image with a smaller Dice."""
+"""Images with a smaller Dice should be reviewed."""
 
 
 def dice(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:

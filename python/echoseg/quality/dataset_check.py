@@ -53,7 +53,7 @@ def check_dataset(path: str | Path, *, strict: bool = False, landmarks: bool = F
         The results of the check.
 
     Raises:
-        DataError: If nothing is usable, or if `strict` and the data set has faults.
+        DataError: Nothing is usable, or there are faults and `strict` is set.
     """
     path = Path(path)
     recordings: Sequence[Recording] = ()
@@ -87,7 +87,7 @@ def compare_files(folder: str | Path, store: str | Path) -> dict[str, str]:
         "unchanged", "changed", "gone" or "new", by the file's path in the folder.
 
     Raises:
-        DataError: If the store was not made from files, or is damaged.
+        DataError: The store was not made from files, or is damaged.
     """
     hashes = open_store(store).manifest.get("files")
     if hashes is None:
