@@ -99,9 +99,11 @@ def _is_star_shaped(contours: np.ndarray) -> np.ndarray:
     """(N,) bool: whether the contour runs once around its mean in one direction; it then cannot intersect itself."""
     x, y = np.moveaxis(contours - contours.mean(axis=1, keepdims=True), -1, 0)
     next_x, next_y = np.roll(x, -1, axis=1), np.roll(y, -1, axis=1)
-    cross = x * next_y - y * next_x
-    total_angle = np.arctan2(cross, x * next_x + y * next_y).sum(axis=1)
-    return ((cross >= 0).all(axis=1) | (cross <= 0).all(axis=1)) & (np.abs(total_angle) < 3 * np.pi)
+    angles = np.arctan2(x * next_y - y * next_x, x * next_x + y * next_y)
+    smallest, largest = angles.min(axis=1), angles.max(axis=1)
+    one_direction = (smallest >= 0) | (largest <= 0)
+    through_mean = np.maximum(-smallest, largest) > np.pi - 1e-9  # the sign of an angle of π is arbitrary
+    return one_direction & ~through_mean & (np.abs(angles.sum(axis=1)) < 2.99 * np.pi)
 
 
 def _side(start: np.ndarray, end: np.ndarray, point: np.ndarray) -> np.ndarray:
