@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.interpolate import CubicSpline
@@ -43,6 +43,7 @@ def point_arrays():
 
 @settings(max_examples=50)
 @given(point_arrays())
+@example(np.float32([[[5, 6], [6, 6], [6, 0], [6, 12], [6, 6], [7, 6]]]))  # an edge through the mean of the points
 def test_self_intersections_equal_exact_arithmetic(contours):
     assert intersects_itself(contours).tolist() == [intersects_exactly(contour) for contour in contours]
 
