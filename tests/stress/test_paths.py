@@ -59,7 +59,7 @@ def test_a_name_that_predict_uses_itself_is_refused(tmp_path, name):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     inputs = [path.parent for path in (tmp_path / "in").rglob("*.avi")]
-    with pytest.raises(DataError, match="rename it"):
+    with pytest.raises(DataError, match="rename the file"):
         find_input_files(inputs, tmp_path, None, out=tmp_path / "out")
 
 
