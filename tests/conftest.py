@@ -33,12 +33,13 @@ def _own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _own_logging():
-    """Restore the level and handlers of the logger "echoseg" after each test."""
+    """The logger "echoseg" is as if nothing had configured it, whatever a fixture or a command has set before."""
     logger = logging.getLogger("echoseg")
-    level, handlers = logger.level, list(logger.handlers)
+    logger.setLevel(logging.NOTSET)
+    logger.handlers.clear()
     yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
+    logger.setLevel(logging.NOTSET)
+    logger.handlers.clear()
 
 
 @pytest.fixture(autouse=True)

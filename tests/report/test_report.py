@@ -146,7 +146,8 @@ def evaluation(count):
 
 @pytest.mark.parametrize("count", [1, 3, 30])
 def test_overlay_figure_of_few_and_many_images(tmp_path, count):
-    overlay_figure(evaluation(count), np.zeros((count, 64, 64), np.uint8), tmp_path / "figure.png")
+    frames, contours = np.zeros((count, 64, 64), np.uint8), [mask_contour(square())] * count
+    overlay_figure(evaluation(count), frames, contours, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
 

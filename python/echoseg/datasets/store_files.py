@@ -23,7 +23,7 @@ from echoseg.errors import DataError
 from echoseg.utils.checksum import add_checksum, parse
 from echoseg.utils.files import hash_file
 
-FORMAT = 3
+FORMAT = 4
 """Version of the format; increased when existing stores would be read incorrectly."""
 CURE = "run echoseg prepare again"
 

@@ -96,14 +96,19 @@ def intersects_itself(contours: np.ndarray) -> np.ndarray:
 
 
 def _is_star_shaped(contours: np.ndarray) -> np.ndarray:
-    """(N,) bool: whether the contour runs once around its mean in one direction; it then cannot intersect itself."""
+    """(N,) bool: whether the contour runs once around its mean in one direction; it then cannot intersect itself.
+
+    An edge through the mean has no direction around it, so a contour with such an edge is not counted.
+    """
     x, y = np.moveaxis(contours - contours.mean(axis=1, keepdims=True), -1, 0)
     next_x, next_y = np.roll(x, -1, axis=1), np.roll(y, -1, axis=1)
-    angles = np.arctan2(x * next_y - y * next_x, x * next_x + y * next_y)
-    smallest, largest = angles.min(axis=1), angles.max(axis=1)
-    one_direction = (smallest >= 0) | (largest <= 0)
-    through_mean = np.maximum(-smallest, largest) > np.pi - 1e-9  # the sign of an angle of π is arbitrary
-    return one_direction & ~through_mean & (np.abs(angles.sum(axis=1)) < 2.99 * np.pi)
+    cross = x * next_y - y * next_x
+    dot = x * next_x + y * next_y
+    rounding = 1e-9 * (x**2 + y**2).max(axis=1, keepdims=True)
+    through_mean = ((np.abs(cross) <= rounding) & (dot <= rounding)).any(axis=1)
+    total_angle = np.arctan2(cross, dot).sum(axis=1)
+    one_direction = (cross >= 0).all(axis=1) | (cross <= 0).all(axis=1)
+    return one_direction & ~through_mean & (np.abs(total_angle) < 3 * np.pi)
 
 
 def _side(start: np.ndarray, end: np.ndarray, point: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from echoseg import _core
 from echoseg.errors import DataError
 
 from . import _check as check
+from ._kernels import KERNELS, Kernel
 from ._options import COVERAGE
 
 try:
@@ -33,16 +34,6 @@ _heatmap_options = lru_cache(_core.HeatmapOptions)
 _target_options = lru_cache(_core.TargetOptions)
 
 
-class Kernel(NamedTuple):
-    """A function on arrays, and the schema of its torch operator."""
-
-    function: Callable[..., None]
-    schema: str
-
-
-KERNELS: dict[str, Kernel] = {}
-
-
 def _kernel(schema: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declares a kernel. NumPy arrays are passed to it directly; tensors go through a torch operator of this schema."""
 
@@ -54,9 +45,9 @@ def _kernel(schema: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             if isinstance(arguments[0], np.ndarray):
                 function(*arguments)
                 return
-            from . import _torch
+            from ._torch import OPERATORS
 
-            _torch.OPERATORS[name](*arguments)
+            OPERATORS[name](*arguments)
 
         return call
 

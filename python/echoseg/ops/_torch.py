@@ -10,15 +10,14 @@ import re
 
 import torch
 
-from . import _native
+from ._kernels import KERNELS, Kernel
 
 
-def _register(name: str, schema: str) -> torch.library.CustomOpDef:
-    outputs = re.findall(r"!\) (\w+)", schema)
-    function = _native.KERNELS[name].function
-    operator = torch.library.custom_op(f"echoseg::{name}", function, mutates_args=outputs, schema=schema)
+def _register(name: str, kernel: Kernel) -> torch.library.CustomOpDef:
+    outputs = re.findall(r"!\) (\w+)", kernel.schema)
+    operator = torch.library.custom_op(f"echoseg::{name}", kernel.function, mutates_args=outputs, schema=kernel.schema)
     operator.register_fake(lambda *arguments: None)
     return operator
 
 
-OPERATORS = {name: _register(name, kernel.schema) for name, kernel in _native.KERNELS.items()}
+OPERATORS = {name: _register(name, kernel) for name, kernel in KERNELS.items()}

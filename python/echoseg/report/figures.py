@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from echoseg.evaluation.evaluate import Evaluation
-from echoseg.geometry.level_set import mask_contour
 from echoseg.inference.predictor import Predictor
 from echoseg.metrics.agreement import agreement
 from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay
@@ -33,7 +33,7 @@ def curves_figure(log: pd.DataFrame, path: Path) -> None:
     _save(figure, path)
 
 
-def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> None:
+def overlay_figure(evaluation: Evaluation, frames: np.ndarray, true_contours: Sequence[np.ndarray], path: Path) -> None:
     """Draw the best, median and worst images of a split, four each, with predicted and true contours.
 
     The number of a case is its row in `images_SPLIT.csv`, so that the figure shows no name.
@@ -41,6 +41,7 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
     Args:
         evaluation: The evaluation of the split.
         frames: The frames that were evaluated, (N, H, W) uint8.
+        true_contours: Their true contours, N arrays (P, 2) float32, pixels.
         path: The PNG file to write.
     """
     scores = evaluation.images["dice"].to_numpy()
@@ -57,7 +58,7 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, path: Path) -> No
             image = draw_overlay(
                 frames[i],
                 predicted=evaluation.prediction.contours[i],
-                true=mask_contour(evaluation.true_masks[i]),
+                true=true_contours[i],
                 landmarks=None if landmarks is None else landmarks[i],
             )
             axis.imshow(image)

@@ -56,7 +56,8 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: is damaged ({error}); delete it and run 'echoseg evaluate' again") from None
     _write_table(evaluation.images, folder / f"images_{split}.csv", "%.5f")
-    overlay_figure(evaluation, store.frames[evaluation.indices], figures / f"overlay_{split}.png")
+    frames, contours = store.frames[evaluation.indices], [store.contour(i) for i in evaluation.indices]
+    overlay_figure(evaluation, frames, contours, figures / f"overlay_{split}.png")
     write_volumes(evaluation.volumes, split, folder)
     if len(evaluation.videos):
         write_volumes(evaluation.videos, f"videos_{split}", folder)

@@ -33,7 +33,8 @@ export function crossesItself(outline) {
   return false;
 }
 
-/** Whether an outline turns around its mean once, always in the same direction; then its edges cannot cross. */
+/** Whether an outline turns around its mean once, always in the same direction; then its edges cannot cross. An edge
+ * through the mean has no direction around it, so an outline with such an edge is not counted. */
 function isStarShaped(outline) {
   const count = outline.length / 2;
   let [mx, my] = [0, 0];
@@ -41,15 +42,21 @@ function isStarShaped(outline) {
     mx += outline[2 * i] / count;
     my += outline[2 * i + 1] / count;
   }
+  let farthest = 0;
+  for (let i = 0; i < count; i++) {
+    farthest = Math.max(farthest, (outline[2 * i] - mx) ** 2 + (outline[2 * i + 1] - my) ** 2);
+  }
+  const rounding = 1e-9 * farthest;
   let [turned, left, right] = [0, false, false];
   for (let i = 0; i < count; i++) {
     const j = (i + 1) % count;
     const [x, y] = [outline[2 * i] - mx, outline[2 * i + 1] - my];
     const [u, v] = [outline[2 * j] - mx, outline[2 * j + 1] - my];
-    const cross = x * v - y * u;
+    const [cross, dot] = [x * v - y * u, x * u + y * v];
+    if (Math.abs(cross) <= rounding && dot <= rounding) return false;
     left ||= cross > 0;
     right ||= cross < 0;
-    turned += Math.atan2(cross, x * u + y * v);
+    turned += Math.atan2(cross, dot);
   }
   return !(left && right) && Math.abs(turned) < 3 * Math.PI;
 }
