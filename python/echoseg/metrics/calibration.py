@@ -83,7 +83,7 @@ class Calibration:
     def condition_on(
         self, landmarks: np.ndarray, covariances: np.ndarray, pinned: np.ndarray, positions: np.ndarray
     ) -> np.ndarray:
-        """The most likely landmarks given the true positions of some of them.
+        """Compute the most likely landmarks, given the true positions of some of them.
 
         The errors of the landmarks are modelled as one Gaussian; the result is its conditional mean.
 

@@ -32,23 +32,23 @@ class View:
     top: tuple[float, float]  # centre of the probe's surface, pixels
 
     def to_heart(self, x: Array, z: Array, contraction: float) -> tuple[Array, Array]:
-        """Scan plane → heart; eta is relative to the straight long axis."""
+        """Convert scan plane coordinates to heart coordinates; eta is relative to the straight long axis."""
         ax, az, cos, sin = self._pose(contraction)
         dx, dz = x - ax, z - az
         return dx * sin + dz * cos, dx * cos - dz * sin
 
     def from_heart(self, points: Array, contraction: float) -> Array:
-        """Heart (..., 2) → scan plane (..., 2)."""
+        """Convert points in heart coordinates to the scan plane: (..., 2), cm."""
         ax, az, cos, sin = self._pose(contraction)
         xi, eta = points[..., 0], points[..., 1]
         return np.stack([ax + xi * sin + eta * cos, az + xi * cos - eta * sin], axis=-1)
 
     def to_image(self, points: Array) -> Array:
-        """Scan plane (..., 2), cm → image (..., 2), pixels."""
+        """Convert points in the scan plane, (..., 2), cm, to the image, (..., 2), pixels."""
         return points * np.asarray(self.scale) + np.asarray(self.top)
 
     def to_grid(self, points: Array) -> Array:
-        """Scan plane (..., 2), cm → (beam, depth) on the polar grid."""
+        """Convert points in the scan plane, (..., 2), cm, to beam and depth on the polar grid, (..., 2)."""
         x, z = points[..., 0], points[..., 1] + self.radius
         beam = (np.arctan2(x, z) / self.half_angle + 1.0) * 0.5 * (BEAMS - 1)
         return np.stack([beam, (np.hypot(x, z) - self.radius) / self.depth * (DEPTHS - 1)], axis=-1)

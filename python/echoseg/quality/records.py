@@ -26,7 +26,7 @@ def split_names(samples: pd.DataFrame) -> np.ndarray:
 
 
 def find_split_problems(store: Store) -> list[Suspect]:
-    """Find patients in two splits, and a Split column that training would refuse."""
+    """Find patients in two splits, and a Split column that training would not accept."""
     samples = store.samples.assign(cell=store.samples["split"].str.strip().str.lower())
     found = []
     cells = samples.drop_duplicates(["patient", "cell"])
