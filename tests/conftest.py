@@ -24,6 +24,13 @@ settings.register_profile(
 settings.load_profile("echoseg")
 
 
+def pytest_collection_modifyitems(items):
+    """Tests in a browser and tests in stress/ count as slow."""
+    for item in items:
+        if item.get_closest_marker("browser") or item.path.parent.name == "stress":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     """Tests do not use the cache folder of the user or the width of the terminal."""

@@ -13,6 +13,8 @@ import foreign_network
 import landmark
 import mask
 
+pytestmark = pytest.mark.slow
+
 TINY = {"videos": 3, "size": (32, 32), "width": 4, "depth": 2, "epochs": 1, "device": "cpu", "precision": "float32"}
 
 

@@ -135,7 +135,7 @@ def train(
             on_epoch=on_epoch,
             on_step=on_step,
         )
-        return Run(folder, config, _evaluate_run(folder, store, config, network) if ranks.index == 0 else {})
+    return Run(folder, config, _evaluate_run(folder, store, config, network) if ranks.index == 0 else {})
 
 
 def evaluate(

@@ -11,6 +11,8 @@ from echoseg.report.tables import ablation_table, experiments_table
 from echoseg.training.config import Config
 from echoseg.training.presets import PRESETS
 
+pytestmark = pytest.mark.slow
+
 TINY = {"size": (32, 32), "width": 2, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 
 

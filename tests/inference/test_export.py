@@ -20,6 +20,8 @@ from echoseg.ops.decode import METHODS
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
 
+pytestmark = pytest.mark.slow
+
 
 def write_run(folder, **settings):
     """Write an untrained run. Its weights are scaled so that heatmaps have sharp peaks, as after training."""

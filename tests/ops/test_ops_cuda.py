@@ -25,6 +25,7 @@ SIZES = [(112, 112), (37, 129), (1, 1), (256, 256), (70, 5000)]
 
 
 @pytest.mark.skipif(not shutil.which("c++") or sys.platform != "linux", reason="needs a C++ compiler on Linux")
+@pytest.mark.slow
 def test_cuda_kernels_on_the_host(tmp_path):
     """Compiles and runs tests/native/cuda_on_host."""
     flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-pthread"]

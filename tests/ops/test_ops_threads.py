@@ -15,6 +15,8 @@ import pytest
 from echoseg import ops
 from stress import threads as stress_threads
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import hashlib
 import numpy as np

@@ -21,6 +21,8 @@ from echoseg.training.config import Config, load_config
 from echoseg.training.distributed import Ranks
 from echoseg.training.loop import train
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 

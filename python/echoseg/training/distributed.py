@@ -60,5 +60,6 @@ def ranks_of_torchrun(device: str, *, patience: timedelta | None = None) -> Iter
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=patience)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size(), own)
+        dist.barrier()  # no process leaves the group while another still communicates
     finally:
         dist.destroy_process_group()
