@@ -147,6 +147,13 @@ def test_listed_frame_rate_takes_precedence_over_the_file(run, tmp_path):
     assert evaluation.videos["beats"][0] == len(measurement.ef)
 
 
+def test_settings_that_would_have_no_effect_are_refused(run, data):
+    with pytest.raises(ValueError, match="take no data and no settings"):
+        echoseg.train(out=run.path, resume=True, epochs=5)
+    with pytest.raises(ValueError, match="take no data and no settings"):
+        echoseg.train(data, config=run.config)
+
+
 def test_resuming_a_finished_run_does_not_change_it(run, tmp_path):
     shutil.copytree(run.path, tmp_path / "run")
     resumed = echoseg.train(out=tmp_path / "run", resume=True)

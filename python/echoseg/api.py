@@ -85,7 +85,7 @@ def train(
         approach: "landmark" or "mask".
         out: The run folder to write, which must not exist; None uses the next free `runs/APPROACH-N`.
         config: A YAML file with settings, which are overridden by `**settings`; or a complete configuration, with which
-            `data`, `approach` and `**settings` have no effect.
+            neither `data` nor `**settings` may be given.
         resume: Whether to continue the run in `out` with its settings, from the last saved state. On the CPU the result
             equals that of an uninterrupted training bit for bit.
         strict: Whether to raise an error if parts of the data set cannot be used, instead of leaving them out.
@@ -107,8 +107,11 @@ def train(
     Raises:
         DataError: A setting or the data cannot be used, or there is no run to resume, or the run is damaged.
         FileExistsError: `out` exists and `resume` is False.
-        ValueError: `resume` is True and `out` is None.
+        ValueError: `resume` is True and `out` is None, or data or settings are given beside a run to resume or beside a
+            complete configuration.
     """
+    if (resume or isinstance(config, Config)) and (data is not None or settings):
+        raise ValueError("a run that is resumed, and a complete configuration, take no data and no settings")
     if resume:
         if out is None:
             raise ValueError("resume needs out, the run folder to continue in")

@@ -21,7 +21,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_and_inputs(parser: argparse.ArgumentParser, help: str) -> None:
-    """A trained network, which may be left out, and the files to use it on; `split_run` tells them apart.
+    """A trained network, which may be left out, and the files to use it on; `split_run` separates them.
 
     Args:
         parser: Of the command.
