@@ -73,6 +73,7 @@ def test_train_takes_settings_from_a_file_and_from_arguments(data, tmp_path):
         echoseg.train(resume=True)
 
 
+@pytest.mark.slow
 def test_evaluate_takes_data_sets_and_stores_and_writes_to_another_folder(run, data, tmp_path):
     before = (run.path / "metrics.json").read_bytes()
     metrics = echoseg.evaluate(run, split="all", out=tmp_path / "all", device="cpu")

@@ -103,6 +103,7 @@ def test_train_leaves_a_complete_run(run):
     assert images["dice"].mean() == pytest.approx(test["dice"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys):
     before = json.loads((run / "metrics.json").read_text())
     assert main(["evaluate", str(run), "--split", "all"]) == 0
@@ -123,6 +124,7 @@ def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys
     assert "exists already" in failure(capsys, "evaluate", run, "--out", tmp_path / "val")
 
 
+@pytest.mark.slow
 def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
     def evaluate(name, *more):
         arguments = ["--split", "all", "--out", str(tmp_path / name), "--device", "cpu"]
@@ -271,6 +273,7 @@ def test_experiments_repeat_the_paper(data, tmp_path, monkeypatch, capsys):
         assert words in printed
 
 
+@pytest.mark.slow
 def test_experiments_compare_landmark_settings(data, tmp_path, monkeypatch, capsys):
     changes = {"defaults": {}, "sigma 4": {"sigma": 4.0}}
     few = functools.partial(ablation.compare_landmark_settings, changes=changes, epochs=1)
@@ -283,6 +286,7 @@ def test_experiments_compare_landmark_settings(data, tmp_path, monkeypatch, caps
         assert words in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", [False, True])
 def test_ceiling_of_perfect_landmarks(data, tmp_path, capsys, points):
     if points:
@@ -473,6 +477,7 @@ def test_the_kind_of_log_is_passed_on(command, data, monkeypatch, capsys):
     assert "invalid choice" in wrong_usage(capsys, command, "--log", "xml")
 
 
+@pytest.mark.slow
 def test_the_run_is_the_first_argument_wherever_flags_stand(run, data, tmp_path, capsys):
     video, flags = data / "Videos/a.avi", ["--device", "cpu", "--keep"]
     one, two = tmp_path / "one", tmp_path / "two"

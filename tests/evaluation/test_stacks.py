@@ -206,6 +206,7 @@ def write_patients(folder):
     return volumes
 
 
+@pytest.mark.slow
 def test_evaluated_slices_add_up_to_the_volumes_of_the_files(tmp_path):
     volumes = write_patients(tmp_path)
     store = prepare(tmp_path, size=(48, 48), fov_mm=60.0)
@@ -232,6 +233,7 @@ def test_written_mask_has_the_orientation_of_the_file(tmp_path):
         assert mask.affine.tobytes() == image.affine.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SUNNYBROOK.exists(), reason="the data are not part of the repository")
 @pytest.mark.parametrize("phase", ["ED", "ES"])
 def test_ground_truth_of_sunnybrook_as_prediction(tmp_path, phase):

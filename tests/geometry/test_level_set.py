@@ -60,6 +60,7 @@ def test_only_one_mask_at_a_time():
         mask_contour(np.zeros((2, 3, 4)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     values=hnp.arrays(

@@ -198,6 +198,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
 def test_resumed_prediction_equals_an_uninterrupted_one(predictor, tmp_path):
     folder, run = tmp_path / "videos", tmp_path / "run"

@@ -41,6 +41,7 @@ def oblique_affine(orientation, degrees):
 ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @settings(max_examples=30, deadline=None)
 @given(orientation=st.sampled_from(ORIENTATIONS), degrees=st.sampled_from([0, 3, 20]))

@@ -283,6 +283,7 @@ def is_gone(pid: str) -> bool:
     return not command.exists() or not command.read_bytes()
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("ending", ["", "import os; os._exit(3)", "import time; time.sleep(60)"])
 def test_workers_end_with_their_parent(video, tmp_path, ending):
@@ -306,6 +307,7 @@ print("parent", read_clip({0!r}).frames.shape[0], *(worker.pid for worker in wor
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_process_starts_its_own_workers(video, tmp_path):
     with run_script(tmp_path, (READ + FORK).format(str(video))) as program:

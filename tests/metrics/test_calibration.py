@@ -167,6 +167,7 @@ def test_a_calibrated_run_gives_covariances_intervals_and_review_flags(run, disc
     assert (low, high) == pytest.approx((max(0, area - 1.96 * deviation), area + 1.96 * deviation))
 
 
+@pytest.mark.slow
 def test_larger_frames_have_larger_covariances(run, disc_store):
     predictor = load(run, device="cpu")
     small = predictor(disc_store.frames[:3])

@@ -24,6 +24,7 @@ def some_masks(random, size):
     ).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["rect", "cross", "ellipse"])
 @pytest.mark.parametrize("seeds", [range(start, start + 40) for start in range(0, 160, 40)], ids=str)
 def test_equals_opencv_in_every_pixel(shape, seeds):

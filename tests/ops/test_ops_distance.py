@@ -22,6 +22,7 @@ def some_masks(random, size, count=3):
     return np.concatenate(masks).astype(np.uint8)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), spacings)
 def test_distances_equal_all_pairs(seed, spacing):
     random = np.random.default_rng(seed)
@@ -55,6 +56,7 @@ def test_distances_without_a_zero_are_infinite():
     assert np.isinf(distance_transform(np.ones((1, 1, 1), np.uint8))).all()
 
 
+@pytest.mark.slow
 def test_one_zero_in_a_large_image():
     """Squares that float32 cannot represent, and sides whose squares exceed int32."""
     for size, zero in [((4096, 4100), (4000, 17)), ((3, 40001), (1, 40000)), ((40001, 3), (0, 1))]:

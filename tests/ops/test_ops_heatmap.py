@@ -95,6 +95,7 @@ def test_narrower_types_are_rounded_float32(dtype, style, banded):
         np.testing.assert_array_equal(drawn, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize(("size", "banded"), [((300, 509), True), ((300, 509), False), ((2, 80_001), False)])

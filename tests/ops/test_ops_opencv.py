@@ -16,6 +16,7 @@ BATCH = 50
 SHAPES = ["rect", "cross", "ellipse"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(10))
 def test_polygons_and_bands(part):
     for seed in range(part, IMAGES // BATCH, 10):

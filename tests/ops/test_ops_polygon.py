@@ -10,10 +10,13 @@ from reference import area, coverage, fill_center, fill_opencv, random_batch
 
 ORACLES = {"center": fill_center, "opencv": fill_opencv}
 COUNT = 100  # polygons a seed; 100 seeds make the 10,000
+SEEDS = [
+    pytest.param(range(s, s + 10), marks=[pytest.mark.slow] if s else [], id=f"{s}-{s + 9}") for s in range(0, 100, 10)
+]
 
 
 @pytest.mark.parametrize("rule", ORACLES)
-@pytest.mark.parametrize("seeds", [range(start, start + 10) for start in range(0, 100, 10)], ids=str)
+@pytest.mark.parametrize("seeds", SEEDS)
 def test_equals_the_oracle_in_every_pixel(rule, seeds):
     for seed in seeds:
         random = np.random.default_rng(seed)
@@ -28,6 +31,7 @@ def test_equals_the_oracle_in_every_pixel(rule, seeds):
         assert not wrong, wrong[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ORACLES)
 @pytest.mark.parametrize("width", [1, 63, 64, 65, 128, 129])
 def test_widths_around_whole_words(rule, width):

@@ -63,6 +63,7 @@ def test_ragged_tensors():
         ops.fill_polygons(CONTOURS.reshape(-1, 2), SIZE, offsets=offsets + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Guards may run slower")  # of torch
 def test_compile_in_one_graph():
     compiled = torch.compile(draw_and_decode, fullgraph=True, backend="aot_eager")
@@ -70,6 +71,7 @@ def test_compile_in_one_graph():
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_operators_pass_opcheck():
     masks, band = torch.zeros((2, 5, *SIZE), dtype=torch.uint8)
     heatmaps, areas = torch.zeros((5, 3, *SIZE)), torch.zeros((5, *SIZE))

@@ -56,6 +56,7 @@ ops.dilate(masks, out=[])  # type: ignore[arg-type]
 @pytest.mark.slow
 def test_types(tmp_path):
     """Every line has the expected type, and unexpected arguments are errors."""
+    pytest.importorskip("mypy", reason="part of [dev]")
     program = tmp_path / "program.py"
     program.write_text(PROGRAM, encoding="utf-8")
     source = Path(echoseg.__file__).parents[1]

@@ -57,6 +57,7 @@ def masks_of(data, count, size):
     return np.uint8(random.random((count, *size)) < data.draw(st.sampled_from([0, 0.05, 0.5, 0.95, 1]))) * np.uint8(255)
 
 
+@pytest.mark.slow
 @given(outlines, sizes)
 @example([[]], (1, 1))
 @example([[(0, 0)], [(0, 0), (8, 8)], [(2, 2)] * 5, [(0, 0), (4, 4), (8, 8)]], (9, 9))

@@ -70,6 +70,7 @@ def test_rows_are_the_long_axis_then_chords_from_apex_to_base(folder):
         assert (side > 0).all() or (side < 0).all(), "first ends are on both walls"
 
 
+@pytest.mark.slow
 def test_the_reader_accepts_the_folder_without_faults(folder):
     read = read_echonet(folder)
     assert read.kind == "chords"

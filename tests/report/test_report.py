@@ -77,6 +77,7 @@ def beating(count=60, *, spacing=(1.0, 1.0), landmarks=False):
     return clip, prediction, measure(prediction, clip)
 
 
+@pytest.mark.slow
 def test_film_shows_outline_curve_and_cursor(tmp_path):
     clip, prediction, measured = beating(landmarks=True)
     pictures = list(film(clip, prediction, measured))
@@ -144,6 +145,7 @@ def evaluation(count):
     return Evaluation(images, np.arange(count), masks, of_probabilities(masks), {"dice": 0.5})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 30])
 def test_overlay_figure_of_few_and_many_images(tmp_path, count):
     frames, contours = np.zeros((count, 64, 64), np.uint8), [mask_contour(square())] * count

@@ -153,6 +153,7 @@ def test_names_and_folders_stay_out_unless_asked_for(tmp_path, names):
     assert ("--out=x" in page.text) == names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("landmarks", [0, 5])
 def test_the_page_of_a_run_with_parts_missing(tmp_path, landmarks):
     run = write_run(tmp_path / "run", "test", landmarks=landmarks)

@@ -33,6 +33,7 @@ def is_closed(triangles):
     return len(forward) == len(edges) and forward == backward
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", [1, -1])
 @pytest.mark.parametrize("scale", [(1, 1, 1), (1.2, 0.7, 1)])
 def test_surface_encloses_the_volume_of_the_slices(flip, scale):

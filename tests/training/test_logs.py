@@ -66,6 +66,7 @@ def test_warnings_name_the_program(monkeypatch):
     assert stderr.getvalue() == "echoseg: a file is damaged\n"
 
 
+@pytest.mark.slow
 def test_a_library_leaves_logging_to_its_user(disc_store, tmp_path, monkeypatch, caplog):
     stderr = catch_stderr(monkeypatch, terminal=True)
     caplog.set_level(logging.INFO, logger="echoseg")

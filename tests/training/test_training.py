@@ -157,6 +157,7 @@ def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_
         checkpoint.load_state(tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeypatch, caplog, number, code):
@@ -193,6 +194,7 @@ def test_patience_and_minutes_end_a_run(disc_store, tmp_path):
     assert load(tmp_path / "late", device="cpu").config.max_minutes == 1e-6
 
 
+@pytest.mark.slow
 def test_the_moving_average_is_what_counts(disc_store, tmp_path):
     for ema in (0.0, 0.999):
         train(tiny(epochs=2, ema=ema), disc_store, tmp_path / str(ema))
