@@ -70,11 +70,13 @@ class Series:
         volume: Axes, spacing and affine, with the columns, rows and slices of the files as the axes of the file.
         slices: In the order of the volume's last axis.
         phases: The number of files at each position.
+        left_out: Single slices of other series in the folder.
     """
 
     volume: Volume
     slices: list[Slice]
     phases: int
+    left_out: list[Path]
 
     @property
     def is_film(self) -> bool:
@@ -85,7 +87,7 @@ class Series:
 def series_files(folder: Path) -> list[Path]:
     """The files of a folder that form a stack: those with a slice of a series that has several slices in the folder."""
     by_series: dict[str, list[Path]] = defaultdict(list)
-    for found in _read_headers(folder):
+    for found in _read_headers(folder)[0]:
         by_series[found.series].append(found.path)
     return [path for paths in by_series.values() if len(paths) > 1 for path in paths]
 
@@ -94,10 +96,17 @@ def open_series(folder: Path) -> Series:
     """Read the headers of a series.
 
     Raises:
-        DataError: The folder holds no series or several; a slice is missing or has another size, spacing or direction;
-            or several files show the same position and their trigger times do not tell them apart.
+        DataError: The folder holds no series or several; a file is damaged; a slice is missing or has another size,
+            spacing or direction; or several files show the same position and their trigger times do not tell them
+            apart.
     """
-    slices = _one_series(folder, _read_headers(folder))
+    found, others = _read_headers(folder)
+    slices = _one_series(folder, found)
+    for path, series in others.items():
+        if series in (None, slices[0].series):
+            cause = "is a damaged DICOM file" if series is None else "belongs to the series but has no position"
+            raise DataError(f"{folder}: {path.name} {cause}; replace it, or move it into another folder")
+    left_out = [other.path for other in found if other.series != slices[0].series]
     _check_equal(folder, slices)
     positions = _by_position(folder, slices)
     phases = len(positions[0])
@@ -114,7 +123,7 @@ def open_series(folder: Path) -> Series:
     zooms = (spacing[1], spacing[0], abs(float(step @ np.cross(along_row, along_column))))
     affine = _LPS_TO_RAS @ affine
     volume = arranged_volume(folder, shape, zooms, affine, is_sequence=len(positions) == 1, slices=2)
-    return Series(volume, chosen, phases)
+    return Series(volume, chosen, phases, left_out)
 
 
 def read_series_voxels(series: Series) -> NDArray[Any]:
@@ -140,32 +149,36 @@ def read_series(folder: Path) -> Clip:
     """
     series = open_series(folder)
     frames = to_grey(series.volume.arrange(read_series_voxels(series)))
-    fps, note = math.nan, ""
+    fps, notes = math.nan, [f"{path.name} is not part of the stack" for path in series.left_out]
     if series.is_film:
         fps = 1000 / float(np.median(np.diff([found.trigger_time for found in series.slices])))
     elif series.phases > 1:
-        note = (
+        notes.append(
             f"{series.phases} phases at each of {len(frames)} positions, of which the first after the R wave was read;"
             " copy the files of another phase into a folder of their own to read that"
         )
-    return Clip(frames, fps, series.volume.spacing, series.volume.thickness, note=note)
+    return Clip(frames, fps, series.volume.spacing, series.volume.thickness, note="; ".join(notes))
 
 
-def _read_headers(folder: Path) -> list[Slice]:
-    """The slices in a folder. Files without a position in space, such as ultrasound cines, are left out."""
+def _read_headers(folder: Path) -> tuple[list[Slice], dict[Path, str | None]]:
+    """The slices in a folder, and the series of its other DICOM files, such as ultrasound cines; None if damaged."""
     import pydicom
 
-    slices = []
+    slices: list[Slice] = []
+    others: dict[Path, str | None] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not is_dicom(path):
             continue
         try:
-            found = _slice(path, pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS))
-        except Exception:  # damaged: pydicom raises exceptions of many types
-            continue
-        if found is not None:
-            slices.append(found)
-    return slices
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+            found = _slice(path, header)
+            if found is None:
+                others[path] = "" if path.name == "DICOMDIR" else header.get("SeriesInstanceUID")
+            else:
+                slices.append(found)
+        except Exception:  # pydicom raises exceptions of many types for damaged files
+            others[path] = None
+    return slices, others
 
 
 def _slice(path: Path, data: Dataset) -> Slice | None:
