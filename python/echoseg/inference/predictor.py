@@ -92,6 +92,11 @@ class Prediction:
         return self.masks.sum(axis=(1, 2), dtype=np.int64)
 
     @property
+    def confidence(self) -> np.ndarray:
+        """(T, 2) float32: The mean and the largest probability of each frame."""
+        return np.stack([self.probabilities.mean(axis=(1, 2)), self.probabilities.max(axis=(1, 2))], axis=1)
+
+    @property
     def area_intervals(self) -> np.ndarray | None:
         """(T, 2) float64, pixels: The bounds of the 95 % intervals of the areas; None if they are unknown."""
         if self.area_std is None:
