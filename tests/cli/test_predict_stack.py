@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from _series import pixels, slice_name, write_series
+from _series import SHAPE, pixels, slice_name, write_series
 from echoseg.cli import main
+from echoseg.io.nifti import write_mask
+from echoseg.io.reading import open_volume
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
 
@@ -43,6 +45,17 @@ def test_dicom_series_gives_the_outputs_that_were_asked_for(run, tmp_path, capsy
     assert "1 of 1 files" in printed
     for name in ("reading", "network", "measuring", "masks", "gif", "frames", "thresholds"):
         assert f"{name} 0." in printed
+
+
+def test_mask_beside_the_folder_of_a_series_is_its_truth(run, tmp_path, capsys):
+    folder = write_series(tmp_path / "archive" / "heart", pixels())
+    true = np.zeros(SHAPE, np.uint8)
+    true[1:3, 2:7, 3:9] = 1
+    write_mask(folder.parent / "heart_gt.nii.gz", true, open_volume(folder))
+    assert predict(run, folder.parent, tmp_path / "out", "--keep", "frames", "--thresholds", 0.5) == 0
+    (row,) = pd.read_csv(tmp_path / "out" / "results.csv").to_dict("records")
+    assert row["true_volume"] == pytest.approx(true.sum() * 1.5 * 1.25 * 8 / 1000, abs=1e-3)
+    assert "volume Dice" in (tmp_path / "out" / "heart" / "thresholds.html").read_text()
 
 
 def test_series_that_is_no_stack_is_a_row_with_the_cause(run, tmp_path, capsys):

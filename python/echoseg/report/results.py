@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.store import Store
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.evaluation.ejection import agreements
 from echoseg.evaluation.evaluate import Evaluation
@@ -109,6 +110,7 @@ def write_prediction(
     *,
     keep: Collection[str],
     thresholds: Sequence[float] = (),
+    structure: str = LEFT_VENTRICLE,
 ) -> dict[str, float]:
     """Write the results of one file. Those of a stack of slices are written by `write_stack`.
 
@@ -120,6 +122,7 @@ def write_prediction(
         folder: The folder to write to.
         keep: What to write, by names of `OUTPUTS`.
         thresholds: Thresholds to compare, mask approach only; see `write_thresholds`. None are compared if it is empty.
+        structure: The name of what is segmented.
 
     Returns:
         The seconds that each output took, by name.
@@ -130,7 +133,17 @@ def write_prediction(
     watch = Stopwatch()
     others = keep
     if np.isfinite(clip.thickness):
-        write_stack(path, clip, prediction, folder, keep=keep, thresholds=thresholds, watch=watch)
+        write_stack(
+            path,
+            clip,
+            prediction,
+            measurement,
+            folder,
+            structure=structure,
+            keep=keep,
+            thresholds=thresholds,
+            watch=watch,
+        )
         others = [name for name in keep if name not in STACK_OUTPUTS]
     elif thresholds:
         with watch.measure("thresholds"):
