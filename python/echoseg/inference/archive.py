@@ -39,6 +39,7 @@ from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predict
 from echoseg.inference.stack_row import STACK_COLUMNS, read_stack_truth, stack_row
 from echoseg.io.clip import Clip
 from echoseg.io.reading import is_clip, read_clip, series_files
+from echoseg.io.volume import is_volume
 from echoseg.models.codec import Codec
 from echoseg.training.checkpoint import BEST, CONFIG
 from echoseg.training.stopwatch import Stopwatch
@@ -146,7 +147,7 @@ def find_input_files(
     if truth is not None and not truth.is_dir():
         raise DataError(f"{truth}: no such folder; give one with ground truth masks")
     listed = {path: recordings.get(path.resolve()) for path in files}
-    truths = {path: find_truth(path, truth) for path in files}
+    truths = {path: find_truth(path, truth) if is_volume(path) or path.is_dir() else None for path in files}
     if truth is not None and not any(truths.values()):
         raise DataError(f"{truth}: has no mask with the name of an input, such as {names[0]}; give another folder")
     patients = {path: _patient(path, listed[path]) for path in files}
