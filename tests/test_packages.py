@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import defaultdict
 from importlib import metadata
 from pathlib import Path
@@ -63,3 +64,10 @@ def test_what_these_need_is_pinned_too():
             if not one.marker or any(one.marker.evaluate({"extra": extra}) for extra in ("", *wanted.extras))
         ]
     assert not forgotten
+
+
+def test_page_on_dependencies_names_each_package():
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
+    tools = {Requirement(one).name for one in EXTRAS["dev"]}  # linters and build tools, which CONTRIBUTING.md describes
+    names = {wanted.name for wanted in WANTED} - tools - {PROJECT["name"]}
+    assert not {name for name in names if not re.search(rf"(?<![\w-]){name}(?![\w-])", page)}

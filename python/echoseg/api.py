@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.evaluation.run_data import load_run_data
 from echoseg.inference.archive import find_input_files, remove_unfinished, segment_files, unfinished, write_results
 from echoseg.inference.postprocess import check_steps
-from echoseg.inference.predictor import load
+from echoseg.inference.predictor import Predictor, load
 from echoseg.phantom.cached import cached_phantom
 from echoseg.report.figures import curves_figure
 from echoseg.report.results import write_attention, write_evaluation, write_prediction
@@ -190,6 +191,7 @@ def predict_files(
     *,
     keep: Collection[str] = KEEP,
     postprocess: Sequence[str] = (),
+    thresholds: Sequence[float] = (),
     regularize: bool = True,
     format: str = "csv",
     truth: str | os.PathLike[str] | None = None,
@@ -202,12 +204,15 @@ def predict_files(
 
     Args:
         run: A run, or its folder.
-        paths: Files, or folders, which are searched with their subfolders.
+        paths: Files, or folders, which are searched with their subfolders. The slices of a DICOM series in one folder
+            are one input.
         out: The output folder, which must not exist unless `resume` is True.
         keep: The results to write for each file, names in `echoseg.report.results.OUTPUTS`; an empty collection writes
             the table only.
         postprocess: Post-processing steps, applied to each prediction in this order; see
             `echoseg.inference.postprocess`.
+        thresholds: Thresholds of the mask probabilities, between 0 and 1, mask approach only. Each file gets a page
+            that compares the contours, areas and volumes at these thresholds. Empty writes no page.
         regularize: Whether to replace contours of an implausible shape by the nearest plausible shape.
         format: The format of the table, "csv" or "parquet".
         truth: A folder with ground truth masks of stacks. None takes a mask beside its stack, or in `labelsTr/` where
@@ -224,6 +229,7 @@ def predict_files(
         folder in `out`. `volume` is that of a stack; `volume_index`, in ml/m², is this volume or the EDV, divided by
         the body surface area. `error` is the reason why the file could not be segmented; the other files are segmented
         all the same. Under torchrun, the table is empty in all processes but the first.
+        `table.attrs["seconds"]` is the time that this process spent on each task and output, by name.
 
     Raises:
         DataError: The run cannot be used, no file is found, a step is unknown, `truth` or `bsa` cannot be used, or
@@ -236,7 +242,10 @@ def predict_files(
     with ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:
         predictor = load(run, device=ranks.device or device, regularize=regularize, network=network)
         check_steps(postprocess, predictor)
-        settings, structure = (keep, list(postprocess), regularize), predictor.config.structure
+        _check_thresholds(thresholds, predictor)
+        settings: tuple = (keep, list(postprocess), regularize)
+        settings += (list(thresholds),) if thresholds else ()
+        structure = predictor.config.structure
         files = find_input_files(
             [Path(path) for path in paths],
             Path(run),
@@ -255,15 +264,19 @@ def predict_files(
         remaining = unfinished(files, out)
         ranks.wait()
         share = remaining[ranks.part(len(remaining))]
-        write = partial(write_prediction, keep=keep, structure=structure or LEFT_VENTRICLE) if keep else None
+        write = None
+        if keep or thresholds:
+            write = partial(write_prediction, keep=keep, thresholds=thresholds, structure=structure or LEFT_VENTRICLE)
         rows = segment_files(share, predictor, out, write, rank=ranks.index, steps=postprocess, structure=structure)
-        for _ in tqdm(rows, total=len(share), unit="file", disable=True if ranks.index else None):
-            pass
+        seconds: Counter[str] = Counter()
+        for row in tqdm(rows, total=len(share), unit="file", disable=True if ranks.index else None):
+            seconds.update(row.get("seconds", {}))
         ranks.wait()
         if ranks.index > 0:
             return pd.DataFrame()
         table = write_results(files, out, kind=format)
         table.insert(1, "path", table["file"].map({file.name: str(file.path) for file in files}))
+        table.attrs["seconds"] = dict(seconds)
         return table
 
 
@@ -295,6 +308,14 @@ def _evaluate_run(folder: Path, store: Store, config: Config, network: NetworkFa
     write_attention(predictor, evaluation, store, "test", folder)
     curves_figure(pd.read_csv(folder / "log.csv"), folder / "figures" / "curves.png")
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def _check_thresholds(thresholds: Sequence[float], predictor: Predictor) -> None:
+    if thresholds and predictor.config.approach != "mask":
+        raise DataError("thresholds: landmark runs have no mask probabilities; use a run of the mask approach")
+    for threshold in thresholds:
+        if not 0 < threshold < 1:
+            raise DataError(f"thresholds: expected numbers between 0 and 1, got {threshold:g}")
 
 
 def _folder_of(data: str | os.PathLike[str] | Store) -> Path:

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from _folders import set_cell, write_folder, write_points_folder
-from echoseg.cli import COMMANDS, main, make_parser
+from echoseg.cli import COMMANDS, info, main, make_parser
 from echoseg.datasets.store import open_store
 from echoseg.evaluation import ablation, experiments
 from echoseg.io.reading import read_frames
@@ -92,7 +92,7 @@ def test_train_leaves_a_complete_run(run):
     assert test.keys() == {
         *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
         *("empty_predictions", "landmark_error_px", "all_black", "data", "review", "calibration"),
-        *("ef", "ef_method", "checksum", "structure"),
+        *("ef", "ef_method", "seconds", "checksum", "structure"),
     }
     assert (test["images"], test["patients"]) == (2, 1)
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -195,6 +195,8 @@ def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
     assert files(tmp_path / "more") == {"manifest-0.jsonl", "results.parquet", "a/frames.csv"}
     for step, said in (("smoooth", "smoooth"), ("threshold", "no mask probabilities")):
         assert said in failure(capsys, "predict", run, video, "--out", tmp_path / "new", "--postprocess", step)
+    refused = failure(capsys, "predict", run, video, "--out", tmp_path / "new", "--thresholds", "0.5")
+    assert "landmark runs have no mask probabilities" in refused
     assert not (tmp_path / "new").exists()
 
 
@@ -501,3 +503,16 @@ def test_info(capsys):
     printed = capsys.readouterr().out
     for word in ("simd_level", "threads", "cuda_built", "torch", "opencv"):
         assert word in printed
+
+
+@pytest.mark.parametrize("installed", [{"opencv-python-headless"}, {"opencv-python", "opencv-python-headless"}])
+def test_info_reports_two_packages_of_opencv(monkeypatch, capsys, installed):
+    def distribution(name):
+        if name not in installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(info, "distribution", distribution)
+    assert main(["info"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == (len(installed) > 1)
+    assert all("run 'pip uninstall opencv-python opencv-python-headless'" in line for line in lines)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from _folders import SUNNYBROOK
 from _predictions import of_probabilities
@@ -23,9 +24,9 @@ from echoseg.inference.stack_row import read_stack_truth
 from echoseg.io.nifti import write_mask
 from echoseg.io.reading import open_volume, read_clip, read_frames
 from echoseg.report import stack_files
-from echoseg.report.results import write_evaluation
+from echoseg.report.results import OUTPUTS, write_evaluation, write_prediction
 from echoseg.report.slices import PREDICTED, TRUE, slice_images
-from echoseg.report.stack_files import write_stack
+from echoseg.report.stack_files import STACK_OUTPUTS, write_stack
 from echoseg.report.tables import metrics_table
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
@@ -97,6 +98,35 @@ def test_files_of_a_stack_without_ground_truth_and_without_plotly(tmp_path, monk
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
         "mask.nii.gz", "slices.csv", "stack.json", "slices.png", "slices.avi"
     }  # fmt: skip
+
+
+KEPT = {
+    "masks": {"mask.nii.gz"},
+    "frames": {"slices.csv", "stack.json"},
+    "overlay": {"slices.png", "slices.avi", "view3d.html"},
+    "gif": {"slices.gif"},
+}
+
+
+@pytest.mark.parametrize("keep", [[name] for name in KEPT] + [["gif", "masks"]], ids="-".join)
+def test_only_the_outputs_that_were_asked_for_are_written(tmp_path, keep):
+    path = write_files(tmp_path)
+    clip, prediction = read_clip(path), of_probabilities(MASKS)
+    seconds = write_prediction(path, clip, prediction, measure(prediction, clip), tmp_path / "out", keep=keep)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == set().union(*(KEPT[name] for name in keep))
+    assert seconds.keys() == {*keep, *(["view3d"] if "overlay" in keep else [])}
+
+
+def test_gif_shows_every_slice(tmp_path):
+    path = write_files(tmp_path)
+    clip, prediction = read_clip(path), of_probabilities(MASKS)
+    write_stack(path, clip, prediction, measure(prediction, clip), tmp_path / "out", keep=["gif"])
+    with Image.open(tmp_path / "out" / "slices.gif") as gif:
+        assert (gif.n_frames, gif.info["duration"]) == (len(MASKS), 500)
+
+
+def test_every_output_of_videos_has_one_of_stacks():
+    assert set(KEPT) == set(STACK_OUTPUTS) <= set(OUTPUTS)
 
 
 @pytest.mark.parametrize("fault", ["shape", "labels", "damage"])

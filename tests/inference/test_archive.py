@@ -17,6 +17,7 @@ import torch
 
 from _atria import write_atria
 from _folders import write_video
+from _series import pixels, slice_name, write_series, write_slice
 from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.inference import archive
@@ -233,6 +234,27 @@ def test_resumed_prediction_equals_an_uninterrupted_one(predictor, tmp_path):
     before = (out / "manifest-0.jsonl").read_text()
     assert main([*command, str(out), "--resume"]) == 0
     assert (out / "manifest-0.jsonl").read_text() == before
+
+
+def test_slices_of_a_dicom_series_are_one_input(tmp_path):
+    write_series(tmp_path / "a" / "1.2.840", pixels())
+    write_series(tmp_path / "a" / "b", pixels())
+    write_slice(tmp_path / "a" / "b" / "localizer.dcm", pixels()[0], (0, 0, 0), series="9.9")
+    found = {file.name: file.path.relative_to(tmp_path).as_posix() for file in find(tmp_path / "a")}
+    assert found == {"1.2.840": "a/1.2.840", "b/series": "a/b", "b/localizer": "a/b/localizer.dcm"}
+    assert names(find(tmp_path / "a" / "1.2.840")) == ["1.2.840"]
+    assert names(find(tmp_path / "a" / "1.2.840" / slice_name(0))) == [slice_name(0).removesuffix(".dcm")]
+
+
+def test_changed_slice_makes_the_results_of_its_series_old(predictor, tmp_path):
+    folder, out = write_series(tmp_path / "heart", pixels()), tmp_path / "out"
+    out.mkdir()
+    (row,) = segment_files(find(folder), predictor, out, None)
+    assert (row["file"], row["frames"], row["unit"], row["error"]) == ("heart", 4, "ml", "")
+    assert row["seconds"].keys() == {"reading", "network", "measuring"}
+    assert unfinished(find(folder), out) == []
+    write_slice(folder / slice_name(2), pixels(seed=1)[0], (-20, 7, 47))
+    assert names(unfinished(find(folder), out)) == ["heart"]
 
 
 @pytest.fixture

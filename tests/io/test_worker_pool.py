@@ -325,12 +325,17 @@ DECODING_FILES = {
     "io/video.py",
     "io/image.py",
     "io/dicom.py",
+    "io/series.py",
     "phantom/dataset.py",
 }  # the phantom decodes its own JPEGs
 READERS = {
     "echoseg.io.video.read_video",
     "echoseg.io.video.decode_frames",
     "echoseg.io.dicom.read_dicom",
+    "echoseg.io.series.series_files",
+    "echoseg.io.series.open_series",
+    "echoseg.io.series.read_series",
+    "echoseg.io.series.read_series_voxels",
     "echoseg.io.volume.open_volume",
     "echoseg.io.volume.read_voxels",
     "echoseg.io.image.read_image",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -178,6 +179,18 @@ def test_damaged_metrics_are_reported_and_not_replaced(disc_store, tmp_path):
     with pytest.raises(DataError, match=r"metrics\.json"):
         write_evaluation(evaluation(2), disc_store, "val", tmp_path)
     assert (tmp_path / "metrics.json").read_text() == "{"
+
+
+def test_metrics_hold_the_seconds_of_training_testing_and_outputs(disc_store, tmp_path):
+    (tmp_path / "log.csv").write_text("epoch,val_dice,epoch_seconds\n1,0.5,4\n2,0.6,2.5\n")
+    names = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("ef", "edv", "esv")]
+    no_volumes = pd.DataFrame(columns=["video", "unit", *names])
+    seconds = {"prediction": 0.5, "measures": 0.25}
+    timed = dataclasses.replace(evaluation(2), volumes=no_volumes, seconds=seconds)
+    write_evaluation(timed, disc_store, "val", tmp_path)
+    seconds = json.loads((tmp_path / "metrics.json").read_text())["val"]["seconds"]
+    assert seconds.pop("outputs").keys() == {"images", "overlay", "volumes"}
+    assert seconds == {"training": 6.5, "epoch": 3.25, "prediction": 0.5, "measures": 0.25}
 
 
 def test_table_lines_up():

@@ -141,6 +141,25 @@ def test_the_page_shows_everything_and_loads_nothing(tmp_path):
     assert not {"link", "iframe", "object"} & set(page.tags)
 
 
+def test_times_of_training_testing_and_outputs_are_shown(tmp_path):
+    run = write_run(tmp_path / "run", "val", "test")
+    entries = json.loads((run / "metrics.json").read_text())
+    entries["test"]["seconds"] = {
+        **{"training": 550.25, "epoch": 183.4, "prediction": 3.21, "measures": 0.5},
+        "outputs": {"images": 0.5, "overlay": 1.5},
+    }
+    (run / "metrics.json").write_text(json.dumps(entries))
+    write_report(run, tmp_path / "page.html")
+    rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", (tmp_path / "page.html").read_text())
+    assert [row for row in rows if row[0].startswith(("training", "testing", "tables"))] == [
+        ("training", "550.2", "–"),
+        ("training, mean of an epoch", "183.4", "–"),
+        ("testing: prediction", "3.2", "–"),
+        ("testing: measures", "0.5", "–"),
+        ("tables and figures", "2.0", "–"),
+    ]
+
+
 @pytest.mark.parametrize("names", [False, True])
 def test_names_and_folders_stay_out_unless_asked_for(tmp_path, names):
     run = write_run(tmp_path / "run", "test", volumes=True)

@@ -4,8 +4,8 @@
 
 A process trains on a phantom, resumes, evaluates, predicts (rows, masks, overlay, film, frames), exports and reports.
 This is done for masks and landmarks, in float32, bfloat16 and with precision 'auto', with one thread and with two. The
-phantom is also written twice. All files are compared byte for byte, except for the times in log.csv and in the training
-state. The exit code is 1 if files differ.
+phantom is also written twice. All files are compared byte for byte, except for the times in log.csv, metrics.json,
+manifest-0.jsonl, report.html and the training state. The exit code is 1 if files differ.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import csv
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,12 @@ def equal_files(a: Path, b: Path) -> bool:
         return _without_seconds(a) == _without_seconds(b)
     if a.suffix == ".pt":
         return _equal(_state(a), _state(b))
+    if a.name == "metrics.json":
+        return _metrics(a) == _metrics(b)
+    if a.name == "manifest-0.jsonl":
+        return _rows(a) == _rows(b)
+    if a.name == "report.html":
+        return _page(a) == _page(b)
     return a.read_bytes() == b.read_bytes()
 
 
@@ -83,6 +90,23 @@ def _without_seconds(log: Path) -> list[list[str]]:
     rows = list(csv.reader(log.read_text(encoding="utf-8").splitlines()))
     kept = [i for i, name in enumerate(rows[0]) if not name.endswith("_seconds")]
     return [[row[i] for i in kept] for row in rows]
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return {split: _without_times(values) for split, values in metrics.items()}
+
+
+def _rows(manifest: Path) -> list[dict[str, Any]]:
+    return [_without_times(json.loads(line)) for line in manifest.read_text(encoding="utf-8").splitlines()]
+
+
+def _without_times(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in ("seconds", "checksum")}
+
+
+def _page(path: Path) -> str:
+    return re.sub(r'(?s)<section id="times">.*?</section>', "", path.read_text(encoding="utf-8"))
 
 
 def _state(path: Path) -> dict[str, Any]:

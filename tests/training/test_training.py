@@ -24,7 +24,7 @@ from echoseg.training.config import Config, load_config
 from echoseg.training.loop import train
 from echoseg.training.optimization import learning_rate
 from echoseg.training.progress_bar import ProgressBar, running_dice
-from echoseg.training.run_files import LOG_COLUMNS
+from echoseg.training.run_files import LOG_COLUMNS, training_seconds
 from echoseg.training.stopwatch import Stopwatch
 
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
@@ -53,6 +53,9 @@ def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach):
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == [str(i + 1) for i in range(50)]
     assert tuple(rows[0]) == LOG_COLUMNS
+    for row in rows:
+        parts = [float(value) for name, value in row.items() if name.endswith("_seconds") and name != "epoch_seconds"]
+        assert float(row["epoch_seconds"]) >= 0.99 * sum(parts) > 0
     best = max(float(row["val_dice"]) for row in rows)
     again = evaluate(load(tmp_path / "run", device="cpu"), disc_store, "val")
     assert again.summary["dice"] == pytest.approx(best, abs=1e-5)
@@ -101,6 +104,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(disc_store, tmp_path, monkeyp
         stopped(monkeypatch, config, disc_store, run, saves)
         train(load_config(run / "config.yaml"), disc_store, run, resume=True)
         assert_equal_weights(tmp_path / "whole", run)
+        state, _ = checkpoint.load_state(run)
+        assert 0 < training_seconds(run)["training"] < 60.01 * state["progress"]["minutes"]
         logs = [(folder / "log.csv").read_text().splitlines() for folder in (tmp_path / "whole", run)]
         assert [line.split(",")[:4] for line in logs[0]] == [line.split(",")[:4] for line in logs[1]]
 

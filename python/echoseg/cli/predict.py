@@ -26,7 +26,11 @@ _SHOWN = 5  # failures
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_run_and_inputs(parser, "files to segment, or folders, which are searched together with their subfolders")
+    add_run_and_inputs(
+        parser,
+        "files to segment, or folders, which are searched together with their subfolders; the"
+        " slices of a DICOM series in one folder are one stack",
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -43,8 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=_KEEP,
         default=["masks", "overlay", "frames"],
         help="what to write to each file's folder. masks: masks.tif, one page for each frame, or mask.nii.gz of a"
-        " volume. frames: frames.csv, with area, volume, phase and landmarks of each frame. overlay: overlay.avi, the"
-        " frames with the contour. gif: overlay.gif, the same. --keep without a name writes none of them"
+        " volume. frames: frames.csv, with area, volume, phase and landmarks of each frame; for a stack, slices.csv and"
+        " stack.json. overlay: overlay.avi, the frames with the contour; for a stack, slices.png, slices.avi and"
+        " view3d.html. gif: overlay.gif or slices.gif, the same as the AVI. --keep without a name writes none of them"
         " (default: masks overlay frames)",
     )
     parser.add_argument(
@@ -53,6 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="csv",
         help="file type of the table: results.csv or results.parquet, which needs pip install 'echoseg[parquet]'"
         " (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--thresholds",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="P",
+        help="also compare these thresholds of the probability (mask approach only): thresholds.html in each file's"
+        " folder shows the contours, areas and volumes at each of them, thresholds.csv the areas of all frames"
+        " (default: none)",
     )
     parser.add_argument(
         "--truth",
@@ -94,6 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
         out,
         keep=arguments.keep,
         postprocess=arguments.postprocess,
+        thresholds=arguments.thresholds,
         regularize=arguments.regularize,
         format=arguments.format,
         truth=arguments.truth,
@@ -114,3 +130,5 @@ def run(arguments: argparse.Namespace) -> None:
         print(text)
     if len(table):  # of the first process alone
         print(f"{len(table) - len(failed)} of {len(table)} files segmented: {out}/results.{arguments.format}")
+    if seconds := table.attrs.get("seconds"):
+        print(f"seconds: {', '.join(f'{name} {value:.1f}' for name, value in seconds.items())}")

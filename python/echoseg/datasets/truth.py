@@ -44,8 +44,9 @@ def is_truth(path: Path) -> bool:
     """Whether a file is a ground truth mask: of a volume beside it, or in a folder of masks beside one of images."""
     stem, parent = stem_of(path), path.parent
     images = (stem.removesuffix(suffix) for suffix in MASK_SUFFIXES if stem.endswith(suffix))
-    if any(path.with_name(image + suffix).is_file() for image in images for suffix in VOLUME_SUFFIXES):
-        return True
+    for image in images:
+        if (parent / image).is_dir() or any((parent / f"{image}{suffix}").is_file() for suffix in VOLUME_SUFFIXES):
+            return True  # a folder holds the slices of a DICOM series
     ends = (parent.name.removeprefix(word) for word in _MASKS if parent.name.startswith(word))
     return any(parent.with_name(_IMAGES + end).is_dir() for end in ends)
 

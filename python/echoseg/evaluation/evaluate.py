@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from echoseg.metrics.landmark_error import landmark_error
 from echoseg.metrics.overlap import POOR_DICE, dice, dice_all_pixels, iou
 from echoseg.metrics.surface import surface_distances
 from echoseg.ops import fill_polygons
+from echoseg.training.stopwatch import Stopwatch
 
 _CHUNK = 64  # images between two updates of the progress bar
 
@@ -44,6 +46,7 @@ class Evaluation:
         stacks: A table with a row per stack of slices; see `echoseg.evaluation.stacks.measure_stacks`.
         videos: A table with a row per video of which all frames were predicted; see
             `echoseg.evaluation.ejection.video_volumes`. Empty if `whole_videos` was False.
+        seconds: How long the evaluation took: "prediction" (of the traced frames, with post-processing) and "measures".
     """
 
     images: pd.DataFrame
@@ -54,6 +57,7 @@ class Evaluation:
     volumes: pd.DataFrame = field(default_factory=pd.DataFrame)
     stacks: pd.DataFrame = field(default_factory=pd.DataFrame)
     videos: pd.DataFrame = field(default_factory=pd.DataFrame)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def evaluate(
@@ -84,7 +88,9 @@ def evaluate(
             unknown; or recordings are needed but missing.
     """
     indices = split_indices(predictor, store, split)
-    prediction = predict_split(predictor, store, indices, split, steps=steps, recordings=recordings)
+    watch, started = Stopwatch(), time.perf_counter()
+    with watch.measure("prediction"):
+        prediction = predict_split(predictor, store, indices, split, steps=steps, recordings=recordings)
     contours = pad_contours(store.points, store.offsets)[indices]
     true_masks = fill_polygons(contours, store.size)
     images = store.samples.iloc[indices][["video", "frame", "patient", "phase"]].reset_index(drop=True)
@@ -114,7 +120,9 @@ def evaluate(
         videos = video_volumes(predictor, [by_name[name] for name in images["video"].unique()], volumes, steps=steps)
         extra |= agreements(videos, "_videos")
     summary = {**_summary(images, true_masks), "structure": store.structure, **extra}
-    return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks, videos)
+    seconds = watch.seconds()
+    seconds["measures"] = time.perf_counter() - started - seconds["prediction"]
+    return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks, videos, seconds)
 
 
 def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:

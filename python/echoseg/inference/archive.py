@@ -38,9 +38,11 @@ from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
 from echoseg.inference.stack_row import STACK_COLUMNS, read_stack_truth, stack_row
 from echoseg.io.clip import Clip
-from echoseg.io.reading import is_clip, read_clip
+from echoseg.io.reading import is_clip, read_clip, series_files
+from echoseg.io.volume import is_volume
 from echoseg.models.codec import Codec
 from echoseg.training.checkpoint import BEST, CONFIG
+from echoseg.training.stopwatch import Stopwatch
 from echoseg.utils.checksum import add_checksum, parse
 from echoseg.utils.files import hash_file, naming, new_folder, remove_abandoned, replace_file
 from echoseg.utils.parallel import map_in_order
@@ -62,7 +64,8 @@ COLUMNS = {
 }
 """Columns of the table of results, with their types."""
 Row = dict[str, Any]
-Write = Callable[[Path, Clip, Prediction, Measurement, Path], None]  # file, ..., folder to write to
+Write = Callable[[Path, Clip, Prediction, Measurement, Path], dict[str, float] | None]
+"""A function of a file, what is known of it, and the folder to write to; it returns the seconds of each output."""
 _RESERVED = re.compile(r"manifest-\d+\.jsonl|results\.(csv|parquet)(\.part)?|\..*\.part", re.IGNORECASE)
 _RUN_FILES = (CONFIG, BEST, CALIBRATION, SHAPES)
 
@@ -105,9 +108,10 @@ def find_input_files(
 ) -> list[InputFile]:
     """Find the files to segment; folders are searched with their subfolders.
 
-    In folders, hidden files, files of other formats, and the ground truth masks beside volumes are left out. Results
-    are named by the path relative to the deepest folder that contains every input, without suffix. If two names would
-    be equal, all names keep their suffix.
+    The slices of a DICOM series in a folder are one input, whose path is the folder. In folders, hidden files, files of
+    other formats, and the ground truth masks beside volumes are left out. Results are named by the path relative to the
+    deepest folder that contains every input, without suffix. If two names would be equal, all names keep their suffix.
+    A series beside other inputs in its folder is named FOLDER/series.
 
     Args:
         inputs: Files, which are always included, and folders.
@@ -137,12 +141,13 @@ def find_input_files(
         recordings |= recordings_by_file(folder, structure) if path.is_dir() else {}
     if not files:
         raise DataError(f"{', '.join(map(str, inputs))}: no file that contains frames; give another folder")
+    folders += [path.parent for path in files if path.is_dir()]  # so that the results of a series have a name
     names = _result_names(list(files), os.path.commonpath(folders), out)
     origin = [hash_file(run / name) if (run / name).exists() else "" for name in _RUN_FILES], settings
     if truth is not None and not truth.is_dir():
         raise DataError(f"{truth}: no such folder; give one with ground truth masks")
     listed = {path: recordings.get(path.resolve()) for path in files}
-    truths = {path: find_truth(path, truth) for path in files}
+    truths = {path: find_truth(path, truth) if is_volume(path) or path.is_dir() else None for path in files}
     if truth is not None and not any(truths.values()):
         raise DataError(f"{truth}: has no mask with the name of an input, such as {names[0]}; give another folder")
     patients = {path: _patient(path, listed[path]) for path in files}
@@ -167,8 +172,10 @@ def _result_names(paths: Sequence[Path], top: str, out: Path) -> list[str]:
     Raises:
         DataError: A name is reserved in the output folder.
     """
-    names = [path.relative_to(top).as_posix().encode(errors="backslashreplace").decode() for path in paths]
-    short = [_without_suffix(name) for name in names]
+    with_inputs = {parent for path in paths for parent in path.parents}
+    places = [path / "series" if path in with_inputs else path for path in paths]  # no results inside other results
+    names = [path.relative_to(top).as_posix().encode(errors="backslashreplace").decode() for path in places]
+    short = [name if path.is_dir() else _without_suffix(name) for name, path in zip(names, paths, strict=True)]
     folders = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
     if len(set(short)) == len(short) and folders.isdisjoint(short) and not any(map(_is_reserved, short)):
         return short
@@ -233,8 +240,8 @@ def segment_files(
         structure: The name of the structure, which says which label of the ground truth is compared.
 
     Yields:
-        The row of each file, by the names in `COLUMNS`. The row of a file that failed contains only "file", "unit" and
-        "error".
+        The row of each file, by the names in `COLUMNS`, and "seconds", by task. The row of a file that failed contains
+        only "file", "unit" and "error".
 
     Raises:
         DataError: Results cannot be written, or a step cannot be applied to this run.
@@ -277,7 +284,10 @@ def _walk(folder: Path, out: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         path = Path(parent)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and path / name != out)
-        yield from (path / name for name in sorted(files) if _is_input(path / name))
+        series = series_files(path)
+        if series:
+            yield path
+        yield from (path / name for name in sorted(files) if _is_input(path / name) and path / name not in series)
 
 
 def _is_input(path: Path) -> bool:
@@ -297,38 +307,42 @@ def _is_reserved(name: str) -> bool:
 
 
 def _key(origin: object, path: Path) -> str:
-    status = path.stat()
-    return hashlib.sha256(repr((origin, status.st_size, status.st_mtime_ns)).encode()).hexdigest()[:16]
+    statuses = [file.stat() for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    versions = [value for status in statuses for value in (status.st_size, status.st_mtime_ns)]
+    return hashlib.sha256(repr((origin, *versions)).encode()).hexdigest()[:16]
 
 
-def _read(file: InputFile) -> tuple[InputFile, Clip | None, str]:
+def _read(file: InputFile) -> tuple[InputFile, Clip | None, str, Stopwatch]:
     """The file, its clip, and an error message; the clip is None if there is an error."""
+    watch = Stopwatch()
     try:
-        clip = read_clip(file.path)
-        return file, clip if file.recording is None else with_listed_facts(clip, file.recording), ""
+        with watch.measure("reading"):
+            clip = read_clip(file.path)
+        return file, clip if file.recording is None else with_listed_facts(clip, file.recording), "", watch
     except DataError as error:
-        return file, None, str(error).removeprefix(f"{file.path}: ")
+        return file, None, str(error).removeprefix(f"{file.path}: "), watch
     except Exception as error:  # an exception of a decoding library, which no reader converts to DataError
-        return file, None, f"cannot be read ({type(error).__name__}: {error})"
+        return file, None, f"cannot be read ({type(error).__name__}: {error})", watch
 
 
 def _predict(
-    predictor: Predictor, file: InputFile, clip: Clip | None, message: str
-) -> tuple[InputFile, Clip | None, Prediction | None, str]:
+    predictor: Predictor, file: InputFile, clip: Clip | None, message: str, watch: Stopwatch
+) -> tuple[InputFile, Clip | None, Prediction | None, str, Stopwatch]:
     """The file, its clip and prediction, and an error message; clip and prediction are None if there is an error."""
     if clip is None:
-        return file, None, None, message
+        return file, None, None, message, watch
     try:
-        return file, clip, predictor(clip), ""
+        with watch.measure("network"):
+            return file, clip, predictor(clip), "", watch
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         frames, height, width = clip.frames.shape
-        return file, None, None, f"out of memory with {frames} frames of {width}×{height} pixels"
+        return file, None, None, f"out of memory with {frames} frames of {width}×{height} pixels", watch
 
 
 def _finish(
-    predicted: tuple[InputFile, Clip | None, Prediction | None, str],
+    predicted: tuple[InputFile, Clip | None, Prediction | None, str, Stopwatch],
     *,
     codec: Codec,
     folder: Path,
@@ -337,19 +351,22 @@ def _finish(
     structure: str | None,
 ) -> tuple[InputFile, Row]:
     """Post-process and measure a prediction, write the results, and return the file with its row."""
-    file, clip, prediction, error = predicted
+    file, clip, prediction, error, watch = predicted
     if clip is None or prediction is None:
         return file, {"file": file.name, "patient": file.patient, "unit": "", "error": error}
     confidence = None if prediction.landmarks is not None else prediction.confidence
-    prediction = postprocess(prediction, steps, codec, over_time=math.isnan(clip.thickness))
-    true, note = read_stack_truth(file.path, file.truth, clip, structure)
-    measurement = replace(measure(prediction, clip, true=true), confidence=confidence, bsa=file.bsa)
+    with watch.measure("measuring"):
+        prediction = postprocess(prediction, steps, codec, over_time=math.isnan(clip.thickness))
+        true, note = read_stack_truth(file.path, file.truth, clip, structure)
+        measurement = replace(measure(prediction, clip, true=true), confidence=confidence, bsa=file.bsa)
+    seconds = watch.seconds()
     if write is not None:
         target = folder / file.name
         # the folder exists if a process was killed before it wrote the row, or if another run made it
         shutil.rmtree(target, ignore_errors=True)
         with new_folder(target) as temporary:
-            write(file.path, clip, prediction, measurement, temporary)
+            seconds |= write(file.path, clip, prediction, measurement, temporary) or {}
+    declared = f"the header declares {clip.declared} frames" if clip.declared else ""
     row = {
         "file": file.name,
         "patient": file.patient,
@@ -362,8 +379,9 @@ def _finish(
         "beats": len(measurement.ef),
         **stack_row(measurement),
         "review": None if prediction.review is None else int(prediction.review.sum()),
-        "note": f"the header declares {clip.declared} frames" if clip.declared else note,
+        "note": "; ".join(filter(None, [declared, clip.note, note])),
         "error": "",
+        "seconds": {name: round(value, 4) for name, value in seconds.items()},
     }
     return file, row
 

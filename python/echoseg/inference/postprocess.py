@@ -115,7 +115,7 @@ def _threshold(prediction: Prediction, codec: Codec, threshold: float) -> Predic
     """Use another threshold of the probabilities."""
     if codec.method is not None:
         raise DataError("post-processing 'threshold': landmark runs have no mask probabilities; remove the step")
-    return _with_threshold(prediction, threshold)
+    return with_threshold(prediction, threshold)
 
 
 def _reject_blank(prediction: Prediction, codec: Codec, _: float) -> Prediction:
@@ -150,7 +150,7 @@ def _smooth(prediction: Prediction, codec: Codec, sigma: float) -> Prediction:
         return prediction
     if codec.method is None:
         probabilities = gaussian_filter1d(prediction.probabilities, sigma, axis=0, mode="nearest")
-        return _with_threshold(replace(prediction, probabilities=probabilities), THRESHOLD)
+        return with_threshold(replace(prediction, probabilities=probabilities), THRESHOLD)
     if prediction.landmarks is None or not np.isfinite(prediction.landmarks).all():
         raise DataError("post-processing 'smooth': an earlier step removed the landmarks; apply 'smooth' first")
     landmarks = gaussian_filter1d(prediction.landmarks, sigma, axis=0, mode="nearest")
@@ -158,7 +158,8 @@ def _smooth(prediction: Prediction, codec: Codec, sigma: float) -> Prediction:
     return replace(smoothed, landmarks=landmarks, axes=codec.axes(landmarks))
 
 
-def _with_threshold(prediction: Prediction, threshold: float) -> Prediction:
+def with_threshold(prediction: Prediction, threshold: float) -> Prediction:
+    """A prediction of the mask approach with its contours at another threshold of the probabilities."""
     contours, pieces = threshold_contours(prediction.probabilities, threshold)
     return replace(prediction.with_contours(contours), pieces=pieces)
 

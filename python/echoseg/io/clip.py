@@ -25,6 +25,7 @@ class Clip:
         square: (top, left, side) of the region to segment, pixels; it may extend beyond the frame. None means the whole
             frame.
         declared: Number of frames that the file's header declares, if it differs from the number decoded; else 0.
+        note: What had to be chosen when the file was read, for the user; "" if nothing.
     """
 
     frames: NDArray[np.uint8]
@@ -33,3 +34,4 @@ class Clip:
     thickness: float
     square: tuple[int, int, int] | None = None
     declared: int = 0
+    note: str = ""

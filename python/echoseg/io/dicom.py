@@ -58,8 +58,8 @@ def read_dicom(path: Path) -> Clip:
 
     try:
         data = pydicom.dcmread(path)
-        frames = _read_grey(data)
-        fps, spacing = _frame_rate(data), _floats(data.get("PixelSpacing"))
+        frames = np.stack(list(_grey_frames(raw_frames(data), data)))
+        fps, spacing = _frame_rate(data), floats(data.get("PixelSpacing"))
         region = _region(data) if data.get("Modality") in ("US", "IVUS") else None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
@@ -81,8 +81,19 @@ def read_dicom(path: Path) -> Clip:
     return Clip(frames, fps, clip_spacing, np.nan, middle_square(sector))
 
 
-def _read_grey(data: Dataset) -> NDArray[np.uint8]:
-    """(T, H, W)"""
+def raw_frames(data: Dataset) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """Decode the frames of a file.
+
+    Args:
+        data: The data set of the file.
+
+    Yields:
+        The stored values of each frame, (H, W) or (H, W, 3), and the properties that pydicom's decoder reports.
+
+    Raises:
+        DataError: The file contains no image, declares a wrong size or too few frames, or is compressed in a way that
+            no installed decoder supports. The message lacks the file's name.
+    """
     from pydicom.pixels import get_decoder
 
     if "PixelData" not in data:
@@ -102,10 +113,11 @@ def _read_grey(data: Dataset) -> NDArray[np.uint8]:
         raise DataError(f"is compressed as {name}, which is not supported; convert it to JPEG or MP4") from None
     if not decoder.is_available:
         raise DataError(f"is compressed as {syntax.name}; pip install pylibjpeg pylibjpeg-libjpeg")
-    frames = list(_grey_frames(decoder.iter_array(data, raw=True), data))
-    if len(frames) < count:
-        raise DataError(f"contains {len(frames)} of {count} frames; replace the file")
-    return np.stack(frames)
+    number = 0
+    for number, frame in enumerate(decoder.iter_array(data, raw=True), 1):  # noqa: B007
+        yield frame
+    if number < count:
+        raise DataError(f"contains {number} of {count} frames; replace the file")
 
 
 def _grey_frames(frames: Iterator[tuple[np.ndarray, dict[str, Any]]], data: Dataset) -> Iterator[NDArray[np.uint8]]:
@@ -131,7 +143,7 @@ def _grey_frames(frames: Iterator[tuple[np.ndarray, dict[str, Any]]], data: Data
 
 def _window(data: Dataset, frame: np.ndarray) -> tuple[float, float]:
     """The stored values that map to black and white: from the header's window, else percentiles of the first frame."""
-    centre, width = _floats(data.get("WindowCenter")), _floats(data.get("WindowWidth"))
+    centre, width = floats(data.get("WindowCenter")), floats(data.get("WindowWidth"))
     if not centre or not width or not width[0] > 1:
         low, high = np.percentile(frame, (0.5, 99.5))
         return float(low), float(max(high, low + 1))
@@ -143,11 +155,11 @@ def _window(data: Dataset, frame: np.ndarray) -> tuple[float, float]:
 
 def _frame_rate(data: Dataset) -> float:
     """Frames per second; nan if the header does not contain a plausible rate."""
-    intervals = [interval for interval in _floats(data.get("FrameTimeVector")) if interval > 0]  # ms; the first is 0
-    interval = float(np.median(intervals)) if intervals else next(iter(_floats(data.get("FrameTime"))), 0.0)
+    intervals = [interval for interval in floats(data.get("FrameTimeVector")) if interval > 0]  # ms; the first is 0
+    interval = float(np.median(intervals)) if intervals else next(iter(floats(data.get("FrameTime"))), 0.0)
     rates = [1000 / interval] if interval > 0 else []
     for name in ("CineRate", "RecommendedDisplayFrameRate"):
-        rates += _floats(data.get(name))
+        rates += floats(data.get(name))
     return next((rate for rate in rates if 1 <= rate <= 1000), np.nan)
 
 
@@ -189,7 +201,7 @@ def _are_lengths(values: list[float]) -> bool:
     return all(0 < value < math.inf for value in values)
 
 
-def _floats(value: Any) -> list[float]:
+def floats(value: Any) -> list[float]:
     """The values of a header element as a list; empty if the element is missing."""
     if value in (None, ""):
         return []

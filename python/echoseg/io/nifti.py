@@ -21,7 +21,7 @@ def write_mask(path: Path, masks: NDArray[np.uint8], volume: Volume) -> None:
         volume: The volume that they segment.
     """
     voxels = volume.restore(masks)
-    if volume.path.suffix.lower() == ".mhd":
+    if not volume.path.name.lower().endswith((".nii", ".nii.gz")):
         mask = nibabel.Nifti1Image(voxels, volume.affine)
     else:
         image: Any = nibabel.load(volume.path)

@@ -1,4 +1,4 @@
-"""Reads frames from a file of any supported type: video, DICOM, volume or image.
+"""Reads frames from a file of any supported type: video, DICOM, volume or image; or from a DICOM series in a folder.
 
 Worker processes decode the file, so these functions are safe for untrusted files. All other rooms read pixels through
 this module.
@@ -30,16 +30,17 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     """Read all frames of a file.
 
     Args:
-        path: A video, a DICOM file, a volume (.nii, .nii.gz, .mhd) or an image.
+        path: A video, a DICOM file, a volume (.nii, .nii.gz, .mhd) or an image; or a folder with the slices of a DICOM
+            series.
 
     Raises:
         DataError: The file is missing, damaged or of an unsupported type; or its decoder crashed or exceeded the time
-            or memory limit.
+            or memory limit; or the folder holds no complete series, or several.
     """
     path = Path(path)
     if is_image(path):
         return Clip(to_grey(read_image(path))[None], _NAN, (_NAN, _NAN), _NAN)
-    task = "slices" if is_volume(path) else "dicom" if is_dicom(path) else "video"
+    task = "slices" if is_volume(path) or path.is_dir() else "dicom" if is_dicom(path) else "video"
     return request(task, path, _build_clip)
 
 
@@ -94,10 +95,11 @@ def read_image(path: Path) -> NDArray[Any]:
 
 
 def open_volume(path: str | Path) -> Volume:
-    """Read the header of a volume; see `volume.open_volume`.
+    """Read the header of a volume or of a DICOM series; see `volume.open_volume` and `series.open_series`.
 
     Raises:
-        DataError: The file is missing, damaged, a colour image, or has several slices at several time points.
+        DataError: The file is missing, damaged, a colour image, or has several slices at several time points; or the
+            folder holds no complete series, or several.
     """
 
     def build(metadata: Metadata, arrays: Arrays) -> Volume:
@@ -126,6 +128,22 @@ def read_voxels(volume: Volume) -> NDArray[Any]:
     return request("voxels", volume.path, lambda _, arrays: volume.arrange(*arrays))
 
 
+def series_files(folder: Path) -> set[Path]:
+    """The DICOM files of a folder that form a stack of slices; empty if there is no such series in it.
+
+    Raises:
+        DataError: The folder cannot be read.
+    """
+    if sum(is_dicom(path) for path in folder.iterdir()) < 2:
+        return set()
+
+    def build(_: Metadata, arrays: Arrays) -> set[Path]:
+        (names,) = arrays
+        return {folder / os.fsdecode(name) for name in names.tobytes().split(b"\0") if name}
+
+    return request("series files", folder, build)
+
+
 def is_clip(path: Path) -> bool:
     """Whether a file is of a supported type, by its suffix or the DICOM prefix; its content may still be damaged."""
     return path.suffix.lower() in VIDEO_SUFFIXES or is_volume(path) or is_image(path) or is_dicom(path)
@@ -142,7 +160,7 @@ def _build_clip(metadata: Metadata, arrays: Arrays) -> Clip:
         top, left, side = map(int, square)
         square = top, left, side
     numbers = (float(metadata["fps"]), _pair(metadata["spacing"]), float(metadata["thickness"]))
-    return Clip(_check_grey(frames, 3), *numbers, square, int(metadata["declared"]))
+    return Clip(_check_grey(frames, 3), *numbers, square, int(metadata["declared"]), str(metadata["note"])[:500])
 
 
 def _build_decoded(metadata: Metadata, arrays: Arrays) -> DecodedFrames:

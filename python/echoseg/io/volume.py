@@ -97,11 +97,39 @@ def open_volume(path: Path) -> Volume:
         shape, zooms, is_sequence = (*shape[:2], shape[3]), zooms[:3], True
     if len(shape) > 3 or not shape or 0 in shape:
         raise DataError(f"{path}: has the shape {shape}; give one volume or one image sequence per file")
-    shape, zooms = (*shape, 1, 1)[:3], (*zooms, math.nan, math.nan)[:3]
+    columns, rows, frames = (*shape, 1, 1)[:3]
+    spacing = (*zooms, math.nan, math.nan)
+    return arranged_volume(
+        path, (columns, rows, frames), (spacing[0], spacing[1], spacing[2]), affine, is_sequence=is_sequence
+    )
+
+
+def arranged_volume(
+    path: Path,
+    shape: tuple[int, int, int],
+    zooms: tuple[float, float, float],
+    affine: NDArray[np.float64] | None,
+    *,
+    is_sequence: bool,
+    slices: int | None = None,
+) -> Volume:
+    """Find the frames, rows and columns of a volume.
+
+    Args:
+        path: The file.
+        shape: The shape in the file's axis order: columns, rows and frames, unless the affine gives another order.
+        zooms: The spacing along these axes, mm; nan if unknown.
+        affine: (4, 4) from voxels to RAS+ millimetres; None if the file has none.
+        is_sequence: Whether the frames are time points.
+        slices: The axis of the slices; None finds it by the spacing.
+
+    Returns:
+        The volume.
+    """
     axes: tuple[int, int, int] = (2, 1, 0)
     flipped: tuple[int, ...] = ()
     if affine is not None and not is_sequence and shape[2] > 1:
-        axes, flipped = _find_axes(zooms, affine)
+        axes, flipped = _find_axes(zooms, affine, slices)
     sizes = [float(zooms[axis]) if zooms[axis] > 0 and math.isfinite(zooms[axis]) else math.nan for axis in axes]
     frames, height, width = (shape[axis] for axis in axes)
     thickness = math.nan if is_sequence or frames == 1 else sizes[0]
@@ -142,13 +170,16 @@ def to_grey(values: NDArray[Any]) -> NDArray[np.uint8]:
     return np.rint(scaled.clip(0, 255)).astype(np.uint8)
 
 
-def _find_axes(zooms: tuple[float, ...], affine: NDArray[np.float64]) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+def _find_axes(
+    zooms: tuple[float, ...], affine: NDArray[np.float64], slices: int | None
+) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     """The axes of the file that are slices, rows and columns, and those that must be reversed."""
     orientation = io_orientation(affine)
     if not np.isfinite(orientation).all():  # an axis of zero length
         return (2, 1, 0), ()
     towards = ornt_transform(orientation, axcodes2ornt("LPS"))  # for each axis: left, posterior or superior
-    slices = max(range(3), key=lambda axis: (round(zooms[axis], 3), axis))
+    if slices is None:
+        slices = max(range(3), key=lambda axis: (round(zooms[axis], 3), axis))
     columns, rows = sorted((axis for axis in range(3) if axis != slices), key=lambda axis: towards[axis, 0])
     if towards[rows, 0] == 2:
         towards[rows, 1] *= -1

@@ -59,26 +59,36 @@ def _clip_response(clip: Clip) -> Response:
 
 
 def _read_slices(path: Path, argument: Any) -> Response:
-    from echoseg.io import volume  # importing nibabel takes half a second
+    from echoseg.io import series, volume  # importing nibabel takes half a second
 
+    if path.is_dir():
+        return _clip_response(series.read_series(path))
     opened = volume.open_volume(path)
     frames = volume.to_grey(opened.arrange(volume.read_voxels(path)))
     return _clip_response(Clip(frames, np.nan, opened.spacing, opened.thickness))
 
 
 def _open_volume(path: Path, argument: Any) -> Response:
-    from echoseg.io.volume import open_volume
+    from echoseg.io import series, volume
 
-    metadata = vars(open_volume(path)).copy()
+    metadata = vars(series.open_series(path).volume if path.is_dir() else volume.open_volume(path)).copy()
     del metadata["path"]
     affine = metadata.pop("affine")
     return metadata, [] if affine is None else [affine]
 
 
 def _read_voxels(path: Path, argument: Any) -> Response:
-    from echoseg.io.volume import read_voxels
+    from echoseg.io import series, volume
 
-    return {}, [read_voxels(path)]
+    if path.is_dir():
+        return {}, [series.read_series_voxels(series.open_series(path))]
+    return {}, [volume.read_voxels(path)]
+
+
+def _series_files(path: Path, argument: Any) -> Response:
+    from echoseg.io.series import series_files
+
+    return {}, [np.frombuffer(b"\0".join(os.fsencode(file.name) for file in series_files(path)), np.uint8)]
 
 
 def _decode_frames(path: Path, numbers: list[int]) -> Response:
@@ -100,8 +110,11 @@ TASKS: dict[str, Callable[[Path, Any], Response]] = {
     "image": lambda path, _: ({}, [image.read_image(path)]),
     "volume": _open_volume,
     "voxels": _read_voxels,
+    "series files": _series_files,
 }
 """Task name → the function that reads a file, given its path and the request's argument."""
+FOLDER_TASKS = frozenset(("slices", "volume", "voxels", "series files"))
+"""The tasks that also read a folder, with a DICOM series."""
 
 
 def main() -> None:

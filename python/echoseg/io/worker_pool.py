@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, MAX_PIXELS
 from echoseg.io.video import FFMPEG_OPTIONS
-from echoseg.io.worker import DTYPES, MEMORY_LIMIT, respond
+from echoseg.io.worker import DTYPES, FOLDER_TASKS, MEMORY_LIMIT, respond
 from echoseg.utils.parallel import cpus
 
 TIME_LIMIT = "ECHOSEG_DECODE_SECONDS"
@@ -76,14 +76,14 @@ def request(task: str, path: str | Path, build: Callable[[Metadata, Arrays], Res
 
     Args:
         task: A name in `worker.TASKS`.
-        path: The file.
+        path: The file, or a folder for a task in `worker.FOLDER_TASKS`.
         build: Makes the result from the response. An exception that it raises means an invalid response.
         argument: The argument of the task; must be JSON serializable.
 
     Raises:
         DataError: The file cannot be used, its decoder crashed, or decoding exceeded the time or memory limit.
     """
-    _check_file(path)
+    _check_file(path, folders=task in FOLDER_TASKS)
     message = {"task": task, "path": str(Path(path).absolute()), "argument": argument}
     if sys.executable and not getattr(sys, "frozen", False):
         metadata, arrays = _send_to_worker(message, path)
@@ -106,13 +106,13 @@ def end_workers() -> None:
         _pool.idle.clear()
 
 
-def _check_file(path: str | Path) -> None:
+def _check_file(path: str | Path, *, folders: bool) -> None:
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({cause}); check the path") from None
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(mode) and not (folders and stat.S_ISDIR(mode)):
         raise DataError(f"{path}: cannot be read (not a regular file); check the path")
 
 

@@ -127,6 +127,7 @@ def report(run: RunSummary, *, splits: list[str] | None = None, names: bool = Fa
         metrics=_metrics(run),
         splits=[_split(run, split, names) for split in splits or run.metrics],
         curves=_curves(run),
+        times=_times(run),
         card=card_sections(run),
         settings=_settings(run, names),
     )
@@ -186,6 +187,26 @@ def _curves(run: RunSummary) -> list[tuple[str, str]]:
         for name, label in labels.items()
         if log[name].notna().any()
     ]
+
+
+_TIMES = {
+    "training": "training",
+    "epoch": "training, mean of an epoch",
+    "prediction": "testing: prediction",
+    "measures": "testing: measures",
+    "outputs": "tables and figures",
+}
+"""Entry of `seconds` in ``metrics.json`` → its title."""
+
+
+def _times(run: RunSummary) -> list[list[str]]:
+    """Rows of a title and the seconds of each split; times that no split has are left out."""
+    rows = []
+    for name, title in _TIMES.items():
+        values = [metrics.get("seconds", {}).get(name) for metrics in run.metrics.values()]
+        seconds = [sum(value.values()) if isinstance(value, dict) else value for value in values]
+        rows.append([title, *(_number(value, ".1f") for value in seconds)])
+    return [row for row in rows if set(row[1:]) - {_UNKNOWN}]
 
 
 def _split(run: RunSummary, split: str, names: bool) -> dict[str, Any]:

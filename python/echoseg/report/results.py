@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,10 @@ from echoseg.report.figures import (
 )
 from echoseg.report.film import film, frame_rate, write_gif
 from echoseg.report.overlay import write_video
-from echoseg.report.stack_files import write_stack
+from echoseg.report.stack_files import STACK_OUTPUTS, write_stack
+from echoseg.report.thresholds import write_thresholds
+from echoseg.training.run_files import training_seconds
+from echoseg.training.stopwatch import Stopwatch
 from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import opencv_name, replace_file
 
@@ -53,17 +56,23 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     path = folder / "metrics.json"
     try:
         metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        metrics[split] = add_checksum({**evaluation.summary, "data": str(store.path)})
+        metrics[split] = {}
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: is damaged ({error}); delete it and run 'echoseg evaluate' again") from None
-    _write_table(evaluation.images, folder / f"images_{split}.csv", "%.5f")
-    frames, contours = store.frames[evaluation.indices], [store.contour(i) for i in evaluation.indices]
-    overlay_figure(evaluation, frames, contours, figures / f"overlay_{split}.png")
-    write_volumes(evaluation.volumes, split, folder)
-    if len(evaluation.videos):
-        write_volumes(evaluation.videos, f"videos_{split}", folder)
-    if len(evaluation.stacks):
-        _write_table(evaluation.stacks, folder / f"stacks_{split}.csv", "%.4f")
+    watch = Stopwatch()
+    with watch.measure("images"):
+        _write_table(evaluation.images, folder / f"images_{split}.csv", "%.5f")
+    with watch.measure("overlay"):
+        frames, contours = store.frames[evaluation.indices], [store.contour(i) for i in evaluation.indices]
+        overlay_figure(evaluation, frames, contours, figures / f"overlay_{split}.png")
+    with watch.measure("volumes"):
+        write_volumes(evaluation.volumes, split, folder)
+        if len(evaluation.videos):
+            write_volumes(evaluation.videos, f"videos_{split}", folder)
+        if len(evaluation.stacks):
+            _write_table(evaluation.stacks, folder / f"stacks_{split}.csv", "%.4f")
+    seconds = {**training_seconds(folder), **evaluation.seconds, "outputs": watch.seconds()}
+    metrics[split] = add_checksum({**evaluation.summary, "data": str(store.path), "seconds": seconds})
     text = json.dumps(metrics, indent=2) + "\n"
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -100,9 +109,10 @@ def write_prediction(
     folder: Path,
     *,
     keep: Collection[str],
+    thresholds: Sequence[float] = (),
     structure: str = LEFT_VENTRICLE,
-) -> None:
-    """Write the results of one file. For a stack of slices, `keep` is ignored and `write_stack` is called.
+) -> dict[str, float]:
+    """Write the results of one file. Those of a stack of slices are written by `write_stack`.
 
     Args:
         path: The file.
@@ -111,16 +121,37 @@ def write_prediction(
         measurement: The measurement of the prediction.
         folder: The folder to write to.
         keep: What to write, by names of `OUTPUTS`.
+        thresholds: Thresholds to compare, mask approach only; see `write_thresholds`. None are compared if it is empty.
         structure: The name of what is segmented.
+
+    Returns:
+        The seconds that each output took, by name.
 
     Raises:
         DataError: A file cannot be written.
     """
+    watch = Stopwatch()
+    others = keep
     if np.isfinite(clip.thickness):
-        write_stack(path, clip, prediction, measurement, folder, structure=structure)
-        return
-    for name in keep:
-        OUTPUTS[name](path, clip, prediction, measurement, folder)
+        write_stack(
+            path,
+            clip,
+            prediction,
+            measurement,
+            folder,
+            structure=structure,
+            keep=keep,
+            thresholds=thresholds,
+            watch=watch,
+        )
+        others = [name for name in keep if name not in STACK_OUTPUTS]
+    elif thresholds:
+        with watch.measure("thresholds"):
+            write_thresholds(clip, prediction, thresholds, folder, name=path.name)
+    for name in others:
+        with watch.measure(name):
+            OUTPUTS[name](path, clip, prediction, measurement, folder)
+    return watch.seconds()
 
 
 def _write_masks(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
@@ -163,6 +194,8 @@ OUTPUTS = {"masks": _write_masks, "frames": _write_frames, "overlay": _write_ove
   interval of the area and whether the frame is marked for review.
 - `overlay`: `overlay.avi`, the film of the clip.
 - `gif`: `overlay.gif`, the same as an animated GIF.
+
+`write_stack` writes those of a stack of slices.
 """
 
 

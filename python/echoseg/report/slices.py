@@ -17,7 +17,8 @@ PREDICTED, TRUE = (0, 230, 110), (255, 60, 60)  # RGB
 _TILE, _LEGEND = 2.6, 0.35  # inches
 _GAP = 6  # pixels between images
 _TITLE_BOX = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5}
-_FPS = 2  # slices of the video per second
+SLICES_PER_SECOND = 2
+"""The rate of videos of slices."""
 
 
 def slices_figure(path: Path, images: Sequence[np.ndarray], titles: Sequence[str], *, truth: bool) -> None:
@@ -61,7 +62,7 @@ def slices_video(path: Path, images: Sequence[np.ndarray]) -> None:
         DataError: The video cannot be opened or is incomplete.
         OSError: The file cannot be written.
     """
-    write_video(path, images, fps=_FPS)
+    write_video(path, images, fps=SLICES_PER_SECOND)
 
 
 def slice_images(frames: np.ndarray, prediction: Prediction, true: np.ndarray | None) -> list[np.ndarray]:
@@ -77,18 +78,26 @@ def slice_images(frames: np.ndarray, prediction: Prediction, true: np.ndarray | 
     Returns:
         T images of one size, (h, w, 3) uint8, RGB.
     """
-    drawn = prediction.masks if true is None else prediction.masks | true
-    rows, columns = (np.flatnonzero(drawn.any(axis=axes)) for axes in ((0, 2), (0, 1)))
-    if not len(rows):
-        rows, columns = (np.arange(size) for size in drawn.shape[1:])
-    side = 2 * int(max(np.ptp(rows), np.ptp(columns))) + 1
-    height, width = _window(rows, side, drawn.shape[1]), _window(columns, side, drawn.shape[2])
+    height, width = crop_around(prediction.masks if true is None else prediction.masks | true)
     corner = np.array([width.start, height.start], dtype=np.float32)
     truths = [None] * len(frames) if true is None else [mask_contour(mask) - corner for mask in true]
     return [
         draw_overlay(frame, predicted=contour - corner, true=truth, colours=(PREDICTED, TRUE))
         for frame, contour, truth in zip(frames[:, height, width], prediction.contours, truths, strict=True)
     ]
+
+
+def crop_around(masks: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns of the square around all masks; its side is twice the size of the box around them.
+
+    Args:
+        masks: (T, H, W) uint8, 0 or 1.
+    """
+    rows, columns = (np.flatnonzero(masks.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    if not len(rows):
+        rows, columns = (np.arange(size) for size in masks.shape[1:])
+    side = 2 * int(max(np.ptp(rows), np.ptp(columns))) + 1
+    return _window(rows, side, masks.shape[1]), _window(columns, side, masks.shape[2])
 
 
 def _window(indices: np.ndarray, side: int, size: int) -> slice:

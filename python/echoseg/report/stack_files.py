@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,9 +19,15 @@ from echoseg.io.clip import Clip
 from echoseg.io.nifti import slices_affine, write_mask
 from echoseg.io.reading import open_volume
 from echoseg.metrics.volumes import MM3_PER_ML
+from echoseg.report.film import write_gif
 from echoseg.report.patient_volumes import NORMAL_RANGES
-from echoseg.report.slices import slice_images, slices_figure, slices_video
+from echoseg.report.slices import SLICES_PER_SECOND, slice_images, slices_figure, slices_video
+from echoseg.report.thresholds import write_thresholds
 from echoseg.report.view3d import write_view
+from echoseg.training.stopwatch import Stopwatch
+
+STACK_OUTPUTS = ("masks", "frames", "overlay", "gif")
+"""The outputs that `write_stack` writes."""
 
 
 def write_stack(
@@ -31,21 +38,28 @@ def write_stack(
     folder: Path,
     *,
     structure: str = LEFT_VENTRICLE,
+    keep: Collection[str] = ("masks", "frames", "overlay"),
+    thresholds: Sequence[float] = (),
+    watch: Stopwatch | None = None,
 ) -> dict[str, float]:
     """Write the results of one stack, beside the true masks if the measurement has them.
 
-    - `mask.nii.gz`: the masks, in the order and shape and with the affine of the stack's file;
-    - `slices.csv` and `stack.json`: areas, probabilities and volumes, and the Dice if the truth is known;
-    - `slices.png` and `slices.avi`: every slice with its predicted and true contour;
-    - `view3d.html`: the surface in 3-D, if the extra `view3d` is installed and the spacing is known.
+    - masks: `mask.nii.gz`, in the order and shape and with the affine of the stack's file;
+    - frames: `slices.csv` and `stack.json`, areas, probabilities and volumes, and the Dice if the truth is known;
+    - overlay: `slices.png` and `slices.avi`, every slice with its predicted and true contour, and `view3d.html`, the
+      surface in 3-D, if the extra `view3d` is installed and the spacing is known;
+    - gif: `slices.gif`, the same as `slices.avi`.
 
     Args:
-        path: The file of the stack.
+        path: The file of the stack, or the folder of a DICOM series.
         clip: The clip read from it; its thickness is known.
         prediction: The prediction for the clip.
         measurement: The measurement of the prediction.
         folder: The folder to write to; it is made if it is missing.
         structure: The name of what is segmented.
+        keep: What to write, by the names above; other names are ignored.
+        thresholds: Thresholds to compare; see `write_thresholds`. None are compared if it is empty.
+        watch: Gets the seconds of each output.
 
     Returns:
         The content of `stack.json`: `volume_mm3` and `volume_ml` if the spacing is known; if the truth is known
@@ -57,22 +71,38 @@ def write_stack(
     """
     volume = open_volume(path)
     masks, true = prediction.masks, None if measurement.truth is None else measurement.truth.masks
+    watch = watch or Stopwatch()
     folder.mkdir(parents=True, exist_ok=True)
-    write_mask(folder / "mask.nii.gz", masks, volume)
+    if "masks" in keep:
+        with watch.measure("masks"):
+            write_mask(folder / "mask.nii.gz", masks, volume)
     table = _slice_table(clip, prediction, measurement)
     metrics = _stack_metrics(prediction, measurement)
-    table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
-    (folder / "stack.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    images = slice_images(clip.frames, prediction, true)
-    slices_figure(folder / "slices.png", images, _titles(table), truth=true is not None)
-    slices_video(folder / "slices.avi", images)
+    if "frames" in keep:
+        with watch.measure("frames"):
+            table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
+            (folder / "stack.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    if {"overlay", "gif"} & {*keep}:
+        images = slice_images(clip.frames, prediction, true)
+    if "gif" in keep:
+        with watch.measure("gif"):
+            write_gif(folder / "slices.gif", iter(images), fps=SLICES_PER_SECOND)
+    if thresholds:
+        with watch.measure("thresholds"):
+            write_thresholds(clip, prediction, thresholds, folder, name=path.name, true=true)
+    if "overlay" not in keep:
+        return metrics
+    with watch.measure("overlay"):
+        slices_figure(folder / "slices.png", images, _titles(table), truth=true is not None)
+        slices_video(folder / "slices.avi", images)
     shapes = {"prediction": masks} if true is None else {"prediction": masks, "truth": true}
     if not find_spec("plotly") or not find_spec("skimage"):
         hint = "view3d.html is not written; install what it needs by pip install 'echoseg[view3d]'"
         tqdm.write(f"echoseg: {path.name}: {hint}", file=sys.stderr)
     elif "volume_ml" in metrics:
         title, captions = structure[:1].upper() + structure[1:], _captions(metrics, structure)
-        write_view(folder / "view3d.html", shapes, slices_affine(volume), title, captions)
+        with watch.measure("view3d"):
+            write_view(folder / "view3d.html", shapes, slices_affine(volume), title, captions)
     return metrics
 
 

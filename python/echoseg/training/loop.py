@@ -292,6 +292,7 @@ class _Trainer:
             )
         parts = [seconds.get(part, 0.0) for part in PARTS]
         row = [progress.epoch + 1, self._rate(), loss / images, val_dice, *parts, time.perf_counter() - started]
+        row.append(60 * self.minutes - sum(earlier[-1] for earlier in progress.log))
         progress.log.append(row)
         train_dice = progress.dice / progress.images
         self.bar.show(loss / images, train_dice, val_dice=val_dice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import platform
 import sys
@@ -22,7 +23,9 @@ LOG_COLUMNS = (
     "val_dice",
     *(f"{part}_seconds" for part in PARTS),
     "val_seconds",
+    "epoch_seconds",
 )
+"""The columns of ``log.csv``. The last one is the time from the end of the epoch before, saving included."""
 
 
 def save_log(path: Path, rows: list[list[float]]) -> None:
@@ -30,6 +33,18 @@ def save_log(path: Path, rows: list[list[float]]) -> None:
     lines = [",".join([str(epoch), *(f"{value:.6g}" for value in values)]) for epoch, *values in rows]
     text = "\n".join([",".join(LOG_COLUMNS), *lines, ""])
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def training_seconds(run: Path) -> dict[str, float]:
+    """The seconds of the whole training and the mean of an epoch, from ``log.csv``; empty without such a log."""
+    path = run / "log.csv"
+    if not path.exists():
+        return {}
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    if not rows or "epoch_seconds" not in rows[0]:
+        return {}
+    total = sum(float(row["epoch_seconds"]) for row in rows)
+    return {"training": total, "epoch": total / len(rows)}
 
 
 def save_environment(path: Path, device: torch.device, custom: dict[str, str]) -> None:

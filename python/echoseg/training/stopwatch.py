@@ -1,4 +1,4 @@
-"""Where an epoch's time goes, measured without making a GPU wait."""
+"""How long the parts of a task take; on a GPU, measured without making it wait."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 
 class Stopwatch:
-    """Adds up the seconds of each part of an epoch; on a GPU by events in its stream.
+    """Adds up the seconds of each part of a task; on a GPU by events in its stream.
 
     Args:
-        device: The device that does the work.
+        device: The device that does the work; None is the CPU.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device | None = None) -> None:
+        self._device = device or torch.device("cpu")
         self._seconds: dict[str, float] = {}
         self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
