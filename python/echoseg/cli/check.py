@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 
 from echoseg.cli.flags import DATA_SET
-from echoseg.cli.prepare import print_empty
+from echoseg.cli.prepare import print_blanks
 
 HELP = "report missing, damaged and suspicious tracings"
 EXAMPLE = "  echoseg check data --out data-check"
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
     check = check_dataset(arguments.data, strict=arguments.strict, landmarks=arguments.landmarks)
     print(f"{arguments.data}: {len(check.store)} frames of {check.store.samples['patient'].nunique()} patients")
-    print_empty(check.store.manifest)
+    print_blanks(check.store)
     print(check_text(check.findings))
     if check.orderings is not None:
         rows = [

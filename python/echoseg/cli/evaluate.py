@@ -32,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also predict every frame of the split's videos, and measure the EF as the mean over all heartbeats;"
         " the data set must be a folder with videos, not a store",
     )
+    parser.add_argument(
+        "--blanks",
+        action="store_true",
+        help="average over blank slices too, those of a stack that show nothing to trace: a Dice of 1 if the prediction"
+        " is empty, else of 0; volumes of stacks contain them in any case",
+    )
     add_postprocess(parser)
     parser.add_argument(
         "--compare-postprocess",
@@ -57,6 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
             out=arguments.out,
             postprocess=arguments.postprocess,
             whole_videos=arguments.videos,
+            blanks=arguments.blanks,
             device=arguments.device,
         )
         print(metrics_table(metrics, arguments.split))

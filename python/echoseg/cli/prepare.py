@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from echoseg.cli.flags import DATA_SET, positive_number, whole_number
 from echoseg.datasets.recording import describe_faults
 from echoseg.geometry.contour import ORDERINGS
+
+if TYPE_CHECKING:
+    from echoseg.datasets.store import Store
 
 HELP = "decode the traced frames of a data set once"
 EXAMPLE = "  echoseg prepare data --out stores/128 --size 128 128"
@@ -67,12 +71,14 @@ def run(arguments: argparse.Namespace) -> None:
         strict=arguments.strict,
     )
     print(f"{store.path}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
-    print_empty(store.manifest)
+    print_blanks(store)
     if store.faults:
         print(describe_faults(store.faults))
 
 
-def print_empty(manifest: dict) -> None:
-    """Print how many frames of a store's data set have an empty mask, if any has one."""
-    if manifest.get("empty"):
-        print(f"without a contour, which is no fault: {manifest['empty']} frames")
+def print_blanks(store: Store) -> None:
+    """Print how many slices of a store are blank, and how many frames without a contour were left out, if any."""
+    if store.blank.any():
+        print(f"blank slices, kept with an empty mask: {store.blank.sum()}")
+    if store.manifest.get("empty"):
+        print(f"without a contour, left out, which is no fault: {store.manifest['empty']} frames")

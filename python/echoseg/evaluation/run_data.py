@@ -46,13 +46,16 @@ class RunData:
             return None
         return {recording.name: recording for recording in read_dataset(self.data).recordings}
 
-    def evaluate(self, split: str = "test", *, steps: Sequence[str] = (), whole_videos: bool = False) -> Evaluation:
+    def evaluate(
+        self, split: str = "test", *, steps: Sequence[str] = (), whole_videos: bool = False, blanks: bool = False
+    ) -> Evaluation:
         """Evaluate the run on one split.
 
         Args:
             split: "train", "val", "test" or "all".
             steps: Post-processing steps; see `echoseg.inference.postprocess`.
             whole_videos: Whether to predict also all frames of the split's videos, for EF by detected beats.
+            blanks: Whether the measures of blank slices are averaged with those of the other images.
 
         Returns:
             The evaluation.
@@ -63,7 +66,13 @@ class RunData:
         """
         recordings = self.recordings if whole_videos or temporal_radius(steps) else None
         return evaluate(
-            self.predictor, self.store, split, steps=steps, recordings=recordings, whole_videos=whole_videos
+            self.predictor,
+            self.store,
+            split,
+            steps=steps,
+            recordings=recordings,
+            whole_videos=whole_videos,
+            blanks=blanks,
         )
 
     def postprocess_ablation(self, split: str) -> pd.DataFrame:

@@ -63,6 +63,9 @@ def metrics_table(metrics: dict, split: str) -> str:
     if "landmark_error_px" in metrics:
         rows.append(["landmark error, px", f"{metrics['landmark_error_px']:.2f}", ""])
     rows.append(["empty predictions", str(metrics["empty_predictions"]), ""])
+    if blanks := metrics.get("blanks"):
+        rows.append(["blank slices left empty", f"{blanks['empty_predictions']} of {blanks['images']}", ""])
+        rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}", ""])
     title = f"{split}: {metrics['images']} images of {metrics['patients']} patients"
     parts = [*_volumes(metrics), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
     return "\n".join([title, text_table(["", "model", "empty mask"], rows), *parts])
