@@ -14,7 +14,7 @@ from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store, is_store, prepare
 from echoseg.evaluation.evaluate import Evaluation, evaluate
-from echoseg.evaluation.postprocess_ablation import postprocess_ablation
+from echoseg.evaluation.postprocess_ablation import postprocess_ablation, postprocess_ladder
 from echoseg.evaluation.temporal_context import temporal_radius
 from echoseg.inference.predictor import Predictor, load
 from echoseg.models.normalize import NetworkFactory
@@ -88,6 +88,21 @@ class RunData:
             DataError: The store has no image in this split.
         """
         return postprocess_ablation(self.predictor, self.store, split, self.recordings)
+
+    def postprocess_ladder(self, split: str, steps: Sequence[str] = ()) -> pd.DataFrame:
+        """Evaluate post-processing steps that are added one after the other.
+
+        Args:
+            split: "train", "val", "test" or "all".
+            steps: The steps in their order; empty takes those of Craciun that the run's approach has.
+
+        Returns:
+            The table of `echoseg.evaluation.postprocess_ablation.postprocess_ladder`.
+
+        Raises:
+            DataError: The store has no image in this split, or a step cannot be applied.
+        """
+        return postprocess_ladder(self.predictor, self.store, split, steps, self.recordings)
 
 
 def load_run_data(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_OUTSIDE = -1e6  # pixels: no rule draws a point there
+_OUTSIDE = -1e5  # pixels: far outside any image, before and after an augmentation
 
 
 def pad_contours(points: np.ndarray, offsets: np.ndarray) -> np.ndarray:
