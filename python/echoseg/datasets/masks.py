@@ -114,8 +114,11 @@ def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -
         return _PairResult(None, [Fault(damaged.relative_to(folder).as_posix(), None, reason)], 0)
     inside = select_label(values, labels, f"{folder / file}", folder)
     contours = [mask_contour(frame) for frame in inside]
-    one_slice = len(contours) == 1 and _SLICE.fullmatch(stem_of(recording.path)) is not None
-    keep_blanks = one_slice or (math.isfinite(thickness) and inside.any())
+    traced = np.flatnonzero(inside.any(axis=(1, 2)))
+    if len(contours) == 1:
+        keep_blanks = _SLICE.fullmatch(stem_of(recording.path)) is not None
+    else:  # two separate frames are ED and ES of a sequence that its header does not declare
+        keep_blanks = math.isfinite(thickness) and len(traced) > 0 and not (len(traced) == 2 and np.ptp(traced) > 1)
     tracings = tuple(
         Tracing(frame, contour, 0, pair.phases.get(frame, pair.phase), file)
         for frame, contour in enumerate(contours)

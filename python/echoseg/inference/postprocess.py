@@ -146,10 +146,8 @@ def _reject_bright(prediction: Prediction, codec: Codec, limit: float) -> Predic
     """
     if codec.method is not None:
         raise DataError("post-processing 'reject_bright': landmark runs have no mask probabilities; remove the step")
-    planes = prediction.probabilities.reshape(len(prediction), -1)
-    low, high = planes.min(axis=1, initial=1), planes.max(axis=1, initial=0)
-    means = planes.mean(axis=1) if len(planes) else low
-    brightness = np.divide(means - low, high - low, out=np.ones_like(means), where=high > low)
+    low, high, mean = (getattr(prediction.probabilities, name)(axis=(1, 2)) for name in ("min", "max", "mean"))
+    brightness = np.divide(mean - low, high - low, out=np.ones_like(mean), where=high > low)
     return prediction.emptied(brightness > limit)
 
 
