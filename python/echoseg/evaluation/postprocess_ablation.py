@@ -98,6 +98,27 @@ def postprocess_ladder(
     return pd.DataFrame(rows)
 
 
+def choose_step(
+    predictor: Predictor, store: Store, split: str, candidates: Sequence[str], *, before: Sequence[str] = ()
+) -> str:
+    """Choose the step with the highest Dice.
+
+    Args:
+        predictor: The predictor of a run.
+        store: A store of any data set.
+        split: The split to choose on, which should contain blank slices for a step that rejects blank frames.
+        candidates: The steps, for example one name with several numbers. Of equal ones, the first is chosen.
+        before: The steps that are applied before it.
+
+    Raises:
+        DataError: The store has no image in this split, its frame size differs from that of the run, or a step cannot
+            be applied.
+    """
+    images = _Images(predictor, store, split, None)
+    scores = [dice(images.predict([*before, step]).masks, images.true).mean() for step in candidates]
+    return candidates[int(np.argmax(scores))]
+
+
 class _Images:
     """The images of a split.
 

@@ -17,6 +17,9 @@ from scipy.ndimage import gaussian_filter
 
 from echoseg.utils.files import new_folder
 
+STACKS_VERSION = 1
+"""Increased when the same seed gives other stacks."""
+
 _THICKNESS = 6.0  # mm
 _BLOOD, _MUSCLE, _TISSUE, _LUNG = 180.0, 85.0, 125.0, 25.0
 _CHAMBERS = {  # centre and radii in mm: x to the patient's left, y to the back, z to the head
@@ -54,7 +57,7 @@ def write_phantom_stacks(out: str | Path, *, patients: int = 8, seed: int = 0) -
             affine = np.diag([-spacing, -spacing, _THICKNESS, 1.0])
             for name, voxels in (("imagesTr", image), ("labelsTr", mask)):
                 stack = nibabel.Nifti1Image(voxels.transpose(2, 1, 0), affine)
-                nibabel.save(stack, folder / name / f"patient{number + 1:02d}.nii.gz")
+                nibabel.save(stack, folder / name / f"stack{number + 1:02d}.nii.gz")
         description = {
             "name": "synthetic left atrium",
             "modality": {"0": "MRI"},
