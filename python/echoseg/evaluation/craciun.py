@@ -28,7 +28,7 @@ TABLES, TRAININGS, LADDER, VOLUMES = "Tables 5.1 and 5.2", "Trainings", "Steps",
 """Titles of the tables of `repeat_craciun`."""
 SMALL_ROTATION = 10.0
 """Degrees; the thesis says "a small rotation"."""
-LIMITS = (4.5 / 255, 0.03, 0.05, 0.1, 0.2, 0.4)
+LIMITS = (4.5 / 255, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
 """Candidates for the number of `reject_bright`; the first is that of the thesis, for its scans."""
 
 

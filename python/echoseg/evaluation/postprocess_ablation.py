@@ -27,7 +27,8 @@ from echoseg.ops import fill_polygons
 _STEPS = (
     *("threshold=0.3", "threshold=0.4", "threshold=0.6", "threshold=0.7"),
     *("reject_blank=0.5", "reject_blank=0.7", "reject_blank=0.9", "reject_blank=0.95", "reject_blank=0.99"),
-    *("reject_bright=0.02", "reject_bright=0.05", "reject_bright=0.1", "reject_bright=0.2", "reject_bright=0.3"),
+    *("reject_bright=0.02", "reject_bright=0.04", "reject_bright=0.06", "reject_bright=0.08"),
+    *("reject_bright=0.1", "reject_bright=0.15", "reject_bright=0.2", "reject_bright=0.3"),
     *("closing=3", "closing=5", "smooth=1", "smooth=2"),
 )
 _MASKS_ONLY = ("threshold", "reject_bright")
