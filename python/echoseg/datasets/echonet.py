@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echoseg.datasets.recording import MINIMUM_ROWS, Dataset, Fault, Recording, Tracing
+from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
 from echoseg.io.table import EXTRA, quote, read_numbers, read_table
@@ -52,7 +53,7 @@ def files_of(folder: Path) -> list[Path]:
     return [path for pattern in ("*.csv", f"{VIDEOS}/*") for path in sorted(folder.glob(pattern))]
 
 
-def read_echonet(folder: str | Path) -> Dataset:
+def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
     """Read the tables of an EchoNet folder; no video is opened.
 
     What cannot be used is left out and reported as a fault: invalid cells, too few rows, missing videos, videos without
@@ -60,6 +61,7 @@ def read_echonet(folder: str | Path) -> Dataset:
 
     Args:
         folder: The folder with `FileList.csv`, `VolumeTracings.csv` and `Videos/`.
+        structure: The name of what is traced; None: the left ventricle.
 
     Returns:
         The recordings with at least one usable tracing, and the faults.
@@ -91,7 +93,8 @@ def read_echonet(folder: str | Path) -> Dataset:
     faults = (*sorted(list_faults.values(), key=_by_row), *sorted(trace_faults, key=_by_row))
     if not recordings:
         raise DataError(f"{folder}: contains nothing usable; {faults[0]} (fault 1 of {len(faults)})")
-    return Dataset(folder=folder, kind=kind, recordings=tuple(recordings), faults=faults)
+    name = structure_name(structure or LEFT_VENTRICLE)
+    return Dataset(folder=folder, kind=kind, recordings=tuple(recordings), faults=faults, structure=name)
 
 
 def _by_row(fault: Fault) -> int:

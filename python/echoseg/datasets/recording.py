@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import printable
 
 MINIMUM_ROWS = {"chords": 4, "points": 3}
@@ -121,6 +122,7 @@ class Dataset:
         recordings: The recordings with at least one usable tracing, in the order of the file list.
         faults: What was left out, and why.
         empty: Number of frames of sequences without a tracing, which are left out but are not a fault.
+        structure: The name of what is traced.
     """
 
     folder: Path
@@ -128,3 +130,4 @@ class Dataset:
     recordings: tuple[Recording, ...]
     faults: tuple[Fault, ...]
     empty: int = 0
+    structure: str = LEFT_VENTRICLE

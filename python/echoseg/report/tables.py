@@ -66,9 +66,14 @@ def metrics_table(metrics: dict, split: str) -> str:
     if blanks := metrics.get("blanks"):
         rows.append(["blank slices left empty", f"{blanks['empty_predictions']} of {blanks['images']}", ""])
         rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}", ""])
-    title = f"{split}: {metrics['images']} images of {metrics['patients']} patients"
+    title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
     parts = [*_volumes(metrics), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
     return "\n".join([title, text_table(["", "model", "empty mask"], rows), *parts])
+
+
+def _structure(metrics: dict) -> list[str]:
+    """What was segmented; runs of earlier versions do not say it."""
+    return [metrics["structure"]] if "structure" in metrics else []
 
 
 _AGREEMENTS = {
