@@ -33,7 +33,8 @@ def test_a_left_atrium_is_called_so_everywhere(tmp_path, capsys):
 
     structure = ("--structure", "left atrium")
     text += run_command("check", data, "--out", tmp_path / "check", *structure)
-    assert f"{data}: 39 frames of 8 patients, left atrium" in text
+    assert f"{data}: 55 frames of 8 patients, left atrium" in text
+    assert "blank slices, kept with an empty mask: 16" in text
     text += run_command("train", "--data", data, "--out", run, *structure, *SMALL)
     text += run_command("evaluate", run, "--split", "val")
     assert "patients, left atrium" in text.split("val: ")[-1].split("\n")[0]

@@ -151,6 +151,7 @@ def evaluate(
     out: str | os.PathLike[str] | None = None,
     postprocess: Sequence[str] = (),
     whole_videos: bool = False,
+    blanks: bool = False,
     device: str = "auto",
     network: NetworkFactory | None = None,
 ) -> dict[str, Any]:
@@ -164,6 +165,8 @@ def evaluate(
         postprocess: Post-processing steps, applied to each prediction in this order; see
             `echoseg.inference.postprocess`.
         whole_videos: Whether to predict also all frames of the split's videos, for EF by detected heart beats.
+        blanks: Whether the measures of blank slices of stacks are averaged with those of the other images. A blank
+            slice has a Dice of 1 if the prediction is empty, else of 0.
         device: "auto", "cpu", "cuda" or "cuda:N".
         network: The function that makes the network, if one was passed to `train`.
 
@@ -178,7 +181,7 @@ def evaluate(
     run_data = load_run_data(run, data, device=device, network=network)
     log_faults(run_data.store)
     with new_folder(Path(out)) if out else nullcontext(Path(run)) as target:
-        evaluation = run_data.evaluate(split, steps=postprocess, whole_videos=whole_videos)
+        evaluation = run_data.evaluate(split, steps=postprocess, whole_videos=whole_videos, blanks=blanks)
         write_evaluation(evaluation, run_data.store, split, target)
         write_attention(run_data.predictor, evaluation, run_data.store, split, target)
     return evaluation.summary

@@ -27,12 +27,14 @@ STACK = np.stack([ellipse(radius) for radius in (0.0, 12.0, 16.0, 14.0)])  # the
 
 
 def drawn(recording, size=(40, 48)) -> dict[int, np.ndarray]:
-    return {tracing.frame: fill_polygons(tracing.coordinates[None], size)[0] for tracing in recording.tracings}
+    tracings = [tracing for tracing in recording.tracings if len(tracing.coordinates)]
+    return {tracing.frame: fill_polygons(tracing.coordinates[None], size)[0] for tracing in tracings}
 
 
 def check_stack(recording, mask=STACK) -> None:
+    assert [tracing.frame for tracing in recording.tracings] == [0, 1, 2, 3]
     found = drawn(recording)
-    assert sorted(found) == [1, 2, 3]
+    assert sorted(found) == [1, 2, 3]  # slice 0 is blank
     for frame, filled in found.items():
         np.testing.assert_array_equal(filled, mask[frame] > 0)
     assert (recording.spacing, recording.thickness) == ((0.5, 0.25), 8.0)
@@ -57,7 +59,7 @@ def test_stacks_of_nnunet_are_read(tmp_path, channel):
     (folder / "imagesTr/._a_0000.nii.gz").write_bytes(b"a file that macOS writes")
     dataset = read_dataset(folder)
     assert dataset.faults == ()
-    assert dataset.empty == 3
+    assert dataset.empty == 0
     assert [(recording.name, recording.patient) for recording in dataset.recordings] == [
         ("p1_frame01", "p1"),
         ("p1_frame12", "p1"),
@@ -187,12 +189,12 @@ def test_a_damaged_image_is_left_out_in_prepare(tmp_path):
     path = folder / "imagesTr/a.nii"
     nibabel.save(nibabel.Nifti1Image(np.random.default_rng(0).random((48, 40, 4)), np.diag([-1, -1, 8, 1])), path)
     store = prepare(folder)
-    assert len(store) == 6
+    assert len(store) == 8
     folder = shutil.copytree(folder, tmp_path / "cut")
     shutil.copy(path, folder / "imagesTr/a.nii.gz")  # not compressed, despite its name
     (folder / "imagesTr/a.nii").unlink()
     store = prepare(folder)
-    assert len(store) == 3
+    assert len(store) == 4
     assert [fault["file"] for fault in store.manifest["faults"]] == ["imagesTr/a.nii.gz"]
 
 
@@ -212,9 +214,9 @@ def test_nifti_pairs_in_one_folder_are_read(tmp_path):
     for recording in dataset.recordings:
         check_stack(recording)
     store = prepare(tmp_path, size=(80, 96))
-    assert len(store) == 6
-    assert store.manifest["empty"] == 2
-    assert list(store.samples["phase"]) == ["ED"] * 3 + ["ES"] * 3  # by name, not by area
+    assert store.blank.tolist() == [True, False, False, False] * 2
+    assert store.manifest["empty"] == 0
+    assert list(store.samples["phase"]) == ["ED"] * 4 + ["ES"] * 4  # by name, not by area
     assert set(store.samples["thickness"]) == {8.0}
     assert set(store.samples["spacing_y"]) == {0.25}
 
@@ -320,6 +322,38 @@ def test_an_unusable_mask_is_reported(tmp_path, damage, reason):
     assert [recording.name for recording in dataset.recordings] == ["b"]
 
 
+def test_an_empty_mask_is_a_blank_only_where_the_image_is_a_slice(tmp_path):
+    for name, radius in (("p_slice1", 0.0), ("p_slice2", 12.0), ("q_frame1", 0.0), ("q_frame2", 12.0)):
+        save_image(tmp_path / f"{name}.png", make_image(ellipse(12.0)))
+        save_image(tmp_path / f"{name}_mask.png", ellipse(radius))
+    dataset = read_dataset(tmp_path)
+    assert [(item.name, len(item.tracings[0].coordinates) > 0) for item in dataset.recordings] == [
+        ("p_slice1", False),
+        ("p_slice2", True),
+        ("q_frame2", True),
+    ]
+    assert [fault.file for fault in dataset.faults] == ["q_frame1_mask.png"]
+
+
+@pytest.mark.parametrize("name", ["a_sequence", "undeclared"])
+def test_empty_frames_of_a_sequence_are_left_out(tmp_path, name):
+    radii = (12.0, 0.0, 11.0, 0.0, 9.0, 10.0) if name == "a_sequence" else (12.0, 0.0, 0.0, 9.0, 0.0, 0.0)
+    frames = np.stack([ellipse(radius) for radius in radii])
+    save_nifti(tmp_path / f"{name}.nii.gz", make_image(frames))
+    save_nifti(tmp_path / f"{name}_gt.nii.gz", frames)
+    dataset = read_dataset(tmp_path)
+    traced = [frame for frame, radius in enumerate(radii) if radius]
+    assert [tracing.frame for tracing in dataset.recordings[0].tracings] == traced
+    assert dataset.empty == len(radii) - len(traced)
+
+
+def test_slices_that_are_all_blank_are_refused(tmp_path):
+    save_image(tmp_path / "p_slice1.png", make_image(ellipse(12.0)))
+    save_image(tmp_path / "p_slice1_mask.png", ellipse(0.0))
+    with pytest.raises(DataError, match="nothing usable"):
+        read_dataset(tmp_path)
+
+
 @given(
     patient=st.from_regex(r"[A-Za-z]{2,5}[0-9]{1,3}", fullmatch=True),
     view=st.sampled_from(["", "_2CH", "_4ch"]),
@@ -379,7 +413,7 @@ def test_a_changed_mask_needs_a_new_store(tmp_path):
     save_nifti(folder / "labelsTr/a.nii.gz", STACK[::-1], thickness=8.0)
     second = prepare(folder)
     assert second.path != first.path
-    assert list(second.samples["frame"]) == [0, 1, 2, 1, 2, 3]
+    assert second.blank.nonzero()[0].tolist() == [3, 4]
     assert prepare(folder, fov_mm=9.0).path != second.path
 
 

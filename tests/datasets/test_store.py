@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from echoseg.datasets.store import open_store, write_store
 from echoseg.errors import DataError
+from echoseg.geometry.crop import Box, Crop
 from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import hash_file
 
@@ -73,6 +74,17 @@ def test_texts_and_numbers_are_read_back_exactly(tmp_path_factory, texts, number
     np.testing.assert_array_equal(read["ef"], samples["ef"])
 
 
+def test_a_blank_slice_has_no_points(tmp_path):
+    contours = [np.zeros((0, 2), np.float32), np.eye(3, 2, dtype=np.float32), np.zeros((0, 2), np.float32)]
+    samples = table(3, crop_top=1, crop_left=2, crop_height=8, crop_width=10)
+    write_store(tmp_path / "s", np.zeros((3, 4, 5), np.uint8), contours, samples, {})
+    store = open_store(tmp_path / "s")
+    assert store.blank.tolist() == [True, False, True]
+    assert list(store.samples["blank"]) == [1, 0, 1]
+    assert [len(store.contour(index)) for index in range(3)] == [0, 3, 0]
+    assert store.crop(1) == Crop(Box(1, 2, 8, 10), (4, 5))
+
+
 def test_arguments_that_do_not_fit_each_other_are_refused(tmp_path):
     frames, triangle = np.zeros((2, 4, 4), np.uint8), np.eye(3, 2, dtype=np.float32)
     bad = triangle.copy()
@@ -81,6 +93,7 @@ def test_arguments_that_do_not_fit_each_other_are_refused(tmp_path):
         ((frames.astype(float), [triangle] * 2, table(2), {}), "uint8"),
         ((frames, [triangle], table(2), {}), "do not match"),
         ((frames, [triangle, triangle[:2]], table(2), {}), r"contours\[1\]"),
+        ((frames, [triangle[:0]] * 2, table(2), {}), "all are blank"),
         ((frames, [triangle, bad], table(2), {}), r"contours\[1\].*finite"),
         ((frames, [triangle] * 2, table(2).drop(columns="row"), {}), "no column row"),
     ):

@@ -40,8 +40,7 @@ def test_noise_reduces_the_dice(disc_store, tmp_path):
     assert table["dice"].iloc[-1] < table["dice"].iloc[0]
 
 
-@pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("approach", ["mask", "landmark"])
+@pytest.mark.parametrize(("name", "approach"), [(name, approach) for name in PRESETS for approach in PRESETS[name]])
 def test_presets_are_valid_configurations(name, approach):
     Config(approach=approach, **PRESETS[name][approach])
 

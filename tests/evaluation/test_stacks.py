@@ -23,6 +23,7 @@ from echoseg.inference.predictor import Predictor
 from echoseg.inference.stack_row import read_stack_truth
 from echoseg.io.nifti import write_mask
 from echoseg.io.reading import open_volume, read_clip, read_frames
+from echoseg.models.codec import resize_planes
 from echoseg.report import stack_files
 from echoseg.report.results import OUTPUTS, write_evaluation, write_prediction
 from echoseg.report.slices import PREDICTED, TRUE, slice_images
@@ -165,26 +166,27 @@ def test_slice_images_show_both_contours_and_their_surroundings():
     assert not (second == PREDICTED).all(axis=2).any()
 
 
-def tables_of(rows):
-    """Tables of images and samples from rows of patient, video, phase, area, true area, intersection and thickness."""
+def slices_of(rows):
+    """A table of slices from rows of patient, video, phase, area, true area, intersection and thickness."""
     names = ["patient", "video", "phase", "area_px", "true_area_px", "intersection", "thickness"]
     table = pd.DataFrame(rows, columns=names)
-    table["dice"] = 2 * table.pop("intersection") / (table["area_px"] + table["true_area_px"])
-    return table, table[["thickness"]].assign(spacing_y=2.0, spacing_x=1.5)
+    area_sum = table["area_px"] + table["true_area_px"]
+    table["dice"] = (2 * table.pop("intersection") / area_sum).where(area_sum > 0, 1.0)
+    return table.assign(spacing_y=2.0, spacing_x=1.5)
 
 
 def test_volumes_and_ejection_fractions_by_patient():
-    images, samples = tables_of([
+    slices = slices_of([
         ("p", "p_ED", "ED", 1000, 900, 800, 10.0),
         ("p", "p_ED", "ED", 500, 700, 400, 10.0),
+        ("p", "p_ED", "ED", 0, 0, 0, 10.0),
         ("p", "p_ES", "ES", 600, 700, 500, 10.0),
         ("q", "q", "", 10, 20, 5, 8.0),
         ("r", "r_ED", "ED", 10, 20, 5, 8.0),
-        ("s", "film", "ED", 10, 20, 5, np.nan),
     ])  # fmt: skip
-    table = measure_stacks(images, samples.set_index(np.arange(6) + 40)).set_index("video")
+    table = measure_stacks(slices).set_index("video")
     assert list(table.index) == ["p_ED", "p_ES", "q", "r_ED"]
-    assert list(table["slices"]) == [2, 1, 1, 1]
+    assert list(table["slices"]) == [3, 1, 1, 1]
     np.testing.assert_allclose(table["volume_ml"], [45, 18, 0.24, 0.24])
     np.testing.assert_allclose(table["true_volume_ml"], [48, 21, 0.48, 0.48])
     assert table["volume_dice"]["p_ED"] == pytest.approx(2 * 1200 / 3100)
@@ -207,11 +209,7 @@ def test_volumes_and_ejection_fractions_by_patient():
 
 def test_two_stacks_of_one_phase_have_no_ejection_fraction():
     rows = [("p", name, name[:2], 10, 10, 10, 8.0) for name in ("ED1", "ED2", "ES1")]
-    assert measure_stacks(*tables_of(rows))["ef"].isna().all()
-
-
-def test_videos_are_not_stacks():
-    assert measure_stacks(*tables_of([("s", "film", "ED", 10, 20, 5, np.nan)])).empty
+    assert measure_stacks(slices_of(rows))["ef"].isna().all()
 
 
 class BrightnessPredictor(Predictor):
@@ -223,6 +221,10 @@ class BrightnessPredictor(Predictor):
 
     def _segment(self, frames, crop):
         return of_probabilities(paste(cut(frames, crop.box) > 100, crop.box, frames.shape[1:]))
+
+    def segment_cropped(self, cropped, crop, size):
+        bright = resize_planes(torch.from_numpy(cropped > 100).float(), crop.box[2:]).numpy()
+        return of_probabilities(paste(bright, crop.box, size))
 
 
 def write_patients(folder):

@@ -9,6 +9,7 @@ from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
 from echoseg.geometry.landmarks import SCHEMES, choose_landmarks, move_landmarks
 from echoseg.geometry.ragged import pad_contours
+from echoseg.ops import fill_polygons
 
 
 def ellipse(count=40, *, centre=(50, 60), axes=(20, 35), angle=0.3, start=0.0):
@@ -209,3 +210,13 @@ def test_padding_repeats_the_last_point():
     assert dense[0].tolist() == [*points[:3].tolist(), points[2].tolist(), points[2].tolist()]
     assert dense[1].tolist() == points[3:].tolist()
     assert pad_contours(points[:0], np.array([0])).shape == (0, 0, 2)
+
+
+def test_contours_without_points_have_no_landmarks():
+    square = np.float32([[2, 2], [9, 2], [9, 9], [2, 9]])
+    points, offsets = np.concatenate([square, square + 3]), np.array([0, 0, 4, 4, 8, 8])
+    landmarks = choose_landmarks(points, 5, offsets=offsets)
+    assert np.isnan(landmarks[[0, 2, 4]]).all()
+    np.testing.assert_array_equal(landmarks[[1, 3]], choose_landmarks(np.stack([square, square + 3]), 5))
+    padded = pad_contours(points, offsets)
+    np.testing.assert_array_equal(fill_polygons(padded, (16, 16)).sum(axis=(1, 2)), [0, 49, 0, 49, 0])

@@ -54,7 +54,7 @@ def test_steps_on_masks_equal_their_definitions(probabilities):
 def test_reject_blank_empties_frames_and_dependent_values():
     probabilities = np.zeros((3, 8, 8))
     probabilities[0, 2:5, 2:5], probabilities[1, 2:5, 2:5] = 0.9, 0.99
-    processed = postprocess(of_probabilities(probabilities), ["reject_blank"], MASK)
+    processed = postprocess(of_probabilities(probabilities), ["reject_blank=0.95"], MASK)
     assert processed.areas.tolist() == [0, 9, 0]
     assert processed.pieces.tolist() == [0, 1, 0]
     area = of_triangles().areas[0]
@@ -117,7 +117,7 @@ def test_clip_without_frames(codec):
         else of_probabilities(np.zeros((0, 4, 4)))
     )
     for name in STEPS:
-        if codec is MASK or name != "threshold":
+        if codec is MASK or name not in ("threshold", "reject_bright"):
             assert len(postprocess(prediction, [name], codec).masks) == 0
 
 
@@ -129,7 +129,6 @@ def test_clip_without_frames(codec):
         ("closing=", "above 0"),
         ("smooth=-1", "above 0"),
         ("threshold=nan", "above 0"),
-        ("reject_blank=3", "no number"),
     ],
 )
 def test_wrong_names_and_numbers(name, message):
@@ -137,6 +136,36 @@ def test_wrong_names_and_numbers(name, message):
         postprocess(of_probabilities(np.zeros((1, 4, 4))), [name], MASK)
 
 
-def test_threshold_is_rejected_for_landmarks():
+@pytest.mark.parametrize("name", ["threshold", "reject_bright"])
+def test_steps_on_probabilities_are_rejected_for_landmarks(name):
     with pytest.raises(DataError, match="remove the step"):
-        postprocess(of_triangles(np.zeros((1, 3, 2))), ["threshold"], LANDMARK)
+        postprocess(of_triangles(np.zeros((1, 3, 2))), [name], LANDMARK)
+
+
+@given(hnp.arrays(np.float32, (3, 5, 4), elements=st.integers(0, 255).map(lambda grey: grey / 255)))
+def test_reject_bright_is_the_rule_of_craciun_on_scaled_images(probabilities):
+    processed = postprocess(of_probabilities(probabilities), ["reject_bright=0.3"], MASK)
+    for plane, before, after in zip(probabilities, of_probabilities(probabilities).masks, processed.masks, strict=True):
+        low, high = plane.min(), plane.max()
+        scaled = (plane.astype(np.float64) - low) / (high - low) if high > low else np.ones(plane.shape)
+        if abs(scaled.mean() - 0.3) > 1e-5:
+            np.testing.assert_array_equal(after, before if scaled.mean() <= 0.3 else 0 * before)
+
+
+def test_a_step_that_empties_all_frames_is_reported(caplog):
+    prediction = of_probabilities(np.full((3, 6, 6), 0.8))
+    assert postprocess(prediction, ["reject_blank=0.7"], MASK).areas.all()
+    assert not caplog.records
+    assert not postprocess(prediction, ["reject_blank=0.9"], MASK).areas.any()
+    assert [record.getMessage() for record in caplog.records] == [
+        "post-processing 'reject_blank=0.9' has emptied all 3 frames; change its number"
+    ]
+    postprocess(of_probabilities(np.zeros((3, 6, 6))), ["reject_blank=0.9"], MASK)  # nothing to empty
+    assert len(caplog.records) == 1
+
+
+def test_the_number_of_reject_blank_is_a_confidence():
+    area = of_triangles().areas[0]
+    prediction = of_triangles(area_std=area * np.array([0.1, 0.2, 0.3]))  # half the intervals: 20, 39 and 59 %
+    for number, kept in ((0.3, 3), (0.5, 2), (0.7, 1), (0.9, 0)):
+        assert (postprocess(prediction, [f"reject_blank={number}"], LANDMARK).areas > 0).sum() == kept

@@ -172,6 +172,17 @@ def test_dice_and_cross_entropy_by_hand():
     assert MASK_LOSSES["dice_bce"](logits, targets, even(logits)).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["dice", "dice_bce"])
+def test_blank_slices_have_no_dice_loss(loss):
+    torch.manual_seed(0)
+    logits, targets = torch.randn(3, 1, 4, 5), (torch.rand(3, 1, 4, 5) > 0.5).float()
+    targets[1] = 0
+    entropy = MASK_LOSSES["bce"](logits, targets, even(logits)) if loss == "dice_bce" else 0
+    expected = entropy + MASK_LOSSES["dice"](logits[[0, 2]], targets[[0, 2]], even(logits))
+    torch.testing.assert_close(MASK_LOSSES[loss](logits, targets, even(logits)), expected)
+    assert MASK_LOSSES["dice"](logits, torch.zeros_like(targets), even(logits)) == 0
+
+
 # -- codecs
 
 

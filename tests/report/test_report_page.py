@@ -106,6 +106,7 @@ def write_run(folder: Path, *splits: str, landmarks: int = 0, volumes: bool = Fa
                 "bias_ml": 2.5,
                 "mae_ml": 3.5,
             }
+            more["blanks"] = {"images": 20, "empty_predictions": 17, "dice_all": 0.9012}
             more["stacks"] = {"ED": stack, "ef": {"patients": 2, "mae": 3.25}}
             stacks = {"patient": PATIENT, "video": PATIENT, "phase": "ED", "slices": 10, "volume_ml": [120.5, 80]}
             pd.DataFrame(stacks).to_csv(folder / f"stacks_{split}.csv", index=False)
@@ -132,6 +133,8 @@ def test_the_page_shows_everything_and_loads_nothing(tmp_path):
     ):
         assert word in page.text, word
     for word in ("4.2", "-11.5 to +9.0", "px³", "Calibration", "annulus", "Sunnybrook", "CC0", "Environment"):
+        assert word in page.text, word
+    for word in ("17 of 20", "0.9012", "found something in 3 of 20 blank slices"):
         assert word in page.text, word
     for word in ("Stacks of slices", "118.0", "+2.5", "mean absolute error 3.2 percentage points"):
         assert word in page.text, word

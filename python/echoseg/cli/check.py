@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 
 from echoseg.cli.flags import DATA_SET, add_structure
-from echoseg.cli.prepare import describe_store, print_empty
+from echoseg.cli.prepare import describe_store, print_blanks
 
 HELP = "report missing, damaged and suspicious tracings"
 EXAMPLE = "  echoseg check data --out data-check"
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.data, structure=arguments.structure, strict=arguments.strict, landmarks=arguments.landmarks
     )
     print(f"{arguments.data}: {describe_store(check.store)}")
-    print_empty(check.store.manifest)
+    print_blanks(check.store)
     print(check_text(check.findings))
     if check.orderings is not None:
         rows = [

@@ -32,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also predict every frame of the split's videos, and measure the EF as the mean over all heartbeats;"
         " the data set must be a folder with videos, not a store",
     )
+    parser.add_argument(
+        "--blanks",
+        action="store_true",
+        help="average over blank slices too, those of a stack that show nothing to trace: a Dice of 1 if the prediction"
+        " is empty, else of 0; volumes of stacks contain them in any case",
+    )
     add_postprocess(parser)
     parser.add_argument(
         "--compare-postprocess",
@@ -40,13 +46,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " patients, and write postprocess_SPLIT.csv; use --split val, since a step that is chosen on the test split"
         " makes the test result look better than it is",
     )
+    parser.add_argument(
+        "--ladder",
+        action="store_true",
+        help="with --compare-postprocess: add the steps of --postprocess one after the other, instead of each alone"
+        " (default: those of Craciun); writes ladder_SPLIT.csv",
+    )
     add_device(parser)
+    parser.set_defaults(usage_error=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.api import evaluate
     from echoseg.report.tables import metrics_table
 
+    if arguments.ladder and not arguments.compare_postprocess:
+        arguments.usage_error("--ladder belongs to --compare-postprocess; give both")
     if arguments.compare_postprocess:
         _compare_postprocess(arguments)
     else:
@@ -57,6 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
             out=arguments.out,
             postprocess=arguments.postprocess,
             whole_videos=arguments.videos,
+            blanks=arguments.blanks,
             device=arguments.device,
         )
         print(metrics_table(metrics, arguments.split))
@@ -75,10 +91,13 @@ def _compare_postprocess(arguments: argparse.Namespace) -> None:
     measured = load_run_data(arguments.run_folder, arguments.data, device=arguments.device)
     log_faults(measured.store)
     with new_folder(arguments.out) if arguments.out else nullcontext(arguments.run_folder) as folder:
-        table = measured.postprocess_ablation(arguments.split)
+        if arguments.ladder:
+            name, table = "ladder", measured.postprocess_ladder(arguments.split, arguments.postprocess)
+        else:
+            name, table = "postprocess", measured.postprocess_ablation(arguments.split)
         write = partial(table.to_csv, index=False, float_format="%.5f")
-        replace_file(folder / f"postprocess_{arguments.split}.csv", write)
-    print(postprocess_table(table, arguments.split))
-    if measured.recordings is None:
+        replace_file(folder / f"{name}_{arguments.split}.csv", write)
+    print(postprocess_table(table, arguments.split, ladder=arguments.ladder))
+    if measured.recordings is None and not arguments.ladder:
         print("'smooth' is not measured: it needs the frames between the traced ones; give --data the folder")
         print("with the videos, not a store")

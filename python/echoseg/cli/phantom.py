@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole_number(1),
         default=60,
         metavar="N",
-        help="number of videos, one for each synthetic patient (default: %(default)s)",
+        help="number of videos, or of stacks, one for each synthetic patient (default: %(default)s)",
     )
     parser.add_argument(
         "--seed",
@@ -33,17 +33,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="random seed; the same seed gives the same data (default: %(default)s)",
     )
-    parser.add_argument(
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
         "--store",
         action="store_true",
         help="write only the traced frames, as a store that 'echoseg train' reads; much faster than writing videos",
+    )
+    kinds.add_argument(
+        "--stacks",
+        action="store_true",
+        help="write MRI stacks of the left atrium instead, one for each patient, most of whose slices are blank, in the"
+        " layout of the Medical Segmentation Decathlon",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.phantom import write_phantom, write_phantom_store
+    from echoseg.phantom.stacks import write_phantom_stacks
 
-    if arguments.store:
+    if arguments.stacks:
+        write_phantom_stacks(arguments.out, patients=arguments.videos, seed=arguments.seed)
+    elif arguments.store:
         write_phantom_store(arguments.out, patients=arguments.videos, seed=arguments.seed)
     else:
         write_phantom(arguments.out, videos=arguments.videos, seed=arguments.seed)

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         strict=arguments.strict,
     )
     print(f"{store.path}: {describe_store(store)}")
-    print_empty(store.manifest)
+    print_blanks(store)
     if store.faults:
         print(describe_faults(store.faults))
 
@@ -83,7 +83,9 @@ def describe_store(store: Store) -> str:
     return f"{len(store)} frames of {store.samples['patient'].nunique()} patients, {store.structure}"
 
 
-def print_empty(manifest: dict) -> None:
-    """Print how many frames of a store's data set have an empty mask, if any has one."""
-    if manifest.get("empty"):
-        print(f"without a contour, which is no fault: {manifest['empty']} frames")
+def print_blanks(store: Store) -> None:
+    """Print how many slices of a store are blank, and how many frames without a contour were left out, if any."""
+    if store.blank.any():
+        print(f"blank slices, kept with an empty mask: {store.blank.sum()}")
+    if store.manifest.get("empty"):
+        print(f"without a contour, left out, which is no fault: {store.manifest['empty']} frames")

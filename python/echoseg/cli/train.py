@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         choices=PRESETS,
-        help="settings of a paper, by Rodríguez Valencia et al. or by Mendoza et al.; they override --config, and flags"
-        " override them",
+        help="settings of a work, by Rodríguez Valencia et al., Mendoza et al. or Craciun (masks only); they override"
+        " --config, and flags override them",
     )
     parser.add_argument(
         "--resume",
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.resume and (given or arguments.config or arguments.preset):
         arguments.usage_error("--resume goes on with the run's own settings; leave the other flags out")
     if arguments.preset:
-        given = {**PRESETS[arguments.preset][given.get("approach", Config.approach)], **given}
+        given = {**_preset(arguments, given.get("approach")), **given}
     config = None if arguments.resume else load_config(arguments.config, **given)
 
     from echoseg.api import train
@@ -101,6 +101,20 @@ def run(arguments: argparse.Namespace) -> None:
     if run.metrics:  # of the first process alone
         print(metrics_table(run.metrics["test"], "test"))
         print(f"run: {run.path}\nfigure: {run.path / 'figures' / 'overlay_test.png'}")
+
+
+def _preset(arguments: argparse.Namespace, approach: str | None) -> dict[str, Any]:
+    """The settings of the preset: for the given approach, or that of the config file, or the only one it has."""
+    by_approach = PRESETS[arguments.preset]
+    if approach is None and arguments.config:
+        approach = load_config(arguments.config).approach
+    if approach is None:
+        approach = Config.approach if Config.approach in by_approach else next(iter(by_approach))
+    if approach not in by_approach:
+        arguments.usage_error(
+            f"--preset {arguments.preset} has no settings for --approach {approach}; it is for {', '.join(by_approach)}"
+        )
+    return {**by_approach[approach], "approach": approach}
 
 
 def _help_of(text: str, default: object) -> str:

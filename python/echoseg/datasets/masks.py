@@ -1,8 +1,13 @@
-"""Reads data sets with masks: each mask becomes the contour of its largest connected component."""
+"""Reads data sets with masks: each mask becomes the contour of its largest connected component.
+
+An empty mask in a stack of slices states that the slice does not show the structure. It is kept as a blank, a tracing
+without points. An empty mask of a time point states nothing: usually only ED and ES are traced.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -29,6 +34,7 @@ MASK_SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "se
 
 _VIEWS = {"2ch": "A2C", "a2c": "A2C", "4ch": "A4C", "a4c": "A4C", "psax": "PSAX", "sax": "SAX"}
 _TOKEN = re.compile(rf"(.+?)[_-](ed|es|{'|'.join(_VIEWS)}|(?:frame|slice|time|t|z)[_-]?\d+)", re.IGNORECASE)
+_SLICE = re.compile(r".+[_-](slice|z)[_-]?\d+([_-].*)?", re.IGNORECASE)
 _LOSSY = (".jpg", ".jpeg")  # compression changes the values of a mask
 
 
@@ -72,7 +78,7 @@ def read_masks(
     results = list(tqdm(reading, total=len(pairs), desc="masks", unit="file", disable=None))
     recordings = tuple(result.recording for result in results if result.recording is not None)
     faults = [*faults, *(fault for result in results for fault in result.faults)]
-    if not recordings:
+    if not any(len(tracing.coordinates) for recording in recordings for tracing in recording.tracings):
         cause = f"{faults[0]} (fault 1 of {len(faults)})" if faults else "it has no pairs of image and mask"
         raise DataError(f"{folder}: contains nothing usable; {cause}")
     return Dataset(folder, "points", recordings, tuple(faults), sum(result.empty for result in results))
@@ -108,10 +114,15 @@ def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -
         return _PairResult(None, [Fault(damaged.relative_to(folder).as_posix(), None, reason)], 0)
     inside = select_label(values, labels, f"{folder / file}", folder)
     contours = [mask_contour(frame) for frame in inside]
+    traced = np.flatnonzero(inside.any(axis=(1, 2)))
+    if len(contours) == 1:
+        keep_blanks = _SLICE.fullmatch(stem_of(recording.path)) is not None
+    else:  # two separate frames are ED and ES of a sequence that its header does not declare
+        keep_blanks = math.isfinite(thickness) and len(traced) > 0 and not (len(traced) == 2 and np.ptp(traced) > 1)
     tracings = tuple(
         Tracing(frame, contour, 0, pair.phases.get(frame, pair.phase), file)
         for frame, contour in enumerate(contours)
-        if len(contour)
+        if len(contour) or keep_blanks
     )
     if not tracings:
         names = ", ".join(map(str, labels or ()))

@@ -64,7 +64,7 @@ class Tracing:
     Attributes:
         frame: Frame number in the recording, from 0.
         coordinates: (R, 4) float32 chords `x1, y1, x2, y2` with the long axis in row 0, or (P, 2) float32 points;
-            pixels.
+            pixels. (0, 2) for a blank: a slice on which the expert saw nothing to trace.
         row: The first line of the tracing in the tracing file; 0 if it comes from a mask.
         phase: "ED" or "ES" if the data set states it, else "".
         file: The tracing file, relative to the data set's folder.
@@ -121,7 +121,7 @@ class Dataset:
         kind: "chords" or "points": the kind of the tracings' coordinates.
         recordings: The recordings with at least one usable tracing, in the order of the file list.
         faults: What was left out, and why.
-        empty: Number of frames without a tracing, which are left out but are not a fault.
+        empty: Number of frames of sequences without a tracing, which are left out but are not a fault.
         structure: The name of what is traced.
     """
 

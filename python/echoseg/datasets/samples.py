@@ -20,6 +20,9 @@ from echoseg.io.reading import decode_clip
 from echoseg.io.video import DecodedFrames
 from echoseg.utils.parallel import map_in_order
 
+CROP_COLUMNS = ("crop_top", "crop_left", "crop_height", "crop_width")
+"""Columns of the part of the original frame that became the sample, pixels; the fields of a `Box`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -27,7 +30,7 @@ class Sample:
 
     Attributes:
         image: (H, W) uint8, grey.
-        contour: (P, 2) float32, pixels of `image`.
+        contour: (P, 2) float32, pixels of `image`; (0, 2) for a blank slice.
         metadata: One row of the store's table of samples.
     """
 
@@ -69,7 +72,9 @@ def decode_dataset(
         ValueError: The ordering is unknown.
         DataError: The ordering is not applicable to the data set's kind of tracing.
     """
-    order_contour(dataset.recordings[0].tracings[0].coordinates, ordering)  # a wrong name raises here, not in a thread
+    tracings = (tracing for recording in dataset.recordings for tracing in recording.tracings)
+    first = next(tracing for tracing in tracings if len(tracing.coordinates))
+    order_contour(first.coordinates, ordering)  # a wrong name raises here, not in a thread
     decode = partial(_decode, folder=dataset.folder, size=size, ordering=ordering, fov_mm=fov_mm)
     yield from map_in_order(decode, dataset.recordings)
 
@@ -109,6 +114,7 @@ def _decode(
             "row": tracing.row,
             "height": height,
             "width": width,
+            **dict(zip(CROP_COLUMNS, crop.box, strict=True)),
             "fps": recording.fps,
             "ef": recording.ef,
             "edv": recording.edv,
@@ -146,6 +152,8 @@ def _find_problem(
             return "is damaged in the video"
         declared = f" (its header declares {decoded.declared})" if decoded.declared > decoded.passed else ""
         return f"is beyond the video's {decoded.passed} frames{declared}"
+    if not len(contour):
+        return ""
     extent = np.array([box.width, box.height], dtype=np.float32)
     contour = contour - np.array([box.left, box.top], dtype=np.float32)
     if (contour < -extent).any() or (contour > 2 * extent).any():

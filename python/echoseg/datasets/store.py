@@ -21,7 +21,7 @@ from tqdm import tqdm
 from echoseg.datasets.corrections import correct, corrections_file
 from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.recording import Fault
-from echoseg.datasets.samples import decode_dataset
+from echoseg.datasets.samples import CROP_COLUMNS, decode_dataset
 from echoseg.datasets.source_files import hash_files, hash_source
 from echoseg.datasets.store_files import (
     CURE,
@@ -36,6 +36,7 @@ from echoseg.datasets.store_files import (
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
+from echoseg.geometry.crop import Box, Crop
 from echoseg.utils.cache import cache_folder
 from echoseg.utils.files import new_folder, remove_abandoned
 
@@ -48,11 +49,12 @@ class Store:
         path: The folder.
         frames: (N, H, W) uint8, grey; memory-mapped, read-only.
         points: (M, 2) float32, pixels of the frames: all contours, concatenated.
-        offsets: (N+1,) int64: contour i is `points[offsets[i]:offsets[i + 1]]`.
+        offsets: (N+1,) int64: contour i is `points[offsets[i]:offsets[i + 1]]`, without points for a blank slice.
         samples: One row per image: video, frame, patient, phase ("ED", "ES" or ""), split (the raw cell), view,
-            row (of the tracing file), height and width (of the original frame, in pixels), fps, ef (percent), edv and
-            esv (ml), spacing_y and spacing_x (mm per pixel of these frames), thickness (mm between slices); numbers are
-            nan if unknown.
+            row (of the tracing file), height and width (of the original frame, in pixels), crop_top, crop_left,
+            crop_height and crop_width (the part of it that became this frame), blank (1 for a slice of a stack that
+            shows nothing to trace, else 0), fps, ef (percent), edv and esv (ml), spacing_y and spacing_x (mm per pixel
+            of these frames), thickness (mm between slices); numbers are nan if unknown.
         manifest: The content of `manifest.json`; `faults` are dicts with file, row, column and reason.
     """
 
@@ -86,8 +88,17 @@ class Store:
         """The parts of the data set that were left out, and why."""
         return [Fault(**fault) for fault in self.manifest["faults"]]
 
+    @property
+    def blank(self) -> NDArray[np.bool_]:
+        """(N,) bool: the slices of stacks that show nothing to trace."""
+        return np.diff(self.offsets) == 0
+
+    def crop(self, index: int) -> Crop:
+        """The crop that made image `index` from its original frame."""
+        return Crop(Box(*(int(self.samples[name].iloc[index]) for name in CROP_COLUMNS)), self.size)
+
     def contour(self, index: int) -> NDArray[np.float32]:
-        """The contour of image `index`: (P, 2) float32, pixels.
+        """The contour of image `index`: (P, 2) float32, pixels; (0, 2) for a blank slice.
 
         Raises:
             IndexError: There is no such image.
@@ -114,13 +125,16 @@ def open_store(path: str | Path) -> Store:
     if points.shape[1] != 2:
         raise DataError(f"{path / 'points.npy'}: shape {points.shape}, not (M, 2); {CURE}")
     fits = len(offsets) == count + 1 and offsets[0] == 0 and offsets[-1] == len(points)
-    if not fits or (np.diff(offsets) < 3).any():
+    lengths = np.diff(offsets)
+    if not fits or (lengths < 0).any() or np.isin(lengths, (1, 2)).any():
         raise DataError(f"{path / 'offsets.npy'}: does not fit {count} frames and {len(points)} points; {CURE}")
     if list(frames.shape) != [manifest["samples"], *manifest["size"]]:
         raise DataError(f"{path / 'frames.npy'}: shape {frames.shape} differs from the manifest; {CURE}")
     samples = read_samples(path)
     if len(samples) != count:
         raise DataError(f"{path / 'samples.csv'}: {len(samples)} rows for {count} frames; {CURE}")
+    if ((lengths == 0) != (samples["blank"] == 1)).any():
+        raise DataError(f"{path / 'samples.csv'}: column blank does not fit offsets.npy; {CURE}")
     return Store(path, frames, points, offsets, samples, manifest)
 
 
@@ -141,7 +155,7 @@ def write_store(
     Args:
         out: The folder to write; it must not exist.
         frames: (N, H, W) uint8.
-        contours: N arrays (P, 2) float32, pixels, with at least three points each.
+        contours: N arrays (P, 2) float32, pixels, with at least three points each, or none for a blank slice.
         samples: N rows with at least the columns of `Store.samples`.
         manifest: Entries of the manifest, for example `faults`, `ordering` and `source`.
 
@@ -290,7 +304,7 @@ def _prepare(
         count = write_frames(temporary, images(), options["size"])
         if strict:
             _refuse_faults(folder, faults)
-        if count == 0:
+        if not any(map(len, contours)):
             raise DataError(f"{folder}: contains nothing usable; {faults[0]} (fault 1 of {len(faults)})")
         manifest = {
             "source": source or hash_source(folder, corrections, (FORMAT, structure, sorted(options.items()))),

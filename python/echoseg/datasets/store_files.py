@@ -1,7 +1,7 @@
 """Reads and writes the files of a store, and checks that each file is unchanged since it was written.
 
 - `frames.npy` (N, H, W) uint8, `points.npy` (M, 2) float32, `offsets.npy` (N+1,) int64: image i has the contour
-  `points[offsets[i]:offsets[i + 1]]`.
+  `points[offsets[i]:offsets[i + 1]]`, which is empty for a blank slice.
 - `samples.csv`: one row of metadata per image.
 - `manifest.json`: versions, the source, the faults, the SHA-256 of the other files and of each source file, and a
   checksum of itself.
@@ -19,18 +19,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from echoseg.datasets.samples import CROP_COLUMNS
 from echoseg.errors import DataError
 from echoseg.utils.checksum import add_checksum, parse
 from echoseg.utils.files import hash_file
 
-FORMAT = 4
-"""Version of the format; increased when existing stores would be read incorrectly."""
+FORMAT = 5
+"""Version of the format; increased when existing stores would be read incorrectly. Stores of format 4 lack the blank
+slices, so the volumes of their stacks would be too small."""
 CURE = "run echoseg prepare again"
 
 _ARRAYS = {"frames.npy": (np.uint8, 3), "points.npy": (np.float32, 2), "offsets.npy": (np.int64, 1)}
 _HASHED = (*_ARRAYS, "samples.csv")
 _TEXT_COLUMNS = ("video", "patient", "phase", "split", "view")
 _INTEGER_COLUMNS = ("frame", "row", "height", "width")
+_ADDED_COLUMNS = ("blank", *CROP_COLUMNS)  # integers too, which `write_metadata` adds where they are missing
 _FLOAT_COLUMNS = ("fps", "ef", "edv", "esv", "spacing_y", "spacing_x", "thickness")
 
 
@@ -75,8 +78,8 @@ def write_metadata(
     Args:
         folder: The folder to write to.
         shape: (N, H, W) of the frames.
-        contours: N arrays (P, 2) float32, pixels.
-        samples: N rows.
+        contours: N arrays (P, 2) float32, pixels; (0, 2) for a blank slice.
+        samples: N rows. Without the columns of the crop, the whole frame is the sample.
         manifest: Entries of the manifest.
 
     Raises:
@@ -86,13 +89,17 @@ def write_metadata(
     if missing:
         raise ValueError(f"samples: no column {', '.join(missing)}")
     for index, contour in enumerate(contours):
-        if contour.ndim != 2 or contour.shape[1] != 2 or len(contour) < 3 or not np.isfinite(contour).all():
+        if contour.ndim != 2 or contour.shape[1] != 2 or len(contour) in (1, 2) or not np.isfinite(contour).all():
             raise ValueError(f"contours[{index}]: expected (P, 2) finite with P of at least 3, got {contour.shape}")
+    if not any(map(len, contours)):
+        raise ValueError("contours: all are blank")
     offsets = np.zeros(len(contours) + 1, dtype=np.int64)
     np.cumsum([len(contour) for contour in contours], out=offsets[1:])
     np.save(folder / "points.npy", np.concatenate(contours).astype(np.float32))
     np.save(folder / "offsets.npy", offsets)
-    samples.to_csv(folder / "samples.csv", index=False)
+    whole_frame = dict(zip(CROP_COLUMNS, (0, 0, samples["height"], samples["width"]), strict=True))
+    samples = samples.assign(**{name: value for name, value in whole_frame.items() if name not in samples})
+    samples.assign(blank=(np.diff(offsets) == 0).astype(int)).to_csv(folder / "samples.csv", index=False)
     entries = {
         "ordering": None,
         "fov_mm": None,
@@ -164,7 +171,8 @@ def read_samples(folder: Path) -> pd.DataFrame:
         DataError: The file is missing or damaged, or lacks columns.
     """
     path = folder / "samples.csv"
-    dtypes = {**dict.fromkeys((*_TEXT_COLUMNS, *_FLOAT_COLUMNS), str), **dict.fromkeys(_INTEGER_COLUMNS, int)}
+    dtypes: dict[str, type] = dict.fromkeys((*_TEXT_COLUMNS, *_FLOAT_COLUMNS), str)
+    dtypes |= dict.fromkeys((*_INTEGER_COLUMNS, *_ADDED_COLUMNS), int)
     try:
         samples = pd.read_csv(path, dtype=dtypes, keep_default_na=False)
         # by float(), since some versions of pandas do not read a float back exactly

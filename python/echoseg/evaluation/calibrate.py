@@ -39,6 +39,7 @@ def calibrate(run: Path, store: Store, *, device: str = "auto", network: Network
     true = codec.landmarks(store)
     if true is None:
         return
+    splits[store.blank] = "blank"  # without landmarks
     replace_file(run / SHAPES, fit_shapes(true[splits == "train"]).save)
     validation = np.flatnonzero(splits == "val")
     if not len(validation):

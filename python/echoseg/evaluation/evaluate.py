@@ -16,7 +16,7 @@ from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
 from echoseg.evaluation.ejection import agreements, traced_volumes, video_volumes
-from echoseg.evaluation.stacks import measure_stacks, summarise_stacks
+from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
 from echoseg.evaluation.temporal_context import predict_traced, temporal_radius
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.postprocess import postprocess
@@ -68,6 +68,7 @@ def evaluate(
     steps: Sequence[str] = (),
     recordings: Mapping[str, Recording] | None = None,
     whole_videos: bool = False,
+    blanks: bool = False,
 ) -> Evaluation:
     """Evaluate a predictor on one split of a store, at the size of the store's frames.
 
@@ -79,28 +80,32 @@ def evaluate(
         recordings: The recordings by name of the video. They are needed for whole videos, and for steps that use frames
             before and after the traced ones.
         whole_videos: Whether to predict also all frames of the split's videos, for EF by detected beats.
+        blanks: Whether blank slices are among the images whose measures are averaged. A blank slice has a Dice of 1 if
+            the prediction is empty, else of 0. The volumes of stacks contain them in any case, and so does the entry
+            "blanks" of the summary.
 
     Returns:
         The evaluation.
 
     Raises:
-        DataError: The store has no image in this split, or its frame size differs from that of the run; a step is
-            unknown; or recordings are needed but missing.
+        DataError: The store has no image in this split, or only blank ones, or its frame size differs from that of the
+            run; a step is unknown; or recordings are needed but missing.
     """
-    indices = split_indices(predictor, store, split)
+    all_indices = indices = split_indices(predictor, store, split)
     watch, started = Stopwatch(), time.perf_counter()
     with watch.measure("prediction"):
         prediction = predict_split(predictor, store, indices, split, steps=steps, recordings=recordings)
+    blank = store.blank[indices]
+    extra: dict[str, Any] = {"blanks": _blanks(prediction, store, indices)} if blank.any() else {}
+    if blank.any() and not blanks:
+        traced = np.flatnonzero(~blank)
+        if not len(traced):
+            raise DataError(f"{store.path}: split {split!r} has only blank slices; choose another split")
+        prediction, indices = prediction.take(traced), indices[traced]
     contours = pad_contours(store.points, store.offsets)[indices]
     true_masks = fill_polygons(contours, store.size)
-    images = store.samples.iloc[indices][["video", "frame", "patient", "phase"]].reset_index(drop=True)
-    images["dice"] = dice(prediction.masks, true_masks)
-    images["dice_all_pixels"] = dice_all_pixels(prediction.masks, true_masks)
-    images["iou"] = iou(prediction.masks, true_masks)
-    images["hd95_px"], images["assd_px"] = surface_distances(prediction.masks, true_masks)
-    images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
+    images = _measure_images(prediction, true_masks, store.samples.iloc[indices])
     all_landmarks = predictor.codec.landmarks(store)
-    extra: dict[str, Any] = {}
     if prediction.landmarks is not None and all_landmarks is not None:
         true_landmarks = all_landmarks[indices]
         errors = landmark_error(prediction.landmarks, true_landmarks)
@@ -109,9 +114,13 @@ def evaluate(
         if prediction.review is not None:
             images["area_std_px"], images["review"] = prediction.area_std, prediction.review.astype(int)
             extra["review"] = _review(images)
-            extra["calibration"] = check_calibration(predictor, prediction, true_landmarks, contours, images)
+            traced = np.flatnonzero(~store.blank[indices])
+            table = images.iloc[traced].reset_index(drop=True)
+            extra["calibration"] = check_calibration(
+                predictor, prediction.take(traced), true_landmarks[traced], contours[traced], table
+            )
     volumes = traced_volumes(store, indices, prediction)
-    stacks = measure_stacks(images, store.samples.iloc[indices])
+    stacks = measure_stacks(predict_stacks(predictor, store, all_indices, steps))
     extra |= agreements(volumes) | ({"postprocess": list(steps)} if steps else {})
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
     videos = pd.DataFrame()
@@ -183,9 +192,9 @@ def predict_split(
     with tqdm(total=len(indices), desc=f"evaluate {split}", unit="image", disable=None) as bar:
         for start in range(0, len(indices), _CHUNK):
             chunk = indices[start : start + _CHUNK]
-            parts.append(postprocess(predictor(store.frames[chunk]), steps, predictor.codec))
+            parts.append(predictor(store.frames[chunk]))
             bar.update(len(chunk))
-    return Prediction.join(parts)
+    return postprocess(Prediction.join(parts), steps, predictor.codec)
 
 
 def _require(recordings: Mapping[str, Recording] | None, store: Store, purpose: str) -> Mapping[str, Recording]:
@@ -200,6 +209,28 @@ def _require(recordings: Mapping[str, Recording] | None, store: Store, purpose: 
             "--data the folder of videos instead"
         )
     return recordings
+
+
+def _measure_images(prediction: Prediction, true_masks: np.ndarray, samples: pd.DataFrame) -> pd.DataFrame:
+    """The table of images, without the columns of landmarks and of the review."""
+    images = samples[["video", "frame", "patient", "phase"]].reset_index(drop=True)
+    images["dice"] = dice(prediction.masks, true_masks)
+    images["dice_all_pixels"] = dice_all_pixels(prediction.masks, true_masks)
+    images["iou"] = iou(prediction.masks, true_masks)
+    images["hd95_px"], images["assd_px"] = surface_distances(prediction.masks, true_masks)
+    images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
+    return images
+
+
+def _blanks(prediction: Prediction, store: Store, indices: np.ndarray) -> dict[str, float]:
+    """The number of blank slices, of those with an empty prediction, and the mean Dice of all slices."""
+    blank = store.blank[indices]
+    true = fill_polygons(pad_contours(store.points, store.offsets)[indices], store.size)
+    return {
+        "images": int(blank.sum()),
+        "empty_predictions": int((prediction.areas[blank] == 0).sum()),
+        "dice_all": float(dice(prediction.masks, true).mean()),
+    }
 
 
 def _review(images: pd.DataFrame) -> dict[str, int]:
@@ -217,7 +248,7 @@ def _summary(images: pd.DataFrame, true_masks: np.ndarray) -> dict:
         "patients": int(images["patient"].nunique()),
         **{name: float(images[name].mean()) for name in measures if name in images},
         "dice_ci95": list(mean_interval(images["dice"].to_numpy(), images["patient"].to_numpy())),
-        "empty_predictions": int((images["area_px"] == 0).sum()),
+        "empty_predictions": int(((images["area_px"] == 0) & (images["true_area_px"] > 0)).sum()),
         "all_black": {
             "dice": float(dice(black, true_masks).mean()),
             "dice_all_pixels": float(dice_all_pixels(black, true_masks).mean()),

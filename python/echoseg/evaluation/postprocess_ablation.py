@@ -1,9 +1,15 @@
-"""Ablation study of post-processing: the effect of each step on the Dice."""
+"""Ablation studies of post-processing: the effect on the Dice of each step alone, and of steps one after the other.
+
+Blank slices of stacks are evaluated too: an empty prediction has a Dice of 1 on them, any other has 0. So the number of
+a step that rejects blank frames can be chosen on a split that contains blanks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from echoseg.datasets.recording import Recording
@@ -11,7 +17,7 @@ from echoseg.datasets.store import Store
 from echoseg.evaluation.evaluate import predict_split, split_indices
 from echoseg.evaluation.temporal_context import temporal_radius
 from echoseg.geometry.ragged import pad_contours
-from echoseg.inference.postprocess import postprocess
+from echoseg.inference.postprocess import CRACIUN, postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.metrics.bootstrap import mean_interval
 from echoseg.metrics.overlap import dice
@@ -20,13 +26,16 @@ from echoseg.ops import fill_polygons
 
 _STEPS = (
     *("threshold=0.3", "threshold=0.4", "threshold=0.6", "threshold=0.7"),
-    *("reject_blank", "closing=3", "closing=5", "smooth=1", "smooth=2"),
+    *("reject_blank=0.5", "reject_blank=0.7", "reject_blank=0.9", "reject_blank=0.95", "reject_blank=0.99"),
+    *("reject_bright=0.02", "reject_bright=0.04", "reject_bright=0.06", "reject_bright=0.08"),
+    *("reject_bright=0.1", "reject_bright=0.15", "reject_bright=0.2", "reject_bright=0.3"),
+    *("closing=3", "closing=5", "smooth=1", "smooth=2"),
 )
+_MASKS_ONLY = ("threshold", "reject_bright")
+Recordings = Mapping[str, Recording] | None
 
 
-def postprocess_ablation(
-    predictor: Predictor, store: Store, split: str, recordings: Mapping[str, Recording] | None
-) -> pd.DataFrame:
+def postprocess_ablation(predictor: Predictor, store: Store, split: str, recordings: Recordings) -> pd.DataFrame:
     """Evaluate a predictor without post-processing and with each step alone.
 
     Args:
@@ -40,38 +49,127 @@ def postprocess_ablation(
     Returns:
         A table with a row per step that can be applied, the first is "none": step, dice, hd95_px, gain, the difference
         of the Dice to "none", and gain_low and gain_high, the 95 % interval of the gain by a paired bootstrap over
-        patients.
+        patients; emptied, the number of images whose contour the step removed.
 
     Raises:
         DataError: The store has no image in this split, or its frame size differs from that of the run.
     """
-    indices = split_indices(predictor, store, split)
-    patients = store.samples["patient"].iloc[indices].to_numpy()
-    true = fill_polygons(pad_contours(store.points, store.offsets)[indices], store.size)
-    unprocessed = predict_split(predictor, store, indices, split)
-    baseline, rows = dice(unprocessed.masks, true), []
-    for step in ("none", *(step for step in _STEPS if _is_applicable(step, unprocessed, recordings is not None))):
-        if step == "none":
-            prediction = unprocessed
-        elif temporal_radius([step]):
-            prediction = predict_split(predictor, store, indices, split, steps=[step], recordings=recordings)
-        else:
-            prediction = postprocess(unprocessed, [step], predictor.codec)
-        scores = dice(prediction.masks, true)
-        low, high = mean_interval(scores - baseline, patients)
-        hd95 = surface_distances(prediction.masks, true)[0].mean()
-        gain = (scores - baseline).mean()
-        rows.append(
-            {"step": step, "dice": scores.mean(), "hd95_px": hd95, "gain": gain, "gain_low": low, "gain_high": high}
-        )
+    images = _Images(predictor, store, split, recordings)
+    baseline, rows = dice(images.unprocessed.masks, images.true), []
+    for step in ("none", *(step for step in _STEPS if images.accept(step))):
+        prediction = images.unprocessed if step == "none" else images.predict((step,))
+        rows.append(images.measure(step, prediction, images.unprocessed, baseline))
     return pd.DataFrame(rows)
 
 
-def _is_applicable(step: str, prediction: Prediction, has_recordings: bool) -> bool:
-    """Whether a step can be applied to a prediction of traced frames."""
-    has_landmarks = prediction.landmarks is not None
-    if temporal_radius([step]):
-        return has_recordings
-    if step == "reject_blank":
-        return not has_landmarks or prediction.area_std is not None
-    return not (has_landmarks and step.startswith("threshold"))
+def postprocess_ladder(
+    predictor: Predictor, store: Store, split: str, steps: Sequence[str], recordings: Recordings
+) -> pd.DataFrame:
+    """Evaluate post-processing steps that are added one after the other.
+
+    Args:
+        predictor: The predictor of a run.
+        store: A store of any data set.
+        split: "train", "val", "test" or "all"; see `postprocess_ablation`.
+        steps: The steps in their order; empty takes those of Craciun that the run's approach has.
+        recordings: The recordings by name of the video, for steps that use frames before and after the traced ones.
+
+    Returns:
+        A table with the columns of `postprocess_ablation`; gain is the difference to the row before. In the mask
+        approach the first row is "output", the soft Dice of the probabilities without any threshold, without a hd95_px.
+        In the landmark approach it is "none". In the other rows, all steps up to this one are applied.
+
+    Raises:
+        DataError: The store has no image in this split, its frame size differs from that of the run, or a step cannot
+            be applied.
+    """
+    images = _Images(predictor, store, split, recordings)
+    steps = steps or [step for step in CRACIUN if images.accept(step)]
+    previous = images.unprocessed
+    if previous.landmarks is None:
+        before = _soft_dice(previous.probabilities, images.true)
+        rows: list[dict[str, Any]] = [{"step": "output", "dice": before.mean(), "hd95_px": np.nan}]
+    else:
+        before = dice(previous.masks, images.true)
+        rows = [images.measure("none", previous, previous, before)]
+    for count, step in enumerate(steps, 1):
+        prediction = images.predict(steps[:count])
+        rows.append(images.measure(step, prediction, previous, before))
+        before, previous = dice(prediction.masks, images.true), prediction
+    return pd.DataFrame(rows)
+
+
+def choose_step(
+    predictor: Predictor, store: Store, split: str, candidates: Sequence[str], *, before: Sequence[str] = ()
+) -> str:
+    """Choose the step with the highest Dice.
+
+    Args:
+        predictor: The predictor of a run.
+        store: A store of any data set.
+        split: The split to choose on, which should contain blank slices for a step that rejects blank frames.
+        candidates: The steps, for example one name with several numbers. Of equal ones, the first is chosen.
+        before: The steps that are applied before it.
+
+    Raises:
+        DataError: The store has no image in this split, its frame size differs from that of the run, or a step cannot
+            be applied.
+    """
+    images = _Images(predictor, store, split, None)
+    scores = [dice(images.predict([*before, step]).masks, images.true).mean() for step in candidates]
+    return candidates[int(np.argmax(scores))]
+
+
+class _Images:
+    """The images of a split.
+
+    Attributes:
+        true: (N, H, W) uint8, the true masks.
+        unprocessed: The prediction without post-processing.
+    """
+
+    def __init__(self, predictor: Predictor, store: Store, split: str, recordings: Recordings) -> None:
+        self._predictor, self._store, self._split, self._recordings = predictor, store, split, recordings
+        self._indices = split_indices(predictor, store, split)
+        self._patients = store.samples["patient"].iloc[self._indices].tolist()
+        self.true = fill_polygons(pad_contours(store.points, store.offsets)[self._indices], store.size)
+        self.unprocessed = self.predict(())
+
+    def predict(self, steps: Sequence[str]) -> Prediction:
+        """The prediction with post-processing steps."""
+        if temporal_radius(steps) or not steps:
+            return predict_split(
+                self._predictor, self._store, self._indices, self._split, steps=steps, recordings=self._recordings
+            )
+        return postprocess(self.unprocessed, steps, self._predictor.codec)
+
+    def accept(self, step: str) -> bool:
+        """Whether a step can be applied."""
+        has_landmarks = self.unprocessed.landmarks is not None
+        name = step.partition("=")[0]
+        if temporal_radius([step]):
+            return self._recordings is not None
+        if name == "reject_blank":
+            return not has_landmarks or self.unprocessed.area_std is not None
+        return not (has_landmarks and name in _MASKS_ONLY)
+
+    def measure(self, step: str, after: Prediction, before: Prediction, baseline: np.ndarray) -> dict[str, Any]:
+        """The row of a prediction in a table, compared with the Dice of the images before the step."""
+        scores = dice(after.masks, self.true)
+        low, high = mean_interval(scores - baseline, self._patients)
+        return {
+            "step": step,
+            "dice": scores.mean(),
+            "hd95_px": surface_distances(after.masks, self.true)[0].mean(),
+            "gain": (scores - baseline).mean(),
+            "gain_low": low,
+            "gain_high": high,
+            "emptied": sum(len(a) > 0 and not len(b) for a, b in zip(before.contours, after.contours, strict=True)),
+        }
+
+
+def _soft_dice(probabilities: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """(N,) float64: the Dice of probabilities, in which a pixel counts by its probability."""
+    overlap = 2 * (probabilities * true).sum(axis=(1, 2), dtype=np.float64)
+    total = probabilities.sum(axis=(1, 2), dtype=np.float64) + true.sum(axis=(1, 2))
+    return np.divide(overlap, total, out=np.ones_like(total), where=total > 0)

@@ -14,7 +14,7 @@ from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store, is_store, prepare
 from echoseg.evaluation.evaluate import Evaluation, evaluate
-from echoseg.evaluation.postprocess_ablation import postprocess_ablation
+from echoseg.evaluation.postprocess_ablation import postprocess_ablation, postprocess_ladder
 from echoseg.evaluation.temporal_context import temporal_radius
 from echoseg.inference.predictor import Predictor, load
 from echoseg.models.normalize import NetworkFactory
@@ -49,13 +49,16 @@ class RunData:
             for recording in read_dataset(self.data, self.predictor.config.structure).recordings
         }
 
-    def evaluate(self, split: str = "test", *, steps: Sequence[str] = (), whole_videos: bool = False) -> Evaluation:
+    def evaluate(
+        self, split: str = "test", *, steps: Sequence[str] = (), whole_videos: bool = False, blanks: bool = False
+    ) -> Evaluation:
         """Evaluate the run on one split.
 
         Args:
             split: "train", "val", "test" or "all".
             steps: Post-processing steps; see `echoseg.inference.postprocess`.
             whole_videos: Whether to predict also all frames of the split's videos, for EF by detected beats.
+            blanks: Whether the measures of blank slices are averaged with those of the other images.
 
         Returns:
             The evaluation.
@@ -66,7 +69,13 @@ class RunData:
         """
         recordings = self.recordings if whole_videos or temporal_radius(steps) else None
         return evaluate(
-            self.predictor, self.store, split, steps=steps, recordings=recordings, whole_videos=whole_videos
+            self.predictor,
+            self.store,
+            split,
+            steps=steps,
+            recordings=recordings,
+            whole_videos=whole_videos,
+            blanks=blanks,
         )
 
     def postprocess_ablation(self, split: str) -> pd.DataFrame:
@@ -82,6 +91,21 @@ class RunData:
             DataError: The store has no image in this split.
         """
         return postprocess_ablation(self.predictor, self.store, split, self.recordings)
+
+    def postprocess_ladder(self, split: str, steps: Sequence[str] = ()) -> pd.DataFrame:
+        """Evaluate post-processing steps that are added one after the other.
+
+        Args:
+            split: "train", "val", "test" or "all".
+            steps: The steps in their order; empty takes those of Craciun that the run's approach has.
+
+        Returns:
+            The table of `echoseg.evaluation.postprocess_ablation.postprocess_ladder`.
+
+        Raises:
+            DataError: The store has no image in this split, or a step cannot be applied.
+        """
+        return postprocess_ladder(self.predictor, self.store, split, steps, self.recordings)
 
 
 def load_run_data(

@@ -1,36 +1,87 @@
-"""Volumes of stacks in ml and ejection fractions of patients, computed from evaluated slices."""
+"""Volumes of stacks in ml and ejection fractions of patients.
+
+The volume of a stack is the sum over all its slices, blank ones included, of the area in pixels of the original slice.
+`echoseg predict` computes the same volume from the file.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from echoseg.datasets.store import Store
+from echoseg.inference.postprocess import postprocess
+from echoseg.inference.predictor import Predictor
+from echoseg.metrics.overlap import dice
 from echoseg.metrics.volumes import MM3_PER_ML, slice_volumes
+from echoseg.models.codec import fill_contours
 
+_MEASURES = ("area_px", "true_area_px", "dice")
 _VOLUMES = ("volume_ml", "true_volume_ml")
 
 
-def measure_stacks(images: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
-    """Compute the predicted and true volume of each stack, over the slices that have a tracing.
+def predict_stacks(predictor: Predictor, store: Store, indices: np.ndarray, steps: Sequence[str] = ()) -> pd.DataFrame:
+    """Predict whole stacks in the pixels of their original slices.
 
     Args:
-        images: The table of images of an `Evaluation`.
-        samples: The rows of the store for the same images. Images without spacing or thickness are left out.
+        predictor: The predictor of a run.
+        store: A store of any data set.
+        indices: (N,) int, indices of images in the store. Stacks of which the store has more slices, and images without
+            spacing or thickness, are left out.
+        steps: Post-processing steps; see `echoseg.inference.postprocess`.
 
     Returns:
-        A table with a row per stack: patient, video, phase, slices, dice, the mean over the slices, volume_dice,
-        volume_ml, true_volume_ml, ef and true_ef. EF is in percent, and nan for patients who do not have exactly one
-        stack at ED and one at ES.
+        A table with a row per slice: patient, video, phase, spacing_y and spacing_x, of the original slice; thickness,
+        area_px, true_area_px and dice.
     """
-    spacing, thickness = samples[["spacing_y", "spacing_x"]].to_numpy().T, samples["thickness"].to_numpy()
+    samples = store.samples.reset_index(drop=True)
+    slices_of = samples["video"].value_counts()
+    chosen = samples.iloc[indices]
+    chosen = chosen[chosen[["spacing_y", "spacing_x", "thickness"]].notna().all(axis=1)]
+    columns = ["patient", "video", "phase", "spacing_y", "spacing_x", "thickness"]
+    tables = []
+    for video, slices in chosen.groupby("video", sort=False):
+        if len(slices) < slices_of[video]:
+            continue
+        first = slices.index[0]
+        crop, size = store.crop(first), (int(samples["height"][first]), int(samples["width"][first]))
+        prediction = predictor.segment_cropped(store.frames[slices.index], crop, size)
+        prediction = postprocess(prediction, steps, predictor.codec, over_time=False)
+        true = fill_contours([crop.points_in_frame(store.contour(i)) for i in slices.index], size)
+        measures = {
+            "spacing_y": slices["spacing_y"] * crop.scale[1],
+            "spacing_x": slices["spacing_x"] * crop.scale[0],
+            "area_px": prediction.areas,
+            "true_area_px": true.sum(axis=(1, 2), dtype=np.int64),
+            "dice": dice(prediction.masks, true),
+        }
+        tables.append(slices[columns].assign(**measures))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*columns, *_MEASURES])
+
+
+def measure_stacks(images: pd.DataFrame) -> pd.DataFrame:
+    """Compute the predicted and true volume of each stack.
+
+    Args:
+        images: The result of `predict_stacks`.
+
+    Returns:
+        A table with a row per stack: patient, video, phase, slices, dice, the mean over the slices that show the
+        ventricle in prediction or truth, volume_dice, volume_ml, true_volume_ml, ef and true_ef. EF is in percent, and
+        nan for patients who do not have exactly one stack at ED and one at ES.
+    """
+    spacing = images["spacing_y"], images["spacing_x"]
     area_sum = images["area_px"] + images["true_area_px"]
-    slices = images[["patient", "video", "phase", "dice"]].assign(
+    slices = images[["patient", "video", "phase"]].assign(
         slices=1,
-        volume_ml=slice_volumes(images["area_px"], spacing, thickness) / MM3_PER_ML,
-        true_volume_ml=slice_volumes(images["true_area_px"], spacing, thickness) / MM3_PER_ML,
+        dice=images["dice"].where(area_sum > 0),
+        volume_ml=slice_volumes(images["area_px"], spacing, images["thickness"]) / MM3_PER_ML,
+        true_volume_ml=slice_volumes(images["true_area_px"], spacing, images["thickness"]) / MM3_PER_ML,
         volume_dice=images["dice"] * area_sum,
         area_sum=area_sum,
-    )[np.isfinite(spacing).all(axis=0) & np.isfinite(thickness)]
+    )
     groups = slices.groupby(["patient", "video", "phase"], as_index=False)
     table = groups.agg(
         {"slices": "sum", "dice": "mean", **dict.fromkeys(("volume_dice", "area_sum", *_VOLUMES), "sum")}

@@ -30,7 +30,7 @@ def order_contour(tracing: ArrayLike, ordering: str | None = None) -> Points:
 
     Returns:
         (P, 2) float32, pixels. `hull` returns only the points on the convex hull, `chords` all points except those of
-        the long axis, the other orderings all points.
+        the long axis, the other orderings all points. (0, 2) for a tracing without points.
 
     Raises:
         ValueError: The ordering is unknown, or the tracing is neither (R, 4) nor (P, 2).
@@ -43,6 +43,8 @@ def order_contour(tracing: ArrayLike, ordering: str | None = None) -> Points:
         ordering = "chords" if rows.shape[1] == 4 else "given"
     if ordering not in ORDERINGS:
         raise ValueError(f"unknown ordering {ordering!r}; use one of {', '.join(ORDERINGS)}")
+    if not len(rows):
+        return np.empty((0, 2), dtype=np.float32)
     return np.ascontiguousarray(ORDERINGS[ordering](rows))
 
 

@@ -55,8 +55,8 @@ def choose_landmarks(
         offsets: (N+1,) int64, for ragged contours.
 
     Returns:
-        (N, K, 2) float32, pixels. Landmark k has the same meaning in all contours. Except for the scheme `angle`, the
-        landmarks are in order around the contour.
+        (N, K, 2) float32, pixels; nan for a ragged contour without points. Landmark k has the same meaning in all
+        contours. Except for the scheme `angle`, the landmarks are in order around the contour.
 
     Raises:
         DataError: The scheme does not accept this number of landmarks, or a contour has too few points.
@@ -67,6 +67,12 @@ def choose_landmarks(
         differs = np.abs(contours - contours[:, -1:]).max(axis=2, initial=0) > _EPSILON
         lengths = np.minimum((differs * np.arange(1, contours.shape[1] + 1)).max(axis=1) + 1, contours.shape[1])
     else:
+        traced = np.diff(offsets) > 0
+        if not traced.all():
+            landmarks = np.full((len(traced), count, 2), np.nan, dtype=np.float32)
+            traced_offsets = offsets[np.append(True, traced)]
+            landmarks[traced] = choose_landmarks(contours, count, scheme=scheme, offsets=traced_offsets)
+            return landmarks
         contours, lengths = pad_contours(contours, offsets), np.diff(offsets)
     return SCHEMES[scheme].choose(contours.astype(np.float64), lengths, count).astype(np.float32)
 

@@ -6,8 +6,8 @@ Some steps have a parameter, as in `closing=7`. No step is applied by default. `
 Every step changes the contours. Masks, areas and volumes are computed from the changed contours. Values that are no
 longer valid become None: landmarks after "closing", intervals after "smooth".
 
-Source: the threshold, the rejection of blank frames, and the closing with its default size of 5 are those of Craciun,
-"Image Segmentation for Heart using Deep Learning", 2022.
+Source: the threshold, the rejections of blank frames by the network's output, and the closing with its default size of
+5 follow Craciun, "Image Segmentation for Heart using Deep Learning", 2022. `CRACIUN` are the steps of that work.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.metrics.intervals import NORMAL_95
 from echoseg.models.codec import THRESHOLD, Codec, threshold_contours
 from echoseg.ops import dilate, erode
+from echoseg.training.logs import logger
 
-_MIN_PEAK = 0.95  # largest probability in a frame; below it the frame counts as blank
-_MAX_HALF_WIDTH = 0.5  # half the width of the area's 95 % interval, as a share of the area; above it, likewise
+CRACIUN = (f"threshold={77 / 255:.4g}", "closing=5", f"reject_bright={4.5 / 255:.4g}")
+"""The steps of Craciun, in the order in which that work adds them; its grey levels from 0 to 255 become 0 to 1."""
 
 
 class Step(NamedTuple):
@@ -62,7 +63,10 @@ def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec, *, o
     for name in names:
         step, parameter = parse_step(name)
         if over_time or step.change is not _smooth:
-            prediction = step.change(prediction, codec, parameter)
+            changed = step.change(prediction, codec, parameter)
+            if len(changed) > 1 and not any(map(len, changed.contours)) and any(map(len, prediction.contours)):
+                logger.warning("post-processing %r has emptied all %d frames; change its number", name, len(changed))
+            prediction = changed
     return prediction
 
 
@@ -118,16 +122,33 @@ def _threshold(prediction: Prediction, codec: Codec, threshold: float) -> Predic
     return with_threshold(prediction, threshold)
 
 
-def _reject_blank(prediction: Prediction, codec: Codec, _: float) -> Prediction:
-    """Empty the frames in which the network is uncertain, by the probabilities or by the intervals of the areas."""
+def _reject_blank(prediction: Prediction, codec: Codec, confidence: float) -> Prediction:
+    """Empty the frames of low confidence.
+
+    The confidence of a mask is the largest probability in the frame. That of landmarks is 1 minus half the width of the
+    area's 95 % interval, as a share of the area.
+    """
     if codec.method is None:
-        return prediction.emptied(prediction.probabilities.max(axis=(1, 2), initial=0) < _MIN_PEAK)
+        return prediction.emptied(prediction.probabilities.max(axis=(1, 2), initial=0) < confidence)
     if prediction.area_std is None:
         raise DataError(
             "post-processing 'reject_blank': the intervals of the areas are unknown, because the run is not calibrated "
             "or an earlier step changed the contours; apply it first, or remove it"
         )
-    return prediction.emptied(~(NORMAL_95 * prediction.area_std <= _MAX_HALF_WIDTH * prediction.areas))
+    return prediction.emptied(~(NORMAL_95 * prediction.area_std <= (1 - confidence) * prediction.areas))
+
+
+def _reject_bright(prediction: Prediction, codec: Codec, limit: float) -> Prediction:
+    """Empty the frames whose output is bright: its mean, after scaling to a minimum of 0 and a maximum of 1.
+
+    On a frame without the structure, the largest output is hardly larger than the rest, so that the scaled output is
+    bright everywhere. The mean of other frames is about the share of the structure in the frame.
+    """
+    if codec.method is not None:
+        raise DataError("post-processing 'reject_bright': landmark runs have no mask probabilities; remove the step")
+    low, high, mean = (getattr(prediction.probabilities, name)(axis=(1, 2)) for name in ("min", "max", "mean"))
+    brightness = np.divide(mean - low, high - low, out=np.ones_like(mean), where=high > low)
+    return prediction.emptied(brightness > limit)
 
 
 def _closing(prediction: Prediction, codec: Codec, kernel_size: float) -> Prediction:
@@ -166,7 +187,8 @@ def with_threshold(prediction: Prediction, threshold: float) -> Prediction:
 
 STEPS: dict[str, Step] = {
     "threshold": Step(_threshold, 0.4),
-    "reject_blank": Step(_reject_blank, None),
+    "reject_blank": Step(_reject_blank, 0.5),
+    "reject_bright": Step(_reject_bright, 0.3),
     "closing": Step(_closing, 5.0),
     "smooth": Step(_smooth, 1.0),
 }

@@ -216,12 +216,24 @@ class Predictor:
         return self._segment(clip.frames, Crop(fov_box(region, clip.spacing, self.config.fov_mm), self.config.size))
 
     def _segment(self, frames: np.ndarray, crop: Crop) -> Prediction:
-        size = frames.shape[1], frames.shape[2]
-        probabilities, landmarks, moments = self._decode(crop.frames(frames), crop)
+        return self.segment_cropped(crop.frames(frames), crop, (frames.shape[1], frames.shape[2]))
+
+    def segment_cropped(self, cropped: np.ndarray, crop: Crop, size: tuple[int, int]) -> Prediction:
+        """Segment frames that are cropped already, such as those of a store.
+
+        Args:
+            cropped: (T, H, W) uint8, of the network's size.
+            crop: The crop that they were made with.
+            size: (H, W) of the uncropped frames.
+
+        Returns:
+            The prediction, in pixels of the uncropped frames.
+        """
+        probabilities, landmarks, moments = self._decode(cropped, crop)
         probabilities = paste(probabilities, crop.box, size)
         if landmarks is None:
             return Prediction(*self.codec.contours(probabilities, None), probabilities)
-        implausible = np.zeros(len(frames), dtype=bool)
+        implausible = np.zeros(len(cropped), dtype=bool)
         if self._shapes is not None:
             implausible = self._shapes.distances(landmarks) > self._shapes.limit
             if self._regularize:

@@ -30,12 +30,16 @@ def _weighted_bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 def _soft_dice(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     """1 - soft Dice of the foreground, computed for each image.
 
+    Blank slices are left out of the mean: their Dice loss is near 1 unless every probability is near 0, so that a data
+    set with many of them teaches a network to leave all images empty.
+
     Source: Milletari et al., "V-Net", 3DV 2016 (without the squares in the denominator).
     """
     probabilities = logits.sigmoid()
     both = (probabilities * targets * weight).sum(dim=(1, 2, 3))
     total = ((probabilities + targets) * weight).sum(dim=(1, 2, 3))
-    return 1 - ((2 * both + 1) / (total + 1)).mean()
+    present = targets.amax(dim=(1, 2, 3)).gt(0).to(total.dtype)
+    return (present * (1 - (2 * both + 1) / (total + 1))).sum() / present.sum().clamp_min(1)
 
 
 def _dice_bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The phantom store that is used if no data set is given."""
+"""The synthetic data that are used if no data set is given."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 from echoseg.datasets.store_files import FORMAT
 from echoseg.phantom.dataset import VERSION, write_phantom_store
+from echoseg.phantom.stacks import STACKS_VERSION, write_phantom_stacks
 from echoseg.utils.cache import cache_folder
 
-PATIENTS, SEED = 400, 0
+PATIENTS, STACKS, SEED = 400, 20, 0
 
 
 def cached_phantom(patients: int = PATIENTS) -> Path:
@@ -22,4 +23,17 @@ def cached_phantom(patients: int = PATIENTS) -> Path:
     if not path.exists():
         with contextlib.suppress(FileExistsError):  # another process has written the same store
             write_phantom_store(path, patients=patients, seed=SEED)
+    return path
+
+
+def cached_stacks(patients: int = STACKS) -> Path:
+    """The path of synthetic stacks with masks in the cache folder; the first call writes them.
+
+    Args:
+        patients: Number of patients, one stack each.
+    """
+    path = cache_folder() / "phantoms" / f"stacks-v{STACKS_VERSION}-{patients}-patients-seed-{SEED}"
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):  # another process has written the same stacks
+            write_phantom_stacks(path, patients=patients, seed=SEED)
     return path

@@ -71,7 +71,7 @@ def measure_contours(store: Store) -> pd.DataFrame:
     """Measure the contours of a store, and compare them with the data set.
 
     Returns:
-        One row per image, with the columns
+        One row per image that is not blank, by its index in the store, with the columns
         - video: the recording's name.
         - size: the square root of the area, pixels.
         - x, y: the centroid, pixels.
@@ -87,15 +87,15 @@ def measure_contours(store: Store) -> pd.DataFrame:
         - contrast: the grey level range around the contour.
         - outside: the share of the enclosed area where the image is black.
     """
-    starts = tqdm(range(0, len(store), _CHUNK), desc="contours", disable=None)
-    chunks = [_measure(store, slice(start, start + _CHUNK)) for start in starts]
-    table = pd.concat(chunks, ignore_index=True)
+    traced = np.flatnonzero(~store.blank)
+    starts = tqdm(range(0, len(traced), _CHUNK), desc="contours", disable=None)
+    table = pd.concat([_measure(store, traced[start : start + _CHUNK]) for start in starts])
     table["video"] = store.samples["video"]
     size = table["size"].to_numpy()
     min_spread = 0.03 * float(np.median(size))
     table["deviation_size"] = deviations(size, min_spread)
     table["deviation_position"] = np.hypot(*(deviations(table[axis].to_numpy(), min_spread) for axis in "xy"))
-    weakness = pd.Series(_border_weakness(table["border"].to_numpy()))
+    weakness = pd.Series(_border_weakness(table["border"].to_numpy()), index=table.index)
     table["deviation_border"] = np.minimum(weakness, weakness.groupby(table["video"]).transform("mean"))
     parts = table[["deviation_size", "deviation_position", "deviation_border"]]
     table["deviation"] = np.sqrt((parts**2).sum(axis=1))
@@ -126,9 +126,9 @@ def _border_weakness(border: np.ndarray) -> np.ndarray:
     return np.maximum(-deviations(border * np.sign(median), min_spread=0.1), 0)
 
 
-def _measure(store: Store, part: slice) -> pd.DataFrame:
-    frames = np.asarray(store.frames[part])
-    offsets = store.offsets[part.start : part.start + len(frames) + 1]
+def _measure(store: Store, indices: np.ndarray) -> pd.DataFrame:
+    frames = store.frames[indices]
+    offsets = np.append(store.offsets[indices], store.offsets[indices[-1] + 1])  # blank slices between have no points
     points, offsets = store.points[offsets[0] : offsets[-1]], offsets - offsets[0]
     contours = pad_contours(points, offsets)
     masks = fill_polygons(contours, store.size)
@@ -148,7 +148,8 @@ def _measure(store: Store, part: slice) -> pd.DataFrame:
             "lost": 1 - contour_area(contours) / area,
             "contrast": [_contrast(frame[mask > 0]) for frame, mask in zip(frames, surroundings, strict=True)],
             "outside": np.where(visible.any(axis=(1, 2)), 1 - (masks & visible).sum(axis=(1, 2)) / area, 0),
-        }
+        },
+        index=indices,
     )
 
 

@@ -134,6 +134,12 @@ def _limits(run: RunSummary) -> list[str]:
                 f"In split `{split}`, the prediction is empty in {values['empty_predictions']} of {values['images']}"
                 " images."
             )
+        blanks = values.get("blanks", {"images": 0, "empty_predictions": 0})
+        if wrong := blanks["images"] - blanks["empty_predictions"]:
+            lines.append(
+                f"In split `{split}`, the network found something in {wrong} of {blanks['images']} blank slices, which"
+                " show nothing to trace."
+            )
         review = values.get("review", {"poor": 0, "poor_marked": 0})
         if missed := review["poor"] - review["poor_marked"]:
             lines.append(

@@ -161,6 +161,10 @@ def _metrics(run: RunSummary) -> list[list[str]]:
     ]
     all_black = [_number(values.get("all_black", {}).get("dice_all_pixels"), ".4f") for values in run.metrics.values()]
     rows.insert(3, ["all-pixel Dice of an empty mask", *all_black])
+    blanks = [values.get("blanks") for values in run.metrics.values()]
+    left = [f"{entry['empty_predictions']} of {entry['images']}" if entry else _UNKNOWN for entry in blanks]
+    dice = [_number(entry["dice_all"], ".4f") if entry else _UNKNOWN for entry in blanks]
+    rows += [["blank slices left empty", *left], ["foreground Dice with blank slices", *dice]]
     return [row for row in rows if set(row[1:]) - {_UNKNOWN}]
 
 

@@ -63,6 +63,9 @@ def metrics_table(metrics: dict, split: str) -> str:
     if "landmark_error_px" in metrics:
         rows.append(["landmark error, px", f"{metrics['landmark_error_px']:.2f}", ""])
     rows.append(["empty predictions", str(metrics["empty_predictions"]), ""])
+    if blanks := metrics.get("blanks"):
+        rows.append(["blank slices left empty", f"{blanks['empty_predictions']} of {blanks['images']}", ""])
+        rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}", ""])
     title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
     parts = [*_volumes(metrics), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
     return "\n".join([title, text_table(["", "model", "empty mask"], rows), *parts])
@@ -130,24 +133,22 @@ def _calibration(metrics: dict) -> list[str]:
     ]
 
 
-def postprocess_table(table: pd.DataFrame, split: str) -> str:
-    """Format the result of ``evaluation.postprocess_ablation.postprocess_ablation``.
+def postprocess_table(table: pd.DataFrame, split: str, *, ladder: bool = False) -> str:
+    """Format a result of ``evaluation.postprocess_ablation``.
 
     Args:
         table: The result.
         split: The split that was evaluated.
+        ladder: Whether it is that of ``postprocess_ladder``, in which each row adds a step to the row before.
     """
-    rows = [
-        [
-            row.step,
-            f"{row.dice:.4f}",
-            f"{row.hd95_px:.2f}",
-            *("" if row.step == "none" else f"{gain:+.4f}" for gain in (row.gain, row.gain_low, row.gain_high)),
-        ]
-        for row in table.itertuples()
-    ]
-    header = [f"single step, {split}", "foreground Dice", "HD95, px", "change of Dice", "95 % interval from", "to"]
-    return text_table(header, rows)
+    rows = []
+    for number, row in enumerate(table.itertuples()):
+        change = [f"{gain:+.4f}" for gain in (row.gain, row.gain_low, row.gain_high)] + [f"{row.emptied:.0f}"]
+        distance = "" if math.isnan(row.hd95_px) else f"{row.hd95_px:.2f}"
+        rows.append([row.step, f"{row.dice:.4f}", distance, *(change if number else [""] * 4)])
+    title = f"{'steps one after the other' if ladder else 'single step'}, {split}"
+    header = ["foreground Dice", "HD95, px", "change of Dice", "95 % interval from", "to", "images emptied"]
+    return text_table([title, *header], rows)
 
 
 def ceiling_table(table: pd.DataFrame) -> str:

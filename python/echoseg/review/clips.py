@@ -116,7 +116,8 @@ class Clips:
         measurement = measure(prediction, clip)
         uncertainty = _uncertainty(prediction)
         min_distance = MIN_DISTANCE if np.isnan(clip.thickness) else 1
-        contours = {} if recording is None else {t.frame: order_contour(t.coordinates) for t in recording.tracings}
+        tracings = () if recording is None else recording.tracings
+        contours = {t.frame: order_contour(t.coordinates) for t in tracings if len(t.coordinates)}
         facts = {
             "height": clip.frames.shape[1],
             "width": clip.frames.shape[2],

@@ -100,6 +100,11 @@ class Config:
         le=2**62,
         metavar="N",
     )
+    blanks: bool = setting(
+        True,
+        "Train on the blank slices of stacks too, which show nothing to trace. Masks only: a blank slice has no "
+        "landmarks",
+    )
     seed: int = setting(
         0,
         "Random seed of the initial weights, the order of the images and the augmentation",
@@ -342,6 +347,11 @@ class Config:
             object.__setattr__(self, "data", str(Path(self.data).resolve()))
 
     @property
+    def learns_blanks(self) -> bool:
+        """Whether blank slices are trained and validated on."""
+        return self.blanks and self.approach == "mask"
+
+    @property
     def store_options(self) -> dict[str, Any]:
         """Arguments of ``datasets.store.prepare`` for a store that fits this configuration."""
         return {"size": self.size, "ordering": self.ordering, "fov_mm": self.fov_mm, "structure": self.structure}
@@ -365,7 +375,8 @@ class Config:
             return splits
         import numpy as np  # not at the top: the command line reads its flags from this file
 
-        training = np.random.default_rng(self.seed).permutation(np.flatnonzero(splits == "train"))
+        usable = (splits == "train") & ((samples["blank"] == 0) | self.learns_blanks).to_numpy()
+        training = np.random.default_rng(self.seed).permutation(np.flatnonzero(usable))
         splits = splits.astype("<U6")
         splits[training[self.images :]] = "unused"
         return splits

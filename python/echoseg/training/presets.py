@@ -40,6 +40,21 @@ _MENDOZA: dict[str, Any] = {
     "sigma": 5.0,
 }
 _MENDOZA_LANDMARKS: dict[str, Any] = {"landmarks": 6, "scheme": "extremes", "outline": "cubic", "decode": "argmax"}
+# Craciun, "Image Segmentation for Heart using Deep Learning":
+# U-Net with 64 to 1024 channels, Adam 1e-4, BCE, batch size 5, 3 epochs, 320×320, blank slices too, the last weights.
+# The steps after the network are inference.postprocess.CRACIUN
+_CRACIUN: dict[str, Any] = {
+    **_NO_AUGMENTATION,
+    **_CONSTANT_ADAM,
+    "size": (320, 320),
+    "blanks": True,
+    "validation": "none",
+    "epochs": 3,
+    "learning_rate": 1e-4,
+    "batch_size": 5,
+    "loss": "bce",
+    "width": 64,
+}
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "rodriguez": {
@@ -50,4 +65,5 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "mask": {**_MENDOZA, "loss": "dice", "width": 32, "dropout": 0.3},
         "landmark": {**_MENDOZA, "loss": "bce", "width": 64, "dropout": 0.2, **_MENDOZA_LANDMARKS},
     },
+    "craciun": {"mask": _CRACIUN},
 }

@@ -52,12 +52,14 @@ def training_and_validation(store: Store, split: np.ndarray, config: Config) -> 
         config: Whether there is a validation.
 
     Returns:
-        Two arrays of indices; the second is empty without validation.
+        Two arrays of indices; the second is empty without validation. They contain the blank slices if
+        ``config.blanks`` is set, in the mask approach.
 
     Raises:
         DataError: A split that is needed, the test split among them, has no image.
     """
-    sets = {name: np.flatnonzero(split == name) for name in ("train", "val", "test")}
+    usable = ~store.blank | config.learns_blanks
+    sets = {name: np.flatnonzero((split == name) & usable) for name in ("train", "val", "test")}
     for name, indices in sets.items():
         if not len(indices) and not (name == "val" and config.validation == "none"):
             raise DataError(f"{store.path}: no image in split {name!r}; check the Split column")
