@@ -64,7 +64,7 @@ def check_volumes(folder, predictor, tmp_path, steps=()):
             continue
         clip = read_clip(path)
         prediction = postprocess(predictor(clip), steps, predictor.codec, over_time=False)
-        written = stack_files.write_stack(path, clip, prediction, tmp_path / path.name)
+        written = stack_files.write_stack(path, clip, prediction, measure(prediction, clip), tmp_path / path.name)
         row = table.loc[path.name[:-7]]
         assert row["volume_ml"] == pytest.approx(written["volume_ml"], rel=1e-9)
         assert row["volume_ml"] == pytest.approx(measure(prediction, clip).volume, rel=1e-9)
