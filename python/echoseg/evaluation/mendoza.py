@@ -16,7 +16,7 @@ import pandas as pd
 
 from echoseg.datasets.store import Store, prepare
 from echoseg.evaluation.evaluate import Evaluation, evaluate
-from echoseg.inference.predictor import load
+from echoseg.inference.predictor import Predictor, load
 from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training.config import Config
 from echoseg.training.copies import COPIES
@@ -60,7 +60,7 @@ def repeat_mendoza(
     *,
     scale: float = 1.0,
     device: str = "auto",
-    write: Callable[[Evaluation, Store, str, Path], None] | None = None,
+    write: Callable[[Path, Store, Predictor, Mapping[str, Evaluation]], None] | None = None,
     **settings: Any,
 ) -> dict[str, pd.DataFrame]:
     """Train both approaches with the preset "mendoza", and variants, and test them.
@@ -71,7 +71,8 @@ def repeat_mendoza(
         out: The folder for the runs and the tables, which must not exist.
         scale: A factor for the numbers of training images, larger than 0 and at most 1.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        write: A function that writes an evaluation into a run folder: `echoseg.report.results.write_evaluation`.
+        write: A function of a run folder, its store, its predictor and its evaluations by split, which writes the
+            evaluations into the folder.
         **settings: Fields of `Config` that override the preset.
 
     Returns:
@@ -109,10 +110,10 @@ def repeat_mendoza(
         minutes = (time.monotonic() - started) / 60
         images = int((config.splits(store.samples) == "train").sum())
         predictor = load(run, device=device)
-        for split in ("val", "test"):
-            evaluation = evaluate(predictor, store, split)
-            if write is not None:
-                write(evaluation, store, split, run)
+        evaluations = {split: evaluate(predictor, store, split) for split in ("val", "test")}
+        if write is not None:
+            write(run, store, predictor, evaluations)
+        for split, evaluation in evaluations.items():
             low, high = evaluation.summary["dice_ci95"]
             rows.append(
                 {
@@ -128,7 +129,7 @@ def repeat_mendoza(
                     "paper": training.paper.get(split, math.nan),
                 }
             )
-        scores.append(pd.DataFrame({"approach": training.name, "dice": evaluation.images["dice"]}))
+        scores.append(pd.DataFrame({"approach": training.name, "dice": evaluations["test"].images["dice"]}))
     tables = {DICE: pd.DataFrame(rows), IMAGES: pd.concat(scores, ignore_index=True)}
     for table, name in zip(tables.values(), ("dice", "dice_by_image"), strict=True):
         table.to_csv(out / f"{name}.csv", index=False, float_format="%.5f")

@@ -15,12 +15,8 @@ from echoseg.report.figures import save_figure
 from echoseg.training.config import Config
 
 _NAMES = {"unet": "U-Net", "resunet": "ResU-Net"}
+_BLOCKS = {"unet": "two convolutions", "resunet": "residual block"}
 _COLOURS = {"frame": "#6b7280", "down": "#0072b2", "pool": "#56b4e9", "join": "#e69f00", "head": "#009e73"}
-_STAGES = {
-    "down": "convolutions; 2×2 pooling after each level but the deepest",
-    "join": "transposed convolution, then convolutions",
-    "head": "1×1 convolution",
-}
 Place = tuple[float, float]
 
 
@@ -37,7 +33,7 @@ def architecture_figure(layers: pd.DataFrame, config: Config, path: Path) -> Non
     stage = layers["name"].str.extract(r"^(?P<part>[a-z]+)\.?(?P<number>\d*)")
     shapes = layers["shape"].groupby([stage["part"], stage["number"]]).last()
     depth = config.depth
-    figure = Figure(figsize=(1.5 * (2 * depth + 3), 1.15 * (depth + 1.9)), layout="constrained")
+    figure = Figure(figsize=(1.1 * (2 * depth + 3), 1.05 * (depth + 1.9)), layout="constrained")
     axis = figure.subplots()
     places: dict[str, Place] = {"frame": (-1, 0), "head": (2 * depth + 1, 0)}
     _draw_block(axis, places["frame"], (1, *config.size), "frame")
@@ -60,7 +56,13 @@ def architecture_figure(layers: pd.DataFrame, config: Config, path: Path) -> Non
         _draw_arrow(axis, places[f"down{level}"], places[f"join{level}"], style="--")
         if config.attention:
             axis.text(depth, -level, "attention gate", ha="center", va="bottom", fontsize=7)
-    for part, meaning in _STAGES.items():
+    block = _BLOCKS[config.network]
+    meanings = {
+        "down": f"{block}; 2×2 pooling between levels",
+        "join": f"transposed convolution, {block}",
+        "head": "1×1 convolution",
+    }
+    for part, meaning in meanings.items():
         axis.plot([], [], "s", color=_COLOURS[part], label=meaning)
     axis.plot([], [], "--", color="black", lw=0.8, label="skip connection") if config.skips else None
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,11 @@ from echoseg.training.config import Config
 from echoseg.training.copies import COPIES, ROTATION, ZOOM, copy_maps
 
 _COUNTS = (3, 5, 6, 7)  # of landmarks
-_RANDOM = 4  # examples of random augmentation
+_EXAMPLES = 1 + len(COPIES)  # of augmentation
+_RANDOM_SETTINGS = (
+    *("rotation", "zoom", "shift", "flip"),
+    *("gamma", "gain", "shade", "attenuation", "shadow", "blur", "noise"),
+)
 _BAND_ITERATIONS = 2  # as in Rodríguez Valencia et al., where the settings have no band
 _TRUE, _LANDMARK = (np.array(colour) / 255 for colour in (TRUE, LANDMARK))
 
@@ -35,9 +38,9 @@ def write_target_figures(frame: np.ndarray, contour: np.ndarray, config: Config,
 
     - `bands.png`: the mask, and border bands of one to three iterations;
     - `landmarks.png`: the landmarks of each scheme, for several numbers of them;
-    - `heatmaps.png`: Gaussian and Euclidean heatmaps, without and with band;
+    - `heatmaps.png`: the maximum of the Gaussian and of the Euclidean heatmaps, without and with band;
     - `landmark_heatmaps.png`: the heatmap of each landmark over the frame;
-    - `augmentation.png`: the fixed copies, and examples of random augmentation.
+    - `augmentation.png`: the fixed copies, and examples of random augmentation if the settings have any.
 
     Args:
         frame: (H, W) uint8.
@@ -99,14 +102,15 @@ def _heatmaps_figure(frame: np.ndarray, contour: np.ndarray, landmarks: np.ndarr
     iterations = config.band_iterations or _BAND_ITERATIONS
     mask = fill_polygons(contour[None], frame.shape)
     band = border_band(mask, kernel_size=config.band_kernel, iterations=iterations)
-    kinds: dict[str, Mapping[str, Any]] = {
-        f"Gaussian, σ = {config.sigma:g} px": {"kind": "gaussian", "sigma": config.sigma},
-        f"Gaussian within {config.radius:g} px": {"kind": "gaussian", "sigma": config.sigma, "radius": config.radius},
-        f"Euclidean within {config.radius:g} px": {"kind": "euclidean", "radius": config.radius},
+    kinds: dict[str, dict[str, Any]] = {
+        f"Gaussian, σ = {config.sigma:g} px": {"kind": "gaussian", "sigma": config.sigma, "radius": config.radius},
+        f"Euclidean, radius {config.radius:g} px": {"kind": "euclidean", "radius": config.radius},
     }
-    figure, axes = _panels(2, len(kinds))
-    for row, limit, words in zip(axes, (None, band), ("", f", band of {iterations} iterations"), strict=True):
-        for axis, (name, settings) in zip(row, kinds.items(), strict=True):
+    figure, axes = _panels(2, 1 + len(kinds))
+    _show(axes[0, 0], frame, f"{len(landmarks)} landmarks", contour=contour, landmarks=landmarks)
+    _show(axes[1, 0], band[0], f"band, iterations: {iterations}", vmax=1)
+    for row, limit, words in zip(axes, (None, band), ("", "\ntimes the band"), strict=True):
+        for axis, (name, settings) in zip(row[1:], kinds.items(), strict=True):
             heatmaps = render_heatmaps(landmarks[None], frame.shape, **settings, band=limit)[0]
             _show(axis, heatmaps.max(axis=0), name + words, cmap="magma", vmax=1)
     save_figure(figure, path)
@@ -120,7 +124,7 @@ def _landmark_heatmaps_figure(
         mask = fill_polygons(contour[None], frame.shape)
         settings["band"] = border_band(mask, kernel_size=config.band_kernel, iterations=config.band_iterations)
     heatmaps = render_heatmaps(landmarks[None], frame.shape, **settings)[0]
-    columns = min(len(landmarks), 5)
+    columns = min(-(-len(landmarks) // 2), 5)
     figure, axes = _panels(-(-len(landmarks) // columns), columns)
     for axis in axes.flat[len(landmarks) :]:
         axis.set_axis_off()
@@ -131,17 +135,20 @@ def _landmark_heatmaps_figure(
 
 
 def _augmentation_figure(frame: np.ndarray, contour: np.ndarray, config: Config, path: Path) -> None:
-    random = draw_augmentation(np.random.default_rng(config.seed), _RANDOM, frame.shape, config)
-    still = np.tile(np.eye(2), (len(COPIES) + 1, 1, 1)), np.zeros((len(COPIES) + 1, 2))
-    fixed = Augmentation(*still, {}).after(*copy_maps(np.arange(len(COPIES) + 1), frame.shape))
-    names = ["original", f"rotated by {ROTATION:g}°", f"enlarged by {100 * ZOOM:g} %", "mirrored"]
-    figure, axes = _panels(2, len(names))
-    for row, drawn, titles in zip(axes, (fixed, random), (names, ["random augmentation"] * _RANDOM), strict=True):
-        frames = warp_frames(torch.from_numpy(frame.astype(np.float32)).expand(len(titles), -1, -1), drawn.linear, drawn.offset)
+    still = np.tile(np.eye(2), (_EXAMPLES, 1, 1)), np.zeros((_EXAMPLES, 2))
+    fixed = Augmentation(*still, {}).after(*copy_maps(np.arange(_EXAMPLES), frame.shape))
+    rows = [(fixed, ["original", f"rotated by {ROTATION:g}°", f"enlarged by {100 * ZOOM:g} %", "mirrored"])]
+    if any(getattr(config, name) for name in _RANDOM_SETTINGS):
+        random = np.random.default_rng(config.seed)
+        rows.append((draw_augmentation(random, _EXAMPLES, frame.shape, config), ["random augmentation"] * _EXAMPLES))
+    figure, axes = _panels(len(rows), _EXAMPLES)
+    for row, (drawn, titles) in zip(axes, rows, strict=True):
+        image = torch.from_numpy(frame.astype(np.float32)).expand(_EXAMPLES, -1, -1)
+        images = warp_frames(image, drawn.linear, drawn.offset)
         if drawn.greys:
-            frames = change_greys(frames, drawn.greys, draw_speckle(config.seed, frame.shape))
-        for axis, image, linear, offset, title in zip(row, frames, drawn.linear, drawn.offset, titles, strict=True):
-            _show(axis, image.numpy(), title, contour=contour @ linear.T + offset)
+            images = change_greys(images, drawn.greys, draw_speckle(config.seed, frame.shape))
+        for axis, moved, linear, offset, title in zip(row, images, drawn.linear, drawn.offset, titles, strict=True):
+            _show(axis, moved.numpy(), title, contour=contour @ linear.T + offset)
     save_figure(figure, path)
 
 
