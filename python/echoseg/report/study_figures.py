@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from echoseg.report.figures import save_figure
+
+_BIN = 0.02  # of Dice
 
 
 def learning_curve_figure(table: pd.DataFrame, path: Path) -> None:
@@ -40,12 +43,17 @@ def dice_histograms_figure(table: pd.DataFrame, path: Path) -> None:
         path: The PNG file to write.
     """
     groups = list(table.groupby("approach", sort=False)["dice"])
-    figure = Figure(figsize=(4.2 * len(groups), 3.2), layout="constrained")
-    axes = figure.subplots(1, len(groups), sharex=True, squeeze=False)[0]
-    edges = np.arange(np.floor(table["dice"].min() / 0.02) * 0.02, 1.02, 0.02)
-    for axis, (name, scores) in zip(axes, groups, strict=True):
+    columns = min(2, len(groups))
+    rows = -(-len(groups) // columns)
+    figure = Figure(figsize=(4.2 * columns, 2.7 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    edges = np.arange(np.floor(table["dice"].min() / _BIN) * _BIN, 1 + _BIN, _BIN)
+    for axis in axes.flat[len(groups) :]:
+        axis.set_axis_off()
+    for axis, (name, scores) in zip(axes.flat, groups, strict=False):
         axis.hist(scores, bins=edges.tolist(), color="C0", edgecolor="white", linewidth=0.5)
-        axis.axvline(scores.mean(), color="C1", label=f"mean {scores.mean():.4f}")
-        axis.set(title=name, xlabel="foreground Dice", ylabel="number of images")
-        axis.legend(frameon=False, loc="upper left")
+        axis.axvline(scores.mean(), color="C1")
+        axis.set_title(f"{name}: mean {scores.mean():.4f}", fontsize=10)
+        axis.set(xlabel="foreground Dice", ylabel="number of images")
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     save_figure(figure, path)
