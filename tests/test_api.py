@@ -67,6 +67,10 @@ def test_train_takes_settings_from_a_file_and_from_arguments(data, tmp_path):
     )
     assert (run.config.epochs, run.config.seed, run.config.approach) == (1, 4, "mask")
     assert [event.epoch for event in events] == [1]
+    named = echoseg.train(data, out=tmp_path / "named", network="resunet", **TINY)
+    assert named.config.network == "resunet"
+    with pytest.raises(echoseg.DataError, match="unknown network 'vnet'; known: unet, resunet"):
+        echoseg.train(data, out=tmp_path / "other", network="vnet")
     with pytest.raises(echoseg.DataError, match="unknown setting"):
         echoseg.train(data, out=tmp_path / "other", speed="high")
     with pytest.raises(ValueError, match="needs out"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+from pathlib import Path
 
 import cv2
 import pytest
@@ -52,3 +54,20 @@ def test_without_monai_the_foreign_network_says_so(tmp_path, monkeypatch, capsys
     foreign_network.main(tmp_path / "example")
     assert "pip install monai" in capsys.readouterr().out
     assert not (tmp_path / "example").exists()
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path, monkeypatch, capsys):
+    notebook = json.loads((Path(landmark.__file__).parent / "whole_path.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook["cells"])
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for number, cell in enumerate(cells):
+        exec(compile(cell, f"cell {number}", "exec"), names)
+        if number == 0:
+            names |= {"VIDEOS": 4, "WIDTH": 4, "EPOCHS": 1}
+    assert 0 <= names["run"].metrics["test"]["dice"] <= 1
+    assert {path.name for path in (tmp_path / "whole-path").iterdir()} == {
+        "data", "check", "targets", "run", "predicted", "network.png", "report.html",
+    }  # fmt: skip
+    assert "EF" in capsys.readouterr().out

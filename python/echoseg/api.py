@@ -73,7 +73,7 @@ def train(
     config: str | os.PathLike[str] | Config | None = None,
     resume: bool = False,
     strict: bool = False,
-    network: NetworkFactory | None = None,
+    network: NetworkFactory | str | None = None,
     loss: LossFunction | None = None,
     augment: AugmentFunction | None = None,
     on_epoch: Callback | None = None,
@@ -91,9 +91,9 @@ def train(
         resume: Whether to continue the run in `out` with its settings, from the last saved state. On the CPU the result
             equals that of an uninterrupted training bit for bit.
         strict: Whether to raise an error if parts of the data set cannot be used, instead of leaving them out.
-        network: A function that makes a network for a number of output channels, to be used in place of the U-Net. The
-            network maps normalized frames, (N, 1, H, W) float32, to logits, (N, channels, H, W). To resume a run,
-            pass the same `network`, `loss` and `augment` again.
+        network: The name of a network, as in the settings; or a function that makes a network for a number of output
+            channels, to be used in place of the U-Net. The network maps normalized frames, (N, 1, H, W) float32, to
+            logits, (N, channels, H, W). To resume a run, pass the same `network`, `loss` and `augment` again.
         loss: A function that maps logits and targets, (N, channels, H, W) float32 each, to a scalar, to be used in
             place of the loss in the settings.
         augment: A function of frames, (N, H, W) uint8, points, (N, P, 2) float32, pixels, and a
@@ -112,6 +112,8 @@ def train(
         ValueError: `resume` is True and `out` is None, or data or settings are given beside a run to resume or beside a
             complete configuration.
     """
+    if isinstance(network, str):
+        settings["network"], network = network, None
     if (resume or isinstance(config, Config)) and (data is not None or settings):
         raise ValueError("a run that is resumed, and a complete configuration, take no data and no settings")
     if resume:
@@ -293,7 +295,7 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
     """The store of the data set, and the store to train on, in which corrections replace tracings."""
     if ranks.index > 0:  # the first process prepares the store, which the others then load
         ranks.wait()
-    folder = config.data or cached_phantom()
+    folder = config.data or cached_phantom(size=config.size, ordering=config.ordering)
     store = trained = prepare(folder, strict=strict, **config.store_options)
     if config.corrections:
         trained = prepare(folder, strict=strict, corrections=config.corrections, **config.store_options)

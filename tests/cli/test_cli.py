@@ -19,9 +19,10 @@ import yaml
 
 from _folders import set_cell, write_folder, write_points_folder
 from echoseg.cli import COMMANDS, info, main, make_parser
-from echoseg.datasets.store import open_store
+from echoseg.datasets.store import open_store, prepare
 from echoseg.evaluation import ablation, experiments
 from echoseg.io.reading import read_frames
+from echoseg.ops import fill_polygons
 from echoseg.training.logs import LOG_KINDS
 
 TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1", "--batch-size", "4"]
@@ -189,6 +190,13 @@ def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
     video, bare = data / "Videos" / "a.avi", tmp_path / "bare"
     assert main(["predict", str(run), str(video), "--out", str(bare), "--no-regularize", "--keep"]) == 0
     assert files(bare) == {"manifest-0.jsonl", "results.csv"}
+    images = tmp_path / "images"
+    assert main(["predict", str(run), str(video), "--out", str(images), "--keep", "png", "masks"]) == 0
+    masks = cv2.imreadmulti(str(images / "a" / "masks.tif"), flags=cv2.IMREAD_UNCHANGED)[1]
+    assert len(files(images / "a" / "png" / "overlays")) == len(masks)
+    for t, mask in enumerate(masks):
+        image = cv2.imread(str(images / "a" / "png" / "masks" / f"a_frame{t:04d}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(image, mask)
     pytest.importorskip("pyarrow")
     steps = ["--format", "parquet", "--postprocess", "smooth=2"]
     assert main(["predict", str(run), str(video), "--out", str(tmp_path / "more"), "--keep", "frames", *steps]) == 0
@@ -224,7 +232,18 @@ def test_a_preset_is_a_papers_settings_and_flags_override_it(data, tmp_path, mon
     monkeypatch.setattr("echoseg.api._evaluate_run", lambda *_: {})
     arguments = ["--data", str(data), "--preset", "mendoza", "--approach", "mask", "--batch-size", "8"]
     assert main(["train", *arguments, "--out", str(tmp_path / "new")]) == 0
-    assert (seen[0].loss, seen[0].epochs, seen[0].flip, seen[0].batch_size) == ("dice", 30, 0.5, 8)
+    assert (seen[0].loss, seen[0].epochs, seen[0].fixed_copies, seen[0].batch_size) == ("dice", 30, 0.6667, 8)
+    assert (seen[0].size, seen[0].ordering) == ((128, 128), "nearest")
+
+
+@pytest.mark.slow
+def test_without_data_the_phantom_has_the_size_and_ordering_of_the_settings(tmp_path, monkeypatch):
+    monkeypatch.setattr("echoseg.phantom.cached.cached_phantom.__defaults__", (3,))
+    small = ["--width", "2", "--epochs", "1", "--device", "cpu"]
+    assert main(["train", "--preset", "mendoza", "--approach", "mask", "--out", str(tmp_path / "run"), *small]) == 0
+    assert main(["evaluate", str(tmp_path / "run"), "--split", "train"]) == 0
+    (phantom,) = (tmp_path / "cache" / "phantoms").iterdir()
+    assert open_store(phantom).size == (128, 128)
 
 
 @pytest.mark.slow
@@ -516,3 +535,46 @@ def test_info_reports_two_packages_of_opencv(monkeypatch, capsys, installed):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == (len(installed) > 1)
     assert all("run 'pip uninstall opencv-python opencv-python-headless'" in line for line in lines)
+
+
+def test_info_prints_and_draws_the_network_of_a_run(run, tmp_path, capsys):
+    assert main(["info", str(run), "--figure", str(tmp_path / "network.png")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[0] == "layer"
+    assert "down.0.0" in lines[2]
+    assert lines[-2].startswith("total")
+    assert cv2.imread(str(tmp_path / "network.png")).std() > 0
+    assert "name the run folder" in wrong_usage(capsys, "info", "--figure", tmp_path / "other.png")
+    assert "no run folder" in failure(capsys, "info", tmp_path)
+
+
+def test_prepare_writes_images_that_are_a_data_set(data, tmp_path, capsys):
+    images = tmp_path / "images"
+    assert main(["prepare", str(data), "--out", str(tmp_path / "store"), "--images", str(images)]) == 0
+    names = {f"{video}_frame{frame:04d}.png" for video in "abc" for frame in (2, 5)}
+    assert files(images) == {f"{kind}/{name}" for kind in ("images", "masks", "overlays") for name in names}
+    store, again = open_store(tmp_path / "store"), prepare(images, tmp_path / "again")
+    assert sorted(again.samples["patient"]) == ["a", "a", "b", "b", "c", "c"]
+    for i in range(len(store)):
+        np.testing.assert_array_equal(*(fill_polygons(each.contour(i)[None], (112, 112)) for each in (store, again)))
+        np.testing.assert_array_equal(store.frames[i], again.frames[i])
+    assert "exists already" in failure(capsys, "prepare", data, "--images", images)
+
+
+@pytest.mark.parametrize("preset", [[], ["--preset", "mendoza"]])
+def test_figures_show_each_step(data, tmp_path, capsys, preset):
+    out = tmp_path / "figures"
+    assert main(["figures", str(data), "--out", str(out), "--image", "3", *preset]) == 0
+    names = ("augmentation", "bands", "heatmaps", "landmark_heatmaps", "landmarks", "orderings")
+    assert files(out) == {"orderings.csv", *(f"{name}.png" for name in names)}
+    assert all(cv2.imread(str(path)).std() > 0 for path in out.glob("*.png"))
+    assert "exists already" in failure(capsys, "figures", data, "--out", out)
+    assert "has 6 traced images" in failure(capsys, "figures", data, "--out", tmp_path / "new", "--image", "6")
+
+
+def test_figures_of_a_store_of_points(tmp_path):
+    store = tmp_path / "store"
+    data = write_points_folder(tmp_path / "points")
+    assert main(["prepare", str(data), "--out", str(store), "--size", "64", "48"]) == 0
+    assert main(["figures", str(store), "--out", str(tmp_path / "figures")]) == 0
+    assert not {"orderings.png", "orderings.csv"} & files(tmp_path / "figures")

@@ -64,10 +64,16 @@ def test_every_method_can_be_exported():
 
 
 @pytest.mark.parametrize(
-    ("approach", "format"), [("mask", "onnx"), ("mask", "torch"), ("landmark", "onnx"), ("landmark", "torch")]
+    ("approach", "format", "network"),
+    [
+        ("mask", "onnx", "resunet"),
+        ("mask", "torch", "unet"),
+        ("landmark", "onnx", "unet"),
+        ("landmark", "torch", "resunet"),
+    ],
 )
-def test_graph_gives_the_output_of_the_run(tmp_path, approach, format):
-    run, out = write_run(tmp_path / "run", approach=approach), tmp_path / "new" / "graph"
+def test_graph_gives_the_output_of_the_run(tmp_path, approach, format, network):
+    run, out = write_run(tmp_path / "run", approach=approach, network=network), tmp_path / "new" / "graph"
     assert 0 <= export_graph(run, out, format=format) <= TOLERANCE
     assert [path.name for path in out.parent.iterdir()] == ["graph"]
     graph = export.FORMATS[format][1](out)

@@ -11,7 +11,7 @@ from echoseg.geometry.spline import OUTLINES
 from echoseg.models import codec as codecs
 from echoseg.models.codec import scheme_for
 from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
-from echoseg.models.unet import NORMS, UNet
+from echoseg.models.unet import NORMS, ResidualBlock, UNet
 from echoseg.ops import _options, fill_polygons, render_heatmaps
 from echoseg.training import checkpoint
 from echoseg.training import config as configs
@@ -50,9 +50,11 @@ def test_unet_takes_a_constant_frame():
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("attention", [False, True])
 @pytest.mark.parametrize("bottleneck", [False, True])
-def test_unet_variants_learn(norm, attention, bottleneck):
+@pytest.mark.parametrize("residual", [False, True])
+def test_unet_variants_learn(norm, attention, bottleneck, residual):
     torch.manual_seed(0)
-    model = UNet(2, width=4, depth=2, norm=norm, attention=attention, bottleneck=bottleneck, dropout=0.1)
+    variant = {"norm": norm, "attention": attention, "bottleneck": bottleneck, "residual": residual}
+    model = UNet(2, width=4, depth=2, dropout=0.1, **variant)
     frames = torch.randint(0, 255, (2, 32, 48), dtype=torch.uint8)
     logits, maps = model.forward_with_attention(frames)
     assert logits.shape == (2, 2, 32, 48)
@@ -69,6 +71,19 @@ def test_without_skips_all_passes_through_the_deepest_level(skips):
     torch.nn.init.zeros_(model.up[0].weight)  # cuts the deepest level off
     frames = torch.randint(0, 255, (2, 1, 16, 16), dtype=torch.uint8)
     assert torch.equal(model(frames[0]), model(frames[1])) != skips
+
+
+@pytest.mark.parametrize("inputs", [1, 3])
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_a_residual_block_is_its_shortcut_where_its_convolutions_are_zero(inputs, norm):
+    block = ResidualBlock(inputs, 3, norm).eval()
+    torch.nn.init.zeros_(block.convolutions[-1].weight)
+    if norm == "none":
+        torch.nn.init.zeros_(block.convolutions[-1].bias)
+    x = torch.randn(2, inputs, 8, 8)
+    before = x.clone()
+    torch.testing.assert_close(block(x), block.shortcut(before))
+    assert torch.equal(x, before)  # the skip connection needs it unchanged
 
 
 def test_impossible_networks_are_refused():

@@ -10,10 +10,13 @@ import pandas as pd
 import pytest
 
 from echoseg.datasets.echonet import read_echonet
+from echoseg.datasets.store import open_store, prepare
+from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
 from echoseg.io.reading import read_frames
 from echoseg.phantom import acoustics, dataset, expert, motion, write_phantom, write_phantom_store
 from echoseg.phantom.anatomy import LATERAL, SEPTAL, draw_heart
+from echoseg.phantom.cached import cached_phantom
 from echoseg.phantom.patient import FRAMES, Patient
 from echoseg.phantom.view import BEAMS, DEPTHS
 
@@ -106,6 +109,27 @@ def test_the_store_contains_the_same_patients(folder, tmp_path):
     areas = np.array([contour_area(store.contour(i)) for i in range(len(store))])
     phase = store.samples.phase.to_numpy()
     assert (areas[phase == "ED"] > areas[phase == "ES"]).all()
+
+
+def test_the_store_has_the_size_and_the_ordering_that_are_asked_for(folder, tmp_path):
+    store = write_phantom_store(tmp_path / "store", patients=VIDEOS, seed=SEED, size=(128, 96), ordering="nearest")
+    expected = prepare(folder, tmp_path / "prepared", size=(128, 96), ordering="nearest")
+    assert (store.size, store.manifest["ordering"]) == ((128, 96), "nearest")
+    for i in range(len(store)):
+        np.testing.assert_allclose(store.contour(i), expected.contour(i), atol=1e-4)
+    assert np.abs(store.frames.astype(int) - expected.frames).mean() < 3  # compressed by different encoders
+    with pytest.raises(DataError, match="needs points"):
+        write_phantom_store(tmp_path / "other", patients=1, ordering="given")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+def test_a_cached_phantom_is_made_for_each_size_and_ordering():
+    path = cached_phantom(2)
+    assert cached_phantom(2, size=(112, 112)) == path
+    other = cached_phantom(2, size=(64, 64), ordering="angle")
+    assert other != path
+    assert open_store(other).size == (64, 64)
 
 
 def test_volumes_equal_those_of_the_endocardium(patients):

@@ -195,6 +195,17 @@ def test_the_page_of_a_run_with_parts_missing(tmp_path, landmarks):
         write_report(tmp_path, tmp_path / "page.html")
 
 
+@pytest.mark.slow
+def test_the_page_of_a_run_whose_predictions_give_no_ef(tmp_path):
+    run = write_run(tmp_path / "run", "test", volumes=True)
+    entries = json.loads((run / "metrics.json").read_text())
+    for name in ("ef", "ef_method"):
+        entries["test"][name] |= {"videos": 0, "missing": 3, **dict.fromkeys(("mae", "rmse", "r2", "bias", "limits"))}
+    (run / "metrics.json").write_text(json.dumps(entries))
+    write_report(run, tmp_path / "page.html")
+    assert "absolute error of" not in read_page(tmp_path / "page.html").text
+
+
 def test_only_the_given_splits_are_shown(tmp_path):
     run = write_run(tmp_path / "run", "val", "test", "all")
     write_report(run, tmp_path / "page.html", splits=["val"])

@@ -35,11 +35,10 @@ def tiny(**settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("approach", ["mask", "landmark"])
-def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach):
-    config = train(
-        tiny(approach=approach, landmarks=7, epochs=50, radius=5.0, gain=0.0, shade=0.0), disc_store, tmp_path / "run"
-    )
+@pytest.mark.parametrize(("approach", "network"), [("mask", "unet"), ("landmark", "unet"), ("mask", "resunet")])
+def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach, network):
+    settings = {"landmarks": 7, "epochs": 50, "radius": 5.0, "gain": 0.0, "shade": 0.0}
+    config = train(tiny(approach=approach, network=network, **settings), disc_store, tmp_path / "run")
     result = evaluate(load(tmp_path / "run", device="cpu"), disc_store, "test")
     assert config.epochs == 50
     assert result.summary["dice"] > 0.85
@@ -95,7 +94,13 @@ def assert_equal_weights(run, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, {"dropout": 0.2, "ema": 0.9, "optimizer": "sgd", "clip": 1.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"fixed_copies": 0.1, "network": "resunet"},
+        {"dropout": 0.2, "ema": 0.9, "optimizer": "sgd", "clip": 1.0},
+    ],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(disc_store, tmp_path, monkeypatch, settings):
     config = tiny(epochs=3, checkpoint_minutes=1e-9, **settings)  # a checkpoint each step
     train(config, disc_store, tmp_path / "whole")

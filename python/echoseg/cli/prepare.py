@@ -54,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_structure(parser)
     parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="FOLDER",
+        help="also write each frame, its mask and the frame with its contour as PNG files, named by video and frame, to"
+        " this folder; must not exist",
+    )
+    parser.add_argument(
         "--strict",
         action="store_true",
         help="fail (exit code 1) if a tracing has a fault, instead of leaving that tracing out",
@@ -63,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.datasets.store import prepare
 
+    if arguments.images and arguments.images.exists():
+        raise FileExistsError(f"{arguments.images}: exists already; choose another --images")
     store = prepare(
         arguments.data,
         arguments.out,
@@ -76,6 +85,13 @@ def run(arguments: argparse.Namespace) -> None:
     print_blanks(store)
     if store.faults:
         print(describe_faults(store.faults))
+    if arguments.images:
+        from echoseg.report.image_files import write_sample_images
+        from echoseg.utils.files import new_folder
+
+        with new_folder(arguments.images) as folder:
+            write_sample_images(store, folder)
+        print(f"{arguments.images}: images, masks and overlays")
 
 
 def describe_store(store: Store) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
@@ -131,5 +131,7 @@ def load_run_data(
         DataError: There is no run, a file is damaged, the device does not exist, or the data set cannot be used.
     """
     predictor = load(run, device=device, network=network)
-    folder = data.path if isinstance(data, Store) else Path(data or predictor.config.data or cached_phantom())
-    return RunData(predictor, folder, prepare(folder, **predictor.config.store_options))
+    config = predictor.config
+    phantom = partial(cached_phantom, size=config.size, ordering=config.ordering)
+    folder = data.path if isinstance(data, Store) else Path(data or config.data or phantom())
+    return RunData(predictor, folder, prepare(folder, **config.store_options))

@@ -41,10 +41,10 @@ def iou(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def dice_all_pixels(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The "Dice" of Rodríguez Valencia et al. and Mendoza et al., which is the pixel accuracy.
+    """The "Dice" of Rodríguez Valencia et al., which is the pixel accuracy.
 
     It averages over foreground and background. An empty prediction has 1 minus the ventricle's share of the frame,
-    about 0.88 on echocardiograms. It is reported only for comparison with these papers.
+    about 0.88 on echocardiograms. It is reported only for comparison with this paper.
 
     Args:
         predicted: (N, H, W) masks of 0 and 1.

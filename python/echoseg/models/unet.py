@@ -48,6 +48,34 @@ class AttentionGate(nn.Module):
         return F.interpolate(coarse.sigmoid(), scale_factor=2, mode="bilinear", align_corners=False)
 
 
+class ResidualBlock(nn.Module):
+    """Two convolutions, each after normalization and ReLU, and a shortcut around both.
+
+    Args:
+        inputs: Number of input channels. A frame, of one channel, is convolved as it is.
+        outputs: Number of output channels.
+        norm: A name in ``NORMS``.
+
+    Source: Zhang, Liu and Wang, "Road Extraction by Deep Residual U-Net", IEEE GRSL 2018.
+    """
+
+    def __init__(self, inputs: int, outputs: int, norm: str) -> None:
+        super().__init__()
+        before: list[nn.Module] = [] if inputs == 1 else [NORMS[norm](inputs), nn.ReLU()]
+        self.convolutions = nn.Sequential(
+            *before,
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=norm == "none"),
+            NORMS[norm](outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=norm == "none"),
+        )
+        self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=norm == "none"), NORMS[norm](outputs))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, H, W) → (N, outputs, H, W)."""
+        return self.convolutions(x) + self.shortcut(x)
+
+
 class UNet(nn.Module):
     """U-Net that takes frames as they are stored and returns logits.
 
@@ -64,13 +92,16 @@ class UNet(nn.Module):
             the expansive path" (Rodríguez Valencia et al., experiment 4).
         bottleneck: False removes the convolutions between the last pooling and the first upsampling: the other
             reading.
+        residual: Use a ``ResidualBlock`` in place of each pair of convolutions (ResU-Net).
 
     Raises:
         ValueError: The norm is unknown, or attention is asked for without skip connections.
 
     Source: Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015;
     same-padded convolutions and batch norm as in Rodríguez Valencia et al. and Mendoza et al.; dropout of channels:
-    Tompson et al., CVPR 2015.
+    Tompson et al., CVPR 2015; residual blocks: Zhang et al., 2018, and, in echocardiograms, Ali, Janabi-Sharifi and
+    Beheshti, "Echocardiographic image segmentation using deep Res-U network", Biomed. Signal Process. Control 2021.
+    Here poolings halve the frame, as in the U-Net; Zhang et al. use strided convolutions.
     """
 
     def __init__(
@@ -84,6 +115,7 @@ class UNet(nn.Module):
         attention: bool = False,
         skips: bool = True,
         bottleneck: bool = True,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
@@ -94,15 +126,16 @@ class UNet(nn.Module):
         if not bottleneck:
             widths[-1] = widths[-2]
 
-        def convolutions(channels_in: int, channels_out: int) -> nn.Sequential:
-            layers: list[nn.Module] = []
-            for inputs in (channels_in, channels_out):
-                layers += [
-                    nn.Conv2d(inputs, channels_out, 3, padding=1, bias=norm == "none"),
-                    NORMS[norm](channels_out),
-                    nn.ReLU(inplace=True),
-                ]
-            if dropout and channels_out >= widths[-2]:
+        def convolution(inputs: int, outputs: int) -> list[nn.Module]:
+            convolve = nn.Conv2d(inputs, outputs, 3, padding=1, bias=norm == "none")
+            return [convolve, NORMS[norm](outputs), nn.ReLU(inplace=True)]
+
+        def convolutions(inputs: int, outputs: int) -> nn.Sequential:
+            if residual:
+                layers: list[nn.Module] = [ResidualBlock(inputs, outputs, norm)]
+            else:
+                layers = [*convolution(inputs, outputs), *convolution(outputs, outputs)]
+            if dropout and outputs >= widths[-2]:
                 layers.append(nn.Dropout2d(dropout))
             return nn.Sequential(*layers)
 

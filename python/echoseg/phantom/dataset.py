@@ -21,6 +21,7 @@ from tqdm import tqdm
 from echoseg.datasets.echonet import FILE_LIST, TRACINGS, VIDEOS
 from echoseg.datasets.store import Store, write_store
 from echoseg.geometry.contour import order_contour
+from echoseg.geometry.crop import Box, Crop
 from echoseg.phantom.anatomy import Array
 from echoseg.phantom.patient import FPS, FRAMES, Patient
 from echoseg.phantom.view import SIZE
@@ -70,19 +71,30 @@ def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: 
     return out
 
 
-def write_phantom_store(out: str | Path, *, patients: int, seed: int = 0, workers: int | None = None) -> Store:
+def write_phantom_store(
+    out: str | Path,
+    *,
+    patients: int,
+    seed: int = 0,
+    size: tuple[int, int] = (SIZE, SIZE),
+    ordering: str | None = None,
+    workers: int | None = None,
+) -> Store:
     """Write the traced frames of synthetic patients to a store: end-diastole and end-systole of each patient.
 
     Args:
         out: The store to write; it must not exist.
         patients: Number of patients.
         seed: Seed of the population; the patients are those of `write_phantom`.
+        size: (H, W) of the frames, which are simulated with 112 × 112 pixels and resized.
+        ordering: A name in `echoseg.geometry.contour.ORDERINGS`; None is "chords".
         workers: Number of threads; None means one per CPU.
 
     Returns:
         The opened store.
 
     Raises:
+        DataError: The ordering is not one of chords.
         FileExistsError: `out` exists.
         ValueError: `patients` or `workers` is less than 1, or `seed` is negative.
     """
@@ -90,20 +102,21 @@ def write_phantom_store(out: str | Path, *, patients: int, seed: int = 0, worker
     _check("patients", patients, seed, workers)
     if out.exists():  # checked here too, since the simulation takes minutes
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
-    frames = np.empty((2 * patients, SIZE, SIZE), np.uint8)
+    frames = np.empty((2 * patients, *size), np.uint8)
+    crop = Crop(Box(0, 0, SIZE, SIZE), size)
     contours: list[Array] = []
     records: list[dict[str, Any]] = []
     splits = _splits(patients, seed)
     results = _map_patients(partial(_traced_frames, seed), patients, workers, "phantom patients")
     for index, (pair, tracings, metadata) in enumerate(results):
-        frames[2 * index : 2 * index + 2] = pair
-        contours += [order_contour(tracing) for tracing in tracings]
+        frames[2 * index : 2 * index + 2] = crop.frames(pair)
+        contours += [crop.points(order_contour(tracing, ordering)) for tracing in tracings]
         shared = {"video": _name(index), "patient": _name(index), "split": splits[index], "row": index + 2}
         records += [{**shared, **row, **_SHARED} for row in metadata]
     manifest = {
         "source": f"phantom version {VERSION}, seed {seed}",
         "kind": "chords",
-        "ordering": "chords",
+        "ordering": ordering or "chords",
         "faults": [],
     }
     return write_store(out, frames, contours, pd.DataFrame(records), manifest)

@@ -30,7 +30,7 @@ def curves_figure(log: pd.DataFrame, path: Path) -> None:
     left.set(xlabel="epoch", ylabel="training loss")
     right.plot(log["epoch"], log["val_dice"], color="black")
     right.set(xlabel="epoch", ylabel="validation foreground Dice", ylim=(0, 1))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def overlay_figure(evaluation: Evaluation, frames: np.ndarray, true_contours: Sequence[np.ndarray], path: Path) -> None:
@@ -67,7 +67,7 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, true_contours: Se
     for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
         axes[0, 0].plot([], [], color=np.array(colour) / 255, label=label)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def bland_altman_figure(table: pd.DataFrame, path: Path) -> None:
@@ -96,7 +96,7 @@ def bland_altman_figure(table: pd.DataFrame, path: Path) -> None:
         axis.set(xlabel="mean of EF and reference, %", ylabel="EF minus reference, percentage points")
         axis.label_outer()
         axis.grid(alpha=0.3)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Predictor, path: Path) -> None:
@@ -127,7 +127,7 @@ def attention_figure(evaluation: Evaluation, frames: np.ndarray, predictor: Pred
             coefficients = axis.imshow(gate, cmap="viridis", vmin=0, vmax=1, alpha=0.6, extent=extent)
             axis.set_title(f"gate at {gate.shape[1]}×{gate.shape[0]}\n{gate.min():.2f} to {gate.max():.2f}", fontsize=7)
     figure.colorbar(coefficients, ax=axes, shrink=0.5, label="attention coefficient")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: dict[str, float], path: Path) -> None:
@@ -145,7 +145,7 @@ def orderings_figure(frame: np.ndarray, masks: dict[str, np.ndarray], scores: di
         axis.contour(mask, levels=[0.5], colors=[np.array(PREDICTED) / 255], linewidths=1.2)
         axis.set_axis_off()
         axis.set_title(f"{name}\nDice {scores[name]:.3f}", fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def ceiling_figure(table: pd.DataFrame, path: Path) -> None:
@@ -174,9 +174,10 @@ def ceiling_figure(table: pd.DataFrame, path: Path) -> None:
     for axis in axes[1:]:
         axis.set_ylim(0, 10)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG file."""
     FigureCanvasAgg(figure)
     replace_file(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110))

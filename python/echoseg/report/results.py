@@ -30,6 +30,7 @@ from echoseg.report.figures import (
     overlay_figure,
 )
 from echoseg.report.film import film, frame_rate, write_gif
+from echoseg.report.image_files import write_frame_images
 from echoseg.report.overlay import write_video
 from echoseg.report.stack_files import STACK_OUTPUTS, write_stack
 from echoseg.report.thresholds import write_thresholds
@@ -186,7 +187,17 @@ def _write_gif(source: Path, clip: Clip, prediction: Prediction, measurement: Me
     write_gif(folder / "overlay.gif", film(clip, prediction, measurement), fps=frame_rate(clip))
 
 
-OUTPUTS = {"masks": _write_masks, "frames": _write_frames, "overlay": _write_overlay, "gif": _write_gif}
+def _write_png(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
+    write_frame_images(source, clip, prediction, folder / "png")
+
+
+OUTPUTS = {
+    "masks": _write_masks,
+    "frames": _write_frames,
+    "overlay": _write_overlay,
+    "gif": _write_gif,
+    "png": _write_png,
+}
 """The functions that write the outputs, by name.
 
 - `masks`: `masks.tif`, one page per frame, 0 or 255; for a volume `mask.nii.gz`.
@@ -194,6 +205,7 @@ OUTPUTS = {"masks": _write_masks, "frames": _write_frames, "overlay": _write_ove
   interval of the area and whether the frame is marked for review.
 - `overlay`: `overlay.avi`, the film of the clip.
 - `gif`: `overlay.gif`, the same as an animated GIF.
+- `png`: `png/masks/` and `png/overlays/`, an image per frame, named by the file and the frame.
 
 `write_stack` writes those of a stack of slices.
 """

@@ -244,3 +244,13 @@ def effort_table(effort: pd.DataFrame) -> str:
         *("mean steps", "mean distance moved, px"),
     ]
     return text_table(header, rows)
+
+
+def layers_table(layers: pd.DataFrame) -> str:
+    """Format the result of ``training.summary.summarise_network``: a row for each layer, and the totals."""
+    rows = [
+        [row.name, row.kind, " × ".join(map(str, row.shape)), f"{row.parameters:,}", f"{row.multiply_adds:,}"]
+        for row in layers.itertuples(index=False)
+    ]
+    totals = [f"{layers[name].sum():,}" for name in ("parameters", "multiply_adds")]
+    return text_table(["layer", "kind", "output", "parameters", "multiply-adds"], [*rows, ["total", "", "", *totals]])

@@ -40,6 +40,11 @@ class Augmentation(NamedTuple):
         greys = {name: values[samples] for name, values in self.greys.items()}
         return Augmentation(self.linear[samples], self.offset[samples], greys)
 
+    def after(self, linear: np.ndarray, offset: np.ndarray) -> Augmentation:
+        """Return the augmentation of samples that other maps, (B, 2, 2) and (B, 2), have moved before."""
+        moved = np.einsum("bij,bj->bi", self.linear, offset) + self.offset
+        return Augmentation(self.linear @ linear, moved, self.greys)
+
 
 def draw_augmentation(random: np.random.Generator, count: int, size: tuple[int, int], config: Config) -> Augmentation:
     """Draw the augmentation of ``count`` samples of size (H, W)."""

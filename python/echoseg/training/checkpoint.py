@@ -68,6 +68,7 @@ def build(config: Config, network: NetworkFactory | None = None) -> tuple[UNet |
         attention=config.attention,
         skips=config.skips,
         bottleneck=config.bottleneck,
+        residual=config.network == "resunet",
     )
     return model, codec
 

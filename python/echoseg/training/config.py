@@ -210,6 +210,9 @@ class Config:
         1.0, "Weight of the loss inside the region relative to the weight outside", gt=0, le=1e6, metavar="WEIGHT"
     )
 
+    network: str = setting(
+        "unet", "Network. resunet: a U-Net of residual blocks (ResU-Net)", choices=("unet", "resunet")
+    )
     width: int = setting(
         16, "Number of channels of the U-Net's first level; each level down doubles it", ge=1, le=512, metavar="N"
     )
@@ -314,6 +317,15 @@ class Config:
         ge=0,
         le=5,
         metavar="FRACTION",
+    )
+
+    fixed_copies: float = setting(
+        0.0,
+        "Share of the training images that are trained on as three copies too, rotated by 20 degrees, enlarged by a "
+        "fifth and mirrored, the same in each epoch. The augmentation above applies to images and copies alike",
+        ge=0,
+        le=1,
+        metavar="SHARE",
     )
 
     def __post_init__(self) -> None:

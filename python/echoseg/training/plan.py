@@ -12,10 +12,12 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from echoseg.datasets.store import Store
+from echoseg.errors import DataError
 from echoseg.geometry.landmarks import SCHEMES, move_landmarks
 from echoseg.geometry.ragged import pad_contours
 from echoseg.training.augment import Augmentation, AugmentFunction, draw_augmentation
 from echoseg.training.config import Config
+from echoseg.training.copies import add_copies, copy_maps
 from echoseg.training.distributed import Ranks
 
 
@@ -52,6 +54,9 @@ class Plans(Dataset):
         with_frames: Whether a plan brings the frames.
         augment: A user's augmentation in place of echoseg's; needs ``with_frames``.
 
+    Raises:
+        DataError: There are fixed copies, but a user's augmentation in place of echoseg's.
+
     Attributes:
         steps: Number of batches in an epoch.
     """
@@ -70,18 +75,24 @@ class Plans(Dataset):
         self._frames = store.frames if with_frames else None
         self._landmarks = landmarks
         self._contours = pad_contours(store.points, store.offsets)
-        self._indices, self._config, self._ranks, self._size = indices, config, ranks, store.size
+        if augment is not None and config.fixed_copies:
+            raise DataError(
+                "fixed_copies is part of echoseg's augmentation; set it to 0, or leave out your own augment"
+            )
+        self._images = len(store)
+        self._entries = entries = add_copies(indices, config.fixed_copies, config.seed, len(store))
+        self._config, self._ranks, self._size = config, ranks, store.size
         self._augment = augment
-        self._shuffled = -1, indices  # an epoch and its order
+        self._shuffled = -1, entries  # an epoch and its order
         whole = config.batch_size * ranks.count
-        self.steps = max(1, (len(indices) + whole - ranks.count) // whole)  # no rank may get an empty last batch
+        self.steps = max(1, (len(entries) + whole - ranks.count) // whole)  # no rank may get an empty last batch
 
     def __getitem__(self, position: tuple[int, int]) -> Plan:
         epoch, step = position
         config, ranks = self._config, self._ranks
         whole = self._order(epoch)[step * config.batch_size * ranks.count :][: config.batch_size * ranks.count]
         part = ranks.part(len(whole))
-        chosen = whole[part]
+        copies, chosen = np.divmod(whole[part], self._images)
         plan = Plan(
             indices=chosen,
             frames=None if self._frames is None else self._frames[chosen],
@@ -94,12 +105,13 @@ class Plans(Dataset):
             random = np.random.default_rng([config.seed, epoch, step, ranks.index])
             return _augmented_by(self._augment, plan, random, config)
         random = np.random.default_rng([config.seed, epoch, step])
-        return _augmented(plan, draw_augmentation(random, len(whole), self._size, config).part(part), config)
+        augmentation = draw_augmentation(random, len(whole), self._size, config).part(part)
+        return _augmented(plan, augmentation.after(*copy_maps(copies, self._size)), config)
 
     def _order(self, epoch: int) -> np.ndarray:
         if self._shuffled[0] != epoch:
             random = np.random.default_rng([self._config.seed, epoch])
-            self._shuffled = epoch, random.permutation(self._indices)
+            self._shuffled = epoch, random.permutation(self._entries)
         return self._shuffled[1]
 
 

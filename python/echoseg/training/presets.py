@@ -26,20 +26,28 @@ _RODRIGUEZ: dict[str, Any] = {
     "sigma": 5.0,
 }
 _RODRIGUEZ_LANDMARKS: dict[str, Any] = {"landmarks": 7, "scheme": "angle", "outline": "polygon", "decode": "argmax"}
-# Mendoza et al., "EchoNet-Dynamic: U-Net for Cardiac Image Segmentation":
-# rotation 20°, zoom 0.2, horizontal flip, Adam 5e-4, batch size 32, 30 epochs, six landmarks
+# Mendoza et al., "EchoNet-Dynamic: U-Net for Cardiac Image Segmentation": fixed copies in place of random augmentation,
+# U-Net with 32 to 512 channels for masks and 64 to 1024 for landmarks, Adam 5e-4, batch size 32, 30 epochs
 _MENDOZA: dict[str, Any] = {
     **_NO_AUGMENTATION,
     **_CONSTANT_ADAM,
-    "rotation": 20.0,
-    "zoom": 0.2,
-    "flip": 0.5,
+    "ordering": "nearest",
     "learning_rate": 5e-4,
     "batch_size": 32,
     "epochs": 30,
-    "sigma": 5.0,
 }
-_MENDOZA_LANDMARKS: dict[str, Any] = {"landmarks": 6, "scheme": "extremes", "outline": "cubic", "decode": "argmax"}
+_MENDOZA_MASKS: dict[str, Any] = {"size": (128, 128), "fixed_copies": 0.6667, "width": 32, "dropout": 0.3}
+_MENDOZA_LANDMARKS: dict[str, Any] = {
+    "fixed_copies": 0.323,
+    "width": 64,
+    "dropout": 0.2,
+    "landmarks": 6,
+    "scheme": "extremes",
+    "sigma": 5.0,
+    "radius": 160.0,  # the diagonal of a frame: no limit
+    "band_iterations": 1,
+    "decode": "argmax",
+}
 # Craciun, "Image Segmentation for Heart using Deep Learning":
 # U-Net with 64 to 1024 channels, Adam 1e-4, BCE, batch size 5, 3 epochs, 320×320, blank slices too, the last weights.
 # The steps after the network are inference.postprocess.CRACIUN
@@ -62,8 +70,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "landmark": {**_RODRIGUEZ, "loss": "channel_ce", **_RODRIGUEZ_LANDMARKS},
     },
     "mendoza": {
-        "mask": {**_MENDOZA, "loss": "dice", "width": 32, "dropout": 0.3},
-        "landmark": {**_MENDOZA, "loss": "bce", "width": 64, "dropout": 0.2, **_MENDOZA_LANDMARKS},
+        "mask": {**_MENDOZA, "loss": "dice", **_MENDOZA_MASKS},
+        "landmark": {**_MENDOZA, "loss": "bce", **_MENDOZA_LANDMARKS},
     },
     "craciun": {"mask": _CRACIUN},
 }

@@ -13,6 +13,7 @@ from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.models.codec import scheme_for
 from echoseg.training.config import Config
+from echoseg.training.copies import COPIES
 from echoseg.training.distributed import Ranks
 from echoseg.training.optimization import faster_precision
 
@@ -36,7 +37,8 @@ def resolve(config: Config, store: Store, images: int, device: torch.device, ran
     if config.approach == "landmark":
         config = dataclasses.replace(config, scheme=scheme_for(store, config.scheme))
     if config.epochs is None:
-        config = dataclasses.replace(config, epochs=max(_MIN_EPOCHS, math.ceil(_IMAGES / images)))
+        images_and_copies = images * (1 + len(COPIES) * config.fixed_copies)
+        config = dataclasses.replace(config, epochs=max(_MIN_EPOCHS, math.ceil(_IMAGES / images_and_copies)))
     if config.precision == "auto":
         faster = ranks.sum(torch.tensor(float(faster_precision(device) == "bfloat16"), device=device)).item()
         config = dataclasses.replace(config, precision="bfloat16" if faster == ranks.count else "float32")

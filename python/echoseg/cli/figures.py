@@ -1,0 +1,64 @@
+"""Draw what a network is trained on, for one traced image of a data set.
+
+Writes to --out: bands.png (the mask and its border bands), landmarks.png (the
+landmarks of each scheme), heatmaps.png (Gaussian and Euclidean heatmaps,
+without and with band), landmark_heatmaps.png (the heatmap of each landmark
+over the frame), augmentation.png (fixed copies and random augmentation), and,
+for tracings made of chords, orderings.png (the masks by the order in which the
+points are joined).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from echoseg.cli.flags import DATA_SET, whole_number
+from echoseg.training.presets import PRESETS
+
+HELP = "draw masks, bands, landmarks, heatmaps and augmentation"
+EXAMPLE = "  echoseg figures data --out figures --preset mendoza"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help=DATA_SET)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="folder to write; must not exist (required)"
+    )
+    parser.add_argument("--preset", choices=PRESETS, help="settings of a paper's landmarks (default: our own)")
+    parser.add_argument(
+        "--image",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="number of the traced image, from 0 (default: %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from echoseg.datasets.formats import read_dataset
+    from echoseg.datasets.store import is_store, open_store, prepare
+    from echoseg.errors import DataError
+    from echoseg.report.target_figures import write_orderings_of, write_target_figures
+    from echoseg.training.config import Config
+    from echoseg.training.distributed import Ranks
+    from echoseg.training.resolve import resolve
+    from echoseg.utils.files import new_folder
+
+    if arguments.out.exists():
+        raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
+    preset = PRESETS[arguments.preset]["landmark"] if arguments.preset else {}
+    config = Config(approach="landmark", **preset)
+    data = arguments.data
+    size = open_store(data).size if is_store(data) else config.size
+    store = prepare(data, **{**config.store_options, "size": size})
+    if arguments.image >= len(store):
+        raise DataError(f"{data}: has {len(store)} traced images, so there is no image {arguments.image}")
+    config = resolve(config, store, len(store), torch.device("cpu"), Ranks())
+    with new_folder(arguments.out) as folder:
+        write_target_figures(store.frames[arguments.image], store.contour(arguments.image), config, folder)
+        if not is_store(data):
+            write_orderings_of(read_dataset(data), store, arguments.image, folder)
+    print(f"written to {arguments.out}")

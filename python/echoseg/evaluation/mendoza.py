@@ -1,0 +1,136 @@
+"""Reproduction of the comparison of masks and landmarks by Mendoza et al.
+
+Source: Mendoza et al., "EchoNet-Dynamic: U-Net for Cardiac Image Segmentation".
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from echoseg.datasets.store import Store, prepare
+from echoseg.evaluation.evaluate import Evaluation, evaluate
+from echoseg.inference.predictor import Predictor, load
+from echoseg.phantom.cached import PATIENTS, cached_phantom
+from echoseg.training.config import Config
+from echoseg.training.copies import COPIES
+from echoseg.training.loop import train
+from echoseg.training.presets import PRESETS
+
+DICE, IMAGES = "Dice of masks and landmarks", "Dice of each test image"
+"""Titles of the tables of `repeat_mendoza`."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A training of the paper, or a variant of it.
+
+    Attributes:
+        name: The name in the tables.
+        approach: "mask" or "landmark".
+        images: The number of training images before copies are added, at scale 1.
+        changes: Settings that differ from the preset "mendoza".
+        paper: The Dice that the paper reports, by split.
+    """
+
+    name: str
+    approach: str
+    images: int
+    changes: dict[str, Any] = field(default_factory=dict)
+    paper: Mapping[str, float] = field(default_factory=dict)
+
+
+TRAININGS = (
+    Comparison("masks", "mask", 2400, paper={"val": 0.9156, "test": 0.9158}),
+    Comparison("landmarks", "landmark", 4200, paper={"test": 0.9114}),
+    Comparison("masks without copies", "mask", 2400, {"fixed_copies": 0.0}),
+    Comparison("landmarks with our loss", "landmark", 4200, {"loss": "spatial_ce"}),
+)
+
+
+def repeat_mendoza(
+    data: str | Path | None,
+    out: Path,
+    *,
+    scale: float = 1.0,
+    device: str = "auto",
+    write: Callable[[Path, Store, Predictor, Mapping[str, Evaluation]], None] | None = None,
+    **settings: Any,
+) -> dict[str, pd.DataFrame]:
+    """Train both approaches with the preset "mendoza", and variants, and test them.
+
+    Args:
+        data: The folder of a data set; None uses a phantom data set of sufficient size. A store can only have one of
+            the two sizes of frames that the paper uses; give `size` too.
+        out: The folder for the runs and the tables, which must not exist.
+        scale: A factor for the numbers of training images, larger than 0 and at most 1.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        write: A function of a run folder, its store, its predictor and its evaluations by split, which writes the
+            evaluations into the folder.
+        **settings: Fields of `Config` that override the preset.
+
+    Returns:
+        Two tables by title, which are also `dice.csv` and `dice_by_image.csv` in `out`. `DICE` has a row per training
+        and split ("val", "test"): approach, split, images, training_images (copies included), epochs, minutes, dice,
+        dice_low and dice_high (the 95 % interval over patients), and paper. `IMAGES` has a row per training and test
+        image: approach, and dice.
+
+    Raises:
+        DataError: The data cannot be used, or a split is empty.
+        FileExistsError: `out` exists.
+    """
+    if out.exists():
+        raise FileExistsError(f"{out}: exists already; choose another name or remove it")
+    # a phantom patient has two images, and three in four patients are for training
+    patients = max(PATIENTS, math.ceil(max(training.images for training in TRAININGS) * scale / 1.5))
+    rows, scores = [], []
+    for training in TRAININGS:
+        config = Config(
+            **{
+                **PRESETS["mendoza"][training.approach],
+                "approach": training.approach,
+                "images": max(1, round(training.images * scale)),
+                "device": device,
+                **training.changes,
+                **settings,
+            }
+        )
+        folder = data or cached_phantom(patients, size=config.size, ordering=config.ordering)
+        store = prepare(folder, **config.store_options)
+        out.mkdir(parents=True, exist_ok=True)
+        run = out / training.name.replace(" ", "-")
+        started = time.monotonic()
+        config = train(config, store, run)
+        minutes = (time.monotonic() - started) / 60
+        images = int((config.splits(store.samples) == "train").sum())
+        predictor = load(run, device=device)
+        evaluations = {split: evaluate(predictor, store, split) for split in ("val", "test")}
+        if write is not None:
+            write(run, store, predictor, evaluations)
+        for split, evaluation in evaluations.items():
+            low, high = evaluation.summary["dice_ci95"]
+            rows.append(
+                {
+                    "approach": training.name,
+                    "split": split,
+                    "images": evaluation.summary["images"],
+                    "training_images": images + len(COPIES) * round(config.fixed_copies * images),
+                    "epochs": config.epochs,
+                    "minutes": minutes,
+                    "dice": evaluation.summary["dice"],
+                    "dice_low": low,
+                    "dice_high": high,
+                    "paper": training.paper.get(split, math.nan),
+                }
+            )
+        scores.append(pd.DataFrame({"approach": training.name, "dice": evaluations["test"].images["dice"]}))
+    tables = {DICE: pd.DataFrame(rows), IMAGES: pd.concat(scores, ignore_index=True)}
+    for table, name in zip(tables.values(), ("dice", "dice_by_image"), strict=True):
+        table.to_csv(out / f"{name}.csv", index=False, float_format="%.5f")
+    return tables
