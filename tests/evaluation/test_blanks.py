@@ -24,7 +24,8 @@ from echoseg.report.tables import metrics_table, postprocess_table
 from echoseg.training import checkpoint
 from echoseg.training.batches import Batches
 from echoseg.training.config import Config
-from echoseg.training.resolve import training_and_validation
+from echoseg.training.distributed import Ranks
+from echoseg.training.resolve import resolve, training_and_validation
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,22 @@ def test_training_uses_blank_slices_by_setting(store):
     assert indices(approach="mask", blanks=False) == indices(approach="landmark") == [[1, 2], [5, 6]]
     assert indices(approach="mask", blanks=False, images=1)[0] in ([1], [2])
     assert len(indices(approach="mask", blanks=True, images=3)[0]) == 3
+
+
+def test_blank_slices_do_not_count_for_the_number_of_epochs(store):
+    for blanks in (True, False):
+        config = Config(approach="mask", size=(16, 16), depth=2, blanks=blanks)
+        training, _ = training_and_validation(store, config.splits(store.samples), config)
+        assert resolve(config, store, training, torch.device("cpu"), Ranks()).epochs == 6400
+
+
+def test_a_split_needs_a_traced_slice(store):
+    samples = store.samples.assign(
+        patient=list("abbbbbbbccca"), split=["TRAIN"] + ["VAL"] * 7 + ["TEST"] * 3 + ["TRAIN"]
+    )
+    config = Config(approach="mask", size=(16, 16), depth=2)
+    with pytest.raises(DataError, match="no image in split 'train'"):
+        training_and_validation(store, config.splits(samples), config)
 
 
 def test_targets_of_blank_slices_are_empty_after_augmentation(store):

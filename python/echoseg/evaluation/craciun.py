@@ -182,7 +182,9 @@ def _summarise(trainings: pd.DataFrame, combinations: Sequence[Combination]) -> 
                 **_statistics("paper_", combination.seconds, combination.dice),
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table.attrs["note"] = "Dice: the mean over all slices, where two empty masks have a Dice of 1."
+    return table
 
 
 def _statistics(prefix: str, seconds: Sequence[float] | pd.Series, dice: Sequence[float] | pd.Series) -> dict[str, Any]:

@@ -136,7 +136,8 @@ class Config:
 
     epochs: int | None = setting(
         None,
-        "Number of passes over the training images. Default: enough for 12,800 images, at least 10",
+        "Number of passes over the training images. Default: enough for 12,800 images, at least 10; blank slices do "
+        "not count",
         ge=1,
         le=1000000,
         metavar="N",

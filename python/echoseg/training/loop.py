@@ -129,7 +129,7 @@ class _Trainer:
         self.device = device = choose_device(ranks.device or config.device)
         split = config.splits(store.samples)
         training, self.validation = training_and_validation(store, split, config)
-        self.config = config = resolve(config, store, len(training), device, ranks)
+        self.config = config = resolve(config, store, training, device, ranks)
         self.data = fingerprint(store, split)
 
         torch.manual_seed(config.seed)

@@ -20,13 +20,14 @@ from echoseg.training.optimization import faster_precision
 _MIN_EPOCHS, _IMAGES = 10, 12_800  # by default
 
 
-def resolve(config: Config, store: Store, images: int, device: torch.device, ranks: Ranks) -> Config:
+def resolve(config: Config, store: Store, training: np.ndarray, device: torch.device, ranks: Ranks) -> Config:
     """Choose the settings that were left open: structure, landmark scheme, number of epochs, precision.
 
     Args:
         config: The settings.
         store: Says what is traced, and which landmark schemes are possible.
-        images: Number of training images.
+        training: (n,) int, the samples to train on. Blank slices do not count for the number of epochs: a network would
+            see less of what it has to find.
         device: Device of this rank.
         ranks: bfloat16 is chosen only if it is faster on all of them.
 
@@ -37,8 +38,8 @@ def resolve(config: Config, store: Store, images: int, device: torch.device, ran
     if config.approach == "landmark":
         config = dataclasses.replace(config, scheme=scheme_for(store, config.scheme))
     if config.epochs is None:
-        images_and_copies = images * (1 + len(COPIES) * config.fixed_copies)
-        config = dataclasses.replace(config, epochs=max(_MIN_EPOCHS, math.ceil(_IMAGES / images_and_copies)))
+        images = np.count_nonzero(~store.blank[training]) * (1 + len(COPIES) * config.fixed_copies)
+        config = dataclasses.replace(config, epochs=max(_MIN_EPOCHS, math.ceil(_IMAGES / images)))
     if config.precision == "auto":
         faster = ranks.sum(torch.tensor(float(faster_precision(device) == "bfloat16"), device=device)).item()
         config = dataclasses.replace(config, precision="bfloat16" if faster == ranks.count else "float32")
@@ -63,7 +64,7 @@ def training_and_validation(store: Store, split: np.ndarray, config: Config) -> 
     usable = ~store.blank | config.learns_blanks
     sets = {name: np.flatnonzero((split == name) & usable) for name in ("train", "val", "test")}
     for name, indices in sets.items():
-        if not len(indices) and not (name == "val" and config.validation == "none"):
+        if store.blank[indices].all() and not (name == "val" and config.validation == "none"):
             raise DataError(f"{store.path}: no image in split {name!r}; check the Split column")
     return sets["train"], sets["val"]
 
