@@ -104,5 +104,8 @@ def load_run_data(
         DataError: There is no run, a file is damaged, the device does not exist, or the data set cannot be used.
     """
     predictor = load(run, device=device, network=network)
-    folder = data.path if isinstance(data, Store) else Path(data or predictor.config.data or cached_phantom())
-    return RunData(predictor, folder, prepare(folder, **predictor.config.store_options))
+    config = predictor.config
+    if data is None:
+        data = config.data or cached_phantom(ordering=config.ordering)
+    folder = data.path if isinstance(data, Store) else Path(data)
+    return RunData(predictor, folder, prepare(folder, **config.store_options))

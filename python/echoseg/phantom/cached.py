@@ -12,14 +12,17 @@ from echoseg.utils.cache import cache_folder
 PATIENTS, SEED = 400, 0
 
 
-def cached_phantom(patients: int = PATIENTS) -> Path:
+def cached_phantom(patients: int = PATIENTS, *, ordering: str | None = None) -> Path:
     """The path of a phantom store in the cache folder; the first call writes it.
 
     Args:
         patients: Number of patients.
+        ordering: How the tracings are ordered into contours; None means `chords`.
     """
-    path = cache_folder() / "phantoms" / f"v{VERSION}-format-{FORMAT}-{patients}-patients-seed-{SEED}"
+    ordering = ordering or "chords"
+    name = f"phantom-v{VERSION}-format-{FORMAT}-{patients}-patients-seed-{SEED}-{ordering}"
+    path = cache_folder() / "phantoms" / name
     if not path.exists():
         with contextlib.suppress(FileExistsError):  # another process has written the same store
-            write_phantom_store(path, patients=patients, seed=SEED)
+            write_phantom_store(path, patients=patients, seed=SEED, ordering=ordering)
     return path

@@ -70,13 +70,16 @@ def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: 
     return out
 
 
-def write_phantom_store(out: str | Path, *, patients: int, seed: int = 0, workers: int | None = None) -> Store:
+def write_phantom_store(
+    out: str | Path, *, patients: int, seed: int = 0, ordering: str = "chords", workers: int | None = None
+) -> Store:
     """Write the traced frames of synthetic patients to a store: end-diastole and end-systole of each patient.
 
     Args:
         out: The store to write; it must not exist.
         patients: Number of patients.
         seed: Seed of the population; the patients are those of `write_phantom`.
+        ordering: A name in `echoseg.geometry.contour.ORDERINGS` that orders chords.
         workers: Number of threads; None means one per CPU.
 
     Returns:
@@ -97,13 +100,13 @@ def write_phantom_store(out: str | Path, *, patients: int, seed: int = 0, worker
     results = _map_patients(partial(_traced_frames, seed), patients, workers, "phantom patients")
     for index, (pair, tracings, metadata) in enumerate(results):
         frames[2 * index : 2 * index + 2] = pair
-        contours += [order_contour(tracing) for tracing in tracings]
+        contours += [order_contour(tracing, ordering) for tracing in tracings]
         shared = {"video": _name(index), "patient": _name(index), "split": splits[index], "row": index + 2}
         records += [{**shared, **row, **_SHARED} for row in metadata]
     manifest = {
         "source": f"phantom version {VERSION}, seed {seed}",
         "kind": "chords",
-        "ordering": "chords",
+        "ordering": ordering,
         "faults": [],
     }
     return write_store(out, frames, contours, pd.DataFrame(records), manifest)
