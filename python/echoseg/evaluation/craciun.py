@@ -6,7 +6,7 @@ Source: Craciun, "Image Segmentation for Heart using Deep Learning", BSc thesis,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.store import Store, prepare
-from echoseg.evaluation.evaluate import Evaluation, evaluate
+from echoseg.evaluation.evaluate import evaluate
+from echoseg.evaluation.experiments import WriteRun
 from echoseg.evaluation.postprocess_ablation import choose_step, postprocess_ladder
 from echoseg.inference.postprocess import CRACIUN
-from echoseg.inference.predictor import Predictor, load
+from echoseg.inference.predictor import load
 from echoseg.phantom.cached import cached_stacks
 from echoseg.training.config import Config
 from echoseg.training.loop import train
@@ -62,8 +63,6 @@ COMBINATIONS = (
     Combination("5.2", 5, 10, (1768,), (0.846,)),
     Combination("5.2", 5, 20, (3379,), (0.79,)),
 )
-
-WriteRun = Callable[[Path, Store, Predictor, Mapping[str, Evaluation]], None]
 
 
 def repeat_craciun(
