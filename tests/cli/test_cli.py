@@ -296,6 +296,24 @@ def test_experiments_repeat_the_paper(data, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+def test_experiments_repeat_mendoza_and_the_learning_curve(data, tmp_path, monkeypatch, capsys):
+    from echoseg.evaluation import learning_curve, mendoza
+
+    few = functools.partial(mendoza.repeat_mendoza, epochs=1, depth=2, size=(32, 32))
+    monkeypatch.setattr(mendoza, "repeat_mendoza", few)
+    flags = ["--data", str(data), "--width", "4", "--scale", "0.001", "--device", "cpu"]
+    assert main(["experiments", "--paper", "mendoza", "--out", str(tmp_path / "mendoza"), *flags]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("masks without copies", "0.9158", "0.9114"))
+    assert cv2.imread(str(tmp_path / "mendoza" / "dice_histograms.png")).std() > 0
+    short = functools.partial(learning_curve.learning_curve, counts=[1, 2], epochs=1, depth=2, size=(32, 32))
+    monkeypatch.setattr(learning_curve, "learning_curve", short)
+    curve = ["experiments", "--learning-curve", "--seeds", "1", "--out", str(tmp_path / "curve"), *flags]
+    assert main(curve) == 0
+    assert files(tmp_path / "curve") >= {"learning_curve.csv", "learning_curve.png"}
+
+
+@pytest.mark.slow
 def test_experiments_compare_landmark_settings(data, tmp_path, monkeypatch, capsys):
     changes = {"defaults": {}, "sigma 4": {"sigma": 4.0}}
     few = functools.partial(ablation.compare_landmark_settings, changes=changes, epochs=1)
@@ -412,6 +430,7 @@ def test_bad_videos_are_rows_and_only_all_of_them_a_failure(run, data, tmp_path,
         ["experiments", "--scale", "2"],
         ["experiments", "--paper", "nobody"],
         ["experiments", "--paper", "rodriguez", "--landmarks"],
+        ["experiments", "--learning-curve", "--landmarks"],
         ["phantom", "new", "--videos", "0"],
         ["phantom", "new", "--seed", "-1"],
         ["prepare", "data", "--size", "0", "0"],

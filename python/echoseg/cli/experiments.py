@@ -3,8 +3,12 @@ reports.
 
 --paper rodriguez, the default, trains the networks of Rodríguez Valencia et al.
 ("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet Dynamic
-Dataset"), and also tests them on noisier images. With --landmarks, the settings
+Dataset"), and also tests them on noisier images. --paper mendoza compares masks
+with landmarks as Mendoza et al. do ("EchoNet-Dynamic: U-Net for Cardiac Image
+Segmentation"), --paper craciun segments stacks as Craciun does ("Image
+Segmentation for Heart using Deep Learning", 2022). With --landmarks, the settings
 of the landmark approach are compared instead: each training changes one of them.
+--learning-curve trains on more and more images.
 
 Writes to --out: one run folder for each training, and each table as CSV. At full
 scale this takes many hours without a GPU; --scale and --width make it smaller.
@@ -46,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compare the settings of the landmark approach, instead of repeating a paper",
     )
+    kind.add_argument(
+        "--learning-curve",
+        action="store_true",
+        help="train on all images, a half, a quarter, an eighth and a sixteenth of them, instead of repeating a paper;"
+        " --scale has no effect",
+    )
     parser.add_argument(
         "--scale",
         type=float,
@@ -65,14 +75,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="random seed; not used with --landmarks (default: %(default)s)",
+        help="random seed of a paper's trainings (default: %(default)s)",
     )
     parser.add_argument(
         "--seeds",
         type=whole_number(1),
         default=3,
         metavar="N",
-        help="with --landmarks: number of trainings of each row, with the seeds 0, 1, ... (default: %(default)s)",
+        help="with --landmarks or --learning-curve: number of trainings of each row, with the seeds 0, 1, ..."
+        " (default: %(default)s)",
     )
     add_device(parser)
     add_log(parser)
@@ -89,7 +100,9 @@ def run(arguments: argparse.Namespace) -> None:
     settings = {"scale": arguments.scale, "device": arguments.device}
     if arguments.width is not None:
         settings["width"] = arguments.width
-    if arguments.landmarks:
+    if arguments.learning_curve:
+        _learning_curve(arguments, settings)
+    elif arguments.landmarks:
         _compare_landmark_settings(arguments, settings)
     else:
         _repeat_paper(arguments, settings)
@@ -103,8 +116,24 @@ def _repeat_paper(arguments: argparse.Namespace, settings: dict[str, Any]) -> No
 
     repeat = repeat_function(arguments.paper)
     tables = repeat(arguments.data, arguments.out, seed=arguments.seed, write=write_run, **settings)
+    if paper == "mendoza":
+        from echoseg.evaluation.mendoza import IMAGES
+        from echoseg.report.study_figures import dice_histograms_figure
+
+        dice_histograms_figure(tables.pop(IMAGES), arguments.out / "dice_histograms.png")
     for title, table in tables.items():
         print(f"{title}\n{frame_table(table)}\n{table.attrs.get('note', '')}".rstrip() + "\n")
+
+
+def _learning_curve(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
+    from echoseg.evaluation.learning_curve import learning_curve
+    from echoseg.report.study_figures import learning_curve_figure
+    from echoseg.report.tables import frame_table
+
+    del settings["scale"]
+    table = learning_curve(arguments.data, arguments.out, seeds=arguments.seeds, **settings)
+    learning_curve_figure(table, arguments.out / "learning_curve.png")
+    print(frame_table(table))
 
 
 def _compare_landmark_settings(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
