@@ -116,7 +116,7 @@ def _repeat_paper(arguments: argparse.Namespace, settings: dict[str, Any]) -> No
 
     repeat = repeat_function(arguments.paper)
     tables = repeat(arguments.data, arguments.out, seed=arguments.seed, write=write_run, **settings)
-    if paper == "mendoza":
+    if arguments.paper == "mendoza":
         from echoseg.evaluation.mendoza import IMAGES
         from echoseg.report.study_figures import dice_histograms_figure
 
