@@ -38,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder to write; must not exist (default: %(default)s)",
     )
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument(
-        "--paper", choices=PAPERS, default="rodriguez", help="the paper, by its first author (default: %(default)s)"
-    )
+    kind.add_argument("--paper", choices=PAPERS, help="the paper, by its first author (default: rodriguez)")
     kind.add_argument(
         "--landmarks",
         action="store_true",
@@ -101,7 +99,7 @@ def _repeat_paper(arguments: argparse.Namespace, settings: dict[str, Any]) -> No
     from echoseg.report.results import write_run
     from echoseg.report.tables import frame_table
 
-    repeat = repeat_function(arguments.paper)
+    repeat = repeat_function(arguments.paper or "rodriguez")
     tables = repeat(arguments.data, arguments.out, seed=arguments.seed, write=write_run, **settings)
     for title, table in tables.items():
         print(f"{title}\n{frame_table(table)}\n{table.attrs.get('note', '')}".rstrip() + "\n")

@@ -103,7 +103,7 @@ def _result(split: str, values: dict) -> str:
     ]
     if "landmark_error_px" in values:
         parts.append(f"mean landmark error {values['landmark_error_px']:.2f} px")
-    if ef := values.get("ef"):
+    if (ef := values.get("ef")) and ef["mae"] is not None:
         parts.append(
             f"mean absolute error of the ejection fraction (EF) {ef['mae']:.1f} percentage points in"
             f" {ef['videos']} videos"
