@@ -32,13 +32,13 @@ FEW = tuple(
 
 def test_experiments_of_the_paper(disc_store, tmp_path):
     out = tmp_path / "out"
-    tables = repeat_rodriguez(disc_store.path, out, scale=0.001, device="cpu", write=write_run, experiments=FEW, **TINY)
+    tables = repeat_rodriguez(disc_store.path, out, scale=0.001, write=write_run, experiments=FEW, **TINY)
     table = tables["Experiments"]
     assert table["images"].tolist() == [17, 16, 8, 8, 16, 16]
     assert table["epochs"].tolist() == [2] * 6
     scores = table[[f"{split}_{measure}" for split in ("train", "test") for measure in ("dice", "dice_all_pixels")]]
     assert ((scores >= 0) & (scores <= 1)).all().all()
-    assert (table["train_dice_all_pixels"] >= table["train_dice"]).all()
+    assert (table["train_dice_all_pixels"] != table["train_dice"]).all()
     assert (table["test_loss"] > 0).all()
     assert table["paper_test_loss"].tolist()[:3] == [0.0465, 0.3111, 0.0655]
     text = frame_table(table)
@@ -60,7 +60,7 @@ def test_experiments_of_the_paper(disc_store, tmp_path):
 def test_the_runs_of_experiments_are_whole(disc_store, tmp_path):
     landmarks = [experiment for experiment in FEW if experiment.name == "3: landmarks"]
     tables = repeat_rodriguez(
-        disc_store.path, tmp_path / "out", scale=0.001, device="cpu", write=write_run, experiments=landmarks, **TINY
+        disc_store.path, tmp_path / "out", scale=0.001, write=write_run, experiments=landmarks, **TINY
     )
     run = tmp_path / "out" / "1-landmark"
     names = {path.name for path in (run / "figures").iterdir()}

@@ -28,6 +28,7 @@ EXAMPLE = "  echoseg experiments --data data --scale 0.1 --width 16"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = f"{parser.prog} [--paper NAME | --landmarks | --learning-curve] [flags]"
     parser.add_argument(
         "--data",
         type=Path,
@@ -42,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder to write; must not exist (default: %(default)s)",
     )
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument(
-        "--paper", choices=PAPERS, default="rodriguez", help="the paper, by its first author (default: %(default)s)"
-    )
+    kind.add_argument("--paper", choices=PAPERS, help="the paper, by its first author (default: rodriguez)")
     kind.add_argument(
         "--landmarks",
         action="store_true",
@@ -114,7 +113,7 @@ def _repeat_paper(arguments: argparse.Namespace, settings: dict[str, Any]) -> No
     from echoseg.report.results import write_run
     from echoseg.report.tables import frame_table
 
-    repeat = repeat_function(arguments.paper)
+    repeat = repeat_function(arguments.paper or "rodriguez")
     tables = repeat(arguments.data, arguments.out, seed=arguments.seed, write=write_run, **settings)
     if arguments.paper == "mendoza":
         from echoseg.evaluation.mendoza import IMAGES

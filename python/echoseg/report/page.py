@@ -149,7 +149,7 @@ def _tiles(run: RunSummary) -> list[tuple[str, str, str]]:
         tiles.append(("Landmark error", f"{values['landmark_error_px']:.2f} px", note))
     if (ef := values.get("ef")) and ef["mae"] is not None:
         note = f"percentage points, {ef['videos']} videos"
-        tiles.append(("Mean absolute error of EF", f"{ef['mae']:.1f}", note))
+        tiles.append(("Mean absolute error of EF", _number(ef["mae"], ".1f"), note))
     tiles.append(("Evaluated on", f"{values['images']} images", f"{values['patients']} patients"))
     return tiles
 

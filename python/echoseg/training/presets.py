@@ -29,13 +29,13 @@ _RODRIGUEZ: dict[str, Any] = {
     "learning_rate": 1e-4,
     "batch_size": 64,
     "width": 64,
-    "sigma": 5.0,
 }
 _RODRIGUEZ_LANDMARKS: dict[str, Any] = {
     "landmarks": 7,
     "scheme": "angle",
     "outline": "polygon",
     "decode": "argmax",
+    "sigma": 5.0,
     "radius": 10.0,
     "band_kernel": 3,
     "band_iterations": 2,
