@@ -2,16 +2,17 @@
 reports.
 
 --paper rodriguez, the default, trains the networks of Rodríguez Valencia et al.
-("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet Dynamic
-Dataset"), and also tests them on noisier images. --paper mendoza compares masks
-with landmarks as Mendoza et al. do ("EchoNet-Dynamic: U-Net for Cardiac Image
-Segmentation"), --paper craciun segments stacks as Craciun does ("Image
-Segmentation for Heart using Deep Learning", 2022). With --landmarks, the settings
-of the landmark approach are compared instead: each training changes one of them.
---learning-curve trains on more and more images.
+("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet
+Dynamic Dataset"), and also tests them on noisier images. --paper mendoza
+compares masks with landmarks as Mendoza et al. do ("EchoNet-Dynamic: U-Net for
+Cardiac Image Segmentation"), --paper craciun segments stacks as Craciun does
+("Image Segmentation for Heart using Deep Learning", 2022). With --landmarks,
+the settings of the landmark approach are compared instead: each training
+changes one of them. --learning-curve trains on more and more images.
 
-Writes to --out: one run folder for each training, and each table as CSV. At full
-scale this takes many hours without a GPU; --scale and --width make it smaller.
+Writes to --out: one run folder for each training, and each table as CSV. At
+full scale this takes many hours without a GPU; --scale and --width make it
+smaller.
 """
 
 from __future__ import annotations
