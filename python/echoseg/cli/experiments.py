@@ -2,12 +2,14 @@
 reports.
 
 --paper rodriguez, the default, trains the networks of Rodríguez Valencia et al.
-("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet Dynamic
-Dataset"), and also tests them on noisier images. With --landmarks, the settings
-of the landmark approach are compared instead: each training changes one of them.
+("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet
+Dynamic Dataset"), and also tests them on noisier images. With --landmarks, the
+settings of the landmark approach are compared instead: each training changes
+one of them.
 
-Writes to --out: one run folder for each training, and each table as CSV. At full
-scale this takes many hours without a GPU; --scale and --width make it smaller.
+Writes to --out: one run folder for each training, and each table as CSV. At
+full scale this takes many hours without a GPU; --scale and --width make it
+smaller.
 """
 
 from __future__ import annotations
