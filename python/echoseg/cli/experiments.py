@@ -29,7 +29,7 @@ EXAMPLE = "  echoseg experiments --data data --scale 0.1 --width 16"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.usage = f"{parser.prog} [--paper NAME | --landmarks | --learning-curve] [flags]"
+    parser.usage = f"{parser.prog} [--paper NAME|--landmarks|--learning-curve] [flags]"
     parser.add_argument(
         "--data",
         type=Path,
