@@ -121,6 +121,7 @@ class Dataset:
         recordings: The recordings with at least one usable tracing, in the order of the file list.
         faults: What was left out, and why.
         empty: Number of frames without a tracing, which are left out but are not a fault.
+        notes: What was decided in reading the files and a user should know, a line each.
     """
 
     folder: Path
@@ -128,3 +129,4 @@ class Dataset:
     recordings: tuple[Recording, ...]
     faults: tuple[Fault, ...]
     empty: int = 0
+    notes: tuple[str, ...] = ()
