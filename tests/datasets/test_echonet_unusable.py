@@ -49,7 +49,10 @@ UNUSABLE = {
     "utf-16": (lambda f: (f / LIST).write_bytes("FileName\na\n".encode("utf-16")[:-1]), ["damaged UTF-16", "UTF-8"]),
     "nothing usable": (
         lambda f: (f / LIST).write_text("FileName\nz\ny\n"),
-        ["contains nothing usable", "FileList.csv:2:FileName: video Videos/z.avi is missing (fault 1 of 5)"],
+        [
+            "contains nothing usable",
+            "FileList.csv:2:FileName: Videos/ has no video 'z'; copy it there or remove the row (fault 1 of 5)",
+        ],
     ),
 }
 

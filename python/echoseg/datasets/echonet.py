@@ -302,7 +302,8 @@ def read_tracings(path: Path) -> TracingTable:
     _reject_neighbours_of_fragments(groups)
     _unite_repeated(groups, coordinates, kind)
     edges = np.array([*(group.start for group in groups), len(coordinates)])
-    in_order = are_arranged(coordinates, edges) if kind == "chords" else np.zeros(len(groups), dtype=bool)
+    in_order = np.diff(edges) >= MINIMUM_ROWS[kind]
+    in_order &= are_arranged(coordinates, edges) if kind == "chords" else False
 
     videos: dict[str, VideoTracings] = {}
     nameless: list[Fault] = []
