@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from echoseg.datasets.recording import describe_faults
 from echoseg.datasets.store import Store, prepare
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
@@ -191,6 +192,8 @@ def predict_files(
     postprocess: Sequence[str] = (),
     regularize: bool = True,
     format: str = "csv",
+    truth: str | os.PathLike[str] | None = None,
+    bsa: float | str | os.PathLike[str] | None = None,
     resume: bool = False,
     device: str = "auto",
     network: NetworkFactory | None = None,
@@ -207,17 +210,24 @@ def predict_files(
             `echoseg.inference.postprocess`.
         regularize: Whether to replace contours of an implausible shape by the nearest plausible shape.
         format: The format of the table, "csv" or "parquet".
+        truth: A folder with ground truth masks of stacks. None takes a mask beside its stack, or in `labelsTr/` where
+            the stack lies in `imagesTr/`.
+        bsa: Body surface area of the patient, m², or a CSV file with the columns `patient` and `bsa`. Volumes are
+            divided by it.
         resume: Whether to continue in `out`. Files with results are skipped.
         device: "auto", "cpu", "cuda" or "cuda:N".
         network: The function that makes the network, if one was passed to `train`.
 
     Returns:
-        A table with a row per file: `file, path, frames, fps, unit, edv, esv, ef, beats, volume, review, note, error`.
-        `file` is the name of its folder in `out`. `error` is the reason why the file could not be segmented; the other
-        files are segmented all the same. Under torchrun, the table is empty in all processes but the first.
+        A table with a row per file: `file, path, patient, frames, fps, unit, edv, esv, ef, beats, volume, true_volume,
+        volume_mm3, true_volume_mm3, volume_dice, bsa, volume_index, review, note, error`. `file` is the name of its
+        folder in `out`. `volume` is that of a stack; `volume_index`, in ml/m², is this volume or the EDV, divided by
+        the body surface area. `error` is the reason why the file could not be segmented; the other files are segmented
+        all the same. Under torchrun, the table is empty in all processes but the first.
 
     Raises:
-        DataError: The run cannot be used, no file is found, a step is unknown, or results cannot be written.
+        DataError: The run cannot be used, no file is found, a step is unknown, `truth` or `bsa` cannot be used, or
+            results cannot be written.
         FileExistsError: `out` exists.
     """
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
@@ -226,8 +236,16 @@ def predict_files(
     with ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:
         predictor = load(run, device=ranks.device or device, regularize=regularize, network=network)
         check_steps(postprocess, predictor)
-        settings = (keep, list(postprocess), regularize)
-        files = find_input_files([Path(path) for path in paths], Path(run), settings, out=out)
+        settings, structure = (keep, list(postprocess), regularize), predictor.config.structure
+        files = find_input_files(
+            [Path(path) for path in paths],
+            Path(run),
+            settings,
+            out=out,
+            structure=structure,
+            truth=None if truth is None else Path(truth),
+            bsa=bsa,
+        )
         if out.exists() and not resume:
             raise FileExistsError(f"{out}: exists already; choose another name, or resume")
         ranks.wait()
@@ -237,8 +255,8 @@ def predict_files(
         remaining = unfinished(files, out)
         ranks.wait()
         share = remaining[ranks.part(len(remaining))]
-        write = partial(write_prediction, keep=keep) if keep else None
-        rows = segment_files(share, predictor, out, write, rank=ranks.index, steps=postprocess)
+        write = partial(write_prediction, keep=keep, structure=structure or LEFT_VENTRICLE) if keep else None
+        rows = segment_files(share, predictor, out, write, rank=ranks.index, steps=postprocess, structure=structure)
         for _ in tqdm(rows, total=len(share), unit="file", disable=True if ranks.index else None):
             pass
         ranks.wait()

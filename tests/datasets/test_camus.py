@@ -197,3 +197,15 @@ def test_images_without_masks_are_refused(folder):
         DataError, match=r"contains nothing usable; .*patient0001: lacks patient0001_2CH_ED_gt\.nii\.gz"
     ):
         read_dataset(folder)
+
+
+def test_the_atrium_is_read_by_name_without_the_volumes_of_the_cavity(folder):
+    atrium = read_dataset(folder, "left atrium")
+    assert atrium.structure == "left atrium"
+    assert len(atrium.recordings) == len(read_dataset(folder).recordings)
+    for recording in atrium.recordings:
+        assert math.isnan(recording.ef)
+        filled = fill_polygons(recording.tracings[0].coordinates[None], (40, 48))[0]
+        np.testing.assert_array_equal(filled, make_labels(RADII[0]) == 3)
+    with pytest.raises(DataError, match=r"no label is named myocardium \(left ventricle, left atrium\)"):
+        read_dataset(folder, "myocardium")

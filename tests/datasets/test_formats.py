@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from _folders import SUNNYBROOK, edit_lines, write_folder, write_points_folder
 from _masks import ellipse, make_image, save_image, save_nifti
-from echoseg.datasets.decathlon import read_labels
+from echoseg.datasets.decathlon import read_label
 from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.masks import parse_stem
 from echoseg.datasets.store import prepare
@@ -98,13 +98,16 @@ LABELS = {
 def test_the_left_ventricle_is_found_by_its_name(tmp_path, case):
     labels, values = LABELS[case]
     (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
-    assert read_labels(tmp_path / "dataset.json") == values
+    assert read_label(tmp_path / "dataset.json").values == values
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"labels": {"background": 0, "RV": 1, "LA": 2}}', r"\(RV, LA\); name that label LV"),
+        (
+            '{"labels": {"background": 0, "RV": 1, "LA": 2}}',
+            r"no label is named LV or left ventricle \(RV, LA\); choose one of these by --structure",
+        ),
         ('{"labels": {"background": 0, "LV": 1, "left ventricle": 2}}', r"\(LV, left ventricle\)"),
         ('{"labels": {"background": 0}}', r"\(none\)"),
         ('{"labels": [1, 2]}', "damaged"),
@@ -118,7 +121,7 @@ def test_a_description_without_a_clear_left_ventricle_is_refused(tmp_path, text,
     if text is not None:
         (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(DataError, match=rf"dataset\.json.*{message}"):
-        read_labels(tmp_path / "dataset.json")
+        read_label(tmp_path / "dataset.json")
 
 
 DAMAGES = {

@@ -159,9 +159,9 @@ def test_a_store_is_opened_and_its_options_are_checked(folder, tmp_path):
 def test_concurrent_calls_share_one_store(folder, monkeypatch):
     original, barrier = module.read_dataset, threading.Barrier(4)
 
-    def read_simultaneously(path):
+    def read_simultaneously(*arguments):
         barrier.wait(timeout=60)
-        return original(path)
+        return original(*arguments)
 
     monkeypatch.setattr(module, "read_dataset", read_simultaneously)
     with ThreadPoolExecutor(4) as pool:

@@ -13,11 +13,13 @@ import torch
 from _folders import SUNNYBROOK
 from _predictions import of_probabilities
 from echoseg.datasets.store import prepare
-from echoseg.datasets.truth import find_truth, is_truth, read_truth
+from echoseg.datasets.truth import find_truth, read_truth
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.stacks import measure_stacks, summarise_stacks
 from echoseg.geometry.crop import cut, paste
+from echoseg.inference.measure import measure
 from echoseg.inference.predictor import Predictor
+from echoseg.inference.stack_row import read_stack_truth
 from echoseg.io.nifti import write_mask
 from echoseg.io.reading import open_volume, read_clip, read_frames
 from echoseg.report import stack_files
@@ -51,31 +53,45 @@ def write_files(folder, true=None):
     return folder / "heart.nii.gz"
 
 
+def write_results(path, masks, folder, true=None, clip=None, **more):
+    """Write the results of a prediction; return the content of `stack.json`."""
+    clip, prediction = clip or read_clip(path), of_probabilities(masks)
+    measurement = dataclasses.replace(measure(prediction, clip, true=true), **more)
+    return write_stack(path, clip, prediction, measurement, folder, structure="left atrium")
+
+
 def test_files_of_a_stack_with_ground_truth(tmp_path):
     true = np.roll(MASKS, 1, axis=0)
     path = write_files(tmp_path, true)
-    metrics = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
+    confidence = np.linspace(0, 1, 10, dtype=np.float32).reshape(5, 2)
+    metrics = write_results(path, MASKS, tmp_path / "out", true, confidence=confidence, bsa=2.0)
     intersection = (MASKS & true).sum()
     assert metrics == json.loads((tmp_path / "out" / "stack.json").read_text())
     assert metrics["volume_ml"] == pytest.approx(MASKS.sum() * VOXEL)
     assert metrics["volume_mm3"] == pytest.approx(MASKS.sum() * VOXEL * 1000)
     assert metrics["true_volume_ml"] == pytest.approx(true.sum() * VOXEL)
+    assert metrics["true_volume_mm3"] == pytest.approx(true.sum() * VOXEL * 1000)
+    assert metrics["index_ml_per_m2"] == pytest.approx(MASKS.sum() * VOXEL / 2)
     assert metrics["volume_dice"] == pytest.approx(2 * intersection / (MASKS.sum() + true.sum()))
     table = pd.read_csv(tmp_path / "out" / "slices.csv")
     assert table["dice"][0] == 0
+    np.testing.assert_allclose(table[["mean_probability", "max_probability"]], confidence, atol=1e-4)
     np.testing.assert_allclose(table["area_mm2"], MASKS.sum(axis=(1, 2)) * 1.5 * 1.25, atol=1e-3)
     mask = nibabel.load(tmp_path / "out" / "mask.nii.gz")
     np.testing.assert_array_equal(np.asarray(mask.dataobj).transpose(2, 1, 0), MASKS)
     np.testing.assert_array_equal(mask.affine, AFFINE)
     assert len(read_frames(tmp_path / "out" / "slices.avi")) == len(MASKS)
     assert cv2.imread(str(tmp_path / "out" / "slices.png")).shape[0] > 300
-    assert "true volume" in (tmp_path / "out" / "view3d.html").read_text(encoding="utf-8")
+    page = (tmp_path / "out" / "view3d.html").read_text(encoding="utf-8")
+    assert "true volume" in page
+    assert "<h1>Left atrium</h1>" in page
+    assert "16–34 ml/m²" in page
 
 
 def test_files_of_a_stack_without_ground_truth_and_without_plotly(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(stack_files, "find_spec", lambda name: None)
     path = write_files(tmp_path)
-    metrics = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
+    metrics = write_results(path, MASKS, tmp_path / "out")
     assert set(metrics) == {"volume_mm3", "volume_ml"}
     assert "echoseg[view3d]" in capsys.readouterr().err
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
@@ -84,35 +100,25 @@ def test_files_of_a_stack_without_ground_truth_and_without_plotly(tmp_path, monk
 
 
 @pytest.mark.parametrize("fault", ["shape", "labels", "damage"])
-def test_unusable_ground_truth_is_reported_and_ignored(tmp_path, capsys, fault):
+def test_unusable_ground_truth_is_reported_and_ignored(tmp_path, fault):
     path = write_files(tmp_path, MASKS[1:] if fault == "shape" else MASKS.cumsum(axis=0))
     if fault == "damage":
         (tmp_path / "heart_gt.nii.gz").write_bytes(b"nothing")
-    metrics = write_stack(path, read_clip(path), of_probabilities(MASKS), tmp_path / "out")
-    assert "heart_gt.nii.gz" in capsys.readouterr().err
-    assert "true_volume_ml" not in metrics
+    true, note = read_stack_truth(path, tmp_path / "heart_gt.nii.gz", read_clip(path), None)
+    assert true is None
+    assert note.startswith("not compared with its ground truth: heart_gt.nii.gz: ")
 
 
-@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".mhd"])
-def test_ground_truth_is_found_beside_its_volume(tmp_path, ending):
-    names = [f"a{ending}", "a_seg.nii.gz", "b_gt.nii", "c_ED.nii.gz"]
-    for name in names:
-        (tmp_path / name).touch()
-    assert find_truth(tmp_path / names[0]) == tmp_path / "a_seg.nii.gz"
-    assert [find_truth(tmp_path / name) for name in names[1:]] == [None] * 3
-    assert [is_truth(tmp_path / name) for name in names] == [False, True, False, False]
-
-
-def test_stack_without_a_ventricle_has_the_volume_zero(tmp_path):
+def test_stack_without_a_contour_has_the_volume_zero(tmp_path):
     path = write_files(tmp_path)
-    metrics = write_stack(path, read_clip(path), of_probabilities(np.zeros_like(MASKS)), tmp_path / "out")
+    metrics = write_results(path, np.zeros_like(MASKS), tmp_path / "out")
     assert metrics["volume_ml"] == 0
 
 
 def test_unknown_spacing_gives_no_volume(tmp_path):
     path = write_files(tmp_path, MASKS)
     clip = dataclasses.replace(read_clip(path), spacing=(np.nan, np.nan))
-    assert set(write_stack(path, clip, of_probabilities(MASKS), tmp_path / "out")) == {"dice", "volume_dice"}
+    assert set(write_results(path, MASKS, tmp_path / "out", MASKS, clip)) == {"dice", "volume_dice"}
     assert not (tmp_path / "out" / "view3d.html").exists()
 
 
@@ -239,7 +245,7 @@ def test_written_mask_has_the_orientation_of_the_file(tmp_path):
 def test_ground_truth_of_sunnybrook_as_prediction(tmp_path, phase):
     path = SUNNYBROOK / "nifti" / f"SC-HF-I-1_{phase}.nii.gz"
     clip, true = read_clip(path), read_truth(path, find_truth(path))
-    metrics = write_stack(path, clip, of_probabilities(true), tmp_path)
+    metrics = write_results(path, true, tmp_path, true, clip)
     assert metrics["volume_dice"] == metrics["dice"] == 1
     assert metrics["volume_ml"] == pytest.approx({"ED": 201.818, "ES": 151.013}[phase], abs=0.001)
     mask, label = nibabel.load(tmp_path / "mask.nii.gz"), nibabel.load(find_truth(path))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from _atria import write_atria
 from _folders import write_video
 from echoseg.cli import main
 from echoseg.errors import DataError
@@ -230,3 +233,58 @@ def test_resumed_prediction_equals_an_uninterrupted_one(predictor, tmp_path):
     before = (out / "manifest-0.jsonl").read_text()
     assert main([*command, str(out), "--resume"]) == 0
     assert (out / "manifest-0.jsonl").read_text() == before
+
+
+@pytest.fixture
+def atria(tmp_path):
+    write_atria(tmp_path / "atria", 2)
+    return tmp_path / "atria"
+
+
+def find_atria(folder, **options):
+    return find_input_files([folder / "imagesTr"], Path("no run"), None, out=Path("nowhere"), **options)
+
+
+def test_stacks_have_the_truth_and_the_area_of_their_patients(atria, tmp_path):
+    files = find_atria(atria)
+    assert [file.patient for file in files] == ["atrium0", "atrium1"]
+    assert [file.truth for file in files] == [atria / "labelsTr" / f"atrium{number}.nii.gz" for number in range(2)]
+    of_folder = find_input_files([atria], Path("no run"), None, out=Path("nowhere"))
+    assert [file.path for file in of_folder] == [file.path for file in files]  # and no mask
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    with pytest.raises(DataError, match="masks: has no mask with the name of an input, such as atrium0_0000"):
+        find_atria(atria, truth=masks)
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        find_atria(atria, truth=tmp_path / "nowhere")
+    (atria / "labelsTr" / "atrium1.nii.gz").rename(masks / "atrium1_gt.nii.gz")
+    (tmp_path / "bsa.csv").write_text("patient,bsa\natrium1,1.7\n")
+    others = find_atria(atria, truth=masks, bsa=str(tmp_path / "bsa.csv"))
+    assert [file.truth for file in others] == [None, masks / "atrium1_gt.nii.gz"]
+    assert others[1].bsa == 1.7
+    assert math.isnan(others[0].bsa)
+    assert all(file.key != other.key for file, other in zip(files, others, strict=True))  # they are segmented again
+
+
+def test_rows_of_stacks_have_their_true_volume_and_their_index(atria, predictor, tmp_path):
+    volumes = write_atria(atria, 2)
+    (tmp_path / "bsa.csv").write_text("patient,bsa\natrium1,1.7\n")
+    files = find_atria(atria, bsa=tmp_path / "bsa.csv")
+    for structure in ("LA", "aorta"):
+        out = tmp_path / structure
+        out.mkdir()
+        list(segment_files(files, predictor, out, None, structure=structure))
+        table = write_results(files, out, kind="csv").set_index("patient")
+        if structure == "LA":
+            assert table["true_volume"].to_dict() == pytest.approx(volumes)
+            assert (table["note"] == "").all()
+        else:
+            assert table["true_volume"].isna().all()
+            assert (
+                table["note"]
+                .str.startswith("not compared with its ground truth: dataset.json: no label is named aorta")
+                .all()
+            )
+        np.testing.assert_allclose(table["volume_mm3"], 1000 * table["volume"])
+        assert table["volume_index"]["atrium1"] == pytest.approx(table["volume"]["atrium1"] / 1.7)
+        assert math.isnan(table["volume_index"]["atrium0"])

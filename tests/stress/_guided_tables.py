@@ -16,7 +16,7 @@ import atheris
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 with atheris.instrument_imports(include=["echoseg.datasets", "echoseg.io"]):
-    from echoseg.datasets.decathlon import read_labels
+    from echoseg.datasets.decathlon import read_label
     from echoseg.datasets.echonet import read_echonet, read_tracings
     from echoseg.io.table import read_numbers, read_table
 
@@ -43,7 +43,7 @@ def try_one(folder: Path, valid: dict[str, bytes], data: bytes) -> None:
                 raise AssertionError(violations)
         elif kind < b"P":
             (folder / "dataset.json").write_bytes(content)
-            read_labels(folder / "dataset.json")
+            read_label(folder / "dataset.json")
         elif kind < b"`":
             (folder / "points.csv").write_bytes(content)
             read_tracings(folder / "points.csv")

@@ -48,9 +48,9 @@ COMMANDS = {
     "info": info,
 }
 _DESCRIPTION = """\
-Segmentation of the heart's left ventricle in ultrasound and MRI: train a U-Net
-on expert tracings, measure it, and use it to compute contours, areas, volumes
-and the ejection fraction (EF)."""
+Segmentation of the heart's left ventricle, or of another structure, in
+ultrasound and MRI: train a U-Net on expert tracings, measure it, and use it to
+compute contours, areas, volumes and the ejection fraction (EF)."""
 _EXAMPLE = """\
 to try it on synthetic data:
   echoseg phantom data

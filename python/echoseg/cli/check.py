@@ -16,8 +16,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from echoseg.cli.flags import DATA_SET
-from echoseg.cli.prepare import print_empty
+from echoseg.cli.flags import DATA_SET, add_structure
+from echoseg.cli.prepare import describe_store, print_empty
 
 HELP = "report missing, damaged and suspicious tracings"
 EXAMPLE = "  echoseg check data --out data-check"
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="folder to write; must not exist (default: only print)"
     )
+    add_structure(parser)
     parser.add_argument("--strict", action="store_true", help="fail (exit code 1) if any tracing would be left out")
     parser.add_argument(
         "--landmarks",
@@ -55,8 +56,10 @@ def run(arguments: argparse.Namespace) -> None:
         return
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
-    check = check_dataset(arguments.data, strict=arguments.strict, landmarks=arguments.landmarks)
-    print(f"{arguments.data}: {len(check.store)} frames of {check.store.samples['patient'].nunique()} patients")
+    check = check_dataset(
+        arguments.data, structure=arguments.structure, strict=arguments.strict, landmarks=arguments.landmarks
+    )
+    print(f"{arguments.data}: {describe_store(check.store)}")
     print_empty(check.store.manifest)
     print(check_text(check.findings))
     if check.orderings is not None:

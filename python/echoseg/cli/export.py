@@ -18,7 +18,7 @@ from pathlib import Path
 from echoseg.cli.flags import add_run
 
 HELP = "export a network: ONNX, torch.export or Hugging Face"
-EXAMPLE = "  echoseg export runs/mask-1 --format onnx --out ventricle.onnx"
+EXAMPLE = "  echoseg export runs/mask-1 --format onnx --out network.onnx"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -66,6 +66,16 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_structure(parser: argparse.ArgumentParser) -> None:
+    """The structure that is read from a data set."""
+    parser.add_argument(
+        "--structure",
+        metavar="NAME",
+        help="structure to read, by the name of its label, such as LA or 'left atrium' (default: the left ventricle,"
+        " or the only label of the masks)",
+    )
+
+
 def add_split(parser: argparse.ArgumentParser) -> None:
     """The part of a data set that a run is measured on."""
     parser.add_argument(
@@ -94,9 +104,9 @@ def add_postprocess(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="STEP",
-        help="post-processing steps, applied in the given order. threshold=P: a pixel belongs to the ventricle from"
+        help="post-processing steps, applied in the given order. threshold=P: a pixel belongs to the structure from"
         " probability P on (0.4 if not given; mask approach only). reject_blank: no contour in frames where the"
-        " network is not sure to see a ventricle. closing=N: close gaps with a square of N pixels (5 if not given)."
+        " network is not sure to see the structure. closing=N: close gaps with a square of N pixels (5 if not given)."
         " smooth=S: smooth over time with a Gaussian of standard deviation S frames (1 if not given)."
         " (default: no step)",
     )

@@ -1,12 +1,14 @@
 """Segment every frame of videos, DICOM files, volumes and images, and compute
-the ventricle's volumes and ejection fraction (EF).
+volumes and, from videos, the ejection fraction (EF).
 
 Writes to --out: results.csv, one row for each file, with end-diastolic and
 end-systolic volume (ml, or cubic pixels where the pixel size is unknown) and EF
-(percent), each the mean over the heartbeats; and one folder for each file, with
-what --keep names. A file that cannot be read has the reason in its row, and the
-other files are segmented all the same; the exit code is 1 only if no file could
-be segmented. After an interruption, run the same command with --resume.
+(percent), each the mean over the heartbeats, and for a stack of slices its
+volume, beside the true one where its true mask is found; and one folder for
+each file, with what --keep names. A file that cannot be read has the reason in
+its row, and the other files are segmented all the same; the exit code is 1 only
+if no file could be segmented. After an interruption, run the same command with
+--resume.
 """
 
 from __future__ import annotations
@@ -52,6 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file type of the table: results.csv or results.parquet, which needs pip install 'echoseg[parquet]'"
         " (default: %(default)s)",
     )
+    parser.add_argument(
+        "--truth",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with the true masks of stacks, to compare volumes with (default: masks beside the stacks, or in"
+        " labelsTr/ for stacks in imagesTr/)",
+    )
+    parser.add_argument(
+        "--bsa",
+        metavar="M2|FILE",
+        help="body surface area of the patient in m2, or a CSV file with the columns patient and bsa; volumes are"
+        " divided by it (default: none)",
+    )
     add_postprocess(parser)
     parser.add_argument(
         "--regularize",
@@ -66,7 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.api import predict_files
+    from echoseg.datasets.structure import LEFT_VENTRICLE
     from echoseg.errors import DataError
+    from echoseg.report.patient_volumes import volumes_text
+    from echoseg.training.config import load_config
 
     run_folder, inputs = split_run(arguments)
     out = arguments.out
@@ -78,6 +96,8 @@ def run(arguments: argparse.Namespace) -> None:
         postprocess=arguments.postprocess,
         regularize=arguments.regularize,
         format=arguments.format,
+        truth=arguments.truth,
+        bsa=arguments.bsa,
         resume=arguments.resume,
         device=arguments.device,
     )
@@ -90,5 +110,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"left out: {line}", file=sys.stderr)
     for row in table[table["note"] != ""].head(_SHOWN).itertuples():
         print(f"look at it: {row.path}: {row.frames} frames, {row.note}", file=sys.stderr)
+    if text := volumes_text(table, load_config(run_folder / "config.yaml").structure or LEFT_VENTRICLE):
+        print(text)
     if len(table):  # of the first process alone
         print(f"{len(table) - len(failed)} of {len(table)} files segmented: {out}/results.{arguments.format}")

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from echoseg.cli.flags import DATA_SET, positive_number, whole_number
+from echoseg.cli.flags import DATA_SET, add_structure, positive_number, whole_number
 from echoseg.datasets.recording import describe_faults
 from echoseg.geometry.contour import ORDERINGS
+
+if TYPE_CHECKING:
+    from echoseg.datasets.store import Store
 
 HELP = "decode the traced frames of a data set once"
 EXAMPLE = "  echoseg prepare data --out stores/128 --size 128 128"
@@ -48,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="field of view: the side, mm, of the central square that is kept of images whose pixel size is known"
         " (default: the whole image)",
     )
+    add_structure(parser)
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -64,12 +69,18 @@ def run(arguments: argparse.Namespace) -> None:
         size=tuple(arguments.size),
         ordering=arguments.ordering,
         fov_mm=arguments.fov_mm,
+        structure=arguments.structure,
         strict=arguments.strict,
     )
-    print(f"{store.path}: {len(store)} frames of {store.samples['patient'].nunique()} patients")
+    print(f"{store.path}: {describe_store(store)}")
     print_empty(store.manifest)
     if store.faults:
         print(describe_faults(store.faults))
+
+
+def describe_store(store: Store) -> str:
+    """What a store holds: its frames, its patients, and the structure that is traced."""
+    return f"{len(store)} frames of {store.samples['patient'].nunique()} patients, {store.structure}"
 
 
 def print_empty(manifest: dict) -> None:

@@ -72,8 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.review.corrections_folder import CorrectionsFolder
 
     run_folder, inputs = split_run(arguments)
-    sources, kind = find_review_clips(inputs, arguments.data)
-    clips = Clips(load(run_folder, device=arguments.device), sources)
+    predictor = load(run_folder, device=arguments.device)
+    sources, kind = find_review_clips(inputs, arguments.data, predictor.config.structure)
+    clips = Clips(predictor, sources)
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
     folder = arguments.corrections or run_folder / "corrections"
     corrections = CorrectionsFolder(folder, clips.drawing, kind=kind)

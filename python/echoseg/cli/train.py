@@ -1,6 +1,6 @@
 """Train a U-Net on tracings, and measure it on the test split.
 
-The mask approach learns which pixels belong to the ventricle. The landmark
+The mask approach learns which pixels belong to the structure. The landmark
 approach learns where a few points of the contour are, and joins them by a
 curve. Without --data, the network is trained on synthetic images.
 

@@ -1,7 +1,8 @@
 """Reader of CAMUS: apical two- and four-chamber views of 500 patients, as NIfTI or (first release) MetaImage.
 
 A half sequence with masks is one recording in which all frames are traced. Otherwise the end-diastolic and the
-end-systolic image are two recordings with one traced frame each. Label 1 is the cavity of the left ventricle.
+end-systolic image are two recordings with one traced frame each. The cavity of the left ventricle and the left atrium
+have a label each; the third label, the myocardium, is no closed contour and is not read.
 
 Source: Leclerc et al., "Deep Learning for Segmentation Using an Open Large-Scale Dataset in 2D Echocardiography", IEEE
 TMI 2019; https://www.creatis.insa-lyon.fr/Challenge/camus/
@@ -9,17 +10,19 @@ TMI 2019; https://www.creatis.insa-lyon.fr/Challenge/camus/
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
 
 from echoseg.datasets.masks import MaskPair, read_masks
 from echoseg.datasets.recording import Dataset, Fault, Recording
+from echoseg.datasets.structure import LEFT_VENTRICLE, choose_label
 from echoseg.errors import DataError
 from echoseg.io.table import quote
 from echoseg.io.volume import VOLUME_SUFFIXES
 
-VENTRICLE = (1,)
+LABELS = {LEFT_VENTRICLE: (1,), "left atrium": (3,)}
 
 _VIEWS = {"2CH": "A2C", "4CH": "A4C"}
 _SUBFOLDERS = (".", "database_nifti", "training")
@@ -39,15 +42,20 @@ def files_of(folder: Path) -> list[Path]:
     return [path for parent, pattern in patterns for path in sorted(parent.glob(pattern))]
 
 
-def read_camus(folder: Path) -> Dataset:
+def read_camus(folder: Path, structure: str | None = None) -> Dataset:
     """Read the masks, the `Info` files and the subgroup files.
 
-    The splits are the published subgroups, if their files (`subgroup_training.txt` and so on) are in the folder, beside
-    it or in `database_split/`.
+    EF and volumes in the `Info` files are those of the left ventricle. The splits are the published subgroups, if their
+    files (`subgroup_training.txt` and so on) are in the folder, beside it or in `database_split/`.
+
+    Args:
+        folder: The folder.
+        structure: A name in `LABELS`; None: the left ventricle.
 
     Raises:
-        DataError: Nothing is usable, or a patient is in two subgroups.
+        DataError: Nothing is usable, the structure is not labelled, or a patient is in two subgroups.
     """
+    label = choose_label(LABELS, structure, folder)
     patients = _patients_folder(folder) or folder
     splits = _read_splits(patients)
     faults: list[Fault] = []
@@ -60,7 +68,13 @@ def read_camus(folder: Path) -> Dataset:
             view_pairs, view_faults = _read_view(folder, patient, view, splits.get(patient.name, ""))
             pairs += view_pairs
             faults += view_faults
-    return read_masks(folder, pairs, faults, VENTRICLE)
+    if label.structure != LEFT_VENTRICLE:
+        pairs = [pair._replace(recording=_without_volumes(pair.recording)) for pair in pairs]
+    return dataclasses.replace(read_masks(folder, pairs, faults, label.values), structure=label.structure)
+
+
+def _without_volumes(recording: Recording) -> Recording:
+    return dataclasses.replace(recording, ef=math.nan, edv=math.nan, esv=math.nan)
 
 
 def _read_view(folder: Path, patient: Path, view: str, split: str) -> tuple[list[MaskPair], list[Fault]]:

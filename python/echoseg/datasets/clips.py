@@ -32,7 +32,7 @@ def with_listed_facts(clip: Clip, recording: Recording) -> Clip:
     return dataclasses.replace(clip, fps=fps, spacing=spacing)
 
 
-def recordings_by_file(folder: Path) -> dict[Path, Recording]:
+def recordings_by_file(folder: Path, structure: str | None = None) -> dict[Path, Recording]:
     """The recordings of a data set by the resolved path of their file; empty if the folder is not a data set.
 
     A data set that cannot be read, for example because nothing in it is traced, has no recordings.
@@ -40,6 +40,6 @@ def recordings_by_file(folder: Path) -> dict[Path, Recording]:
     if not any(known.matches(folder) for known in FORMATS.values()):
         return {}
     try:
-        return {recording.path.resolve(): recording for recording in read_dataset(folder).recordings}
+        return {recording.path.resolve(): recording for recording in read_dataset(folder, structure).recordings}
     except DataError:
         return {}

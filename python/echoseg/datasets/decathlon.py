@@ -1,6 +1,6 @@
 """Reader of nnU-Net and Medical Segmentation Decathlon folders: `dataset.json`, `imagesTr/`, `labelsTr/`.
 
-The left ventricle's label is found by its name. Images and masks are paired by file name. Of several channels the first
+The label of the structure is found by its name. Images and masks are paired by file name. Of several channels the first
 is read. `imagesTs/` has no masks and is not read.
 
 Sources: http://medicaldecathlon.com, https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md
@@ -8,6 +8,7 @@ Sources: http://medicaldecathlon.com, https://github.com/MIC-DKFZ/nnUNet/blob/ma
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -15,13 +16,11 @@ from typing import Any
 
 from echoseg.datasets.masks import FILE_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
 from echoseg.datasets.recording import Dataset, Fault, Recording, format_location
+from echoseg.datasets.structure import Label, choose_label
 from echoseg.errors import DataError
 
 DESCRIPTION, IMAGES, LABELS = "dataset.json", "imagesTr", "labelsTr"
 
-_VENTRICLE = re.compile(
-    r"(lv|left ventric(le|ular))( ?(c|cavity|blood ?pool|endo|endocardi(um|al)|lumen))?( (blood ?pool|cavity))?"
-)
 _CHANNEL = re.compile(r"_\d{4}$")
 
 
@@ -35,17 +34,21 @@ def files_of(folder: Path) -> list[Path]:
     return [folder / DESCRIPTION, *_list_images(folder / IMAGES), *_list_images(folder / LABELS)]
 
 
-def read_decathlon(folder: Path) -> Dataset:
+def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
     """Read the masks of a folder.
 
+    Args:
+        folder: The folder.
+        structure: The name of the label to read; see `echoseg.datasets.structure.choose_label`.
+
     Raises:
-        DataError: The description is missing or does not identify the left ventricle's label, or nothing is usable.
+        DataError: The description is missing or does not name the label, or nothing is usable.
     """
-    labels = read_labels(folder / DESCRIPTION)
+    label = read_label(folder / DESCRIPTION, structure)
     images: dict[str, Path] = {}
     for path in _list_images(folder / IMAGES):  # sorted, so the first channel comes first
         images.setdefault(stem_of(path), path)
-        images.setdefault(_CHANNEL.sub("", stem_of(path)), path)
+        images.setdefault(without_channel(stem_of(path)), path)
     faults, pairs, used = [], [], set()
     for mask in _list_images(folder / LABELS):
         stem = stem_of(mask)
@@ -54,29 +57,34 @@ def read_decathlon(folder: Path) -> Dataset:
             faults.append(Fault(f"{LABELS}/{mask.name}", None, f"has no image {IMAGES}/{stem}_0000 or {stem}"))
             continue
         patient, phase, view = parse_stem(stem)
-        used.add(_CHANNEL.sub("", stem_of(image)))
+        used.add(without_channel(stem_of(image)))
         recording = Recording(stem, image, patient, (), view=view)
         pairs.append(MaskPair(recording, mask, phase=phase))
     for path in images.values():
-        if _CHANNEL.sub("", stem_of(path)) not in used:
-            used.add(_CHANNEL.sub("", stem_of(path)))
+        if without_channel(stem_of(path)) not in used:
+            used.add(without_channel(stem_of(path)))
             faults.append(Fault(f"{IMAGES}/{path.name}", None, f"has no mask in {LABELS}"))
     if not pairs and not faults:
         raise DataError(f"{folder / LABELS}: is empty; put the masks there, and their images into {IMAGES}")
-    return read_masks(folder, pairs, faults, labels)
+    dataset = read_masks(folder, pairs, faults, label.values)
+    return dataclasses.replace(dataset, structure=label.structure)
 
 
-def read_labels(path: Path) -> tuple[int, ...]:
-    """Read the mask values of the left ventricle from a `dataset.json`; if there is only one label, of that label.
+def read_label(path: Path, structure: str | None = None) -> Label:
+    """Read the mask values of a structure from a `dataset.json`.
 
     Both versions of the format are supported: `{"1": "left ventricle"}`, and `{"left ventricle": 1}`, where a label may
     have several values.
 
+    Args:
+        path: The file.
+        structure: The name of the structure; see `echoseg.datasets.structure.choose_label`.
+
     Raises:
-        DataError: The file is missing or damaged, or not exactly one name is the left ventricle's.
+        DataError: The file is missing or damaged, or not exactly one label has that name.
     """
     if not path.is_file():
-        raise DataError(f'{path}: missing; it names the label of the left ventricle, as in {{"labels": {{"LV": 1}}}}')
+        raise DataError(f'{path}: missing; it names the labels of the masks, as in {{"labels": {{"LV": 1}}}}')
     try:
         labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
         named = dict(_parse_label(key, value) for key, value in labels.items())
@@ -86,11 +94,12 @@ def read_labels(path: Path) -> tuple[int, ...]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f'{path}: damaged; it needs the labels, as in {{"labels": {{"LV": 1}}}}') from None
     named = {name: values for name, values in named.items() if values != (0,) and name.lower() != "ignore"}
-    matching = list(named) if len(named) == 1 else [name for name in named if _VENTRICLE.fullmatch(_normalize(name))]
-    if len(matching) != 1:
-        names = ", ".join(named)[:200] or "none"
-        raise DataError(f"{path}: it is unclear which label is the left ventricle ({names}); name that label LV")
-    return named[matching[0]]
+    return choose_label(named, structure, path)
+
+
+def without_channel(stem: str) -> str:
+    """The name of a case: the name of an image without the number of its channel, as in "case_0000"."""
+    return _CHANNEL.sub("", stem)
 
 
 def _parse_label(key: str, value: Any) -> tuple[str, tuple[int, ...]]:
@@ -101,10 +110,6 @@ def _parse_label(key: str, value: Any) -> tuple[str, tuple[int, ...]]:
     if not all(isinstance(item, int) for item in values):
         raise ValueError(f"label {key} is not an integer")
     return key, tuple(values)
-
-
-def _normalize(name: str) -> str:
-    return " ".join(re.sub(r"[^a-z]+", " ", name.lower()).split())
 
 
 def _list_images(folder: Path) -> list[Path]:

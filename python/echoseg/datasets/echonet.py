@@ -25,6 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echoseg.datasets.recording import MINIMUM_ROWS, Dataset, Fault, Recording, Tracing
+from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.errors import DataError
 from echoseg.geometry.chords import are_arranged, arrange_chords
 from echoseg.geometry.contour import contour_area, order_contour
@@ -57,7 +58,7 @@ def files_of(folder: Path) -> list[Path]:
     return [path for pattern in ("*.csv", f"{VIDEOS}/*") for path in sorted(folder.glob(pattern))]
 
 
-def read_echonet(folder: str | Path) -> Dataset:
+def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
     """Read the tables of an EchoNet folder; no video is opened.
 
     What cannot be used is left out and reported as a fault: invalid cells, too few rows, missing videos, videos without
@@ -65,6 +66,7 @@ def read_echonet(folder: str | Path) -> Dataset:
 
     Args:
         folder: The folder with `FileList.csv`, `VolumeTracings.csv` and `Videos/`.
+        structure: The name of what is traced; None: the left ventricle.
 
     Returns:
         The recordings with at least one usable tracing, and the faults.
@@ -102,7 +104,8 @@ def read_echonet(folder: str | Path) -> Dataset:
             f"{TRACINGS}: the rows of {tracings.rearranged} tracings were repeated, turned or not in order, and were "
             "brought into order"
         )
-    return Dataset(folder, tracings.kind, tuple(recordings), faults, notes=tuple(notes))
+    name = structure_name(structure or LEFT_VENTRICLE)
+    return Dataset(folder, tracings.kind, tuple(recordings), faults, structure=name, notes=tuple(notes))
 
 
 def _by_row(fault: Fault) -> int:

@@ -16,13 +16,13 @@ class Format(NamedTuple):
 
     Attributes:
         matches: Whether a folder has this format; opens no image.
-        read: Reads a folder.
+        read: Reads the tracings of a structure, by its name, from a folder.
         files: Lists the files that a data set consists of.
         example: The file names that identify the format, for error messages.
     """
 
     matches: Callable[[Path], bool]
-    read: Callable[[Path], Dataset]
+    read: Callable[[Path, str | None], Dataset]
     files: Callable[[Path], Iterable[Path]]
     example: str
 
@@ -37,16 +37,18 @@ FORMATS: dict[str, Format] = {
 """Format name → format; if several match, the first one is used."""
 
 
-def read_dataset(folder: str | Path) -> Dataset:
+def read_dataset(folder: str | Path, structure: str | None = None) -> Dataset:
     """Read a data set of any known format; no video is opened.
 
     Args:
         folder: The data set's folder, in one of `FORMATS`.
+        structure: The name of the structure to read, a label where the masks have several. None: the left ventricle,
+            or the only label.
 
     Raises:
-        DataError: The folder is missing, in no known format, or contains nothing usable.
+        DataError: The folder is missing, in no known format, or contains nothing usable, or has no such structure.
     """
-    return _find_format(Path(folder)).read(Path(folder))
+    return _find_format(Path(folder)).read(Path(folder), structure)
 
 
 def files_of(folder: Path) -> Iterable[Path]:

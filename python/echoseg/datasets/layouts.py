@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 from echoseg.utils.files import new_folder
@@ -15,7 +17,7 @@ _ECHONET = """\
   upper left pixel. `Frame` counts from 0. Two frames per video, end-diastole and end-systole, give an ejection
   fraction.
 
-Check the data: `echoseg check .` Then train: `echoseg train --data . --out runs/first`
+Check the data: `echoseg check .{flag}` Then train: `echoseg train --data .{flag} --out runs/first`
 """
 
 _NNUNET = """\
@@ -23,7 +25,8 @@ _NNUNET = """\
 - `imagesTr/`: one file per case, `CASE_0000.nii.gz` (or `.mhd`, `.png`): an image, or a volume as a stack of slices.
 - `labelsTr/`: the mask of each case, `CASE.nii.gz`, of the same size: integers, 0 is background.
 - `imagesTs/`: images without a mask, for `echoseg predict`.
-- `dataset.json`: the names of the labels. The left ventricle must be named LV or left ventricle.
+- `dataset.json`: the names of the labels, here only {label}. If the masks have more of them, name them all there, and
+  choose one by `--structure NAME` in each command; without it, the one that is named LV is taken.
 
 Start the name of a case with the patient, followed by phase, view or number: `anna_ED`, `anna_4CH_ES` and
 `anna_slice03` belong to one patient, and always to the same split.
@@ -32,12 +35,12 @@ Check the data: `echoseg check .` Then train: `echoseg train --data . --out runs
 """
 
 _DESCRIPTION = """\
-{
- "channel_names": {"0": "image"},
- "labels": {"background": 0, "LV": 1},
+{{
+ "channel_names": {{"0": "image"}},
+ "labels": {{"background": 0, {label}: 1}},
  "numTraining": 0,
  "file_ending": ".nii.gz"
-}
+}}
 """
 
 LAYOUTS: dict[str, dict[str, str | None]] = {
@@ -55,15 +58,16 @@ LAYOUTS: dict[str, dict[str, str | None]] = {
         "imagesTs": None,
     },
 }
-"""Layout name → the text of each file; None for folders."""
+"""Layout name → the text of each file, with the places {flag} and {label}; None for folders."""
 
 
-def lay_out(folder: str | Path, layout: str) -> None:
+def lay_out(folder: str | Path, layout: str, *, structure: str | None = None) -> None:
     """Make an empty data set folder.
 
     Args:
         folder: The folder to make; it must not exist.
         layout: A name in `LAYOUTS`.
+        structure: The name of what is traced; None: the left ventricle.
 
     Raises:
         FileExistsError: `folder` exists.
@@ -71,9 +75,11 @@ def lay_out(folder: str | Path, layout: str) -> None:
     """
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}; use one of {', '.join(LAYOUTS)}")
+    flag = "" if structure is None else f" --structure {shlex.quote(structure)}"
+    label = json.dumps(structure or "LV", ensure_ascii=False)
     with new_folder(Path(folder)) as temporary:
         for name, text in LAYOUTS[layout].items():
             if text is None:
                 (temporary / name).mkdir()
             else:
-                (temporary / name).write_text(text, encoding="utf-8")
+                (temporary / name).write_text(text.format(flag=flag, label=label), encoding="utf-8")

@@ -63,7 +63,7 @@ def read_masks(
         folder: The data set's folder.
         pairs: The files to read.
         faults: Faults found before, to include in the result.
-        labels: The mask values of the left ventricle. None means all values except 0, which then must be one value.
+        labels: The mask values of the structure. None means all values except 0, which then must be one value.
 
     Raises:
         DataError: Nothing is usable, or the masks have several labels and `labels` is None.
@@ -159,11 +159,11 @@ def _compare_sizes(mask: Path, size: tuple[int, ...], expected: tuple[int, ...])
 
 
 def select_label(values: NDArray[Any], labels: tuple[int, ...] | None, file: str, folder: Path) -> NDArray[np.bool_]:
-    """(T, H, W) bool: the pixels of the left ventricle.
+    """(T, H, W) bool: the pixels of a structure.
 
     Args:
         values: (T, H, W) mask values.
-        labels: The values of the left ventricle; None means all values except 0, which then must be one value.
+        labels: The values of the structure; None means all values except 0, which then must be one value.
         file: The mask's path, for the error message.
         folder: The folder for a `dataset.json`, for the error message.
 
@@ -177,7 +177,7 @@ def select_label(values: NDArray[Any], labels: tuple[int, ...] | None, file: str
     if (found := np.unique(values[inside])).size > 1:
         text = ", ".join(f"{value:g}" for value in found[:8])
         raise DataError(
-            f"{file}: has {found.size} labels ({text}); name the one of the left ventricle in "
-            f'{folder / "dataset.json"}, for example {{"labels": {{"LV": {found[0]:g}}}}}'
+            f"{file}: has {found.size} labels ({text}); name them in {folder / 'dataset.json'}, for "
+            f'example {{"labels": {{"LV": {found[0]:g}}}}}, and choose one by --structure NAME'
         )
     return inside

@@ -8,15 +8,17 @@ number (`p1_4CH_ED`, `p1_slice03`); the part before is the patient.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from echoseg.datasets.decathlon import DESCRIPTION, read_labels
+from echoseg.datasets.decathlon import DESCRIPTION, read_label
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.split import SPLIT_WORDS
+from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 
 _SUFFIX = re.compile(rf"({'|'.join(MASK_SUFFIXES)})$", re.IGNORECASE)
 _MASKS = ("masks", "mask", "labels", "label", "gt", "segmentations", "annotations")
@@ -46,17 +48,24 @@ def files_of(folder: Path) -> list[Path]:
     )
 
 
-def read_pairs(folder: Path) -> Dataset:
+def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     """Read the masks of a folder.
 
-    Masks with several labels need a `dataset.json` in the folder that names the left ventricle's; see
-    `decathlon.read_labels`.
+    Masks with several labels need a `dataset.json` in the folder that names them; see `decathlon.read_label`.
+
+    Args:
+        folder: The folder.
+        structure: The name of the label to read; without a `dataset.json`, the name of the only label. None: the left
+            ventricle.
 
     Raises:
-        DataError: Nothing is usable, or it is unclear which label is the left ventricle's.
+        DataError: Nothing is usable, or it is unclear which label to read.
     """
     images, masks = _sort(folder)
-    labels = read_labels(folder / DESCRIPTION) if (folder / DESCRIPTION).is_file() else None
+    name_of_structure = structure_name(structure or LEFT_VENTRICLE)
+    labels: tuple[int, ...] | None = None
+    if (folder / DESCRIPTION).is_file():
+        name_of_structure, labels = read_label(folder / DESCRIPTION, structure)
     groups = {key.group for key in images}
     has_splits = all(_split(group) for group in groups)
     uses = Counter(stem for group in groups for stem in {key.stem for key in images if key.group == group})
@@ -75,7 +84,7 @@ def read_pairs(folder: Path) -> Dataset:
         split = _split(key.group) if has_splits else ""
         recording = Recording(name, key_images[0], patient, (), split=split, view=view)
         pairs.append(MaskPair(recording, key_masks[0], phase=phase))
-    return read_masks(folder, pairs, faults, labels)
+    return dataclasses.replace(read_masks(folder, pairs, faults, labels), structure=name_of_structure)
 
 
 def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]:

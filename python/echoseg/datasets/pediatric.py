@@ -24,15 +24,19 @@ def files_of(folder: Path) -> list[Path]:
     return [path for part in _parts(folder) for path in echonet.files_of(part)]
 
 
-def read_pediatric(folder: Path) -> Dataset:
+def read_pediatric(folder: Path, structure: str | None = None) -> Dataset:
     """Read both views.
 
     A recording name that occurs in both views is prefixed by its view; both recordings belong to one patient.
 
+    Args:
+        folder: The folder.
+        structure: The name of what is traced; None: the left ventricle.
+
     Raises:
         DataError: See `read_echonet`; or one view has chords and the other has points.
     """
-    parts = [echonet.read_echonet(part) for part in _parts(folder)]
+    parts = [echonet.read_echonet(part, structure) for part in _parts(folder)]
     if len({part.kind for part in parts}) > 1:
         raise DataError(f"{folder}: contains chords and points; prepare A4C and PSAX separately")
     uses = Counter(recording.name for part in parts for recording in part.recordings)
@@ -47,7 +51,7 @@ def read_pediatric(folder: Path) -> Dataset:
             )
             recordings.append(dataclasses.replace(recording, name=name, tracings=tracings))
         faults += [dataclasses.replace(fault, file=f"{view}/{fault.file}") for fault in part.faults]
-    return Dataset(folder, parts[0].kind, tuple(recordings), tuple(faults))
+    return Dataset(folder, parts[0].kind, tuple(recordings), tuple(faults), structure=parts[0].structure)
 
 
 def _parts(folder: Path) -> list[Path]:

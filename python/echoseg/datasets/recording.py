@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import printable
 
 MINIMUM_ROWS = {"chords": 4, "points": 3}
@@ -122,6 +123,7 @@ class Dataset:
         faults: What was left out, and why.
         empty: Number of frames without a tracing, which are left out but are not a fault.
         notes: What was decided in reading the files and a user should know, a line each.
+        structure: The name of what is traced.
     """
 
     folder: Path
@@ -130,3 +132,4 @@ class Dataset:
     faults: tuple[Fault, ...]
     empty: int = 0
     notes: tuple[str, ...] = ()
+    structure: str = LEFT_VENTRICLE

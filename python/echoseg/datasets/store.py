@@ -33,6 +33,7 @@ from echoseg.datasets.store_files import (
     write_frames,
     write_metadata,
 )
+from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
 from echoseg.utils.cache import cache_folder
@@ -74,6 +75,11 @@ class Store:
     def has_chords(self) -> bool:
         """Whether each contour consists of the first ends of the chords, followed by the second ends in reverse."""
         return self.manifest.get("kind") == self.manifest["ordering"] == "chords"
+
+    @property
+    def structure(self) -> str:
+        """The name of what is traced."""
+        return self.manifest.get("structure", LEFT_VENTRICLE)
 
     @property
     def faults(self) -> list[Fault]:
@@ -160,6 +166,7 @@ def prepare(
     size: tuple[int, int] = (112, 112),
     ordering: str | None = None,
     fov_mm: float | None = None,
+    structure: str | None = None,
     corrections: str | Path | None = None,
     strict: bool = False,
 ) -> Store:
@@ -173,12 +180,13 @@ def prepare(
         ordering: A name in `echoseg.geometry.contour.ORDERINGS`; None keeps the order of the tracing.
         fov_mm: Side of the centred square to keep, in mm. With None, or if the spacing is unknown, the whole frame is
             kept.
+        structure: The name of the structure to read; see `echoseg.datasets.formats.read_dataset`.
         corrections: The folder or table that `echoseg review` wrote; its tracings replace those of the data set.
         strict: Whether to refuse a data set with faults. By default samples with faults are left out.
 
     Raises:
         DataError: Nothing is usable, there are faults and `strict` is set, or `folder` is a store of another size,
-            ordering or fov_mm.
+            ordering, fov_mm or structure, or the data have no such structure.
         FileExistsError: `out` exists.
         ValueError: The ordering is unknown, or `size` or `fov_mm` is not positive.
     """
@@ -194,18 +202,20 @@ def prepare(
     if is_store(folder):
         if out is not None or corrections is not None:
             raise DataError(f"{folder}: is already a store; use it as it is, or give the folder it was made from")
-        store = _open_as(folder, size, ordering, fov_mm)
+        store = _open_as(folder, size, ordering, fov_mm, structure)
     elif out is not None:
-        store = _prepare(folder, Path(out), strict, table, size=size, ordering=ordering, fov_mm=fov_mm)
+        store = _prepare(folder, Path(out), strict, table, structure, size=size, ordering=ordering, fov_mm=fov_mm)
     else:
-        store = _prepare_cached(folder, strict, table, size=size, ordering=ordering, fov_mm=fov_mm)
+        store = _prepare_cached(folder, strict, table, structure, size=size, ordering=ordering, fov_mm=fov_mm)
     if strict:
         _refuse_faults(folder, store.faults)
     return store
 
 
-def _open_as(path: Path, size: tuple[int, int], ordering: str | None, fov_mm: float | None) -> Store:
-    """Open a store, and check that it has the requested size, fov_mm and, unless None, ordering."""
+def _open_as(
+    path: Path, size: tuple[int, int], ordering: str | None, fov_mm: float | None, structure: str | None
+) -> Store:
+    """Open a store, and check that it has the requested size, fov_mm and, unless None, ordering and structure."""
     store = open_store(path)
     if store.size != size:
         raise DataError(
@@ -218,12 +228,19 @@ def _open_as(path: Path, size: tuple[int, int], ordering: str | None, fov_mm: fl
     if fov_mm != store.manifest["fov_mm"] and store.samples["spacing_y"].notna().any():
         actual = store.manifest["fov_mm"]
         raise DataError(f"{path}: has a fov_mm of {actual}, but {fov_mm} was requested; use {actual}")
+    if structure is not None and structure_name(structure).lower() != structure_name(store.structure).lower():
+        actual = store.structure
+        raise DataError(
+            f"{path}: has the structure {actual!r}, but {structure!r} was requested; prepare the data again"
+        )
     return store
 
 
-def _prepare_cached(folder: Path, strict: bool, corrections: Path | None, **options: Any) -> Store:
+def _prepare_cached(
+    folder: Path, strict: bool, corrections: Path | None, structure: str | None, **options: Any
+) -> Store:
     """The cached store of a data set; it is made if it does not exist or is damaged."""
-    source = hash_source(folder, corrections, (FORMAT, sorted(options.items())))
+    source = hash_source(folder, corrections, (FORMAT, structure, sorted(options.items())))
     path = cache_folder() / "stores" / source[:32]
     remove_abandoned(path.parent.glob(".*.????????.part"))
     if path.exists():
@@ -232,18 +249,24 @@ def _prepare_cached(folder: Path, strict: bool, corrections: Path | None, **opti
         except DataError:
             shutil.rmtree(path, ignore_errors=True)
     try:
-        return _prepare(folder, path, strict, corrections, source, **options)
+        return _prepare(folder, path, strict, corrections, structure, source, **options)
     except FileExistsError:  # another process has made the same store
         return open_store(path)
 
 
 def _prepare(
-    folder: Path, out: Path, strict: bool, corrections: Path | None, source: str = "", **options: Any
+    folder: Path,
+    out: Path,
+    strict: bool,
+    corrections: Path | None,
+    structure: str | None,
+    source: str = "",
+    **options: Any,
 ) -> Store:
     """Read and decode a data set, and write the store."""
     if out.exists():
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
-    dataset = read_dataset(folder)
+    dataset = read_dataset(folder, structure)
     if corrections is not None:
         dataset = correct(dataset, corrections)
     faults = list(dataset.faults)
@@ -270,9 +293,10 @@ def _prepare(
         if count == 0:
             raise DataError(f"{folder}: contains nothing usable; {faults[0]} (fault 1 of {len(faults)})")
         manifest = {
-            "source": source or hash_source(folder, corrections, (FORMAT, sorted(options.items()))),
+            "source": source or hash_source(folder, corrections, (FORMAT, structure, sorted(options.items()))),
             "folder": str(folder.resolve()),
             "kind": dataset.kind,
+            "structure": dataset.structure,
             "ordering": options["ordering"] or ("chords" if dataset.kind == "chords" else "given"),
             "fov_mm": options["fov_mm"],
             "empty": dataset.empty,

@@ -1,46 +1,79 @@
-"""The ground truth mask beside a volume, for example `heart_gt.nii.gz` beside `heart.nii.gz`."""
+"""The ground truth mask of a volume: beside it, in the folder of labels of its data set, or in a folder of masks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg.datasets.decathlon import DESCRIPTION, read_labels
+from echoseg.datasets.decathlon import DESCRIPTION, LABELS, read_label, without_channel
 from echoseg.datasets.masks import MASK_SUFFIXES, read_pair, select_label, stem_of
 from echoseg.io.volume import VOLUME_SUFFIXES
 
+_IMAGES, _MASKS = "images", ("labels", "masks")  # of folders, such as imagesTr/ with labelsTr/
 
-def find_truth(path: Path) -> Path | None:
-    """The file of a volume's ground truth mask; None if there is none."""
-    stem = stem_of(path)
-    candidates = (path.with_name(stem + mask + suffix) for mask in MASK_SUFFIXES for suffix in VOLUME_SUFFIXES)
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+def find_truth(path: Path, folder: Path | None = None) -> Path | None:
+    """Find the file of a volume's ground truth mask.
+
+    Args:
+        path: The volume.
+        folder: A folder with masks, or with `labelsTr/`; a mask has the name of its volume, or this name with "_gt" or
+            another of `MASK_SUFFIXES`. None searches beside the volume and, if it lies in `imagesTr/` or the like, in
+            `labelsTr/` beside that folder.
+
+    Returns:
+        The file; None if there is none.
+    """
+    stems = dict.fromkeys((stem_of(path), without_channel(stem_of(path))))
+    beside = [] if folder else [(path.parent, MASK_SUFFIXES)]
+    others = [folder, folder / LABELS] if folder else _mask_folders(path.parent)
+    candidates = (
+        place / f"{stem}{mark}{suffix}"
+        for place, marks in (*beside, *((place, ("", *MASK_SUFFIXES)) for place in others))
+        for stem in stems
+        for mark in marks
+        for suffix in VOLUME_SUFFIXES
+    )
+    return next((file for file in candidates if file != path and file.is_file()), None)
 
 
 def is_truth(path: Path) -> bool:
-    """Whether a file is the ground truth mask of a volume beside it."""
-    stem = stem_of(path)
+    """Whether a file is a ground truth mask: of a volume beside it, or in a folder of masks beside one of images."""
+    stem, parent = stem_of(path), path.parent
     images = (stem.removesuffix(suffix) for suffix in MASK_SUFFIXES if stem.endswith(suffix))
-    return any(path.with_name(image + suffix).is_file() for image in images for suffix in VOLUME_SUFFIXES)
+    if any(path.with_name(image + suffix).is_file() for image in images for suffix in VOLUME_SUFFIXES):
+        return True
+    ends = (parent.name.removeprefix(word) for word in _MASKS if parent.name.startswith(word))
+    return any(parent.with_name(_IMAGES + end).is_dir() for end in ends)
 
 
-def read_truth(image: Path, mask: Path) -> NDArray[np.uint8]:
+def read_truth(image: Path, mask: Path, structure: str | None = None) -> NDArray[np.uint8]:
     """Read a volume's ground truth mask.
 
     Args:
         image: The volume.
         mask: Its mask.
+        structure: The name of the structure, for a mask with a `dataset.json` beside it or one folder up; see
+            `echoseg.datasets.structure.choose_label`.
 
     Returns:
         (T, H, W) uint8 of 0 and 1, in the orientation of the volume's slices.
 
     Raises:
         DataError: A file is damaged, the two do not fit each other, or the mask has several labels and no
-            `dataset.json` beside it names the left ventricle's.
+            `dataset.json` names that of the structure.
     """
-    description = mask.with_name(DESCRIPTION)
-    labels = read_labels(description) if description.is_file() else None
+    descriptions = (folder / DESCRIPTION for folder in (mask.parent, mask.parent.parent))
+    description = next((file for file in descriptions if file.is_file()), None)
+    labels = read_label(description, structure).values if description else None
     inside = select_label(read_pair(image, mask)[0], labels, str(mask), mask.parent)
     return np.ascontiguousarray(inside).astype(np.uint8)
+
+
+def _mask_folders(images: Path) -> Iterator[Path]:
+    """The folders that may hold the masks of a folder of images, by its name."""
+    if images.name.startswith(_IMAGES):
+        yield from (images.with_name(word + images.name.removeprefix(_IMAGES)) for word in _MASKS)

@@ -113,7 +113,7 @@ def evaluate(
         by_name = _require(recordings, store, "whole videos")
         videos = video_volumes(predictor, [by_name[name] for name in images["video"].unique()], volumes, steps=steps)
         extra |= agreements(videos, "_videos")
-    summary = {**_summary(images, true_masks), **extra}
+    summary = {**_summary(images, true_masks), "structure": store.structure, **extra}
     return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks, videos)
 
 

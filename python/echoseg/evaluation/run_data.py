@@ -44,7 +44,10 @@ class RunData:
         """
         if is_store(self.data):
             return None
-        return {recording.name: recording for recording in read_dataset(self.data).recordings}
+        return {
+            recording.name: recording
+            for recording in read_dataset(self.data, self.predictor.config.structure).recordings
+        }
 
     def evaluate(self, split: str = "test", *, steps: Sequence[str] = (), whole_videos: bool = False) -> Evaluation:
         """Evaluate the run on one split.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 NO_CONTOUR = np.empty((0, 2), dtype=np.float32)
-"""The contour of a frame without a ventricle."""
+"""The contour of a frame that shows nothing of the structure."""
 
 
 def level_set_contour(values: ArrayLike, level: float) -> tuple[NDArray[np.float32], int]:

@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
@@ -27,12 +27,16 @@ from typing import Any, TextIO
 import pandas as pd
 
 from echoseg.datasets.clips import recordings_by_file, with_listed_facts
+from echoseg.datasets.decathlon import without_channel
+from echoseg.datasets.masks import parse_stem
 from echoseg.datasets.recording import Recording
-from echoseg.datasets.truth import is_truth
+from echoseg.datasets.truth import find_truth, is_truth
 from echoseg.errors import DataError
+from echoseg.inference.body_surface import body_surface_areas
 from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
+from echoseg.inference.stack_row import STACK_COLUMNS, read_stack_truth, stack_row
 from echoseg.io.clip import Clip
 from echoseg.io.reading import is_clip, read_clip
 from echoseg.models.codec import Codec
@@ -43,6 +47,7 @@ from echoseg.utils.parallel import map_in_order
 
 COLUMNS = {
     "file": "str",
+    "patient": "str",
     "frames": "Int64",
     "fps": "float64",
     "unit": "str",
@@ -50,7 +55,7 @@ COLUMNS = {
     "esv": "float64",
     "ef": "float64",
     "beats": "Int64",
-    "volume": "float64",
+    **STACK_COLUMNS,
     "review": "Int64",
     "note": "str",
     "error": "str",
@@ -71,15 +76,33 @@ class InputFile:
         path: The file.
         key: Hash of the run, the settings, and the size and modification time of the file.
         recording: The metadata that a data set lists for the file; None if the file is not part of a data set.
+        truth: The file of the ground truth mask; None if there is none.
+        bsa: Body surface area of the patient, m²; nan if it is unknown.
     """
 
     name: str
     path: Path
     key: str
     recording: Recording | None = None
+    truth: Path | None = None
+    bsa: float = math.nan
+
+    @property
+    def patient(self) -> str:
+        """The patient: as the data set says, else by the name of the file."""
+        return _patient(self.path, self.recording)
 
 
-def find_input_files(inputs: Sequence[Path], run: Path, settings: object, *, out: Path) -> list[InputFile]:
+def find_input_files(
+    inputs: Sequence[Path],
+    run: Path,
+    settings: object,
+    *,
+    out: Path,
+    structure: str | None = None,
+    truth: Path | None = None,
+    bsa: float | str | os.PathLike[str] | None = None,
+) -> list[InputFile]:
     """Find the files to segment; folders are searched with their subfolders.
 
     In folders, hidden files, files of other formats, and the ground truth masks beside volumes are left out. Results
@@ -91,12 +114,16 @@ def find_input_files(inputs: Sequence[Path], run: Path, settings: object, *, out
         run: The run folder.
         settings: Everything else that the results depend on; its `repr` is part of the key.
         out: The output folder, which is not searched.
+        structure: The name of the structure that the run segments.
+        truth: A folder with ground truth masks; None searches as `echoseg.datasets.truth.find_truth` says.
+        bsa: Body surface areas; see `echoseg.inference.body_surface`.
 
     Returns:
         The files, folder by folder in the order of `inputs`.
 
     Raises:
-        DataError: An input is missing, no file is found, or the results of a file would have a reserved name.
+        DataError: An input is missing, no file is found, the results of a file would have a reserved name, `truth` has
+            no mask of any file, or `bsa` cannot be used.
     """
     files: dict[Path, None] = {}
     recordings: dict[Path, Recording] = {}
@@ -107,17 +134,31 @@ def find_input_files(inputs: Sequence[Path], run: Path, settings: object, *, out
         folder = (path if path.is_dir() else path.parent).resolve()
         folders.append(folder)
         files |= dict.fromkeys(_walk(folder, out.resolve()) if path.is_dir() else [folder / path.name])
-        recordings |= recordings_by_file(folder) if path.is_dir() else {}
+        recordings |= recordings_by_file(folder, structure) if path.is_dir() else {}
     if not files:
         raise DataError(f"{', '.join(map(str, inputs))}: no file that contains frames; give another folder")
     names = _result_names(list(files), os.path.commonpath(folders), out)
     origin = [hash_file(run / name) if (run / name).exists() else "" for name in _RUN_FILES], settings
+    if truth is not None and not truth.is_dir():
+        raise DataError(f"{truth}: no such folder; give one with ground truth masks")
+    listed = {path: recordings.get(path.resolve()) for path in files}
+    truths = {path: find_truth(path, truth) for path in files}
+    if truth is not None and not any(truths.values()):
+        raise DataError(f"{truth}: has no mask with the name of an input, such as {names[0]}; give another folder")
+    patients = {path: _patient(path, listed[path]) for path in files}
+    areas = {} if bsa is None else body_surface_areas(bsa, patients.values())
     input_files = []
     for name, path in zip(names, files, strict=True):
-        recording = recordings.get(path.resolve())
+        recording, mask, area = listed[path], truths[path], areas.get(patients[path], math.nan)
         metadata = None if recording is None else (recording.fps, recording.spacing)
-        input_files.append(InputFile(name, path, _key((origin, metadata), path), recording))
+        key = _key((origin, metadata, area, mask and _key("", mask)), path)
+        input_files.append(InputFile(name, path, key, recording, mask, area))
     return input_files
+
+
+def _patient(path: Path, recording: Recording | None) -> str:
+    """The patient of a file: as the data set says, else by the file's name."""
+    return parse_stem(without_channel(_without_suffix(path.name)))[0] if recording is None else recording.patient
 
 
 def _result_names(paths: Sequence[Path], top: str, out: Path) -> list[str]:
@@ -178,6 +219,7 @@ def segment_files(
     *,
     rank: int = 0,
     steps: Sequence[str] = (),
+    structure: str | None = None,
 ) -> Iterator[Row]:
     """Segment files, write their results, and add a row for each to the manifest of the rank.
 
@@ -188,6 +230,7 @@ def segment_files(
         write: A function that writes the results of a file; None writes none.
         rank: Index of this process.
         steps: Post-processing steps; see `echoseg.inference.postprocess`.
+        structure: The name of the structure, which says which label of the ground truth is compared.
 
     Yields:
         The row of each file, by the names in `COLUMNS`. The row of a file that failed contains only "file", "unit" and
@@ -199,7 +242,7 @@ def segment_files(
     """
     clips = map_in_order(_read, files, ahead=1)
     predictions = (_predict(predictor, *clip) for clip in clips)
-    finish = partial(_finish, codec=predictor.codec, folder=folder, write=write, steps=steps)
+    finish = partial(_finish, codec=predictor.codec, folder=folder, write=write, steps=steps, structure=structure)
     with _open_manifest(folder / f"manifest-{rank}.jsonl") as manifest:
         for file, row in map_in_order(finish, predictions, ahead=1):
             manifest.write(json.dumps(add_checksum({"key": file.key, **row})) + "\n")
@@ -291,13 +334,16 @@ def _finish(
     folder: Path,
     write: Write | None,
     steps: Sequence[str],
+    structure: str | None,
 ) -> tuple[InputFile, Row]:
     """Post-process and measure a prediction, write the results, and return the file with its row."""
     file, clip, prediction, error = predicted
     if clip is None or prediction is None:
-        return file, {"file": file.name, "unit": "", "error": error}
+        return file, {"file": file.name, "patient": file.patient, "unit": "", "error": error}
+    confidence = None if prediction.landmarks is not None else prediction.confidence
     prediction = postprocess(prediction, steps, codec, over_time=math.isnan(clip.thickness))
-    measurement = measure(prediction, clip)
+    true, note = read_stack_truth(file.path, file.truth, clip, structure)
+    measurement = replace(measure(prediction, clip, true=true), confidence=confidence, bsa=file.bsa)
     if write is not None:
         target = folder / file.name
         # the folder exists if a process was killed before it wrote the row, or if another run made it
@@ -306,6 +352,7 @@ def _finish(
             write(file.path, clip, prediction, measurement, temporary)
     row = {
         "file": file.name,
+        "patient": file.patient,
         "frames": len(clip.frames),
         "fps": clip.fps,
         "unit": measurement.unit,
@@ -313,9 +360,9 @@ def _finish(
         "esv": measurement.mean_esv,
         "ef": measurement.mean_ef,
         "beats": len(measurement.ef),
-        "volume": measurement.volume,
+        **stack_row(measurement),
         "review": None if prediction.review is None else int(prediction.review.sum()),
-        "note": f"the header declares {clip.declared} frames" if clip.declared else "",
+        "note": f"the header declares {clip.declared} frames" if clip.declared else note,
         "error": "",
     }
     return file, row

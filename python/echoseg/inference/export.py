@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.geometry.crop import Box, Crop
 from echoseg.inference.predictor import CALIBRATION, SHAPES, load
@@ -69,6 +70,7 @@ def export_graph(run: Path, out: Path, *, format: str) -> float:
         "echoseg": version("echoseg"),
         "approach": config.approach,
         "scheme": config.scheme or "",
+        "structure": config.structure or LEFT_VENTRICLE,
         "fov_mm": f"{config.fov_mm or ''}",
     }
     save, open_graph = FORMATS[format]

@@ -1,4 +1,4 @@
-"""Volumes and ejection fraction of a predicted clip."""
+"""Volumes and ejection fraction of a predicted clip, and their agreement with the true masks of a stack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,30 @@ from echoseg.geometry.discs import ejection_fraction
 from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
 from echoseg.metrics.beats import find_beats
+from echoseg.metrics.overlap import dice
 from echoseg.metrics.volumes import MM3_PER_ML, area_length_volumes, disc_volumes, scale_contours, slice_volumes
+
+
+@dataclass(frozen=True, eq=False)
+class StackTruth:
+    """The true masks of a stack of T slices, and how well a prediction agrees with them.
+
+    Attributes:
+        masks: (T, H, W) uint8, 0 or 1.
+        volumes: (T,) float64: The true volume of each slice, in the unit of the measurement.
+        dice: (T,) float64: The Dice of each slice.
+        volume_dice: The Dice of the whole stack.
+    """
+
+    masks: np.ndarray
+    volumes: np.ndarray
+    dice: np.ndarray
+    volume_dice: float
+
+    @property
+    def volume(self) -> float:
+        """The true volume of the stack, the sum over its slices."""
+        return float(self.volumes.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +42,7 @@ class Measurement:
 
     Attributes:
         unit: Unit of the volumes: "ml" if the spacing is known, else "px3".
-        volumes: (T,) float64: Volumes by the method of discs; 0 in frames without a ventricle. For a stack, the volume
+        volumes: (T,) float64: Volumes by the method of discs; 0 in frames without a contour. For a stack, the volume
             of each slice.
         area_length: (T,) float64: Volumes by the area-length formula, for comparison; nan for a stack.
         ed: (B,) int64: Frames of end-diastole; B is 0 for a stack, and if no beat is found.
@@ -28,6 +51,10 @@ class Measurement:
         esv: (B,) float64: End-systolic volumes.
         ef: (B,) float64: Ejection fractions, percent.
         volume: Volume of a stack, the sum over its slices; nan for a cine.
+        truth: The true masks of a stack; None if they are unknown.
+        confidence: (T, 2) float32: The mean and the largest probability of each frame, before post-processing; None if
+            they are unknown, and for landmarks, whose heatmaps are scaled to a largest value of 1.
+        bsa: Body surface area of the patient, m²; nan if it is unknown.
     """
 
     unit: str
@@ -39,6 +66,16 @@ class Measurement:
     esv: np.ndarray
     ef: np.ndarray
     volume: float
+    truth: StackTruth | None = None
+    confidence: np.ndarray | None = None
+    bsa: float = float("nan")
+
+    @property
+    def volume_index(self) -> float:
+        """The volume of a stack, or the mean end-diastolic volume, divided by the body surface area, ml/m²; or nan."""
+        if self.unit != "ml":
+            return float("nan")
+        return (self.mean_edv if np.isnan(self.volume) else self.volume) / self.bsa
 
     @property
     def mean_edv(self) -> float:
@@ -56,7 +93,9 @@ class Measurement:
         return _mean(self.ef)
 
 
-def measure(prediction: Prediction, clip: Clip, *, beats: np.ndarray | None = None) -> Measurement:
+def measure(
+    prediction: Prediction, clip: Clip, *, beats: np.ndarray | None = None, true: np.ndarray | None = None
+) -> Measurement:
     """Compute the volumes of all frames and the EF of all beats; for a stack of slices, its volume.
 
     The volume of a frame is computed from its contour by the method of discs. The discs lie along the axis that the
@@ -67,6 +106,7 @@ def measure(prediction: Prediction, clip: Clip, *, beats: np.ndarray | None = No
         prediction: The prediction of the clip, at the size of its frames.
         clip: The clip, with pixel spacing, frame rate and slice thickness.
         beats: (B, 2) int, frames of end-diastole and end-systole of each beat; None detects the beats.
+        true: (T, H, W) uint8, the true masks of a stack, 0 or 1; they are not used for a cine.
 
     Returns:
         The measurement.
@@ -75,7 +115,13 @@ def measure(prediction: Prediction, clip: Clip, *, beats: np.ndarray | None = No
     spacing = clip.spacing if known else (1.0, 1.0)
     unit, scale = ("ml", 1 / MM3_PER_ML) if known else ("px3", 1.0)
     if np.isfinite(clip.thickness):
-        volumes = scale * slice_volumes(prediction.areas, spacing, clip.thickness if known else 1.0)
+        thickness = clip.thickness if known else 1.0
+        volumes = scale * slice_volumes(prediction.areas, spacing, thickness)
+        truth = None
+        if true is not None:
+            true_volumes = scale * slice_volumes(true.sum(axis=(1, 2)), spacing, thickness)
+            volume_dice = dice(prediction.masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
+            truth = StackTruth(true, true_volumes, dice(prediction.masks, true), volume_dice)
         no_values, no_frames = np.empty(0), np.empty(0, dtype=np.int64)
         area_length = np.full(len(volumes), np.nan)
         return Measurement(
@@ -88,6 +134,7 @@ def measure(prediction: Prediction, clip: Clip, *, beats: np.ndarray | None = No
             no_values,
             no_values,
             float(volumes.sum()),
+            truth,
         )
     contours = scale_contours(prediction.contours, prediction.axes, spacing)
     volumes = scale * disc_volumes(contours)

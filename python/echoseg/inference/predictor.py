@@ -47,7 +47,7 @@ class Prediction:
     films and exports.
 
     Attributes:
-        contours: T closed contours, (P, 2) float32, pixels; (0, 2) in frames without a ventricle. Landmark approach:
+        contours: T closed contours, (P, 2) float32, pixels; (0, 2) in frames without a contour. Landmark approach:
             the spline through the landmarks. Mask approach: the level set of the probabilities at 0.5 around the
             largest connected component, without holes; other components are ignored.
         pieces: (T,) int64: The number of connected components above the threshold; 1 in the landmark approach.
@@ -92,6 +92,11 @@ class Prediction:
         return self.masks.sum(axis=(1, 2), dtype=np.int64)
 
     @property
+    def confidence(self) -> np.ndarray:
+        """(T, 2) float32: The mean and the largest probability of each frame."""
+        return np.stack([self.probabilities.mean(axis=(1, 2)), self.probabilities.max(axis=(1, 2))], axis=1)
+
+    @property
     def area_intervals(self) -> np.ndarray | None:
         """(T, 2) float64, pixels: The bounds of the 95 % intervals of the areas; None if they are unknown."""
         if self.area_std is None:
@@ -102,12 +107,12 @@ class Prediction:
         """A copy with other contours. Landmarks and all values that depend on them become None.
 
         Args:
-            contours: T closed contours, (P, 2) float32, pixels; (0, 2) in frames without a ventricle.
+            contours: T closed contours, (P, 2) float32, pixels; (0, 2) in frames without a contour.
         """
         return Prediction(contours, self.pieces, self.probabilities)
 
     def emptied(self, frames: np.ndarray) -> Prediction:
-        """A copy without a ventricle in some frames, which are marked for review if `review` is not None.
+        """A copy without a contour in some frames, which are marked for review if `review` is not None.
 
         Args:
             frames: (T,) bool, the frames to empty.

@@ -1,4 +1,4 @@
-"""Volumes of the ventricle from the contours of frames.
+"""Volumes of a structure from the contours of frames.
 
 The formulas are those of `echoseg.geometry.discs`.
 """
@@ -39,7 +39,7 @@ def scale_contours(
     """Convert contours and their long axes from pixels to a unit of length.
 
     Args:
-        contours: N contours, (P, 2) float, pixels; (0, 2) for a frame without a ventricle, which has the volume 0.
+        contours: N contours, (P, 2) float, pixels; (0, 2) for an empty frame, which has the volume 0.
         axes: (N, 2, 2) float, pixels, the apex and the middle of the base; None computes the axes by
             `echoseg.geometry.discs.long_axis`.
         spacings: (N, 2) float, the height and width of a pixel in a unit of length, such as mm; or one pair for all.

@@ -23,7 +23,7 @@ from echoseg.geometry.spline import join_landmarks
 from echoseg.ops import Targets, build_info, decode_heatmaps, fill_polygons, render_heatmaps, render_targets
 
 THRESHOLD = 0.5
-"""Probability above which a pixel belongs to the ventricle."""
+"""Probability above which a pixel belongs to the structure."""
 MASK_HANDLES = 16
 """Number of handles on the contour of a mask, which has no landmarks; see `echoseg.review.handles`."""
 _OUTSIDE = -1e6  # pixels: a landmark there gives a heatmap of zeros
@@ -34,7 +34,7 @@ class Decoded(NamedTuple):
 
     Attributes:
         probabilities: (N, h, w) float32, on the device of the logits. Mask approach: the probability that the pixel
-            belongs to the ventricle. Landmark approach: the maximum over the K heatmaps, each scaled to a maximum of 1.
+            belongs to the structure. Landmark approach: the maximum over the K heatmaps, each scaled to a maximum of 1.
         landmarks: (N, K, 2) float32, pixels of the network's frames; None in the mask approach.
     """
 
@@ -104,7 +104,7 @@ class Codec(Protocol):
             landmarks: (T, K, 2) float32, pixels of the frames; None in the mask approach.
 
         Returns:
-            T contours, (P, 2) float32, pixels, or (0, 2) for a frame without a ventricle; and the number of connected
+            T contours, (P, 2) float32, pixels, or (0, 2) for a frame without a contour; and the number of connected
             components in each frame, (T,) int64. In the mask approach the contour is that of the largest component,
             without its holes.
         """
@@ -129,7 +129,7 @@ class Codec(Protocol):
 
 @dataclass
 class MaskCodec:
-    """The mask approach: one channel, the probability that a pixel belongs to the ventricle."""
+    """The mask approach: one channel, the probability that a pixel belongs to the structure."""
 
     channels: ClassVar[int] = 1
     choose_before: ClassVar[bool] = False

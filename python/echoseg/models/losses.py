@@ -21,7 +21,7 @@ def _bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 
 
 def _weighted_bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """Binary cross-entropy with class weights that give ventricle and background the same total in each batch."""
+    """Binary cross-entropy with class weights that give foreground and background the same total in each batch."""
     share = targets.mean().clamp(1e-3, 1 - 1e-3)
     of_class = torch.where(targets > 0.5, 0.5 / share, 0.5 / (1 - share))
     return F.binary_cross_entropy_with_logits(logits, targets, weight=of_class * weight)
@@ -39,7 +39,7 @@ def _soft_dice(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 
 
 def _dice_bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """The sum of both: the ventricle is a small part of a frame, and the background dominates cross-entropy alone."""
+    """The sum of both: the foreground is a small part of a frame, and the background dominates cross-entropy alone."""
     return _bce(logits, targets, weight) + _soft_dice(logits, targets, weight)
 
 

@@ -41,11 +41,14 @@ class DatasetCheck:
     ceiling: pd.DataFrame | None = None
 
 
-def check_dataset(path: str | Path, *, strict: bool = False, landmarks: bool = False) -> DatasetCheck:
+def check_dataset(
+    path: str | Path, *, structure: str | None = None, strict: bool = False, landmarks: bool = False
+) -> DatasetCheck:
     """Find missing, damaged and suspicious parts of a data set.
 
     Args:
         path: Folder of a data set, or a store. The video files of a store are not checked.
+        structure: Name of the structure to check; see `echoseg.datasets.formats.read_dataset`.
         strict: Raise for a data set with faults instead of leaving those tracings out.
         landmarks: Also evaluate the true landmarks, as an upper bound for the landmark approach.
 
@@ -60,11 +63,11 @@ def check_dataset(path: str | Path, *, strict: bool = False, landmarks: bool = F
     masks: dict[str, np.ndarray] = {}
     if is_store(path):
         opened = open_store(path)
-        store = prepare(path, size=opened.size, fov_mm=opened.manifest["fov_mm"], strict=strict)
+        store = prepare(path, size=opened.size, fov_mm=opened.manifest["fov_mm"], structure=structure, strict=strict)
     else:
-        dataset = read_dataset(path)
+        dataset = read_dataset(path, structure)
         recordings = dataset.recordings
-        store = prepare(path, strict=strict)
+        store = prepare(path, structure=structure, strict=strict)
         masks = masks_by_ordering(dataset, store) if dataset.kind == "chords" else {}
     return DatasetCheck(
         path.resolve().name,

@@ -54,7 +54,6 @@ FAULT_REASONS = {
     "it needs": "too few rows",
     "give both the same size": "image and mask differ",
     "its image": "image and mask differ",
-    "of the left ventricle": "unclear label",
     "cannot be read": "unreadable file",
     "is empty": "unreadable file",
     "as a video": "unreadable file",

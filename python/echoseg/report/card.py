@@ -5,6 +5,7 @@ Source: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
@@ -42,7 +43,7 @@ def model_card(folder: Path) -> str:
         "library_name": "echoseg",
         "license": "unknown",
         "pipeline_tag": "image-segmentation",
-        "tags": ["echocardiography", "left-ventricle", "medical", run.config.approach],
+        "tags": [*_modality(run), _slug(run.structure), "medical", run.config.approach],
         "model-index": [{"name": run.name, "results": results}],
     }
     parts = [f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---", f"# {run.name}"]
@@ -64,10 +65,10 @@ def card_sections(run: RunSummary) -> dict[str, list[str]]:
     """
     config = run.config
     if config.approach == "mask":
-        output = "predicts a mask of the left ventricle for each frame"
+        output = f"predicts a mask of the {run.structure} for each frame"
     else:
         output = (
-            f"predicts {config.landmarks} landmarks of the left ventricle for each frame (scheme `{config.scheme}`)"
+            f"predicts {config.landmarks} landmarks of the {run.structure} for each frame (scheme `{config.scheme}`)"
             f" and joins them to a contour (outline `{config.outline}`)"
         )
     images = "all" if config.images is None else config.images
@@ -77,7 +78,7 @@ def card_sections(run: RunSummary) -> dict[str, list[str]]:
             f"Its input is {config.size[0]}×{config.size[1]} pixels; echoseg resizes other frames to that size.",
         ],
         "Intended use": [
-            "Research on the segmentation of the left ventricle, in images like those of its training data.",
+            f"Research on the segmentation of the {run.structure}, in images like those of its training data.",
             "It is not a medical device and must not be used for decisions about patients. A person must check every"
             " contour.",
         ],
@@ -92,6 +93,15 @@ def card_sections(run: RunSummary) -> dict[str, list[str]]:
             "Of the weights: whoever trained them chooses it, within the terms of the data's licence.",
         ],
     }
+
+
+def _modality(run: RunSummary) -> list[str]:
+    """The tag of the imaging method: none for stacks of slices, which may be of MRI or of CT."""
+    return [] if any("stacks" in values for values in run.metrics.values()) else ["echocardiography"]
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _result(split: str, values: dict) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.store import Store
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.evaluation.ejection import agreements
 from echoseg.evaluation.evaluate import Evaluation
@@ -92,7 +93,14 @@ def write_attention(predictor: Predictor, evaluation: Evaluation, store: Store, 
 
 
 def write_prediction(
-    path: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path, *, keep: Collection[str]
+    path: Path,
+    clip: Clip,
+    prediction: Prediction,
+    measurement: Measurement,
+    folder: Path,
+    *,
+    keep: Collection[str],
+    structure: str = LEFT_VENTRICLE,
 ) -> None:
     """Write the results of one file. For a stack of slices, `keep` is ignored and `write_stack` is called.
 
@@ -103,12 +111,13 @@ def write_prediction(
         measurement: The measurement of the prediction.
         folder: The folder to write to.
         keep: What to write, by names of `OUTPUTS`.
+        structure: The name of what is segmented.
 
     Raises:
         DataError: A file cannot be written.
     """
     if np.isfinite(clip.thickness):
-        write_stack(path, clip, prediction, folder)
+        write_stack(path, clip, prediction, measurement, folder, structure=structure)
         return
     for name in keep:
         OUTPUTS[name](path, clip, prediction, measurement, folder)

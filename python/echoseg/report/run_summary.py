@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.report.licences import SYNTHETIC, UNKNOWN, find_licence
 from echoseg.training.checkpoint import CONFIG
@@ -43,6 +44,11 @@ class RunSummary:
     config: Config
     metrics: dict[str, dict[str, Any]]
     environment: dict[str, str]
+
+    @property
+    def structure(self) -> str:
+        """The name of what the run segments."""
+        return self.config.structure or LEFT_VENTRICLE
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Read a CSV file of the folder.

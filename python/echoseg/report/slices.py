@@ -65,7 +65,7 @@ def slices_video(path: Path, images: Sequence[np.ndarray]) -> None:
 
 
 def slice_images(frames: np.ndarray, prediction: Prediction, true: np.ndarray | None) -> list[np.ndarray]:
-    """Draw the contours of every slice on a square crop around the ventricle.
+    """Draw the contours of every slice on a square crop around all of them.
 
     The side of the square is twice the size of the box around all contours.
 

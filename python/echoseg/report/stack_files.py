@@ -11,23 +11,31 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from echoseg.datasets.truth import find_truth, read_truth
-from echoseg.errors import DataError
+from echoseg.datasets.structure import LEFT_VENTRICLE
+from echoseg.inference.measure import Measurement
 from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
 from echoseg.io.nifti import slices_affine, write_mask
 from echoseg.io.reading import open_volume
-from echoseg.metrics.overlap import dice
-from echoseg.metrics.volumes import MM3_PER_ML, slice_volumes
+from echoseg.metrics.volumes import MM3_PER_ML
+from echoseg.report.patient_volumes import NORMAL_RANGES
 from echoseg.report.slices import slice_images, slices_figure, slices_video
 from echoseg.report.view3d import write_view
 
 
-def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) -> dict[str, float]:
-    """Write the results of one stack. If the true masks are found beside its file, they are compared with them.
+def write_stack(
+    path: Path,
+    clip: Clip,
+    prediction: Prediction,
+    measurement: Measurement,
+    folder: Path,
+    *,
+    structure: str = LEFT_VENTRICLE,
+) -> dict[str, float]:
+    """Write the results of one stack, beside the true masks if the measurement has them.
 
     - `mask.nii.gz`: the masks, in the order and shape and with the affine of the stack's file;
-    - `slices.csv` and `stack.json`: areas and volumes, and the Dice if the truth is known;
+    - `slices.csv` and `stack.json`: areas, probabilities and volumes, and the Dice if the truth is known;
     - `slices.png` and `slices.avi`: every slice with its predicted and true contour;
     - `view3d.html`: the surface in 3-D, if the extra `view3d` is installed and the spacing is known.
 
@@ -35,70 +43,87 @@ def write_stack(path: Path, clip: Clip, prediction: Prediction, folder: Path) ->
         path: The file of the stack.
         clip: The clip read from it; its thickness is known.
         prediction: The prediction for the clip.
+        measurement: The measurement of the prediction.
         folder: The folder to write to; it is made if it is missing.
+        structure: The name of what is segmented.
 
     Returns:
         The content of `stack.json`: `volume_mm3` and `volume_ml` if the spacing is known; if the truth is known
-        also `true_volume_ml`, `dice` (the mean over slices that show a ventricle in either) and `volume_dice`.
+        also `true_volume_mm3`, `true_volume_ml`, `dice` (the mean over slices with a contour in either) and
+        `volume_dice`; if the body surface area is known also `bsa_m2` and `index_ml_per_m2`.
 
     Raises:
         DataError: A file cannot be written.
     """
     volume = open_volume(path)
-    masks, true = prediction.masks, _read_truth(path)
+    masks, true = prediction.masks, None if measurement.truth is None else measurement.truth.masks
     folder.mkdir(parents=True, exist_ok=True)
     write_mask(folder / "mask.nii.gz", masks, volume)
-    pixel_area = clip.spacing[0] * clip.spacing[1]
-
-    def volume_mm3(areas: np.ndarray) -> float:
-        return float(slice_volumes(areas, clip.spacing, clip.thickness).sum())
-
-    table = pd.DataFrame({"slice": np.arange(len(masks)), "area_mm2": prediction.areas * pixel_area})
-    if prediction.review is not None:
-        table["review"] = prediction.review.astype(int)
-    titles = [f"slice {number}" for number in table["slice"]]
-    mm3 = volume_mm3(prediction.areas)
-    metrics = {"volume_mm3": mm3, "volume_ml": mm3 / MM3_PER_ML}
-    if true is not None:
-        areas = true.sum(axis=(1, 2))
-        table["true_area_mm2"], table["dice"] = areas * pixel_area, dice(masks, true)
-        metrics["true_volume_ml"] = volume_mm3(areas) / MM3_PER_ML
-        metrics["dice"] = float(table["dice"][prediction.areas + areas > 0].mean())
-        metrics["volume_dice"] = dice(masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
-        titles = [f"{title}, Dice {score:.3f}" for title, score in zip(titles, table["dice"], strict=True)]
-    metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    table = _slice_table(clip, prediction, measurement)
+    metrics = _stack_metrics(prediction, measurement)
     table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
     (folder / "stack.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     images = slice_images(clip.frames, prediction, true)
-    slices_figure(folder / "slices.png", images, titles, truth=true is not None)
+    slices_figure(folder / "slices.png", images, _titles(table), truth=true is not None)
     slices_video(folder / "slices.avi", images)
     shapes = {"prediction": masks} if true is None else {"prediction": masks, "truth": true}
     if not find_spec("plotly") or not find_spec("skimage"):
         hint = "view3d.html is not written; install what it needs by pip install 'echoseg[view3d]'"
         tqdm.write(f"echoseg: {path.name}: {hint}", file=sys.stderr)
     elif "volume_ml" in metrics:
-        write_view(folder / "view3d.html", shapes, slices_affine(volume), "Left ventricle", _captions(metrics))
+        title, captions = structure[:1].upper() + structure[1:], _captions(metrics, structure)
+        write_view(folder / "view3d.html", shapes, slices_affine(volume), title, captions)
     return metrics
 
 
-def _captions(metrics: dict[str, float]) -> dict[str, str]:
+def _slice_table(clip: Clip, prediction: Prediction, measurement: Measurement) -> pd.DataFrame:
+    """The columns of `slices.csv` that are known, a row for each slice."""
+    pixel_area, truth = clip.spacing[0] * clip.spacing[1], measurement.truth
+    table = pd.DataFrame({"slice": np.arange(len(clip.frames)), "area_mm2": prediction.areas * pixel_area})
+    if measurement.confidence is not None:
+        table["mean_probability"], table["max_probability"] = measurement.confidence.T
+    if prediction.review is not None:
+        table["review"] = prediction.review.astype(int)
+    if truth is not None:
+        table["true_area_mm2"], table["dice"] = truth.masks.sum(axis=(1, 2)) * pixel_area, truth.dice
+    return table
+
+
+def _titles(table: pd.DataFrame) -> list[str]:
+    """The title of each slice in the figure: its number, its Dice and the network's probabilities, where known."""
+    titles = [f"slice {number}" for number in table["slice"]]
+    if "dice" in table:
+        titles = [f"{title}, Dice {score:.3f}" for title, score in zip(titles, table["dice"], strict=True)]
+    if "max_probability" in table:
+        probabilities = zip(titles, table["mean_probability"], table["max_probability"], strict=True)
+        titles = [f"{title}\nprobability: mean {mean:.3f}, max {largest:.2f}" for title, mean, largest in probabilities]
+    return titles
+
+
+def _stack_metrics(prediction: Prediction, measurement: Measurement) -> dict[str, float]:
+    """The content of `stack.json`; see `write_stack`."""
+    truth, unit = measurement.truth, 1.0 if measurement.unit == "ml" else np.nan
+    metrics = {"volume_mm3": measurement.volume * unit * MM3_PER_ML, "volume_ml": measurement.volume * unit}
+    if truth is not None:
+        shown = prediction.areas + truth.masks.sum(axis=(1, 2)) > 0
+        metrics["true_volume_mm3"] = truth.volume * unit * MM3_PER_ML
+        metrics["true_volume_ml"] = truth.volume * unit
+        metrics["dice"] = float(truth.dice[shown].mean()) if shown.any() else np.nan
+        metrics["volume_dice"] = truth.volume_dice
+    metrics |= {"bsa_m2": measurement.bsa, "index_ml_per_m2": measurement.volume_index}
+    return {name: float(value) for name, value in metrics.items() if np.isfinite(value)}
+
+
+def _captions(metrics: dict[str, float], structure: str) -> dict[str, str]:
     """The values that the 3-D page shows, with their units."""
-    captions = {"volume": f"{metrics['volume_ml']:.1f} ml"}
+    captions = {"volume": f"{metrics['volume_ml']:.1f} ml ({metrics['volume_mm3']:.0f} mm³)"}
     if "volume_dice" in metrics:
         captions |= {
-            "true volume": f"{metrics['true_volume_ml']:.1f} ml",
+            "true volume": f"{metrics['true_volume_ml']:.1f} ml ({metrics['true_volume_mm3']:.0f} mm³)",
             "volume Dice": f"{metrics['volume_dice']:.3f}",
         }
+    if "index_ml_per_m2" in metrics:
+        captions["index by body surface area"] = f"{metrics['index_ml_per_m2']:.1f} ml/m²"
+        if structure in NORMAL_RANGES:
+            captions["normal in echocardiography (Lang et al. 2015)"] = NORMAL_RANGES[structure]
     return captions
-
-
-def _read_truth(path: Path) -> np.ndarray | None:
-    """The true masks beside the stack; None, with a warning, if they cannot be used."""
-    truth = find_truth(path)
-    if truth is None:
-        return None
-    try:
-        return read_truth(path, truth)
-    except DataError as error:
-        tqdm.write(f"echoseg: {error}; the prediction is written without a comparison", file=sys.stderr)
-        return None

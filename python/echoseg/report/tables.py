@@ -63,9 +63,14 @@ def metrics_table(metrics: dict, split: str) -> str:
     if "landmark_error_px" in metrics:
         rows.append(["landmark error, px", f"{metrics['landmark_error_px']:.2f}", ""])
     rows.append(["empty predictions", str(metrics["empty_predictions"]), ""])
-    title = f"{split}: {metrics['images']} images of {metrics['patients']} patients"
+    title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
     parts = [*_volumes(metrics), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
     return "\n".join([title, text_table(["", "model", "empty mask"], rows), *parts])
+
+
+def _structure(metrics: dict) -> list[str]:
+    """What was segmented; runs of earlier versions do not say it."""
+    return [metrics["structure"]] if "structure" in metrics else []
 
 
 _AGREEMENTS = {

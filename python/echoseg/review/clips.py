@@ -190,12 +190,15 @@ class Clips:
         return measure(replace(prediction, contours=contours, axes=axes), loaded.clip, beats=beats)
 
 
-def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[ReviewClip], str | None]:
+def find_review_clips(
+    inputs: Sequence[Path], data: Path | None, structure: str | None = None
+) -> tuple[list[ReviewClip], str | None]:
     """Find the files to review and their tracings.
 
     Args:
         inputs: Videos, folders of videos, or data sets.
         data: A data set with tracings of the videos; None if there is none.
+        structure: The name of the structure whose tracings are read; see `echoseg.datasets.formats.read_dataset`.
 
     Returns:
         The files, and the kind of their tracings, "chords" or "points"; None if there are no tracings.
@@ -207,13 +210,13 @@ def find_review_clips(inputs: Sequence[Path], data: Path | None) -> tuple[list[R
     review_clips, kinds = [], []
     traced: list[ReviewClip] = []
     if data is not None:
-        traced, kind = _read_data(data)
+        traced, kind = _read_data(data, structure)
         kinds.append(kind)
     counts = Counter(review_clip.path.name for review_clip in traced)
     by_name = {review_clip.path.name: review_clip for review_clip in traced if counts[review_clip.path.name] == 1}
     for path in inputs:
         if path.is_dir() and any(dataset_format.matches(path) for dataset_format in FORMATS.values()):
-            of_dataset, kind = _read_data(path)
+            of_dataset, kind = _read_data(path, structure)
             kinds.append(kind)
             review_clips += of_dataset
         elif path.is_dir():
@@ -248,9 +251,9 @@ def _check_names(review_clips: Sequence[ReviewClip]) -> None:
         )
 
 
-def _read_data(folder: Path) -> tuple[list[ReviewClip], str]:
+def _read_data(folder: Path, structure: str | None) -> tuple[list[ReviewClip], str]:
     """The files of a data set, and the kind of its tracings."""
-    dataset = read_dataset(folder)
+    dataset = read_dataset(folder, structure)
     review_clips = [
         ReviewClip(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings
     ]

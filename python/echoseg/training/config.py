@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import yaml
 
 from echoseg.datasets.split import assign_splits
+from echoseg.datasets.structure import structure_name
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
 from echoseg.geometry.landmarks import SCHEMES, check_count
@@ -48,12 +49,18 @@ class Config:
     """
 
     approach: str = setting(
-        "landmark", "What the network learns: a mask of the ventricle, or landmarks on its border", choices=APPROACHES
+        "landmark", "What the network learns: a mask of the structure, or landmarks on its border", choices=APPROACHES
     )
     data: str | None = setting(
         None,
         "Folder with tracings, or a store made by 'echoseg prepare'. Default: a synthetic data set, cached",
         metavar="FOLDER",
+    )
+    structure: str | None = setting(
+        None,
+        "Structure to segment, by the name of its label, such as LA or 'left atrium'. Default: the left ventricle, or "
+        "the only label of the masks",
+        metavar="NAME",
     )
     corrections: str | None = setting(
         None,
@@ -309,6 +316,8 @@ class Config:
             object.__setattr__(self, name, converted(name, getattr(self, name), kind))
         for field in dataclasses.fields(self):
             check_limits(field.name, getattr(self, field.name), field.metadata)
+        if self.structure is not None and not structure_name(self.structure):
+            raise DataError("structure is empty; name a label, or leave it out")
         if self.loss is None:
             object.__setattr__(self, "loss", LOSSES[self.approach][0])
         if self.loss not in LOSSES[self.approach]:
@@ -335,7 +344,7 @@ class Config:
     @property
     def store_options(self) -> dict[str, Any]:
         """Arguments of ``datasets.store.prepare`` for a store that fits this configuration."""
-        return {"size": self.size, "ordering": self.ordering, "fov_mm": self.fov_mm}
+        return {"size": self.size, "ordering": self.ordering, "fov_mm": self.fov_mm, "structure": self.structure}
 
     def splits(self, samples: pd.DataFrame) -> NDArray[np.str_]:
         """Assign each sample of a store to a split.

@@ -20,11 +20,11 @@ _MIN_EPOCHS, _IMAGES = 10, 12_800  # by default
 
 
 def resolve(config: Config, store: Store, images: int, device: torch.device, ranks: Ranks) -> Config:
-    """Choose the settings that were left open: landmark scheme, number of epochs, precision.
+    """Choose the settings that were left open: structure, landmark scheme, number of epochs, precision.
 
     Args:
         config: The settings.
-        store: Says which landmark schemes are possible.
+        store: Says what is traced, and which landmark schemes are possible.
         images: Number of training images.
         device: Device of this rank.
         ranks: bfloat16 is chosen only if it is faster on all of them.
@@ -32,6 +32,7 @@ def resolve(config: Config, store: Store, images: int, device: torch.device, ran
     Raises:
         DataError: The store's tracings do not have what the landmark scheme needs.
     """
+    config = dataclasses.replace(config, structure=store.structure)
     if config.approach == "landmark":
         config = dataclasses.replace(config, scheme=scheme_for(store, config.scheme))
     if config.epochs is None:

@@ -11,7 +11,7 @@ export function outlineOf(handles, run) {
   return join(handles.points, { outline: run.outline, straight: base });
 }
 
-/** The volume of the ventricle in a frame, or in one slice of a stack: ml, or cubic pixels if their size is unknown. */
+/** The volume in a frame, or in one slice of a stack: ml, or cubic pixels if their size is unknown. */
 export function volumeOf(handles, outline, area, run, clip) {
   const { known, scale, thickness } = clip;
   const volume = thickness
