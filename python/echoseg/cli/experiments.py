@@ -1,8 +1,8 @@
 """Repeat the experiments of a paper, and print the results beside those that it
 reports.
 
---paper rodriguez, the default, trains the networks of Rodríguez Valencia et al.
-("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet
+--paper rodriguez, the default, trains the networks of Rodríguez Valencia et
+al. ("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet
 Dynamic Dataset"), and also tests them on noisier images. --paper mendoza
 compares masks with landmarks as Mendoza et al. do ("EchoNet-Dynamic: U-Net for
 Cardiac Image Segmentation"), --paper craciun segments stacks as Craciun does
