@@ -97,6 +97,7 @@ def test_splits_by_shares_and_by_image():
             "frame": [i % 2 for i in range(count)],
             "patient": [f"p{i // 2}" for i in range(count)],
             "split": "TRAIN",
+            "blank": 0,
         }
     )
 
