@@ -95,14 +95,15 @@ def train_on_papers_path(config: Config, store: Store, folder: Path, workers: in
         for step, (frames, heatmaps) in enumerate(loader):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(epoch * len(loader) + step, steps, config)
-            batch = Batch(frames.to(device, torch.float32), heatmaps.to(device), None, 1.0)
+            contours = np.empty((0, 0, 2), np.float32)  # for a training Dice, which is not computed here
+            batch = Batch(frames.to(device, torch.float32), heatmaps.to(device), None, contours)
             loss = loss_of(model(batch.frames), batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             loss.item()  # the papers' code prints it
         seconds = time.perf_counter() - started
-        val_dice = validate(model, codec, store, np.flatnonzero(split == "val"), config, device)
+        val_dice = validate(model, codec, loss_of, store, np.flatnonzero(split == "val"), config, device).dice
         rows.append({"seconds": seconds, "val_dice": val_dice})
         if sum(row["seconds"] for row in rows) > max_seconds:
             break

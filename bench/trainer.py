@@ -42,7 +42,8 @@ def bare_step(config: Config, device: torch.device) -> Callable[[], None]:
     optimizer = make_optimizer(model, config)
     loss_of = make_loss(config, config.size, device)
     shape = (config.batch_size, codec.channels, *config.size)
-    batch = Batch(torch.rand(shape[0], *config.size, device=device) * 255, torch.rand(shape, device=device), None, 1.0)
+    frames = torch.rand(shape[0], *config.size, device=device) * 255
+    batch = Batch(frames, torch.rand(shape, device=device), None, np.empty((0, 0, 2), np.float32))
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):

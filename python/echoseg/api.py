@@ -28,8 +28,7 @@ from echoseg.inference.archive import find_input_files, remove_unfinished, segme
 from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import Predictor, load
 from echoseg.phantom.cached import cached_phantom
-from echoseg.report.figures import curves_figure
-from echoseg.report.results import write_attention, write_evaluation, write_prediction
+from echoseg.report.results import write_attention, write_evaluation, write_prediction, write_run
 from echoseg.training.checkpoint import CONFIG
 from echoseg.training.config import Config, load_config
 from echoseg.training.distributed import Ranks, ranks_of_torchrun
@@ -308,10 +307,7 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
 def _evaluate_run(folder: Path, store: Store, config: Config, network: NetworkFactory | None) -> dict[str, Any]:
     calibrate(folder, store, device=config.device, network=network)
     predictor = load(folder, device=config.device, network=network)
-    evaluation = evaluate_split(predictor, store, "test")
-    write_evaluation(evaluation, store, "test", folder)
-    write_attention(predictor, evaluation, store, "test", folder)
-    curves_figure(pd.read_csv(folder / "log.csv"), folder / "figures" / "curves.png")
+    write_run(folder, store, predictor, {"test": evaluate_split(predictor, store, "test")})
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
 

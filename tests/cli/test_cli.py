@@ -20,7 +20,7 @@ import yaml
 from _folders import set_cell, write_folder, write_points_folder
 from echoseg.cli import COMMANDS, info, main, make_parser
 from echoseg.datasets.store import open_store, prepare
-from echoseg.evaluation import ablation, experiments
+from echoseg.evaluation import ablation, rodriguez
 from echoseg.io.reading import read_frames
 from echoseg.ops import fill_polygons
 from echoseg.training.logs import LOG_KINDS
@@ -284,14 +284,33 @@ def test_orderings_table_says_what_sorting_costs(data, tmp_path):
 
 
 def test_experiments_repeat_the_paper(data, tmp_path, monkeypatch, capsys):
-    few = functools.partial(experiments.repeat_paper, experiments=experiments.EXPERIMENTS[:1], epochs=1)
-    monkeypatch.setattr(experiments, "repeat_paper", few)
+    few = functools.partial(rodriguez.repeat_rodriguez, experiments=rodriguez.EXPERIMENTS[:1], epochs=1)
+    monkeypatch.setattr(rodriguez, "repeat_rodriguez", few)
     flags = ["--scale", "0.0005", "--width", "2", "--device", "cpu"]
     assert main(["experiments", "--data", str(data), "--out", str(tmp_path / "out"), *flags]) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"1-mask", "experiments.csv", "robustness.csv"}
     printed = capsys.readouterr().out
-    for words in ("0.9946 / 0.9862", "we split by patient", "speckle"):
+    assert main(["report", str(tmp_path / "out" / "1-mask")]) == 0
+    for words in ("0.9946", "0.0465", "we split by patient", "speckle"):
         assert words in printed
+
+
+@pytest.mark.slow
+def test_experiments_repeat_mendoza_and_the_learning_curve(data, tmp_path, monkeypatch, capsys):
+    from echoseg.evaluation import learning_curve, mendoza
+
+    few = functools.partial(mendoza.repeat_mendoza, epochs=1, depth=2, size=(32, 32))
+    monkeypatch.setattr(mendoza, "repeat_mendoza", few)
+    flags = ["--data", str(data), "--width", "4", "--scale", "0.001", "--device", "cpu"]
+    assert main(["experiments", "--paper", "mendoza", "--out", str(tmp_path / "mendoza"), *flags]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("masks without copies", "0.9158", "0.9114"))
+    assert cv2.imread(str(tmp_path / "mendoza" / "dice_histograms.png")).std() > 0
+    short = functools.partial(learning_curve.learning_curve, counts=[1, 2], epochs=1, depth=2, size=(32, 32))
+    monkeypatch.setattr(learning_curve, "learning_curve", short)
+    curve = ["experiments", "--learning-curve", "--seeds", "1", "--out", str(tmp_path / "curve"), *flags]
+    assert main(curve) == 0
+    assert files(tmp_path / "curve") >= {"learning_curve.csv", "learning_curve.png"}
 
 
 @pytest.mark.slow
@@ -329,6 +348,8 @@ def test_ceiling_of_perfect_landmarks(data, tmp_path, capsys, points):
         (["train", "--data", "data", "--out", "data"], "exists"),
         (["train", "--data", "data", "--config", "none.yaml", "--out", "new"], "none.yaml"),
         (["train", "--data", "data", "--out", "new", "--test-fold", "3"], "fold"),
+        (["train", "--data", "data", "--out", "new", "--split-by", "image"], "preset of a paper"),
+        (["train", "--data", "data", "--out", "new", "--split-counts", "9", "9", "9"], "the data's 6"),
         (["train", "--data", "data", "--out", "new", "--device", "cuda:99"], "cuda:99"),
         (["train", "--data", "data", "--out", "new", "--size", "100", "100"], "times 16"),
         (["train", "--resume", "--out", "data"], "config.yaml"),
@@ -407,6 +428,9 @@ def test_bad_videos_are_rows_and_only_all_of_them_a_failure(run, data, tmp_path,
         ["train", "--preset", "seed9"],
         ["train", "--resume", "--preset", "rodriguez", "--out", "new"],
         ["experiments", "--scale", "2"],
+        ["experiments", "--paper", "nobody"],
+        ["experiments", "--paper", "rodriguez", "--landmarks"],
+        ["experiments", "--learning-curve", "--landmarks"],
         ["phantom", "new", "--videos", "0"],
         ["phantom", "new", "--seed", "-1"],
         ["prepare", "data", "--size", "0", "0"],

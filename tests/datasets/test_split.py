@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echoseg.datasets.split import assign_splits
+from echoseg.datasets.split import assign_splits, split_boundaries, split_by_boundaries
 from echoseg.errors import DataError
 
 
@@ -97,3 +97,41 @@ def test_without_a_split_a_patient_can_be_the_test_fold():
         assign_splits([""] * 5, patients, test_fold="e")
     with pytest.raises(DataError, match="no test fold 'a'"):
         assign_splits(["TRAIN"] * 5, patients, test_fold="a")
+
+
+def test_shares_are_shares_of_the_patients():
+    patients = [f"p{i // 2}" for i in range(400)]
+    for shares in ((0.8, 0.0, 0.2), (0.85, 0.0, 0.15), (0.7, 0.1, 0.2), (0.25, 0.25, 0.25)):
+        sets = split_by_boundaries(patients, split_boundaries(patients, shares=shares))
+        sizes = [(sets == name).sum() for name in ("train", "val", "test")]
+        assert sizes == [round(400 * share) for share in shares]
+
+
+def test_a_set_with_a_share_is_not_empty():
+    sets = split_by_boundaries(list("abc"), split_boundaries(list("abc"), shares=(0.8, 0.1, 0.1)))
+    assert sorted(sets) == ["test", "train", "val"]
+
+
+def test_counts_are_counts_of_images():
+    patients = [f"p{i // 2}" for i in range(4000)]
+    sets = split_by_boundaries(patients, split_boundaries(patients, counts=(2400, 600, 200)))
+    assert [(sets == name).sum() for name in ("train", "val", "test", "unused")] == [2400, 600, 200, 800]
+    with pytest.raises(DataError, match=r"2400 \+ 600 \+ 200 images are more than the data's 3000"):
+        split_boundaries(patients[:3000], counts=(2400, 600, 200))
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=8, max_size=120),
+    st.sampled_from([{"shares": (0.6, 0.2, 0.2)}, {"counts": (4, 1, 1)}, {"counts": (3, 0, 2)}]),
+    st.integers(1, 7),
+)
+def test_boundaries_keep_patients_whole_and_do_not_depend_on_the_others(numbers, sizes, step):
+    patients = [f"p{number}" for number in numbers]
+    boundaries = split_boundaries(patients, **sizes)
+    sets = split_by_boundaries(patients, boundaries)
+    assert len(set(zip(patients, sets, strict=True))) == len(set(patients))
+    np.testing.assert_array_equal(split_by_boundaries(patients[::step], boundaries), sets[::step])
+    if counts := sizes.get("counts"):
+        largest = max(patients.count(patient) for patient in patients)
+        for name, count in zip(("val", "test"), counts[1:], strict=True):
+            assert count <= (sets == name).sum() < count + largest

@@ -17,6 +17,7 @@ import yaml
 from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.report.card import model_card
+from echoseg.report.charts import training_curves
 from echoseg.report.page import write_report
 from echoseg.report.run_summary import last_part
 from echoseg.training.config import Config
@@ -291,3 +292,20 @@ def test_the_card_has_licence_limits_and_a_header_for_the_hub(tmp_path, data, li
 )
 def test_the_last_part_of_a_path(text, part):
     assert last_part(text) == part
+
+
+def test_the_charts_of_a_training_show_what_its_log_has():
+    old = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.5, 1.5], "val_dice": [0.5, 0.8]})
+    curves = {label: sorted(found) for label, found in training_curves(old).items()}
+    assert curves == {"loss": ["training"], "foreground Dice": ["validation"]}
+    new = old.assign(train_dice=[0.4, 0.9], val_loss=np.nan)
+    curves = {label: sorted(found) for label, found in training_curves(new).items()}
+    assert curves == {"loss": ["training"], "foreground Dice": ["training", "validation"]}
+
+
+def test_the_card_says_that_a_split_by_image_leaks(tmp_path):
+    run = write_run(tmp_path / "run", "test", preset="rodriguez", split_by="image", split_shares=[0.8, 0.1, 0.1])
+    card = model_card(run)
+    assert "The data were split by image." in card
+    assert "in the training and in the test split" in card
+    assert "split by patient" in model_card(write_run(tmp_path / "other", "test"))

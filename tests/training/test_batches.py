@@ -56,8 +56,10 @@ def test_batches_draw_the_moved_contours(disc_store, approach):
     codec = checkpoint.build(config)[1]
     batches = Batches(disc_store, np.arange(20), codec, config, torch.device("cpu"))
     seen = 0
-    for frames, targets, landmarks, _ in batches.epoch(0):
+    for frames, targets, landmarks, contours, _ in batches.epoch(0):
         seen += len(frames)
+        before = targets.clone()
+        assert torch.equal(codec.encode(contours, disc_store.size, torch.device("cpu"))[0], before)
         if approach == "mask":
             # the discs are the dark part of a grey square
             dark = ((frames > 1) & (frames < 85)).float()

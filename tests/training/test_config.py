@@ -4,6 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from echoseg.errors import DataError
@@ -53,6 +54,16 @@ def test_configuration_survives_the_file(tmp_path):
         ("region: [0, 0, 1, a]", "region is 'a'"),
         ("- 1", "expected lines"),
         ("a: [", ":1:5: not a YAML file"),
+        ("split_shares: [0.8, 0, 0.2]", "set validation to none"),
+        ("split_shares: [0.8, 0.2, 0]", "training and test need images"),
+        ("split_shares: [0.8, 0.2, 0.2]", "add up to 1.2"),
+        ("split_shares: [0.8, 0.1]", "split_shares is [0.8, 0.1]"),
+        ("split_counts: [2400, 0.5, 200]", "split_counts is 0.5"),
+        ("split_counts: [10, 5, 5]\nsplit_shares: [0.8, 0.1, 0.1]", "leave one of them out"),
+        ("split_counts: [10, 5, 5]\ntest_fold: 1", "split_counts and test_fold are both given"),
+        ("split_by: image\nsplit_shares: [0.8, 0.1, 0.1]", "use it with the preset of a paper"),
+        ("split_by: image\npreset: rodriguez", "needs split_shares or split_counts"),
+        ("preset: nobody", "unknown preset 'nobody'; known: rodriguez"),
     ],
 )
 def test_bad_configuration_names_file_and_setting(tmp_path, text, words):
@@ -62,6 +73,45 @@ def test_bad_configuration_names_file_and_setting(tmp_path, text, words):
         load_config(path)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_preset_replaces_the_defaults_of_its_approach(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text("preset: rodriguez\napproach: mask\nlearning_rate: 0.5\n")
+    config = load_config(path)
+    assert (config.preset, config.loss, config.batch_size, config.learning_rate) == ("rodriguez", "bce", 64, 0.5)
+    config.save(path)
+    assert load_config(path) == config
+    assert load_config(path, preset="rodriguez").learning_rate == 1e-4  # flags override the file
+    assert load_config(path, preset="rodriguez", learning_rate=0.1).learning_rate == 0.1
+    assert load_config(None, preset="rodriguez").loss == "channel_ce"
+    path.write_text("approach: mask\n")
+    assert load_config(path, preset="rodriguez").loss == "bce"
+
+
+def test_splits_by_shares_and_by_image():
+    count = 200
+    samples = pd.DataFrame(
+        {
+            "video": [f"v{i // 2}" for i in range(count)],
+            "frame": [i % 2 for i in range(count)],
+            "patient": [f"p{i // 2}" for i in range(count)],
+            "split": "TRAIN",
+        }
+    )
+
+    def splits(**settings):
+        found = load_config(None, preset="rodriguez", **settings).splits(samples)
+        return found, {name: set(samples["patient"][found == name]) for name in ("train", "test")}
+
+    by_patient, patients = splits(split_shares=[0.8, 0.1, 0.1])
+    assert [(by_patient == name).sum() for name in ("train", "val", "test")] == [160, 20, 20]
+    assert not patients["train"] & patients["test"]
+    by_image, patients = splits(split_shares=[0.8, 0.1, 0.1], split_by="image")
+    assert [(by_image == name).sum() for name in ("train", "val", "test")] == [160, 20, 20]
+    assert len(patients["train"] & patients["test"]) > 5
+    joined, _ = splits(split_shares=[0.7, 0.1, 0.2], validation="none", images=50)
+    assert [(joined == name).sum() for name in ("train", "val", "test", "unused")] == [50, 0, 40, 110]
 
 
 _RETIRED = re.compile(

@@ -43,6 +43,8 @@ def test_what_each_kind_prints(disc_store, tmp_path, monkeypatch, kind, terminal
         ]
         for line, row in zip(lines, rows, strict=True):
             assert line["loss"] == pytest.approx(float(row["train_loss"]), rel=1e-5)
+            assert line["dice"] == pytest.approx(float(row["train_dice"]), rel=1e-5)
+            assert line["val_loss"] == pytest.approx(float(row["val_loss"]), rel=1e-5)
             assert line["val_dice"] == pytest.approx(float(row["val_dice"]), rel=1e-5)
             assert line["learning_rate"] == pytest.approx(float(row["learning_rate"]), rel=1e-5)
         assert lines[0]["seconds_left"] > lines[1]["seconds_left"] == 0
@@ -73,13 +75,14 @@ def test_a_library_leaves_logging_to_its_user(disc_store, tmp_path, monkeypatch,
     train(Config(approach="landmark", validation="none", **TINY), disc_store, tmp_path / "run")
     assert stderr.getvalue() == ""
     assert [record.event.epoch for record in caplog.records] == [1, 2]
-    assert re.fullmatch(r"epoch 2/2 on cpu: loss \d+\.\d+, 0 s left", caplog.messages[1])  # nothing gives a Dice
+    pattern = r"epoch 2/2 on cpu: loss \d+\.\d+, training Dice 0\.\d+, 0 s left"  # no validation
+    assert re.fullmatch(pattern, caplog.messages[1])
 
 
 def test_json_has_no_numbers_that_are_not_finite(monkeypatch):
     stderr = catch_stderr(monkeypatch)
     configure_logging("json")
-    event = TrainingEvent(1, 2, 3, 4, "cpu", 0.1, float("nan"), None, None, float("inf"))
+    event = TrainingEvent(1, 2, 3, 4, "cpu", 0.1, float("nan"), None, None, None, float("inf"))
     logger.info("%s", event, extra={"event": event})
     line = json.loads(stderr.getvalue(), parse_constant=lambda name: pytest.fail(name))
     assert line["loss"] is line["seconds_left"] is line["dice"] is None

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from echoseg.datasets.store import open_store
 from echoseg.errors import DataError
@@ -26,6 +27,7 @@ from echoseg.training.optimization import learning_rate
 from echoseg.training.progress_bar import ProgressBar, running_dice
 from echoseg.training.run_files import LOG_COLUMNS, training_seconds
 from echoseg.training.stopwatch import Stopwatch
+from echoseg.training.validation import Scores, validate
 
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 
@@ -65,11 +67,85 @@ def test_without_validation_all_others_train_and_the_last_weights_count(disc_sto
     model, last = (tmp_path / "run" / name for name in ("model.safetensors", "last.safetensors"))
     assert model.read_bytes() == last.read_bytes()
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
-    assert [row["val_dice"] for row in rows] == ["nan", "nan"]
+    assert [(row["val_loss"], row["val_dice"]) for row in rows] == [("nan", "nan")] * 2
     predictor = load(tmp_path / "run", device="cpu")
     assert predictor.config.splits(disc_store.samples).tolist().count("train") == 40
     with pytest.raises(DataError, match="no image in split 'val'"):
         evaluate(predictor, disc_store, "val")
+
+
+@pytest.mark.parametrize("validation", ["split", "last"])
+def test_the_best_weights_are_kept_or_the_last(disc_store, tmp_path, monkeypatch, validation):
+    dice_by_epoch = [0.5, 0.9, 0.3]
+    scores = iter(dice_by_epoch)
+    monkeypatch.setattr(loop, "validate", lambda *_: Scores(1.0, next(scores)))
+    train(tiny(epochs=3, validation=validation), disc_store, tmp_path / "run")
+    kept, last = (tmp_path / "run" / name for name in ("model.safetensors", "last.safetensors"))
+    state = checkpoint.load_state(tmp_path / "run")[0]["model"]
+    same = all(torch.equal(state[name], tensor) for name, tensor in load_file(kept).items())
+    assert same == (validation == "last")
+    assert all(torch.equal(state[name], tensor) for name, tensor in load_file(last).items())
+    rows = csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines())
+    assert [float(row["val_dice"]) for row in rows] == dice_by_epoch
+
+
+@pytest.mark.parametrize("approach", ["mask", "landmark"])
+def test_the_curves_are_means_over_the_images(disc_store, tmp_path, approach):
+    """Without augmentation, batch norm and progress, the training's means are those of a validation."""
+    unchanged = dict.fromkeys(("rotation", "zoom", "shift", "gamma", "gain", "shade", "noise"), 0.0)
+    config = tiny(approach=approach, epochs=1, norm="none", learning_rate=1e-12, weight_decay=0.0, **unchanged)
+    config = train(config, disc_store, tmp_path / "run")
+    (row,) = csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines())
+    _, model, codec = checkpoint.load_run(tmp_path / "run")
+    loss_of = optimization.make_loss(config, disc_store.size, torch.device("cpu"))
+    for prefix in ("train", "val"):
+        indices = np.flatnonzero(config.splits(disc_store.samples) == prefix)
+        loss, score = validate(model, codec, loss_of, disc_store, indices, config, torch.device("cpu"))
+        assert float(row[f"{prefix}_loss"]) == pytest.approx(loss, rel=1e-4)
+        assert float(row[f"{prefix}_dice"]) == pytest.approx(score, rel=1e-4)
+        summary = evaluate(load(tmp_path / "run", device="cpu"), disc_store, prefix).summary
+        assert score == pytest.approx(summary["dice"], rel=1e-4)
+
+
+def test_landmarks_are_scored_in_a_few_batches_of_an_epoch(disc_store, tmp_path, monkeypatch):
+    scored, batch_dice = [], loop.batch_dice
+
+    def note(*arguments):
+        scored.append(1)
+        return batch_dice(*arguments)
+
+    monkeypatch.setattr(loop, "batch_dice", note)
+    train(tiny(epochs=1, batch_size=2), disc_store, tmp_path / "run")
+    assert len(scored) == 4  # of 16
+
+
+def test_images_may_be_split_one_by_one_with_a_warning(disc_store, tmp_path, caplog):
+    shares = {"split_shares": (0.5, 0.25, 0.25), "preset": "rodriguez", "epochs": 1}
+    config = train(tiny(**shares), disc_store, tmp_path / "patients")
+    assert not caplog.messages
+    train(tiny(split_by="image", **shares), disc_store, tmp_path / "images")
+    (message,) = caplog.messages
+    assert "images of one patient are in the training and in the test split" in message
+    # the run keeps its boundaries: a subset of the data has no training patient in its test split
+    whole, part = (config.splits(samples) for samples in (disc_store.samples, disc_store.samples[::3]))
+    np.testing.assert_array_equal(whole[::3], part)
+
+
+def test_a_run_of_an_earlier_version_is_resumed(disc_store, tmp_path, monkeypatch):
+    config = tiny(approach="mask", epochs=3, checkpoint_minutes=1e-9)
+    train(config, disc_store, tmp_path / "whole")
+    run = tmp_path / "run"
+    stopped(monkeypatch, config, disc_store, run, 7)  # in the second epoch
+    state = checkpoint.load_state(run)[0]
+    del state["progress"]["scored"]
+    state["progress"]["log"] = [[*row[:3], *row[5:]] for row in state["progress"]["log"]]
+    checkpoint.save_state(run, state)
+    train(load_config(run / "config.yaml"), disc_store, run, resume=True)
+    assert_equal_weights(tmp_path / "whole", run)
+    logs = [list(csv.DictReader((folder / "log.csv").read_text().splitlines())) for folder in (tmp_path / "whole", run)]
+    assert [row["train_dice"] for row in logs[1]] == ["nan", *(row["train_dice"] for row in logs[0][1:])]
+    for column in ("train_loss", "val_dice"):
+        assert [row[column] for row in logs[0]] == [row[column] for row in logs[1]]
 
 
 def stopped(monkeypatch, config, store, run, saves):
@@ -112,7 +188,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(disc_store, tmp_path, monkeyp
         state, _ = checkpoint.load_state(run)
         assert 0 < training_seconds(run)["training"] < 60.01 * state["progress"]["minutes"]
         logs = [(folder / "log.csv").read_text().splitlines() for folder in (tmp_path / "whole", run)]
-        assert [line.split(",")[:4] for line in logs[0]] == [line.split(",")[:4] for line in logs[1]]
+        assert [line.split(",")[:6] for line in logs[0]] == [line.split(",")[:6] for line in logs[1]]
 
 
 def test_a_run_is_resumed_on_its_own_data_only(disc_store, tmp_path, monkeypatch):
@@ -339,7 +415,7 @@ def test_two_ranks_equal_one_with_the_double_batch(disc_store, tmp_path, approac
     # batch statistics are a rank's own on the CPU: hence group norm
     train(tiny(approach=approach, epochs=3, batch_size=16, norm="group"), disc_store, tmp_path / "one")
     curves = [np.genfromtxt(tmp_path / name / "log.csv", delimiter=",", names=True) for name in ("one", "two")]
-    for column in ("train_loss", "val_dice"):
+    for column in ("train_loss", "train_dice", "val_loss", "val_dice"):
         np.testing.assert_allclose(curves[0][column], curves[1][column], atol=1e-4)
 
 

@@ -1,14 +1,18 @@
-"""Repeat the experiments of Rodríguez Valencia et al. ("Left Ventricle Automatic
-Segmentation with Deep Learning on the EchoNet Dynamic Dataset").
+"""Repeat the experiments of a paper, and print the results beside those that it
+reports.
 
-Trains six networks and prints their results beside those that the paper
-reports; the first network is also tested on noisier images. With --landmarks,
-it compares the settings of the landmark approach instead: each training changes
-one of them.
+--paper rodriguez, the default, trains the networks of Rodríguez Valencia et al.
+("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet
+Dynamic Dataset"), and also tests them on noisier images. --paper mendoza
+compares masks with landmarks as Mendoza et al. do ("EchoNet-Dynamic: U-Net for
+Cardiac Image Segmentation"), --paper craciun segments stacks as Craciun does
+("Image Segmentation for Heart using Deep Learning", 2022). With --landmarks,
+the settings of the landmark approach are compared instead: each training
+changes one of them. --learning-curve trains on more and more images.
 
-Writes to --out: one run folder for each training, experiments.csv and
-robustness.csv; with --landmarks trainings.csv and decodings.csv. At full scale
-this takes many hours without a GPU; --scale and --width make it smaller.
+Writes to --out: one run folder for each training, and each table as CSV. At
+full scale this takes many hours without a GPU; --scale and --width make it
+smaller.
 """
 
 from __future__ import annotations
@@ -18,18 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from echoseg.cli.flags import add_device, add_log, whole_number
+from echoseg.evaluation.papers import PAPERS
 
 HELP = "repeat published experiments, or compare landmark settings"
 EXAMPLE = "  echoseg experiments --data data --scale 0.1 --width 16"
-_NOTES = """\
-"Dice" in the paper is the share of pixels that are right, ventricle and background together; an all-black mask has 0.85
-to 0.88. It is to be compared with our all-pixel Dice. For landmarks, the paper divides the value of the last batch by
-the number of batches, after rows and columns of the points were exchanged. It splits the data by image, so that the two
-frames of a patient can be in the training and in the test set; we split by patient. "Without the layers that link the
-paths" may mean without the skip connections or without the bottleneck: the table has both."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = f"{parser.prog} [--paper NAME | --landmarks | --learning-curve] [flags]"
     parser.add_argument(
         "--data",
         type=Path,
@@ -43,23 +43,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder to write; must not exist (default: %(default)s)",
     )
-    parser.add_argument(
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--paper", choices=PAPERS, help="the paper, by its first author (default: rodriguez)")
+    kind.add_argument(
         "--landmarks",
         action="store_true",
-        help="compare the settings of the landmark approach, instead of repeating the paper",
+        help="compare the settings of the landmark approach, instead of repeating a paper",
+    )
+    kind.add_argument(
+        "--learning-curve",
+        action="store_true",
+        help="train on all images, a half, a quarter, an eighth and a sixteenth of them, instead of repeating a paper;"
+        " --scale has no effect",
     )
     parser.add_argument(
         "--scale",
         type=float,
         default=1.0,
         metavar="SHARE",
-        help="share of the paper's numbers of training images, above 0 and at most 1 (default: 1)",
+        help="largest number of training images, as a share of that of the paper, above 0 and at most 1 (default: 1)",
     )
     parser.add_argument(
         "--width",
         type=whole_number(1),
         metavar="N",
-        help="channels of the U-Net's first level; 16 is fast enough for a CPU (default: 64 as in the paper; with"
+        help="channels of the U-Net's first level; 16 is fast enough for a CPU (default: as in the paper; with"
         " --landmarks 16)",
     )
     parser.add_argument(
@@ -67,14 +75,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="random seed; not used with --landmarks (default: %(default)s)",
+        help="random seed of a paper's trainings (default: %(default)s)",
     )
     parser.add_argument(
         "--seeds",
         type=whole_number(1),
         default=3,
         metavar="N",
-        help="with --landmarks: number of trainings of each row, with the seeds 0, 1, ... (default: %(default)s)",
+        help="with --landmarks or --learning-curve: number of trainings of each row, with the seeds 0, 1, ..."
+        " (default: %(default)s)",
     )
     add_device(parser)
     add_log(parser)
@@ -91,7 +100,9 @@ def run(arguments: argparse.Namespace) -> None:
     settings = {"scale": arguments.scale, "device": arguments.device}
     if arguments.width is not None:
         settings["width"] = arguments.width
-    if arguments.landmarks:
+    if arguments.learning_curve:
+        _learning_curve(arguments, settings)
+    elif arguments.landmarks:
         _compare_landmark_settings(arguments, settings)
     else:
         _repeat_paper(arguments, settings)
@@ -99,22 +110,40 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _repeat_paper(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
-    from echoseg.evaluation.experiments import repeat_paper
-    from echoseg.report.tables import experiments_table, text_table
+    from echoseg.evaluation.papers import repeat_function
+    from echoseg.report.results import write_run
+    from echoseg.report.tables import frame_table
 
-    table, noisier = repeat_paper(arguments.data, arguments.out, seed=arguments.seed, **settings)
-    print(experiments_table(table))
-    print(_NOTES)
-    rows = [[f"{row.speckle:g}", f"{row.dice:.4f}", f"{row.hd95_px:.2f}"] for row in noisier.itertuples()]
-    print("\nExperiment 1 on noisier images of the test set (speckle: standard deviation, share of a pixel's value):")
-    print(text_table(["speckle", "foreground Dice", "HD95, px"], rows))
+    repeat = repeat_function(arguments.paper or "rodriguez")
+    tables = repeat(arguments.data, arguments.out, seed=arguments.seed, write=write_run, **settings)
+    if arguments.paper == "mendoza":
+        from echoseg.evaluation.mendoza import IMAGES
+        from echoseg.report.study_figures import dice_histograms_figure
+
+        dice_histograms_figure(tables.pop(IMAGES), arguments.out / "dice_histograms.png")
+    for title, table in tables.items():
+        print(f"{title}\n{frame_table(table)}\n{table.attrs.get('note', '')}".rstrip() + "\n")
+
+
+def _learning_curve(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
+    from echoseg.evaluation.learning_curve import learning_curve
+    from echoseg.report.study_figures import learning_curve_figure
+    from echoseg.report.tables import frame_table
+
+    del settings["scale"]
+    table = learning_curve(arguments.data, arguments.out, seeds=arguments.seeds, **settings)
+    learning_curve_figure(table, arguments.out / "learning_curve.png")
+    print(frame_table(table))
 
 
 def _compare_landmark_settings(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
     from echoseg.evaluation.ablation import compare_landmark_settings
+    from echoseg.report.results import write_run
     from echoseg.report.tables import ablation_table
 
-    trainings, decodings = compare_landmark_settings(arguments.data, arguments.out, seeds=arguments.seeds, **settings)
+    trainings, decodings = compare_landmark_settings(
+        arguments.data, arguments.out, seeds=arguments.seeds, write=write_run, **settings
+    )
     print(ablation_table(trainings, ["change"]))
     print("\nThe heatmaps of the networks with default settings, decoded and joined in each way:")
     print(ablation_table(decodings, ["decode", "outline"]))

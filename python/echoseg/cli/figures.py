@@ -25,8 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="folder to write; must not exist (required)"
     )
-    presets = [name for name, by_approach in PRESETS.items() if "landmark" in by_approach]
-    parser.add_argument("--preset", choices=presets, help="settings of a paper's landmarks (default: our own)")
+    parser.add_argument(
+        "--preset",
+        choices=[name for name in PRESETS if "landmark" in PRESETS[name]],
+        help="settings of a paper's landmarks (default: our own)",
+    )
     parser.add_argument(
         "--image",
         type=whole_number(0),
@@ -44,15 +47,14 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.datasets.store import is_store, open_store, prepare
     from echoseg.errors import DataError
     from echoseg.report.target_figures import write_orderings_of, write_target_figures
-    from echoseg.training.config import Config
+    from echoseg.training.config import load_config
     from echoseg.training.distributed import Ranks
     from echoseg.training.resolve import resolve
     from echoseg.utils.files import new_folder
 
     if arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
-    preset = PRESETS[arguments.preset]["landmark"] if arguments.preset else {}
-    config = Config(approach="landmark", **preset)
+    config = load_config(None, approach="landmark", preset=arguments.preset)
     data = arguments.data
     size = open_store(data).size if is_store(data) else config.size
     store = prepare(data, **{**config.store_options, "size": size})

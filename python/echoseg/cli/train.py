@@ -15,11 +15,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from echoseg.cli.flags import add_log
 from echoseg.training.config import Config, load_config
-from echoseg.training.presets import PRESETS
 
 _METAVARS = {int: "N", float: "NUMBER", str: "NAME"}
 HELP = "train a network on tracings"
@@ -45,12 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="YAML file with settings, such as the config.yaml of another run; flags override it",
     )
     parser.add_argument(
-        "--preset",
-        choices=PRESETS,
-        help="settings of a work, by Rodríguez Valencia et al., Mendoza et al. or Craciun (masks only); they override"
-        " --config, and flags override them",
-    )
-    parser.add_argument(
         "--resume",
         action="store_true",
         help="continue the run in --out, which was interrupted, with its own settings; give no other setting",
@@ -65,13 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = get_type_hints(Config)
     for setting in dataclasses.fields(Config):
         options = setting.metadata
+        if options.get("internal"):
+            continue
         shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help_of(options["help"], setting.default)}
         flag = "--" + setting.name.replace("_", "-")
-        kind = next(kind for kind in (*get_args(kinds[setting.name]), kinds[setting.name]) if kind is not type(None))
+        kind = _required(kinds[setting.name])
         if kind is bool:
             settings.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
-        elif isinstance(setting.default, tuple):
-            settings.add_argument(flag, type=kind, nargs=len(setting.default), metavar=options["metavar"], **shared)
+        elif parts := get_args(kind):
+            settings.add_argument(flag, type=parts[0], nargs=len(parts), metavar=options["metavar"], **shared)
         elif "choices" in options:
             settings.add_argument(flag, choices=options["choices"], **shared)
         else:
@@ -88,10 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
     given = {name: value for name, value in vars(arguments).items() if name in names}
     if arguments.resume and arguments.out is None:
         arguments.usage_error("--resume needs --out, the run to go on with")
-    if arguments.resume and (given or arguments.config or arguments.preset):
+    if arguments.resume and (given or arguments.config):
         arguments.usage_error("--resume goes on with the run's own settings; leave the other flags out")
-    if arguments.preset:
-        given = {**_preset(arguments, given.get("approach")), **given}
     config = None if arguments.resume else load_config(arguments.config, **given)
 
     from echoseg.api import train
@@ -103,18 +97,9 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"run: {run.path}\nfigure: {run.path / 'figures' / 'overlay_test.png'}")
 
 
-def _preset(arguments: argparse.Namespace, approach: str | None) -> dict[str, Any]:
-    """The settings of the preset: for the given approach, or that of the config file, or the only one it has."""
-    by_approach = PRESETS[arguments.preset]
-    if approach is None and arguments.config:
-        approach = load_config(arguments.config).approach
-    if approach is None:
-        approach = Config.approach if Config.approach in by_approach else next(iter(by_approach))
-    if approach not in by_approach:
-        arguments.usage_error(
-            f"--preset {arguments.preset} has no settings for --approach {approach}; it is for {', '.join(by_approach)}"
-        )
-    return {**by_approach[approach], "approach": approach}
+def _required(kind: Any) -> Any:
+    """The type of a setting without its None."""
+    return next(part for part in get_args(kind) if part is not type(None)) if isinstance(kind, UnionType) else kind
 
 
 def _help_of(text: str, default: object) -> str:

@@ -1,4 +1,4 @@
-"""Splits a data set into training, validation and test sets by patient."""
+"""Splits a data set into training, validation and test sets: by its own Split column, or by shares or counts."""
 
 from __future__ import annotations
 
@@ -72,6 +72,70 @@ def assign_splits(
         sets = {patient: _by_hash(patient) for patient in of_patient}
     splits = np.array([sets[patient] for patient in patients], dtype="<U5")
     return splits if validation else np.where(splits == "val", "train", splits)
+
+
+def split_boundaries(
+    groups: Sequence[str],
+    *,
+    shares: tuple[float, float, float] | None = None,
+    counts: tuple[int, int, int] | None = None,
+) -> tuple[float, float, float]:
+    """Find the boundaries of the sets in the pseudo-random numbers of the groups.
+
+    The number of a group is a hash of its name. The groups with the smallest numbers are the test set, the next ones
+    the validation set and the training set. With the boundaries, `split_by_boundaries` puts a group into the same set
+    whatever other groups there are, so that a subset of the data never has training patients in its test set.
+
+    Args:
+        groups: N names, one per sample: the patients, or the images if each is drawn by itself.
+        shares: The shares of the groups for training, validation and test. A set with a share above 0 gets at least one
+            group, as long as there are enough.
+        counts: Instead, the numbers of samples for training, validation and test. Groups are not divided, so that a set
+            may have more samples, but fewer than one group more.
+
+    Returns:
+        The upper ends of test, validation and training set; groups with larger numbers are in no set.
+
+    Raises:
+        DataError: There are fewer samples than `counts` needs.
+    """
+    names, sizes = np.unique(np.asarray(groups, dtype=str), return_counts=True)
+    numbers = np.array([_share(name) for name in names])
+    order = np.argsort(numbers)
+    totals = np.concatenate([[0], np.cumsum(sizes[order])])  # samples in the first groups
+    ends, end = [], 0
+    if shares is not None:
+        train, validation, test = shares
+        for share, total in zip((test, validation, train), np.cumsum((test, validation, train)), strict=True):
+            end = min(max(end + (share > 0), round(total * len(names))), len(names))
+            ends.append(end)
+    else:
+        train, validation, test = counts or (0, 0, 0)
+        if train + validation + test > totals[-1]:
+            needed = f"{train} + {validation} + {test}"
+            raise DataError(
+                f"split_counts: {needed} images are more than the data's {totals[-1]}; give smaller numbers"
+            )
+        for count in (test, validation, train):
+            end = int(np.searchsorted(totals, min(totals[end] + count, totals[-1])))
+            ends.append(end)
+    limits = np.append(numbers[order], 1.0)
+    return float(limits[ends[0]]), float(limits[ends[1]]), float(limits[ends[2]])
+
+
+def split_by_boundaries(groups: Sequence[str], boundaries: tuple[float, float, float]) -> NDArray[np.str_]:
+    """Assign each sample to a set by the number of its group.
+
+    Args:
+        groups: N names, one per sample.
+        boundaries: The result of `split_boundaries`.
+
+    Returns:
+        (N,) str, "train", "val", "test", or "unused" beyond the last boundary.
+    """
+    numbers = {group: _share(group) for group in set(groups)}
+    sets = np.searchsorted(boundaries, [numbers[group] for group in groups], side="right")
+    return np.array(["test", "val", "train", "unused"])[sets]
 
 
 def _cell_by_patient(cells: Sequence[str], patients: Sequence[str]) -> dict[str, str]:

@@ -17,17 +17,20 @@ from tqdm import tqdm
 
 from echoseg.datasets.store import Store
 from echoseg.evaluation.evaluate import evaluate
-from echoseg.evaluation.experiments import study_store, training_images
-from echoseg.inference.predictor import load
+from echoseg.evaluation.experiments import WriteRun, run_experiment, study_data
+from echoseg.evaluation.rodriguez import training_images
+from echoseg.inference.predictor import Predictor
 from echoseg.models.codec import scheme_for
 from echoseg.training.config import DECODERS, OUTLINES, Config
-from echoseg.training.loop import train
 from echoseg.training.presets import PRESETS
 
 # landmarks as in Rodríguez Valencia et al.; network, optimizer and number of steps as in the other rows
 _RODRIGUEZ = {
     name: PRESETS["rodriguez"]["landmark"][name]
-    for name in ("landmarks", "scheme", "outline", "decode", "loss", "sigma")
+    for name in (
+        *("landmarks", "scheme", "outline", "decode", "loss"),
+        *("sigma", "radius", "band_kernel", "band_iterations"),
+    )
 }
 _EPOCHS = 10
 CHANGES: dict[str, dict[str, Any]] = {
@@ -56,6 +59,7 @@ def run_ablation(
     images: int | None = None,
     seeds: int = 3,
     changes: Mapping[str, dict[str, Any]] = CHANGES,
+    write: WriteRun | None = None,
     **settings: Any,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train and evaluate a network for each change of the settings.
@@ -68,6 +72,7 @@ def run_ablation(
         images: The number of training images; None takes all.
         seeds: The number of trainings per change.
         changes: The changed settings by name of the change.
+        write: Writes the results of each run into its folder; see `echoseg.evaluation.experiments.run_experiment`.
         **settings: Fields of `Config` for all trainings.
 
     Returns:
@@ -90,11 +95,11 @@ def run_ablation(
         if unchanged or (config.scheme == "anatomical" and not store.has_chords):
             continue
         run = out / f"{name.replace(' ', '-')}-{seed}"
-        train(config, store, run)
-        rows.append({"change": name, "seed": seed, **_scores(run, store, config.device)})
+        predictor, metrics = run_experiment(config, store, run, splits=("test",), write=write)
+        rows.append({"change": name, "seed": seed, **_scores(metrics["test"])})
         if name == "defaults":
             for decode, outline in itertools.product(DECODERS, OUTLINES):
-                scores = _scores(run, store, config.device, method=decode, outline=outline)
+                scores = _scores_of_codec(predictor, store, method=decode, outline=outline)
                 decoding_rows.append({"decode": decode, "outline": outline, "seed": seed, **scores})
     trainings, decodings = pd.DataFrame(rows), pd.DataFrame(decoding_rows)
     trainings.to_csv(out / "trainings.csv", index=False)
@@ -121,14 +126,18 @@ def compare_landmark_settings(
         FileExistsError: `out` exists.
     """
     images = training_images(scale)
-    store = study_store(data, out, images)
-    return run_ablation(store, out, images=images, **{"epochs": _EPOCHS, **settings})
+    store, of_data = study_data(data, out, images)
+    return run_ablation(store, out, images=images, **{"epochs": _EPOCHS, **settings, **of_data})
 
 
-def _scores(run: Path, store: Store, device: str, **codec_changes: Any) -> dict[str, float]:
-    """The measures of a run on the test split, with a codec that may differ from that of the run."""
-    predictor = load(run, device=device)
-    if codec_changes:
-        predictor.codec = dataclasses.replace(predictor.codec, **codec_changes)  # type: ignore[type-var]
-    summary = evaluate(predictor, store, "test").summary
+def _scores_of_codec(predictor: Predictor, store: Store, **changes: Any) -> dict[str, float]:
+    """The measures of a network on the test split, with a codec that differs from that of its run."""
+    codec = predictor.codec
+    predictor.codec = dataclasses.replace(codec, **changes)  # type: ignore[type-var]
+    scores = _scores(evaluate(predictor, store, "test").summary)
+    predictor.codec = codec
+    return scores
+
+
+def _scores(summary: Mapping[str, Any]) -> dict[str, float]:
     return {name: summary.get(name, float("nan")) for name in ("dice", "hd95_px", "landmark_error_px")}

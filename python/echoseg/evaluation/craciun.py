@@ -6,7 +6,7 @@ Source: Craciun, "Image Segmentation for Heart using Deep Learning", BSc thesis,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.store import Store, prepare
-from echoseg.evaluation.evaluate import Evaluation, evaluate
+from echoseg.evaluation.evaluate import evaluate
+from echoseg.evaluation.experiments import WriteRun
 from echoseg.evaluation.postprocess_ablation import choose_step, postprocess_ladder
 from echoseg.inference.postprocess import CRACIUN
-from echoseg.inference.predictor import Predictor, load
+from echoseg.inference.predictor import load
 from echoseg.phantom.cached import cached_stacks
 from echoseg.training.config import Config
 from echoseg.training.loop import train
@@ -28,6 +29,8 @@ TABLES, TRAININGS, LADDER, VOLUMES = "Tables 5.1 and 5.2", "Trainings", "Steps",
 """Titles of the tables of `repeat_craciun`."""
 SMALL_ROTATION = 10.0
 """Degrees; the thesis says "a small rotation"."""
+SPLIT_SHARES = (0.85, 0.0, 0.15)
+"""Shares of the patients for training, validation and test: 17 of 20 train, three test."""
 LIMITS = (4.5 / 255, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
 """Candidates for the number of `reject_bright`; the first is that of the thesis, for its scans."""
 
@@ -62,8 +65,6 @@ COMBINATIONS = (
     Combination("5.2", 5, 10, (1768,), (0.846,)),
     Combination("5.2", 5, 20, (3379,), (0.79,)),
 )
-
-WriteRun = Callable[[Path, Store, Predictor, Mapping[str, Evaluation]], None]
 
 
 def repeat_craciun(
@@ -109,6 +110,8 @@ def repeat_craciun(
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
     folder = cached_stacks() if data is None else Path(data)
     base = {**PRESETS["craciun"]["mask"], "approach": "mask", "data": str(folder), "device": device, **settings}
+    if not base.keys() & {"test_fold", "split_counts"}:
+        base.setdefault("split_shares", SPLIT_SHARES)
     store = prepare(folder, **Config(**base).store_options)
     if scale < 1:
         splits = Config(**base).splits(store.samples)

@@ -1,15 +1,10 @@
-"""Reproduction of the four experiments of Rodríguez Valencia et al. (Table 1).
-
-Source: Rodríguez Valencia et al., "Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet Dynamic
-Dataset".
-"""
+"""What the repetitions of papers and the ablation studies share: their data, a run that is whole, and their tables."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import time
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,183 +12,161 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from echoseg.datasets.store import Store, prepare
-from echoseg.evaluation.evaluate import evaluate
-from echoseg.inference.predictor import load
+from echoseg.datasets.store import Store, is_store, prepare
+from echoseg.evaluation.evaluate import Evaluation, evaluate, split_indices
+from echoseg.inference.predictor import Predictor, load
 from echoseg.phantom.cached import PATIENTS, cached_phantom
-from echoseg.training.config import Config
+from echoseg.training.checkpoint import load_run
+from echoseg.training.config import Config, load_config
+from echoseg.training.devices import choose_device
 from echoseg.training.loop import train
-from echoseg.training.presets import PRESETS
+from echoseg.training.optimization import make_loss
+from echoseg.training.validation import validate
 
-TRAINING_IMAGES = 16038
-"""Number of training images of the largest experiment, at scale 1."""
-NOISE_LEVELS = (0.0, 0.2, 0.4, 0.8)
-"""Standard deviations of the speckle noise, as shares of the pixel values."""
-PAPER_WIDTH = 64
-"""Number of channels of the paper's U-Net at its first level."""
+WriteRun = Callable[[Path, Store, Predictor, Mapping[str, Evaluation]], None]
+"""Writes the results of a run into its folder, as `echoseg.report.results.write_run` does."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment of the paper, or a variant of it.
+    """One experiment of a paper, or a variant of it.
 
     Attributes:
         name: The number and a description.
         approach: "mask" or "landmark".
         images: The number of training images, at scale 1.
-        epochs: The number of epochs.
-        changes: Settings that differ from the preset "rodriguez".
-        paper: Dice on the training and the test set and duration, as reported in the paper; None for a variant that is
-            not in the paper.
+        changes: Settings that differ from the preset of the paper.
+        paper: What the paper reports, by the name of the value; empty for a variant that is not in the paper.
     """
 
     name: str
     approach: str
     images: int
-    epochs: int
     changes: dict[str, Any] = field(default_factory=dict)
-    paper: tuple[float, float, str] | None = None
+    paper: dict[str, float | str] = field(default_factory=dict)
 
 
-EXPERIMENTS = (
-    Experiment("1: masks", "mask", TRAINING_IMAGES, 20, paper=(0.9946, 0.9862, "70:57")),
-    Experiment("2: masks, fewer images", "mask", 1600, 5, paper=(0.9848, 0.9828, "7:16")),
-    Experiment("3: landmarks", "landmark", 800, 5, paper=(0.0672, 0.2194, "21:34")),
-    Experiment("3 with our loss", "landmark", 800, 5, {"loss": "spatial_ce"}),
-    Experiment("4: masks, no skips", "mask", 1600, 5, {"skips": False}, paper=(0.9909, 0.9796, "6:49")),
-    Experiment("4: masks, no bottleneck", "mask", 1600, 5, {"bottleneck": False}, paper=(0.9909, 0.9796, "6:49")),
-)
+def run_experiment(
+    config: Config,
+    store: Store,
+    run: Path,
+    *,
+    splits: Sequence[str] = ("train", "test"),
+    write: WriteRun | None = None,
+) -> tuple[Predictor, dict[str, dict[str, Any]]]:
+    """Train a network and evaluate it.
 
-
-def run_experiments(
-    store: Store, out: Path, *, scale: float = 1.0, experiments: Iterable[Experiment] = EXPERIMENTS, **settings: Any
-) -> pd.DataFrame:
-    """Train and evaluate each experiment.
+    The run has neither a calibration nor a shape model: the contours are those of the network, as in the papers.
 
     Args:
-        store: The data to train and test on, split by patient.
-        out: The folder for the runs and the table, which must not exist.
-        scale: A factor for the numbers of training images.
-        experiments: The experiments.
-        **settings: Fields of `Config` that override the preset "rodriguez".
+        config: The settings.
+        store: The data to train and test on.
+        run: The run folder to write; it must not exist.
+        splits: The splits to evaluate.
+        write: Writes the results into the run folder; None leaves them out.
 
     Returns:
-        A table with a row per experiment: experiment, images, epochs, foreground and all-pixel Dice on the training and
-        the test set, the training loss of the last epoch, minutes, and the values of the paper.
+        The predictor of the run, and by split the entries of `metrics.json`, with the loss of the training as `loss`.
 
     Raises:
-        DataError: A split is empty.
-        FileExistsError: `out` exists.
+        DataError: A split has no image.
+        FileExistsError: `run` exists.
     """
-    out.mkdir(parents=True)
-    rows = []
-    for number, experiment in enumerate(experiments):
-        preset = PRESETS["rodriguez"][experiment.approach]
-        config = Config(
-            **{
-                **preset,
-                "approach": experiment.approach,
-                "images": max(1, round(experiment.images * scale)),
-                "epochs": experiment.epochs,
-                **experiment.changes,
-                **settings,
-            }
-        )
-        run = out / f"{number + 1}-{experiment.approach}"
-        started = time.monotonic()
-        train(config, store, run)
-        minutes = (time.monotonic() - started) / 60
-        predictor = load(run, device=config.device)
-        summaries = {split: evaluate(predictor, store, split).summary for split in ("train", "test")}
-        paper = experiment.paper or (np.nan, np.nan, "")
-        rows.append(
-            {
-                "experiment": experiment.name,
-                "images": summaries["train"]["images"],
-                "epochs": experiment.epochs,
-                **{f"{split}_dice": summary["dice"] for split, summary in summaries.items()},
-                **{f"{split}_dice_all_pixels": summary["dice_all_pixels"] for split, summary in summaries.items()},
-                "loss": float(pd.read_csv(run / "log.csv")["train_loss"].iloc[-1]),
-                "minutes": minutes,
-                "paper_train": paper[0],
-                "paper_test": paper[1],
-                "paper_time": paper[2],
-            }
-        )
-    table = pd.DataFrame(rows)
-    table.to_csv(out / "experiments.csv", index=False)
-    return table
+    train(config, store, run)
+    predictor = load(run, device=config.device)
+    evaluations = {split: evaluate(predictor, store, split) for split in splits}
+    for split, evaluation in evaluations.items():
+        evaluation.summary["loss"] = split_loss(run, store, split_indices(predictor, store, split), config.device)
+    if write is not None:
+        write(run, store, predictor, evaluations)
+    return predictor, {split: evaluation.summary for split, evaluation in evaluations.items()}
 
 
-def robustness(run: Path, store: Store, *, device: str = "auto") -> pd.DataFrame:
-    """Evaluate a run on copies of the test set with speckle noise.
-
-    Rodríguez Valencia et al. name robustness to noise as an aim.
+def split_loss(run: Path, store: Store, indices: np.ndarray, device: str) -> float:
+    """Compute the mean loss of a run on images, without augmentation.
 
     Args:
         run: The run folder.
-        store: The store that the run was trained on.
+        store: The store with the images.
+        indices: (N,) int, indices of images in the store.
         device: "auto", "cpu", "cuda" or "cuda:N".
-
-    Returns:
-        A table with a row per noise level in `NOISE_LEVELS`: speckle, dice and hd95_px.
     """
-    predictor = load(run, device=device)
-    test_indices = np.flatnonzero(predictor.config.splits(store.samples) == "test")
-    random = np.random.default_rng(0)
-    frames = np.array(store.frames)
-    rows = []
-    for level in NOISE_LEVELS:
-        noise = random.standard_normal((len(test_indices), *store.size), dtype=np.float32)
-        frames[test_indices] = np.rint(np.clip(store.frames[test_indices] * (1 + level * noise), 0, 255)).astype(
-            np.uint8
-        )
-        summary = evaluate(predictor, dataclasses.replace(store, frames=frames), "test").summary
-        rows.append({"speckle": level, "dice": summary["dice"], "hd95_px": summary["hd95_px"]})
-    return pd.DataFrame(rows)
+    config, model, codec = load_run(run)
+    chosen = choose_device(device)
+    loss_of = make_loss(config, store.size, chosen)
+    return validate(model.to(chosen), codec, loss_of, store, indices, config, chosen).loss
 
 
-def repeat_paper(
-    data: str | Path | None, out: Path, *, scale: float = 1.0, device: str = "auto", **settings: Any
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Run all experiments of the paper, and evaluate the network of the first one on images with speckle noise.
+def run_experiments(
+    experiments: Sequence[Experiment],
+    store: Store,
+    out: Path,
+    *,
+    preset: str,
+    max_images: int,
+    write: WriteRun | None = None,
+    **settings: Any,
+) -> tuple[pd.DataFrame, dict[str, Predictor]]:
+    """Train and evaluate the experiments of a paper.
 
     Args:
-        data: The folder of a data set, or a store; None uses a phantom data set of sufficient size.
-        out: The folder for the runs, `experiments.csv` and `robustness.csv`, which must not exist.
-        scale: A factor for the numbers of training images, larger than 0 and at most 1.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        **settings: Further arguments of `run_experiments`. The default of `width` is that of the paper.
+        experiments: The experiments.
+        store: The data to train and test on.
+        out: The folder of the runs.
+        preset: The preset of the paper.
+        max_images: The largest number of training images.
+        write: See `run_experiment`.
+        **settings: Fields of `Config` that override the preset.
 
     Returns:
-        The tables of `run_experiments` and of `robustness`.
+        A table with a row per experiment: experiment, images, epochs, foreground Dice, all-pixel Dice and loss on the
+        training and the test split, minutes of the training, and what the paper reports. And the predictors by
+        experiment.
 
     Raises:
-        DataError: The data cannot be used, or a split is empty.
-        FileExistsError: `out` exists.
+        DataError: A split has no image.
     """
-    store = study_store(data, out, training_images(scale))
-    table = run_experiments(store, out, scale=scale, device=device, **{"width": PAPER_WIDTH, **settings})
-    noise_table = robustness(out / "1-mask", store, device=device)
-    noise_table.to_csv(out / "robustness.csv", index=False)
-    return table, noise_table
+    rows, predictors = [], {}
+    for number, experiment in enumerate(experiments, start=1):
+        changes = {"images": min(experiment.images, max_images), **experiment.changes, **settings}
+        config = load_config(None, preset=preset, approach=experiment.approach, **changes)
+        run = out / f"{number}-{experiment.approach}"
+        predictor, metrics = run_experiment(config, store, run, write=write)
+        predictors[experiment.name] = predictor
+        measures = ("dice", "dice_all_pixels", "loss")
+        rows.append(
+            {
+                "experiment": experiment.name,
+                "images": metrics["train"]["images"],
+                "epochs": predictor.config.epochs,
+                **{f"{split}_{measure}": metrics[split][measure] for measure in measures for split in metrics},
+                "minutes": training_minutes(run),
+                **{f"paper_{name}": value for name, value in experiment.paper.items()},
+            }
+        )
+    return pd.DataFrame(rows), predictors
 
 
-def training_images(scale: float) -> int:
-    """The number of training images of the largest experiment."""
-    return math.ceil(TRAINING_IMAGES * scale)
+def training_minutes(run: Path) -> float:
+    """The minutes that the epochs of a run took, without validation."""
+    log = pd.read_csv(run / "log.csv")
+    return float(log[["data_seconds", "drawing_seconds", "network_seconds"]].to_numpy().sum()) / 60
 
 
-def study_store(data: str | Path | None, out: Path, images: int) -> Store:
+def study_data(
+    data: str | Path | None, out: Path, images: int, *, size: tuple[int, int] = (112, 112), ordering: str | None = None
+) -> tuple[Store, dict[str, Any]]:
     """Prepare the data that a study trains and tests on.
 
     Args:
         data: The folder of a data set, or a store; None uses a phantom data set.
         out: The folder that the study will write.
         images: The number of training images in the phantom data set.
+        size: (H, W) of the frames.
+        ordering: How the tracings are ordered into contours. A store keeps the ordering that it has.
 
     Returns:
-        The store.
+        The store, and the settings of its runs with which `echoseg evaluate` finds the same data.
 
     Raises:
         DataError: The data cannot be used.
@@ -203,4 +176,19 @@ def study_store(data: str | Path | None, out: Path, images: int) -> Store:
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
     # a phantom patient has two images, and three in four patients are for training
     patients = max(PATIENTS, math.ceil(images / 1.5))
-    return prepare(data or cached_phantom(patients), size=(112, 112))
+    folder = cached_phantom(patients, ordering=ordering) if data is None else Path(data)
+    if data is not None and is_store(folder):
+        ordering = None
+    settings = {"data": str(folder), "size": tuple(size), "ordering": ordering}
+    return prepare(folder, size=size, ordering=ordering), settings
+
+
+def save_tables(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
+    """Write each table as CSV; the name of the file is the title in lower case, with underscores.
+
+    Args:
+        tables: The tables by title.
+        out: The folder to write to.
+    """
+    for title, table in tables.items():
+        table.to_csv(out / f"{re.sub(r'[^a-z0-9]+', '_', title.lower()).strip('_')}.csv", index=False)

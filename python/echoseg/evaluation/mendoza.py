@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from echoseg.datasets.store import Store, prepare
-from echoseg.evaluation.evaluate import Evaluation, evaluate
-from echoseg.inference.predictor import Predictor, load
+from echoseg.datasets.store import prepare
+from echoseg.evaluation.evaluate import evaluate
+from echoseg.evaluation.experiments import WriteRun
+from echoseg.inference.predictor import load
 from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training.config import Config
 from echoseg.training.copies import COPIES
@@ -60,7 +61,7 @@ def repeat_mendoza(
     *,
     scale: float = 1.0,
     device: str = "auto",
-    write: Callable[[Path, Store, Predictor, Mapping[str, Evaluation]], None] | None = None,
+    write: WriteRun | None = None,
     **settings: Any,
 ) -> dict[str, pd.DataFrame]:
     """Train both approaches with the preset "mendoza", and variants, and test them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -132,6 +132,7 @@ def load_run_data(
     """
     predictor = load(run, device=device, network=network)
     config = predictor.config
-    phantom = partial(cached_phantom, size=config.size, ordering=config.ordering)
-    folder = data.path if isinstance(data, Store) else Path(data or config.data or phantom())
+    if data is None:
+        data = config.data or cached_phantom(size=config.size, ordering=config.ordering)
+    folder = data.path if isinstance(data, Store) else Path(data)
     return RunData(predictor, folder, prepare(folder, **config.store_options))

@@ -12,6 +12,7 @@ import yaml
 
 from echoseg.report.licences import SYNTHETIC, find_licence
 from echoseg.report.run_summary import RunSummary, read_run_summary
+from echoseg.training.splits import LEAK
 
 FEW_PATIENTS = 30
 
@@ -84,7 +85,7 @@ def card_sections(run: RunSummary) -> dict[str, list[str]]:
         ],
         "Training": [
             f"It was trained on {images} training images of {_quoted(run.data)} for {config.epochs} epochs, with seed"
-            f" {config.seed}. The data were split by patient.",
+            f" {config.seed}. The data were split by {config.split_by}.",
         ],
         "Results": [_result(split, values) for split, values in run.metrics.items()] or ["It was not evaluated yet."],
         "Limits": _limits(run),
@@ -146,8 +147,12 @@ def _limits(run: RunSummary) -> list[str]:
                 f"In split `{split}`, {missed} of {review['poor']} poor contours (Dice below 0.8) were not marked for"
                 " review."
             )
+    if run.config.split_by == "image":
+        lines.append(f"{LEAK[0].upper()}{LEAK[1:]}.")
     if run.config.validation == "none":
         lines.append("There was no validation split, so the weights are those of the last epoch, not of the best one.")
+    if run.config.validation == "last":
+        lines.append("The weights are those of the last epoch, not of the one with the best validation Dice.")
     return [
         *lines,
         "The confidence intervals are over the patients of this data set. They do not cover other hospitals, scanners"

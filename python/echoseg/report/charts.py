@@ -67,21 +67,55 @@ def landmark_boxes(errors: pd.DataFrame) -> str:
     return _data_url(figure)
 
 
-def training_curve(epochs: pd.Series, values: pd.Series, label: str) -> str:
-    """Draw a value by epoch.
+def training_curves(log: pd.DataFrame) -> dict[str, dict[str, pd.Series]]:
+    """Select the curves of a training.
 
     Args:
+        log: The content of `log.csv`.
+
+    Returns:
+        For the loss and for the foreground Dice, the values after each epoch by the name of the split. Values that the
+        log does not have are left out.
+    """
+    splits = {"training": "train", "validation": "val"}
+    return {
+        label: {
+            split: log[column]
+            for split, prefix in splits.items()
+            if (column := f"{prefix}_{measure}") in log and log[column].notna().any()
+        }
+        for label, measure in {"loss": "loss", "foreground Dice": "dice"}.items()
+    }
+
+
+def draw_curves(axis: Axes, epochs: pd.Series, curves: dict[str, pd.Series], label: str) -> None:
+    """Draw values by epoch.
+
+    Args:
+        axis: The axes to draw into.
         epochs: The epochs.
-        values: The value after each epoch.
-        label: What the value is.
+        curves: The values after each epoch, by the name of the split.
+        label: What the values are.
+    """
+    marker = "o" if len(epochs) == 1 else ""  # a line needs two points
+    for (split, values), (colour, style) in zip(curves.items(), ((BLUE, "-"), (AMBER, "--")), strict=False):
+        axis.plot(epochs, values, color=colour, linestyle=style, marker=marker, label=split)
+    axis.set(xlabel="epoch", ylabel=label)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if label != "loss":
+        axis.set_ylim(0, 1)
+    if curves:
+        axis.legend(frameon=False)
+
+
+def curves_chart(epochs: pd.Series, curves: dict[str, pd.Series], label: str) -> str:
+    """Draw values by epoch; see `draw_curves`.
 
     Returns:
         The chart as a data URL.
     """
     figure, axis = _chart()
-    axis.plot(epochs, values, color=BLUE)
-    axis.set(xlabel="epoch", ylabel=label)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    draw_curves(axis, epochs, curves, label)
     return _data_url(figure)
 
 

@@ -13,23 +13,21 @@ from matplotlib.figure import Figure
 from echoseg.evaluation.evaluate import Evaluation
 from echoseg.inference.predictor import Predictor
 from echoseg.metrics.agreement import agreement
+from echoseg.report.charts import draw_curves, training_curves
 from echoseg.report.overlay import PREDICTED, TRUE, draw_overlay
 from echoseg.utils.files import replace_file
 
 
 def curves_figure(log: pd.DataFrame, path: Path) -> None:
-    """Draw the training loss and the validation Dice by epoch.
+    """Draw loss and foreground Dice by epoch, of the training and of the validation images.
 
     Args:
-        log: The content of `log.csv`.
+        log: The content of `log.csv`; columns that are missing or empty are left out.
         path: The PNG file to write.
     """
     figure = Figure(figsize=(8, 3), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot(log["epoch"], log["train_loss"], color="black")
-    left.set(xlabel="epoch", ylabel="training loss")
-    right.plot(log["epoch"], log["val_dice"], color="black")
-    right.set(xlabel="epoch", ylabel="validation foreground Dice", ylim=(0, 1))
+    for axis, (label, curves) in zip(figure.subplots(1, 2), training_curves(log).items(), strict=True):
+        draw_curves(axis, log["epoch"], curves, label)
     save_figure(figure, path)
 
 

@@ -47,6 +47,7 @@ _METRICS = {
     "hd95_px": ("HD95, px", ".2f"),
     "assd_px": ("ASSD, px", ".2f"),
     "landmark_error_px": ("mean landmark error, px", ".2f"),
+    "loss": ("loss, as in the training", ".4f"),
     "empty_predictions": ("empty predictions", "d"),
     "images": ("images", "d"),
     "patients": ("patients", "d"),
@@ -148,7 +149,7 @@ def _tiles(run: RunSummary) -> list[tuple[str, str, str]]:
         tiles.append(("Landmark error", f"{values['landmark_error_px']:.2f} px", note))
     if (ef := values.get("ef")) and ef["mae"] is not None:
         note = f"percentage points, {ef['videos']} videos"
-        tiles.append(("Mean absolute error of EF", f"{ef['mae']:.1f}", note))
+        tiles.append(("Mean absolute error of EF", _number(ef["mae"], ".1f"), note))
     tiles.append(("Evaluated on", f"{values['images']} images", f"{values['patients']} patients"))
     return tiles
 
@@ -181,15 +182,14 @@ def _number(value: Any, form: str) -> str:
 
 
 def _curves(run: RunSummary) -> list[tuple[str, str]]:
-    """(caption, chart) of each value that the log of the training has."""
+    """(caption, chart) of loss and Dice, as far as the log of the training has them."""
     log = run.table("log.csv")
     if log is None:
         return []
-    labels = {"train_loss": "training loss", "val_dice": "validation Dice"}
     return [
-        (f"{label[0].upper()}{label[1:]} by epoch", charts.training_curve(log["epoch"], log[name], label))
-        for name, label in labels.items()
-        if log[name].notna().any()
+        (f"{label[0].upper()}{label[1:]} by epoch", charts.curves_chart(log["epoch"], curves, label))
+        for label, curves in charts.training_curves(log).items()
+        if curves
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from echoseg.report.figures import (
     attention_figure,
     bland_altman_figure,
     ceiling_figure,
+    curves_figure,
     orderings_figure,
     overlay_figure,
 )
@@ -76,6 +77,24 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     metrics[split] = add_checksum({**evaluation.summary, "data": str(store.path), "seconds": seconds})
     text = json.dumps(metrics, indent=2) + "\n"
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_run(run: Path, store: Store, predictor: Predictor, evaluations: Mapping[str, Evaluation]) -> None:
+    """Write what a finished training leaves in its folder: `metrics.json`, tables and figures, and the curves.
+
+    Args:
+        run: The run folder.
+        store: The store that was evaluated.
+        predictor: The predictor of the run.
+        evaluations: The evaluations by split.
+
+    Raises:
+        DataError: The existing `metrics.json` is damaged.
+    """
+    for split, evaluation in evaluations.items():
+        write_evaluation(evaluation, store, split, run)
+        write_attention(predictor, evaluation, store, split, run)
+    curves_figure(pd.read_csv(run / "log.csv"), run / "figures" / "curves.png")
 
 
 def write_volumes(table: pd.DataFrame, name: str, folder: Path) -> None:

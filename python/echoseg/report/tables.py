@@ -172,29 +172,20 @@ def ceiling_table(table: pd.DataFrame) -> str:
     return text_table(["scheme", "landmarks", *titles, "HD95, px", "area error, %"], rows)
 
 
-def experiments_table(table: pd.DataFrame) -> str:
-    """Format the result of ``evaluation.experiments.run_experiments``; cells with two values hold train / test."""
-    rows = []
-    for row in table.itertuples():
-        paper = f"{row.paper_train:.4f} / {row.paper_test:.4f}" if row.paper_time else ""
-        rows.append(
-            [
-                row.experiment,
-                str(row.images),
-                str(row.epochs),
-                f"{row.train_dice:.4f} / {row.test_dice:.4f}",
-                f"{row.train_dice_all_pixels:.4f} / {row.test_dice_all_pixels:.4f}",
-                f"{row.loss:.4f}",
-                f"{int(row.minutes)}:{round(row.minutes % 1 * 60):02d}",
-                paper,
-                row.paper_time,
-            ]
-        )
-    header = [
-        *("experiment", "images", "epochs", "foreground Dice", "all-pixel Dice", "loss", "time, min:s"),
-        *("Dice in the paper", "its time, min:s"),
-    ]
-    return text_table(header, rows)
+def frame_table(table: pd.DataFrame) -> str:
+    """Format any table: numbers with four digits, missing values as blanks.
+
+    Args:
+        table: The table; underscores in the names of its columns are shown as blanks.
+    """
+    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    return text_table([str(name).replace("_", " ") for name in table], rows)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return "" if value is None else str(value)
 
 
 def ablation_table(trainings: pd.DataFrame, by: list[str]) -> str:

@@ -31,13 +31,15 @@ class Batch(NamedTuple):
         frames: (B, H, W) float32 in [0, 255].
         targets: (B, C, H, W) float32; overwritten by the next batch.
         landmarks: (B, K, 2) float32, pixels; None in the mask approach.
+        contours: (B, P, 2) float32, pixels, on the host.
         share: This rank's part of the whole batch's images, times the number of ranks.
     """
 
     frames: Tensor
     targets: Tensor
     landmarks: Tensor | None
-    share: float
+    contours: np.ndarray
+    share: float = 1.0
 
 
 class Batches:
@@ -106,7 +108,7 @@ class Batches:
                 frames = self._augmented_frames(plan)
             with watch.measure("drawing"):
                 targets, landmarks = self._codec.encode(plan.contours, self._size, self.device, plan.landmarks)
-            yield Batch(frames, targets, landmarks, plan.share)
+            yield Batch(frames, targets, landmarks, plan.contours, plan.share)
 
     def _epoch_plans(self, epoch: int, first: int) -> Iterator[Plan]:
         positions = [(epoch, step) for step in range(first, len(self))]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import yaml
 
-from echoseg.datasets.split import assign_splits
 from echoseg.datasets.structure import structure_name
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
 from echoseg.geometry.landmarks import SCHEMES, check_count
+from echoseg.training.presets import PRESETS
 from echoseg.training.settings import check_limits, converted, setting
+from echoseg.training.splits import check_splits, choose_splits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +51,11 @@ class Config:
 
     approach: str = setting(
         "landmark", "What the network learns: a mask of the structure, or landmarks on its border", choices=APPROACHES
+    )
+    preset: str | None = setting(
+        None,
+        "Paper whose settings take the place of the defaults, by its first author",
+        choices=tuple(PRESETS),
     )
     data: str | None = setting(
         None,
@@ -89,9 +95,40 @@ class Config:
     )
     validation: str = setting(
         "split",
-        "split: keep the weights with the highest Dice on the validation split. none: train on the validation patients "
-        "too and keep the last weights",
-        choices=("split", "none"),
+        "split: keep the weights with the highest Dice on the validation split. last: measure on it, but keep the last "
+        "weights. none: train on the validation patients too and keep the last weights",
+        choices=("split", "last", "none"),
+    )
+    split_shares: tuple[float, float, float] | None = setting(
+        None,
+        "Shares of the patients for training, validation and test, drawn by a hash of their names. Default: the data "
+        "set's own splits",
+        ge=0,
+        le=1,
+        metavar=("TRAIN", "VAL", "TEST"),
+    )
+    split_counts: tuple[int, int, int] | None = setting(
+        None,
+        "Numbers of images for training, validation and test, of whole patients who are drawn likewise, so that a "
+        "split may have a few images more. Default: the data set's own splits",
+        ge=0,
+        le=2**62,
+        metavar=("TRAIN", "VAL", "TEST"),
+    )
+    split_by: str = setting(
+        "patient",
+        "What split-shares and split-counts draw: whole patients, or each image by itself, as some papers do. The "
+        "latter makes test results too good, and is possible with a preset only",
+        choices=("patient", "image"),
+    )
+    split_boundaries: tuple[float, float, float] | None = setting(
+        None,
+        "Chosen by a training from split-shares or split-counts, so that a patient stays in one split whatever other "
+        "patients there are",
+        ge=0,
+        le=1,
+        metavar=("TEST", "VAL", "TRAIN"),
+        internal=True,
     )
     images: int | None = setting(
         None,
@@ -344,6 +381,7 @@ class Config:
             )
         if self.approach == "landmark" and self.scheme is not None:
             check_count(self.landmarks, self.scheme)
+        check_splits(self)
         if self.attention and not self.skips:
             raise DataError("attention gates the skip connections; leave out attention or keep skips")
         left, top, right, bottom = self.region
@@ -376,23 +414,14 @@ class Config:
             samples: A store's table of samples, N rows.
 
         Returns:
-            (N,) str: "train", "val", "test", or "unused" for training images beyond ``images``.
+            (N,) str: "train", "val", "test", or "unused" for training images beyond ``images`` and for images beyond
+            ``split_shares`` or ``split_counts``.
 
         Raises:
-            DataError: The Split column cannot be used; see ``datasets.split.assign_splits``.
+            DataError: The Split column cannot be used (see ``datasets.split.assign_splits``), or there are too few
+                images.
         """
-        splits = assign_splits(
-            samples["split"], samples["patient"], test_fold=self.test_fold, validation=self.validation == "split"
-        )
-        if self.images is None:
-            return splits
-        import numpy as np  # not at the top: the command line reads its flags from this file
-
-        usable = (splits == "train") & ((samples["blank"] == 0) | self.learns_blanks).to_numpy()
-        training = np.random.default_rng(self.seed).permutation(np.flatnonzero(usable))
-        splits = splits.astype("<U6")
-        splits[training[self.images :]] = "unused"
-        return splits
+        return choose_splits(self, samples)
 
     def values(self) -> dict[str, Any]:
         """Return all settings in types that YAML and JSON have."""
@@ -405,6 +434,9 @@ class Config:
 
 def load_config(path: Path | None, **overrides: Any) -> Config:
     """Read settings from a YAML file.
+
+    The settings of a preset replace the defaults where the file names it, and the file's settings where ``overrides``
+    do.
 
     Args:
         path: The file; None takes the defaults.
@@ -430,7 +462,27 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
     for names, place in ((values, f"{path}: "), (overrides, "")):
         if unknown := sorted(map(str, names.keys() - known)):
             raise DataError(f"{place}unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    approach = {**values, **overrides}.get("approach")
+    presets = [_preset(str(given.get("preset")), approach) for given in (values, overrides)]
     try:
-        return Config(**{**values, **overrides})
+        return Config(**{**presets[0], **values, **presets[1], **overrides})
     except ValueError as error:
         raise DataError(f"{path}: {error}" if path else str(error)) from None
+
+
+def _preset(name: str, approach: object) -> dict[str, Any]:
+    """The settings of a preset, and its approach; empty for an unknown name, which `Config` reports.
+
+    Raises:
+        DataError: The preset has no settings for the approach.
+    """
+    by_approach = PRESETS.get(name)
+    if by_approach is None:
+        return {}
+    if approach is None:
+        approach = Config.approach if Config.approach in by_approach else next(iter(by_approach))
+    if approach not in by_approach:
+        raise DataError(
+            f"preset {name} has no settings for the approach {approach}; it is for {', '.join(by_approach)}"
+        )
+    return {"approach": approach, **by_approach[str(approach)]}

@@ -26,8 +26,10 @@ class TrainingEvent:
         device: Name of the device that trains, such as "cpu" or "cuda:0".
         learning_rate: Learning rate of the last step.
         loss: After a step, the loss of its batch; after an epoch, the mean over its images.
-        dice: Foreground Dice of the training images, likewise; None in the landmark approach.
-        val_dice: Foreground Dice of the validation images; None after a step, and without validation.
+        dice: Foreground Dice of the training images, likewise. In the landmark approach it is None after a step, and
+            after an epoch the mean over a few of its batches, since decoding takes time.
+        val_loss: Loss of the validation images; None after a step, and without validation.
+        val_dice: Foreground Dice of the validation images, likewise.
         seconds_left: Estimated time until the last epoch ends.
     """
 
@@ -39,6 +41,7 @@ class TrainingEvent:
     learning_rate: float
     loss: float
     dice: float | None
+    val_loss: float | None
     val_dice: float | None
     seconds_left: float
 

@@ -29,13 +29,15 @@ from echoseg.training.logs import TrainingEvent, logger, shows_progress_bar
 from echoseg.training.optimization import learning_rate, make_average, make_loss, make_optimizer
 from echoseg.training.progress_bar import ProgressBar, running_dice
 from echoseg.training.resolve import fingerprint, resolve, training_and_validation
-from echoseg.training.run_files import LOG_COLUMNS, PARTS, save_environment, save_log
+from echoseg.training.run_files import LOG_COLUMNS, PARTS, complete_row, save_environment, save_log
+from echoseg.training.splits import LEAK
 from echoseg.training.stopwatch import Stopwatch
 from echoseg.training.tensorboard import TensorBoardLog
-from echoseg.training.validation import validate
+from echoseg.training.validation import Scores, batch_dice, validate
 from echoseg.utils.files import new_folder
 
 _STEPS_BETWEEN_AGREEMENTS = 20  # of several ranks
+_DECODED_BATCHES = 4  # of an epoch in the landmark approach, for the training Dice
 
 
 def train(
@@ -51,7 +53,7 @@ def train(
     on_epoch: Callback | None = None,
     on_step: Callback | None = None,
 ) -> Config:
-    """Train on a store's training split and keep the weights that are best on its validation split, if there is one.
+    """Train on a store's training split and keep the weights that ``config.validation`` names.
 
     After Ctrl-C or SIGTERM, training ends at the next step, when its state is saved. A run that was trained with a
     ``network``, ``loss`` or ``augment`` of the user needs the same ones when it is resumed; ``environment.json`` holds
@@ -105,8 +107,9 @@ class _Progress:
     epoch: int = 0
     step: int = 0  # in the epoch
     loss: float = 0.0  # sum over the epoch's images so far
-    dice: float = 0.0  # likewise, of masks
+    dice: float = 0.0  # likewise, over the scored images
     images: int = 0
+    scored: int = 0  # images of which the Dice was computed
     minutes: float = 0.0  # of training, over all resumptions
     best_dice: float = -1.0
     best_epoch: int = 0
@@ -147,6 +150,9 @@ class _Trainer:
         self.optimizer = make_optimizer(self.model, config)
         self.batches = Batches(store, training, self.codec, config, device, ranks, custom.augment)
         self.loss_of = make_loss(config, store.size, device, custom.loss)
+        # decoding masks takes no time, but decoding landmarks does
+        decoded = len(self.batches) if config.approach == "mask" else _DECODED_BATCHES
+        self.steps_between_scores = math.ceil(len(self.batches) / decoded)
         self.progress = _Progress()
         self.out_of_time = False
 
@@ -176,6 +182,8 @@ class _Trainer:
             with new_folder(self.run) as folder:  # a run that is killed here does not exist, instead of being half one
                 self.config.save(folder / checkpoint.CONFIG)
                 save_environment(folder / "environment.json", self.device, self.custom_names)
+            if self.config.split_by == "image":
+                logger.warning("%s", LEAK)
         self.session = time.monotonic(), 0
 
     def resume(self) -> None:
@@ -202,7 +210,10 @@ class _Trainer:
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
-        self.progress = _Progress(**state["progress"])
+        progress = state["progress"]
+        if "scored" not in progress:  # saved by an earlier version
+            progress["scored"] = progress["images"] if self.config.approach == "mask" else 0
+        self.progress = _Progress(**{**progress, "log": [complete_row(row) for row in progress["log"]]})
         self.session = time.monotonic(), self.steps_done
         self.bar.update(self.steps_done)
 
@@ -221,10 +232,12 @@ class _Trainer:
                 means = self._step(batch, learning_rate(self.steps_done, self.steps, config))
             sums += means * len(batch.frames)
             progress.images += len(batch.frames)
+            progress.scored += len(batch.frames) * self._is_scored()
             progress.step += 1
             self.bar.step(sums, progress.images)
             if self.custom.on_step is not None and self.ranks.index == 0:
-                self.custom.on_step(self._event(*means.tolist()))
+                loss, dice = means.tolist()
+                self.custom.on_step(self._event(loss, dice if config.approach == "mask" else None))
             interrupted, self.out_of_time = self._agree_to_stop()
             if interrupted or time.monotonic() - self.saved > 60 * config.checkpoint_minutes:
                 progress.loss, progress.dice = sums.tolist()
@@ -237,7 +250,7 @@ class _Trainer:
         progress.loss, progress.dice = sums.tolist()
 
     def _step(self, batch: Batch, rate: float) -> Tensor:
-        """Learn from a batch. Returns (2,) its loss and the Dice of its masks, 0 in the landmark approach."""
+        """Learn from a batch. Returns (2,) its loss and its Dice, 0 if the batch is not scored."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
@@ -250,8 +263,16 @@ class _Trainer:
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        score = running_dice(logits, batch.targets) if self.config.approach == "mask" else torch.zeros_like(loss)
-        return torch.stack([loss.detach(), score])
+        score = torch.zeros_like(loss)
+        if self.config.approach == "mask":
+            score = running_dice(logits, batch.targets)
+        elif self._is_scored():
+            score.fill_(float(batch_dice(self.codec, logits.detach(), batch.contours).mean()))
+        return torch.stack([loss.detach(), score.detach()])
+
+    def _is_scored(self) -> bool:
+        """Whether the Dice of the current step's batch is computed."""
+        return self.progress.step % self.steps_between_scores == self.steps_between_scores // 2
 
     def _agree_to_stop(self) -> tuple[bool, bool]:
         """Whether a signal came, and whether time is up. Ranks ask one another only now and then: a GPU must wait."""
@@ -280,30 +301,32 @@ class _Trainer:
     def end_epoch(self) -> None:
         """Validate, keep the best weights, save, report."""
         progress = self.progress
-        loss, images = self.ranks.sum(
-            torch.tensor([progress.loss, progress.images], dtype=torch.float64, device=self.device)
+        sums = [progress.loss, progress.images, progress.dice, progress.scored]
+        loss, images, dice, scored = self.ranks.sum(
+            torch.tensor(sums, dtype=torch.float64, device=self.device)
         ).tolist()
+        train = Scores(loss / images, dice / scored if scored else math.nan)
         seconds = self.watch.seconds()
         started = time.perf_counter()
-        val_dice = math.nan
+        val = None
         if len(self.validation):
-            val_dice = validate(
-                self.best, self.codec, self.store, self.validation, self.config, self.device, self.ranks
+            val = validate(
+                self.best, self.codec, self.loss_of, self.store, self.validation, self.config, self.device, self.ranks
             )
         parts = [seconds.get(part, 0.0) for part in PARTS]
-        row = [progress.epoch + 1, self._rate(), loss / images, val_dice, *parts, time.perf_counter() - started]
+        shown = [*train, *(val or (math.nan, math.nan))]
+        row = [progress.epoch + 1, self._rate(), *shown, *parts, time.perf_counter() - started]
         row.append(60 * self.minutes - sum(earlier[-1] for earlier in progress.log))
         progress.log.append(row)
-        train_dice = progress.dice / progress.images
-        self.bar.show(loss / images, train_dice, val_dice=val_dice)
-        event = self._event(loss / images, train_dice, val_dice if len(self.validation) else None)
-        progress.epoch, progress.step, progress.images = progress.epoch + 1, 0, 0
+        self.bar.show(*train, val_dice=shown[-1])
+        event = self._event(train.loss, train.dice if scored else None, val)
+        progress.epoch, progress.step, progress.images, progress.scored = progress.epoch + 1, 0, 0, 0
         progress.loss = progress.dice = 0.0
-        better = val_dice > progress.best_dice if len(self.validation) else True  # without validation, the last is best
+        better = val is None or val.dice > progress.best_dice
         if better:
-            progress.best_dice, progress.best_epoch = val_dice, progress.epoch
+            progress.best_dice, progress.best_epoch = shown[-1], progress.epoch
         if self.ranks.index == 0:
-            if better:
+            if better or self.config.validation == "last":
                 checkpoint.save_weights(self.run / checkpoint.BEST, self.best, self.config)
             save_log(self.run / "log.csv", progress.log)
             if self.board is not None:
@@ -318,7 +341,7 @@ class _Trainer:
         if self.ranks.index == 0:
             checkpoint.save_weights(self.run / checkpoint.LAST, self.best, self.config)
 
-    def _event(self, loss: float, dice: float, val_dice: float | None = None) -> TrainingEvent:
+    def _event(self, loss: float, dice: float | None, val: Scores | None = None) -> TrainingEvent:
         assert self.config.epochs is not None
         started, first = self.session
         seconds_left = (time.monotonic() - started) / max(1, self.steps_done - first) * (self.steps - self.steps_done)
@@ -332,8 +355,9 @@ class _Trainer:
             device=str(self.device),
             learning_rate=self._rate(),
             loss=loss,
-            dice=dice if self.config.approach == "mask" else None,
-            val_dice=val_dice,
+            dice=dice,
+            val_loss=None if val is None else val.loss,
+            val_dice=None if val is None else val.dice,
             seconds_left=seconds_left,
         )
 

@@ -1,4 +1,7 @@
-"""Settings of published work, by name and approach. Data and splits are not part of them: echoseg splits by patient."""
+"""Settings of published work, by name and approach. The splits are not part of them: echoseg splits by patient.
+
+docs/papers/ compares each setting with the text and the code of the work.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,27 @@ _NO_AUGMENTATION: dict[str, Any] = {
 _CONSTANT_ADAM: dict[str, Any] = {"optimizer": "adam", "schedule": "constant", "weight_decay": 0.0}
 
 # Rodríguez Valencia et al., "Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet Dynamic Dataset":
-# U-Net with 64 to 1024 channels, Adam 1e-4, batch size 64, no augmentation; landmark loss with a softmax over channels
+# points ordered by angle, U-Net with 64 to 1024 channels, Adam 1e-4, batch size 64, no augmentation, the last weights;
+# landmark loss with a softmax over channels, heatmaps within 10 pixels and the border band of a 3×3 square
 _RODRIGUEZ: dict[str, Any] = {
     **_NO_AUGMENTATION,
     **_CONSTANT_ADAM,
+    "ordering": "angle",
+    "validation": "last",
     "learning_rate": 1e-4,
     "batch_size": 64,
     "width": 64,
-    "sigma": 5.0,
 }
-_RODRIGUEZ_LANDMARKS: dict[str, Any] = {"landmarks": 7, "scheme": "angle", "outline": "polygon", "decode": "argmax"}
+_RODRIGUEZ_LANDMARKS: dict[str, Any] = {
+    "landmarks": 7,
+    "scheme": "angle",
+    "outline": "polygon",
+    "decode": "argmax",
+    "sigma": 5.0,
+    "radius": 10.0,
+    "band_kernel": 3,
+    "band_iterations": 2,
+}
 # Mendoza et al., "EchoNet-Dynamic: U-Net for Cardiac Image Segmentation": fixed copies in place of random augmentation,
 # U-Net with 32 to 512 channels for masks and 64 to 1024 for landmarks, Adam 5e-4, batch size 32, 30 epochs
 _MENDOZA: dict[str, Any] = {
@@ -66,8 +80,8 @@ _CRACIUN: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "rodriguez": {
-        "mask": {**_RODRIGUEZ, "loss": "bce"},
-        "landmark": {**_RODRIGUEZ, "loss": "channel_ce", **_RODRIGUEZ_LANDMARKS},
+        "mask": {**_RODRIGUEZ, "loss": "bce", "epochs": 20},
+        "landmark": {**_RODRIGUEZ, "loss": "channel_ce", "epochs": 5, **_RODRIGUEZ_LANDMARKS},
     },
     "mendoza": {
         "mask": {**_MENDOZA, "loss": "dice", **_MENDOZA_MASKS},

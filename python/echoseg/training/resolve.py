@@ -16,12 +16,13 @@ from echoseg.training.config import Config
 from echoseg.training.copies import COPIES
 from echoseg.training.distributed import Ranks
 from echoseg.training.optimization import faster_precision
+from echoseg.training.splits import find_boundaries
 
 _MIN_EPOCHS, _IMAGES = 10, 12_800  # by default
 
 
 def resolve(config: Config, store: Store, training: np.ndarray, device: torch.device, ranks: Ranks) -> Config:
-    """Choose the settings that were left open: structure, landmark scheme, number of epochs, precision.
+    """Choose the settings that were left open: structure, landmark scheme, epochs, precision, boundaries of the splits.
 
     Args:
         config: The settings.
@@ -34,7 +35,9 @@ def resolve(config: Config, store: Store, training: np.ndarray, device: torch.de
     Raises:
         DataError: The store's tracings do not have what the landmark scheme needs.
     """
-    config = dataclasses.replace(config, structure=store.structure)
+    config = dataclasses.replace(
+        config, structure=store.structure, split_boundaries=find_boundaries(config, store.samples)
+    )
     if config.approach == "landmark":
         config = dataclasses.replace(config, scheme=scheme_for(store, config.scheme))
     if config.epochs is None:
@@ -65,7 +68,9 @@ def training_and_validation(store: Store, split: np.ndarray, config: Config) -> 
     sets = {name: np.flatnonzero((split == name) & usable) for name in ("train", "val", "test")}
     for name, indices in sets.items():
         if store.blank[indices].all() and not (name == "val" and config.validation == "none"):
-            raise DataError(f"{store.path}: no image in split {name!r}; check the Split column")
+            drawn = config.split_shares or config.split_counts
+            cure = "give it a larger share or number" if drawn else "check the Split column"
+            raise DataError(f"{store.path}: no image in split {name!r}; {cure}")
     return sets["train"], sets["val"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import platform
 import sys
 from pathlib import Path
@@ -20,12 +21,19 @@ LOG_COLUMNS = (
     "epoch",
     "learning_rate",
     "train_loss",
+    "train_dice",
+    "val_loss",
     "val_dice",
     *(f"{part}_seconds" for part in PARTS),
     "val_seconds",
     "epoch_seconds",
 )
 """The columns of ``log.csv``. The last one is the time from the end of the epoch before, saving included."""
+
+
+def complete_row(row: list[float]) -> list[float]:
+    """Return a row of the log with all columns; rows of earlier versions lack ``train_dice`` and ``val_loss``."""
+    return row if len(row) == len(LOG_COLUMNS) else [*row[:3], math.nan, math.nan, *row[3:]]
 
 
 def save_log(path: Path, rows: list[list[float]]) -> None:

@@ -17,7 +17,8 @@ def setting(default: Any, help: str, **limits: Any) -> Any:
     Args:
         default: Default value of the setting.
         help: What the setting does, for ``echoseg train --help``.
-        **limits: ``choices``, ``ge``, ``le`` and ``gt``, as in pydantic, and ``metavar``, the value's name in the help.
+        **limits: ``choices``, ``ge``, ``le`` and ``gt``, as in pydantic; ``metavar``, the value's name in the help; and
+            ``internal`` for a setting without a flag, which a training chooses.
     """
     return field(default=default, metadata={"help": help, **limits})
 

@@ -1,0 +1,99 @@
+"""The settings that say which samples a run trains, validates and tests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from echoseg.datasets.split import assign_splits, split_boundaries, split_by_boundaries
+from echoseg.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from echoseg.training.config import Config
+
+LEAK = (
+    "the data are split by image: images of one patient are in the training and in the test split, so the test results "
+    "are better than they would be for new patients"
+)
+
+
+def check_splits(config: Config) -> None:
+    """Check the settings of the splits.
+
+    Raises:
+        DataError: They contradict each other, or the images are drawn one by one without a paper's preset.
+    """
+    given = {name: sizes for name in ("split_shares", "split_counts") if (sizes := getattr(config, name))}
+    if len(given) == 2:
+        raise DataError("split_shares and split_counts are both given; leave one of them out")
+    for name, sizes in given.items():
+        if config.test_fold is not None:
+            raise DataError(f"{name} and test_fold are both given; leave one of them out")
+        text = " ".join(f"{size:g}" for size in sizes)
+        if name == "split_shares" and sum(sizes) > 1 + 1e-9:
+            raise DataError(f"split_shares {text} add up to {sum(sizes):g}, expected at most 1")
+        train, validation, test = sizes
+        if not (train and test):
+            raise DataError(f"{name} {text}: training and test need images; give numbers above 0")
+        if not validation and config.validation != "none":
+            raise DataError(f"{name} {text} leaves no image for validation; give some, or set validation to none")
+    if config.split_by == "image":
+        if config.preset is None:
+            raise DataError(
+                "split_by 'image' puts images of one patient into the training and the test split, which makes results "
+                "too good; leave it out, or use it with the preset of a paper"
+            )
+        if not given:
+            raise DataError("split_by 'image' needs split_shares or split_counts; give one of them")
+
+
+def choose_splits(config: Config, samples: pd.DataFrame) -> NDArray[np.str_]:
+    """Assign each sample of a store to a split; see ``Config.splits``."""
+    boundaries = find_boundaries(config, samples)
+    if boundaries is None:
+        splits = assign_splits(
+            samples["split"], samples["patient"], test_fold=config.test_fold, validation=config.validation != "none"
+        )
+    else:
+        splits = split_by_boundaries(_groups(config, samples), boundaries)
+        if config.validation == "none":
+            splits[splits == "val"] = "train"
+    if config.images is None:
+        return splits
+    import numpy as np  # not at the top: the command line reads its flags from the settings
+
+    usable = (splits == "train") & ((samples["blank"] == 0) | config.learns_blanks).to_numpy()
+    training = np.random.default_rng(config.seed).permutation(np.flatnonzero(usable))
+    splits = splits.astype("<U6")
+    splits[training[config.images :]] = "unused"
+    return splits
+
+
+def find_boundaries(config: Config, samples: pd.DataFrame) -> tuple[float, float, float] | None:
+    """Find the boundaries of the splits that ``split_shares`` or ``split_counts`` ask for.
+
+    Args:
+        config: The settings. Boundaries that a run has stored are returned as they are.
+        samples: A store's table of samples.
+
+    Returns:
+        The result of ``datasets.split.split_boundaries``; None where the data set's own splits are used.
+
+    Raises:
+        DataError: There are too few samples.
+    """
+    if config.split_boundaries is not None:
+        return config.split_boundaries
+    if config.split_shares is None and config.split_counts is None:
+        return None
+    return split_boundaries(_groups(config, samples), shares=config.split_shares, counts=config.split_counts)
+
+
+def _groups(config: Config, samples: pd.DataFrame) -> list[str]:
+    """What is drawn as a whole: the patient of each sample, or the sample."""
+    if config.split_by == "patient":
+        return [str(patient) for patient in samples["patient"]]
+    return [f"{video} {frame}" for video, frame in zip(samples["video"], samples["frame"], strict=True)]
