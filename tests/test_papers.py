@@ -46,7 +46,7 @@ def value_of(cell: str) -> object:
     try:
         return float(text)
     except ValueError:
-        return yaml.safe_load(text)
+        return {"true": True, "false": False, "null": None}.get(text, text)
 
 
 def plain(value: object) -> object:

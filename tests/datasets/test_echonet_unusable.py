@@ -41,15 +41,18 @@ UNUSABLE = {
             "FileName,X1,Y1,X2,Y2,Frame or FileName,X,Y,Frame",
         ],
     ),
-    "semicolons": (lambda f: change_header(f, TRACINGS, "FileName;X;Y;Frame"), ["found FileName;X;Y;Frame"]),
+    "semicolons": (lambda f: change_header(f, TRACINGS, "FileName;X;Y;Frame"), ["nothing usable"]),
     "column twice": (
         lambda f: change_header(f, TRACINGS, "FileName,X1,X1,Y1,X2,Y2,Frame"),
         ["VolumeTracings.csv:1:X1: the column appears twice"],
     ),
-    "utf-16": (lambda f: (f / LIST).write_bytes("FileName\na\n".encode("utf-16")), ["UTF-16", "UTF-8"]),
+    "utf-16": (lambda f: (f / LIST).write_bytes("FileName\na\n".encode("utf-16")[:-1]), ["damaged UTF-16", "UTF-8"]),
     "nothing usable": (
         lambda f: (f / LIST).write_text("FileName\nz\ny\n"),
-        ["contains nothing usable", "FileList.csv:2:FileName: video Videos/z.avi is missing (fault 1 of 5)"],
+        [
+            "contains nothing usable",
+            "FileList.csv:2:FileName: Videos/ has no video 'z'; copy it there or remove the row (fault 1 of 5)",
+        ],
     ),
 }
 

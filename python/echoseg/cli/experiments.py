@@ -1,8 +1,8 @@
 """Repeat the experiments of a paper, and print the results beside those that it
 reports.
 
---paper rodriguez, the default, trains the networks of Rodríguez Valencia et al.
-("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet
+--paper rodriguez, the default, trains the networks of Rodríguez Valencia et
+al. ("Left Ventricle Automatic Segmentation with Deep Learning on the EchoNet
 Dynamic Dataset"), and also tests them on noisier images. --paper mendoza
 compares masks with landmarks as Mendoza et al. do ("EchoNet-Dynamic: U-Net for
 Cardiac Image Segmentation"), --paper craciun segments stacks as Craciun does
@@ -29,7 +29,7 @@ EXAMPLE = "  echoseg experiments --data data --scale 0.1 --width 16"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.usage = f"{parser.prog} [--paper NAME | --landmarks | --learning-curve] [flags]"
+    parser.usage = f"{parser.prog} [--paper NAME|--landmarks|--learning-curve] [flags]"
     parser.add_argument(
         "--data",
         type=Path,

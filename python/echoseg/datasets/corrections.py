@@ -65,7 +65,7 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         DataError: The file cannot be read, its checksum is wrong, or it has another kind of tracing than the data set.
     """
     verify_checksums(file)
-    kind, traced, faults = read_tracings(file)
+    kind, traced, faults, _ = read_tracings(file)
     if kind != dataset.kind:
         raise DataError(
             f"{file}: contains {kind}, but {dataset.folder} {dataset.kind}; review with --data {dataset.folder}"

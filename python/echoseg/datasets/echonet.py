@@ -12,11 +12,13 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,8 +27,10 @@ from numpy.typing import NDArray
 from echoseg.datasets.recording import MINIMUM_ROWS, Dataset, Fault, Recording, Tracing
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.errors import DataError
+from echoseg.geometry.chords import are_arranged, arrange_chords
 from echoseg.geometry.contour import contour_area, order_contour
-from echoseg.io.table import EXTRA, quote, read_numbers, read_table
+from echoseg.io.reading import SUFFIXES, is_clip
+from echoseg.io.table import EXTRA, Table, quote, read_numbers, read_table
 
 FILE_LIST = "FileList.csv"
 TRACINGS = "VolumeTracings.csv"
@@ -37,10 +41,11 @@ VIEWS = ("A4C", "PSAX")
 
 _COORDINATES = {"chords": ("X1", "Y1", "X2", "Y2"), "points": ("X", "Y")}
 _MAX_NUMBER = 2.0**20  # the largest coordinate that the kernels accept
-_NUMBERS, _OPTIONAL = ("FPS", "EF", "ESV", "EDV"), ("Split", "PatientId", "Patient")
+_UNITS = {"FPS": ("fps", "hz"), "EF": ("%",), "ESV": ("ml",), "EDV": ("ml",)}
+_PATIENTS = ("PatientId", "Patient", "PatientNumber", "PatientName", "SubjectId", "Subject", "MRN")
+_SIZES = ("FrameHeight", "FrameWidth", "NumberOfFrames")  # known, but not used
 _EXTRA_CELLS = "more cells than the header has columns"
 _MAX_NAME_BYTES = 255  # limit of most file systems
-_VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".wmv", ".webm")
 
 
 def matches(folder: Path) -> bool:
@@ -73,11 +78,12 @@ def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give one that contains {FILE_LIST}, {TRACINGS} and {VIDEOS}/")
     view = folder.name if folder.name in VIEWS else ""
-    listed, list_faults = _read_list(folder)
-    kind, traced, trace_faults = read_tracings(folder / TRACINGS)
+    listed, list_faults, notes = _read_list(folder)
+    tracings = read_tracings(folder / TRACINGS)
+    traced, trace_faults = tracings.videos, tracings.nameless
     recordings = []
     for recording in listed:
-        video = traced.pop(recording.name, None)
+        video = _pop_by_name(traced, recording.name)
         trace_faults += video.faults if video else []
         if recording.row in list_faults:
             continue
@@ -85,42 +91,59 @@ def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
             reason = f"{recording.name} has no rows in {TRACINGS}"
             list_faults[recording.row] = Fault(FILE_LIST, recording.row, reason, "FileName")
         elif video.tracings:
-            tracings = tuple(sorted(video.tracings, key=lambda tracing: tracing.frame))
-            recordings.append(Recording(**{**recording.__dict__, "tracings": tracings, "view": view}))
+            by_frame = tuple(sorted(video.tracings, key=lambda tracing: tracing.frame))
+            recordings.append(Recording(**{**recording.__dict__, "tracings": by_frame, "view": view}))
     for name, video in traced.items():
         trace_faults.append(Fault(TRACINGS, video.row, f"{name} is not in {FILE_LIST}", "FileName"))
     trace_faults = list(dict.fromkeys(trace_faults))  # two tracings may have the same fault
     faults = (*sorted(list_faults.values(), key=_by_row), *sorted(trace_faults, key=_by_row))
     if not recordings:
         raise DataError(f"{folder}: contains nothing usable; {faults[0]} (fault 1 of {len(faults)})")
+    if tracings.rearranged:
+        notes.append(
+            f"{TRACINGS}: the rows of {tracings.rearranged} tracings were repeated, turned or not in order, and were "
+            "brought into order"
+        )
     name = structure_name(structure or LEFT_VENTRICLE)
-    return Dataset(folder=folder, kind=kind, recordings=tuple(recordings), faults=faults, structure=name)
+    return Dataset(folder, tracings.kind, tuple(recordings), faults, structure=name, notes=tuple(notes))
 
 
 def _by_row(fault: Fault) -> int:
     return fault.row or 0
 
 
-def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault]]:
-    """The rows of the file list as recordings without tracings, and the faults by row."""
-    table = read_table(folder / FILE_LIST, ("FileName",), optional=(*_NUMBERS, *_OPTIONAL))
-    blank = pd.Series("", index=table.index)
+def _pop_by_name(traced: dict[str, VideoTracings], name: str) -> VideoTracings | None:
+    """Remove and return the tracings of a video; upper and lower case may differ if only one name fits."""
+    if name in traced:
+        return traced.pop(name)
+    others = [other for other in traced if other.casefold() == name.casefold()]
+    return traced.pop(others[0]) if len(others) == 1 else None
+
+
+def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[str]]:
+    """The rows of the file list as recordings without tracings, the faults by row, and notes for the user."""
+    table = read_table(folder / FILE_LIST, ("FileName",), optional=(*_UNITS, "Split", *_PATIENTS, *_SIZES))
+    cells = table.cells
+    blank = pd.Series("", index=cells.index)
     problems: Problems = defaultdict(list)
     numbers = {}
-    for column in _NUMBERS:
-        cells = table.get(column, blank)
-        numbers[column.lower()], bad = read_numbers(cells, blank=True)
-        for row, cell in cells[bad].items():
+    for column, units in _UNITS.items():
+        texts = cells.get(column, blank)
+        numbers[column.lower()], bad = read_numbers(texts, blank=True, decimal=table.decimal, units=units)
+        for row, cell in texts[bad].items():
             problems[row].append((column, f"{quote(cell)} is not a number"))
-    for row in table.index[table[EXTRA].str.strip() != ""]:
+    for row in cells.index[cells[EXTRA].str.strip() != ""]:
         problems[row].append(("", _EXTRA_CELLS))
-    splits = table.get("Split", blank).str.strip().tolist()
-    patients = table.get("PatientId", table.get("Patient", blank)).str.strip().tolist()
+    splits = cells.get("Split", blank).str.strip().tolist()
+    patient_columns = [name for name in _PATIENTS if name in cells]
+    patients = cells[patient_columns[0]].str.strip().tolist() if patient_columns else [""] * len(cells)
+    unused = [*patient_columns[1:], *table.unused]
+    notes = [f"{FILE_LIST}: columns that are not used: {', '.join(unused)[:200]}"] if unused else []
 
     videos = _find_videos(folder / VIDEOS)
     listed: list[Recording] = []
     first: dict[str, int] = {}
-    for i, (row, cell) in enumerate(table["FileName"].items()):
+    for i, (row, cell) in enumerate(cells["FileName"].items()):
         name = stem_of(cell)
         if reason := check_name(name):
             problems[row].append(("FileName", f"{quote(cell)} {reason}"))
@@ -129,9 +152,10 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault]]:
             problems[row].append(("FileName", f"{name} is listed twice (first in row {first[name]})"))
             continue
         first[name] = row
-        path = folder / VIDEOS / videos.get(name, name)
-        if name not in videos:
-            problems[row].append(("FileName", f"video {VIDEOS}/{name}.avi is missing"))
+        video = videos.get(name) or videos.get(name.casefold())
+        path = folder / VIDEOS / (video or name)
+        if video is None:
+            problems[row].append(("FileName", f"{VIDEOS}/ has no video {quote(name)}; copy it there or remove the row"))
         elif path.is_symlink() and _points_outside(path, folder):
             problems[row].append(
                 ("FileName", f"{VIDEOS}/{path.name} is a link to a file outside the folder; copy the file")
@@ -139,7 +163,7 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault]]:
         values: dict[str, Any] = {field_name: float(column[i]) for field_name, column in numbers.items()}
         patient = patients[i] or name
         listed.append(Recording(name=name, path=path, patient=patient, split=splits[i], row=row, tracings=(), **values))
-    return listed, {row: _make_fault(FILE_LIST, row, found) for row, found in problems.items()}
+    return listed, {row: _make_fault(FILE_LIST, row, found) for row, found in problems.items()}, notes
 
 
 Problems = dict[int, list[tuple[str, str]]]
@@ -154,13 +178,26 @@ def _make_fault(file: str, row: int, problems: Sequence[tuple[str, str]]) -> Fau
 
 
 def _find_videos(folder: Path) -> dict[str, str]:
-    """Name without suffix → file name; of several suffixes, the first in `_VIDEO_SUFFIXES` is used."""
+    """Name without suffix → file name, also by the name in lower case if that is unique.
+
+    Of several files with the same name, the suffix that stands first in `SUFFIXES` is used.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; put the videos there")
-    files = [path for path in folder.iterdir() if path.suffix.lower() in _VIDEO_SUFFIXES]
-    files.sort(key=lambda path: (-_VIDEO_SUFFIXES.index(path.suffix.lower()), path.name))
-    # decoded as UTF-8, as the tables are, independent of the locale
-    return {os.fsencode(path.stem).decode("utf-8", "surrogateescape"): path.name for path in files}
+    videos: dict[str, str] = {}
+    others: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((path for path in folder.iterdir() if is_clip(path)), key=lambda path: (_rank(path), path.name)):
+        # decoded as UTF-8, as the tables are, independent of the locale
+        name = os.fsencode(path.name).decode("utf-8", "surrogateescape")
+        if videos.setdefault(stem_of(name), path.name) == path.name:
+            others[stem_of(name).casefold()].append(path.name)
+    return {name: files[0] for name, files in others.items() if len(files) == 1} | videos
+
+
+def _rank(path: Path) -> int:
+    """The place of a file's suffix in `SUFFIXES`."""
+    name = path.name.lower()
+    return next((place for place, suffix in enumerate(SUFFIXES) if name.endswith(suffix)), len(SUFFIXES))
 
 
 def _points_outside(link: Path, folder: Path) -> bool:
@@ -170,12 +207,16 @@ def _points_outside(link: Path, folder: Path) -> bool:
 
 
 def stem_of(cell: str) -> str:
-    """A file name without its video suffix; other dots in the name are kept."""
-    name = cell.strip()
-    for suffix in _VIDEO_SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    """The name of a video in a table: without the folders before it, and without the suffix of a file type.
+
+    Other dots in the name are kept. Characters that Unicode can write in several ways are written in the composed way.
+    """
+    name = unicodedata.normalize("NFC", cell.strip())
+    parts = re.split(r"[/\\]", name)
+    if parts[0] and ":" not in parts[0] and ".." not in parts:  # a path inside the folder
+        name = parts[-1]
+    suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)]
 
 
 def check_name(name: str) -> str:
@@ -202,6 +243,8 @@ class _RowGroup:
         faults: What is wrong with the rows.
         is_fragment: Whether FileName or Frame is invalid and the group is too short to be a tracing, so that its rows
             may belong to a neighbouring group.
+        repeated: Further groups with the same name and frame, which are parts of this one.
+        is_part: Whether this is such a further group.
     """
 
     name: str
@@ -211,6 +254,8 @@ class _RowGroup:
     frame: int = -1
     faults: Sequence[Fault] = ()
     is_fragment: bool = False
+    repeated: list[_RowGroup] = field(default_factory=list)
+    is_part: bool = False
 
 
 @dataclass
@@ -228,54 +273,78 @@ class VideoTracings:
     faults: dict[Fault, None] = field(default_factory=dict)
 
 
-def read_tracings(path: Path) -> tuple[str, dict[str, VideoTracings], list[Fault]]:
+class TracingTable(NamedTuple):
+    """The content of a table of tracings.
+
+    Attributes:
+        kind: "chords" or "points".
+        videos: The tracings and faults of each video, by its name without suffix.
+        nameless: The faults of rows without a usable video name. Each row is part of a tracing or covered by a fault.
+        rearranged: The number of tracings whose rows were brought into order; see `geometry.chords.arrange_chords`.
+    """
+
+    kind: str
+    videos: dict[str, VideoTracings]
+    nameless: list[Fault]
+    rearranged: int
+
+
+def read_tracings(path: Path) -> TracingTable:
     """Read a table of tracings.
 
     Args:
         path: The table, with the columns of `VolumeTracings.csv`.
 
-    Returns:
-        kind: "chords" or "points".
-        videos: The tracings and faults of each video, by its name without suffix.
-        nameless: The faults of rows without a usable video name. Each row is part of a tracing or covered by a fault.
-
     Raises:
         DataError: The table or a column is missing, or the table is empty.
     """
     table = read_table(path, *(("FileName", *names, "Frame") for names in _COORDINATES.values()))
-    kind = "chords" if set(_COORDINATES["chords"]) <= set(table.columns) else "points"
+    kind = "chords" if set(_COORDINATES["chords"]) <= set(table.cells.columns) else "points"
     coordinates, problems = _check_cells(table, _COORDINATES[kind])
-    groups = _group_rows(table, kind, problems)
+    groups = _group_rows(table.cells, kind, problems)
     _reject_neighbours_of_fragments(groups)
-    _reject_repeated(groups)
+    _unite_repeated(groups, coordinates, kind)
+    edges = np.array([*(group.start for group in groups), len(coordinates)])
+    in_order = np.diff(edges) >= MINIMUM_ROWS[kind]
+    in_order &= are_arranged(coordinates, edges) if kind == "chords" else False
 
     videos: dict[str, VideoTracings] = {}
     nameless: list[Fault] = []
-    for group in groups:
+    rearranged = 0
+    for group, is_in_order in zip(groups, in_order.tolist(), strict=True):
         if check_name(group.name):
             nameless += group.faults
             continue
+        if group.is_part:
+            continue
         video = videos.setdefault(group.name, VideoTracings(group.row))
-        rows = coordinates[group.start : group.stop]
-        faults = group.faults or _check_shape(group, rows, kind)
+        rows, faults = coordinates[group.start : group.stop], group.faults
+        if group.repeated:
+            rows = np.concatenate([rows, *(coordinates[part.start : part.stop] for part in group.repeated)])
+        if not faults and (group.repeated or not is_in_order):
+            faults = _check_shape(group, rows, kind)
+            if not faults and kind == "chords":
+                rows, faults = _arrange(group, rows)
+                rearranged += not faults
         video.faults |= dict.fromkeys(faults)
         if not faults:
             video.tracings.append(Tracing(frame=group.frame, coordinates=rows, row=group.row))
-    return kind, videos, nameless
+    return TracingTable(kind, videos, nameless, rearranged)
 
 
-def _check_cells(table: pd.DataFrame, names: Sequence[str]) -> tuple[NDArray[np.float32], Problems]:
+def _check_cells(table: Table, names: Sequence[str]) -> tuple[NDArray[np.float32], Problems]:
     """The coordinates (R, 2 or 4) float32, and the problems of invalid rows by position, sorted."""
-    values = np.zeros((len(table), len(names)), dtype=np.float32)
+    cells = table.cells
+    values = np.zeros((len(cells), len(names)), dtype=np.float32)
     problems: Problems = defaultdict(list)
     for column, name in enumerate(names):
-        numbers, bad = read_numbers(table[name])
+        numbers, bad = read_numbers(cells[name], decimal=table.decimal)
         far = ~bad & (np.abs(numbers) > _MAX_NUMBER)
-        for i, cell in zip(np.flatnonzero(bad | far).tolist(), table[name][bad | far], strict=True):
+        for i, cell in zip(np.flatnonzero(bad | far).tolist(), cells[name][bad | far], strict=True):
             problem = "not a finite number" if bad[i] else "too large for a pixel coordinate"
             problems[i].append((name, f"{quote(cell)} is {problem}"))
         values[:, column] = np.where(bad | far, 0, numbers)
-    for i in np.flatnonzero(table[EXTRA].str.strip() != "").tolist():
+    for i in np.flatnonzero(cells[EXTRA].str.strip() != "").tolist():
         problems[i].append(("", _EXTRA_CELLS))
     values.flags.writeable = False
     return values, dict(sorted(problems.items()))
@@ -340,18 +409,40 @@ def _reject_neighbours_of_fragments(groups: list[_RowGroup]) -> None:
                     neighbour.faults = group.faults
 
 
-def _reject_repeated(groups: list[_RowGroup]) -> None:
-    """Reject frames with more than one group of rows: traced twice or shuffled, so that the order is unknown."""
+def _unite_repeated(groups: list[_RowGroup], coordinates: NDArray[np.float32], kind: str) -> None:
+    """Unite the groups of rows with the same name and frame.
+
+    The rows of a chord tracing have an order of their own, so that they may stand anywhere in the table. Points are
+    used if the same rows stand there twice; otherwise their order is unknown, and the frame is rejected.
+    """
     first: dict[tuple[str, int], _RowGroup] = {}
     for group in groups:
         other = first.setdefault((group.name, group.frame), group)
         if group.frame < 0 or other is group:
+            continue
+        same = np.array_equal(coordinates[other.start : other.stop], coordinates[group.start : group.stop])
+        if not other.faults and not group.faults and (same or kind == "chords"):
+            other.repeated += [group] if kind == "chords" else []
+            group.is_part = True
             continue
         if not other.faults:
             frame = f"frame {group.frame} of {group.name}"
             reason = f"{frame} is traced twice or its rows are shuffled (also row {other.row})"
             other.faults = [Fault(TRACINGS, group.row, reason)]
         group.faults = [*group.faults, other.faults[0]]
+
+
+def _arrange(group: _RowGroup, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[Fault]]:
+    """The rows of a chord tracing in order, and the faults if there is no order."""
+    arranged = arrange_chords(rows)
+    if arranged is None:
+        others = ", ".join(f"also row {part.row}" for part in group.repeated[:1])
+        reason = (
+            f"frame {group.frame} of {group.name}: not exactly one row crosses the others, as the long axis does; it "
+            f"may be traced twice{f' ({others})' if others else ''}; remove the rows that do not belong to it"
+        )
+        return rows, [Fault(TRACINGS, group.row, reason)]
+    return arranged, _check_shape(group, arranged, "chords")
 
 
 def _check_shape(group: _RowGroup, coordinates: NDArray[np.float32], kind: str) -> list[Fault]:

@@ -122,6 +122,7 @@ class Dataset:
         recordings: The recordings with at least one usable tracing, in the order of the file list.
         faults: What was left out, and why.
         empty: Number of frames of sequences without a tracing, which are left out but are not a fault.
+        notes: What was decided in reading the files and a user should know, a line each.
         structure: The name of what is traced.
     """
 
@@ -130,4 +131,5 @@ class Dataset:
     recordings: tuple[Recording, ...]
     faults: tuple[Fault, ...]
     empty: int = 0
+    notes: tuple[str, ...] = ()
     structure: str = LEFT_VENTRICLE

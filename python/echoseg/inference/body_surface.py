@@ -50,10 +50,11 @@ def body_surface_areas(source: float | str | os.PathLike[str], patients: Collect
 def _read_table(path: Path) -> dict[str, float]:
     """Patient → m², of the rows with a value."""
     table = read_table(path, _COLUMNS)
-    values, bad = read_numbers(table["bsa"], blank=True)
+    cells = table.cells
+    values, bad = read_numbers(cells["bsa"], blank=True, decimal=table.decimal, units=("m²", "m2"))
     areas: dict[str, float] = {}
     for row, patient, cell, value, wrong in zip(
-        table.index, table["patient"].str.strip(), table["bsa"], values, bad, strict=True
+        cells.index, cells["patient"].str.strip(), cells["bsa"], values, bad, strict=True
     ):
         if wrong or value < _LIMITS[0] or value > _LIMITS[1]:
             limits = f"from {_LIMITS[0]} to {_LIMITS[1]}"

@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from echoseg.io import video
 from echoseg.io.clip import Clip
 from echoseg.io.dicom import is_dicom
-from echoseg.io.image import is_image
+from echoseg.io.image import IMAGE_SUFFIXES, is_image
 from echoseg.io.video import DecodedFrames, check_numbers
-from echoseg.io.volume import Volume, is_volume, to_grey
+from echoseg.io.volume import VOLUME_SUFFIXES, Volume, is_volume, to_grey
 from echoseg.io.worker_pool import Arrays, Metadata, request
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".mpg", ".mpeg", ".webm", ".wmv")
+SUFFIXES = (*VIDEO_SUFFIXES, ".dcm", ".dicom", *VOLUME_SUFFIXES, *IMAGE_SUFFIXES)
+"""The suffixes of all files that can be read, in lower case. DICOM files are also recognised by their content."""
+
 _NAN = float("nan")
 
 
@@ -146,7 +149,7 @@ def series_files(folder: Path) -> set[Path]:
 
 def is_clip(path: Path) -> bool:
     """Whether a file is of a supported type, by its suffix or the DICOM prefix; its content may still be damaged."""
-    return path.suffix.lower() in VIDEO_SUFFIXES or is_volume(path) or is_image(path) or is_dicom(path)
+    return path.name.lower().endswith(SUFFIXES) or is_dicom(path)
 
 
 def _decode_frames(path: Path, frames: Sequence[int]) -> DecodedFrames:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip
+from echoseg.io.raw_avi import RawAvi, open_raw_avi
 from echoseg.utils.files import opencv_name
 
 Frame = NDArray[np.uint8]
@@ -170,7 +171,7 @@ def is_cut_off(path: Path) -> bool:
     return _is_avi(head) and _u32(head, 4) + 8 > path.stat().st_size
 
 
-def _retrieve(capture: cv2.VideoCapture) -> Frame | None:
+def _retrieve(capture: cv2.VideoCapture | RawAvi) -> Frame | None:
     """The grabbed frame in grey, or None if it is damaged."""
     try:
         success, image = capture.retrieve()
@@ -183,7 +184,7 @@ def _retrieve(capture: cv2.VideoCapture) -> Frame | None:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[tuple[cv2.VideoCapture, int]]:
+def _open(path: Path) -> Iterator[tuple[cv2.VideoCapture | RawAvi, int]]:
     """The opened video, and the number of frames that its header declares."""
     try:
         with path.open("rb") as file:
@@ -196,6 +197,11 @@ def _open(path: Path) -> Iterator[tuple[cv2.VideoCapture, int]]:
     container = next((name for name, start in CONTAINERS.items() if re.match(start, head, re.DOTALL)), None)
     if container is None:
         raise DataError(f"{path}: cannot be opened as a video ({', '.join(CONTAINERS)}); replace the file")
+    raw = open_raw_avi(path) if container == "AVI" else None
+    if raw is not None:
+        with contextlib.closing(raw.file):
+            yield raw, _declared_frames(raw, container, head, size)
+        return
     name, capture = opencv_name(path), cv2.VideoCapture()
     try:
         motion_jpeg = _is_avi(head) and b"MJPG" in head and _u32(head, 4) + 8 <= size
@@ -222,7 +228,7 @@ def _check_header(path: Path, capture: cv2.VideoCapture, head: bytes) -> None:
         )
 
 
-def _declared_frames(capture: cv2.VideoCapture, container: str, head: bytes, size: int) -> int:
+def _declared_frames(capture: cv2.VideoCapture | RawAvi, container: str, head: bytes, size: int) -> int:
     """The number of frames in the header; 0 if unknown. The header of a large AVI counts only its first part."""
     if container == "MP4 or MOV":
         return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))

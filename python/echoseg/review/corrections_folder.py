@@ -230,7 +230,7 @@ def _lock_folder(folder: Path) -> Any:
 def _read(path: Path, drawing: Drawing) -> dict[tuple[str, int], Handles]:
     if not path.exists() or path.read_bytes().count(b"\n") < 2:  # only a header: every correction was deleted
         return {}
-    table = read_table(path, _COLUMNS, _OLD_COLUMNS).rename(columns={"Held": "Pinned"})
+    table = read_table(path, _COLUMNS, _OLD_COLUMNS).cells.rename(columns={"Held": "Pinned"})
     values = {}
     for name in ("X", "Y", "Frame", "Landmark", "Pinned"):
         values[name], bad = read_numbers(table[name], blank=name == "Landmark")
