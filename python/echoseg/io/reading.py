@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from echoseg.io import video
 from echoseg.io.clip import Clip
-from echoseg.io.dicom import is_dicom
+from echoseg.io.dicom import DICOM_SUFFIXES, is_dicom
 from echoseg.io.image import IMAGE_SUFFIXES, is_image
 from echoseg.io.video import DecodedFrames, check_numbers
 from echoseg.io.volume import VOLUME_SUFFIXES, Volume, is_volume, to_grey
 from echoseg.io.worker_pool import Arrays, Metadata, request
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".mpg", ".mpeg", ".webm", ".wmv")
-SUFFIXES = (*VIDEO_SUFFIXES, ".dcm", ".dicom", *VOLUME_SUFFIXES, *IMAGE_SUFFIXES)
+SUFFIXES = (*VIDEO_SUFFIXES, *DICOM_SUFFIXES, *VOLUME_SUFFIXES, *IMAGE_SUFFIXES)
 """The suffixes of all files that can be read, in lower case. DICOM files are also recognised by their content."""
 
 _NAN = float("nan")
@@ -43,7 +43,13 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     path = Path(path)
     if is_image(path):
         return Clip(to_grey(read_image(path))[None], _NAN, (_NAN, _NAN), _NAN)
-    task = "slices" if is_volume(path) or path.is_dir() else "dicom" if is_dicom(path) else "video"
+    task = (
+        "slices"
+        if is_volume(path) or path.is_dir()
+        else "dicom"
+        if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path)
+        else "video"
+    )
     return request(task, path, _build_clip)
 
 

@@ -170,7 +170,7 @@ def _read_headers(folder: Path) -> tuple[list[Slice], dict[Path, str | None]]:
         if path.name.startswith(".") or not is_dicom(path):
             continue
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
             found = _slice(path, header)
             if found is None:
                 others[path] = "" if path.name == "DICOMDIR" else header.get("SeriesInstanceUID")
@@ -302,7 +302,7 @@ def _read_values(found: Slice) -> NDArray[Any]:
     import pydicom
 
     try:
-        data = pydicom.dcmread(found.path)
+        data = pydicom.dcmread(found.path, force=True)
         (frame, properties), *_ = raw_frames(data)
     except DataError as error:
         raise DataError(f"{found.path}: {error}") from None
