@@ -244,14 +244,6 @@ def test_without_a_number_of_frames_all_are_read(tmp_path):
     assert (len(read_clip(path).frames), read_clip(path).declared) == (6, 1)
 
 
-def test_bytes_after_the_declared_frames_are_no_frame(tmp_path):
-    path = write_dicom(tmp_path / "a.dcm", cine(), Modality="MR", NumberOfFrames=4)
-    data = pydicom.dcmread(path)
-    data.PixelData = data.PixelData[:-100]
-    data.save_as(path)
-    assert len(read_clip(path).frames) == 4
-
-
 @pytest.mark.parametrize("declared", [6, 9])
 def test_shared_colours_are_read(tmp_path, declared):
     pairs = cine().reshape(6, 120, 80, 2)
@@ -317,8 +309,9 @@ def test_a_file_that_is_only_called_dcm(tmp_path):
 def test_a_file_cut_off_in_its_pixels(tmp_path):
     path = write_dicom(tmp_path / "a.dcm", cine(), Modality="MR")
     path.write_bytes(path.read_bytes()[:-30000])
-    with pytest.raises(DataError, match="cut off"):
-        read_clip(path)
+    clip = read_clip(path)
+    np.testing.assert_array_equal(clip.frames, cine()[:4])
+    assert clip.declared == 6
 
 
 @pytest.fixture(scope="module", params=[ExplicitVRLittleEndian, RLELossless])

@@ -169,7 +169,7 @@ def _transfer_syntax(data: Dataset) -> Any:
 
 
 def _declare_whole_frames(data: Dataset, pixels: int) -> None:
-    """Make a header without compression declare the frames that the file holds.
+    """Make a header without compression declare no more frames than the file holds; pydicom adds those beyond.
 
     Of `YBR_FULL_422`, in which two pixels share their colour, the brightness is kept; pydicom decodes only the first
     two thirds of such frames. Source: DICOM PS3.3, C.7.6.3.1.2.
@@ -182,10 +182,10 @@ def _declare_whole_frames(data: Dataset, pixels: int) -> None:
             values = np.frombuffer(stored[: len(stored) // 4 * 4], np.uint8).reshape(-1, 4)
             data.PixelData = stored = values[:, :2].tobytes()
             data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-    held, rest = divmod(8 * len(stored), pixels * int(data.SamplesPerPixel) * int(data.BitsAllocated))
+    held = 8 * len(stored) // (pixels * int(data.SamplesPerPixel) * int(data.BitsAllocated))
     if not held:
         raise DataError("contains no whole frame; replace the file")
-    data.NumberOfFrames = held if rest <= 8 else min(held, declared)  # a byte may be added for an even length
+    data.NumberOfFrames = min(held, declared)
 
 
 def _grey_frames(frames: Iterator[tuple[np.ndarray, dict[str, Any]]], data: Dataset) -> Iterator[NDArray[np.uint8]]:
