@@ -320,7 +320,7 @@ def test_a_forked_process_starts_its_own_workers(video, tmp_path):
     assert forked != before
 
 
-DECODERS = {"VideoCapture", "imread", "imdecode", "imreadmulti", "dcmread"}
+DECODERS = {"VideoCapture", "imread", "imdecode", "imdecodemulti", "imreadmulti", "dcmread"}
 DECODING_FILES = {
     "io/video.py",
     "io/image.py",
@@ -339,6 +339,7 @@ READERS = {
     "echoseg.io.volume.open_volume",
     "echoseg.io.volume.read_voxels",
     "echoseg.io.image.read_image",
+    "echoseg.io.image.read_pages",
 }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from echoseg.datasets.masks import FILE_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
-from echoseg.datasets.recording import Dataset, Fault, Recording, format_location
+from echoseg.datasets.recording import Dataset, Fault, Recording, format_location, unread_faults
 from echoseg.datasets.structure import Label, choose_label
 from echoseg.errors import DataError
 
@@ -49,7 +49,8 @@ def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
     for path in _list_images(folder / IMAGES):  # sorted, so the first channel comes first
         images.setdefault(stem_of(path), path)
         images.setdefault(without_channel(stem_of(path)), path)
-    faults, pairs, used = [], [], set()
+    faults = unread_faults(folder, (*(folder / IMAGES).iterdir(), *(folder / LABELS).iterdir()), FILE_SUFFIXES)
+    pairs, used = [], set()
     for mask in _list_images(folder / LABELS):
         stem = stem_of(mask)
         image = images.get(stem)

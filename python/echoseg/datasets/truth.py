@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from echoseg.datasets.decathlon import DESCRIPTION, LABELS, read_label, without_channel
 from echoseg.datasets.masks import MASK_SUFFIXES, read_pair, select_label, stem_of
-from echoseg.io.volume import VOLUME_SUFFIXES
+from echoseg.io.file_types import VOLUME_SUFFIXES
 
 _IMAGES, _MASKS = "images", ("labels", "masks")  # of folders, such as imagesTr/ with labelsTr/
 

@@ -27,8 +27,6 @@ from echoseg.io.sector import box_of, find_sector, middle_square, overlap_of_box
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-
 _CENTIMETRES = 3  # code of the unit in a region
 _MIN_OVERLAP = 0.5  # IoU of the region in the header with the sector found in the frames
 _IDENTIFYING = 0x0008  # the group of elements with which a header starts

@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io import metaimage, nrrd
-
-VOLUME_SUFFIXES = (".nii.gz", ".nii", ".mhd", ".mha", ".nrrd", ".nhdr", ".hdr")
+from echoseg.io.file_types import VOLUME_SUFFIXES
 
 _OTHER_FORMATS = {".mhd": metaimage, ".mha": metaimage, ".nrrd": nrrd, ".nhdr": nrrd}
 _NIFTI_CLASSES = (nibabel.Nifti1Image, nibabel.Nifti2Image)
