@@ -93,7 +93,9 @@ def read_label(path: Path, structure: str | None = None) -> Label:
         location = format_location(str(path), error.lineno, str(error.colno))
         raise DataError(f"{location}: invalid JSON ({error.msg}); fix it") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise DataError(f'{path}: damaged; it needs the labels, as in {{"labels": {{"LV": 1}}}}') from None
+        raise DataError(
+            f'{path}: lacks the labels, or cannot be read; it needs them as in {{"labels": {{"LV": 1}}}}'
+        ) from None
     named = {name: values for name, values in named.items() if values != (0,) and name.lower() != "ignore"}
     return choose_label(named, structure, path)
 

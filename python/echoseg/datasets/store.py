@@ -69,12 +69,6 @@ class Store:
         return len(self.frames)
 
     @property
-    def origin(self) -> str:
-        """The store in messages: the folder that it was made from, and its path, which may be in the cache."""
-        folder = self.manifest.get("folder")
-        return f"{folder} (store {self.path})" if folder else str(self.path)
-
-    @property
     def size(self) -> tuple[int, int]:
         """(H, W) of the frames."""
         return self.frames.shape[1], self.frames.shape[2]

@@ -100,7 +100,7 @@ def evaluate(
     if blank.any() and not blanks:
         traced = np.flatnonzero(~blank)
         if not len(traced):
-            raise DataError(f"{store.origin}: split {split!r} has only blank slices; choose another split")
+            raise DataError(f"{store.path}: split {split!r} has only blank slices; choose another split")
         prediction, indices = prediction.take(traced), indices[traced]
     contours = pad_contours(store.points, store.offsets)[indices]
     true_masks = fill_polygons(contours, store.size)
@@ -151,14 +151,12 @@ def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:
     config = predictor.config
     if store.size != config.size:
         raise DataError(
-            f"{store.origin}: the frames have the size {store.size}, but the run was trained on {config.size}; run "
+            f"{store.path}: the frames have the size {store.size}, but the run was trained on {config.size}; run "
             "'echoseg prepare' again with this size"
         )
     indices = np.arange(len(store)) if split == "all" else np.flatnonzero(config.splits(store.samples) == split)
     if not len(indices):
-        raise DataError(
-            f"{store.origin}: no image in split {split!r}; check the Split column or choose another --split"
-        )
+        raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
     return indices
 
 
@@ -207,7 +205,7 @@ def _require(recordings: Mapping[str, Recording] | None, store: Store, purpose: 
     """
     if recordings is None:
         raise DataError(
-            f"{store.origin}: a store contains only the traced frames, but all frames are needed for {purpose}; give "
+            f"{store.path}: a store contains only the traced frames, but all frames are needed for {purpose}; give "
             "--data the folder of videos instead"
         )
     return recordings

@@ -9,6 +9,7 @@ These functions decode in the calling process. For untrusted files use `reading`
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import struct
@@ -77,24 +78,12 @@ def read_dicom(path: Path) -> Clip:
     """
     import pydicom
 
-    try:
+    with naming_cause(path):
         data = pydicom.dcmread(path, force=is_dicom(path))
         declared = int(data.get("NumberOfFrames") or 1)
         frames = np.stack(list(_grey_frames(raw_frames(data), data)))
         fps, spacing = _frame_rate(data), floats(data.get("PixelSpacing"))
         region = _region(data) if data.get("Modality") in ("US", "IVUS") else None
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    except pydicom.errors.InvalidDicomError:
-        raise DataError(
-            f"{path}: has no DICOM header; rename it if it is of another type, or export it again"
-        ) from None
-    except NotImplementedError:
-        raise DataError(f"{path}: its pixels are of a kind that is not supported; export it as MP4 or PNG") from None
-    except RuntimeError as error:  # each decoder's message; those of other exceptions quote the header
-        raise DataError(f"{path}: no decoder can read its frames ({_one_line(error)}); export it again") from None
-    except Exception as error:  # pydicom and its decoders raise exceptions of many types for damaged files
-        raise DataError(f"{path}: damaged DICOM file ({type(error).__name__}); replace the file") from None
     declared = 0 if declared == len(frames) else declared
     clip_spacing = (spacing[0], spacing[1]) if len(spacing) == 2 and _are_lengths(spacing) else (np.nan, np.nan)
     if data.get("Modality") not in ("US", "IVUS"):
@@ -108,6 +97,27 @@ def read_dicom(path: Path) -> Clip:
         return Clip(frames, fps, clip_spacing, np.nan, declared=declared)
     frames *= sector
     return Clip(frames, fps, clip_spacing, np.nan, middle_square(sector), declared)
+
+
+@contextlib.contextmanager
+def naming_cause(path: Path) -> Iterator[None]:
+    """Turn exceptions of pydicom and its decoders, which are of many types, into a `DataError` with the cause."""
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    except InvalidDicomError:
+        raise DataError(
+            f"{path}: has no DICOM header; rename it if it is of another type, or export it again"
+        ) from None
+    except NotImplementedError:
+        raise DataError(f"{path}: its pixels are of a kind that is not supported; export it as MP4 or PNG") from None
+    except RuntimeError as error:  # each decoder's message; those of other exceptions quote the header
+        raise DataError(f"{path}: no decoder can read its frames ({_one_line(error)}); export it again") from None
+    except Exception as error:
+        raise DataError(f"{path}: damaged DICOM file ({type(error).__name__}); replace the file") from None
 
 
 def raw_frames(data: Dataset) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
@@ -132,7 +142,7 @@ def raw_frames(data: Dataset) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     if not 0 < rows * columns <= MAX_PIXELS or not 0 < count * rows * columns <= MAX_BYTES:
         raise DataError(
             f"declares {count} frames of {columns}×{rows} pixels; expected 1 to {MAX_PIXELS} pixels per frame and at "
-            f"most {MAX_BYTES >> 30} GiB; replace the file"
+            f"most {MAX_BYTES >> 30} GiB; split the file, or replace it"
         )
     syntax = _transfer_syntax(data)
     try:

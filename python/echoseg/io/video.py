@@ -240,7 +240,7 @@ def _check_header(path: Path, capture: cv2.VideoCapture, head: bytes) -> None:
     if not width * height <= MAX_PIXELS:
         raise DataError(
             f"{path}: declares frames of {width:.0f}×{height:.0f} pixels, more than the limit of {MAX_PIXELS}; "
-            "replace the file"
+            "make them smaller, or replace the file"
         )
 
 

@@ -50,7 +50,10 @@ def respond(request: dict[str, Any]) -> Response:
     except MemoryError:
         error = f"needs more memory to decode than the limit; if the file is valid, raise {MEMORY_LIMIT}"
     except Exception as caught:  # an exception of the decoder that no reader anticipated
-        error = content_reason(path) or f"its decoder failed ({type(caught).__name__}); replace the file"
+        error = (
+            content_reason(path)
+            or f"its decoder failed ({type(caught).__name__}); convert it to another type, or replace the file"
+        )
     return {"error": error}, []
 
 

@@ -70,7 +70,7 @@ def training_and_validation(store: Store, split: np.ndarray, config: Config) -> 
         if store.blank[indices].all() and not (name == "val" and config.validation == "none"):
             drawn = config.split_shares or config.split_counts
             cure = "give it a larger share or number" if drawn else "check the Split column"
-            raise DataError(f"{store.origin}: no image in split {name!r}; {cure}")
+            raise DataError(f"{store.path}: no image in split {name!r}; {cure}")
     return sets["train"], sets["val"]
 
 
