@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from echoseg.errors import DataError
 from echoseg.io.reading import open_volume, read_clip, read_voxels
@@ -89,6 +91,27 @@ def test_an_axis_of_time_is_one(tmp_path, first):
 def test_what_cannot_be_read_is_refused_with_the_cure(tmp_path, fields, message):
     with pytest.raises(DataError, match=rf"a\.nrrd: .*{message}"):
         read_clip(write(tmp_path / "a.nrrd", **fields))
+
+
+VALUES = st.sampled_from(
+    ["", "0", "-1", "9" * 30, "nan", "none none none", "(1,0,0)", "(inf,0,0) (0,1,0) (0,0,1)", "list"]
+)
+
+
+@settings(max_examples=200)
+@given(
+    field=st.sampled_from(["sizes", "dimension", "type", "encoding", "endian", "kinds", "space", "space directions"])
+    | st.sampled_from(["space origin", "spacings", "space units", "byte skip", "line skip", "data file"]),
+    value=VALUES | st.text(max_size=9),
+)
+def test_any_value_in_a_header_gives_a_clip_or_a_data_error(tmp_path_factory, field, value):
+    path = write(tmp_path_factory.mktemp("nrrd") / "a.nrrd", **(LPS | {field: value}))
+    message = ""
+    try:
+        assert read_clip(path).frames.size
+    except DataError as error:
+        message = str(error)
+    assert "decoder failed" not in message
 
 
 def test_only_the_first_line(tmp_path):

@@ -89,7 +89,10 @@ def test_a_crash_costs_one_file(video, sign, monkeypatch):
         worker.send_signal(signal.SIGCONT)
         with pytest.raises(DataError) as caught:
             reading.result()
-    assert str(caught.value) == f"{video}: its decoder crashed ({sign.name}); convert it to another type, or replace the file"
+    assert (
+        str(caught.value)
+        == f"{video}: its decoder crashed ({sign.name}); convert it to another type, or replace the file"
+    )
     assert worker.returncode == -sign
     assert read_clip(video).frames.shape == (FRAMES, *SIZE)
     assert only_worker().pid != worker.pid

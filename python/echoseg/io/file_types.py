@@ -51,7 +51,7 @@ def unread_reason(path: Path) -> str:
         return ""
     cure = next((cure for cure, suffixes in _CURES.items() if name.endswith(suffixes)), "")
     for suffix, headers in _HEADERS.items():
-        if name.endswith(suffix) and not _has_header(path, headers):
+        if name.endswith(suffix) and not _find_header(path, headers):
             cure = f"add its header, {' or '.join(headers)}"
     return f"is of a type that is not read; {cure}" if cure else ""
 
@@ -66,6 +66,13 @@ def content_reason(path: Path) -> str:
     return next((reason for start, reason in _CONTENTS.items() if head.startswith(start.lower())), "")
 
 
-def _has_header(path: Path, suffixes: tuple[str, ...]) -> bool:
-    """Whether a header lies beside a file; its name may be another, since the header names the file."""
-    return any(other.suffix.lower() in suffixes for other in path.parent.iterdir())
+def header_reason(path: Path) -> str:
+    """For a file of voxels without a header of its own: which file to give instead; "" for every other file."""
+    header = _find_header(path, _HEADERS.get(path.suffix.lower(), ()))
+    return f"holds voxels without their header; give {header.name}" if header else ""
+
+
+def _find_header(path: Path, suffixes: tuple[str, ...]) -> Path | None:
+    """The header beside a file: of the same name if there is one, else any, since the header names the file."""
+    headers = [other for other in sorted(path.parent.iterdir()) if suffixes and other.suffix.lower() in suffixes]
+    return next((header for header in headers if header.stem == path.stem), headers[0] if headers else None)

@@ -99,7 +99,7 @@ def read_voxels(path: Path, shape: tuple[int, ...], fields: dict[str, str]) -> n
     if (
         encoding not in ("raw", "gz", "gzip")
         or fields.get("line skip", "0") != "0"
-        or not re.fullmatch(r"-1|\d+", skip)
+        or not re.fullmatch(r"-1|\d{1,18}", skip)
     ):
         raise DataError(f"{path}: has the encoding {encoding!r}, or skips lines; save it with the encoding raw or gzip")
     kind = np.dtype(("<" if fields.get("endian", "little") == "little" else ">") + _DTYPES[fields["type"].lower()])

@@ -18,7 +18,7 @@ from echoseg.errors import DataError
 from echoseg.io import video
 from echoseg.io.clip import Clip
 from echoseg.io.dicom import is_dicom
-from echoseg.io.file_types import DICOM_SUFFIXES, SUFFIXES, unread_reason
+from echoseg.io.file_types import DICOM_SUFFIXES, SUFFIXES, header_reason, unread_reason
 from echoseg.io.image import is_image
 from echoseg.io.video import DecodedFrames, check_numbers
 from echoseg.io.volume import Volume, is_volume, to_grey
@@ -45,7 +45,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
         return request("slices", path, _build_clip)
     if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
         return request("dicom", path, _build_clip)
-    if (reason := unread_reason(path)) and path.is_file() and not video.is_video(path):
+    if path.is_file() and not video.is_video(path) and (reason := unread_reason(path) or header_reason(path)):
         raise DataError(f"{path}: {reason}")
     return request("video", path, _build_clip)
 

@@ -30,7 +30,7 @@ Frame = NDArray[np.uint8]
 
 CONTAINERS = {
     "AVI": rb"RIFF....AVI LIST",
-    "MP4 or MOV": rb"....(ftyp|moov|mdat|wide|free|skip|pnot)",
+    "MP4 or MOV": rb"....(ftyp(?!hei|hev|mif1|msf1|avi[fs])|moov|mdat|wide|free|skip|pnot)",
     "Matroska or WebM": rb"\x1aE\xdf\xa3",
     "ASF (WMV)": rb"0&\xb2u\x8ef\xcf\x11\xa6\xd9\0\xaa\0b\xcel",
     "MPEG-PS": rb"\0\0\x01\xba",
