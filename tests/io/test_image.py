@@ -23,6 +23,7 @@ FRAMES = np.stack([np.where(np.arange(600).reshape(20, 30) // 120 == t, 250, PIX
         (".tiff", np.nan, {"compression": "tiff_lzw"}),
         (".gif", 25, {"duration": 40, "optimize": True}),
         (".png", 25, {"duration": 40}),
+        (".webp", 25, {"duration": 40, "lossless": True}),
     ],
 )
 def test_pages_and_frames_are_the_frames_of_a_clip(tmp_path, suffix, fps, options):

@@ -145,7 +145,7 @@ def _orientation(content: bytes) -> int:
 
 def _rate(data: NDArray[np.uint8]) -> float:
     try:
-        _, animation = cv2.imdecodeanimation(data)
+        _, animation = cv2.imdecodeanimation(data[None])  # a column is refused for WebP
         milliseconds = float(np.median(animation.durations))
     except (cv2.error, ValueError):
         return np.nan

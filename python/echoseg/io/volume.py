@@ -30,7 +30,7 @@ from echoseg.io import metaimage, nrrd
 from echoseg.io.file_types import VOLUME_SUFFIXES
 
 _OTHER_FORMATS = {".mhd": metaimage, ".mha": metaimage, ".nrrd": nrrd, ".nhdr": nrrd}
-_NIFTI_CLASSES = (nibabel.Nifti1Image, nibabel.Nifti2Image)
+_NIFTI_CLASSES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}  # by the size of the header
 _WINDOW = (0.5, 99.5)  # percentiles of a volume that map to black and white
 _MAX_EXTENSION_BYTES = 1 << 24  # nibabel reads the header extensions at once
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
@@ -165,8 +165,10 @@ def load_nifti(path: Path) -> Any:
     stream = gzip.GzipFile(path) if _is_gzip(path) else io.BytesIO(path.read_bytes())
     start = stream.read(4)
     stream.seek(0)
-    is_second = 540 in (int.from_bytes(start, "little"), int.from_bytes(start, "big"))  # the size of its header
-    return _NIFTI_CLASSES[is_second].from_stream(stream)
+    for size, version in _NIFTI_CLASSES.items():
+        if start in (size.to_bytes(4, "little"), size.to_bytes(4, "big")):
+            return version.from_stream(stream)
+    return nibabel.load(path)
 
 
 def _is_gzip(path: Path) -> bool:
