@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from _folders import SUNNYBROOK, edit_lines, write_folder, write_points_folder
 from _masks import ellipse, make_image, save_image, save_nifti
@@ -191,11 +192,11 @@ def test_a_damaged_image_is_left_out_in_prepare(tmp_path):
     store = prepare(folder)
     assert len(store) == 8
     folder = shutil.copytree(folder, tmp_path / "cut")
-    shutil.copy(path, folder / "imagesTr/a.nii.gz")  # not compressed, despite its name
-    (folder / "imagesTr/a.nii").unlink()
+    path = folder / "imagesTr/a.nii"
+    path.write_bytes(path.read_bytes()[:-9])
     store = prepare(folder)
     assert len(store) == 4
-    assert [fault["file"] for fault in store.manifest["faults"]] == ["imagesTr/a.nii.gz"]
+    assert [fault["file"] for fault in store.manifest["faults"]] == ["imagesTr/a.nii"]
 
 
 # pairs
@@ -289,6 +290,83 @@ def test_unpaired_files_are_reported(tmp_path):
         "c.png: matches several files (c_gt.png, c_mask.png); keep one",
         "d_mask.png: is a mask without an image",
     ]
+
+
+@pytest.mark.parametrize("layout", ["pairs", "nnU-Net", "EchoNet"])
+def test_files_of_unread_types_are_faults_with_the_cure(tmp_path, layout):
+    if layout == "EchoNet":
+        write_folder(tmp_path / "data")
+        place = "Videos"
+    elif layout == "pairs":
+        save_image(tmp_path / "data/images/a.png", make_image(ellipse(12.0)))
+        save_image(tmp_path / "data/masks/a.png", ellipse(12.0))
+        place = "images"
+    else:
+        write_decathlon(tmp_path / "data", {"LV": 1})
+        place = "imagesTr"
+    assert read_dataset(tmp_path / "data").faults == ()
+    for name in ("b.heic", "c.zip", "d.npy", "README.md", "notes.txt", "list.csv", ".hidden.zip", "Thumbs.db"):
+        (tmp_path / "data" / place / name).write_bytes(b"\0")
+    assert [str(fault) for fault in read_dataset(tmp_path / "data").faults] == [
+        f"{place}/b.heic: is of a type that is not read; save it as PNG",
+        f"{place}/c.zip: is of a type that is not read; unpack it",
+        f"{place}/d.npy: is of a type that is not read; save it as .nii.gz or as PNG",
+    ]
+
+
+def test_videos_and_dicom_files_among_pairs_are_named(tmp_path):
+    save_image(tmp_path / "a.png", make_image(ellipse(12.0)))
+    save_image(tmp_path / "a_mask.png", ellipse(12.0))
+    (tmp_path / "b.dcm").write_bytes(b"")
+    (fault,) = read_dataset(tmp_path).faults
+    assert str(fault) == (
+        "b.dcm: is a video or DICOM file, which is not read in this format; save its frames as PNG or .nii.gz"
+    )
+
+
+def test_only_a_header_of_nrrd(tmp_path):
+    for name in ("imagesTr/p0_0000.nrrd", "labelsTr/p0.nrrd"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"NRRD0004\n")
+    (tmp_path / "dataset.json").write_text('{"labels": {"LV": 1}}')
+    with pytest.raises(DataError, match=r"Tr/p0\w*\.nrrd: invalid NRRD header"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_nnunet_of_other_volumes(tmp_path, suffix):
+    folder = write_decathlon(tmp_path / "nifti", {"LV": 1}, mask=STACK)
+    other = tmp_path / "other"
+    for path in folder.glob("*Tr/*.nii.gz"):
+        voxels = np.asanyarray(nibabel.load(path).dataobj)
+        target = other / path.parent.name / path.name.replace(".nii.gz", suffix)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sizes, kind = " ".join(map(str, voxels.shape)), voxels.dtype.name
+        if suffix == ".nrrd":
+            head = f"NRRD0004\ntype: {kind}\ndimension: 3\nsizes: {sizes}\nencoding: raw\nendian: little\n"
+            head += "space: LPS\nspace directions: (0.25,0,0) (0,0.5,0) (0,0,8)\n\n"
+        else:
+            name = {"uint8": "MET_UCHAR", "float64": "MET_DOUBLE", "float32": "MET_FLOAT", "int16": "MET_SHORT"}[kind]
+            head = f"NDims = 3\nDimSize = {sizes}\nElementSpacing = 0.25 0.5 8\nElementType = {name}\n"
+            head += "ElementDataFile = LOCAL\n"
+        target.write_bytes(head.encode() + voxels.tobytes(order="F"))
+    shutil.copy(folder / "dataset.json", other)
+    for recording in read_dataset(other).recordings:
+        check_stack(recording)
+    expected, store = prepare(folder), prepare(other)
+    np.testing.assert_array_equal(store.frames, expected.frames)
+
+
+def test_a_turned_image_and_its_mask_are_both_read_as_stored(tmp_path):
+    image = Image.fromarray(make_image(ellipse(12.0)))
+    exif = image.getexif()
+    exif[274] = 3
+    (tmp_path / "images").mkdir()
+    image.save(tmp_path / "images/p0.png", exif=exif)
+    save_image(tmp_path / "masks/p0.png", ellipse(12.0))
+    (recording,) = read_dataset(tmp_path).recordings
+    np.testing.assert_array_equal(read_clip(recording.path).frames[0], make_image(ellipse(12.0)))
+    np.testing.assert_array_equal(drawn(recording)[0], ellipse(12.0))
 
 
 def test_several_labels_need_a_description(tmp_path):

@@ -79,6 +79,27 @@ def test_error_names_missing_inputs_and_folders_without_frames(videos, tmp_path)
         find(tmp_path / "empty")
 
 
+def test_files_of_unread_types_are_rows_with_the_cure(videos, predictor, tmp_path):
+    for name in ("scan.heic", "old.flv", "more.zip", "README", "labels.json", "notes.pdf", "voxels.raw"):
+        (videos / name).write_bytes(b"\0" * 99)
+    files = find(videos)
+    (tmp_path / "out").mkdir()
+    list(segment_files(files, predictor, tmp_path / "out", None))
+    table = write_results(files, tmp_path / "out", kind="csv").set_index("file")
+    errors = dict(table["error"][table["error"] != ""])
+    assert set(errors) == {"scan", "old", "more", "voxels"}
+    assert errors["scan"] == "is of a type that is not read; save it as PNG"
+    assert errors["old"].endswith("convert it to MP4 or AVI")
+    assert errors["more"].endswith("unpack it")
+    assert errors["voxels"].endswith("add its header, .mhd or .nhdr")
+
+
+def test_masks_beside_images_are_no_input(tmp_path):
+    for name in ("a.png", "a_mask.png", "b.mha", "b_seg.nrrd", "c_mask.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert names(find(tmp_path)) == ["a", "b", "c_mask"]
+
+
 def test_key_depends_on_settings_and_file(videos):
     before = find(videos / "a.avi", settings="x")
     assert before == find(videos / "a.avi", settings="x")

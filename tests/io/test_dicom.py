@@ -16,6 +16,7 @@ from pydicom.examples import get_path
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 
 from echoseg.errors import DataError
+from echoseg.io.dicom import is_dicom
 from echoseg.io.reading import read_clip
 from echoseg.io.sector import find_sector, overlap_of_boxes
 
@@ -200,7 +201,6 @@ def test_overlap_of_boxes():
         {"Rows": 65535, "Columns": 65535},
         {"NumberOfFrames": 2**31 - 1},
         {"Rows": 4000, "Columns": 4000},
-        {"NumberOfFrames": 100_000},
         {"Rows": 0},
         {"NumberOfFrames": -3},
         {"BitsAllocated": 64},
@@ -226,6 +226,92 @@ def test_an_unavailable_decoder_and_missing_pixels_are_reported(tmp_path):
     data.save_as(path)
     with pytest.raises(DataError, match="contains no image"):
         read_clip(path)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("declared", [4, 9, 100_000])
+def test_all_frames_are_read_whatever_number_is_declared(tmp_path, declared, syntax):
+    clip = read_clip(write_dicom(tmp_path / "a.dcm", cine(), syntax=syntax, Modality="MR", NumberOfFrames=declared))
+    np.testing.assert_array_equal(clip.frames, cine())
+    assert clip.declared == declared
+
+
+def test_without_a_number_of_frames_all_are_read(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", cine(), Modality="MR")
+    data = pydicom.dcmread(path)
+    del data.NumberOfFrames
+    data.save_as(path)
+    assert (len(read_clip(path).frames), read_clip(path).declared) == (6, 1)
+
+
+@pytest.mark.parametrize("declared", [6, 9])
+def test_shared_colours_are_read(tmp_path, declared):
+    pairs = cine().reshape(6, 120, 80, 2)
+    packed = np.stack(
+        [*np.moveaxis(pairs, -1, 0), np.full_like(pairs[..., 0], 90), np.full_like(pairs[..., 0], 140)], -1
+    )
+    tags = {"PhotometricInterpretation": "YBR_FULL_422", "PixelData": packed.tobytes(), "NumberOfFrames": declared}
+    path = write_dicom(tmp_path / "a.dcm", cine()[..., None].repeat(3, -1), "RGB", Modality="MR", **tags)
+    np.testing.assert_array_equal(read_clip(path).frames, cine())
+
+
+def test_colours_said_to_be_shared_that_are_not(tmp_path):
+    pixels = np.stack([cine(), np.full_like(cine(), 90), np.full_like(cine(), 128)], axis=3)
+    path = write_dicom(tmp_path / "a.dcm", pixels, "YBR_FULL_422", Modality="MR")
+    np.testing.assert_array_equal(read_clip(path).frames, cine())
+
+
+@pytest.mark.parametrize(("bits", "largest"), [(8, 255), (16, 65535), (16, 255)])
+def test_palettes_of_every_depth(tmp_path, bits, largest):
+    table = (255 - np.arange(256)) * (largest // 255)
+    data = table.astype(np.uint8 if bits == 8 else np.uint16).tobytes()
+    tags = {"Modality": "MR"}
+    for colour in ("Red", "Green", "Blue"):
+        tags[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
+        tags[f"{colour}PaletteColorLookupTableData"] = data
+    clip = read_clip(write_dicom(tmp_path / "a.dcm", cine(), "PALETTE COLOR", **tags))
+    np.testing.assert_array_equal(clip.frames, 255 - cine())
+
+
+@pytest.mark.parametrize("name", ["a.dcm", "00000001", "IM.1.2.840"])
+@pytest.mark.parametrize("what", ["prefix", "meta", "implicit", "big endian"])
+def test_a_file_without_the_prefix_is_told_by_its_content(tmp_path, what, name):
+    path = write_dicom(tmp_path / name, cine(), Modality="MR", FrameTime=20)
+    data = pydicom.dcmread(path)
+    if what == "prefix":
+        path.write_bytes(path.read_bytes()[132:])
+    else:
+        bare = Dataset()
+        bare.update(data)
+        bare["PixelData"].VR = "OB"
+        implicit, little = what == "implicit", what != "big endian"
+        bare.save_as(path, implicit_vr=implicit, little_endian=little, enforce_file_format=False)
+    assert is_dicom(path)
+    clip = read_clip(path)
+    np.testing.assert_array_equal(clip.frames, cine())
+    assert clip.fps == 50
+
+
+def test_other_files_are_not_dicom(tmp_path):
+    contents = [b"", b"\x08\0", b"\x08\0\x05\0" * 40, b"RIFF" + bytes(200), bytes(300), b"\x02\0\x01\0" + bytes(300)]
+    contents.append(np.random.default_rng(0).integers(6, 10, 4000).astype("<u2").tobytes())
+    for content in contents:
+        (tmp_path / "a").write_bytes(content)
+        assert not is_dicom(tmp_path / "a"), content[:20]
+
+
+def test_a_file_that_is_only_called_dcm(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"hello" * 100)
+    with pytest.raises(DataError, match="no DICOM header; rename it"):
+        read_clip(tmp_path / "a.dcm")
+
+
+def test_a_file_cut_off_in_its_pixels(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", cine(), Modality="MR")
+    path.write_bytes(path.read_bytes()[:-30000])
+    clip = read_clip(path)
+    np.testing.assert_array_equal(clip.frames, cine()[:4])
+    assert clip.declared == 6
 
 
 @pytest.fixture(scope="module", params=[ExplicitVRLittleEndian, RLELossless])

@@ -153,7 +153,7 @@ FAULTS = {
     "no position": (lambda folder: add(folder, 4, ImagePositionPatient=None), "belongs to the series but has no"),
     "damaged": (lambda folder: (folder / "x").write_bytes(bytes(128) + b"DICM" + b"\xff" * 40), "x is a damaged DICOM"),
     "no pixels": (lambda folder: add(folder, 4, PixelData=None), "IM9999.dcm: contains no image"),
-    "short pixels": (lambda folder: add(folder, 4, PixelData=bytes(20)), "IM9999.dcm: damaged DICOM file"),
+    "short pixels": (lambda folder: add(folder, 4, PixelData=bytes(20)), "IM9999.dcm: contains no whole frame"),
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, ornt_t
 
 from echoseg.errors import DataError
 from echoseg.geometry.crop import Box, cut, fov_box, paste
+from echoseg.io.nifti import write_mask
 from echoseg.io.reading import open_volume, read_clip, read_voxels
 from echoseg.io.volume import to_grey
 
@@ -116,6 +117,50 @@ def test_a_metaimage_is_read(tmp_path, voxels, case):
     volume = open_volume(write_mhd(tmp_path, voxels, data, **fields))
     np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
     assert (volume.spacing, volume.thickness) == ((2.0, 1.0), 8.0)
+
+
+@pytest.mark.parametrize("fields", [{}, {"CompressedData": "True"}])
+def test_header_and_voxels_of_a_metaimage_in_one_file(tmp_path, voxels, fields):
+    voxels = voxels.astype(np.int16)
+    voxels[0, 0, 0] = int.from_bytes(b"\n=", "little")  # not a line of the header
+    data = voxels.astype("<i2").tobytes(order="F")
+    header = write_mhd(tmp_path, voxels, b"", **fields).read_text().replace("a.raw", "LOCAL\n")
+    (tmp_path / "a.mha").write_bytes(header.encode() + (zlib.compress(data) if fields else data))
+    volume = open_volume(tmp_path / "a.mha")
+    np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
+    assert (volume.spacing, volume.thickness) == ((2.0, 1.0), 8.0)
+
+
+@pytest.mark.parametrize("version", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_gzip_is_told_by_content(tmp_path, voxels, name, big, version):
+    image = version(voxels, np.diag([-1.0, -2, 8, 1]))
+    if big:
+        image = version(voxels, image.affine, image.header.as_byteswapped())
+    content = image.to_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name == "a.nii" else content)
+    volume = open_volume(tmp_path / name)
+    np.testing.assert_array_equal(read_voxels(volume), voxels.transpose(2, 1, 0))
+    assert (volume.spacing, volume.thickness) == ((2.0, 1.0), 8.0)
+    write_mask(tmp_path / "mask.nii.gz", np.ones(volume.shape, np.uint8), volume)
+    np.testing.assert_allclose(nibabel.load(tmp_path / "mask.nii.gz").affine, image.affine)
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.AnalyzeImage])
+def test_header_and_image_in_two_files(tmp_path, voxels, kind):
+    image = kind(voxels.astype(np.int16), np.diag([-1.0, -2, 8, 1]))
+    nibabel.save(image, tmp_path / "a.hdr")
+    volume = open_volume(tmp_path / "a.hdr")
+    expected = voxels.transpose(2, 1, 0)
+    np.testing.assert_array_equal(read_voxels(volume), expected)
+    assert (volume.spacing, volume.thickness) == ((2.0, 1.0), 8.0)
+    assert (volume.affine is None) == (kind is nibabel.AnalyzeImage)
+    write_mask(tmp_path / "mask.nii.gz", np.ones(volume.shape, np.uint8), volume)
+    assert nibabel.load(tmp_path / "mask.nii.gz").shape == voxels.shape
+    (tmp_path / "a.img").unlink()
+    with pytest.raises(DataError, match=r"a\.hdr: .*a\.img"):
+        open_volume(tmp_path / "a.hdr")
 
 
 def test_the_transform_of_a_metaimage_is_applied(tmp_path, voxels):

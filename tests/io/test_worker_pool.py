@@ -89,7 +89,10 @@ def test_a_crash_costs_one_file(video, sign, monkeypatch):
         worker.send_signal(signal.SIGCONT)
         with pytest.raises(DataError) as caught:
             reading.result()
-    assert str(caught.value) == f"{video}: its decoder crashed ({sign.name}); replace the file"
+    assert (
+        str(caught.value)
+        == f"{video}: its decoder crashed ({sign.name}); convert it to another type, or replace the file"
+    )
     assert worker.returncode == -sign
     assert read_clip(video).frames.shape == (FRAMES, *SIZE)
     assert only_worker().pid != worker.pid
@@ -320,7 +323,7 @@ def test_a_forked_process_starts_its_own_workers(video, tmp_path):
     assert forked != before
 
 
-DECODERS = {"VideoCapture", "imread", "imdecode", "imreadmulti", "dcmread"}
+DECODERS = {"VideoCapture", "imread", "imdecode", "imdecodemulti", "imreadmulti", "dcmread"}
 DECODING_FILES = {
     "io/video.py",
     "io/image.py",
@@ -339,6 +342,7 @@ READERS = {
     "echoseg.io.volume.open_volume",
     "echoseg.io.volume.read_voxels",
     "echoseg.io.image.read_image",
+    "echoseg.io.image.read_pages",
 }
 
 
@@ -358,3 +362,9 @@ def test_only_the_worker_decodes():
         importing |= {name} if imported & READERS else set()
     assert decoding == DECODING_FILES
     assert importing == {"io/worker.py"}
+
+
+def test_a_file_without_permission_is_not_called_damaged(video, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read every file
+    with pytest.raises(DataError, match=r"no permission\); allow reading it"):
+        read_clip(video)

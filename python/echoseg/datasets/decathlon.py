@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from echoseg.datasets.masks import FILE_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
-from echoseg.datasets.recording import Dataset, Fault, Recording, format_location
+from echoseg.datasets.recording import Dataset, Fault, Recording, format_location, unread_faults
 from echoseg.datasets.structure import Label, choose_label
 from echoseg.errors import DataError
 
@@ -49,7 +49,8 @@ def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
     for path in _list_images(folder / IMAGES):  # sorted, so the first channel comes first
         images.setdefault(stem_of(path), path)
         images.setdefault(without_channel(stem_of(path)), path)
-    faults, pairs, used = [], [], set()
+    faults = unread_faults(folder, (*(folder / IMAGES).iterdir(), *(folder / LABELS).iterdir()), FILE_SUFFIXES)
+    pairs, used = [], set()
     for mask in _list_images(folder / LABELS):
         stem = stem_of(mask)
         image = images.get(stem)
@@ -92,7 +93,9 @@ def read_label(path: Path, structure: str | None = None) -> Label:
         location = format_location(str(path), error.lineno, str(error.colno))
         raise DataError(f"{location}: invalid JSON ({error.msg}); fix it") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise DataError(f'{path}: damaged; it needs the labels, as in {{"labels": {{"LV": 1}}}}') from None
+        raise DataError(
+            f'{path}: lacks the labels, or cannot be read; it needs them as in {{"labels": {{"LV": 1}}}}'
+        ) from None
     named = {name: values for name, values in named.items() if values != (0,) and name.lower() != "ignore"}
     return choose_label(named, structure, path)
 

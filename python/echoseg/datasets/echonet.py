@@ -24,12 +24,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from echoseg.datasets.recording import MINIMUM_ROWS, Dataset, Fault, Recording, Tracing
+from echoseg.datasets.recording import MINIMUM_ROWS, Dataset, Fault, Recording, Tracing, unread_faults
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.errors import DataError
 from echoseg.geometry.chords import are_arranged, arrange_chords
 from echoseg.geometry.contour import contour_area, order_contour
-from echoseg.io.reading import SUFFIXES, is_clip
+from echoseg.io.file_types import SUFFIXES
+from echoseg.io.reading import is_clip
 from echoseg.io.table import EXTRA, Table, quote, read_numbers, read_table
 
 FILE_LIST = "FileList.csv"
@@ -96,7 +97,8 @@ def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
     for name, video in traced.items():
         trace_faults.append(Fault(TRACINGS, video.row, f"{name} is not in {FILE_LIST}", "FileName"))
     trace_faults = list(dict.fromkeys(trace_faults))  # two tracings may have the same fault
-    faults = (*sorted(list_faults.values(), key=_by_row), *sorted(trace_faults, key=_by_row))
+    unread = unread_faults(folder, (folder / VIDEOS).iterdir(), SUFFIXES)
+    faults = (*sorted(list_faults.values(), key=_by_row), *sorted(trace_faults, key=_by_row), *unread)
     if not recordings:
         raise DataError(f"{folder}: contains nothing usable; {faults[0]} (fault 1 of {len(faults)})")
     if tracings.rearranged:

@@ -23,12 +23,12 @@ from tqdm import tqdm
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.level_set import mask_contour
-from echoseg.io import image, volume
+from echoseg.io.file_types import IMAGE_SUFFIXES, VOLUME_SUFFIXES
 from echoseg.io.image import is_image
 from echoseg.io.reading import open_volume, read_image, read_voxels
 from echoseg.utils.parallel import map_in_order
 
-FILE_SUFFIXES = (*volume.VOLUME_SUFFIXES, *image.IMAGE_SUFFIXES)
+FILE_SUFFIXES = (*VOLUME_SUFFIXES, *IMAGE_SUFFIXES)
 MASK_SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "segmentation", "label", "labels", "mask"))
 """What a mask's name may have after the name of its image."""
 

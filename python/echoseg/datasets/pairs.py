@@ -11,12 +11,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from echoseg.datasets.decathlon import DESCRIPTION, read_label
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
-from echoseg.datasets.recording import Dataset, Fault, Recording
+from echoseg.datasets.recording import Dataset, Fault, Recording, unread_faults
 from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 
@@ -40,12 +41,15 @@ def matches(folder: Path) -> bool:
 
 def files_of(folder: Path) -> list[Path]:
     """List the images, the masks, and the description if there is one."""
-    found = (path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern))
     return sorted(
         path
-        for path in found
+        for path in _files(folder)
         if (path.name.lower().endswith(FILE_SUFFIXES) and not path.name.startswith(".")) or path == folder / DESCRIPTION
     )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern))
 
 
 def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
@@ -70,7 +74,7 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     has_splits = all(_split(group) for group in groups)
     uses = Counter(stem for group in groups for stem in {key.stem for key in images if key.group == group})
     repeating = {key.group for key in images if uses[key.stem] > 1}  # folders in which the same file names occur
-    faults, pairs = [], []
+    faults, pairs = unread_faults(folder, _files(folder), FILE_SUFFIXES), []
     for key in sorted({*images, *masks}):
         key_masks, key_images = masks.get(key, []), images.get(key, [])
         if len(key_masks) != 1 or len(key_images) != 1:

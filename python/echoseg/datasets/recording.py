@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import printable
+from echoseg.io.file_types import SUFFIXES, unread_reason
 
 MINIMUM_ROWS = {"chords": 4, "points": 3}
 """Kind of tracing → minimum number of rows: the long axis and three chords, or three points."""
@@ -35,6 +36,24 @@ class Fault:
 
     def __str__(self) -> str:
         return printable(f"{format_location(self.file, self.row, self.column)}: {self.reason}")
+
+
+def unread_faults(folder: Path, files: Iterable[Path], read: tuple[str, ...]) -> list[Fault]:
+    """A fault for each file whose type is not read; none for tables, texts and hidden files.
+
+    Args:
+        folder: The data set's folder.
+        files: The files, below the folder.
+        read: The suffixes that the format reads.
+    """
+    faults = []
+    for path in sorted(files):
+        name, reason = path.name.lower(), unread_reason(path)
+        if not name.startswith(".") and name.endswith(SUFFIXES) and not name.endswith(read):
+            reason = "is a video or DICOM file, which is not read in this format; save its frames as PNG or .nii.gz"
+        if reason and path.is_file():
+            faults.append(Fault(path.relative_to(folder).as_posix(), None, reason))
+    return faults
 
 
 def format_location(file: str, row: int | None, column: str = "") -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.datasets.decathlon import DESCRIPTION, LABELS, read_label, without_channel
-from echoseg.datasets.masks import MASK_SUFFIXES, read_pair, select_label, stem_of
-from echoseg.io.volume import VOLUME_SUFFIXES
+from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, read_pair, select_label, stem_of
+from echoseg.io.file_types import VOLUME_SUFFIXES
 
 _IMAGES, _MASKS = "images", ("labels", "masks")  # of folders, such as imagesTr/ with labelsTr/
 
@@ -41,11 +41,11 @@ def find_truth(path: Path, folder: Path | None = None) -> Path | None:
 
 
 def is_truth(path: Path) -> bool:
-    """Whether a file is a ground truth mask: of a volume beside it, or in a folder of masks beside one of images."""
+    """Whether a file is a true mask: of an image or volume beside it, or in a folder of masks beside one of images."""
     stem, parent = stem_of(path), path.parent
     images = (stem.removesuffix(suffix) for suffix in MASK_SUFFIXES if stem.endswith(suffix))
     for image in images:
-        if (parent / image).is_dir() or any((parent / f"{image}{suffix}").is_file() for suffix in VOLUME_SUFFIXES):
+        if (parent / image).is_dir() or any((parent / f"{image}{suffix}").is_file() for suffix in FILE_SUFFIXES):
             return True  # a folder holds the slices of a DICOM series
     ends = (parent.name.removeprefix(word) for word in _MASKS if parent.name.startswith(word))
     return any(parent.with_name(_IMAGES + end).is_dir() for end in ends)

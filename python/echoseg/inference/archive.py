@@ -38,6 +38,7 @@ from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
 from echoseg.inference.stack_row import STACK_COLUMNS, read_stack_truth, stack_row
 from echoseg.io.clip import Clip
+from echoseg.io.file_types import unread_reason
 from echoseg.io.reading import is_clip, read_clip, series_files
 from echoseg.io.volume import is_volume
 from echoseg.models.codec import Codec
@@ -108,8 +109,9 @@ def find_input_files(
 ) -> list[InputFile]:
     """Find the files to segment; folders are searched with their subfolders.
 
-    The slices of a DICOM series in a folder are one input, whose path is the folder. In folders, hidden files, files of
-    other formats, and the ground truth masks beside volumes are left out. Results are named by the path relative to the
+    The slices of a DICOM series in a folder are one input, whose path is the folder. In folders, hidden files, tables
+    and texts, and the ground truth masks beside volumes are left out. Images and videos of a type that is not read are
+    included, and fail with the reason. Results are named by the path relative to the
     deepest folder that contains every input, without suffix. If two names would be equal, all names keep their suffix.
     A series beside other inputs in its folder is named FOLDER/series.
 
@@ -291,7 +293,9 @@ def _walk(folder: Path, out: Path) -> Iterator[Path]:
 
 
 def _is_input(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and is_clip(path) and not is_truth(path)
+    if not path.is_file() or path.name.startswith("."):
+        return False
+    return (is_clip(path) or unread_reason(path) != "") and not is_truth(path)
 
 
 def _without_suffix(name: str) -> str:

@@ -9,7 +9,10 @@ These functions decode in the calling process. For untrusted files use `reading`
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,17 +30,36 @@ if TYPE_CHECKING:
 
 _CENTIMETRES = 3  # code of the unit in a region
 _MIN_OVERLAP = 0.5  # IoU of the region in the header with the sector found in the frames
+_IDENTIFYING = 0x0008  # the group of elements with which a header starts
+_MAX_FIRST_ELEMENT = 0x0018
+_VALUE = rb"(AE|AS|AT|CS|DA|DS|DT|IS|LO|LT|OB|OW|PN|SH|SQ|ST|TM|UI|UL|US)"
+_EXPLICIT = re.compile(rb"([\2\x08]\0[\0-\x20]\0|\0[\2\x08]\0[\0-\x20])" + _VALUE, re.DOTALL)
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file exists and has the DICOM prefix."""
+    """Whether a file exists and is DICOM by its content: it has the DICOM prefix, or starts with elements of a header.
+
+    Files without the prefix come from old devices, and from programs that remove it.
+    """
     try:
         if not path.is_file():  # opening a pipe would block
             return False
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            head = file.read(256)
     except OSError:
         return False
+    return head[128:132] == b"DICM" or _EXPLICIT.match(head) is not None or _starts_implicit(head)
+
+
+def _starts_implicit(head: bytes) -> bool:
+    """Whether bytes are two header elements of group 8 without value representations, the second after the first."""
+    if len(head) < 8:
+        return False
+    group, element, length = struct.unpack_from("<HHI", head)
+    if group != _IDENTIFYING or element > _MAX_FIRST_ELEMENT or length % 2 or 8 + length + 8 > len(head):
+        return False
+    following, next_element, next_length = struct.unpack_from("<HHI", head, 8 + length)
+    return following == group and next_element > element and next_length % 2 == 0
 
 
 def read_dicom(path: Path) -> Clip:
@@ -56,33 +78,50 @@ def read_dicom(path: Path) -> Clip:
     """
     import pydicom
 
-    try:
-        data = pydicom.dcmread(path)
+    with naming_cause(path):
+        data = pydicom.dcmread(path, force=is_dicom(path))
+        declared = int(data.get("NumberOfFrames") or 1)
         frames = np.stack(list(_grey_frames(raw_frames(data), data)))
         fps, spacing = _frame_rate(data), floats(data.get("PixelSpacing"))
         region = _region(data) if data.get("Modality") in ("US", "IVUS") else None
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    except Exception as error:  # pydicom and its decoders raise exceptions of many types for damaged files
-        text = str(error) if isinstance(error, RuntimeError) else ""  # other messages quote the header
-        cause = " ".join(text.split()) or type(error).__name__
-        raise DataError(f"{path}: damaged DICOM file ({cause}); replace the file") from None
+    declared = 0 if declared == len(frames) else declared
     clip_spacing = (spacing[0], spacing[1]) if len(spacing) == 2 and _are_lengths(spacing) else (np.nan, np.nan)
     if data.get("Modality") not in ("US", "IVUS"):
-        return Clip(frames, fps, clip_spacing, np.nan)
+        return Clip(frames, fps, clip_spacing, np.nan, declared=declared)
     sector = find_sector(frames)
     if region is not None:
         box, deltas = region
         sector, scale = _fit_region(sector, box, frames.shape[1:])
         clip_spacing = (deltas[0] * scale, deltas[1] * scale) if scale else clip_spacing
     if sector is None:
-        return Clip(frames, fps, clip_spacing, np.nan)
+        return Clip(frames, fps, clip_spacing, np.nan, declared=declared)
     frames *= sector
-    return Clip(frames, fps, clip_spacing, np.nan, middle_square(sector))
+    return Clip(frames, fps, clip_spacing, np.nan, middle_square(sector), declared)
+
+
+@contextlib.contextmanager
+def naming_cause(path: Path) -> Iterator[None]:
+    """Turn exceptions of pydicom and its decoders, which are of many types, into a `DataError` with the cause."""
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    except InvalidDicomError:
+        raise DataError(
+            f"{path}: has no DICOM header; rename it if it is of another type, or export it again"
+        ) from None
+    except NotImplementedError:
+        raise DataError(f"{path}: its pixels are of a kind that is not supported; export it as MP4 or PNG") from None
+    except RuntimeError as error:  # each decoder's message; those of other exceptions quote the header
+        raise DataError(f"{path}: no decoder can read its frames ({_one_line(error)}); export it again") from None
+    except Exception as error:
+        raise DataError(f"{path}: damaged DICOM file ({type(error).__name__}); replace the file") from None
 
 
 def raw_frames(data: Dataset) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-    """Decode the frames of a file.
+    """Decode the frames of a file: all that it holds, which may be more or fewer than its header declares.
 
     Args:
         data: The data set of the file.
@@ -91,21 +130,21 @@ def raw_frames(data: Dataset) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         The stored values of each frame, (H, W) or (H, W, 3), and the properties that pydicom's decoder reports.
 
     Raises:
-        DataError: The file contains no image, declares a wrong size or too few frames, or is compressed in a way that
-            no installed decoder supports. The message lacks the file's name.
+        DataError: The file contains no whole image, declares a wrong size, or is compressed in a way that no installed
+            decoder supports. The message lacks the file's name.
     """
     from pydicom.pixels import get_decoder
 
     if "PixelData" not in data:
-        raise DataError("contains no image; give another file")
+        raise DataError("contains no image, or is cut off before it; give another file")
     rows, columns = int(data.get("Rows") or 0), int(data.get("Columns") or 0)
     count = int(data.get("NumberOfFrames") or 1)
     if not 0 < rows * columns <= MAX_PIXELS or not 0 < count * rows * columns <= MAX_BYTES:
         raise DataError(
             f"declares {count} frames of {columns}×{rows} pixels; expected 1 to {MAX_PIXELS} pixels per frame and at "
-            f"most {MAX_BYTES >> 30} GiB; replace the file"
+            f"most {MAX_BYTES >> 30} GiB; split the file, or replace it"
         )
-    syntax = data.file_meta.TransferSyntaxUID
+    syntax = _transfer_syntax(data)
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:  # pydicom has no decoder for this compression
@@ -113,22 +152,61 @@ def raw_frames(data: Dataset) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         raise DataError(f"is compressed as {name}, which is not supported; convert it to JPEG or MP4") from None
     if not decoder.is_available:
         raise DataError(f"is compressed as {syntax.name}; pip install pylibjpeg pylibjpeg-libjpeg")
+    if not decoder.is_encapsulated:
+        _declare_whole_frames(data, rows * columns)
     number = 0
-    for number, frame in enumerate(decoder.iter_array(data, raw=True), 1):  # noqa: B007
+    for number, frame in enumerate(decoder.iter_array(data, raw=True), 1):
+        if number * rows * columns > MAX_BYTES:
+            raise DataError(f"contains more than {MAX_BYTES >> 30} GiB of frames; split the file")
         yield frame
-    if number < count:
-        raise DataError(f"contains {number} of {count} frames; replace the file")
+    if not number:
+        raise DataError("contains no whole frame; replace the file")
+
+
+def _transfer_syntax(data: Dataset) -> Any:
+    """The encoding of the pixels: as the header declares, else that in which pydicom found the header."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    declared = data.file_meta.get("TransferSyntaxUID") if hasattr(data, "file_meta") else None
+    if declared:
+        return declared
+    if data["PixelData"].is_undefined_length:
+        raise DataError("its header does not say how the pixels are compressed; export it again")
+    implicit, little = data.original_encoding
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def _declare_whole_frames(data: Dataset, pixels: int) -> None:
+    """Make a header without compression declare no more frames than the file holds; pydicom adds those beyond.
+
+    Of `YBR_FULL_422`, in which two pixels share their colour, the brightness is kept; pydicom decodes only the first
+    two thirds of such frames. Source: DICOM PS3.3, C.7.6.3.1.2.
+    """
+    stored, declared = data.PixelData, int(data.get("NumberOfFrames") or 1)
+    if data.PhotometricInterpretation == "YBR_FULL_422":
+        if len(stored) // (3 * pixels) >= declared:  # as long as without shared colours
+            data.PhotometricInterpretation = "YBR_FULL"
+        else:
+            values = np.frombuffer(stored[: len(stored) // 4 * 4], np.uint8).reshape(-1, 4)
+            data.PixelData = stored = values[:, :2].tobytes()
+            data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    held = 8 * len(stored) // (pixels * int(data.SamplesPerPixel) * int(data.BitsAllocated))
+    if not held:
+        raise DataError("contains no whole frame; replace the file")
+    data.NumberOfFrames = min(held, declared)
 
 
 def _grey_frames(frames: Iterator[tuple[np.ndarray, dict[str, Any]]], data: Dataset) -> Iterator[NDArray[np.uint8]]:
     from pydicom.pixels import apply_color_lut
 
-    limits = None
+    limits, depth = None, 0
     for frame, properties in frames:
         kind, bits = properties["photometric_interpretation"], properties["bits_stored"]
         if kind == "PALETTE COLOR":
+            indices = np.arange(1 << min(16, 8 * frame.itemsize)).astype(frame.dtype)
+            depth = depth or (16 if apply_color_lut(indices, data).max() > 255 else 8)  # declared 16 may be 8
             frame = apply_color_lut(frame, data)
-            kind, bits = "RGB", 8 * frame.itemsize
+            kind, bits = "RGB", depth
         if kind.startswith("MONOCHROME"):
             if frame.dtype == np.uint8:
                 grey = frame
@@ -195,6 +273,10 @@ def _fit_region(
     if overlap_of_boxes(box_of(sector), box) < _MIN_OVERLAP:
         return sector, 0
     return sector & inside, scale
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _are_lengths(values: list[float]) -> bool:

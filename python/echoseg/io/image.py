@@ -1,17 +1,65 @@
-"""Single images: PNG, JPEG, BMP and TIFF, read as grey values of 8 or 16 bits."""
+"""Images: PNG, JPEG, TIFF and so on, read as grey values of the depth in the file; with their pages or frames.
+
+The pixels are read as stored. A tag that asks viewers to turn the image (EXIF orientation) is not obeyed, since
+programs that draw masks obey it or not; it is reported.
+"""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.errors import DataError
+from echoseg.io.clip import MAX_BYTES
+from echoseg.io.file_types import IMAGE_SUFFIXES
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_STORED = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+_ORIENTATION = 274  # tag
+_MAX_BEFORE_ANIMATION = 1 << 16  # bytes of a PNG before the chunk that declares an animation
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SIGNATURES = (
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"BM",
+    *_TIFF,
+    b"GIF8",
+    b"RIFF",
+    b"P5",
+    b"P6",
+    b"P2",
+    b"P3",
+    b"\0\0\0\x0cjP",
+)
+_AS_STORED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: np.fliplr,
+    3: lambda shown: np.rot90(shown, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: np.rot90,
+    7: lambda shown: np.rot90(shown, 2).T,
+    8: lambda shown: np.rot90(shown, -1),
+}
+"""Orientation → the function that undoes it."""
+
+
+class Pages(NamedTuple):
+    """The pages or frames of an image file.
+
+    Attributes:
+        pixels: (T, H, W) grey values, of the dtype in the file.
+        fps: Frames per second of an animation; nan if there is none.
+        note: What a user should know about the file; "" if nothing.
+    """
+
+    pixels: NDArray[Any]
+    fps: float
+    note: str
 
 
 def is_image(path: Path) -> bool:
@@ -26,15 +74,79 @@ def read_image(path: Path) -> NDArray[Any]:
         (H, W) grey values, of the dtype in the file.
 
     Raises:
+        DataError: The file is missing or damaged, or has several pages.
+    """
+    pixels = read_pages(path).pixels
+    if len(pixels) > 1:
+        raise DataError(f"{path}: has {len(pixels)} pages; save each page as a file, or all of them as .nii.gz")
+    return pixels[0]
+
+
+def read_pages(path: Path) -> Pages:
+    """Read the pages of a TIFF, the frames of an animation, or one image, in the calling process.
+
+    Raises:
         DataError: The file is missing or damaged.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH) if data.size else None
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    data = np.frombuffer(content, dtype=np.uint8)
+    images = _decode(content, data)
+    if not images:
+        raise DataError(f"{path}: {_describe_failure(content)}")
+    notes = []
+    orientation = _orientation(content)
+    if orientation in _AS_STORED:
+        notes.append(f"the pixels are read as stored, although a tag asks to turn them (orientation {orientation})")
+        if content.startswith(_TIFF):  # OpenCV turns these in any case
+            images = [_AS_STORED[orientation](image) for image in images]
+    alike = [image for image in images if (image.shape, image.dtype) == (images[0].shape, images[0].dtype)]
+    if len(alike) < len(images):
+        notes.append(f"{len(images) - len(alike)} of its {len(images)} pages have another size and are left out")
+    if sum(image.nbytes for image in alike) > MAX_BYTES:
+        raise DataError(f"{path}: contains more than {MAX_BYTES >> 30} GiB of pixels; split the file")
+    fps = _rate(data) if len(alike) > 1 and not content.startswith(_TIFF) else np.nan
+    return Pages(np.stack(alike), fps, "; ".join(notes))
+
+
+def _decode(content: bytes, data: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    """The pages or frames; empty if the content cannot be decoded."""
+    try:
+        if content.startswith((*_TIFF, b"GIF8", b"RIFF")) or b"acTL" in content[:_MAX_BEFORE_ANIMATION]:
+            return [np.asarray(image) for image in cv2.imdecodemulti(data, _STORED)[1]]
+        image = cv2.imdecode(data, _STORED) if data.size else None
     except cv2.error:
-        image = None
-    if image is None:
-        raise DataError(f"{path}: cannot be opened as an image; replace the file")
-    return np.asarray(image)
+        return []
+    return [] if image is None else [np.asarray(image)]
+
+
+def _describe_failure(content: bytes) -> str:
+    if not content:
+        return "is empty; replace the file"
+    if content.startswith(_SIGNATURES):
+        return "is damaged, or an image of a kind that is not supported; save it again as PNG, or replace the file"
+    return "cannot be opened as an image; convert it to PNG, or rename it if it is of another type"
+
+
+def _orientation(content: bytes) -> int:
+    """The EXIF orientation; 1 if there is none."""
+    if not content.startswith(_TIFF) and b"exif" not in content.lower():
+        return 1
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "TIFF", "WEBP")) as image:
+            return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # Pillow raises exceptions of many types for damaged files
+        return 1
+
+
+def _rate(data: NDArray[np.uint8]) -> float:
+    try:
+        _, animation = cv2.imdecodeanimation(data[None])  # a column is refused for WebP
+        milliseconds = float(np.median(animation.durations))
+    except (cv2.error, ValueError):
+        return np.nan
+    return 1000 / milliseconds if milliseconds >= 1 else np.nan

@@ -1,4 +1,5 @@
-"""Reader of MetaImage files: a text header `.mhd`, and the voxels in a `.raw` or `.zraw` file in the same folder.
+"""Reader of MetaImage files: a text header `.mhd` and the voxels in a `.raw` or `.zraw` file in the same folder, or
+both in one file `.mha`.
 
 Source: https://itk.org/Wiki/ITK/MetaIO/Documentation
 """
@@ -17,6 +18,7 @@ from echoseg.errors import DataError
 MAX_DEFLATE_RATIO = 1032
 """The largest ratio of uncompressed to compressed size that zlib and gzip reach."""
 
+_ZLIB_OR_GZIP = 47  # window bits
 _BIG_ENDIAN = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 _TYPES = {
     "MET_CHAR": "i1",
@@ -43,10 +45,12 @@ def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndar
         DataError: The file cannot be read, or its header is invalid or not supported.
     """
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            lines = file.read(65536).splitlines()
+        with path.open("rb") as file:
+            head = file.read(65536)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    last = re.search(rb"^[ \t]*ElementDataFile[^\n]*(\n|$)", head, re.MULTILINE)
+    lines = head[: last.end() if last else len(head)].decode("utf-8", "replace").splitlines()
     fields = {key.strip(): value.strip() for key, sign, value in (line.partition("=") for line in lines) if sign}
     try:
         shape = tuple(int(word) for word in fields["DimSize"].split())
@@ -66,6 +70,8 @@ def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndar
         raise DataError(f"{path}: invalid MetaImage header; it needs lines such as DimSize = 256 256 10") from None
     if not re.fullmatch(r"-1|\d{1,18}", fields.get("HeaderSize", "0")):
         raise DataError(f"{path}: HeaderSize is {fields['HeaderSize']!r}; it must be a number of bytes, or -1")
+    if last and fields["ElementDataFile"].upper() == "LOCAL":  # the voxels follow the header
+        fields |= {"ElementDataFile": path.name, "HeaderSize": str(last.end())}
     if fields.get("ElementNumberOfChannels", "1") != "1":
         raise DataError(f"{path}: is a colour image; save it in grey")
     if fields.get("ElementType") not in _TYPES:
@@ -90,29 +96,46 @@ def read_voxels(path: Path, shape: tuple[int, ...], fields: dict[str, str]) -> n
     Raises:
         DataError: The voxels are not in one file beside the header, or the file is shorter than the header declares.
     """
-    name = fields.get("ElementDataFile", "")
-    if not name or Path(name).name != name or name in ("LOCAL", "LIST", ".."):
-        raise DataError(f"{path}: ElementDataFile is {name!r}; it must name one file in the same folder")
     order = ">" if "true" in (fields.get(key, "").lower() for key in _BIG_ENDIAN) else "<"
     kind = np.dtype(order + _TYPES[fields["ElementType"]])
-    needed = math.prod(shape) * kind.itemsize
     compressed = fields.get("CompressedData", "").lower() == "true"
+    start, needed = int(fields.get("HeaderSize", "0")), math.prod(shape) * kind.itemsize
+    data = read_data(path, fields.get("ElementDataFile", ""), needed, start, compressed=compressed)
+    return np.frombuffer(data, dtype=kind).reshape(shape, order="F")
+
+
+def read_data(path: Path, name: str, needed: int, start: int, *, compressed: bool) -> bytes:
+    """Read the voxels of a header as bytes.
+
+    Args:
+        path: The header.
+        name: The file with the voxels, as the header names it.
+        needed: The number of bytes that the header declares.
+        start: The number of bytes before the voxels; -1: what is before the last `needed` bytes.
+        compressed: Whether the voxels are compressed by zlib or gzip.
+
+    Raises:
+        DataError: The voxels are not in one file beside the header, or the file is shorter than the header declares.
+    """
     voxels = path.parent / name
+    if not name or Path(name).name != name or name in ("LIST", ".."):
+        raise DataError(f"{path}: its voxels are in {name!r}; they must be in one file in the same folder")
     try:
         if not voxels.is_file():  # opening a pipe would block
             raise DataError(f"{path}: {name} is not a file in the same folder; put it there")
-        size, skip = voxels.stat().st_size, int(fields.get("HeaderSize", "0"))
+        size = voxels.stat().st_size
         if needed > size * (MAX_DEFLATE_RATIO if compressed else 1):
             raise DataError(f"{path}: {name} has {size} bytes, the header declares {needed}; replace the file")
         with voxels.open("rb") as file:
-            if compressed:
-                data = zlib.decompressobj().decompress(file.read(), needed)
-            else:
-                file.seek(size - needed if skip == -1 else max(0, skip))
-                data = file.read(needed)
+            file.seek(size - needed if start == -1 and not compressed else max(0, start))
+            data = (
+                zlib.decompressobj(_ZLIB_OR_GZIP).decompress(file.read(), needed) if compressed else file.read(needed)
+            )
+    except PermissionError as error:
+        raise DataError(f"{path}: the voxels in {name} cannot be read ({error.strerror}); allow reading it") from None
     except (OSError, OverflowError, zlib.error) as error:
         cause = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: the voxels in {name} cannot be read ({cause}); replace the file") from None
     if len(data) < needed:
         raise DataError(f"{path}: {name} contains {len(data)} of {needed} declared bytes; replace the file")
-    return np.frombuffer(data, dtype=kind, count=math.prod(shape)).reshape(shape, order="F")
+    return data

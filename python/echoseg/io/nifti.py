@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg.io.volume import Volume
+from echoseg.io.volume import Volume, load_nifti
 
 
 def write_mask(path: Path, masks: NDArray[np.uint8], volume: Volume) -> None:
@@ -24,7 +23,7 @@ def write_mask(path: Path, masks: NDArray[np.uint8], volume: Volume) -> None:
     if not volume.path.name.lower().endswith((".nii", ".nii.gz")):
         mask = nibabel.Nifti1Image(voxels, volume.affine)
     else:
-        image: Any = nibabel.load(volume.path)
+        image = load_nifti(volume.path)
         mask = type(image)(voxels.reshape(image.shape), image.affine, image.header)
         mask.header.extensions.clear()  # extensions and text fields may contain the patient's name
         for text in set(mask.header) - {"magic", "regular"}:

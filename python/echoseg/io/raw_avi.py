@@ -44,7 +44,7 @@ class RawAvi:
         if not 0 < self.width * self.height <= MAX_PIXELS:
             raise DataError(
                 f"{path}: declares frames of {self.width}×{self.height} pixels, more than the limit of {MAX_PIXELS}; "
-                "replace the file"
+                "make them smaller, or replace the file"
             )
         scale, rate = struct.unpack_from("<II", header, 20)
         self.fps = rate / scale if scale else 0.0

@@ -14,17 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from echoseg.errors import DataError
 from echoseg.io import video
 from echoseg.io.clip import Clip
 from echoseg.io.dicom import is_dicom
-from echoseg.io.image import IMAGE_SUFFIXES, is_image
+from echoseg.io.file_types import DICOM_SUFFIXES, SUFFIXES, header_reason, unread_reason
+from echoseg.io.image import is_image
 from echoseg.io.video import DecodedFrames, check_numbers
-from echoseg.io.volume import VOLUME_SUFFIXES, Volume, is_volume, to_grey
+from echoseg.io.volume import Volume, is_volume, to_grey
 from echoseg.io.worker_pool import Arrays, Metadata, request
-
-VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".mpg", ".mpeg", ".webm", ".wmv")
-SUFFIXES = (*VIDEO_SUFFIXES, ".dcm", ".dicom", *VOLUME_SUFFIXES, *IMAGE_SUFFIXES)
-"""The suffixes of all files that can be read, in lower case. DICOM files are also recognised by their content."""
 
 _NAN = float("nan")
 
@@ -33,8 +31,8 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     """Read all frames of a file.
 
     Args:
-        path: A video, a DICOM file, a volume (.nii, .nii.gz, .mhd) or an image; or a folder with the slices of a DICOM
-            series.
+        path: A video, a DICOM file, a volume or an image, of a type in `file_types.SUFFIXES`; or a folder with the
+            slices of a DICOM series. The pages of a TIFF and the frames of an animated GIF or PNG are frames.
 
     Raises:
         DataError: The file is missing, damaged or of an unsupported type; or its decoder crashed or exceeded the time
@@ -42,9 +40,14 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     """
     path = Path(path)
     if is_image(path):
-        return Clip(to_grey(read_image(path))[None], _NAN, (_NAN, _NAN), _NAN)
-    task = "slices" if is_volume(path) or path.is_dir() else "dicom" if is_dicom(path) else "video"
-    return request(task, path, _build_clip)
+        return request("pages", path, _build_pages)
+    if is_volume(path) or path.is_dir():
+        return request("slices", path, _build_clip)
+    if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
+        return request("dicom", path, _build_clip)
+    if path.is_file() and not video.is_video(path) and (reason := unread_reason(path) or header_reason(path)):
+        raise DataError(f"{path}: {reason}")
+    return request("video", path, _build_clip)
 
 
 def read_frames(path: str | Path, frames: Sequence[int] | None = None) -> NDArray[np.uint8]:
@@ -92,7 +95,7 @@ def read_image(path: Path) -> NDArray[Any]:
         (H, W) grey values, of the dtype in the file.
 
     Raises:
-        DataError: The file is missing or damaged.
+        DataError: The file is missing or damaged, or has several pages.
     """
     return request("image", path, _build_image)
 
@@ -164,6 +167,14 @@ def _build_clip(metadata: Metadata, arrays: Arrays) -> Clip:
         square = top, left, side
     numbers = (float(metadata["fps"]), _pair(metadata["spacing"]), float(metadata["thickness"]))
     return Clip(_check_grey(frames, 3), *numbers, square, int(metadata["declared"]), str(metadata["note"])[:500])
+
+
+def _build_pages(metadata: Metadata, arrays: Arrays) -> Clip:
+    (pages,) = arrays
+    if pages.ndim != 3 or not pages.size:
+        raise ValueError
+    note = str(metadata["note"])[:500]
+    return Clip(to_grey(pages), float(metadata["fps"]), (_NAN, _NAN), _NAN, note=note)
 
 
 def _build_decoded(metadata: Metadata, arrays: Arrays) -> DecodedFrames:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, Clip
-from echoseg.io.dicom import floats, is_dicom, raw_frames
+from echoseg.io.dicom import floats, is_dicom, naming_cause, raw_frames
 from echoseg.io.volume import Volume, arranged_volume, to_grey
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _read_headers(folder: Path) -> tuple[list[Slice], dict[Path, str | None]]:
         if path.name.startswith(".") or not is_dicom(path):
             continue
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
             found = _slice(path, header)
             if found is None:
                 others[path] = "" if path.name == "DICOMDIR" else header.get("SeriesInstanceUID")
@@ -301,13 +301,9 @@ def _read_values(found: Slice) -> NDArray[Any]:
     """(H, W) rescaled values; black is low."""
     import pydicom
 
-    try:
-        data = pydicom.dcmread(found.path)
+    with naming_cause(found.path):
+        data = pydicom.dcmread(found.path, force=True)
         (frame, properties), *_ = raw_frames(data)
-    except DataError as error:
-        raise DataError(f"{found.path}: {error}") from None
-    except Exception as error:  # pydicom and its decoders raise exceptions of many types for damaged files
-        raise DataError(f"{found.path}: damaged DICOM file ({type(error).__name__}); replace the file") from None
     kind = properties["photometric_interpretation"]
     if not kind.startswith("MONOCHROME") or frame.shape != found.size:
         raise DataError(f"{found.path}: is not a grey image of its declared size; give the grey images of the series")

@@ -30,7 +30,7 @@ Frame = NDArray[np.uint8]
 
 CONTAINERS = {
     "AVI": rb"RIFF....AVI LIST",
-    "MP4 or MOV": rb"....(ftyp|moov|mdat|wide|free|skip|pnot)",
+    "MP4 or MOV": rb"....(ftyp(?!hei|hev|mif1|msf1|avi[fs])|moov|mdat|wide|free|skip|pnot)",
     "Matroska or WebM": rb"\x1aE\xdf\xa3",
     "ASF (WMV)": rb"0&\xb2u\x8ef\xcf\x11\xa6\xd9\0\xaa\0b\xcel",
     "MPEG-PS": rb"\0\0\x01\xba",
@@ -171,6 +171,18 @@ def is_cut_off(path: Path) -> bool:
     return _is_avi(head) and _u32(head, 4) + 8 > path.stat().st_size
 
 
+def is_video(path: Path) -> bool:
+    """Whether a file exists and starts as one of `CONTAINERS` does."""
+    if not path.is_file():  # opening a pipe would block
+        return False
+    with path.open("rb") as file:
+        return _container(file.read(4096)) is not None
+
+
+def _container(head: bytes) -> str | None:
+    return next((name for name, start in CONTAINERS.items() if re.match(start, head, re.DOTALL)), None)
+
+
 def _retrieve(capture: cv2.VideoCapture | RawAvi) -> Frame | None:
     """The grabbed frame in grey, or None if it is damaged."""
     try:
@@ -194,9 +206,11 @@ def _open(path: Path) -> Iterator[tuple[cv2.VideoCapture | RawAvi, int]]:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     if not head:
         raise DataError(f"{path}: is empty; replace the file")
-    container = next((name for name, start in CONTAINERS.items() if re.match(start, head, re.DOTALL)), None)
+    container = _container(head)
     if container is None:
-        raise DataError(f"{path}: cannot be opened as a video ({', '.join(CONTAINERS)}); replace the file")
+        raise DataError(
+            f"{path}: cannot be opened as a video ({', '.join(CONTAINERS)}); convert it, or replace the file"
+        )
     raw = open_raw_avi(path) if container == "AVI" else None
     if raw is not None:
         with contextlib.closing(raw.file):
@@ -207,7 +221,9 @@ def _open(path: Path) -> Iterator[tuple[cv2.VideoCapture | RawAvi, int]]:
         motion_jpeg = _is_avi(head) and b"MJPG" in head and _u32(head, 4) + 8 <= size
         opened = motion_jpeg and capture.open(name, cv2.CAP_OPENCV_MJPEG)
         if not opened and not capture.open(name, cv2.CAP_FFMPEG):
-            raise DataError(f"{path}: cannot be opened as a video; replace the file")
+            raise DataError(
+                f"{path}: cannot be opened as a video; convert it to MP4, or replace the file if it is damaged"
+            )
         _check_header(path, capture, head)
         yield capture, _declared_frames(capture, container, head, size)
     finally:
@@ -224,7 +240,7 @@ def _check_header(path: Path, capture: cv2.VideoCapture, head: bytes) -> None:
     if not width * height <= MAX_PIXELS:
         raise DataError(
             f"{path}: declares frames of {width:.0f}×{height:.0f} pixels, more than the limit of {MAX_PIXELS}; "
-            "replace the file"
+            "make them smaller, or replace the file"
         )
 
 

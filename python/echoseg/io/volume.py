@@ -1,4 +1,4 @@
-"""Reads volumes (NIfTI, MetaImage) as stacks of slices in radiological orientation.
+"""Reads volumes (NIfTI, Analyze, MetaImage, NRRD) as stacks of slices in radiological orientation.
 
 The slice axis is the axis with the largest spacing; among equal ones, the last. In axial slices the patient's left is
 on the right and anterior is up. In coronal and sagittal slices superior is up; in sagittal slices anterior is on the
@@ -10,6 +10,8 @@ right, y downwards, as in ultrasound.
 
 from __future__ import annotations
 
+import gzip
+import io
 import math
 import zlib
 from dataclasses import dataclass
@@ -24,10 +26,11 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from echoseg.errors import DataError
-from echoseg.io import metaimage
+from echoseg.io import metaimage, nrrd
+from echoseg.io.file_types import VOLUME_SUFFIXES
 
-VOLUME_SUFFIXES = (".nii.gz", ".nii", ".mhd")
-
+_OTHER_FORMATS = {".mhd": metaimage, ".mha": metaimage, ".nrrd": nrrd, ".nhdr": nrrd}
+_NIFTI_CLASSES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}  # by the size of the header
 _WINDOW = (0.5, 99.5)  # percentiles of a volume that map to black and white
 _MAX_EXTENSION_BYTES = 1 << 24  # nibabel reads the header extensions at once
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
@@ -145,14 +148,32 @@ def read_voxels(path: Path) -> NDArray[Any]:
     Raises:
         DataError: The file is damaged, or shorter than its header declares.
     """
-    if path.suffix.lower() == ".mhd":
-        shape, _, _, fields = metaimage.read_header(path)
-        return metaimage.read_voxels(path, shape, fields)
+    if other := _OTHER_FORMATS.get(path.suffix.lower()):
+        shape, _, _, fields = other.read_header(path)
+        return other.read_voxels(path, shape, fields)
     try:
-        image: Any = nibabel.load(path)
+        image = load_nifti(path)
         return np.asanyarray(image.dataobj)
     except _DAMAGE as error:
         raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
+
+
+def load_nifti(path: Path) -> Any:
+    """Open a NIfTI or Analyze file with nibabel; whether it is compressed is told by its content, not by its name."""
+    if path.suffix.lower() == ".hdr" or _is_gzip(path) == (path.suffix.lower() == ".gz"):
+        return nibabel.load(path)
+    stream = gzip.GzipFile(path) if _is_gzip(path) else io.BytesIO(path.read_bytes())
+    start = stream.read(4)
+    stream.seek(0)
+    for size, version in _NIFTI_CLASSES.items():
+        if start in (size.to_bytes(4, "little"), size.to_bytes(4, "big")):
+            return version.from_stream(stream)
+    return nibabel.load(path)
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 def to_grey(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -188,14 +209,15 @@ def _find_axes(
 
 def _read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], NDArray[np.float64] | None]:
     """Shape, spacing in mm and the affine, if any; checks that the file is large enough for the declared shape."""
-    if path.suffix.lower() == ".mhd":
-        return metaimage.read_header(path)[:3]
+    if other := _OTHER_FORMATS.get(path.suffix.lower()):
+        return other.read_header(path)[:3]
     try:
-        image: Any = nibabel.load(path)
+        image = load_nifti(path)
         header, shape = image.header, tuple(int(side) for side in image.shape)
         zooms = [float(zoom) for zoom in header.get_zooms()]
-        unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
-        has_affine = header["qform_code"] > 0 or header["sform_code"] > 0
+        is_nifti = isinstance(header, nibabel.Nifti1Header)  # Analyze has neither units nor an orientation
+        unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0) if is_nifti else 1.0
+        has_affine = is_nifti and (header["qform_code"] > 0 or header["sform_code"] > 0)
         kind, start = header.get_data_dtype(), int(image.dataobj.offset)
     except _DAMAGE as error:
         raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
@@ -203,8 +225,11 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], NDArra
         raise DataError(f"{path}: contains {kind}, not grey values; save it in grey")
     if start > _MAX_EXTENSION_BYTES:
         raise DataError(f"{path}: has {start} bytes before the voxels; save it without header extensions")
-    size = path.stat().st_size
-    if math.prod(shape) * kind.itemsize > size * (metaimage.MAX_DEFLATE_RATIO if path.suffix.lower() == ".gz" else 1):
+    voxels = Path(image.file_map["image"].filename or path)
+    if not voxels.is_file():  # the second file of a pair; opening a pipe would block
+        raise DataError(f"{path}: {voxels.name} is missing in the same folder; put it there")
+    size = voxels.stat().st_size
+    if math.prod(shape) * kind.itemsize > size * (metaimage.MAX_DEFLATE_RATIO if _is_gzip(voxels) else 1):
         raise DataError(f"{path}: declares {shape} voxels, too many for {size} bytes; replace the file")
     affine = np.diag([unit, unit, unit, 1]) @ image.affine if has_affine else None
     return shape, tuple(zoom * unit for zoom in zooms), affine

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from echoseg.errors import DataError
 from echoseg.io import dicom, image, video
 from echoseg.io.clip import MAX_BYTES, Clip
+from echoseg.io.file_types import content_reason
 
 MEMORY_LIMIT = "ECHOSEG_DECODE_GIB"
 """Environment variable: the memory that one worker process may use."""
@@ -45,17 +46,25 @@ def respond(request: dict[str, Any]) -> Response:
             return metadata, arrays
         error = f"contains more than {MAX_BYTES >> 30} GiB of pixels; split the file"
     except DataError as caught:
-        error = str(caught).removeprefix(f"{path}: ")
+        error = content_reason(path) or str(caught).removeprefix(f"{path}: ")
     except MemoryError:
         error = f"needs more memory to decode than the limit; if the file is valid, raise {MEMORY_LIMIT}"
     except Exception as caught:  # an exception of the decoder that no reader anticipated
-        error = f"its decoder failed ({type(caught).__name__}); replace the file"
+        error = (
+            content_reason(path)
+            or f"its decoder failed ({type(caught).__name__}); convert it to another type, or replace the file"
+        )
     return {"error": error}, []
 
 
 def _clip_response(clip: Clip) -> Response:
     names = [field.name for field in dataclasses.fields(clip) if field.name != "frames"]
     return {name: getattr(clip, name) for name in names}, [clip.frames]
+
+
+def _read_pages(path: Path, argument: Any) -> Response:
+    pages = image.read_pages(path)
+    return {"fps": pages.fps, "note": pages.note}, [pages.pixels]
 
 
 def _read_slices(path: Path, argument: Any) -> Response:
@@ -107,6 +116,7 @@ TASKS: dict[str, Callable[[Path, Any], Response]] = {
     "dicom": lambda path, _: _clip_response(dicom.read_dicom(path)),
     "slices": _read_slices,
     "video frames": _decode_frames,
+    "pages": _read_pages,
     "image": lambda path, _: ({}, [image.read_image(path)]),
     "volume": _open_volume,
     "voxels": _read_voxels,

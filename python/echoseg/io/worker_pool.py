@@ -112,6 +112,8 @@ def _check_file(path: str | Path, *, folders: bool) -> None:
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({cause}); check the path") from None
+    if not os.access(path, os.R_OK):
+        raise DataError(f"{path}: cannot be read (no permission); allow reading it, such as by chmod +r")
     if not stat.S_ISREG(mode) and not (folders and stat.S_ISDIR(mode)):
         raise DataError(f"{path}: cannot be read (not a regular file); check the path")
 
@@ -144,7 +146,7 @@ def _describe_failure(error: BaseException, exit_code: int | None, timed_out: bo
     if exit_code is not None and exit_code < 0:
         with contextlib.suppress(ValueError):
             cause = signal.Signals(-exit_code).name
-    return f"its decoder crashed ({cause}); replace the file"
+    return f"its decoder crashed ({cause}); convert it to another type, or replace the file"
 
 
 def _read_limit(variable: str) -> float:

@@ -63,6 +63,8 @@ FAULT_REASONS = {
     "to decode": "unreadable file",
     "replace the file": "unreadable file",
     "save it in grey": "unreadable file",
+    "as an image": "unreadable file",
+    "is not read": "unreadable file",
 }
 """Part of the reason of a `Fault` → the reason of its `Finding`."""
 

@@ -12,7 +12,8 @@ from echoseg.datasets.recording import Recording
 from echoseg.datasets.split import assign_splits
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
-from echoseg.io.reading import VIDEO_SUFFIXES, decode_clip
+from echoseg.io.file_types import VIDEO_SUFFIXES
+from echoseg.io.reading import decode_clip
 from echoseg.io.video import is_cut_off
 from echoseg.quality.suspect import Suspect
 from echoseg.utils.parallel import map_in_order
