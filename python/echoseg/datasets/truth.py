@@ -70,7 +70,7 @@ def read_truth(image: Path, mask: Path, structure: str | None = None) -> NDArray
     descriptions = (folder / DESCRIPTION for folder in (mask.parent, mask.parent.parent))
     description = next((file for file in descriptions if file.is_file()), None)
     labels = read_label(description, structure).values if description else None
-    inside = select_label(read_pair(image, mask)[0], labels, str(mask), mask.parent)
+    inside = select_label(read_pair(image, mask).values, labels, str(mask), mask.parent)
     return np.ascontiguousarray(inside).astype(np.uint8)
 
 

@@ -7,7 +7,8 @@ this module.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.io import video
+from echoseg.io.axes import AXIS3
 from echoseg.io.clip import Clip
 from echoseg.io.dicom import is_dicom
 from echoseg.io.image import IMAGE_SUFFIXES, is_image
@@ -27,6 +29,29 @@ SUFFIXES = (*VIDEO_SUFFIXES, ".dcm", ".dicom", *VOLUME_SUFFIXES, *IMAGE_SUFFIXES
 """The suffixes of all files that can be read, in lower case. DICOM files are also recognised by their content."""
 
 _NAN = float("nan")
+_axis3: str | None = None
+
+
+@contextmanager
+def axis3_taken_for(axis3: str | None) -> Iterator[None]:
+    """Read the third axis of volumes as what the user says, in this process, until the context ends.
+
+    It is a property of the data that every reader of the package meets, in several threads, so it is no argument.
+
+    Args:
+        axis3: "time" or "slices"; None changes nothing.
+
+    Raises:
+        ValueError: Another value.
+    """
+    global _axis3
+    if axis3 not in (None, *AXIS3):
+        raise ValueError(f"axis3: expected {' or '.join(AXIS3)}, got {axis3!r}")
+    before, _axis3 = _axis3, axis3 or _axis3
+    try:
+        yield
+    finally:
+        _axis3 = before
 
 
 def read_clip(path: str | os.PathLike[str]) -> Clip:
@@ -44,7 +69,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     if is_image(path):
         return Clip(to_grey(read_image(path))[None], _NAN, (_NAN, _NAN), _NAN)
     task = "slices" if is_volume(path) or path.is_dir() else "dicom" if is_dicom(path) else "video"
-    return request(task, path, _build_clip)
+    return request(task, path, _build_clip, _axis3)
 
 
 def read_frames(path: str | Path, frames: Sequence[int] | None = None) -> NDArray[np.uint8]:
@@ -101,8 +126,7 @@ def open_volume(path: str | Path) -> Volume:
     """Read the header of a volume or of a DICOM series; see `volume.open_volume` and `series.open_series`.
 
     Raises:
-        DataError: The file is missing, damaged, a colour image, or has several slices at several time points; or the
-            folder holds no complete series, or several.
+        DataError: The file is missing, damaged or a colour image; or the folder holds no complete series, or several.
     """
 
     def build(metadata: Metadata, arrays: Arrays) -> Volume:
@@ -114,9 +138,12 @@ def open_volume(path: str | Path) -> Volume:
             raise ValueError
         shape, axes = (frames, height, width), (slices, rows, columns)
         spacing, thickness = _pair(metadata["spacing"]), float(metadata["thickness"])
-        return Volume(Path(path), shape, spacing, thickness, axes, flipped, affine)
+        time_points, fps, note = int(metadata["time_points"]), float(metadata["fps"]), str(metadata["note"])[:500]
+        if time_points < 1 or frames % time_points:
+            raise ValueError
+        return Volume(Path(path), shape, spacing, thickness, axes, flipped, affine, time_points, fps, note)
 
-    return request("volume", path, build)
+    return request("volume", path, build, _axis3)
 
 
 def read_voxels(volume: Volume) -> NDArray[Any]:
@@ -163,7 +190,10 @@ def _build_clip(metadata: Metadata, arrays: Arrays) -> Clip:
         top, left, side = map(int, square)
         square = top, left, side
     numbers = (float(metadata["fps"]), _pair(metadata["spacing"]), float(metadata["thickness"]))
-    return Clip(_check_grey(frames, 3), *numbers, square, int(metadata["declared"]), str(metadata["note"])[:500])
+    time_points, note = int(metadata["time_points"]), str(metadata["note"])[:500]
+    if time_points < 1 or len(frames) % time_points:
+        raise ValueError
+    return Clip(_check_grey(frames, 3), *numbers, square, int(metadata["declared"]), note, time_points)
 
 
 def _build_decoded(metadata: Metadata, arrays: Arrays) -> DecodedFrames:
