@@ -43,16 +43,16 @@ def align_mask(mask: Volume, image: Volume) -> tuple[Volume, str]:
     if sorted(sizes[:3]) != sorted(expected[:3]) or sizes[3:] != expected[3:]:
         _compare_sizes(mask, image)
     spatial = _spatial_shape(image)
-    best, axes, flipped = math.inf, (0, 1, 2), ()
-    moved = mask.affine
-    for order, reversed_axes in _arrangements(mask, image):
-        candidate = _rearranged(mask.affine, order, reversed_axes, expected)
-        distance = corner_distance(image.affine, candidate, spatial)
-        if distance < best:
-            best, axes, flipped, moved = distance, order, reversed_axes, candidate
-    if best > 1:
-        if sizes != expected:
-            _compare_sizes(mask, image)
+    candidates = [
+        (order, flipped, _rearranged(mask.affine, order, flipped, expected))
+        for order, flipped in _arrangements(mask, image)
+    ]
+    if not candidates:  # only an order that would exchange time and space gives the sizes
+        _compare_sizes(mask, image)
+    distances = [corner_distance(image.affine, moved, spatial) for _, _, moved in candidates]
+    axes, flipped, moved = candidates[int(np.argmin(distances))]
+    if not min(distances) <= 1:
+        _compare_sizes(mask, image)
         differing = ", ".join(_differences(moved, image.affine, spatial))
         raise DataError(f"{mask.path}: does not lie on its image ({differing}); {_CURE}")
     note = "" if sizes == expected and not flipped and axes == (0, 1, 2) else "turned to lie as its image"
@@ -92,7 +92,7 @@ def _spatial_shape(volume: Volume) -> tuple[int, ...]:
 
 
 def _arrangements(mask: Volume, image: Volume) -> Iterator[tuple[tuple[int, int, int], tuple[int, ...]]]:
-    """Orders of the mask's axes that give the image's sizes, with the axes of the result to reverse; the file's first."""
+    """Orders of the mask's axes that give the image's sizes, with the axes of the result to reverse."""
     sizes, expected = mask.file_shape, image.file_shape
     time = image.axes[0] if math.isnan(image.thickness) and image.shape[0] > 1 else None
     for first, second, third in itertools.permutations(range(3)):
@@ -107,7 +107,7 @@ def _arrangements(mask: Volume, image: Volume) -> Iterator[tuple[tuple[int, int,
 def _rearranged(
     affine: NDArray[np.float64], order: tuple[int, ...], flipped: tuple[int, ...], shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """The affine of a volume whose axes are put into an order and then partly reversed; `shape` is that of the result."""
+    """The affine of a volume whose axes are put into an order, which gives a shape, and then partly reversed."""
     result = affine[:, [*order, 3]].copy()
     for axis in flipped:
         result[:3, 3] += result[:3, axis] * (shape[axis] - 1)

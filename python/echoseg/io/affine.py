@@ -26,7 +26,7 @@ def header_affine(header: Any) -> tuple[NDArray[np.float64] | None, str]:
         if int(header[f"{name}_code"]) <= 0:
             continue
         try:
-            affine = np.asarray(read(), dtype=np.float64)
+            affine = np.array(read(), dtype=np.float64)
         except (HeaderDataError, ValueError, OverflowError):
             affine = np.full((4, 4), np.nan)
         if np.isfinite(affine).all() and affine[:3, :2].any(axis=0).all():

@@ -2,7 +2,7 @@
 
 A header seldom says it: tools write the frame time, in seconds or milliseconds, or the default of 1 as the spacing of a
 film's frames, and the units that ITK writes do not depend on the content. A `dataset.json` beside the file, or in one
-of the three folders above it, decides by `"axis3": "time"` or `"axis3": "slices"`.
+of the two folders above it, decides by `"axis3": "time"` or `"axis3": "slices"`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from echoseg.errors import DataError
 AXIS3 = ("time", "slices")
 """What the third axis of a volume can be."""
 
-_DESCRIPTION, _FOLDERS_ABOVE = "dataset.json", 3
+_DESCRIPTION, _FOLDERS = "dataset.json", 3
 _MAX_DESCRIPTION_BYTES = 1 << 20
 _SEQUENCE = re.compile(r"sequence|cine", re.IGNORECASE)
 _VIEW = re.compile(r"(?<![a-z0-9])([24]ch|a[24]c|plax|psax)(?![a-z0-9])", re.IGNORECASE)
@@ -58,7 +58,7 @@ def decide_axis3(
     Raises:
         DataError: `dataset.json` has another value.
     """
-    chosen = chosen or _described(path)
+    chosen = chosen or described_axis3(path)
     if chosen is not None:
         return Axis3(chosen == "time")
     if shape[2] == 1:
@@ -93,9 +93,13 @@ def has_position(affine: NDArray[np.float64] | None) -> bool:
     return bool(max(off_diagonal, np.abs(affine[:3, 3]).max()) > _POSITION_TOLERANCE)
 
 
-def _described(path: Path) -> str | None:
-    """The choice in the nearest `dataset.json`; None if there is none."""
-    for folder in list(path.absolute().parents)[:_FOLDERS_ABOVE]:
+def described_axis3(path: Path) -> str | None:
+    """Read what the nearest `dataset.json` says, in the folder of a file or one of the two above it; None if nothing.
+
+    Raises:
+        DataError: It has another value than those in `AXIS3`.
+    """
+    for folder in list(path.absolute().parents)[:_FOLDERS]:
         description = folder / _DESCRIPTION
         try:
             if not description.is_file() or description.stat().st_size > _MAX_DESCRIPTION_BYTES:

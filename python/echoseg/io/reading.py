@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.io import video
-from echoseg.io.axes import AXIS3
+from echoseg.io.axes import AXIS3, described_axis3
 from echoseg.io.clip import Clip
 from echoseg.io.dicom import is_dicom
 from echoseg.io.image import IMAGE_SUFFIXES, is_image
@@ -52,6 +52,15 @@ def axis3_taken_for(axis3: str | None) -> Iterator[None]:
         yield
     finally:
         _axis3 = before
+
+
+def axis3_of(folder: Path) -> str | None:
+    """What the third axis of the volumes in a folder is said to be, by the user or a `dataset.json`; None if nothing.
+
+    Raises:
+        DataError: The `dataset.json` has an invalid value.
+    """
+    return _axis3 or described_axis3(folder / "file")
 
 
 def read_clip(path: str | os.PathLike[str]) -> Clip:

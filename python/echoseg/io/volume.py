@@ -82,7 +82,8 @@ class Volume:
     @property
     def file_shape(self) -> tuple[int, ...]:
         """The shape in the file's axis order; the time points of a stack are the fourth axis."""
-        sizes = (self.shape[0] // self.time_points, *self.shape[1:])
+        frames, height, width = self.shape
+        sizes = (frames // self.time_points, height, width)
         times = () if self.time_points == 1 else (self.time_points,)
         return (*(sizes[self.axes.index(axis)] for axis in range(3)), *times)
 
@@ -122,21 +123,21 @@ def open_volume(path: Path, axis3: str | None = None) -> Volume:
         DataError: The file is missing, damaged or a colour image.
     """
     header = _read_header(path)
-    shape, pixdim, affine = header.shape, header.zooms, header.affine
+    shape, pixdim, affine = list(header.shape), header.zooms, header.affine
     while len(shape) > 3 and shape[-1] == 1:
-        shape, pixdim = shape[:-1], pixdim[:-1]
+        shape.pop()
     if len(shape) > 4 or not shape or 0 in shape:
-        raise DataError(f"{path}: has the shape {shape}; give one volume or one image sequence per file")
+        raise DataError(f"{path}: has the shape {header.shape}; give one volume or one image sequence per file")
     zooms = affine_zooms(affine, pixdim)
     time_points, note, is_sequence = 1, "", False
     if len(shape) == 4 and shape[2] == 1:
-        shape, is_sequence = (*shape[:2], shape[3]), True
+        shape, is_sequence = [*shape[:2], shape[3]], True
     elif len(shape) == 4:
         shape, time_points = shape[:3], shape[3]
     elif len(shape) == 3:
         is_sequence, note = decide_axis3(path, shape, zooms, affine, axis3)
-    columns, rows, frames = (*shape, 1, 1)[:3]
-    sides = (*zooms, math.nan, math.nan)
+    columns, rows, frames = [*shape, 1, 1][:3]
+    sides = [*zooms, math.nan, math.nan]
     volume = arranged_volume(
         path, (columns, rows, frames), (sides[0], sides[1], sides[2]), affine, is_sequence=is_sequence
     )
@@ -147,8 +148,8 @@ def open_volume(path: Path, axis3: str | None = None) -> Volume:
     doubt = "" if affine is None or not header.is_nifti else contradiction(zooms[spatial], pixdim[spatial])
     notes = "; ".join(filter(None, (header.note, doubt, note)))
     slices, height, width = volume.shape
-    shape = (slices * time_points, height, width)
-    return replace(volume, shape=shape, time_points=time_points, fps=fps, note=notes)
+    all_shape = (slices * time_points, height, width)
+    return replace(volume, shape=all_shape, time_points=time_points, fps=fps, note=notes)
 
 
 def arranged_volume(
@@ -258,7 +259,7 @@ def _read_header(path: Path) -> _Header:
         header, shape = image.header, tuple(int(side) for side in image.shape)
         zooms = tuple(float(zoom) for zoom in header.get_zooms())
         length, time = header.get_xyzt_units()
-        affine, note = header_affine(header)
+        found, note = header_affine(header)
         kind, start = header.get_data_dtype(), int(image.dataobj.offset)
     except _DAMAGE as error:
         raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
@@ -270,7 +271,7 @@ def _read_header(path: Path) -> _Header:
     if math.prod(shape) * kind.itemsize > size * (metaimage.MAX_DEFLATE_RATIO if path.suffix.lower() == ".gz" else 1):
         raise DataError(f"{path}: declares {shape} voxels, too many for {size} bytes; replace the file")
     unit = _MILLIMETRES.get(length, 1.0)
-    affine = None if affine is None else np.diag([unit, unit, unit, 1]) @ affine
+    affine = None if found is None else np.diag([unit, unit, unit, 1]) @ found
     fps = _SECONDS.get(time, 0.0) * zooms[3] if len(zooms) > 3 else 0.0
     fps = 1 / fps if 1 / _MAX_FPS <= fps <= 1 / _MIN_FPS else math.nan
     return _Header(shape, (*(zoom * unit for zoom in zooms[:3]), *zooms[3:]), affine, fps, note, True)
