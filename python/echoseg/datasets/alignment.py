@@ -16,6 +16,7 @@ from echoseg.io.axes import has_position
 from echoseg.io.volume import Volume
 
 _MIN_ANGLE = 0.5  # degrees, of directions that differ by more than rounding
+_LPS_FOR_RAS = np.diag([-1.0, -1, 1, 1])
 _CURE = "resample it to its image's grid, or save it with its image's affine if their voxels correspond"
 
 
@@ -54,6 +55,8 @@ def align_mask(mask: Volume, image: Volume) -> tuple[Volume, str]:
     if not min(distances) <= 1:
         _compare_sizes(mask, image)
         differing = ", ".join(_differences(moved, image.affine, spatial))
+        if expected == sizes and corner_distance(image.affine, _LPS_FOR_RAS @ mask.affine, spatial) <= 1:
+            differing += "; x and y have the opposite sign, as if LPS were taken for RAS"
         raise DataError(f"{mask.path}: does not lie on its image ({differing}); {_CURE}")
     note = "" if sizes == expected and not flipped and axes == (0, 1, 2) else "turned to lie as its image"
     return _as_image(mask, image, axes, flipped), note

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -59,7 +59,7 @@ class _PairResult(NamedTuple):
     recording: Recording | None
     faults: list[Fault]
     empty: int
-    note: str = ""
+    notes: tuple[tuple[Path, str], ...] = ()
 
 
 class MaskValues(NamedTuple):
@@ -70,14 +70,14 @@ class MaskValues(NamedTuple):
         spacing: (row, column) mm per pixel of the image; nan if unknown.
         thickness: Distance between slices in mm; nan if the frames are time points.
         time_points: The number of time points of a stack; see `echoseg.io.clip.Clip`.
-        note: What had to be chosen when the two files were read, for the user; "" if nothing.
+        notes: What had to be chosen when the two files were read, for the user, each with the file.
     """
 
     values: NDArray[Any]
     spacing: tuple[float, float] = (math.nan, math.nan)
     thickness: float = math.nan
     time_points: int = 1
-    note: str = ""
+    notes: tuple[tuple[Path, str], ...] = ()
 
 
 def read_masks(
@@ -101,7 +101,7 @@ def read_masks(
     if not any(len(tracing.coordinates) for recording in recordings for tracing in recording.tracings):
         cause = f"{faults[0]} (fault 1 of {len(faults)})" if faults else "it has no pairs of image and mask"
         raise DataError(f"{folder}: contains nothing usable; {cause}")
-    empty, notes = sum(result.empty for result in results), _count_notes(pairs, results)
+    empty, notes = sum(result.empty for result in results), _join_notes(folder, results)
     return Dataset(folder, "points", recordings, tuple(faults), empty, notes)
 
 
@@ -128,7 +128,7 @@ def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -
     recording, mask = pair.recording, pair.mask
     file = mask.relative_to(folder).as_posix()
     try:
-        values, spacing, thickness, time_points, note = read_pair(recording.path, mask)
+        values, spacing, thickness, time_points, notes = read_pair(recording.path, mask)
     except DataError as error:
         damaged = mask if str(error).startswith(f"{mask}: ") else recording.path
         reason = str(error).removeprefix(f"{damaged}: ")
@@ -153,7 +153,7 @@ def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -
         problem = f"has no pixel of label {names}" if labels and values.any() else "is empty"
         return _PairResult(None, [Fault(file, None, f"{problem}; replace or remove it")], 0)
     recording = dataclasses.replace(recording, tracings=tracings, spacing=spacing, thickness=thickness)
-    return _PairResult(recording, [], len(contours) - len(tracings), note)
+    return _PairResult(recording, [], len(contours) - len(tracings), notes)
 
 
 def _traced_times(inside: NDArray[np.bool_], time_points: int) -> dict[int, str]:
@@ -185,16 +185,19 @@ def read_pair(image: Path, mask: Path) -> MaskValues:
         return MaskValues(values[None])
     header = open_volume(image)
     aligned, note = align_mask(open_volume(mask), header)
-    notes = "; ".join(filter(None, (header.note, note)))
+    notes = tuple((path, text) for path, text in ((image, header.note), (mask, note)) if text)
     return MaskValues(read_voxels(aligned), header.spacing, header.thickness, header.time_points, notes)
 
 
-def _count_notes(pairs: Sequence[MaskPair], results: Sequence[_PairResult]) -> tuple[str, ...]:
-    """Each note once, with the number of masks that it is about and the name of the first."""
-    counts = Counter(result.note for result in results if result.note)
-    first = {result.note: pair.mask.name for pair, result in zip(reversed(pairs), reversed(results), strict=True)}
-    files = {note: "" if count == 1 else f" and {count - 1} more" for note, count in counts.items()}
-    return tuple(f"{first[note]}{more}: {note}" for note, more in files.items())
+def _join_notes(folder: Path, results: Sequence[_PairResult]) -> tuple[str, ...]:
+    """Each note once, with the first file that it is about and the number of others."""
+    files: dict[str, list[Path]] = defaultdict(list)
+    for path, note in (item for result in results for item in result.notes):
+        files[note].append(path)
+    return tuple(
+        f"{paths[0].relative_to(folder).as_posix()}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {note}"
+        for note, paths in files.items()
+    )
 
 
 def _compare_sizes(mask: Path, size: tuple[int, ...], expected: tuple[int, ...]) -> None:

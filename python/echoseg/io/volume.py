@@ -252,8 +252,7 @@ def _find_axes(
 def _read_header(path: Path) -> _Header:
     """Read a header; checks that the file is large enough for the declared shape."""
     if path.suffix.lower() == ".mhd":
-        shape, zooms, affine, _ = metaimage.read_header(path)
-        return _Header(shape, zooms, affine)
+        return _Header(*metaimage.read_header(path)[:3])
     try:
         image: Any = nibabel.load(path)
         header, shape = image.header, tuple(int(side) for side in image.shape)
@@ -271,7 +270,7 @@ def _read_header(path: Path) -> _Header:
     if math.prod(shape) * kind.itemsize > size * (metaimage.MAX_DEFLATE_RATIO if path.suffix.lower() == ".gz" else 1):
         raise DataError(f"{path}: declares {shape} voxels, too many for {size} bytes; replace the file")
     unit = _MILLIMETRES.get(length, 1.0)
-    affine = None if found is None else np.diag([unit, unit, unit, 1]) @ found
+    affine = None if found is None else found * np.array([[unit], [unit], [unit], [1.0]])
     fps = _SECONDS.get(time, 0.0) * zooms[3] if len(zooms) > 3 else 0.0
     fps = 1 / fps if 1 / _MAX_FPS <= fps <= 1 / _MIN_FPS else math.nan
     return _Header(shape, (*(zoom * unit for zoom in zooms[:3]), *zooms[3:]), affine, fps, note, True)
