@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from echoseg.datasets import acdc
 from echoseg.datasets.decathlon import DESCRIPTION, read_label
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
 from echoseg.datasets.recording import Dataset, Fault, Recording
@@ -39,12 +40,14 @@ def matches(folder: Path) -> bool:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """List the images, the masks, and the description if there is one."""
+    """List the images, the masks, and what describes them if there is something."""
     found = (path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern))
     return sorted(
         path
         for path in found
-        if (path.name.lower().endswith(FILE_SUFFIXES) and not path.name.startswith(".")) or path == folder / DESCRIPTION
+        if (path.name.lower().endswith(FILE_SUFFIXES) and not path.name.startswith("."))
+        or path == folder / DESCRIPTION
+        or path.name == acdc.INFO
     )
 
 
@@ -73,10 +76,13 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     faults, pairs = [], []
     for key in sorted({*images, *masks}):
         key_masks, key_images = masks.get(key, []), images.get(key, [])
+        if not key_masks and acdc.is_film_of(key.stem, (other.stem for other in masks)):
+            continue
         if len(key_masks) != 1 or len(key_images) != 1:
             faults.append(_unpaired(folder, key_images, key_masks))
             continue
         patient, phase, view = parse_stem(key.stem)
+        phase = phase or acdc.phase_of(key.stem, key_images[0].parent)
         name = key.stem
         if key.group in repeating:
             name = "_".join((*key.group, key.stem))
@@ -92,7 +98,7 @@ def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]
     images: dict[_Key, list[Path]] = defaultdict(list)
     masks: dict[_Key, list[Path]] = defaultdict(list)
     for path in files_of(folder):
-        if path.suffix == ".json":
+        if path.suffix in (".json", ".cfg"):
             continue
         parents = path.relative_to(folder).parts[:-1]
         group = tuple(part for part in parents if part.lower() not in (*_MASKS, *_IMAGES))
