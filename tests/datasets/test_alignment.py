@@ -163,3 +163,55 @@ def test_the_masks_of_a_stack_over_time_have_phases(tmp_path):
     phases = {tracing.frame: (tracing.phase, len(tracing.coordinates) > 0) for tracing in recording.tracings}
     ed = {0: ("ED", False), 1: ("ED", True), 2: ("ED", True), 3: ("ED", False)}
     assert phases == {**ed, 16: ("ES", False), 17: ("ES", False), 18: ("ES", True), 19: ("ES", False)}
+
+
+def with_slightly_other_sform(affine):  # TotalSegmentator, issue 33
+    return affine.astype(np.float32) * (1 + 1e-5)
+
+
+def not_orthonormal(affine):  # nnDetection, issue 24: directions rounded to three digits
+    return np.round(affine, 3)
+
+
+def of_the_centre(affine):  # nnU-Net, issue 2551
+    result = affine.copy()
+    result[:3, 3] = -affine[:3, :3] @ ((np.array((9, 7, 4)) - 1) / 2)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("change", "lies_there"), [(with_slightly_other_sform, True), (not_orthonormal, True), (of_the_centre, False)]
+)
+def test_headers_of_other_tools(tmp_path, change, lies_there):
+    image = save(tmp_path / "a.nii.gz", labels((9, 7, 4)), turned(3))
+    mask = save(tmp_path / "a_gt.nii.gz", labels((9, 7, 4)), change(turned(3)), form="sform")
+    if lies_there:
+        np.testing.assert_array_equal(read_pair(image, mask).values, read_pair(image, image).values)
+        return
+    with pytest.raises(DataError, match=r"does not lie on its image \(origin by"):
+        read_pair(image, mask)
+
+
+def test_the_sform_of_a_mask_decides(tmp_path):  # Spinal Cord Toolbox, issue 2106; LST-AI, pull request 45
+    image = save(tmp_path / "a.nii", labels((9, 7, 4)), turned(3))
+    mask = nibabel.Nifti1Image(labels((9, 7, 4)), turned(3))
+    for sform, qform, lies_there in ((turned(3), turned(9), True), (turned(9), turned(3), False)):
+        mask.set_sform(sform, 2)
+        mask.set_qform(qform, 1)
+        nibabel.save(mask, tmp_path / "m.nii")
+        if lies_there:
+            assert read_pair(image, tmp_path / "m.nii").values.shape == (4, 7, 9)
+            continue
+        with pytest.raises(DataError, match="does not lie on its image"):
+            read_pair(image, tmp_path / "m.nii")
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1)])
+def test_a_single_slice_is_compared_in_its_plane(tmp_path, shape):
+    affine = turned(0)
+    image = save(tmp_path / "a.nii", labels(shape), affine)
+    thicker = save(tmp_path / "thicker.nii", labels(shape), affine @ np.diag([1, 1, 2, 1]))
+    np.testing.assert_array_equal(read_pair(image, thicker).values, labels(shape).reshape(9, 7).T[None])
+    higher = save(tmp_path / "higher.nii", labels(shape), affine + np.outer([0, 0, 1, 0], [0, 0, 0, 8]))
+    with pytest.raises(DataError, match=r"origin by 8 mm"):
+        read_pair(image, higher)

@@ -161,7 +161,7 @@ DAMAGES = {
             nibabel.Nifti1Image(STACK.T, np.diag([0.25, 0.5, 8, 1])), folder / "labelsTr/a.nii.gz"
         ),
         "labelsTr/a.nii.gz",
-        "does not lie on its image (origin by 22.77 mm)",
+        "does not lie on its image (origin by 22.77 mm; x and y have the opposite sign",
     ),
 }
 

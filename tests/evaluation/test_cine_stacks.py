@@ -159,6 +159,10 @@ def test_the_flag_is_kept_in_the_store(tmp_path, capsys):
     assert as_slices.samples["thickness"].notna().all()
     assert as_time.samples["thickness"].isna().all()
     assert as_time.manifest["axis3"] == "time"
+    (tmp_path / "dataset.json").write_text('{"axis3": "time"}')
+    said = prepare(tmp_path)
+    assert said.samples["thickness"].isna().all()
+    assert len(said) == len(as_time)
     assert main(["prepare", str(tmp_path), "--axis3", "time", "--out", str(tmp_path / "store")]) == 0
     assert main(["check", str(tmp_path), "--axis3", "time"]) == 0
     assert main(["train", "--data", str(tmp_path / "store"), "--axis3", "slices", "--out", str(tmp_path / "run")]) == 1

@@ -151,3 +151,25 @@ def test_the_distance_of_shifted_slices_is_that_of_their_planes(tmp_path):
     affine[1, 2] = 6  # each slice lies 6 mm further to the front
     nibabel.save(nibabel.Nifti1Image(np.zeros((32, 24, 5), np.uint8), affine), tmp_path / "a.nii")
     assert open_volume(tmp_path / "a.nii").thickness == pytest.approx(8)
+
+
+def test_time_may_be_the_fifth_axis(tmp_path):  # vtk-dicom, issue 121
+    voxels = np.random.default_rng(0).integers(0, 256, (32, 24, 5, 1, 7), dtype=np.uint8)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([-1.5, -1.25, 10, 1])), tmp_path / "a.nii")
+    clip = read_clip(tmp_path / "a.nii")
+    assert (clip.time_points, clip.thickness) == (7, 10)
+    np.testing.assert_array_equal(clip.frames[5], voxels[:, :, 0, 0, 1].T)
+
+
+def test_vectors_are_no_time_points(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros((32, 24, 5, 1, 3), np.uint8), np.diag([-1.5, -1.25, 10, 1]))
+    image.header.set_intent("vector")
+    nibabel.save(image, tmp_path / "a.nii")
+    with pytest.raises(DataError, match="contains vectors or colours"):
+        read_clip(tmp_path / "a.nii")
+
+
+def test_microns_and_milliseconds_are_converted(tmp_path):  # ITK, pull request 4595
+    path = save(tmp_path / "a.nii", (32, 24, 5, 7), (1500, 1250, 10000, 40), units=("micron", "msec"))
+    clip = read_clip(path)
+    assert (*clip.spacing, clip.thickness, clip.fps) == pytest.approx((1.25, 1.5, 10, 25))

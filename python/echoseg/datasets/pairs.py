@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echoseg.datasets import acdc
-from echoseg.datasets.decathlon import DESCRIPTION, read_label
+from echoseg.datasets.decathlon import DESCRIPTION, find_label
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.split import SPLIT_WORDS
@@ -54,7 +54,7 @@ def files_of(folder: Path) -> list[Path]:
 def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     """Read the masks of a folder.
 
-    Masks with several labels need a `dataset.json` in the folder that names them; see `decathlon.read_label`.
+    Masks with several labels need a `dataset.json` in the folder that names them; see `decathlon.find_label`.
 
     Args:
         folder: The folder.
@@ -67,8 +67,8 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     images, masks = _sort(folder)
     name_of_structure = structure_name(structure or LEFT_VENTRICLE)
     labels: tuple[int, ...] | None = None
-    if (folder / DESCRIPTION).is_file():
-        name_of_structure, labels = read_label(folder / DESCRIPTION, structure)
+    if (label := find_label(folder / DESCRIPTION, structure)) is not None:
+        name_of_structure, labels = label
     groups = {key.group for key in images}
     has_splits = all(_split(group) for group in groups)
     uses = Counter(stem for group in groups for stem in {key.stem for key in images if key.group == group})

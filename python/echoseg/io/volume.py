@@ -124,8 +124,7 @@ def open_volume(path: Path, axis3: str | None = None) -> Volume:
     """
     header = _read_header(path)
     shape, pixdim, affine = list(header.shape), header.zooms, header.affine
-    while len(shape) > 3 and shape[-1] == 1:
-        shape.pop()
+    shape[3:] = [side for side in shape[3:] if side > 1]
     if len(shape) > 4 or not shape or 0 in shape:
         raise DataError(f"{path}: has the shape {header.shape}; give one volume or one image sequence per file")
     zooms = affine_zooms(affine, pixdim)
@@ -264,6 +263,8 @@ def _read_header(path: Path) -> _Header:
         raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
     if kind.names or kind.kind not in "iuf":
         raise DataError(f"{path}: contains {kind}, not grey values; save it in grey")
+    if header.get_intent()[0] in ("vector", "rgb vector", "rgba vector"):
+        raise DataError(f"{path}: contains vectors or colours, not grey values; save it in grey")
     if start > _MAX_EXTENSION_BYTES:
         raise DataError(f"{path}: has {start} bytes before the voxels; save it without header extensions")
     size = path.stat().st_size
