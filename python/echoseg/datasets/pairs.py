@@ -18,7 +18,7 @@ from echoseg.datasets.decathlon import DESCRIPTION, read_label
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.split import SPLIT_WORDS
-from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
+from echoseg.datasets.structure import LEFT_VENTRICLE, Label, structure_name
 
 _SUFFIX = re.compile(rf"({'|'.join(MASK_SUFFIXES)})$", re.IGNORECASE)
 _MASKS = ("masks", "mask", "labels", "label", "gt", "segmentations", "annotations")
@@ -63,9 +63,10 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     """
     images, masks = _sort(folder)
     name_of_structure = structure_name(structure or LEFT_VENTRICLE)
-    labels: tuple[int, ...] | None = None
+    label: Label | None = None
     if (folder / DESCRIPTION).is_file():
-        name_of_structure, labels = read_label(folder / DESCRIPTION, structure)
+        label = read_label(folder / DESCRIPTION, structure)
+        name_of_structure = label.structure
     groups = {key.group for key in images}
     has_splits = all(_split(group) for group in groups)
     uses = Counter(stem for group in groups for stem in {key.stem for key in images if key.group == group})
@@ -84,7 +85,7 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
         split = _split(key.group) if has_splits else ""
         recording = Recording(name, key_images[0], patient, (), split=split, view=view)
         pairs.append(MaskPair(recording, key_masks[0], phase=phase))
-    return dataclasses.replace(read_masks(folder, pairs, faults, labels), structure=name_of_structure)
+    return dataclasses.replace(read_masks(folder, pairs, faults, label), structure=name_of_structure)
 
 
 def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.datasets.decathlon import DESCRIPTION, LABELS, read_label, without_channel
-from echoseg.datasets.masks import MASK_SUFFIXES, read_pair, select_label, stem_of
+from echoseg.datasets.masks import MASK_SUFFIXES, read_pair, stem_of, structure_pixels
 from echoseg.io.volume import VOLUME_SUFFIXES
 
 _IMAGES, _MASKS = "images", ("labels", "masks")  # of folders, such as imagesTr/ with labelsTr/
@@ -69,8 +69,8 @@ def read_truth(image: Path, mask: Path, structure: str | None = None) -> NDArray
     """
     descriptions = (folder / DESCRIPTION for folder in (mask.parent, mask.parent.parent))
     description = next((file for file in descriptions if file.is_file()), None)
-    labels = read_label(description, structure).values if description else None
-    inside = select_label(read_pair(image, mask)[0], labels, str(mask), mask.parent)
+    label = read_label(description, structure) if description else None
+    inside = structure_pixels(read_pair(image, mask)[0], label, mask, mask.parent)
     return np.ascontiguousarray(inside).astype(np.uint8)
 
 

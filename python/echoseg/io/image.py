@@ -28,9 +28,25 @@ def read_image(path: Path) -> NDArray[Any]:
     Raises:
         DataError: The file is missing or damaged.
     """
+    return _read(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
+
+
+def read_stored(path: Path) -> NDArray[Any]:
+    """Read the stored values of an image in the calling process.
+
+    Returns:
+        (H, W) or (H, W, C), of the dtype in the file; channels in the order of OpenCV.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    return _read(path, cv2.IMREAD_UNCHANGED)
+
+
+def _read(path: Path, flags: int) -> NDArray[Any]:
     try:
         data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH) if data.size else None
+        image = cv2.imdecode(data, flags) if data.size else None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except cv2.error:
