@@ -102,7 +102,25 @@ def read_masks(folder: Path, pairs: Sequence[MaskPair], faults: Sequence[Fault],
         cause = f"{faults[0]} (fault 1 of {len(faults)})" if faults else "it has no pairs of image and mask"
         raise DataError(f"{folder}: contains nothing usable; {cause}")
     empty = sum(result.empty for result in results)
-    return Dataset(folder, "points", recordings, tuple(faults), empty, decision.notes)
+    return Dataset(
+        folder, "points", recordings, tuple(faults), empty, (*decision.notes, *_describe(recordings, results))
+    )
+
+
+def _describe(recordings: Sequence[Recording], results: Sequence[_PairResult]) -> list[str]:
+    """What the contours do not show of the masks, and the share of empty masks, a line each."""
+    tracings = [tracing for recording in recordings for tracing in recording.tracings]
+    pieces, holes = ([getattr(item, name) for item in tracings if getattr(item, name)] for name in ("pieces", "holes"))
+    notes = []
+    if pieces:
+        notes.append(f"pieces beside the largest one are left out of {len(pieces)} masks, at most {max(pieces):.1%}")
+    if holes:
+        notes.append(f"holes are filled in {len(holes)} masks, at most {max(holes):.1%} of the contour")
+    contents = [result.content for result in results if result.content is not None]
+    empty = sum(not content.pixels for content in contents)
+    if empty > len(contents) / 2:
+        notes.append(f"{empty} of {len(contents)} masks are empty")
+    return notes
 
 
 def structure_pixels(values: NDArray[Any], label: Label | None, mask: Path, folder: Path) -> NDArray[np.bool_]:
