@@ -70,6 +70,7 @@ class Tracing:
         file: The tracing file, relative to the data set's folder.
         pieces: Share of the mask's pixels in other pieces than that of the contour.
         holes: Share of the pixels in the contour that the mask leaves out.
+        turned: Number of chords of which the ends were exchanged, so that all have the same direction.
     """
 
     frame: int
@@ -79,6 +80,7 @@ class Tracing:
     file: str = "VolumeTracings.csv"
     pieces: float = 0.0
     holes: float = 0.0
+    turned: int = 0
 
 
 @dataclass(frozen=True, eq=False)

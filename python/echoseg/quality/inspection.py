@@ -18,8 +18,8 @@ from echoseg.quality.alignment import find_misplaced
 from echoseg.quality.contours import find_unusual_contours
 from echoseg.quality.duplicates import find_duplicates
 from echoseg.quality.listed_volumes import find_inconsistent_volumes
-from echoseg.quality.mask_pieces import find_pieces_and_holes
 from echoseg.quality.records import find_cut_off_videos, find_split_problems
+from echoseg.quality.repairs import find_repairs
 from echoseg.quality.suspect import REASONS, Suspect
 
 LEFT_OUT, SUSPICIOUS = "left out", "suspicious"
@@ -126,7 +126,7 @@ def check_store(store: Store, recordings: Sequence[Recording] = ()) -> list[Find
     suspects = [
         *find_split_problems(store),
         *find_misplaced(store),
-        *find_pieces_and_holes(store, recordings),
+        *find_repairs(store, recordings),
         *duplicates,
         *find_inconsistent_volumes(store, reported),
         *contours,

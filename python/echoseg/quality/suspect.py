@@ -24,7 +24,7 @@ REASONS = {
     "hollow": "the contour is far from convex, as that of a wall is, not of a cavity",
     "several pieces": "the mask has other pieces, which are left out",
     "holes": "the mask has holes, which are filled",
-    "self-intersection": "the contour intersects itself, so parts of its interior count as background",
+    "self-intersection": "the contour intersects itself, or did before some of its chords were turned",
     "video cut off": "the file is shorter, or has fewer frames, than its header declares; frame numbers may be wrong",
 }
 """Reason → explanation; the most definite reasons first."""

@@ -1,4 +1,4 @@
-"""Finds masks of which the contour of the largest piece leaves out, or adds, a large part."""
+"""Finds tracings that were put right when they were read: pieces of masks left out, holes filled, chords turned."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ MAX_PIECES, MAX_HOLES = 0.03, 0.1
 papillary muscles leave."""
 
 
-def find_pieces_and_holes(store: Store, recordings: Sequence[Recording]) -> list[Suspect]:
-    """Find masks with other pieces or large holes.
+def find_repairs(store: Store, recordings: Sequence[Recording]) -> list[Suspect]:
+    """Find masks with other pieces or large holes, and tracings with turned chords.
 
     Args:
         store: The store.
@@ -33,4 +33,7 @@ def find_pieces_and_holes(store: Store, recordings: Sequence[Recording]) -> list
             if tracing.holes > MAX_HOLES:
                 note = f"{frame}: {tracing.holes:.0%} inside the contour are holes of the mask, which are filled"
                 found.append(Suspect("holes", recording.name, tracing.holes, note, image))
+            if tracing.turned:
+                note = f"{frame}: crosses itself in the file; {tracing.turned} chords were turned"
+                found.append(Suspect("self-intersection", recording.name, tracing.turned, note, image))
     return found
