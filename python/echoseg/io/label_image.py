@@ -23,7 +23,8 @@ COLOUR = 1 << 24
 
 _MIN_WHITE, _PHOTOMETRIC = 0, 262  # a TIFF tag
 _MAX_COLOURS = 64  # more colours come from soft edges
-_MIN_CHROMA, _MAX_HUE_DIFFERENCE = 64, 0.25
+_MIN_BRIGHTNESS, _MAX_HUE_DIFFERENCE = 128, 0.25
+_LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
 
 
 def read_palette(path: Path) -> NDArray[np.int32]:
@@ -140,9 +141,10 @@ def _reduce_colours(path: Path, colours: NDArray[Any]) -> NDArray[Any]:
     if len(np.unique(labels)) <= _MAX_COLOURS:
         return labels
     brightness = colours.max(axis=2)
-    hues = colours[brightness > 2 * _MIN_CHROMA] / brightness[brightness > 2 * _MIN_CHROMA, None]
+    hues = colours[brightness > _MIN_BRIGHTNESS] / brightness[brightness > _MIN_BRIGHTNESS, None]
     if len(hues) and (np.abs(hues - np.median(hues, axis=0)) <= _MAX_HUE_DIFFERENCE).all(axis=1).mean() > 0.99:
-        return np.asarray(brightness)  # one colour with soft edges
+        luma = colours @ _LUMA  # one colour with soft edges, which JPEG keeps sharper in brightness than in colour
+        return np.asarray(np.rint(luma * (255 / luma.max())).astype(np.uint8))
     raise DataError(
         f"{path}: its edges mix the colours of several labels, as JPEG and smoothing do; save the labels as PNG, "
         "without smoothing"
