@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from echoseg.errors import DataError
-from echoseg.io.image import read_stored
+from echoseg.io.image import read_image, read_stored
 
 COLOUR = 1 << 24
 """The label of a colour is this number plus 0xRRGGBB; a grey is its grey value."""
@@ -24,7 +25,6 @@ COLOUR = 1 << 24
 _MIN_WHITE, _PHOTOMETRIC = 0, 262  # a TIFF tag
 _MAX_COLOURS = 64  # more colours come from soft edges
 _MIN_BRIGHTNESS, _MAX_HUE_DIFFERENCE = 128, 0.25
-_LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
 
 
 def read_palette(path: Path) -> NDArray[np.int32]:
@@ -141,10 +141,14 @@ def _reduce_colours(path: Path, colours: NDArray[Any]) -> NDArray[Any]:
     if len(np.unique(labels)) <= _MAX_COLOURS:
         return labels
     brightness = colours.max(axis=2)
-    hues = colours[brightness > _MIN_BRIGHTNESS] / brightness[brightness > _MIN_BRIGHTNESS, None]
-    if len(hues) and (np.abs(hues - np.median(hues, axis=0)) <= _MAX_HUE_DIFFERENCE).all(axis=1).mean() > 0.99:
-        luma = colours @ _LUMA  # one colour with soft edges, which JPEG keeps sharper in brightness than in colour
-        return np.asarray(np.rint(luma * (255 / luma.max())).astype(np.uint8))
+    is_bright = brightness > _MIN_BRIGHTNESS
+    if is_bright.any():
+        hues = colours / np.maximum(brightness, 1)[..., None]
+        is_same = (np.abs(hues - np.median(hues[is_bright], axis=0)) <= _MAX_HUE_DIFFERENCE).all(axis=2)
+        is_inner = cv2.erode(is_bright.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    if is_bright.any() and is_same[is_bright].mean() > 0.95 and is_same[is_inner].all():
+        luma = read_image(path)  # one colour with soft edges, which JPEG keeps sharper in brightness than in colour
+        return np.asarray(np.rint(luma * (255 / np.median(luma[is_bright]))).clip(0, 255).astype(np.uint8))
     raise DataError(
         f"{path}: its edges mix the colours of several labels, as JPEG and smoothing do; save the labels as PNG, "
         "without smoothing"
