@@ -19,8 +19,8 @@ MIN_GAIN, MIN_STRENGTH = 0.3, 0.6
 """How much stronger the borders of turned or mirrored contours must be, and how strong. Those of true contours are at
 least 0.33 weaker in phantoms and MRI slices."""
 
-MIN_EDGES = 0.05
-"""The minimum strength of borders. That of true contours is 0.65 or more in phantoms and MRI slices."""
+MIN_EDGES = 0.15
+"""The minimum strength of borders, if it differs from 0. That of true contours is 0.65 or more in phantoms and MRI."""
 
 _MAX_IMAGES = 200
 _TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -44,21 +44,25 @@ def find_misplaced(store: Store) -> list[Suspect]:
     offsets = np.cumsum([0, *map(len, contours)])
     landmarks = choose_landmarks(np.concatenate(contours), 64, offsets=offsets).astype(np.float64)
 
-    def strength(turn: Callable[[np.ndarray], np.ndarray]) -> float:
+    def signs(turn: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         frames = (np.ascontiguousarray(turn(store.frames[i])) for i in chosen)
-        signs = [border_sign(frame, contour) for frame, contour in zip(frames, landmarks, strict=True)]
-        return abs(float(np.mean(signs)))
+        return np.array([border_sign(frame, contour) for frame, contour in zip(frames, landmarks, strict=True)])
 
-    actual = strength(lambda frame: frame)
+    stored = signs(lambda frame: frame)
+    actual = abs(float(stored.mean()))
     height, width = store.size
-    turns = {name: strength(turn) for name, turn in _TURNS.items() if height == width or turn is not np.transpose}
+    turns = {
+        name: abs(float(signs(turn).mean()))
+        for name, turn in _TURNS.items()
+        if height == width or turn is not np.transpose
+    }
     best = max(turns, key=lambda name: turns[name])
     video, images = str(store.samples["video"][chosen[0]]), tuple(map(int, chosen[:6]))
     count = f"in all {len(traced)} images"
     if turns[best] > max(actual + MIN_GAIN, MIN_STRENGTH):
         note = f"{count}, borders are stronger if the contours are {best} ({turns[best]:.2f}, now {actual:.2f})"
         return [Suspect("turned or mirrored", video, turns[best] - actual, note, images)]
-    if actual < MIN_EDGES:
+    if actual < min(MIN_EDGES, 2 * float(stored.std()) / np.sqrt(len(stored))):
         note = f"{count}, the grey level does not change at the contours ({actual:.2f} of at most 1)"
         return [Suspect("no edges", video, 1 - actual, note, images)]
     return []
