@@ -70,7 +70,7 @@ def read_camus(folder: Path, structure: str | None = None) -> Dataset:
             faults += view_faults
     if label.structure != LEFT_VENTRICLE:
         pairs = [pair._replace(recording=_without_volumes(pair.recording)) for pair in pairs]
-    return dataclasses.replace(read_masks(folder, pairs, faults, label.values), structure=label.structure)
+    return dataclasses.replace(read_masks(folder, pairs, faults, label), structure=label.structure)
 
 
 def _without_volumes(recording: Recording) -> Recording:

@@ -18,6 +18,7 @@ from echoseg.datasets.masks import FILE_SUFFIXES, MaskPair, parse_stem, read_mas
 from echoseg.datasets.recording import Dataset, Fault, Recording, format_location, unread_faults
 from echoseg.datasets.structure import Label, choose_label
 from echoseg.errors import DataError
+from echoseg.io.label_image import label_of_colour
 
 DESCRIPTION, IMAGES, LABELS = "dataset.json", "imagesTr", "labelsTr"
 
@@ -67,7 +68,7 @@ def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
             faults.append(Fault(f"{IMAGES}/{path.name}", None, f"has no mask in {LABELS}"))
     if not pairs and not faults:
         raise DataError(f"{folder / LABELS}: is empty; put the masks there, and their images into {IMAGES}")
-    dataset = read_masks(folder, pairs, faults, label.values)
+    dataset = read_masks(folder, pairs, faults, label)
     return dataclasses.replace(dataset, structure=label.structure)
 
 
@@ -96,8 +97,10 @@ def read_label(path: Path, structure: str | None = None) -> Label:
         raise DataError(
             f'{path}: lacks the labels, or cannot be read; it needs them as in {{"labels": {{"LV": 1}}}}'
         ) from None
-    named = {name: values for name, values in named.items() if values != (0,) and name.lower() != "ignore"}
-    return choose_label(named, structure, path)
+    declared = tuple(sorted({value for values in named.values() for value in values}))
+    background = next((values for name, values in named.items() if name.lower() == "background"), (0,))
+    named = {name: values for name, values in named.items() if values != background and name.lower() != "ignore"}
+    return choose_label(named, structure, path)._replace(declared=declared)
 
 
 def find_label(path: Path, structure: str | None = None) -> Label | None:
@@ -125,11 +128,11 @@ def without_channel(stem: str) -> str:
 
 
 def _parse_label(key: str, value: Any) -> tuple[str, tuple[int, ...]]:
-    """Name and values of a label, in either version of the format."""
-    if isinstance(value, str):
-        return value, (int(key),)
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, int) for item in values):
+    """Name and values of a label, in either version of the format; a value is a whole number or a colour "#ff0000"."""
+    if isinstance(value, str) and not value.startswith("#"):
+        return value, (label_of_colour(key) if key.startswith("#") else int(key),)
+    values = [label_of_colour(v) if isinstance(v, str) else v for v in (value if isinstance(value, list) else [value])]
+    if not values or not all(isinstance(item, int) for item in values):
         raise ValueError(f"label {key} is not an integer")
     return key, tuple(values)
 

@@ -323,14 +323,16 @@ def read_tracings(path: Path) -> TracingTable:
         rows, faults = coordinates[group.start : group.stop], group.faults
         if group.repeated:
             rows = np.concatenate([rows, *(coordinates[part.start : part.stop] for part in group.repeated)])
+        turned = 0
         if not faults and (group.repeated or not is_in_order):
             faults = _check_shape(group, rows, kind)
             if not faults and kind == "chords":
-                rows, faults = _arrange(group, rows)
+                original, (rows, faults) = rows, _arrange(group, rows)
                 rearranged += not faults
+                turned = int((~(rows[1:, None] == original).all(axis=2).any(axis=1)).sum())
         video.faults |= dict.fromkeys(faults)
         if not faults:
-            video.tracings.append(Tracing(frame=group.frame, coordinates=rows, row=group.row))
+            video.tracings.append(Tracing(frame=group.frame, coordinates=rows, row=group.row, turned=turned))
     return TracingTable(kind, videos, nameless, rearranged)
 
 

@@ -21,12 +21,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from echoseg.datasets.alignment import align_mask
+from echoseg.datasets.mask_shape import find_impossible, outside_contour
+from echoseg.datasets.mask_values import MaskContent, MaskRule, decide, examine, round_values, uses_colours
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
+from echoseg.datasets.structure import Label, is_chamber
 from echoseg.errors import DataError
 from echoseg.geometry.level_set import mask_contour
 from echoseg.io.file_types import IMAGE_SUFFIXES, VOLUME_SUFFIXES
 from echoseg.io.image import is_image
-from echoseg.io.reading import open_volume, read_image, read_voxels
+from echoseg.io.label_image import label_name
+from echoseg.io.reading import open_volume, read_image, read_labels, read_palette, read_voxels
 from echoseg.utils.parallel import map_in_order
 
 FILE_SUFFIXES = (*VOLUME_SUFFIXES, *IMAGE_SUFFIXES)
@@ -36,7 +40,7 @@ MASK_SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "se
 _VIEWS = {"2ch": "A2C", "a2c": "A2C", "4ch": "A4C", "a4c": "A4C", "psax": "PSAX", "sax": "SAX"}
 _TOKEN = re.compile(rf"(.+?)[_-](ed|es|{'|'.join(_VIEWS)}|(?:frame|slice|time|t|z)[_-]?\d+)", re.IGNORECASE)
 _SLICE = re.compile(r".+[_-](slice|z)[_-]?\d+([_-].*)?", re.IGNORECASE)
-_LOSSY = (".jpg", ".jpeg")  # compression changes the values of a mask
+_PALETTES = (".png", ".bmp", ".tif", ".tiff")  # the images that may have a palette
 
 
 class MaskPair(NamedTuple):
@@ -59,6 +63,7 @@ class _PairResult(NamedTuple):
     recording: Recording | None
     faults: list[Fault]
     empty: int
+    content: MaskContent | None = None
     notes: tuple[tuple[Path, str], ...] = ()
 
 
@@ -80,29 +85,81 @@ class MaskValues(NamedTuple):
     notes: tuple[tuple[Path, str], ...] = ()
 
 
-def read_masks(
-    folder: Path, pairs: Sequence[MaskPair], faults: Sequence[Fault], labels: tuple[int, ...] | None
-) -> Dataset:
+def read_masks(folder: Path, pairs: Sequence[MaskPair], faults: Sequence[Fault], label: Label | None) -> Dataset:
     """Read pairs of image and mask files in parallel.
+
+    What the values of the masks mean is decided for all files together, after they are read. Files that were read
+    otherwise are then read again.
 
     Args:
         folder: The data set's folder.
         pairs: The files to read.
         faults: Faults found before, to include in the result.
-        labels: The mask values of the structure. None means all values except 0, which then must be one value.
+        label: The structure in the data set's description. None without a description: all values except 0, which then
+            must be one label.
 
     Raises:
-        DataError: Nothing is usable, or the masks have several labels and `labels` is None.
+        DataError: Nothing is usable, or it is unclear which label is the structure.
     """
-    reading = map_in_order(partial(_read_one, folder=folder, labels=labels), pairs)
+    has_palette = [pair.mask for pair in pairs if pair.mask.name.lower().endswith(_PALETTES)]
+    by_colour = uses_colours([_palette(mask) for mask in has_palette], label)
+    rule = MaskRule(label.values if label else ())
+    may_have_holes = label is not None and not is_chamber(label.structure)
+    read = partial(_read_one, folder=folder, by_colour=by_colour, may_have_holes=may_have_holes)
+    reading = map_in_order(partial(read, rule=rule), pairs)
     results = list(tqdm(reading, total=len(pairs), desc="masks", unit="file", disable=None))
+    files = [pair.mask.relative_to(folder).as_posix() for pair in pairs]
+    contents = {file: item.content for file, item in zip(files, results, strict=True) if item.content is not None}
+    decision = decide(contents, label, folder)
+    for number, (file, pair) in enumerate(zip(files, pairs, strict=True)):
+        if file in decision.odd:
+            results[number] = _PairResult(None, [Fault(file, None, decision.odd[file])], 0)
+        elif file in contents and (contents[file].is_soft or decision.rule.labels != rule.labels):
+            results[number] = read(pair, rule=decision.rule)
     recordings = tuple(result.recording for result in results if result.recording is not None)
     faults = [*faults, *(fault for result in results for fault in result.faults)]
     if not any(len(tracing.coordinates) for recording in recordings for tracing in recording.tracings):
         cause = f"{faults[0]} (fault 1 of {len(faults)})" if faults else "it has no pairs of image and mask"
         raise DataError(f"{folder}: contains nothing usable; {cause}")
-    empty, notes = sum(result.empty for result in results), _join_notes(folder, results)
+    empty = sum(result.empty for result in results)
+    notes = (*decision.notes, *_describe(recordings, results), *_join_notes(folder, results))
     return Dataset(folder, "points", recordings, tuple(faults), empty, notes)
+
+
+def _describe(recordings: Sequence[Recording], results: Sequence[_PairResult]) -> list[str]:
+    """What the contours do not show of the masks, and the share of empty masks, a line each."""
+    tracings = [tracing for recording in recordings for tracing in recording.tracings]
+    pieces, holes = ([getattr(item, name) for item in tracings if getattr(item, name)] for name in ("pieces", "holes"))
+    notes = []
+    if pieces:
+        notes.append(f"pieces beside the largest one are left out of {len(pieces)} masks, at most {max(pieces):.1%}")
+    if holes:
+        notes.append(f"holes are filled in {len(holes)} masks, at most {max(holes):.1%} of the contour")
+    contents = [result.content for result in results if result.content is not None]
+    empty = sum(not content.pixels for content in contents)
+    if empty > len(contents) / 2:
+        notes.append(f"{empty} of {len(contents)} masks are empty")
+    return notes
+
+
+def structure_pixels(values: NDArray[Any], label: Label | None, mask: Path, folder: Path) -> NDArray[np.bool_]:
+    """(T, H, W) bool: the pixels of a structure in a single mask.
+
+    Args:
+        values: (T, H, W) mask values.
+        label: The structure in the description of the masks; None without a description.
+        mask: The mask's path, for the error message.
+        folder: The folder for a `dataset.json`, for the error message.
+
+    Raises:
+        DataError: It is unclear which label is the structure.
+    """
+    values, is_noisy = round_values(values)
+    content = examine(values, is_noisy=is_noisy)
+    decision = decide({mask.name: content}, label, folder)
+    if decision.odd:
+        raise DataError(f"{mask}: {decision.odd[mask.name]}")
+    return decision.rule.select(values, content)
 
 
 def stem_of(path: Path) -> str:
@@ -124,16 +181,27 @@ def parse_stem(stem: str) -> tuple[str, str, str]:
     return stem, phase, view
 
 
-def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -> _PairResult:
+def _palette(mask: Path) -> NDArray[np.int32]:
+    try:
+        return read_palette(mask)
+    except DataError:  # `_read_one` reports it
+        return np.empty(0, np.int32)
+
+
+def _read_one(pair: MaskPair, *, folder: Path, rule: MaskRule, by_colour: bool, may_have_holes: bool) -> _PairResult:
     recording, mask = pair.recording, pair.mask
     file = mask.relative_to(folder).as_posix()
     try:
-        values, spacing, thickness, time_points, notes = read_pair(recording.path, mask)
+        values, spacing, thickness, time_points, notes = read_pair(recording.path, mask, by_colour=by_colour)
     except DataError as error:
         damaged = mask if str(error).startswith(f"{mask}: ") else recording.path
         reason = str(error).removeprefix(f"{damaged}: ")
         return _PairResult(None, [Fault(damaged.relative_to(folder).as_posix(), None, reason)], 0)
-    inside = select_label(values, labels, f"{folder / file}", folder)
+    values, is_noisy = round_values(values)
+    content = examine(values, is_noisy=is_noisy)
+    inside = rule.select(values, content)
+    if problem := find_impossible(inside, may_have_holes=may_have_holes):
+        return _PairResult(None, [Fault(file, None, problem)], 0, content)
     contours = [mask_contour(frame) for frame in inside]
     traced = np.flatnonzero(inside.any(axis=(1, 2)))
     if len(contours) == 1:
@@ -144,16 +212,23 @@ def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -
         keep_blanks = math.isfinite(thickness) and len(traced) > 0 and not (len(traced) == 2 and np.ptp(traced) > 1)
     times = {} if time_points == 1 else _traced_times(inside, time_points)
     tracings = tuple(
-        Tracing(frame, contour, 0, pair.phases.get(frame, times.get(frame) or pair.phase), file)
+        Tracing(
+            frame,
+            contour,
+            0,
+            pair.phases.get(frame, times.get(frame) or pair.phase),
+            file,
+            *outside_contour(inside[frame]),
+        )
         for frame, contour in enumerate(contours)
         if len(contour) or keep_blanks or frame in times
     )
     if not tracings:
-        names = ", ".join(map(str, labels or ()))
-        problem = f"has no pixel of label {names}" if labels and values.any() else "is empty"
-        return _PairResult(None, [Fault(file, None, f"{problem}; replace or remove it")], 0)
+        wanted, found = (", ".join(map(label_name, sorted(names)[:8])) for names in (rule.labels, content.pixels))
+        problem = f"has no pixel of label {wanted}, only of {found}" if found and rule.labels else "is empty"
+        return _PairResult(None, [Fault(file, None, f"{problem}; replace or remove it")], 0, content)
     recording = dataclasses.replace(recording, tracings=tracings, spacing=spacing, thickness=thickness)
-    return _PairResult(recording, [], len(contours) - len(tracings), notes)
+    return _PairResult(recording, [], len(contours) - len(tracings), content, notes)
 
 
 def _traced_times(inside: NDArray[np.bool_], time_points: int) -> dict[int, str]:
@@ -170,8 +245,13 @@ def _traced_times(inside: NDArray[np.bool_], time_points: int) -> dict[int, str]
     return {time * slices + number: phase for time, phase in sorted(phases.items()) for number in range(slices)}
 
 
-def read_pair(image: Path, mask: Path) -> MaskValues:
+def read_pair(image: Path, mask: Path, *, by_colour: bool = False) -> MaskValues:
     """Read a mask, and bring it over to the voxels of its image.
+
+    Args:
+        image: The image file.
+        mask: The mask file.
+        by_colour: Whether the colours of a palette are labels, not its indices.
 
     Raises:
         DataError: A file is missing or damaged, or the two differ in file type, size or place.
@@ -179,9 +259,8 @@ def read_pair(image: Path, mask: Path) -> MaskValues:
     if is_image(image) or is_image(mask):
         if is_image(image) != is_image(mask):
             raise DataError(f"{mask}: has another file type than {image.name}; convert one of them")
-        pixels, values = read_image(image), read_image(mask)
+        pixels, values = read_image(image), read_labels(mask, by_colour=by_colour)
         _compare_sizes(mask, values.shape[::-1], pixels.shape[::-1])
-        values = values >= 128 if mask.suffix.lower() in _LOSSY else values
         return MaskValues(values[None])
     header = open_volume(image)
     aligned, note = align_mask(open_volume(mask), header)
@@ -204,28 +283,3 @@ def _compare_sizes(mask: Path, size: tuple[int, ...], expected: tuple[int, ...])
     if size != expected:
         text, expected_text = ("×".join(map(str, sides)) for sides in (size, expected))
         raise DataError(f"{mask}: is {text}, its image {expected_text}; give both the same size")
-
-
-def select_label(values: NDArray[Any], labels: tuple[int, ...] | None, file: str, folder: Path) -> NDArray[np.bool_]:
-    """(T, H, W) bool: the pixels of a structure.
-
-    Args:
-        values: (T, H, W) mask values.
-        labels: The values of the structure; None means all values except 0, which then must be one value.
-        file: The mask's path, for the error message.
-        folder: The folder for a `dataset.json`, for the error message.
-
-    Raises:
-        DataError: The mask has several labels, and `labels` is None.
-    """
-    if labels is not None:
-        integers = values if values.dtype.kind in "iub" else np.rint(values)
-        return np.any([integers == label for label in labels], axis=0)
-    inside = values != 0
-    if (found := np.unique(values[inside])).size > 1:
-        text = ", ".join(f"{value:g}" for value in found[:8])
-        raise DataError(
-            f"{file}: has {found.size} labels ({text}); name them in {folder / 'dataset.json'}, for "
-            f'example {{"labels": {{"LV": {found[0]:g}}}}}, and choose one by --structure NAME'
-        )
-    return inside

@@ -70,9 +70,9 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     """
     images, masks = _sort(folder)
     name_of_structure = structure_name(structure or LEFT_VENTRICLE)
-    labels: tuple[int, ...] | None = None
-    if (label := find_label(folder / DESCRIPTION, structure)) is not None:
-        name_of_structure, labels = label
+    label = find_label(folder / DESCRIPTION, structure)
+    if label is not None:
+        name_of_structure = label.structure
     groups = {key.group for key in images}
     has_splits = all(_split(group) for group in groups)
     uses = Counter(stem for group in groups for stem in {key.stem for key in images if key.group == group})
@@ -94,7 +94,7 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
         split = _split(key.group) if has_splits else ""
         recording = Recording(name, key_images[0], patient, (), split=split, view=view)
         pairs.append(MaskPair(recording, key_masks[0], phase=phase))
-    return dataclasses.replace(read_masks(folder, pairs, faults, labels), structure=name_of_structure)
+    return dataclasses.replace(read_masks(folder, pairs, faults, label), structure=name_of_structure)
 
 
 def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]:

@@ -87,6 +87,9 @@ class Tracing:
         row: The first line of the tracing in the tracing file; 0 if it comes from a mask.
         phase: "ED" or "ES" if the data set states it, else "".
         file: The tracing file, relative to the data set's folder.
+        pieces: Share of the mask's pixels in other pieces than that of the contour.
+        holes: Share of the pixels in the contour that the mask leaves out.
+        turned: Number of chords of which the ends were exchanged, so that all have the same direction.
     """
 
     frame: int
@@ -94,6 +97,9 @@ class Tracing:
     row: int
     phase: str = ""
     file: str = "VolumeTracings.csv"
+    pieces: float = 0.0
+    holes: float = 0.0
+    turned: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,10 +25,17 @@ class Label(NamedTuple):
     Attributes:
         structure: The name of the structure; the same name chooses this label again.
         values: The mask values.
+        declared: The mask values that a `dataset.json` names, with background and other structures.
     """
 
     structure: str
     values: tuple[int, ...]
+    declared: tuple[int, ...] = ()
+
+
+def is_chamber(structure: str) -> bool:
+    """Whether a structure is one of the four chambers, by any of its names; these have no holes."""
+    return structure_name(structure) in _CHAMBERS
 
 
 def structure_name(label: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.datasets.decathlon import DESCRIPTION, LABELS, find_label, without_channel
-from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, read_pair, select_label, stem_of
+from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, read_pair, stem_of, structure_pixels
 from echoseg.io.file_types import VOLUME_SUFFIXES
 
 _IMAGES, _MASKS = "images", ("labels", "masks")  # of folders, such as imagesTr/ with labelsTr/
@@ -70,7 +70,7 @@ def read_truth(image: Path, mask: Path, structure: str | None = None) -> NDArray
     descriptions = (folder / DESCRIPTION for folder in (mask.parent, mask.parent.parent))
     description = next((file for file in descriptions if file.is_file()), None)
     label = find_label(description, structure) if description else None
-    inside = select_label(read_pair(image, mask).values, label.values if label else None, str(mask), mask.parent)
+    inside = structure_pixels(read_pair(image, mask).values, label, mask, mask.parent)
     return np.ascontiguousarray(inside).astype(np.uint8)
 
 

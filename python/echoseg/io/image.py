@@ -40,9 +40,9 @@ _AS_STORED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: np.fliplr,
     3: lambda shown: np.rot90(shown, 2),
     4: np.flipud,
-    5: np.transpose,
+    5: lambda shown: shown.swapaxes(0, 1),
     6: np.rot90,
-    7: lambda shown: np.rot90(shown, 2).T,
+    7: lambda shown: np.rot90(shown, 2).swapaxes(0, 1),
     8: lambda shown: np.rot90(shown, -1),
 }
 """Orientation → the function that undoes it."""
@@ -88,10 +88,7 @@ def read_pages(path: Path) -> Pages:
     Raises:
         DataError: The file is missing or damaged.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    content = _read_bytes(path)
     data = np.frombuffer(content, dtype=np.uint8)
     images = _decode(content, data)
     if not images:
@@ -109,6 +106,33 @@ def read_pages(path: Path) -> Pages:
         raise DataError(f"{path}: contains more than {MAX_BYTES >> 30} GiB of pixels; split the file")
     fps = _rate(data) if len(alike) > 1 and not content.startswith(_TIFF) else np.nan
     return Pages(np.stack(alike), fps, "; ".join(notes))
+
+
+def read_stored(path: Path) -> NDArray[Any]:
+    """Read the stored values of an image in the calling process.
+
+    Returns:
+        (H, W) or (H, W, C), of the dtype in the file; channels in the order of OpenCV.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    content = _read_bytes(path)
+    try:
+        image = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise DataError(f"{path}: {_describe_failure(content)}")
+    turned = content.startswith(_TIFF) and _AS_STORED.get(_orientation(content))
+    return np.asarray(turned(image) if turned else image)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 
 
 def _decode(content: bytes, data: NDArray[np.uint8]) -> list[NDArray[Any]]:

@@ -134,6 +134,24 @@ def read_image(path: Path) -> NDArray[Any]:
     return request("image", path, _build_image)
 
 
+def read_labels(path: Path, *, by_colour: bool = False) -> NDArray[Any]:
+    """Read a mask in an image file, (H, W); see `label_image.read_labels`.
+
+    Raises:
+        DataError: The file is missing or damaged, has several pages, or its colours are no labels.
+    """
+    return request("labels", path, _build_image, by_colour)
+
+
+def read_palette(path: Path) -> NDArray[np.int32]:
+    """Read the labels of the colours in a palette, (P,); see `label_image.read_palette`.
+
+    Raises:
+        DataError: The file has several pages.
+    """
+    return request("palette", path, lambda _, arrays: arrays[0].astype(np.int32).reshape(-1))
+
+
 def open_volume(path: str | Path) -> Volume:
     """Read the header of a volume or of a DICOM series; see `volume.open_volume` and `series.open_series`.
 

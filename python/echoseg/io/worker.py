@@ -112,6 +112,18 @@ def _decode_frames(path: Path, numbers: list[int]) -> Response:
     return metadata, list(decoded.frames.values())
 
 
+def _read_labels(path: Path, argument: Any) -> Response:
+    from echoseg.io import label_image
+
+    return {}, [label_image.read_labels(path, by_colour=bool(argument))]
+
+
+def _read_palette(path: Path, argument: Any) -> Response:
+    from echoseg.io import label_image
+
+    return {}, [label_image.read_palette(path)]
+
+
 TASKS: dict[str, Callable[[Path, Any], Response]] = {
     "video": lambda path, _: _clip_response(video.read_video(path)),
     "dicom": lambda path, _: _clip_response(dicom.read_dicom(path)),
@@ -119,6 +131,8 @@ TASKS: dict[str, Callable[[Path, Any], Response]] = {
     "video frames": _decode_frames,
     "pages": _read_pages,
     "image": lambda path, _: ({}, [image.read_image(path)]),
+    "labels": _read_labels,
+    "palette": _read_palette,
     "volume": _open_volume,
     "voxels": _read_voxels,
     "series files": _series_files,

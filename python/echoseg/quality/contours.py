@@ -7,6 +7,8 @@ contours, no contour is unusual.
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -32,6 +34,9 @@ MIN_CONTRAST = 12
 
 BLACK, MAX_OUTSIDE = 12, 0.5
 """Grey level up to which a pixel counts as black, and the maximum share of a contour there (phantoms: at most 0.31)."""
+
+MAX_COVERED, MAX_TOUCHING, MIN_SOLIDITY = 0.5, 0.15, 0.7
+"""Maximum shares of the image in a contour and of a contour on the image's border; minimum of area to convex hull's."""
 
 _CHUNK = 512
 _POINTS = 64
@@ -86,6 +91,9 @@ def measure_contours(store: Store) -> pd.DataFrame:
         - lost: the share of the area that cancels out in a self-intersection.
         - contrast: the grey level range around the contour.
         - outside: the share of the enclosed area where the image is black.
+        - covered: the share of the image that is enclosed.
+        - touching: the share of points on the border of the image.
+        - solidity: the area divided by that of the convex hull.
     """
     traced = np.flatnonzero(~store.blank)
     starts = tqdm(range(0, len(traced), _CHUNK), desc="contours", disable=None)
@@ -143,7 +151,10 @@ def _measure(store: Store, indices: np.ndarray) -> pd.DataFrame:
             "size": np.sqrt(area),
             "x": centroid[:, 0],
             "y": centroid[:, 1],
-            "border": [_border(frame, contour) for frame, contour in zip(frames, resampled, strict=True)],
+            "covered": inside / masks[0].size,
+            "touching": _touching(resampled, store.size),
+            "solidity": [_solidity(points[start:end]) for start, end in itertools.pairwise(offsets)],
+            "border": [border_sign(frame, contour) for frame, contour in zip(frames, resampled, strict=True)],
             "intersects": intersects_itself(contours),
             "lost": 1 - contour_area(contours) / area,
             "contrast": [_contrast(frame[mask > 0]) for frame, mask in zip(frames, surroundings, strict=True)],
@@ -162,7 +173,7 @@ def _visible_region(frame: np.ndarray) -> np.ndarray:
     return region
 
 
-def _border(frame: np.ndarray, contour: np.ndarray) -> float:
+def border_sign(frame: np.ndarray, contour: np.ndarray) -> float:
     """Share of the (P, 2) points where the frame is brighter outside than inside, minus where it is darker."""
     tangent = np.roll(contour, -1, axis=0) - np.roll(contour, 1, axis=0)
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)  # outward, since `choose_landmarks` runs clockwise
@@ -171,6 +182,19 @@ def _border(frame: np.ndarray, contour: np.ndarray) -> float:
     x, y = np.moveaxis(np.stack([contour + normal, contour - normal]).astype(np.float32), -1, 0)
     outer, inner = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return float((outer > inner + _MIN_STEP).mean() - (outer < inner - _MIN_STEP).mean())
+
+
+def _touching(contours: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N,) share of the points of (N, P, 2) contours on the border of an image."""
+    last = np.array(size[::-1]) - 1
+    return np.asarray(((contours <= 0) | (contours >= last)).any(axis=2).mean(axis=1))
+
+
+def _solidity(contour: np.ndarray) -> float:
+    """Area of a (P, 2) contour divided by that of its convex hull; 1 for a contour without area."""
+    points = contour.astype(np.float32)
+    hull = cv2.contourArea(cv2.convexHull(points))
+    return cv2.contourArea(points) / hull if hull > 0 else 1.0
 
 
 def _contrast(pixels: np.ndarray) -> float:
@@ -195,6 +219,12 @@ def _find_reason(row) -> tuple[str, float, str]:
             f"size {row.deviation_size:.1f}, position {row.deviation_position:.1f}, border {row.deviation_border:.1f}"
         )
         return "unusual overall", row.deviation, f"{row.deviation:.0f} deviations from the data set's median ({parts})"
+    if row.covered > MAX_COVERED:
+        return "covers the image", row.covered, f"the contour encloses {row.covered:.0%} of the image"
+    if row.touching > MAX_TOUCHING:
+        return "on the border", row.touching, f"{row.touching:.0%} of the contour is on the border of the image"
+    if row.solidity < MIN_SOLIDITY and not row.intersects:
+        return "hollow", 1 - row.solidity, f"the contour fills only {row.solidity:.0%} of its convex hull"
     if row.intersects:
         return "self-intersection", row.lost, f"the contour intersects itself, {row.lost:.0%} of its area cancels out"
     return "", 0.0, ""

@@ -14,10 +14,12 @@ from echoseg.datasets.echonet import FILE_LIST
 from echoseg.datasets.recording import Fault, Recording, format_location
 from echoseg.datasets.store import Store
 from echoseg.errors import printable
+from echoseg.quality.alignment import find_misplaced
 from echoseg.quality.contours import find_unusual_contours
 from echoseg.quality.duplicates import find_duplicates
 from echoseg.quality.listed_volumes import find_inconsistent_volumes
 from echoseg.quality.records import find_cut_off_videos, find_split_problems
+from echoseg.quality.repairs import find_repairs
 from echoseg.quality.suspect import REASONS, Suspect
 
 LEFT_OUT, SUSPICIOUS = "left out", "suspicious"
@@ -62,6 +64,13 @@ FAULT_REASONS = {
     "codec is not supported": "unreadable file",
     "to decode": "unreadable file",
     "replace the file": "unreadable file",
+    "covers ": "inverted mask",
+    "inside its outline is left out": "mask of a wall",
+    " masks only ": "unclear label",
+    "has no pixel of label": "label missing",
+    "between its labels": "labels mixed",
+    "mix ": "labels mixed",
+    " pages;": "several pages",
     "save it in grey": "unreadable file",
     "as an image": "unreadable file",
     "is not read": "unreadable file",
@@ -118,6 +127,8 @@ def check_store(store: Store, recordings: Sequence[Recording] = ()) -> list[Find
     reported = {store.samples["video"][i] for suspect in (*contours, *duplicates) for i in suspect.images}
     suspects = [
         *find_split_problems(store),
+        *find_misplaced(store),
+        *find_repairs(store, recordings),
         *duplicates,
         *find_inconsistent_volumes(store, reported),
         *contours,
