@@ -16,8 +16,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from echoseg.cli.flags import DATA_SET, add_structure
+from echoseg.cli.flags import DATA_SET, add_patients, add_structure
 from echoseg.cli.prepare import describe_store, print_blanks
+from echoseg.training.logs import configure_logging
 
 HELP = "report missing, damaged and suspicious tracings"
 EXAMPLE = "  echoseg check data --out data-check"
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="FOLDER", help="folder to write; must not exist (default: only print)"
     )
     add_structure(parser)
+    add_patients(parser)
     parser.add_argument("--strict", action="store_true", help="fail (exit code 1) if any tracing would be left out")
     parser.add_argument(
         "--landmarks",
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    configure_logging("text")
     from echoseg.quality.dataset_check import check_dataset
     from echoseg.report.quality_page import check_text, write_check
     from echoseg.report.tables import ceiling_table, text_table
@@ -57,7 +60,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
     check = check_dataset(
-        arguments.data, structure=arguments.structure, strict=arguments.strict, landmarks=arguments.landmarks
+        arguments.data,
+        structure=arguments.structure,
+        patients=arguments.patients,
+        strict=arguments.strict,
+        landmarks=arguments.landmarks,
     )
     print(f"{arguments.data}: {describe_store(check.store)}")
     print_blanks(check.store)

@@ -13,9 +13,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from echoseg.cli.flags import DATA_SET, add_structure, positive_number, whole_number
+from echoseg.cli.flags import DATA_SET, add_patients, add_structure, positive_number, whole_number
 from echoseg.datasets.recording import describe_faults
 from echoseg.geometry.contour import ORDERINGS
+from echoseg.training.logs import configure_logging
 
 if TYPE_CHECKING:
     from echoseg.datasets.store import Store
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " (default: the whole image)",
     )
     add_structure(parser)
+    add_patients(parser)
     parser.add_argument(
         "--images",
         type=Path,
@@ -68,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    configure_logging("text")
     from echoseg.datasets.store import prepare
 
     if arguments.images and arguments.images.exists():
@@ -79,6 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
         ordering=arguments.ordering,
         fov_mm=arguments.fov_mm,
         structure=arguments.structure,
+        patients=arguments.patients,
         strict=arguments.strict,
     )
     print(f"{store.path}: {describe_store(store)}")

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from echoseg.datasets.masks import FILE_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
+from echoseg.datasets.patients import DESCRIPTION, patients_of_names
 from echoseg.datasets.recording import Dataset, Fault, Recording, format_location
 from echoseg.datasets.structure import Label, choose_label
 from echoseg.errors import DataError
 
-DESCRIPTION, IMAGES, LABELS = "dataset.json", "imagesTr", "labelsTr"
+IMAGES, LABELS = "imagesTr", "labelsTr"
 
 _CHANNEL = re.compile(r"_\d{4}$")
 
@@ -50,15 +51,17 @@ def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
         images.setdefault(stem_of(path), path)
         images.setdefault(without_channel(stem_of(path)), path)
     faults, pairs, used = [], [], set()
-    for mask in _list_images(folder / LABELS):
+    masks = _list_images(folder / LABELS)
+    patients = patients_of_names({stem_of(mask) for mask in masks})
+    for mask in masks:
         stem = stem_of(mask)
         image = images.get(stem)
         if image is None:
             faults.append(Fault(f"{LABELS}/{mask.name}", None, f"has no image {IMAGES}/{stem}_0000 or {stem}"))
             continue
-        patient, phase, view = parse_stem(stem)
+        _, phase, view = parse_stem(stem)
         used.add(without_channel(stem_of(image)))
-        recording = Recording(stem, image, patient, (), view=view)
+        recording = Recording(stem, image, patients[stem], (), view=view)
         pairs.append(MaskPair(recording, mask, phase=phase))
     for path in images.values():
         if without_channel(stem_of(path)) not in used:
@@ -67,7 +70,7 @@ def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
     if not pairs and not faults:
         raise DataError(f"{folder / LABELS}: is empty; put the masks there, and their images into {IMAGES}")
     dataset = read_masks(folder, pairs, faults, label.values)
-    return dataclasses.replace(dataset, structure=label.structure)
+    return dataclasses.replace(dataset, structure=label.structure, label=f"{label} of {DESCRIPTION}")
 
 
 def read_label(path: Path, structure: str | None = None) -> Label:
@@ -95,6 +98,15 @@ def read_label(path: Path, structure: str | None = None) -> Label:
         raise DataError(f'{path}: damaged; it needs the labels, as in {{"labels": {{"LV": 1}}}}') from None
     named = {name: values for name, values in named.items() if values != (0,) and name.lower() != "ignore"}
     return choose_label(named, structure, path)
+
+
+def has_labels(path: Path) -> bool:
+    """Whether a `dataset.json` has to name the labels: it exists, and does not only have other keys."""
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return path.is_file()
+    return not isinstance(described, dict) or "labels" in described or not described.keys() & {"patients"}
 
 
 def without_channel(stem: str) -> str:

@@ -20,6 +20,7 @@ from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from echoseg.datasets.patients import VIEWS, patient_of_name
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.level_set import mask_contour
@@ -32,8 +33,8 @@ FILE_SUFFIXES = (*volume.VOLUME_SUFFIXES, *image.IMAGE_SUFFIXES)
 MASK_SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "segmentation", "label", "labels", "mask"))
 """What a mask's name may have after the name of its image."""
 
-_VIEWS = {"2ch": "A2C", "a2c": "A2C", "4ch": "A4C", "a4c": "A4C", "psax": "PSAX", "sax": "SAX"}
-_TOKEN = re.compile(rf"(.+?)[_-](ed|es|{'|'.join(_VIEWS)}|(?:frame|slice|time|t|z)[_-]?\d+)", re.IGNORECASE)
+_PHASE = re.compile(r"(?:^|[_\- ])(ed|es)(?=[_\- ]|$)", re.IGNORECASE)
+_VIEW = re.compile(rf"(?:^|[_\- ])({'|'.join(VIEWS)})(?=[_\- ]|$)", re.IGNORECASE)
 _SLICE = re.compile(r".+[_-](slice|z)[_-]?\d+([_-].*)?", re.IGNORECASE)
 _LOSSY = (".jpg", ".jpeg")  # compression changes the values of a mask
 
@@ -95,12 +96,8 @@ def parse_stem(stem: str) -> tuple[str, str, str]:
 
     Phase and view are "" if the name does not contain them.
     """
-    phase = view = ""
-    while match := _TOKEN.fullmatch(stem):
-        stem, token = match.groups()
-        phase = token.upper() if token.lower() in ("ed", "es") else phase
-        view = _VIEWS.get(token.lower(), view)
-    return stem, phase, view
+    phase, view = _PHASE.search(stem), _VIEW.search(stem)
+    return patient_of_name(stem), phase[1].upper() if phase else "", VIEWS[view[1].lower()] if view else ""
 
 
 def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -> _PairResult:

@@ -30,6 +30,9 @@ class Label(NamedTuple):
     structure: str
     values: tuple[int, ...]
 
+    def __str__(self) -> str:
+        return f"{self.structure} = {' and '.join(map(str, self.values))}"
+
 
 def structure_name(label: str) -> str:
     """The name of a structure in results: "LA", "left_atrium" and "LA cavity" are the left atrium.

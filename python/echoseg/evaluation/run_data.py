@@ -135,4 +135,7 @@ def load_run_data(
     if data is None:
         data = config.data or cached_phantom(size=config.size, ordering=config.ordering)
     folder = data.path if isinstance(data, Store) else Path(data)
-    return RunData(predictor, folder, prepare(folder, **config.store_options))
+    options = config.store_options
+    if config.data is None or folder.resolve() != Path(config.data):
+        options["patients"] = None  # the rule is for the names of the data that the run was trained on
+    return RunData(predictor, folder, prepare(folder, **options))

@@ -71,7 +71,7 @@ def _sample_names(store: Store) -> list[str]:
     for video, frame in store.samples[["video", "frame"]].itertuples(index=False):
         name = f"{video.replace('/', '_')}_frame{frame:04d}"
         if name in names:
-            raise DataError(f"{store.path}: {names[name]} and {video} would both be {name}.png; rename one of them")
+            raise DataError(f"{store.source}: {names[name]} and {video} would both be {name}.png; rename one of them")
         names[name] = video
     return list(names)
 
