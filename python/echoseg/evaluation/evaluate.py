@@ -157,7 +157,8 @@ def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:
     indices = np.arange(len(store)) if split == "all" else np.flatnonzero(config.splits(store.samples) == split)
     if not len(indices):
         raise DataError(
-            f"{store.source}: no image in split {split!r}; choose another --split, such as all, or correct the splits of the data"
+            f"{store.source}: no image in split {split!r}; choose another --split, such as all, or correct the splits"
+            " of the data"
         )
     return indices
 
