@@ -469,8 +469,8 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
     for names, place in ((values, f"{path}: "), (overrides, "")):
         if unknown := sorted(map(str, names.keys() - known)):
             raise DataError(f"{place}unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    if "data" in overrides and not (values.get("split_shares") or values.get("split_counts")):
-        values.pop("split_boundaries", None)  # they were chosen for the patients of other data
+    if overrides.keys() & {"data", "patients", "split_shares", "split_counts", "split_by"}:
+        values.pop("split_boundaries", None)  # those of other splits
     approach = {**values, **overrides}.get("approach")
     presets = [_preset(str(given.get("preset")), approach) for given in (values, overrides)]
     try:

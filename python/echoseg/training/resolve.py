@@ -84,6 +84,11 @@ def _cure(store: Store, name: str, config: Config) -> str:
             f"all its images are of one patient ({patients[0]}), and a test needs another; add patients, or, if the "
             "names are of several, tell them apart by --patients"
         )
+    if len(patients) == 2 and config.validation != "none":
+        return (
+            f"it has {listed}, too few for training, validation and test; train without validation by --validation none"
+            f", and choose the patient to test on by --test-fold {patients[1]}"
+        )
     if name == "val":
         return f"of {listed}, none is left for validation; train without, by --validation none"
     if (samples["split"].str.strip() != "").any():
