@@ -206,7 +206,8 @@ def _by_fold(of_patient: dict[str, str], folds: dict[str, float], test_fold: str
     validation = numbers[numbers.index(test) - 1] if len(numbers) > 2 else None
     others = sorted((patient for patient, cell in of_patient.items() if folds[cell] != test), key=_share)
     if validation is None:  # of two folds
-        drawn = {patient for patient in others if _share(patient) < VALIDATION_SHARE} or set(others[: len(others) > 1])
+        drawn = {patient for patient in others if _share(patient) < VALIDATION_SHARE} or set(others[:1])
+        drawn &= set(others[:-1])  # one is left for training
     else:
         drawn = {patient for patient in others if folds[of_patient[patient]] == validation}
     sets = {patient: "val" if patient in drawn else "train" for patient in others}

@@ -31,7 +31,7 @@ class Label(NamedTuple):
     values: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{self.structure} = {' and '.join(map(str, self.values))}"
+        return f"label {' and '.join(map(str, self.values))}"
 
 
 def structure_name(label: str) -> str:

@@ -72,6 +72,17 @@ def choose_splits(config: Config, samples: pd.DataFrame) -> NDArray[np.str_]:
     return splits
 
 
+def describe_splits(config: Config, samples: pd.DataFrame) -> str:
+    """One line with the number of patients and images of each split."""
+    splits = choose_splits(config, samples)
+    named = {"train": "training", "val": "validation", "test": "test", "unused": "unused"}
+    sizes = {name: (samples["patient"][splits == name].nunique(), (splits == name).sum()) for name in named}
+    listed = ", ".join(
+        f"{named[name]} {number} ({images} images)" for name, (number, images) in sizes.items() if images
+    )
+    return f"patients of each split: {listed}"
+
+
 def find_boundaries(config: Config, samples: pd.DataFrame) -> tuple[float, float, float] | None:
     """Find the boundaries of the splits that ``split_shares`` or ``split_counts`` ask for, or data without splits need.
 
