@@ -131,9 +131,11 @@ def test_a_patient_in_two_given_splits_is_refused_by_name(tmp_path, names, capsy
     )
     assert set(found.values()) == {"p01", "p02"}
     assert main(["train", "--data", str(data), "--out", str(tmp_path / "run")]) == 1
-    errors = capsys.readouterr().err
-    assert "in two splits, which training refuses: p01" in errors
-    assert "patient p01 is in 'train' and 'test'" in errors or "patient p01 is in 'test' and 'train'" in errors
+    printed = capsys.readouterr()
+    assert "in two splits, which training refuses: p01" in printed.out
+    assert (
+        "patient p01 is in 'train' and 'test'" in printed.err or "patient p01 is in 'test' and 'train'" in printed.err
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -186,7 +188,7 @@ def test_the_statement_is_printed_and_kept(tmp_path, capsys):
         save_pair(tmp_path / "data", name)
     (tmp_path / "data/test/p02/b.png").write_bytes((tmp_path / "data/test/p02/a.png").read_bytes())
     assert main(["prepare", str(tmp_path / "data"), "--out", str(tmp_path / "store")]) == 0
-    lines = capsys.readouterr().err.splitlines()
+    lines = capsys.readouterr().out.split("\nstore")[0].splitlines()
     assert len(lines) <= 12
     assert "patients: 2, by the folder; for example p01: train_p01_a, train_p01_b; p02: test_p02_a" in lines[1]
     assert "--patients REGEX" in lines[1]
@@ -197,7 +199,7 @@ def test_the_statement_is_printed_and_kept(tmp_path, capsys):
     assert understood["splits"] == {"patients": {"test": 1, "train": 1}, "in_two": []}
     assert understood["left_out"] == {"has no mask": 1}
     assert main(["check", str(tmp_path / "store")]) == 0  # says the same of the store
-    assert "patients: 2, by the folder" in capsys.readouterr().err
+    assert "patients: 2, by the folder" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8, 20])

@@ -55,7 +55,9 @@ class TrainingEvent:
 
 
 def configure_logging(kind: str = "auto") -> None:
-    """Choose what echoseg prints to stderr. Without this call, only warnings and a terminal's progress bar appear.
+    """Choose what echoseg prints while it works. Without this call, only warnings and a terminal's progress bar appear.
+
+    All goes to stderr but what was understood of the data, as text: like the results of a command, it goes to stdout.
 
     Args:
         kind: "text": what was understood of the data, a line for each epoch, and warnings. "json": the same as one JSON
@@ -68,9 +70,9 @@ def configure_logging(kind: str = "auto") -> None:
     if kind not in LOG_KINDS:
         raise ValueError(f"unknown kind of log {kind!r}; known: {', '.join(LOG_KINDS)}")
     levels = {"auto": NOTICE if sys.stderr.isatty() else logging.INFO, "none": logging.CRITICAL}
-    handler = _StderrHandler()
+    handler = _PrintingHandler()
     handler.setFormatter(_JsonFormatter() if kind == "json" else _TextFormatter())
-    for old in [old for old in logger.handlers if isinstance(old, _StderrHandler)]:
+    for old in [old for old in logger.handlers if isinstance(old, _PrintingHandler)]:
         logger.removeHandler(old)
     logger.addHandler(handler)
     logger.setLevel(levels.get(kind, logging.INFO))
@@ -81,13 +83,15 @@ def shows_progress_bar() -> bool:
     return logging.INFO < logger.getEffectiveLevel() <= logging.WARNING
 
 
-class _StderrHandler(logging.Handler):
+class _PrintingHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
         try:
-            tqdm.write(self.format(record), file=sys.stderr)  # leaves a progress bar intact
-            sys.stderr.flush()
+            is_text = isinstance(self.formatter, _TextFormatter)
+            stream = sys.stdout if record.levelno == NOTICE and is_text else sys.stderr
+            tqdm.write(self.format(record), file=stream)  # leaves a progress bar intact
+            stream.flush()
         except Exception:
             self.handleError(record)
 
