@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from tqdm import tqdm
 
+from echoseg.datasets.corrections import corrections_file
 from echoseg.datasets.recording import describe_faults
+from echoseg.datasets.statement import NOTICE
 from echoseg.datasets.store import Store, prepare
 from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
@@ -25,6 +27,7 @@ from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.evaluation.run_data import load_run_data
 from echoseg.inference.archive import find_input_files, remove_unfinished, segment_files, unfinished, write_results
+from echoseg.inference.input_statement import input_lines
 from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
@@ -35,6 +38,7 @@ from echoseg.training.config import Config, load_config
 from echoseg.training.distributed import Ranks, ranks_of_torchrun
 from echoseg.training.logs import logger
 from echoseg.training.loop import train as run_training
+from echoseg.training.splits import describe_splits
 from echoseg.utils.files import new_folder
 
 if TYPE_CHECKING:
@@ -266,6 +270,8 @@ def predict_files(
         )
         if out.exists() and not resume:
             raise FileExistsError(f"{out}: exists already; choose another name, or resume")
+        if ranks.index == 0:
+            logger.log(NOTICE, "%s", "\n".join(input_lines(files, structure)))
         ranks.wait()
         out.mkdir(parents=True, exist_ok=True)
         if ranks.index == 0:
@@ -299,12 +305,15 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
     """The store of the data set, and the store to train on, in which corrections replace tracings."""
     if ranks.index > 0:  # the first process prepares the store, which the others then load
         ranks.wait()
+    if config.corrections:
+        corrections_file(config.corrections)  # before hours of decoding
     folder = config.data or cached_phantom(size=config.size, ordering=config.ordering)
     store = trained = prepare(folder, strict=strict, **config.store_options)
     if config.corrections:
         trained = prepare(folder, strict=strict, corrections=config.corrections, **config.store_options)
     if ranks.index == 0:
         log_faults(trained)
+        logger.log(NOTICE, "%s", describe_splits(config, store.samples))
         ranks.wait()
     return store, trained
 

@@ -16,8 +16,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from echoseg.cli.flags import DATA_SET, add_axis3, add_structure
+from echoseg.cli.flags import DATA_SET, add_axis3, add_patients, add_structure
 from echoseg.cli.prepare import describe_store, print_blanks
+from echoseg.training.logs import configure_logging
 
 HELP = "report missing, damaged and suspicious tracings"
 EXAMPLE = "  echoseg check data --out data-check"
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_structure(parser)
     add_axis3(parser)
+    add_patients(parser)
     parser.add_argument("--strict", action="store_true", help="fail (exit code 1) if any tracing would be left out")
     parser.add_argument(
         "--landmarks",
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    configure_logging("text")
     from echoseg.quality.dataset_check import check_dataset
     from echoseg.report.quality_page import check_text, write_check
     from echoseg.report.tables import ceiling_table, text_table
@@ -61,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.data,
         structure=arguments.structure,
         axis3=arguments.axis3,
+        patients=arguments.patients,
         strict=arguments.strict,
         landmarks=arguments.landmarks,
     )

@@ -86,6 +86,16 @@ def add_axis3(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_patients(parser: argparse.ArgumentParser) -> None:
+    """The rule that tells the patients of a data set."""
+    parser.add_argument(
+        "--patients",
+        metavar="REGEX",
+        help="regular expression that finds the patient, its one group in parentheses, in each file's name or path,"
+        " such as '^(p[0-9]+)_' (default: the key patients of dataset.json, else the column, the folder or the name)",
+    )
+
+
 def add_split(parser: argparse.ArgumentParser) -> None:
     """The part of a data set that a run is measured on."""
     parser.add_argument(

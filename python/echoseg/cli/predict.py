@@ -102,7 +102,9 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.errors import DataError
     from echoseg.report.patient_volumes import volumes_text
     from echoseg.training.config import load_config
+    from echoseg.training.logs import configure_logging
 
+    configure_logging("text")
     run_folder, inputs = split_run(arguments)
     out = arguments.out
     table = predict_files(

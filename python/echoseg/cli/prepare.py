@@ -13,9 +13,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from echoseg.cli.flags import DATA_SET, add_axis3, add_structure, positive_number, whole_number
+from echoseg.cli.flags import DATA_SET, add_axis3, add_patients, add_structure, positive_number, whole_number
 from echoseg.datasets.recording import describe_faults
 from echoseg.geometry.contour import ORDERINGS
+from echoseg.training.logs import configure_logging
 
 if TYPE_CHECKING:
     from echoseg.datasets.store import Store
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_structure(parser)
     add_axis3(parser)
+    add_patients(parser)
     parser.add_argument(
         "--images",
         type=Path,
@@ -69,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    configure_logging("text")
     from echoseg.datasets.store import prepare
 
     if arguments.images and arguments.images.exists():
@@ -81,6 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
         fov_mm=arguments.fov_mm,
         structure=arguments.structure,
         axis3=arguments.axis3,
+        patients=arguments.patients,
         strict=arguments.strict,
     )
     print(f"{store.path}: {describe_store(store)}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from echoseg.datasets.masks import MaskPair, read_masks
+from echoseg.datasets.patients import BY_FOLDER
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.structure import LEFT_VENTRICLE, choose_label
 from echoseg.errors import DataError
@@ -70,7 +71,8 @@ def read_camus(folder: Path, structure: str | None = None) -> Dataset:
             faults += view_faults
     if label.structure != LEFT_VENTRICLE:
         pairs = [pair._replace(recording=_without_volumes(pair.recording)) for pair in pairs]
-    return dataclasses.replace(read_masks(folder, pairs, faults, label), structure=label.structure)
+    dataset = read_masks(folder, pairs, faults, label)
+    return dataclasses.replace(dataset, structure=label.structure, label=f"{label} of CAMUS", patients=BY_FOLDER)
 
 
 def _without_volumes(recording: Recording) -> Recording:

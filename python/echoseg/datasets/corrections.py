@@ -23,8 +23,15 @@ def name_in_tables(recording: Recording) -> str:
 
 
 def corrections_file(path: str | Path) -> Path:
-    """The table of corrected tracings, given the table or the folder that `echoseg review` wrote."""
-    return Path(path) / TRACINGS if Path(path).is_dir() else Path(path)
+    """The table of corrected tracings, given the table or the folder that `echoseg review` wrote.
+
+    Raises:
+        DataError: There is no table.
+    """
+    table = Path(path) / TRACINGS if Path(path).is_dir() else Path(path)
+    if not table.is_file():
+        raise DataError(f"{table}: missing; give the folder in which 'echoseg review' has saved corrections")
+    return table
 
 
 def read_checksums(folder: Path) -> dict[str, list[str]]:

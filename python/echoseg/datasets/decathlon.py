@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from echoseg.datasets.masks import FILE_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
+from echoseg.datasets.patients import DESCRIPTION, patients_of_names
 from echoseg.datasets.recording import Dataset, Fault, Recording, format_location, unread_faults
 from echoseg.datasets.structure import Label, choose_label
 from echoseg.errors import DataError
 from echoseg.io.label_image import label_of_colour
 
-DESCRIPTION, IMAGES, LABELS = "dataset.json", "imagesTr", "labelsTr"
+IMAGES, LABELS = "imagesTr", "labelsTr"
 
 _CHANNEL = re.compile(r"_\d{4}$")
 
@@ -52,15 +53,17 @@ def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
         images.setdefault(without_channel(stem_of(path)), path)
     faults = unread_faults(folder, (*(folder / IMAGES).iterdir(), *(folder / LABELS).iterdir()), FILE_SUFFIXES)
     pairs, used = [], set()
-    for mask in _list_images(folder / LABELS):
+    masks = _list_images(folder / LABELS)
+    patients = patients_of_names({stem_of(mask) for mask in masks})
+    for mask in masks:
         stem = stem_of(mask)
         image = images.get(stem)
         if image is None:
             faults.append(Fault(f"{LABELS}/{mask.name}", None, f"has no image {IMAGES}/{stem}_0000 or {stem}"))
             continue
-        patient, phase, view = parse_stem(stem)
+        _, phase, view = parse_stem(stem)
         used.add(without_channel(stem_of(image)))
-        recording = Recording(stem, image, patient, (), view=view)
+        recording = Recording(stem, image, patients[stem], (), view=view)
         pairs.append(MaskPair(recording, mask, phase=phase))
     for path in images.values():
         if without_channel(stem_of(path)) not in used:
@@ -69,7 +72,7 @@ def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
     if not pairs and not faults:
         raise DataError(f"{folder / LABELS}: is empty; put the masks there, and their images into {IMAGES}")
     dataset = read_masks(folder, pairs, faults, label)
-    return dataclasses.replace(dataset, structure=label.structure)
+    return dataclasses.replace(dataset, structure=label.structure, label=f"{label} of {DESCRIPTION}")
 
 
 def read_label(path: Path, structure: str | None = None) -> Label:
@@ -107,7 +110,7 @@ def find_label(path: Path, structure: str | None = None) -> Label | None:
     """Read the label of a structure as `read_label` does; None if there is no such file, or if it only has other keys.
 
     Args:
-        path: A `dataset.json`, which may exist to say something else about the data, such as "axis3".
+        path: A `dataset.json`, which may exist to say something else about the data, such as "axis3" or "patients".
         structure: The name of the structure.
 
     Raises:
@@ -119,7 +122,8 @@ def find_label(path: Path, structure: str | None = None) -> Label | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         content = {}
-    return None if "labels" not in content and "axis3" in content else read_label(path, structure)
+    has_other_keys = isinstance(content, dict) and bool(content.keys() & {"axis3", "patients"})
+    return None if "labels" not in content and has_other_keys else read_label(path, structure)
 
 
 def without_channel(stem: str) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from echoseg.datasets.patients import BY_NAME, patient_of_name
 from echoseg.datasets.recording import MINIMUM_ROWS, Dataset, Fault, Recording, Tracing, unread_faults
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.errors import DataError
@@ -79,7 +80,7 @@ def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give one that contains {FILE_LIST}, {TRACINGS} and {VIDEOS}/")
     view = folder.name if folder.name in VIEWS else ""
-    listed, list_faults, notes = _read_list(folder)
+    listed, list_faults, notes, told = _read_list(folder)
     tracings = read_tracings(folder / TRACINGS)
     traced, trace_faults = tracings.videos, tracings.nameless
     recordings = []
@@ -107,7 +108,7 @@ def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
             "brought into order"
         )
     name = structure_name(structure or LEFT_VENTRICLE)
-    return Dataset(folder, tracings.kind, tuple(recordings), faults, structure=name, notes=tuple(notes))
+    return Dataset(folder, tracings.kind, tuple(recordings), faults, structure=name, notes=tuple(notes), patients=told)
 
 
 def _by_row(fault: Fault) -> int:
@@ -122,8 +123,8 @@ def _pop_by_name(traced: dict[str, VideoTracings], name: str) -> VideoTracings |
     return traced.pop(others[0]) if len(others) == 1 else None
 
 
-def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[str]]:
-    """The rows of the file list as recordings without tracings, the faults by row, and notes for the user."""
+def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[str], str]:
+    """The rows of the file list as recordings without tracings, the faults by row, notes, and how patients are told."""
     table = read_table(folder / FILE_LIST, ("FileName",), optional=(*_UNITS, "Split", *_PATIENTS, *_SIZES))
     cells = table.cells
     blank = pd.Series("", index=cells.index)
@@ -163,9 +164,10 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
                 ("FileName", f"{VIDEOS}/{path.name} is a link to a file outside the folder; copy the file")
             )
         values: dict[str, Any] = {field_name: float(column[i]) for field_name, column in numbers.items()}
-        patient = patients[i] or name
+        patient = patients[i] or patient_of_name(name)
         listed.append(Recording(name=name, path=path, patient=patient, split=splits[i], row=row, tracings=(), **values))
-    return listed, {row: _make_fault(FILE_LIST, row, found) for row, found in problems.items()}, notes
+    told = f"by the column {patient_columns[0]} of {FILE_LIST}" if patient_columns else BY_NAME
+    return listed, {row: _make_fault(FILE_LIST, row, found) for row, found in problems.items()}, notes, told
 
 
 Problems = dict[int, list[tuple[str, str]]]

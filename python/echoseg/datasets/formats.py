@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echoseg.datasets import camus, decathlon, echonet, pairs, pediatric
+from echoseg.datasets.patients import DESCRIPTION, apply_rule
 from echoseg.datasets.recording import Dataset
 from echoseg.errors import DataError
 
@@ -37,18 +38,29 @@ FORMATS: dict[str, Format] = {
 """Format name → format; if several match, the first one is used."""
 
 
-def read_dataset(folder: str | Path, structure: str | None = None) -> Dataset:
+def read_dataset(folder: str | Path, structure: str | None = None, patients: str | None = None) -> Dataset:
     """Read a data set of any known format; no video is opened.
 
     Args:
         folder: The data set's folder, in one of `FORMATS`.
         structure: The name of the structure to read, a label where the masks have several. None: the left ventricle,
             or the only label.
+        patients: A regular expression whose one group is the patient; see `echoseg.datasets.patients.apply_rule`.
 
     Raises:
         DataError: The folder is missing, in no known format, or contains nothing usable, or has no such structure.
     """
-    return _find_format(Path(folder)).read(Path(folder), structure)
+    return apply_rule(_find_format(Path(folder)).read(Path(folder), structure), patients)
+
+
+def format_of(folder: Path) -> str:
+    """The name of a data set's format.
+
+    Raises:
+        DataError: The folder is missing or in no known format.
+    """
+    found = _find_format(folder)
+    return next(name for name, known in FORMATS.items() if known is found)
 
 
 def files_of(folder: Path) -> Iterable[Path]:
@@ -57,7 +69,9 @@ def files_of(folder: Path) -> Iterable[Path]:
     Raises:
         DataError: The folder is missing or in no known format.
     """
-    return _find_format(folder).files(folder)
+    files = list(_find_format(folder).files(folder))
+    description = folder / DESCRIPTION
+    return files if description in files or not description.is_file() else [description, *files]
 
 
 def _find_format(folder: Path) -> Format:

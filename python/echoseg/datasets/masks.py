@@ -23,6 +23,7 @@ from tqdm import tqdm
 from echoseg.datasets.alignment import align_mask
 from echoseg.datasets.mask_shape import find_impossible, outside_contour
 from echoseg.datasets.mask_values import MaskContent, MaskRule, decide, examine, round_values, uses_colours
+from echoseg.datasets.patients import VIEWS, patient_of_name
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.datasets.structure import Label, is_chamber
 from echoseg.errors import DataError
@@ -37,8 +38,8 @@ FILE_SUFFIXES = (*VOLUME_SUFFIXES, *IMAGE_SUFFIXES)
 MASK_SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "segmentation", "label", "labels", "mask"))
 """What a mask's name may have after the name of its image."""
 
-_VIEWS = {"2ch": "A2C", "a2c": "A2C", "4ch": "A4C", "a4c": "A4C", "psax": "PSAX", "sax": "SAX"}
-_TOKEN = re.compile(rf"(.+?)[_-](ed|es|{'|'.join(_VIEWS)}|(?:frame|slice|time|t|z)[_-]?\d+)", re.IGNORECASE)
+_PHASE = re.compile(r"(?:^|[_\- ])(ed|es)(?=[_\- ]|$)", re.IGNORECASE)
+_VIEW = re.compile(rf"(?:^|[_\- ])({'|'.join(VIEWS)})(?=[_\- ]|$)", re.IGNORECASE)
 _SLICE = re.compile(r".+[_-](slice|z)[_-]?\d+([_-].*)?", re.IGNORECASE)
 _PALETTES = (".png", ".bmp", ".tif", ".tiff")  # the images that may have a palette
 
@@ -173,12 +174,8 @@ def parse_stem(stem: str) -> tuple[str, str, str]:
 
     Phase and view are "" if the name does not contain them.
     """
-    phase = view = ""
-    while match := _TOKEN.fullmatch(stem):
-        stem, token = match.groups()
-        phase = token.upper() if token.lower() in ("ed", "es") else phase
-        view = _VIEWS.get(token.lower(), view)
-    return stem, phase, view
+    phase, view = _PHASE.search(stem), _VIEW.search(stem)
+    return patient_of_name(stem), phase[1].upper() if phase else "", VIEWS[view[1].lower()] if view else ""
 
 
 def _palette(mask: Path) -> NDArray[np.int32]:

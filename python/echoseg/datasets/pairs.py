@@ -2,8 +2,8 @@
 
 A mask has the name of its image followed by `_gt`, `_seg`, `_label` or `_mask`, or it is in a folder `masks/`,
 `labels/` and so on beside the folder of the images, or both. Files may be in subfolders up to two levels deep, for
-example one per patient, or `train/`, `val/` and `test/`, which then are the splits. A name may end with phase, view and
-number (`p1_4CH_ED`, `p1_slice03`); the part before is the patient.
+example one per patient, or `train/`, `val/` and `test/`, which then are the splits. The patient is the folder, or else
+the part of the name before phase, view and number (`p1_4CH_ED`, `p1_slice03`); see `echoseg.datasets.patients`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from echoseg.datasets import acdc
 from echoseg.datasets.decathlon import DESCRIPTION, find_label
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
+from echoseg.datasets.patients import BY_FOLDER, BY_NAME, names_patient, patients_of_folders, patients_of_names
 from echoseg.datasets.recording import Dataset, Fault, Recording, unread_faults
 from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
@@ -71,12 +72,14 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     images, masks = _sort(folder)
     name_of_structure = structure_name(structure or LEFT_VENTRICLE)
     label = find_label(folder / DESCRIPTION, structure)
+    label_text = "all that is not 0"
     if label is not None:
-        name_of_structure = label.structure
+        name_of_structure, label_text = label.structure, f"{label} of {DESCRIPTION}"
     groups = {key.group for key in images}
     has_splits = all(_split(group) for group in groups)
-    uses = Counter(stem for group in groups for stem in {key.stem for key in images if key.group == group})
+    uses = Counter(key.stem for key in images)
     repeating = {key.group for key in images if uses[key.stem] > 1}  # folders in which the same file names occur
+    patients, told = _patients(images, repeating)
     faults, pairs = unread_faults(folder, _files(folder), FILE_SUFFIXES), []
     for key in sorted({*images, *masks}):
         key_masks, key_images = masks.get(key, []), images.get(key, [])
@@ -85,16 +88,34 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
         if len(key_masks) != 1 or len(key_images) != 1:
             faults.append(_unpaired(folder, key_images, key_masks))
             continue
-        patient, phase, view = parse_stem(key.stem)
+        _, phase, view = parse_stem(key.stem)
         phase = phase or acdc.phase_of(key.stem, key_images[0].parent)
-        name = key.stem
-        if key.group in repeating:
-            name = "_".join((*key.group, key.stem))
-            patient = name if _split(key.group) else "_".join(key.group) or patient
+        name = "_".join((*key.group, key.stem)) if key.group in repeating else key.stem
         split = _split(key.group) if has_splits else ""
-        recording = Recording(name, key_images[0], patient, (), split=split, view=view)
+        recording = Recording(name, key_images[0], patients[key], (), split=split, view=view)
         pairs.append(MaskPair(recording, key_masks[0], phase=phase))
-    return dataclasses.replace(read_masks(folder, pairs, faults, label), structure=name_of_structure)
+    dataset = read_masks(folder, pairs, faults, label)
+    return dataclasses.replace(dataset, structure=name_of_structure, label=label_text, patients=told)
+
+
+def _patients(keys: Collection[_Key], repeating: Collection[tuple[str, ...]]) -> tuple[dict[_Key, str], str]:
+    """The patient of each key, and how patients were told.
+
+    Where the folders of two splits have the same file names, such as train/001.png and test/001.png, the files are
+    counted in each split anew, unless the names say that their number is a patient's.
+    """
+    folders = {key: tuple(part for part in key.group if part.lower() not in SPLIT_WORDS) for key in keys}
+    stems: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for key, parts in folders.items():
+        stems[parts].add(key.stem)
+    if of_folder := patients_of_folders(stems):
+        return {key: of_folder[parts] for key, parts in folders.items()}, BY_FOLDER
+    of_name = patients_of_names({key.stem for key in keys})
+    patients = {key: of_name[key.stem] for key in keys}
+    for key in keys:
+        if key.group in repeating and _split(key.group) and not names_patient(key.stem):
+            patients[key] = f"{_split(key.group)}_{patients[key]}"
+    return patients, BY_NAME
 
 
 def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]:

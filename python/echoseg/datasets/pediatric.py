@@ -51,7 +51,10 @@ def read_pediatric(folder: Path, structure: str | None = None) -> Dataset:
             )
             recordings.append(dataclasses.replace(recording, name=name, tracings=tracings))
         faults += [dataclasses.replace(fault, file=f"{view}/{fault.file}") for fault in part.faults]
-    return Dataset(folder, parts[0].kind, tuple(recordings), tuple(faults), structure=parts[0].structure)
+    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    return dataclasses.replace(
+        parts[0], folder=folder, recordings=tuple(recordings), faults=tuple(faults), notes=tuple(notes)
+    )
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -149,6 +149,8 @@ class Dataset:
         empty: Number of frames of sequences without a tracing, which are left out but are not a fault.
         notes: What was decided in reading the files and a user should know, a line each.
         structure: The name of what is traced.
+        patients: How the patients were told, such as "by the folder".
+        label: Which label of the masks is the structure, and who says so; "" for tracings.
     """
 
     folder: Path
@@ -158,3 +160,5 @@ class Dataset:
     empty: int = 0
     notes: tuple[str, ...] = ()
     structure: str = LEFT_VENTRICLE
+    patients: str = "by the file's name"
+    label: str = ""

@@ -23,7 +23,7 @@ SPLIT_WORDS = {
     "test": "test",
     "testing": "test",
 }
-_COLUMN = "FileList.csv, column Split"
+_COLUMN = "FileList.csv, column Split"  # or the folders train/, val/ and test/
 
 
 def assign_splits(
@@ -34,12 +34,13 @@ def assign_splits(
     - Words: TRAIN, VAL, TEST, validation and so on, in upper or lower case, are used as they are.
     - Numbers: each number is a fold. The test fold is `test_fold`, by default the last one. The fold before it is the
       validation set; before the first fold comes the last one. With two folds, 15 % of the patients of the other fold
-      are the validation set. With one fold, all patients are the test set.
+      are the validation set, at least one of two or more. With one fold, all patients are the test set.
     - All cells empty, and `test_fold` is a patient: each patient is a fold, in alphabetical order, and the rule for
       numbers applies. This allows leave-one-patient-out cross-validation.
     - All cells empty otherwise: by a hash of the patient's name, 15 % test and 15 % validation. The set of a patient
-      does not depend on the other patients, so a subset of the data never has training patients in its test set. With
-      very few patients a set may be empty.
+      does not depend on the other patients, so a subset of the data never has training patients in its test set.
+      Where the test or the validation set would be empty, as with few patients, the patients with the smallest hash
+      fill them; `default_boundaries` says how to keep that for a subset.
 
     Args:
         cells: N raw cells, one per sample.
@@ -69,9 +70,36 @@ def assign_splits(
     elif any(of_patient.values()):
         sets = {patient: _by_word(patient, cell) for patient, cell in of_patient.items()}
     else:
-        sets = {patient: _by_hash(patient) for patient in of_patient}
+        names = list(of_patient)
+        sets = dict(zip(names, split_by_boundaries(names, default_boundaries(names, validation)).tolist(), strict=True))
     splits = np.array([sets[patient] for patient in patients], dtype="<U5")
     return splits if validation else np.where(splits == "val", "train", splits)
+
+
+def default_boundaries(patients: Sequence[str], validation: bool = True) -> tuple[float, float, float]:
+    """Find the boundaries of the sets in data without a Split column: 15 % test and 15 % validation.
+
+    If the test set, or the validation set, would be empty, or the training set, the boundaries move so that each has a
+    patient, as long as there are enough. Only then do they depend on the patients. A run stores them, so that the sets
+    of its patients stay the same in a subset of the data.
+
+    Args:
+        patients: Names, at least one.
+        validation: Whether a validation set is needed.
+
+    Returns:
+        The upper ends of test, validation and training set, for `split_by_boundaries`.
+    """
+    numbers = sorted(_share(patient) for patient in set(patients))
+    count = len(numbers)
+    low, high = TEST_SHARE, TEST_SHARE + VALIDATION_SHARE
+    if count < 2 + validation:
+        return low, high, 1.0
+    test = int(np.clip(np.searchsorted(numbers, low), 1, count - 1 - validation))
+    until = int(np.clip(np.searchsorted(numbers, high), test + validation, count - 1))
+    low = low if np.searchsorted(numbers, low) == test else numbers[test]
+    high = high if np.searchsorted(numbers, high) == until else numbers[until]
+    return low, max(low, high), 1.0
 
 
 def split_boundaries(
@@ -176,22 +204,14 @@ def _by_fold(of_patient: dict[str, str], folds: dict[str, float], test_fold: str
             raise DataError(f"{_COLUMN}: no test fold {test_fold!r}; use one of {known}")
         test = chosen
     validation = numbers[numbers.index(test) - 1] if len(numbers) > 2 else None
-    sets = {}
-    for patient, cell in of_patient.items():
-        if folds[cell] == test:
-            sets[patient] = "test"
-        elif folds[cell] == validation or (validation is None and _share(patient) < VALIDATION_SHARE):
-            sets[patient] = "val"
-        else:
-            sets[patient] = "train"
-    return sets
-
-
-def _by_hash(patient: str) -> str:
-    share = _share(patient)
-    if share < TEST_SHARE:
-        return "test"
-    return "val" if share < TEST_SHARE + VALIDATION_SHARE else "train"
+    others = sorted((patient for patient, cell in of_patient.items() if folds[cell] != test), key=_share)
+    if validation is None:  # of two folds
+        drawn = {patient for patient in others if _share(patient) < VALIDATION_SHARE} or set(others[:1])
+        drawn &= set(others[:-1])  # one is left for training
+    else:
+        drawn = {patient for patient in others if folds[of_patient[patient]] == validation}
+    sets = {patient: "val" if patient in drawn else "train" for patient in others}
+    return {patient: sets.get(patient, "test") for patient in of_patient}
 
 
 def _share(patient: str) -> float:

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from echoseg.datasets.corrections import correct, corrections_file
-from echoseg.datasets.formats import read_dataset
+from echoseg.datasets.formats import format_of, read_dataset
 from echoseg.datasets.recording import Fault
 from echoseg.datasets.samples import CROP_COLUMNS, decode_dataset
 from echoseg.datasets.source_files import hash_files, hash_source
+from echoseg.datasets.statement import count_reasons, describe_dataset, log_statement
 from echoseg.datasets.store_files import (
     CURE,
     FORMAT,
@@ -83,6 +84,11 @@ class Store:
     def structure(self) -> str:
         """The name of what is traced."""
         return self.manifest.get("structure", LEFT_VENTRICLE)
+
+    @property
+    def source(self) -> Path:
+        """The folder of the data set that the store was made from, for messages; the store's own if it is unknown."""
+        return Path(self.manifest.get("folder", self.path))
 
     @property
     def faults(self) -> list[Fault]:
@@ -182,6 +188,7 @@ def prepare(
     ordering: str | None = None,
     fov_mm: float | None = None,
     structure: str | None = None,
+    patients: str | None = None,
     corrections: str | Path | None = None,
     axis3: str | None = None,
     strict: bool = False,
@@ -197,6 +204,7 @@ def prepare(
         fov_mm: Side of the centred square to keep, in mm. With None, or if the spacing is unknown, the whole frame is
             kept.
         structure: The name of the structure to read; see `echoseg.datasets.formats.read_dataset`.
+        patients: A rule that tells the patients from names; see `echoseg.datasets.patients.apply_rule`.
         axis3: "time" or "slices": what the third axis of volumes is. None decides file by file, by the key "axis3" of a
             `dataset.json` or by the header; see `echoseg.io.axes`.
         corrections: The folder or table that `echoseg review` wrote; its tracings replace those of the data set.
@@ -204,7 +212,7 @@ def prepare(
 
     Raises:
         DataError: Nothing is usable, there are faults and `strict` is set, or `folder` is a store of another size,
-            ordering, fov_mm or structure, or the data have no such structure.
+            ordering, fov_mm, structure or patients, or the data have no such structure, or there are no corrections.
         FileExistsError: `out` exists.
         ValueError: The ordering is unknown, or `size` or `fov_mm` is not positive.
     """
@@ -220,25 +228,32 @@ def prepare(
     if is_store(folder):
         if out is not None or corrections is not None:
             raise DataError(f"{folder}: is already a store; use it as it is, or give the folder it was made from")
-        store = _open_as(folder, size, ordering, fov_mm, structure)
+        store = _open_as(folder, size, ordering, fov_mm, structure, patients)
         if axis3 not in (None, store.manifest.get("axis3")):
             raise DataError(f"{folder}: is a store that was made without axis3 {axis3!r}; prepare the data again")
+        log_statement(store.manifest)
     else:
+        reading = {"structure": structure, "patients": patients}
         options: dict[str, Any] = {"size": size, "ordering": ordering, "fov_mm": fov_mm}
         with axis3_taken_for(axis3):
             if out is not None:
-                store = _prepare(folder, Path(out), strict, table, structure, **options)
+                store = _prepare(folder, Path(out), strict, table, reading, **options)
             else:
-                store = _prepare_cached(folder, strict, table, structure, **options)
+                store = _prepare_cached(folder, strict, table, reading, **options)
     if strict:
         _refuse_faults(folder, store.faults)
     return store
 
 
 def _open_as(
-    path: Path, size: tuple[int, int], ordering: str | None, fov_mm: float | None, structure: str | None
+    path: Path,
+    size: tuple[int, int],
+    ordering: str | None,
+    fov_mm: float | None,
+    structure: str | None,
+    patients: str | None,
 ) -> Store:
-    """Open a store, and check that it has the requested size, fov_mm and, unless None, ordering and structure."""
+    """Open a store, and check that it has the requested size, fov_mm and, unless None, the other options."""
     store = open_store(path)
     if store.size != size:
         raise DataError(
@@ -256,30 +271,35 @@ def _open_as(
         raise DataError(
             f"{path}: has the structure {actual!r}, but {structure!r} was requested; prepare the data again"
         )
+    if patients not in (None, store.manifest.get("patients")):
+        raise DataError(f"{path}: was made without the rule {patients!r} for patients; prepare the data again with it")
     return store
 
 
 def _prepare_cached(
-    folder: Path, strict: bool, corrections: Path | None, structure: str | None, **options: Any
+    folder: Path, strict: bool, corrections: Path | None, reading: dict[str, str | None], **options: Any
 ) -> Store:
     """The cached store of a data set; it is made if it does not exist or is damaged."""
-    source = _hash(folder, corrections, structure, options)
+    source = _hash(folder, corrections, reading, options)
     path = cache_folder() / "stores" / source[:32]
     remove_abandoned(path.parent.glob(".*.????????.part"))
     if path.exists():
         try:
-            return open_store(path)
+            store = open_store(path)
         except DataError:
             shutil.rmtree(path, ignore_errors=True)
+        else:
+            log_statement(store.manifest)
+            return store
     try:
-        return _prepare(folder, path, strict, corrections, structure, source, **options)
+        return _prepare(folder, path, strict, corrections, reading, source, **options)
     except FileExistsError:  # another process has made the same store
         return open_store(path)
 
 
-def _hash(folder: Path, corrections: Path | None, structure: str | None, options: dict[str, Any]) -> str:
+def _hash(folder: Path, corrections: Path | None, reading: dict[str, str | None], options: dict[str, Any]) -> str:
     axis3 = axis3_of(folder)
-    settings = (FORMAT, structure, sorted(options.items()))
+    settings = (FORMAT, reading, sorted(options.items()))
     return hash_source(folder, corrections, settings if axis3 is None else (*settings, axis3))
 
 
@@ -288,17 +308,19 @@ def _prepare(
     out: Path,
     strict: bool,
     corrections: Path | None,
-    structure: str | None,
+    reading: dict[str, str | None],
     source: str = "",
     **options: Any,
 ) -> Store:
     """Read and decode a data set, and write the store."""
     if out.exists():
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
-    dataset = read_dataset(folder, structure)
+    dataset = read_dataset(folder, reading["structure"], reading["patients"])
     if corrections is not None:
         dataset = correct(dataset, corrections)
     faults = list(dataset.faults)
+    understood = {"understood": describe_dataset(dataset, format_of(folder))}
+    log_statement(understood)
     if strict:
         _refuse_faults(folder, faults)
     contours: list[NDArray[np.float32]] = []
@@ -322,10 +344,12 @@ def _prepare(
         if not any(map(len, contours)):
             raise DataError(f"{folder}: contains nothing usable; {faults[0]} (fault 1 of {len(faults)})")
         manifest = {
-            "source": source or _hash(folder, corrections, structure, options),
+            "source": source or _hash(folder, corrections, reading, options),
             "folder": str(folder.resolve()),
             "kind": dataset.kind,
             "structure": dataset.structure,
+            "patients": reading["patients"],
+            "understood": understood["understood"] | {"left_out": count_reasons(faults)},
             "ordering": options["ordering"] or ("chords" if dataset.kind == "chords" else "given"),
             "fov_mm": options["fov_mm"],
             "axis3": axis3_of(folder),

@@ -32,6 +32,9 @@ class Label(NamedTuple):
     values: tuple[int, ...]
     declared: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        return f"label {' and '.join(map(str, self.values))}"
+
 
 def is_chamber(structure: str) -> bool:
     """Whether a structure is one of the four chambers, by any of its names; these have no holes."""

@@ -100,7 +100,7 @@ def evaluate(
     if blank.any() and not blanks:
         traced = np.flatnonzero(~blank)
         if not len(traced):
-            raise DataError(f"{store.path}: split {split!r} has only blank slices; choose another split")
+            raise DataError(f"{store.source}: split {split!r} has only blank slices; choose another split")
         prediction, indices = prediction.take(traced), indices[traced]
     contours = pad_contours(store.points, store.offsets)[indices]
     true_masks = fill_polygons(contours, store.size)
@@ -151,12 +151,15 @@ def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:
     config = predictor.config
     if store.size != config.size:
         raise DataError(
-            f"{store.path}: the frames have the size {store.size}, but the run was trained on {config.size}; run "
+            f"{store.source}: the frames have the size {store.size}, but the run was trained on {config.size}; run "
             "'echoseg prepare' again with this size"
         )
     indices = np.arange(len(store)) if split == "all" else np.flatnonzero(config.splits(store.samples) == split)
     if not len(indices):
-        raise DataError(f"{store.path}: no image in split {split!r}; check the Split column or choose another --split")
+        raise DataError(
+            f"{store.source}: no image in split {split!r}; choose another --split, such as all, or correct the splits"
+            " of the data"
+        )
     return indices
 
 

@@ -63,7 +63,7 @@ def learning_curve(
     if counts is None:
         counts = sorted({max(_MIN_IMAGES, available >> halvings) for halvings in range(_HALVINGS + 1)})
     if max(counts) > available:
-        raise DataError(f"{store.path}: has {available} training images, but {max(counts)} were asked for")
+        raise DataError(f"{store.source}: has {available} training images, but {max(counts)} were asked for")
     out.mkdir(parents=True)
     rows = []
     cases = list(itertools.product(range(seeds), counts))

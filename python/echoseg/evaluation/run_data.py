@@ -141,5 +141,7 @@ def load_run_data(
     else:
         axis3 = None  # that of the run is a property of the data that it was trained on
     folder = data.path if isinstance(data, Store) else Path(data)
-    store = prepare(folder, **{**config.store_options, "axis3": axis3})
-    return RunData(predictor, folder, store, axis3)
+    options = config.store_options | {"axis3": axis3}
+    if config.data is None or folder.resolve() != Path(config.data):
+        options["patients"] = None  # the rule is for the names of the data that the run was trained on
+    return RunData(predictor, folder, prepare(folder, **options), axis3)

@@ -28,7 +28,7 @@ import pandas as pd
 
 from echoseg.datasets.clips import recordings_by_file, with_listed_facts
 from echoseg.datasets.decathlon import without_channel
-from echoseg.datasets.masks import parse_stem
+from echoseg.datasets.patients import names_patient, patient_of_name
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.truth import find_truth, is_truth
 from echoseg.errors import DataError
@@ -164,8 +164,12 @@ def find_input_files(
 
 
 def _patient(path: Path, recording: Recording | None) -> str:
-    """The patient of a file: as the data set says, else by the file's name."""
-    return parse_stem(without_channel(_without_suffix(path.name)))[0] if recording is None else recording.patient
+    """The patient of a file: as the data set says, else by the folder if it is named for a patient, or the name."""
+    if recording is not None:
+        return recording.patient
+    stem = without_channel(_without_suffix(path.name))
+    folder = path.parent.name
+    return folder if names_patient(folder) and not names_patient(stem) else patient_of_name(stem)
 
 
 def _result_names(paths: Sequence[Path], top: str, out: Path) -> list[str]:

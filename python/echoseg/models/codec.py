@@ -287,7 +287,7 @@ def scheme_for(store: Store, requested: str | None) -> str:
         DataError: "anatomical" is requested for tracings without chords.
     """
     if requested == "anatomical" and not store.has_chords:
-        raise DataError(f"{store.path}: scheme 'anatomical' needs tracings of ordered chords; use scheme 'arc'")
+        raise DataError(f"{store.source}: scheme 'anatomical' needs tracings of ordered chords; use scheme 'arc'")
     return requested or ("anatomical" if store.has_chords else "arc")
 
 

@@ -47,6 +47,7 @@ def check_dataset(
     *,
     structure: str | None = None,
     axis3: str | None = None,
+    patients: str | None = None,
     strict: bool = False,
     landmarks: bool = False,
 ) -> DatasetCheck:
@@ -56,6 +57,7 @@ def check_dataset(
         path: Folder of a data set, or a store. The video files of a store are not checked.
         structure: Name of the structure to check; see `echoseg.datasets.formats.read_dataset`.
         axis3: What the third axis of volumes is; see `echoseg.datasets.store.prepare`.
+        patients: Rule that tells the patients from names; see `echoseg.datasets.patients.apply_rule`.
         strict: Raise for a data set with faults instead of leaving those tracings out.
         landmarks: Also evaluate the true landmarks, as an upper bound for the landmark approach.
 
@@ -70,12 +72,13 @@ def check_dataset(
     masks: dict[str, np.ndarray] = {}
     if is_store(path):
         opened = open_store(path)
-        store = prepare(path, size=opened.size, fov_mm=opened.manifest["fov_mm"], structure=structure, strict=strict)
+        size, fov_mm = opened.size, opened.manifest["fov_mm"]
+        store = prepare(path, size=size, fov_mm=fov_mm, structure=structure, patients=patients, strict=strict)
     else:
+        store = prepare(path, structure=structure, patients=patients, axis3=axis3, strict=strict)
         with axis3_taken_for(axis3):
-            dataset = read_dataset(path, structure)
+            dataset = read_dataset(path, structure, patients)
         recordings = dataset.recordings
-        store = prepare(path, structure=structure, axis3=axis3, strict=strict)
         masks = masks_by_ordering(dataset, store) if dataset.kind == "chords" else {}
     return DatasetCheck(
         path.resolve().name,

@@ -77,7 +77,7 @@ def _sample_names(store: Store) -> list[str]:
         kind = "frame" if math.isnan(thickness) else "slice"
         name = f"{video.replace('/', '_')}_{kind}{frame:04d}"
         if name in names:
-            raise DataError(f"{store.path}: {names[name]} and {video} would both be {name}.png; rename one of them")
+            raise DataError(f"{store.source}: {names[name]} and {video} would both be {name}.png; rename one of them")
         names[name] = video
     return list(names)
 

@@ -207,8 +207,8 @@ def find_review_clips(
         The files, and the kind of their tracings, "chords" or "points"; None if there are no tracings.
 
     Raises:
-        DataError: No file is found, two files have the same name, a name cannot be written to a table, or the inputs
-            have tracings of both kinds.
+        DataError: An input is missing, no file is found, two files have the same name, a name cannot be written to a
+            table, or the inputs have tracings of both kinds.
     """
     review_clips, kinds = [], []
     traced: list[ReviewClip] = []
@@ -218,6 +218,8 @@ def find_review_clips(
     counts = Counter(review_clip.path.name for review_clip in traced)
     by_name = {review_clip.path.name: review_clip for review_clip in traced if counts[review_clip.path.name] == 1}
     for path in inputs:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder; check the path")
         if path.is_dir() and any(dataset_format.matches(path) for dataset_format in FORMATS.values()):
             of_dataset, kind = _read_data(path, structure)
             kinds.append(kind)

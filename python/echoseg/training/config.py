@@ -74,6 +74,12 @@ class Config:
         "the header",
         choices=("time", "slices"),
     )
+    patients: str | None = setting(
+        None,
+        "Regular expression that finds the patient, its one group in parentheses, in each file's name or path, such as "
+        "'^(p[0-9]+)_'. Default: the key patients of dataset.json, else the column, the folder or the name",
+        metavar="REGEX",
+    )
     corrections: str | None = setting(
         None,
         "Folder with corrections from 'echoseg review'. They replace the tracings in training; evaluation still uses "
@@ -129,8 +135,8 @@ class Config:
     )
     split_boundaries: tuple[float, float, float] | None = setting(
         None,
-        "Chosen by a training from split-shares or split-counts, so that a patient stays in one split whatever other "
-        "patients there are",
+        "Chosen by a training from split-shares or split-counts, or for data without splits, so that a patient stays "
+        "in one split whatever other patients there are",
         ge=0,
         le=1,
         metavar=("TEST", "VAL", "TRAIN"),
@@ -411,7 +417,7 @@ class Config:
     @property
     def store_options(self) -> dict[str, Any]:
         """Arguments of ``datasets.store.prepare`` for a store that fits this configuration."""
-        names = ("size", "ordering", "fov_mm", "structure", "axis3")
+        names = ("size", "ordering", "fov_mm", "structure", "axis3", "patients")
         return {name: getattr(self, name) for name in names}
 
     def splits(self, samples: pd.DataFrame) -> NDArray[np.str_]:
@@ -469,7 +475,7 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
     for names, place in ((values, f"{path}: "), (overrides, "")):
         if unknown := sorted(map(str, names.keys() - known)):
             raise DataError(f"{place}unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    if overrides.keys() & {"data", "split_shares", "split_counts", "split_by"}:
+    if overrides.keys() & {"data", "patients", "split_shares", "split_counts", "split_by"}:
         values.pop("split_boundaries", None)  # those of other splits
     approach = {**values, **overrides}.get("approach")
     presets = [_preset(str(given.get("preset")), approach) for given in (values, overrides)]

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from echoseg.datasets.statement import NOTICE
+
 LOG_KINDS = ("auto", "text", "json", "none")
 logger = logging.getLogger("echoseg")
 
@@ -53,21 +55,24 @@ class TrainingEvent:
 
 
 def configure_logging(kind: str = "auto") -> None:
-    """Choose what a training prints to stderr. Without this call, only warnings and a terminal's progress bar appear.
+    """Choose what echoseg prints while it works. Without this call, only warnings and a terminal's progress bar appear.
+
+    All goes to stderr but what was understood of the data, as text: like the results of a command, it goes to stdout.
 
     Args:
-        kind: "text": a line for each epoch, and warnings. "json": the same as one JSON object a line, for machines.
-            "none": nothing. "auto": a progress bar and warnings where stderr is a terminal, else "text".
+        kind: "text": what was understood of the data, a line for each epoch, and warnings. "json": the same as one JSON
+            object a line, for machines. "none": nothing. "auto": where stderr is a terminal, a progress bar in place of
+            the lines for each epoch, else "text".
 
     Raises:
         ValueError: The kind is unknown.
     """
     if kind not in LOG_KINDS:
         raise ValueError(f"unknown kind of log {kind!r}; known: {', '.join(LOG_KINDS)}")
-    levels = {"auto": logging.WARNING if sys.stderr.isatty() else logging.INFO, "none": logging.CRITICAL}
-    handler = _StderrHandler()
+    levels = {"auto": NOTICE if sys.stderr.isatty() else logging.INFO, "none": logging.CRITICAL}
+    handler = _PrintingHandler()
     handler.setFormatter(_JsonFormatter() if kind == "json" else _TextFormatter())
-    for old in [old for old in logger.handlers if isinstance(old, _StderrHandler)]:
+    for old in [old for old in logger.handlers if isinstance(old, _PrintingHandler)]:
         logger.removeHandler(old)
     logger.addHandler(handler)
     logger.setLevel(levels.get(kind, logging.INFO))
@@ -75,16 +80,18 @@ def configure_logging(kind: str = "auto") -> None:
 
 def shows_progress_bar() -> bool:
     """Whether a terminal gets a progress bar: neither lines for each epoch nor silence were asked for."""
-    return logger.getEffectiveLevel() == logging.WARNING
+    return logging.INFO < logger.getEffectiveLevel() <= logging.WARNING
 
 
-class _StderrHandler(logging.Handler):
+class _PrintingHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
         try:
-            tqdm.write(self.format(record), file=sys.stderr)  # leaves a progress bar intact
-            sys.stderr.flush()
+            is_text = isinstance(self.formatter, _TextFormatter)
+            stream = sys.stdout if record.levelno == NOTICE and is_text else sys.stderr
+            tqdm.write(self.format(record), file=stream)  # leaves a progress bar intact
+            stream.flush()
         except Exception:
             self.handleError(record)
 

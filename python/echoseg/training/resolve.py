@@ -68,10 +68,34 @@ def training_and_validation(store: Store, split: np.ndarray, config: Config) -> 
     sets = {name: np.flatnonzero((split == name) & usable) for name in ("train", "val", "test")}
     for name, indices in sets.items():
         if store.blank[indices].all() and not (name == "val" and config.validation == "none"):
-            drawn = config.split_shares or config.split_counts
-            cure = "give it a larger share or number" if drawn else "check the Split column"
-            raise DataError(f"{store.path}: no image in split {name!r}; {cure}")
+            raise DataError(f"{store.source}: no image in split {name!r}; {_cure(store, name, config)}")
     return sets["train"], sets["val"]
+
+
+def _cure(store: Store, name: str, config: Config) -> str:
+    """What to do about a split without images."""
+    if config.split_shares or config.split_counts:
+        return "give it a larger share or number"
+    samples = store.samples[~store.blank]
+    patients = sorted(set(samples["patient"]))
+    listed = f"{len(patients)} patients with a contour ({', '.join(patients[:3])}{', …' if len(patients) > 3 else ''})"
+    if len(patients) == 1:
+        return (
+            f"all its images are of one patient ({patients[0]}), and a test needs another; add patients, or, if the "
+            "names are of several, tell them apart by --patients"
+        )
+    if len(patients) == 2 and config.validation != "none":
+        return (
+            f"it has {listed}, too few for training, validation and test; train without validation by --validation none"
+            f", and choose the patient to test on by --test-fold {patients[1]}"
+        )
+    if name == "val":
+        return f"of {listed}, none is left for validation; train without, by --validation none"
+    if (samples["split"].str.strip() != "").any():
+        return (
+            f"it has {listed}; correct its splits (the Split column or the folders), or draw others by --split-shares"
+        )
+    return f"it has {listed}; choose the patient to test on by --test-fold, or draw others by --split-shares"
 
 
 def fingerprint(store: Store, split: np.ndarray) -> str:

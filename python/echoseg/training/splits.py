@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from echoseg.datasets.split import assign_splits, split_boundaries, split_by_boundaries
+from echoseg.datasets.split import assign_splits, default_boundaries, split_boundaries, split_by_boundaries
 from echoseg.errors import DataError
 
 if TYPE_CHECKING:
@@ -72,23 +72,40 @@ def choose_splits(config: Config, samples: pd.DataFrame) -> NDArray[np.str_]:
     return splits
 
 
+def describe_splits(config: Config, samples: pd.DataFrame) -> str:
+    """One line with the number of patients and images of each split."""
+    splits = choose_splits(config, samples)
+    named = {"train": "training", "val": "validation", "test": "test", "unused": "unused"}
+    sizes = {name: (samples["patient"][splits == name].nunique(), (splits == name).sum()) for name in named}
+    listed = ", ".join(
+        f"{named[name]} {number} ({images} images)" for name, (number, images) in sizes.items() if images
+    )
+    return f"patients of each split: {listed}"
+
+
 def find_boundaries(config: Config, samples: pd.DataFrame) -> tuple[float, float, float] | None:
-    """Find the boundaries of the splits that ``split_shares`` or ``split_counts`` ask for.
+    """Find the boundaries of the splits that ``split_shares`` or ``split_counts`` ask for, or data without splits need.
 
     Args:
         config: The settings. Boundaries that a run has stored are returned as they are.
         samples: A store's table of samples.
 
     Returns:
-        The result of ``datasets.split.split_boundaries``; None where the data set's own splits are used.
+        The upper ends of test, validation and training split, see ``datasets.split``; None where the data set's own
+        splits are used.
 
     Raises:
         DataError: There are too few samples.
     """
-    if config.split_boundaries is not None:
+    drawn = config.split_shares is not None or config.split_counts is not None
+    has_own = config.test_fold is not None or (samples["split"].str.strip() != "").any()
+    if config.split_boundaries is not None and (drawn or not has_own):
         return config.split_boundaries
-    if config.split_shares is None and config.split_counts is None:
-        return None
+    if not drawn:
+        if has_own:
+            return None
+        traced = samples[samples["blank"] == 0] if "blank" in samples else samples
+        return default_boundaries(traced["patient"].astype(str).tolist(), config.validation != "none")
     return split_boundaries(_groups(config, samples), shares=config.split_shares, counts=config.split_counts)
 
 

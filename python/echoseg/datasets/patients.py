@@ -1,0 +1,155 @@
+"""Who the patient of a file is: by a rule of the user, by the file's folder, or by the file's name.
+
+A patient's images are always in the same split, so a wrong patient makes test results too good. Where a name can be
+read in two ways, the way with fewer patients is taken: it may merge patients, but it rarely divides one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from echoseg.datasets.recording import Dataset, Recording
+from echoseg.errors import DataError
+
+VIEWS = {"2ch": "A2C", "a2c": "A2C", "4ch": "A4C", "a4c": "A4C", "psax": "PSAX", "sax": "SAX"}
+"""Views in the names of files and folders."""
+DESCRIPTION = "dataset.json"
+BY_NAME, BY_FOLDER = "by the file's name", "by the folder"
+
+Folder = tuple[str, ...]
+"""The parts of a folder's path, without the folders of images, masks and splits."""
+
+_LEADING = "|".join((*VIEWS, "ch2", "ch4", "3ch", "a3c", "ed", "es"))
+_WORDS = f"{_LEADING}|lax|sa|la|half_sequence|sequence|[234]d"
+_WORD = re.compile(rf"(?:^(?:{_LEADING})|(?<=[_\- ])(?:{_WORDS}))(?:[_\- ]|$)", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?<=.)[_\- ](?:frame|fr|slice|sl|time|phase|t|z)[_\- ]?\d+(?=[_\- ]|$)", re.IGNORECASE)
+_PATIENT = r"(?:patient|pat|pt|p|subject|subj|sub|case|id)[-_ ]?\d+"  # a number that is said to be a patient's
+_NAMED = re.compile(rf"(?:^|(?<=[_\- ])){_PATIENT}(?=[_\- ]|$)", re.IGNORECASE)
+_VISIT = re.compile(r"(?:visit|ses|session|study|scan|series|exam|day|time|run)?[-_ ]?\d+", re.IGNORECASE)
+_PATIENT_AND_IMAGE = re.compile(r"(.*\D|)(\d\d)(\d\d)")
+
+
+def patient_of_name(stem: str) -> str:
+    """The patient in the name of a file: all up to the first part with a number.
+
+    Words for view and phase, and numbers of frames and slices, do not count.
+
+    Args:
+        stem: The name without suffix, such as "patient001_frame01", "p1_4CH_ED", "anna_slice03" or "SC-HF-I-1_ED".
+    """
+    name = _WORD.sub("", _NUMBERED.sub("", stem)).strip("_- ") or stem
+    if named := _NAMED.search(name):
+        return name[: named.end()]
+    parts = re.split("([_ ])", name)
+    numbers = [place for place, part in enumerate(parts) if re.search(r"\d", part)]
+    name = "".join(parts[: numbers[0] + 1]) if numbers else name
+    return re.sub(r"^([^-]*\d[^-]*)-\d+$", r"\1", name)  # patient01-001, but not TCGA-02-0006 or p-1
+
+
+def names_patient(stem: str) -> bool:
+    """Whether a name says of a number that it is a patient's, as "patient01_ED" does."""
+    return _NAMED.search(stem) is not None
+
+
+def patients_of_names(stems: Collection[str]) -> dict[str, str]:
+    """The patient of each file of a data set, by the names of all of them.
+
+    Numbers such as 0800, 0801, 0900 and 0901 consist of the number of a patient and that of an image, if the images of
+    each patient are counted from 0 or 1, with gaps between the patients.
+
+    Source: https://github.com/MIC-DKFZ/nnUNet/issues/1871
+    """
+    patients = {stem: patient_of_name(stem) for stem in stems}
+    images: dict[str, list[int]] = defaultdict(list)
+    for patient in set(patients.values()):
+        if (match := _PATIENT_AND_IMAGE.fullmatch(patient)) is None:
+            return patients
+        images[match[1] + match[2]].append(int(match[3]))
+    from_start = all(
+        min(numbers) <= 1 and max(numbers) - min(numbers) + 1 == len(numbers) < 99 for numbers in images.values()
+    )
+    if not from_start or len(images) < 2 or max(map(len, images.values())) < 2:
+        return patients
+    return {stem: patient[:-2] for stem, patient in patients.items()}
+
+
+def patients_of_folders(stems: Mapping[Folder, Collection[str]]) -> dict[Folder, str]:
+    """The patient of each folder; empty if the folders are not those of patients.
+
+    A folder named for a view or a phase is not a patient's. Neither are folders of which one has files that name
+    several patients (p01_ED.png, p02_ED.png), as those of hospitals do.
+
+    Args:
+        stems: The names of the files in each folder, without suffix.
+    """
+    parts = {folder: tuple(part for part in folder if not _WORD.fullmatch(part)) for folder in stems}
+    for names in stems.values():
+        if len({patient_of_name(stem) for stem in names if names_patient(stem)}) > 1:
+            return {}
+    if not all(parts.values()):
+        return {}
+    shared = 0  # leading folders that all files have in common, such as the name of the study
+    while len({part[: shared + 1] for part in parts.values()}) == 1 and all(
+        len(part) > shared + 1 and not _VISIT.fullmatch(part[shared + 1]) for part in parts.values()
+    ):
+        shared += 1
+    return {folder: _patient_of_folder(part, shared) for folder, part in parts.items()}
+
+
+def _patient_of_folder(parts: Folder, shared: int) -> str:
+    """The first folder that is said to be a patient's, with those before it; else the first that is not shared."""
+    said = [place for place, part in enumerate(parts) if _NAMED.match(part)]
+    return "_".join(parts[: said[0] + 1] if said else parts[: shared + 1])
+
+
+def apply_rule(dataset: Dataset, rule: str | None) -> Dataset:
+    """Take the patients of a data set from a rule, if there is one.
+
+    Args:
+        dataset: The data set.
+        rule: A regular expression with one group, the patient. It is searched in the name of each file, then in the
+            file's path in the data set. None takes the rule of the key "patients" in `dataset.json`.
+
+    Raises:
+        DataError: The rule is no regular expression with one group, or does not match a file.
+    """
+    source = "--patients"
+    if rule is None:
+        rule, source = _described_rule(dataset.folder / DESCRIPTION), f"{DESCRIPTION}, key patients"
+    if rule is None:
+        return dataset
+    try:
+        pattern = re.compile(rule)
+    except re.error as error:
+        raise DataError(f"{source}: {rule!r} is not a regular expression ({error}); correct it") from None
+    if pattern.groups != 1:
+        raise DataError(f"{source}: {rule!r} has {pattern.groups} groups, expected one in parentheses, the patient")
+    recordings = tuple(
+        dataclasses.replace(recording, patient=_match(pattern, recording, dataset.folder, source))
+        for recording in dataset.recordings
+    )
+    return dataclasses.replace(dataset, recordings=recordings, patients=f"by the rule {rule} ({source})")
+
+
+def _match(pattern: re.Pattern[str], recording: Recording, folder: Path, source: str) -> str:
+    path = recording.path.relative_to(folder).as_posix()
+    match = pattern.search(recording.path.name) or pattern.search(path)
+    if match is None or not match[1]:
+        raise DataError(f"{path}: no patient by the rule {pattern.pattern} ({source}); correct the rule")
+    return match[1]
+
+
+def _described_rule(path: Path) -> str | None:
+    """The rule in a `dataset.json`; None if there is none. Other faults of the file are those of its other readers."""
+    try:
+        rule = json.loads(path.read_text(encoding="utf-8"))["patients"]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if not isinstance(rule, str):
+        raise DataError(f'{path}: patients is no text; give a regular expression, as in {{"patients": "^(p[0-9]+)_"}}')
+    return rule

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from _folders import write_folder
+from echoseg.cli import main
+from echoseg.datasets.formats import read_dataset
+from echoseg.datasets.patients import patient_of_name, patients_of_names
+from echoseg.datasets.split import assign_splits
+from echoseg.datasets.store import prepare
+from echoseg.errors import DataError
+
+MASK = (np.hypot(*np.mgrid[-20:20, -24:24]) < 12).astype(np.uint8)
+
+
+def save_pair(folder, name):
+    path = folder / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.where(MASK, 30, 120).astype(np.uint8)).save(path)
+    Image.fromarray(MASK * 255).save(folder / f"{name}_mask.png")
+
+
+def read_patients(folder, names, **options):
+    for name in names:
+        save_pair(folder, name)
+    dataset = read_dataset(folder, **options)
+    assert dataset.faults == ()
+    return {rec.path.relative_to(folder).with_suffix("").as_posix(): rec.patient for rec in dataset.recordings}
+
+
+@pytest.mark.parametrize(
+    ("stem", "patient"),
+    [
+        ("patient01_001", "patient01"),
+        ("patient01-001", "patient01"),
+        ("patient 01 003", "patient 01"),
+        ("p1_frame01", "p1"),
+        ("patient001_frame01", "patient001"),  # ACDC
+        ("patient001_4d", "patient001"),
+        ("patient001_frame01_slice_3", "patient001"),  # ACDC as slices
+        ("patient0001_4CH_half_sequence", "patient0001"),  # CAMUS
+        ("patient0001_2CH_ES", "patient0001"),
+        ("SC-HF-I-1_ED", "SC-HF-I-1"),  # Sunnybrook
+        ("A0S9V9_0800", "A0S9V9"),  # M&Ms in nnU-Net
+        ("001_SA_ED", "001"),  # M&Ms-2
+        ("ES0001_4CH_1", "ES0001"),  # HMC-QU
+        ("ES0001_CH2_1", "ES0001"),
+        ("sub-01_ses-02_run-1", "sub-01"),  # BIDS
+        ("LIDC-IDRI-0114_120_85_lung_CT", "LIDC-IDRI-0114"),
+        ("TCGA-02-0006_17", "TCGA-02-0006"),
+        ("TCGA-02-0006", "TCGA-02-0006"),
+        ("train_001_a_1", "train_001"),  # CT-RATE
+        ("CMB_CRC_MSB_09151_19591104154630", "CMB_CRC_MSB_09151"),
+        ("0X100009310A3BD7FC", "0X100009310A3BD7FC"),  # EchoNet-Dynamic
+        ("0X100009310A3BD7FC_46", "0X100009310A3BD7FC"),
+        ("CR32a7555-CR32a7ad-000039", "CR32a7555-CR32a7ad-000039"),  # EchoNet-Pediatric
+        ("1b9d6bcd-bbfd-4b2d-9b5d-112233445566", "1b9d6bcd-bbfd-4b2d-9b5d-112233445566"),
+        ("1_3", "1"),
+        ("BRATS_001", "BRATS_001"),
+        ("la_003", "la_003"),  # Decathlon
+        ("case_0012_slice_7", "case_0012"),
+        ("site1_p07_3", "site1_p07"),
+        ("ED_p07", "p07"),
+        ("A4C_12", "12"),
+        ("anna_4CH_ED", "anna"),
+        ("anna_slice03", "anna"),
+        ("anna", "anna"),
+        ("frame_001", "frame_001"),
+        ("ED", "ED"),
+    ],
+)
+def test_the_patient_is_found_in_names_as_tools_write_them(stem, patient):
+    assert patient_of_name(stem) == patient
+
+
+@pytest.mark.parametrize(
+    ("stems", "patients"),
+    [
+        # https://github.com/MIC-DKFZ/nnUNet/issues/1871: patient 08 at three times, patient 09 at three times
+        (
+            ["genius_0800", "genius_0801", "genius_0802", "genius_0900", "genius_0901"],
+            ["genius_08"] * 3 + ["genius_09"] * 2,
+        ),
+        (["case_0101", "case_0102", "case_0201"], ["case_01", "case_01", "case_02"]),
+        (["case_0800", "case_0900"], ["case_0800", "case_0900"]),  # one image each
+        (["case_0099", "case_0100", "case_0101"], ["case_0099", "case_0100", "case_0101"]),
+        ([f"case_{i:04d}" for i in range(250)], [f"case_{i:04d}" for i in range(250)]),
+        (["case_0803", "case_0917"], ["case_0803", "case_0917"]),
+    ],
+)
+def test_a_number_may_hold_patient_and_image(stems, patients):
+    assert [patients_of_names(stems)[stem] for stem in stems] == patients
+
+
+def test_a_folder_per_patient_is_the_patient_whatever_the_frames_are_called(tmp_path):
+    names = [f"patient{k:02d}/frame_{number:03d}" for k in range(4) for number in (2 * k + 1, 100 + 3 * k)]
+    assert read_patients(tmp_path, names) == {name: name.split("/")[0] for name in names}
+    assert read_dataset(tmp_path).patients == "by the folder"
+
+
+@pytest.mark.parametrize(
+    ("names", "patients"),
+    [
+        (["anna/visit1/a", "anna/visit2/b", "bert/visit1/c"], ["anna", "anna", "bert"]),
+        (["study/anna/1", "study/anna/2", "study/bert/7"], ["study_anna", "study_anna", "study_bert"]),
+        (["site/p01/a", "site/p02/b"], ["site_p01", "site_p02"]),
+        (["anna/1/a", "anna/2/b"], ["anna", "anna"]),  # one patient rather than two
+        (["ED/p01", "ES/p01", "ED/p02", "ES/p02"], ["p01", "p01", "p02", "p02"]),
+        (["A4C/7_1", "A2C/7_1", "A4C/8_1"], ["7", "7", "8"]),
+        (["mayo/p01_ED", "mayo/p02_ED", "charite/p03_ED"], ["p01", "p02", "p03"]),  # a folder for each hospital
+        (["train/p01/a", "train/p02/a", "test/p03/a"], ["p01", "p02", "p03"]),
+        (["train/001", "train/002", "test/001"], ["train_001", "002_x", "test_001"]),
+    ],
+)
+def test_folders_are_patients_where_nothing_says_otherwise(tmp_path, names, patients):
+    found = read_patients(tmp_path, names)
+    assert [found[name] for name in names] == [patient.replace("002_x", "train_002") for patient in patients]
+
+
+@pytest.mark.parametrize(
+    "names", [["train/p01_1", "test/p01_2"], ["train/p01/a", "test/p01/b"], ["train/p01", "test/p01"]]
+)
+def test_a_patient_in_two_given_splits_is_refused_by_name(tmp_path, names, capsys):
+    data = tmp_path / "data"
+    found = read_patients(
+        data, [*names, "val/p02_1" if "p01_1" in names[0] or names[0] == "train/p01" else "val/p02/a"]
+    )
+    assert set(found.values()) == {"p01", "p02"}
+    assert main(["train", "--data", str(data), "--out", str(tmp_path / "run")]) == 1
+    printed = capsys.readouterr()
+    assert "in two splits, which training refuses: p01" in printed.out
+    assert (
+        "patient p01 is in 'train' and 'test'" in printed.err or "patient p01 is in 'test' and 'train'" in printed.err
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_videos_without_a_column_have_the_patient_of_their_name(tmp_path):
+    folder = write_folder(tmp_path / "data", ("p1_A4C", "p1_A2C", "p2_A4C"))
+    dataset = read_dataset(folder)
+    assert [recording.patient for recording in dataset.recordings] == ["p1", "p1", "p2"]
+    lines = (folder / "FileList.csv").read_text().splitlines()
+    cells = [f"{line},{patient}" for line, patient in zip(lines[1:], ("x", "y", "y"), strict=True)]
+    (folder / "FileList.csv").write_text("\n".join([f"{lines[0]},patient_id", *cells]))
+    dataset = read_dataset(folder)
+    assert [recording.patient for recording in dataset.recordings] == ["x", "y", "y"]
+    assert dataset.patients == "by the column PatientId of FileList.csv"
+
+
+def test_a_rule_tells_patients_of_names_of_ones_own(tmp_path):
+    names = ["2021-anna-1", "2021-anna-2", "2022-bert-1"]
+    assert set(read_patients(tmp_path, names, patients="-([a-z]+)-").values()) == {"anna", "bert"}
+    (tmp_path / "dataset.json").write_text(json.dumps({"patients": "([a-z]+)-[0-9]"}))
+    dataset = read_dataset(tmp_path)
+    assert [recording.patient for recording in dataset.recordings] == ["anna", "anna", "bert"]
+    assert dataset.patients == "by the rule ([a-z]+)-[0-9] (dataset.json, key patients)"
+    assert sorted(set(prepare(tmp_path).samples["patient"])) == ["anna", "bert"]
+    (tmp_path / "dataset.json").write_text(json.dumps({"patients": "^([0-9]+)"}))  # the cached store is made again
+    assert sorted(set(prepare(tmp_path).samples["patient"])) == ["2021", "2022"]
+    store = prepare(tmp_path, tmp_path / "store", patients="-([a-z]+)-")
+    assert sorted(set(store.samples["patient"])) == ["anna", "bert"]
+    with pytest.raises(DataError, match="without the rule"):
+        prepare(store.path, patients="(b)")
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ("(", "is not a regular expression"),
+        ("a", "has 0 groups"),
+        ("(a)(b)", "has 2 groups"),
+        ("(x+)", "a.png: no patient"),
+    ],
+)
+def test_a_wrong_rule_is_refused(tmp_path, rule, reason):
+    save_pair(tmp_path, "a")
+    with pytest.raises(DataError) as caught:
+        read_dataset(tmp_path, patients=rule)
+    assert reason in str(caught.value)
+
+
+def test_the_statement_is_printed_and_kept(tmp_path, capsys):
+    for name in ("train/p01/a", "train/p01/b", "test/p02/a"):
+        save_pair(tmp_path / "data", name)
+    (tmp_path / "data/test/p02/b.png").write_bytes((tmp_path / "data/test/p02/a.png").read_bytes())
+    assert main(["prepare", str(tmp_path / "data"), "--out", str(tmp_path / "store")]) == 0
+    lines = capsys.readouterr().out.split("\nstore")[0].splitlines()
+    assert len(lines) <= 12
+    assert "patients: 2, by the folder; for example p01: train_p01_a, train_p01_b; p02: test_p02_a" in lines[1]
+    assert "--patients REGEX" in lines[1]
+    assert "left out: 1: 1 × has no mask" in lines
+    understood = json.loads((tmp_path / "store/manifest.json").read_text())["understood"]
+    assert understood["format"] == "pairs"
+    assert understood["patients"]["number"] == 2
+    assert understood["splits"] == {"patients": {"test": 1, "train": 1}, "in_two": []}
+    assert understood["left_out"] == {"has no mask": 1}
+    assert main(["check", str(tmp_path / "store")]) == 0  # says the same of the store
+    assert "patients: 2, by the folder" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8, 20])
+def test_few_patients_get_all_three_splits(count):
+    for start in range(200):
+        patients = [f"heart{start}_{i}" for i in range(count)]
+        sets = assign_splits([""] * count, patients)
+        assert {"train", "val", "test"} == set(sets)
+        assert set(assign_splits([""] * count, patients, validation=False)) == {"train", "test"}
+
+
+def test_two_patients_get_two_splits_without_validation():
+    for start in range(50):
+        patients = [f"heart{start}_{i}" for i in range(2)]
+        assert sorted(assign_splits(["", ""], patients, validation=False)) == ["test", "train"]
+        assert sorted(assign_splits(["0", "0", "1"], [*patients, "c"])) == ["test", "train", "val"]
