@@ -75,7 +75,7 @@ def test_a_stack_is_read_as_one(tmp_path, case):
 def test_a_header_without_any_position_and_spacing_is_named(tmp_path):
     clip = read_clip(save(tmp_path / "a.nii.gz", (96, 80, 10), (1, 1, 1)))
     assert clip.thickness == 1
-    assert "axis 3 (10) is taken for slices of 1 mm" in clip.note
+    assert "slices of 1 mm are assumed, not time points" in clip.note
     assert "--axis3 time" in clip.note
 
 
@@ -173,3 +173,10 @@ def test_microns_and_milliseconds_are_converted(tmp_path):  # ITK, pull request 
     path = save(tmp_path / "a.nii", (32, 24, 5, 7), (1500, 1250, 10000, 40), units=("micron", "msec"))
     clip = read_clip(path)
     assert (*clip.spacing, clip.thickness, clip.fps) == pytest.approx((1.25, 1.5, 10, 25))
+
+
+@pytest.mark.parametrize(("unit", "pixels"), [("meter", "1400"), ("micron", "0.0014")])
+def test_a_unit_that_cannot_be_is_named(tmp_path, unit, pixels):
+    clip = read_clip(save(tmp_path / "a.nii", (32, 24, 5), (1.4, 1.4, 8), units=(unit, "sec"), origin=SHIFTED))
+    assert (*clip.spacing, clip.thickness) == pytest.approx((1.4, 1.4, 8))
+    assert clip.note == f"the unit of the header, {unit}, gives pixels of {pixels} mm; 1.4 mm is used"

@@ -79,7 +79,7 @@ def decide_axis3(
     if reason:
         return Axis3(True, f"axis 3 ({shape[2]}) is taken for time: {reason}; {_OVERRULE.format('slices')}")
     if not positioned and small == large == third == 1:
-        note = f"axis 3 ({shape[2]}) is taken for slices of 1 mm: the header has neither position nor spacing"
+        note = "the header has neither position nor spacing; slices of 1 mm are assumed, not time points"
         return Axis3(False, f"{note}; {_OVERRULE.format('time')}")
     return Axis3(False)
 

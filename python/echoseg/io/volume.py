@@ -38,6 +38,7 @@ _WINDOW = (0.5, 99.5)  # percentiles of a volume that map to black and white
 _MAX_EXTENSION_BYTES = 1 << 24  # nibabel reads the header extensions at once
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+_MIN_SIDE, _MAX_SIDE = 0.005, 50.0  # mm, of a pixel
 _MIN_FPS, _MAX_FPS = 5, 500  # of a film of the heart
 _DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, OverflowError, KeyError)
 
@@ -296,6 +297,10 @@ def _read_header(path: Path) -> _Header:
     if math.prod(shape) * kind.itemsize > size * (metaimage.MAX_DEFLATE_RATIO if _is_gzip(voxels) else 1):
         raise DataError(f"{path}: declares {shape} voxels, too many for {size} bytes; replace the file")
     unit = _MILLIMETRES.get(length, 1.0)
+    side = float(max(affine_zooms(found, zooms)[:2], default=1.0))
+    if unit != 1 and not _MIN_SIDE <= side * unit <= _MAX_SIDE:
+        doubt = f"the unit of the header, {length}, gives pixels of {side * unit:g} mm; {side:g} mm is used"
+        unit, note = 1.0, "; ".join(filter(None, (note, doubt)))
     affine = None if found is None else found * np.array([[unit], [unit], [unit], [1.0]])
     fps = _SECONDS.get(time, 0.0) * zooms[3] if len(zooms) > 3 else 0.0
     fps = 1 / fps if 1 / _MAX_FPS <= fps <= 1 / _MIN_FPS else math.nan
