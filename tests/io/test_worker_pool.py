@@ -339,6 +339,9 @@ READERS = {
     "echoseg.io.volume.open_volume",
     "echoseg.io.volume.read_voxels",
     "echoseg.io.image.read_image",
+    "echoseg.io.image.read_stored",
+    "echoseg.io.label_image.read_labels",
+    "echoseg.io.label_image.read_palette",
 }
 
 
