@@ -308,6 +308,16 @@ def test_pieces_and_holes_are_told(tmp_path):
     )
 
 
+@pytest.mark.parametrize("save", [palette(VOC), lambda lv: Image.fromarray(lv * 255).save])
+def test_a_mask_that_is_cut_off_costs_its_file(tmp_path, save):
+    folder = write(tmp_path, [save(lv) for lv in LV])
+    path = folder / "masks/p0.png"
+    path.write_bytes(path.read_bytes()[:-60])
+    dataset = read_dataset(folder)
+    assert [fault.file for fault in dataset.faults] == ["masks/p0.png"]
+    assert len(dataset.recordings) == 3
+
+
 def test_pages_beside_the_first_are_not_dropped(tmp_path):
     def pages(path):
         first, second = (Image.fromarray(lv) for lv in LV[:2])

@@ -343,6 +343,9 @@ READERS = {
     "echoseg.io.volume.read_voxels",
     "echoseg.io.image.read_image",
     "echoseg.io.image.read_pages",
+    "echoseg.io.image.read_stored",
+    "echoseg.io.label_image.read_labels",
+    "echoseg.io.label_image.read_palette",
 }
 
 

@@ -103,7 +103,7 @@ def read_masks(folder: Path, pairs: Sequence[MaskPair], faults: Sequence[Fault],
         DataError: Nothing is usable, or it is unclear which label is the structure.
     """
     has_palette = [pair.mask for pair in pairs if pair.mask.name.lower().endswith(_PALETTES)]
-    by_colour = uses_colours([_palette(mask) for mask in has_palette], label)
+    by_colour = uses_colours(list(map_in_order(_palette, has_palette)), label)
     rule = MaskRule(label.values if label else ())
     may_have_holes = label is not None and not is_chamber(label.structure)
     read = partial(_read_one, folder=folder, by_colour=by_colour, may_have_holes=may_have_holes)
@@ -153,14 +153,17 @@ def structure_pixels(values: NDArray[Any], label: Label | None, mask: Path, fold
         folder: The folder for a `dataset.json`, for the error message.
 
     Raises:
-        DataError: It is unclear which label is the structure.
+        DataError: It is unclear which label is the structure, or the mask is impossible for it.
     """
     values, is_noisy = round_values(values)
     content = examine(values, is_noisy=is_noisy)
     decision = decide({mask.name: content}, label, folder)
     if decision.odd:
         raise DataError(f"{mask}: {decision.odd[mask.name]}")
-    return decision.rule.select(values, content)
+    inside = decision.rule.select(values, content)
+    if problem := find_impossible(inside, may_have_holes=label is not None and not is_chamber(label.structure)):
+        raise DataError(f"{mask}: {problem}")
+    return inside
 
 
 def stem_of(path: Path) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from echoseg.errors import DataError
-from echoseg.io.image import read_image, read_stored
+from echoseg.io import image
 
 COLOUR = 1 << 24
 """The label of a colour is this number plus 0xRRGGBB; a grey is its grey value."""
@@ -33,8 +33,8 @@ def read_palette(path: Path) -> NDArray[np.int32]:
     Raises:
         DataError: The file holds several pages.
     """
-    with _opened(path) as image:
-        return np.empty(0, np.int32) if image is None or image.mode != "P" else _palette(image)
+    with _opened(path) as opened:
+        return np.empty(0, np.int32) if opened is None or opened.mode != "P" else _palette(opened)
 
 
 def read_labels(path: Path, *, by_colour: bool = False) -> NDArray[Any]:
@@ -51,14 +51,14 @@ def read_labels(path: Path, *, by_colour: bool = False) -> NDArray[Any]:
         DataError: The file is missing or damaged, has several pages, or its colours are no labels.
     """
     is_min_white, bits = False, 8
-    with _opened(path) as image:
-        if image is not None and image.mode == "P":
-            indices = np.asarray(image)
-            return _palette(image)[indices] if by_colour else indices
-        if image is not None:
-            is_min_white = image.mode == "L" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_WHITE
-            bits = _grey_bits(path) if image.format == "PNG" else 8
-    values = read_stored(path)
+    with _opened(path) as opened:
+        if opened is not None and opened.mode == "P":
+            indices = np.asarray(opened)
+            return _palette(opened)[indices] if by_colour else indices
+        if opened is not None:
+            is_min_white = opened.mode == "L" and getattr(opened, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_WHITE
+            bits = _grey_bits(path) if opened.format == "PNG" else 8
+    values = image.read_stored(path)
     if values.ndim == 3:
         return _from_colours(path, values)
     if is_min_white and values.dtype == np.uint8:
@@ -88,21 +88,24 @@ def _opened(path: Path) -> Iterator[Any]:
     """The image as Pillow opens it, or None: OpenCV reads other files, or says that it cannot."""
     with contextlib.ExitStack() as stack:
         try:
-            image = stack.enter_context(Image.open(path))
-            pages = getattr(image, "n_frames", 1)
-            if image.mode == "P":
-                image.load()
+            opened = stack.enter_context(Image.open(path))
+            pages = getattr(opened, "n_frames", 1)
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            image, pages = None, 1
+            opened, pages = None, 1
+        if opened is not None and opened.mode == "P":
+            try:
+                opened.load()
+            except (OSError, ValueError, SyntaxError):
+                raise DataError(f"{path}: cannot be opened as an image; replace the file") from None
         if pages > 1:
             raise DataError(f"{path}: holds {pages} pages; save one mask in each file")
-        yield image
+        yield opened
 
 
-def _palette(image: Any) -> NDArray[np.int32]:
+def _palette(opened: Any) -> NDArray[np.int32]:
     """(256,) the labels of a palette's colours; black where it has none."""
     rgb = np.zeros((256, 3), np.int32)
-    colours = np.array(image.getpalette("RGB"), np.int32).reshape(-1, 3)
+    colours = np.array(opened.getpalette("RGB"), np.int32).reshape(-1, 3)
     rgb[: len(colours)] = colours
     return _colour_labels(rgb)
 
@@ -147,7 +150,9 @@ def _reduce_colours(path: Path, colours: NDArray[Any]) -> NDArray[Any]:
         is_same = (np.abs(hues - np.median(hues[is_bright], axis=0)) <= _MAX_HUE_DIFFERENCE).all(axis=2)
         is_inner = cv2.erode(is_bright.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     if is_bright.any() and is_same[is_bright].mean() > 0.95 and is_same[is_inner].all():
-        luma = read_image(path)  # one colour with soft edges, which JPEG keeps sharper in brightness than in colour
+        luma = image.read_image(
+            path
+        )  # one colour with soft edges, which JPEG keeps sharper in brightness than in colour
         return np.asarray(np.rint(luma * (255 / np.median(luma[is_bright]))).clip(0, 255).astype(np.uint8))
     raise DataError(
         f"{path}: its edges mix the colours of several labels, as JPEG and smoothing do; save the labels as PNG, "

@@ -14,12 +14,12 @@ from echoseg.datasets.echonet import FILE_LIST
 from echoseg.datasets.recording import Fault, Recording, format_location
 from echoseg.datasets.store import Store
 from echoseg.errors import printable
-from echoseg.quality.alignment import find_misplaced
 from echoseg.quality.contours import find_unusual_contours
 from echoseg.quality.duplicates import find_duplicates
 from echoseg.quality.listed_volumes import find_inconsistent_volumes
 from echoseg.quality.records import find_cut_off_videos, find_split_problems
 from echoseg.quality.repairs import find_repairs
+from echoseg.quality.shared_faults import find_misplaced
 from echoseg.quality.suspect import REASONS, Suspect
 
 LEFT_OUT, SUSPICIOUS = "left out", "suspicious"
