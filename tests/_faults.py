@@ -143,8 +143,8 @@ class FaultyFolder:
         self.traced.loc[self.rows(name, 1), "Frame"] = "999"
 
         name = self.next("suspicious", "self-intersection")
-        chords, ends = np.flatnonzero(self.rows(name, 0))[5:9], ["X1", "Y1", "X2", "Y2"]
-        self.traced.loc[chords, ends] = self.traced.loc[chords, [*ends[2:], *ends[:2]]].to_numpy()
+        chords, end = np.flatnonzero(self.rows(name, 0))[[5, 8]], ["X1", "Y1"]
+        self.traced.loc[chords, end] = self.traced.loc[chords[::-1], end].to_numpy()
 
         name = self.next("suspicious", "ED and ES swapped")
         ed, es = self.frames(name)

@@ -27,6 +27,7 @@ from echoseg.evaluation.run_data import load_run_data
 from echoseg.inference.archive import find_input_files, remove_unfinished, segment_files, unfinished, write_results
 from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import Predictor, load
+from echoseg.io.reading import axis3_taken_for
 from echoseg.phantom.cached import cached_phantom
 from echoseg.report.results import write_attention, write_evaluation, write_prediction, write_run
 from echoseg.training.checkpoint import CONFIG
@@ -200,6 +201,7 @@ def predict_files(
     format: str = "csv",
     truth: str | os.PathLike[str] | None = None,
     bsa: float | str | os.PathLike[str] | None = None,
+    axis3: str | None = None,
     resume: bool = False,
     device: str = "auto",
     network: NetworkFactory | None = None,
@@ -223,6 +225,8 @@ def predict_files(
             the stack lies in `imagesTr/`.
         bsa: Body surface area of the patient, m², or a CSV file with the columns `patient` and `bsa`. Volumes are
             divided by it.
+        axis3: "time" or "slices": what the third axis of volumes is. None decides file by file, by the key "axis3" of a
+            `dataset.json` or by the header.
         resume: Whether to continue in `out`. Files with results are skipped.
         device: "auto", "cpu", "cuda" or "cuda:N".
         network: The function that makes the network, if one was passed to `train`.
@@ -243,12 +247,13 @@ def predict_files(
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise DataError("format 'parquet' needs another package; pip install 'echoseg[parquet]'")
     out, keep = Path(out), sorted(set(keep))
-    with ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:
+    with axis3_taken_for(axis3), ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:
         predictor = load(run, device=ranks.device or device, regularize=regularize, network=network)
         check_steps(postprocess, predictor)
         _check_thresholds(thresholds, predictor)
         settings: tuple = (keep, list(postprocess), regularize)
         settings += (list(thresholds),) if thresholds else ()
+        settings += (axis3,) if axis3 else ()
         structure = predictor.config.structure
         files = find_input_files(
             [Path(path) for path in paths],

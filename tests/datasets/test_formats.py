@@ -154,15 +154,15 @@ DAMAGES = {
         lambda folder: nibabel.save(
             nibabel.Nifti1Image(np.zeros((48, 40, 4, 2), np.uint8), np.eye(4)), folder / "imagesTr/a.nii.gz"
         ),
-        "imagesTr/a.nii.gz",
-        "shape (48, 40, 4, 2)",
+        "labelsTr/a.nii.gz",
+        "is 48×40×4, its image 48×40×4×2",
     ),
     "other orientation": (
         lambda folder: nibabel.save(
             nibabel.Nifti1Image(STACK.T, np.diag([0.25, 0.5, 8, 1])), folder / "labelsTr/a.nii.gz"
         ),
         "labelsTr/a.nii.gz",
-        "has the orientation RAS, its image LPS",
+        "does not lie on its image (origin by 22.77 mm; x and y have the opposite sign",
     ),
 }
 
@@ -188,7 +188,7 @@ def test_a_mask_without_an_affine_has_the_orientation_of_its_image(tmp_path):
 def test_a_damaged_image_is_left_out_in_prepare(tmp_path):
     folder = write_decathlon(tmp_path, {"background": 0, "LV": 1}, suffix=".nii")
     path = folder / "imagesTr/a.nii"
-    nibabel.save(nibabel.Nifti1Image(np.random.default_rng(0).random((48, 40, 4)), np.diag([-1, -1, 8, 1])), path)
+    nibabel.save(nibabel.Nifti1Image(np.random.default_rng(0).random((48, 40, 4)), np.diag([-0.25, -0.5, 8, 1])), path)
     store = prepare(folder)
     assert len(store) == 8
     folder = shutil.copytree(folder, tmp_path / "cut")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.reading import read_clip
 from echoseg.phantom.stacks import write_phantom_stacks
 from echoseg.report import stack_files
+from echoseg.report.image_files import write_sample_images
 from echoseg.report.tables import metrics_table, postprocess_table
 from echoseg.training import checkpoint
 from echoseg.training.batches import Batches
@@ -214,6 +216,15 @@ def test_ladder_adds_one_step_after_the_other(store):
     np.testing.assert_allclose(ladder["gain"][1:], ladder["dice"].diff()[1:])
     assert list(postprocess_ladder(BrightnessPredictor(), store, "test", (), None)["step"]) == ["output", *CRACIUN]
     assert "+0.0000" in postprocess_table(ladder, "test", ladder=True)
+
+
+def test_images_of_a_store_are_a_data_set_with_its_blank_slices(store, tmp_path):
+    write_sample_images(store, tmp_path)
+    shutil.rmtree(tmp_path / "overlays")
+    shutil.rmtree(store.path)
+    again = prepare(tmp_path, size=store.size)
+    assert again.blank.tolist() == store.blank.tolist()
+    assert again.samples["patient"].tolist() == store.samples["patient"].tolist()
 
 
 def test_stacks_differ_in_size_and_have_blank_slices(stacks):

@@ -10,6 +10,7 @@ from echoseg.cli import main
 from echoseg.evaluation.craciun import COMBINATIONS, LADDER, TABLES, TRAININGS, VOLUMES, Combination, repeat_craciun
 from echoseg.inference.postprocess import CRACIUN, parse_step
 from echoseg.phantom.stacks import write_phantom_stacks
+from echoseg.training.config import load_config
 
 TINY = {"size": (48, 48), "width": 2, "depth": 2, "precision": "float32", "device": "cpu"}
 
@@ -54,10 +55,9 @@ def test_repetition_at_a_small_scale(tmp_path):
 
 
 def test_preset_of_masks_only(tmp_path, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["train", "--preset", "craciun", "--approach", "landmark", "--out", str(tmp_path / "run")])
-    assert stopped.value.code == 2
-    assert "--preset craciun has no settings for --approach landmark; it is for mask" in capsys.readouterr().err
+    assert main(["train", "--preset", "craciun", "--approach", "landmark", "--out", str(tmp_path / "run")]) == 1
+    assert "preset craciun has no settings for the approach landmark; it is for mask" in capsys.readouterr().err
+    assert load_config(None, preset="craciun").approach == "mask"
 
 
 def test_ladder_belongs_to_the_comparison(capsys):

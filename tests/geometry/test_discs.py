@@ -106,3 +106,13 @@ def test_the_deviation_of_the_ejection_fraction_equals_that_of_many_draws():
     found = ejection_fraction_deviations(np.array([100.0]), np.array([40.0]), (np.array([3.0]), np.array([2.0])))
     assert found == pytest.approx(ejection_fraction(ed, es).std(), rel=0.02)
     assert not np.isfinite(ejection_fraction_deviations(np.zeros(1), np.zeros(1), (np.ones(1), np.ones(1)))).any()
+
+
+def test_the_axis_of_a_long_contour_joins_its_most_distant_points():
+    random = np.random.default_rng(0)
+    contours = random.normal(50, 20, (5, 700, 2)).astype(np.float32)
+    contours[4] = contours[4, :1]  # a single point
+    ends = long_axis(contours)
+    pairs = np.linalg.norm(contours[:, :, None].astype(np.float64) - contours[:, None], axis=3)
+    np.testing.assert_allclose(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1), pairs.max(axis=(1, 2)))
+    assert (ends[:, 0, 1] <= ends[:, 1, 1]).all()

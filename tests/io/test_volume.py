@@ -180,8 +180,8 @@ def write_invalid(folder: Path, case: str) -> Path:
     voxels = np.zeros((5, 6, 3), np.int16)
     if case == "colour":
         return save(folder / "a.nii", np.zeros((4, 4, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")]))
-    if case == "times and slices":
-        return save(folder / "a.nii", np.zeros((4, 4, 3, 2), np.int16))
+    if case == "five dimensions":
+        return save(folder / "a.nii", np.zeros((4, 4, 3, 2, 2), np.int16))
     if case == "short raw":
         return write_mhd(folder, voxels, b"12345")
     if case == "raw elsewhere":
@@ -217,7 +217,7 @@ def write_invalid(folder: Path, case: str) -> Path:
     "case",
     [
         *("missing", "empty", "cut", "compressed, cut", "declares too much", "compressed, declares too much", "colour"),
-        *("times and slices", "short raw", "raw elsewhere", "no MetaImage", "no image"),
+        *("five dimensions", "short raw", "raw elsewhere", "no MetaImage", "no image"),
     ],
 )
 def test_an_invalid_file_is_refused_with_its_path(tmp_path, case):

@@ -89,6 +89,14 @@ def test_a_preset_replaces_the_defaults_of_its_approach(tmp_path):
     assert load_config(path, preset="rodriguez").loss == "bce"
 
 
+def test_boundaries_of_other_splits_are_not_taken_over(tmp_path):
+    config = tiny(split_shares=[0.8, 0.1, 0.1], split_boundaries=[0.1, 0.2, 1])
+    config.save(tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml", seed=3).split_boundaries == (0.1, 0.2, 1)
+    for change in ({"split_shares": [0.6, 0.2, 0.2]}, {"data": "other"}):
+        assert load_config(tmp_path / "config.yaml", **change).split_boundaries is None
+
+
 def test_splits_by_shares_and_by_image():
     count = 200
     samples = pd.DataFrame(
@@ -97,6 +105,7 @@ def test_splits_by_shares_and_by_image():
             "frame": [i % 2 for i in range(count)],
             "patient": [f"p{i // 2}" for i in range(count)],
             "split": "TRAIN",
+            "blank": 0,
         }
     )
 

@@ -100,10 +100,11 @@ def test_landmarks_of_the_anatomy_follow_their_copies(chord_store):
 
 
 def test_copies_count_as_images_where_the_number_of_epochs_is_chosen(disc_store):
-    epochs = [
-        resolve(tiny(approach="mask", fixed_copies=share), disc_store, 100, CPU, Ranks()).epochs for share in (0, 1.0)
+    training = np.arange(32)
+    runs = [
+        resolve(tiny(approach="mask", fixed_copies=share), disc_store, training, CPU, Ranks()) for share in (0, 1.0)
     ]
-    assert epochs == [128, 32]
+    assert [config.epochs for config in runs] == [400, 100]
 
 
 def test_copies_need_echosegs_augmentation(disc_store):

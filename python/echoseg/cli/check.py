@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from echoseg.cli.flags import DATA_SET, add_structure
+from echoseg.cli.flags import DATA_SET, add_axis3, add_structure
 from echoseg.cli.prepare import describe_store, print_blanks
 
 HELP = "report missing, damaged and suspicious tracings"
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="FOLDER", help="folder to write; must not exist (default: only print)"
     )
     add_structure(parser)
+    add_axis3(parser)
     parser.add_argument("--strict", action="store_true", help="fail (exit code 1) if any tracing would be left out")
     parser.add_argument(
         "--landmarks",
@@ -57,7 +58,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
     check = check_dataset(
-        arguments.data, structure=arguments.structure, strict=arguments.strict, landmarks=arguments.landmarks
+        arguments.data,
+        structure=arguments.structure,
+        axis3=arguments.axis3,
+        strict=arguments.strict,
+        landmarks=arguments.landmarks,
     )
     print(f"{arguments.data}: {describe_store(check.store)}")
     print_blanks(check.store)

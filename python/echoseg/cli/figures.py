@@ -58,11 +58,13 @@ def run(arguments: argparse.Namespace) -> None:
     data = arguments.data
     size = open_store(data).size if is_store(data) else config.size
     store = prepare(data, **{**config.store_options, "size": size})
-    if arguments.image >= len(store):
-        raise DataError(f"{data}: has {len(store)} traced images, so there is no image {arguments.image}")
-    config = resolve(config, store, np.arange(len(store)), torch.device("cpu"), Ranks())
+    traced = np.flatnonzero(~store.blank)
+    if arguments.image >= len(traced):
+        raise DataError(f"{data}: has {len(traced)} traced images, so there is no image {arguments.image}")
+    image = int(traced[arguments.image])
+    config = resolve(config, store, traced, torch.device("cpu"), Ranks())
     with new_folder(arguments.out) as folder:
-        write_target_figures(store.frames[arguments.image], store.contour(arguments.image), config, folder)
+        write_target_figures(store.frames[image], store.contour(image), config, folder)
         if not is_store(data):
-            write_orderings_of(read_dataset(data), store, arguments.image, folder)
+            write_orderings_of(read_dataset(data), store, image, folder)
     print(f"written to {arguments.out}")

@@ -76,6 +76,16 @@ def add_structure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_axis3(parser: argparse.ArgumentParser) -> None:
+    """What the third axis of volumes is."""
+    parser.add_argument(
+        "--axis3",
+        choices=("time", "slices"),
+        help="what the third axis of volumes is (default: decided file by file, by the key axis3 of a dataset.json or"
+        " by the header; what had to be guessed is printed)",
+    )
+
+
 def add_split(parser: argparse.ArgumentParser) -> None:
     """The part of a data set that a run is measured on."""
     parser.add_argument(

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from echoseg.cli.flags import DATA_SET, add_structure, positive_number, whole_number
+from echoseg.cli.flags import DATA_SET, add_axis3, add_structure, positive_number, whole_number
 from echoseg.datasets.recording import describe_faults
 from echoseg.geometry.contour import ORDERINGS
 
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " (default: the whole image)",
     )
     add_structure(parser)
+    add_axis3(parser)
     parser.add_argument(
         "--images",
         type=Path,
@@ -79,6 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         ordering=arguments.ordering,
         fov_mm=arguments.fov_mm,
         structure=arguments.structure,
+        axis3=arguments.axis3,
         strict=arguments.strict,
     )
     print(f"{store.path}: {describe_store(store)}")

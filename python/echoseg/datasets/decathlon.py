@@ -100,6 +100,25 @@ def read_label(path: Path, structure: str | None = None) -> Label:
     return choose_label(named, structure, path)
 
 
+def find_label(path: Path, structure: str | None = None) -> Label | None:
+    """Read the label of a structure as `read_label` does; None if there is no such file, or if it only has other keys.
+
+    Args:
+        path: A `dataset.json`, which may exist to say something else about the data, such as "axis3".
+        structure: The name of the structure.
+
+    Raises:
+        DataError: The file is damaged, or not exactly one label has that name.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        content = {}
+    return None if "labels" not in content and "axis3" in content else read_label(path, structure)
+
+
 def without_channel(stem: str) -> str:
     """The name of a case: the name of an image without the number of its channel, as in "case_0000"."""
     return _CHANNEL.sub("", stem)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from echoseg.datasets.alignment import align_mask
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.level_set import mask_contour
@@ -58,6 +59,25 @@ class _PairResult(NamedTuple):
     recording: Recording | None
     faults: list[Fault]
     empty: int
+    notes: tuple[tuple[Path, str], ...] = ()
+
+
+class MaskValues(NamedTuple):
+    """The content of a mask file, and what the header of its image says.
+
+    Attributes:
+        values: (T, H, W) mask values, in the orientation of the image's frames.
+        spacing: (row, column) mm per pixel of the image; nan if unknown.
+        thickness: Distance between slices in mm; nan if the frames are time points.
+        time_points: The number of time points of a stack; see `echoseg.io.clip.Clip`.
+        notes: What had to be chosen when the two files were read, for the user, each with the file.
+    """
+
+    values: NDArray[Any]
+    spacing: tuple[float, float] = (math.nan, math.nan)
+    thickness: float = math.nan
+    time_points: int = 1
+    notes: tuple[tuple[Path, str], ...] = ()
 
 
 def read_masks(
@@ -81,7 +101,8 @@ def read_masks(
     if not any(len(tracing.coordinates) for recording in recordings for tracing in recording.tracings):
         cause = f"{faults[0]} (fault 1 of {len(faults)})" if faults else "it has no pairs of image and mask"
         raise DataError(f"{folder}: contains nothing usable; {cause}")
-    return Dataset(folder, "points", recordings, tuple(faults), sum(result.empty for result in results))
+    empty, notes = sum(result.empty for result in results), _join_notes(folder, results)
+    return Dataset(folder, "points", recordings, tuple(faults), empty, notes)
 
 
 def stem_of(path: Path) -> str:
@@ -107,7 +128,7 @@ def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -
     recording, mask = pair.recording, pair.mask
     file = mask.relative_to(folder).as_posix()
     try:
-        values, spacing, thickness = read_pair(recording.path, mask)
+        values, spacing, thickness, time_points, notes = read_pair(recording.path, mask)
     except DataError as error:
         damaged = mask if str(error).startswith(f"{mask}: ") else recording.path
         reason = str(error).removeprefix(f"{damaged}: ")
@@ -117,31 +138,43 @@ def _read_one(pair: MaskPair, *, folder: Path, labels: tuple[int, ...] | None) -
     traced = np.flatnonzero(inside.any(axis=(1, 2)))
     if len(contours) == 1:
         keep_blanks = _SLICE.fullmatch(stem_of(recording.path)) is not None
+    elif time_points > 1:
+        keep_blanks = False
     else:  # two separate frames are ED and ES of a sequence that its header does not declare
         keep_blanks = math.isfinite(thickness) and len(traced) > 0 and not (len(traced) == 2 and np.ptp(traced) > 1)
+    times = {} if time_points == 1 else _traced_times(inside, time_points)
     tracings = tuple(
-        Tracing(frame, contour, 0, pair.phases.get(frame, pair.phase), file)
+        Tracing(frame, contour, 0, pair.phases.get(frame, times.get(frame) or pair.phase), file)
         for frame, contour in enumerate(contours)
-        if len(contour) or keep_blanks
+        if len(contour) or keep_blanks or frame in times
     )
     if not tracings:
         names = ", ".join(map(str, labels or ()))
         problem = f"has no pixel of label {names}" if labels and values.any() else "is empty"
         return _PairResult(None, [Fault(file, None, f"{problem}; replace or remove it")], 0)
     recording = dataclasses.replace(recording, tracings=tracings, spacing=spacing, thickness=thickness)
-    return _PairResult(recording, [], len(contours) - len(tracings))
+    return _PairResult(recording, [], len(contours) - len(tracings), notes)
 
 
-def read_pair(image: Path, mask: Path) -> tuple[NDArray[Any], tuple[float, float], float]:
-    """Read a mask, and check that it fits its image.
+def _traced_times(inside: NDArray[np.bool_], time_points: int) -> dict[int, str]:
+    """Frame → phase, for the slices of all time points that are traced.
 
-    Returns:
-        values: (T, H, W) mask values, in the orientation of the image's frames.
-        spacing: (row, column) mm per pixel of the image; nan if unknown.
-        thickness: Distance between slices in mm; nan if the frames are time points.
+    If exactly two time points are traced, the one with the larger volume is ED, the other ES; else the phase is "".
+    """
+    volumes = inside.reshape(time_points, -1).sum(axis=1)
+    traced = np.flatnonzero(volumes)
+    phases = dict.fromkeys(traced.tolist(), "")
+    if len(traced) == 2 and volumes[traced[0]] != volumes[traced[1]]:
+        phases = {int(volumes.argmax()): "ED", int(traced[volumes[traced].argmin()]): "ES"}
+    slices = len(inside) // time_points
+    return {time * slices + number: phase for time, phase in sorted(phases.items()) for number in range(slices)}
+
+
+def read_pair(image: Path, mask: Path) -> MaskValues:
+    """Read a mask, and bring it over to the voxels of its image.
 
     Raises:
-        DataError: A file is missing or damaged, or the two differ in file type, size or orientation.
+        DataError: A file is missing or damaged, or the two differ in file type, size or place.
     """
     if is_image(image) or is_image(mask):
         if is_image(image) != is_image(mask):
@@ -149,18 +182,22 @@ def read_pair(image: Path, mask: Path) -> tuple[NDArray[Any], tuple[float, float
         pixels, values = read_image(image), read_image(mask)
         _compare_sizes(mask, values.shape[::-1], pixels.shape[::-1])
         values = values >= 128 if mask.suffix.lower() in _LOSSY else values
-        return values[None], (np.nan, np.nan), np.nan
-    image_volume, mask_volume = open_volume(image), open_volume(mask)
-    _compare_sizes(mask, mask_volume.file_shape, image_volume.file_shape)
-    is_stack = np.isfinite(image_volume.thickness)  # other volumes keep the stored orientation whatever the affine
-    if is_stack and image_volume.affine is not None and mask_volume.affine is not None:
-        codes, mask_codes = ("".join(map(str, aff2axcodes(item.affine))) for item in (image_volume, mask_volume))
-        if codes != mask_codes:
-            raise DataError(
-                f"{mask}: has the orientation {mask_codes}, its image {codes}; save it with the image's affine"
-            )
-    values = read_voxels(dataclasses.replace(image_volume, path=mask))
-    return values, image_volume.spacing, image_volume.thickness
+        return MaskValues(values[None])
+    header = open_volume(image)
+    aligned, note = align_mask(open_volume(mask), header)
+    notes = tuple((path, text) for path, text in ((image, header.note), (mask, note)) if text)
+    return MaskValues(read_voxels(aligned), header.spacing, header.thickness, header.time_points, notes)
+
+
+def _join_notes(folder: Path, results: Sequence[_PairResult]) -> tuple[str, ...]:
+    """Each note once, with the first file that it is about and the number of others."""
+    files: dict[str, list[Path]] = defaultdict(list)
+    for path, note in (item for result in results for item in result.notes):
+        files[note].append(path)
+    return tuple(
+        f"{paths[0].relative_to(folder).as_posix()}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {note}"
+        for note, paths in files.items()
+    )
 
 
 def _compare_sizes(mask: Path, size: tuple[int, ...], expected: tuple[int, ...]) -> None:

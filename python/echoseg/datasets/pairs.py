@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from echoseg.datasets.decathlon import DESCRIPTION, read_label
+from echoseg.datasets import acdc
+from echoseg.datasets.decathlon import DESCRIPTION, find_label
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
 from echoseg.datasets.recording import Dataset, Fault, Recording, unread_faults
 from echoseg.datasets.split import SPLIT_WORDS
@@ -40,11 +41,13 @@ def matches(folder: Path) -> bool:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """List the images, the masks, and the description if there is one."""
+    """List the images, the masks, and what describes them if there is something."""
     return sorted(
         path
         for path in _files(folder)
-        if (path.name.lower().endswith(FILE_SUFFIXES) and not path.name.startswith(".")) or path == folder / DESCRIPTION
+        if (path.name.lower().endswith(FILE_SUFFIXES) and not path.name.startswith("."))
+        or path == folder / DESCRIPTION
+        or path.name == acdc.INFO
     )
 
 
@@ -55,7 +58,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     """Read the masks of a folder.
 
-    Masks with several labels need a `dataset.json` in the folder that names them; see `decathlon.read_label`.
+    Masks with several labels need a `dataset.json` in the folder that names them; see `decathlon.find_label`.
 
     Args:
         folder: The folder.
@@ -68,8 +71,8 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     images, masks = _sort(folder)
     name_of_structure = structure_name(structure or LEFT_VENTRICLE)
     labels: tuple[int, ...] | None = None
-    if (folder / DESCRIPTION).is_file():
-        name_of_structure, labels = read_label(folder / DESCRIPTION, structure)
+    if (label := find_label(folder / DESCRIPTION, structure)) is not None:
+        name_of_structure, labels = label
     groups = {key.group for key in images}
     has_splits = all(_split(group) for group in groups)
     uses = Counter(stem for group in groups for stem in {key.stem for key in images if key.group == group})
@@ -77,10 +80,13 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     faults, pairs = unread_faults(folder, _files(folder), FILE_SUFFIXES), []
     for key in sorted({*images, *masks}):
         key_masks, key_images = masks.get(key, []), images.get(key, [])
+        if not key_masks and acdc.is_film_of(key.stem, (other.stem for other in masks)):
+            continue
         if len(key_masks) != 1 or len(key_images) != 1:
             faults.append(_unpaired(folder, key_images, key_masks))
             continue
         patient, phase, view = parse_stem(key.stem)
+        phase = phase or acdc.phase_of(key.stem, key_images[0].parent)
         name = key.stem
         if key.group in repeating:
             name = "_".join((*key.group, key.stem))
@@ -96,7 +102,7 @@ def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]
     images: dict[_Key, list[Path]] = defaultdict(list)
     masks: dict[_Key, list[Path]] = defaultdict(list)
     for path in files_of(folder):
-        if path.suffix == ".json":
+        if path.suffix in (".json", ".cfg"):
             continue
         parents = path.relative_to(folder).parts[:-1]
         group = tuple(part for part in parents if part.lower() not in (*_MASKS, *_IMAGES))

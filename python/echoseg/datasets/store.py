@@ -37,6 +37,7 @@ from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.errors import DataError
 from echoseg.geometry.contour import ORDERINGS
 from echoseg.geometry.crop import Box, Crop
+from echoseg.io.reading import axis3_of, axis3_taken_for
 from echoseg.utils.cache import cache_folder
 from echoseg.utils.files import new_folder, remove_abandoned
 
@@ -182,6 +183,7 @@ def prepare(
     fov_mm: float | None = None,
     structure: str | None = None,
     corrections: str | Path | None = None,
+    axis3: str | None = None,
     strict: bool = False,
 ) -> Store:
     """Decode the traced frames of a data set, and write them to a store.
@@ -195,6 +197,8 @@ def prepare(
         fov_mm: Side of the centred square to keep, in mm. With None, or if the spacing is unknown, the whole frame is
             kept.
         structure: The name of the structure to read; see `echoseg.datasets.formats.read_dataset`.
+        axis3: "time" or "slices": what the third axis of volumes is. None decides file by file, by the key "axis3" of a
+            `dataset.json` or by the header; see `echoseg.io.axes`.
         corrections: The folder or table that `echoseg review` wrote; its tracings replace those of the data set.
         strict: Whether to refuse a data set with faults. By default samples with faults are left out.
 
@@ -217,10 +221,15 @@ def prepare(
         if out is not None or corrections is not None:
             raise DataError(f"{folder}: is already a store; use it as it is, or give the folder it was made from")
         store = _open_as(folder, size, ordering, fov_mm, structure)
-    elif out is not None:
-        store = _prepare(folder, Path(out), strict, table, structure, size=size, ordering=ordering, fov_mm=fov_mm)
+        if axis3 not in (None, store.manifest.get("axis3")):
+            raise DataError(f"{folder}: is a store that was made without axis3 {axis3!r}; prepare the data again")
     else:
-        store = _prepare_cached(folder, strict, table, structure, size=size, ordering=ordering, fov_mm=fov_mm)
+        options: dict[str, Any] = {"size": size, "ordering": ordering, "fov_mm": fov_mm}
+        with axis3_taken_for(axis3):
+            if out is not None:
+                store = _prepare(folder, Path(out), strict, table, structure, **options)
+            else:
+                store = _prepare_cached(folder, strict, table, structure, **options)
     if strict:
         _refuse_faults(folder, store.faults)
     return store
@@ -254,7 +263,7 @@ def _prepare_cached(
     folder: Path, strict: bool, corrections: Path | None, structure: str | None, **options: Any
 ) -> Store:
     """The cached store of a data set; it is made if it does not exist or is damaged."""
-    source = hash_source(folder, corrections, (FORMAT, structure, sorted(options.items())))
+    source = _hash(folder, corrections, structure, options)
     path = cache_folder() / "stores" / source[:32]
     remove_abandoned(path.parent.glob(".*.????????.part"))
     if path.exists():
@@ -266,6 +275,12 @@ def _prepare_cached(
         return _prepare(folder, path, strict, corrections, structure, source, **options)
     except FileExistsError:  # another process has made the same store
         return open_store(path)
+
+
+def _hash(folder: Path, corrections: Path | None, structure: str | None, options: dict[str, Any]) -> str:
+    axis3 = axis3_of(folder)
+    settings = (FORMAT, structure, sorted(options.items()))
+    return hash_source(folder, corrections, settings if axis3 is None else (*settings, axis3))
 
 
 def _prepare(
@@ -307,12 +322,13 @@ def _prepare(
         if not any(map(len, contours)):
             raise DataError(f"{folder}: contains nothing usable; {faults[0]} (fault 1 of {len(faults)})")
         manifest = {
-            "source": source or hash_source(folder, corrections, (FORMAT, structure, sorted(options.items()))),
+            "source": source or _hash(folder, corrections, structure, options),
             "folder": str(folder.resolve()),
             "kind": dataset.kind,
             "structure": dataset.structure,
             "ordering": options["ordering"] or ("chords" if dataset.kind == "chords" else "given"),
             "fov_mm": options["fov_mm"],
+            "axis3": axis3_of(folder),
             "empty": dataset.empty,
             "files": hash_files(folder),
             "faults": [asdict(fault) for fault in faults],

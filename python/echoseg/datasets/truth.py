@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg.datasets.decathlon import DESCRIPTION, LABELS, read_label, without_channel
+from echoseg.datasets.decathlon import DESCRIPTION, LABELS, find_label, without_channel
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, read_pair, select_label, stem_of
 from echoseg.io.file_types import VOLUME_SUFFIXES
 
@@ -69,8 +69,8 @@ def read_truth(image: Path, mask: Path, structure: str | None = None) -> NDArray
     """
     descriptions = (folder / DESCRIPTION for folder in (mask.parent, mask.parent.parent))
     description = next((file for file in descriptions if file.is_file()), None)
-    labels = read_label(description, structure).values if description else None
-    inside = select_label(read_pair(image, mask)[0], labels, str(mask), mask.parent)
+    label = find_label(description, structure) if description else None
+    inside = select_label(read_pair(image, mask).values, label.values if label else None, str(mask), mask.parent)
     return np.ascontiguousarray(inside).astype(np.uint8)
 
 

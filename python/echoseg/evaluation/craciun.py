@@ -29,6 +29,8 @@ TABLES, TRAININGS, LADDER, VOLUMES = "Tables 5.1 and 5.2", "Trainings", "Steps",
 """Titles of the tables of `repeat_craciun`."""
 SMALL_ROTATION = 10.0
 """Degrees; the thesis says "a small rotation"."""
+SPLIT_SHARES = (0.85, 0.0, 0.15)
+"""Shares of the patients for training, validation and test: 17 of 20 train, three test."""
 LIMITS = (4.5 / 255, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
 """Candidates for the number of `reject_bright`; the first is that of the thesis, for its scans."""
 
@@ -108,6 +110,8 @@ def repeat_craciun(
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
     folder = cached_stacks() if data is None else Path(data)
     base = {**PRESETS["craciun"]["mask"], "approach": "mask", "data": str(folder), "device": device, **settings}
+    if not base.keys() & {"test_fold", "split_counts"}:
+        base.setdefault("split_shares", SPLIT_SHARES)
     store = prepare(folder, **Config(**base).store_options)
     if scale < 1:
         splits = Config(**base).splits(store.samples)

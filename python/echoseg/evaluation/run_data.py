@@ -17,6 +17,7 @@ from echoseg.evaluation.evaluate import Evaluation, evaluate
 from echoseg.evaluation.postprocess_ablation import postprocess_ablation, postprocess_ladder
 from echoseg.evaluation.temporal_context import temporal_radius
 from echoseg.inference.predictor import Predictor, load
+from echoseg.io.reading import axis3_taken_for
 from echoseg.models.normalize import NetworkFactory
 from echoseg.phantom.cached import cached_phantom
 
@@ -29,11 +30,13 @@ class RunData:
         predictor: The predictor of the run.
         data: The folder of the data set or of the store.
         store: The store of the data set, with the size, ordering and field of view that the run was trained with.
+        axis3: What the third axis of volumes is; see `echoseg.datasets.store.prepare`.
     """
 
     predictor: Predictor
     data: Path
     store: Store
+    axis3: str | None = None
 
     @cached_property
     def recordings(self) -> Mapping[str, Recording] | None:
@@ -44,10 +47,9 @@ class RunData:
         """
         if is_store(self.data):
             return None
-        return {
-            recording.name: recording
-            for recording in read_dataset(self.data, self.predictor.config.structure).recordings
-        }
+        with axis3_taken_for(self.axis3):
+            dataset = read_dataset(self.data, self.predictor.config.structure)
+        return {recording.name: recording for recording in dataset.recordings}
 
     def evaluate(
         self, split: str = "test", *, steps: Sequence[str] = (), whole_videos: bool = False, blanks: bool = False
@@ -68,15 +70,16 @@ class RunData:
                 store.
         """
         recordings = self.recordings if whole_videos or temporal_radius(steps) else None
-        return evaluate(
-            self.predictor,
-            self.store,
-            split,
-            steps=steps,
-            recordings=recordings,
-            whole_videos=whole_videos,
-            blanks=blanks,
-        )
+        with axis3_taken_for(self.axis3):
+            return evaluate(
+                self.predictor,
+                self.store,
+                split,
+                steps=steps,
+                recordings=recordings,
+                whole_videos=whole_videos,
+                blanks=blanks,
+            )
 
     def postprocess_ablation(self, split: str) -> pd.DataFrame:
         """Evaluate each post-processing step alone.
@@ -134,5 +137,9 @@ def load_run_data(
     config = predictor.config
     if data is None:
         data = config.data or cached_phantom(size=config.size, ordering=config.ordering)
+        axis3 = config.axis3
+    else:
+        axis3 = None  # that of the run is a property of the data that it was trained on
     folder = data.path if isinstance(data, Store) else Path(data)
-    return RunData(predictor, folder, prepare(folder, **config.store_options))
+    store = prepare(folder, **{**config.store_options, "axis3": axis3})
+    return RunData(predictor, folder, store, axis3)

@@ -11,6 +11,7 @@ Echocardiogr 28, 2015 (modified Simpson's rule, area-length).
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from echoseg.geometry.contour import contour_area
@@ -18,6 +19,7 @@ from echoseg.geometry.landmarks import SCHEMES
 
 DISCS = 20
 """Number of discs, as recommended by Lang et al."""
+_DENSE = 256  # points of a contour
 
 
 def long_axis(contours: np.ndarray) -> np.ndarray:
@@ -33,6 +35,16 @@ def long_axis(contours: np.ndarray) -> np.ndarray:
         (N, 2, 2) float64: The apex and the base.
     """
     contours = np.asarray(contours, dtype=np.float64)
+    if contours.shape[1] > _DENSE:  # the most distant points lie on the convex hull
+        hulls = [cv2.convexHull(contour.astype(np.float32), returnPoints=False)[:, 0] for contour in contours]
+        return np.concatenate(
+            [_farthest_points(contour[None, hull]) for contour, hull in zip(contours, hulls, strict=True)]
+        )
+    return _farthest_points(contours)
+
+
+def _farthest_points(contours: np.ndarray) -> np.ndarray:
+    """The result of `long_axis`, in the memory of all pairs of points."""
     count, points = contours.shape[:2]
     shifted = contours - contours[:, :1]  # squares of small coordinates are more accurate
     squares = (shifted**2).sum(axis=2)

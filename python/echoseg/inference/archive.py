@@ -374,7 +374,7 @@ def _finish(
     row = {
         "file": file.name,
         "patient": file.patient,
-        "frames": len(clip.frames),
+        "frames": len(clip.frames) if clip.time_points == 1 else clip.time_points,
         "fps": clip.fps,
         "unit": measurement.unit,
         "edv": measurement.mean_edv,

@@ -52,6 +52,8 @@ def read_stack_truth(path: Path, mask: Path | None, clip: Clip, structure: str |
     """
     if mask is None or math.isnan(clip.thickness):
         return None, ""
+    if clip.time_points > 1:
+        return None, "not compared with its ground truth, since it is a stack over time"
     try:
         return read_truth(path, mask, structure), ""
     except DataError as error:

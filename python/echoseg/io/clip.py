@@ -19,13 +19,15 @@ class Clip:
 
     Attributes:
         frames: (T, H, W) uint8, grey.
-        fps: Frames per second; nan if the frames are slices or the rate is unknown.
+        fps: Frames per second; nan if the rate is unknown; for a stack, time points per second.
         spacing: (row, column) mm per pixel; nan if unknown.
         thickness: Distance between slices in mm; nan if the frames are time points.
         square: (top, left, side) of the region to segment, pixels; it may extend beyond the frame. None means the whole
             frame.
         declared: Number of frames that the file's header declares, if it differs from the number decoded; else 0.
         note: What had to be chosen when the file was read, for the user; "" if nothing.
+        time_points: The number of time points of a stack. Its frames are the slices of the first time point, then those
+            of the second, and so on. 1 for any other clip, a cine of single images included.
     """
 
     frames: NDArray[np.uint8]
@@ -35,3 +37,4 @@ class Clip:
     square: tuple[int, int, int] | None = None
     declared: int = 0
     note: str = ""
+    time_points: int = 1

@@ -7,7 +7,8 @@ this module.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io import video
+from echoseg.io.axes import AXIS3, described_axis3
 from echoseg.io.clip import Clip
 from echoseg.io.dicom import is_dicom
 from echoseg.io.file_types import DICOM_SUFFIXES, SUFFIXES, header_reason, unread_reason
@@ -25,6 +27,38 @@ from echoseg.io.volume import Volume, is_volume, to_grey
 from echoseg.io.worker_pool import Arrays, Metadata, request
 
 _NAN = float("nan")
+_axis3: str | None = None
+
+
+@contextmanager
+def axis3_taken_for(axis3: str | None) -> Iterator[None]:
+    """Read the third axis of volumes as what the user says, in this process, until the context ends.
+
+    It is a property of the data that every reader of the package meets, in several threads, so it is no argument.
+
+    Args:
+        axis3: "time" or "slices"; None changes nothing.
+
+    Raises:
+        ValueError: Another value.
+    """
+    global _axis3
+    if axis3 not in (None, *AXIS3):
+        raise ValueError(f"axis3: expected {' or '.join(AXIS3)}, got {axis3!r}")
+    before, _axis3 = _axis3, axis3 or _axis3
+    try:
+        yield
+    finally:
+        _axis3 = before
+
+
+def axis3_of(folder: Path) -> str | None:
+    """What the third axis of the volumes in a folder is said to be, by the user or a `dataset.json`; None if nothing.
+
+    Raises:
+        DataError: The `dataset.json` has an invalid value.
+    """
+    return _axis3 or described_axis3(folder / "file")
 
 
 def read_clip(path: str | os.PathLike[str]) -> Clip:
@@ -42,7 +76,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     if is_image(path):
         return request("pages", path, _build_pages)
     if is_volume(path) or path.is_dir():
-        return request("slices", path, _build_clip)
+        return request("slices", path, _build_clip, _axis3)
     if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
         return request("dicom", path, _build_clip)
     if path.is_file() and not video.is_video(path) and (reason := unread_reason(path) or header_reason(path)):
@@ -104,8 +138,7 @@ def open_volume(path: str | Path) -> Volume:
     """Read the header of a volume or of a DICOM series; see `volume.open_volume` and `series.open_series`.
 
     Raises:
-        DataError: The file is missing, damaged, a colour image, or has several slices at several time points; or the
-            folder holds no complete series, or several.
+        DataError: The file is missing, damaged or a colour image; or the folder holds no complete series, or several.
     """
 
     def build(metadata: Metadata, arrays: Arrays) -> Volume:
@@ -117,9 +150,12 @@ def open_volume(path: str | Path) -> Volume:
             raise ValueError
         shape, axes = (frames, height, width), (slices, rows, columns)
         spacing, thickness = _pair(metadata["spacing"]), float(metadata["thickness"])
-        return Volume(Path(path), shape, spacing, thickness, axes, flipped, affine)
+        time_points, fps, note = int(metadata["time_points"]), float(metadata["fps"]), str(metadata["note"])[:500]
+        if time_points < 1 or frames % time_points:
+            raise ValueError
+        return Volume(Path(path), shape, spacing, thickness, axes, flipped, affine, time_points, fps, note)
 
-    return request("volume", path, build)
+    return request("volume", path, build, _axis3)
 
 
 def read_voxels(volume: Volume) -> NDArray[Any]:
@@ -166,7 +202,10 @@ def _build_clip(metadata: Metadata, arrays: Arrays) -> Clip:
         top, left, side = map(int, square)
         square = top, left, side
     numbers = (float(metadata["fps"]), _pair(metadata["spacing"]), float(metadata["thickness"]))
-    return Clip(_check_grey(frames, 3), *numbers, square, int(metadata["declared"]), str(metadata["note"])[:500])
+    time_points, note = int(metadata["time_points"]), str(metadata["note"])[:500]
+    if time_points < 1 or len(frames) % time_points:
+        raise ValueError
+    return Clip(_check_grey(frames, 3), *numbers, square, int(metadata["declared"]), note, time_points)
 
 
 def _build_pages(metadata: Metadata, arrays: Arrays) -> Clip:

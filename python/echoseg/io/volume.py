@@ -1,6 +1,7 @@
 """Reads volumes (NIfTI, Analyze, MetaImage, NRRD) as stacks of slices in radiological orientation.
 
-The slice axis is the axis with the largest spacing; among equal ones, the last. In axial slices the patient's left is
+The slice axis is the axis with the largest spacing; among equal ones, the last; or the axis with by far the fewest
+voxels, if no spacing is twice as large. In axial slices the patient's left is
 on the right and anterior is up. In coronal and sagittal slices superior is up; in sagittal slices anterior is on the
 left. A single image, a sequence of time points, and a file without an affine keep the stored orientation: x to the
 right, y downwards, as in ultrasound.
@@ -14,9 +15,9 @@ import gzip
 import io
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nibabel
 import numpy as np
@@ -27,6 +28,8 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io import metaimage, nrrd
+from echoseg.io.affine import affine_zooms, contradiction, header_affine
+from echoseg.io.axes import decide_axis3
 from echoseg.io.file_types import VOLUME_SUFFIXES
 
 _OTHER_FORMATS = {".mhd": metaimage, ".mha": metaimage, ".nrrd": nrrd, ".nhdr": nrrd}
@@ -34,7 +37,20 @@ _NIFTI_CLASSES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}  # by the 
 _WINDOW = (0.5, 99.5)  # percentiles of a volume that map to black and white
 _MAX_EXTENSION_BYTES = 1 << 24  # nibabel reads the header extensions at once
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+_SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+_MIN_FPS, _MAX_FPS = 5, 500  # of a film of the heart
 _DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, OverflowError, KeyError)
+
+
+class _Header(NamedTuple):
+    """What a file's header says: its shape, spacing and affine in mm, the frame rate, and a note for the user."""
+
+    shape: tuple[int, ...]
+    zooms: tuple[float, ...]
+    affine: NDArray[np.float64] | None
+    fps: float = math.nan
+    note: str = ""
+    is_nifti: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +65,10 @@ class Volume:
         axes: The axes of the file that are frames, rows and columns.
         flipped: The axes of the file that are reversed.
         affine: (4, 4) from voxels to RAS+ millimetres; None if the file has none.
+        time_points: The number of time points of a stack. Its frames are the slices of the first time point, then those
+            of the second, and so on. 1 for any other volume, a sequence of single images included.
+        fps: Time points per second; nan if unknown.
+        note: What had to be chosen when the header was read, for the user; "" if nothing.
     """
 
     path: Path
@@ -58,11 +78,17 @@ class Volume:
     axes: tuple[int, int, int]
     flipped: tuple[int, ...]
     affine: NDArray[np.float64] | None
+    time_points: int = 1
+    fps: float = math.nan
+    note: str = ""
 
     @property
     def file_shape(self) -> tuple[int, ...]:
-        """The shape in the file's axis order."""
-        return tuple(self.shape[self.axes.index(axis)] for axis in range(3))
+        """The shape in the file's axis order; the time points of a stack are the fourth axis."""
+        frames, height, width = self.shape
+        sizes = (frames // self.time_points, height, width)
+        times = () if self.time_points == 1 else (self.time_points,)
+        return (*(sizes[self.axes.index(axis)] for axis in range(3)), *times)
 
     def arrange(self, voxels: NDArray[Any]) -> NDArray[Any]:
         """Reorder voxels from the file's axis order to (T, H, W).
@@ -70,11 +96,17 @@ class Volume:
         Raises:
             ValueError: The number of voxels differs from this volume's.
         """
-        return np.flip(voxels.reshape(self.file_shape), self.flipped).transpose(self.axes)
+        voxels = np.flip(voxels.reshape(self.file_shape), self.flipped)
+        if self.time_points == 1:
+            return voxels.transpose(self.axes)
+        return voxels.transpose(3, *self.axes).reshape(self.shape)
 
     def restore(self, frames: NDArray[Any]) -> NDArray[Any]:
         """Reorder (T, H, W) to the file's axis order, to which the affine refers; the inverse of `arrange`."""
-        return np.flip(frames.transpose(np.argsort(self.axes)), self.flipped)
+        if self.time_points == 1:
+            return np.flip(frames.transpose(np.argsort(self.axes)), self.flipped)
+        stacks = frames.reshape(self.time_points, -1, *self.shape[1:])
+        return np.flip(stacks.transpose(*(np.argsort(self.axes) + 1), 0), self.flipped)
 
 
 def is_volume(path: Path) -> bool:
@@ -82,29 +114,44 @@ def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
-def open_volume(path: Path) -> Volume:
+def open_volume(path: Path, axis3: str | None = None) -> Volume:
     """Read the header of a volume.
 
-    The frames are time points if the file name contains "sequence" (CAMUS) or if the file has four dimensions and a
-    single slice; otherwise they are slices.
+    Args:
+        path: The file.
+        axis3: "time" or "slices": what the third axis is, of a file with three; None decides by `axes.decide_axis3`.
+            Of four axes, the third are slices and the fourth is time.
 
     Raises:
-        DataError: The file is missing, damaged, a colour image, or has several slices at several time points.
+        DataError: The file is missing, damaged or a colour image.
     """
-    shape, zooms, affine = _read_header(path)
-    affine = affine if affine is not None and np.isfinite(affine).all() else None
-    while len(shape) > 3 and shape[-1] == 1:
-        shape, zooms = shape[:-1], zooms[:-1]
-    is_sequence = "sequence" in path.name.lower()
+    header = _read_header(path)
+    shape, pixdim, affine = list(header.shape), header.zooms, header.affine
+    shape[3:] = [side for side in shape[3:] if side > 1]
+    if len(shape) > 4 or not shape or 0 in shape:
+        raise DataError(f"{path}: has the shape {header.shape}; give one volume or one image sequence per file")
+    zooms = affine_zooms(affine, pixdim)
+    time_points, note, is_sequence = 1, "", False
     if len(shape) == 4 and shape[2] == 1:
-        shape, zooms, is_sequence = (*shape[:2], shape[3]), zooms[:3], True
-    if len(shape) > 3 or not shape or 0 in shape:
-        raise DataError(f"{path}: has the shape {shape}; give one volume or one image sequence per file")
-    columns, rows, frames = (*shape, 1, 1)[:3]
-    spacing = (*zooms, math.nan, math.nan)
-    return arranged_volume(
-        path, (columns, rows, frames), (spacing[0], spacing[1], spacing[2]), affine, is_sequence=is_sequence
+        shape, is_sequence = [*shape[:2], shape[3]], True
+    elif len(shape) == 4:
+        shape, time_points = shape[:3], shape[3]
+    elif len(shape) == 3:
+        is_sequence, note = decide_axis3(path, shape, zooms, affine, axis3)
+    columns, rows, frames = [*shape, 1, 1][:3]
+    sides = [*zooms, math.nan, math.nan]
+    volume = arranged_volume(
+        path, (columns, rows, frames), (sides[0], sides[1], sides[2]), affine, is_sequence=is_sequence
     )
+    fps = header.fps if is_sequence or time_points > 1 else math.nan
+    if is_sequence and len(header.shape) == 3 and 1 / _MAX_FPS <= zooms[2] <= 1 / _MIN_FPS:
+        fps = 1 / zooms[2]
+    spatial = slice(2 if is_sequence or frames == 1 else 3)
+    doubt = "" if affine is None or not header.is_nifti else contradiction(zooms[spatial], pixdim[spatial])
+    notes = "; ".join(filter(None, (header.note, doubt, note)))
+    slices, height, width = volume.shape
+    all_shape = (slices * time_points, height, width)
+    return replace(volume, shape=all_shape, time_points=time_points, fps=fps, note=notes)
 
 
 def arranged_volume(
@@ -132,10 +179,12 @@ def arranged_volume(
     axes: tuple[int, int, int] = (2, 1, 0)
     flipped: tuple[int, ...] = ()
     if affine is not None and not is_sequence and shape[2] > 1:
-        axes, flipped = _find_axes(zooms, affine, slices)
+        axes, flipped = _find_axes(shape, zooms, affine, slices)
     sizes = [float(zooms[axis]) if zooms[axis] > 0 and math.isfinite(zooms[axis]) else math.nan for axis in axes]
     frames, height, width = (shape[axis] for axis in axes)
     thickness = math.nan if is_sequence or frames == 1 else sizes[0]
+    if affine is not None and math.isfinite(thickness):
+        thickness = _slice_distance(affine, axes) or thickness
     return Volume(path, (frames, height, width), (sizes[1], sizes[2]), thickness, axes, flipped, affine)
 
 
@@ -191,8 +240,18 @@ def to_grey(values: NDArray[Any]) -> NDArray[np.uint8]:
     return np.rint(scaled.clip(0, 255)).astype(np.uint8)
 
 
+def _slice_distance(affine: NDArray[np.float64], axes: tuple[int, int, int]) -> float:
+    """The distance between the planes of slices, mm; shorter than their spacing if they are shifted; 0 if unknown."""
+    step, column, row = (affine[:3, axis] for axis in axes)
+    normal, length = np.cross(column, row), float(np.linalg.norm(step))
+    if not normal.any():
+        return length
+    distance = float(abs(step @ normal) / np.linalg.norm(normal))
+    return length if math.isclose(distance, length, rel_tol=1e-4) else distance
+
+
 def _find_axes(
-    zooms: tuple[float, ...], affine: NDArray[np.float64], slices: int | None
+    shape: tuple[int, ...], zooms: tuple[float, ...], affine: NDArray[np.float64], slices: int | None
 ) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     """The axes of the file that are slices, rows and columns, and those that must be reversed."""
     orientation = io_orientation(affine)
@@ -201,28 +260,33 @@ def _find_axes(
     towards = ornt_transform(orientation, axcodes2ornt("LPS"))  # for each axis: left, posterior or superior
     if slices is None:
         slices = max(range(3), key=lambda axis: (round(zooms[axis], 3), axis))
+        fewest = min(range(3), key=lambda axis: (shape[axis], -axis))
+        if 4 * shape[fewest] <= min(shape[:fewest] + shape[fewest + 1 :]) and zooms[slices] < 2 * zooms[fewest]:
+            slices = fewest  # otherwise a slice would be a narrow strip
     columns, rows = sorted((axis for axis in range(3) if axis != slices), key=lambda axis: towards[axis, 0])
     if towards[rows, 0] == 2:
         towards[rows, 1] *= -1
     return (slices, rows, columns), tuple(axis for axis in range(3) if towards[axis, 1] < 0)
 
 
-def _read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], NDArray[np.float64] | None]:
-    """Shape, spacing in mm and the affine, if any; checks that the file is large enough for the declared shape."""
+def _read_header(path: Path) -> _Header:
+    """Read a header; checks that the file is large enough for the declared shape."""
     if other := _OTHER_FORMATS.get(path.suffix.lower()):
-        return other.read_header(path)[:3]
+        return _Header(*other.read_header(path)[:3])
     try:
         image = load_nifti(path)
         header, shape = image.header, tuple(int(side) for side in image.shape)
-        zooms = [float(zoom) for zoom in header.get_zooms()]
+        zooms = tuple(float(zoom) for zoom in header.get_zooms())
         is_nifti = isinstance(header, nibabel.Nifti1Header)  # Analyze has neither units nor an orientation
-        unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0) if is_nifti else 1.0
-        has_affine = is_nifti and (header["qform_code"] > 0 or header["sform_code"] > 0)
+        length, time = header.get_xyzt_units() if is_nifti else ("unknown", "unknown")
+        found, note = header_affine(header) if is_nifti else (None, "")
         kind, start = header.get_data_dtype(), int(image.dataobj.offset)
     except _DAMAGE as error:
         raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
     if kind.names or kind.kind not in "iuf":
         raise DataError(f"{path}: contains {kind}, not grey values; save it in grey")
+    if is_nifti and header.get_intent()[0] in ("vector", "rgb vector", "rgba vector"):
+        raise DataError(f"{path}: contains vectors or colours, not grey values; save it in grey")
     if start > _MAX_EXTENSION_BYTES:
         raise DataError(f"{path}: has {start} bytes before the voxels; save it without header extensions")
     voxels = Path(image.file_map["image"].filename or path)
@@ -231,8 +295,11 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], NDArra
     size = voxels.stat().st_size
     if math.prod(shape) * kind.itemsize > size * (metaimage.MAX_DEFLATE_RATIO if _is_gzip(voxels) else 1):
         raise DataError(f"{path}: declares {shape} voxels, too many for {size} bytes; replace the file")
-    affine = np.diag([unit, unit, unit, 1]) @ image.affine if has_affine else None
-    return shape, tuple(zoom * unit for zoom in zooms), affine
+    unit = _MILLIMETRES.get(length, 1.0)
+    affine = None if found is None else found * np.array([[unit], [unit], [unit], [1.0]])
+    fps = _SECONDS.get(time, 0.0) * zooms[3] if len(zooms) > 3 else 0.0
+    fps = 1 / fps if 1 / _MAX_FPS <= fps <= 1 / _MIN_FPS else math.nan
+    return _Header(shape, (*(zoom * unit for zoom in zooms[:3]), *zooms[3:]), affine, fps, note, True)
 
 
 def _one_line(error: BaseException) -> str:

@@ -72,15 +72,16 @@ def _read_slices(path: Path, argument: Any) -> Response:
 
     if path.is_dir():
         return _clip_response(series.read_series(path))
-    opened = volume.open_volume(path)
+    opened = volume.open_volume(path, argument)
     frames = volume.to_grey(opened.arrange(volume.read_voxels(path)))
-    return _clip_response(Clip(frames, np.nan, opened.spacing, opened.thickness))
+    clip = Clip(frames, opened.fps, opened.spacing, opened.thickness, note=opened.note, time_points=opened.time_points)
+    return _clip_response(clip)
 
 
 def _open_volume(path: Path, argument: Any) -> Response:
     from echoseg.io import series, volume
 
-    metadata = vars(series.open_series(path).volume if path.is_dir() else volume.open_volume(path)).copy()
+    metadata = vars(series.open_series(path).volume if path.is_dir() else volume.open_volume(path, argument)).copy()
     del metadata["path"]
     affine = metadata.pop("affine")
     return metadata, [] if affine is None else [affine]

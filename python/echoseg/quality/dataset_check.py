@@ -16,6 +16,7 @@ from echoseg.datasets.store import Store, is_store, open_store, prepare
 from echoseg.errors import DataError
 from echoseg.evaluation.ceiling import landmark_ceiling
 from echoseg.evaluation.orderings import compare_orderings, masks_by_ordering
+from echoseg.io.reading import axis3_taken_for
 from echoseg.quality.inspection import Finding, check_store
 
 
@@ -42,13 +43,19 @@ class DatasetCheck:
 
 
 def check_dataset(
-    path: str | Path, *, structure: str | None = None, strict: bool = False, landmarks: bool = False
+    path: str | Path,
+    *,
+    structure: str | None = None,
+    axis3: str | None = None,
+    strict: bool = False,
+    landmarks: bool = False,
 ) -> DatasetCheck:
     """Find missing, damaged and suspicious parts of a data set.
 
     Args:
         path: Folder of a data set, or a store. The video files of a store are not checked.
         structure: Name of the structure to check; see `echoseg.datasets.formats.read_dataset`.
+        axis3: What the third axis of volumes is; see `echoseg.datasets.store.prepare`.
         strict: Raise for a data set with faults instead of leaving those tracings out.
         landmarks: Also evaluate the true landmarks, as an upper bound for the landmark approach.
 
@@ -65,9 +72,10 @@ def check_dataset(
         opened = open_store(path)
         store = prepare(path, size=opened.size, fov_mm=opened.manifest["fov_mm"], structure=structure, strict=strict)
     else:
-        dataset = read_dataset(path, structure)
+        with axis3_taken_for(axis3):
+            dataset = read_dataset(path, structure)
         recordings = dataset.recordings
-        store = prepare(path, structure=structure, strict=strict)
+        store = prepare(path, structure=structure, axis3=axis3, strict=strict)
         masks = masks_by_ordering(dataset, store) if dataset.kind == "chords" else {}
     return DatasetCheck(
         path.resolve().name,

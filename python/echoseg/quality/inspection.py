@@ -28,6 +28,7 @@ FAULT_REASONS = {
     "too long for a file": "invalid name",
     "'' is empty": "invalid name",
     "is missing": "file missing",
+    "has no video": "file missing",
     "is listed twice": "listed twice",
     "has no rows in": "not traced",
     "nothing is traced": "not traced",

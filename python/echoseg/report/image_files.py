@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import cv2
@@ -20,8 +21,9 @@ from echoseg.utils.files import opencv_name
 def write_sample_images(store: Store, folder: Path) -> None:
     """Write the traced frames of a store, their masks, and the frames with their contours.
 
-    They are `images/NAME.png`, `masks/NAME.png` (0 or 255) and `overlays/NAME.png`, where NAME is VIDEO_frameNUMBER.
-    `images` and `masks` together are a data set of pairs of image and mask.
+    They are `images/NAME.png`, `masks/NAME.png` (0 or 255) and `overlays/NAME.png`, where NAME is VIDEO_frameNUMBER,
+    or VIDEO_sliceNUMBER for a stack. `images` and `masks` together are a data set of pairs of image and mask, in which
+    blank slices stay blank slices.
 
     Args:
         store: The store, N images.
@@ -66,10 +68,14 @@ def write_frame_images(source: Path, clip: Clip, prediction: Prediction, folder:
 
 
 def _sample_names(store: Store) -> list[str]:
-    """VIDEO_frameNUMBER of each image; "/" in the name of a video, which a file name cannot contain, becomes "_"."""
+    """VIDEO_frameNUMBER or VIDEO_sliceNUMBER of each image.
+
+    "/" in the name of a video, which a file name cannot contain, becomes "_".
+    """
     names: dict[str, str] = {}
-    for video, frame in store.samples[["video", "frame"]].itertuples(index=False):
-        name = f"{video.replace('/', '_')}_frame{frame:04d}"
+    for video, frame, thickness in store.samples[["video", "frame", "thickness"]].itertuples(index=False):
+        kind = "frame" if math.isnan(thickness) else "slice"
+        name = f"{video.replace('/', '_')}_{kind}{frame:04d}"
         if name in names:
             raise DataError(f"{store.path}: {names[name]} and {video} would both be {name}.png; rename one of them")
         names[name] = video

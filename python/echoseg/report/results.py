@@ -22,6 +22,7 @@ from echoseg.io.clip import Clip
 from echoseg.io.nifti import write_mask
 from echoseg.io.reading import open_volume
 from echoseg.io.volume import is_volume
+from echoseg.report.cine_stack_files import write_cine_stack
 from echoseg.report.figures import (
     attention_figure,
     bland_altman_figure,
@@ -132,7 +133,7 @@ def write_prediction(
     thresholds: Sequence[float] = (),
     structure: str = LEFT_VENTRICLE,
 ) -> dict[str, float]:
-    """Write the results of one file. Those of a stack of slices are written by `write_stack`.
+    """Write the results of one file. Those of a stack of slices are written by `write_stack` or `write_cine_stack`.
 
     Args:
         path: The file.
@@ -152,7 +153,10 @@ def write_prediction(
     """
     watch = Stopwatch()
     others = keep
-    if np.isfinite(clip.thickness):
+    if clip.time_points > 1:
+        write_cine_stack(path, clip, prediction, measurement, folder, keep=keep, watch=watch)
+        others = [name for name in keep if name not in STACK_OUTPUTS]
+    elif np.isfinite(clip.thickness):
         write_stack(
             path,
             clip,
@@ -165,7 +169,7 @@ def write_prediction(
             watch=watch,
         )
         others = [name for name in keep if name not in STACK_OUTPUTS]
-    elif thresholds:
+    if thresholds and (clip.time_points > 1 or not np.isfinite(clip.thickness)):
         with watch.measure("thresholds"):
             write_thresholds(clip, prediction, thresholds, folder, name=path.name)
     for name in others:

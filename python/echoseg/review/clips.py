@@ -111,6 +111,8 @@ class Clips:
     def _load(self, source: ReviewClip) -> LoadedClip:
         recording = source.recording
         clip = read_clip(source.path) if recording is None else read_recording(recording)
+        if clip.time_points > 1:
+            raise DataError(f"{source.path}: is a stack over time; save the time points to review as separate files")
         prediction = self.predictor(clip)
         handles = _handles_of(prediction, self.drawing)
         measurement = measure(prediction, clip)

@@ -68,6 +68,12 @@ class Config:
         "the only label of the masks",
         metavar="NAME",
     )
+    axis3: str | None = setting(
+        None,
+        "What the third axis of volumes is. Default: decided file by file, by the key axis3 of a dataset.json or by "
+        "the header",
+        choices=("time", "slices"),
+    )
     corrections: str | None = setting(
         None,
         "Folder with corrections from 'echoseg review'. They replace the tracings in training; evaluation still uses "
@@ -405,7 +411,8 @@ class Config:
     @property
     def store_options(self) -> dict[str, Any]:
         """Arguments of ``datasets.store.prepare`` for a store that fits this configuration."""
-        return {"size": self.size, "ordering": self.ordering, "fov_mm": self.fov_mm, "structure": self.structure}
+        names = ("size", "ordering", "fov_mm", "structure", "axis3")
+        return {name: getattr(self, name) for name in names}
 
     def splits(self, samples: pd.DataFrame) -> NDArray[np.str_]:
         """Assign each sample of a store to a split.
@@ -462,6 +469,8 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
     for names, place in ((values, f"{path}: "), (overrides, "")):
         if unknown := sorted(map(str, names.keys() - known)):
             raise DataError(f"{place}unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    if overrides.keys() & {"data", "split_shares", "split_counts", "split_by"}:
+        values.pop("split_boundaries", None)  # those of other splits
     approach = {**values, **overrides}.get("approach")
     presets = [_preset(str(given.get("preset")), approach) for given in (values, overrides)]
     try:

@@ -26,8 +26,8 @@ class TrainingEvent:
         device: Name of the device that trains, such as "cpu" or "cuda:0".
         learning_rate: Learning rate of the last step.
         loss: After a step, the loss of its batch; after an epoch, the mean over its images.
-        dice: Foreground Dice of the training images, likewise. In the landmark approach it is None after a step, and
-            after an epoch the mean over a few of its batches, since decoding takes time.
+        dice: Foreground Dice of training images. After a step, that of the pixels of its batch; None in the landmark
+            approach. After an epoch, the mean over a few of its batches, decoded as in validation.
         val_loss: Loss of the validation images; None after a step, and without validation.
         val_dice: Foreground Dice of the validation images, likewise.
         seconds_left: Estimated time until the last epoch ends.

@@ -37,7 +37,7 @@ from echoseg.training.validation import Scores, batch_dice, validate
 from echoseg.utils.files import new_folder
 
 _STEPS_BETWEEN_AGREEMENTS = 20  # of several ranks
-_DECODED_BATCHES = 4  # of an epoch in the landmark approach, for the training Dice
+_DECODED_BATCHES = 4  # of an epoch, for the training Dice; decoding takes time
 
 
 def train(
@@ -107,9 +107,10 @@ class _Progress:
     epoch: int = 0
     step: int = 0  # in the epoch
     loss: float = 0.0  # sum over the epoch's images so far
-    dice: float = 0.0  # likewise, over the scored images
+    dice: float = 0.0  # likewise, of the pixels of masks
     images: int = 0
-    scored: int = 0  # images of which the Dice was computed
+    decoded: int = 0  # images that were decoded, as in validation
+    decoded_dice: float = 0.0  # sum over these images
     minutes: float = 0.0  # of training, over all resumptions
     best_dice: float = -1.0
     best_epoch: int = 0
@@ -150,9 +151,7 @@ class _Trainer:
         self.optimizer = make_optimizer(self.model, config)
         self.batches = Batches(store, training, self.codec, config, device, ranks, custom.augment)
         self.loss_of = make_loss(config, store.size, device, custom.loss)
-        # decoding masks takes no time, but decoding landmarks does
-        decoded = len(self.batches) if config.approach == "mask" else _DECODED_BATCHES
-        self.steps_between_scores = math.ceil(len(self.batches) / decoded)
+        self.steps_between_scores = math.ceil(len(self.batches) / _DECODED_BATCHES)
         self.progress = _Progress()
         self.out_of_time = False
 
@@ -210,10 +209,8 @@ class _Trainer:
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
-        progress = state["progress"]
-        if "scored" not in progress:  # saved by an earlier version
-            progress["scored"] = progress["images"] if self.config.approach == "mask" else 0
-        self.progress = _Progress(**{**progress, "log": [complete_row(row) for row in progress["log"]]})
+        self.progress = _Progress(**state["progress"])
+        self.progress.log = [complete_row(row) for row in self.progress.log]
         self.session = time.monotonic(), self.steps_done
         self.bar.update(self.steps_done)
 
@@ -232,7 +229,6 @@ class _Trainer:
                 means = self._step(batch, learning_rate(self.steps_done, self.steps, config))
             sums += means * len(batch.frames)
             progress.images += len(batch.frames)
-            progress.scored += len(batch.frames) * self._is_scored()
             progress.step += 1
             self.bar.step(sums, progress.images)
             if self.custom.on_step is not None and self.ranks.index == 0:
@@ -250,7 +246,7 @@ class _Trainer:
         progress.loss, progress.dice = sums.tolist()
 
     def _step(self, batch: Batch, rate: float) -> Tensor:
-        """Learn from a batch. Returns (2,) its loss and its Dice, 0 if the batch is not scored."""
+        """Learn from a batch. Returns (2,) its loss and the Dice of its masks' pixels, 0 in the landmark approach."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
@@ -263,16 +259,11 @@ class _Trainer:
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        score = torch.zeros_like(loss)
-        if self.config.approach == "mask":
-            score = running_dice(logits, batch.targets)
-        elif self._is_scored():
-            score.fill_(float(batch_dice(self.codec, logits.detach(), batch.contours).mean()))
-        return torch.stack([loss.detach(), score.detach()])
-
-    def _is_scored(self) -> bool:
-        """Whether the Dice of the current step's batch is computed."""
-        return self.progress.step % self.steps_between_scores == self.steps_between_scores // 2
+        if self.progress.step % self.steps_between_scores == self.steps_between_scores // 2:
+            self.progress.decoded += len(batch.frames)
+            self.progress.decoded_dice += float(batch_dice(self.codec, logits.detach(), batch.contours).sum())
+        score = running_dice(logits, batch.targets) if self.config.approach == "mask" else torch.zeros_like(loss)
+        return torch.stack([loss.detach(), score])
 
     def _agree_to_stop(self) -> tuple[bool, bool]:
         """Whether a signal came, and whether time is up. Ranks ask one another only now and then: a GPU must wait."""
@@ -301,11 +292,11 @@ class _Trainer:
     def end_epoch(self) -> None:
         """Validate, keep the best weights, save, report."""
         progress = self.progress
-        sums = [progress.loss, progress.images, progress.dice, progress.scored]
-        loss, images, dice, scored = self.ranks.sum(
+        sums = [progress.loss, progress.images, progress.decoded_dice, progress.decoded]
+        loss, images, dice, decoded = self.ranks.sum(
             torch.tensor(sums, dtype=torch.float64, device=self.device)
         ).tolist()
-        train = Scores(loss / images, dice / scored if scored else math.nan)
+        train = Scores(loss / images, dice / decoded if decoded else math.nan)
         seconds = self.watch.seconds()
         started = time.perf_counter()
         val = None
@@ -319,9 +310,9 @@ class _Trainer:
         row.append(60 * self.minutes - sum(earlier[-1] for earlier in progress.log))
         progress.log.append(row)
         self.bar.show(*train, val_dice=shown[-1])
-        event = self._event(train.loss, train.dice if scored else None, val)
-        progress.epoch, progress.step, progress.images, progress.scored = progress.epoch + 1, 0, 0, 0
-        progress.loss = progress.dice = 0.0
+        event = self._event(train.loss, train.dice if decoded else None, val)
+        progress.epoch, progress.step, progress.images, progress.decoded = progress.epoch + 1, 0, 0, 0
+        progress.loss = progress.dice = progress.decoded_dice = 0.0
         better = val is None or val.dice > progress.best_dice
         if better:
             progress.best_dice, progress.best_epoch = shown[-1], progress.epoch
