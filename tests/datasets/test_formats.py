@@ -357,6 +357,17 @@ def test_nnunet_of_other_volumes(tmp_path, suffix):
     np.testing.assert_array_equal(store.frames, expected.frames)
 
 
+@pytest.mark.parametrize("folder", ["images", "masks"])
+def test_several_pages_of_a_pair_are_named(tmp_path, folder):
+    for name in ("a", "b"):
+        save_image(tmp_path / f"images/{name}.tif", make_image(ellipse(12.0)))
+        save_image(tmp_path / f"masks/{name}.tif", ellipse(12.0))
+    page = Image.fromarray(ellipse(12.0))
+    page.save(tmp_path / folder / "a.tif", save_all=True, append_images=[page, page])
+    (fault,) = read_dataset(tmp_path).faults
+    assert str(fault).startswith(f"{folder}/a.tif: has 3 pages; save each page")
+
+
 def test_a_turned_image_and_its_mask_are_both_read_as_stored(tmp_path):
     image = Image.fromarray(make_image(ellipse(12.0)))
     exif = image.getexif()
@@ -364,7 +375,10 @@ def test_a_turned_image_and_its_mask_are_both_read_as_stored(tmp_path):
     (tmp_path / "images").mkdir()
     image.save(tmp_path / "images/p0.png", exif=exif)
     save_image(tmp_path / "masks/p0.png", ellipse(12.0))
-    (recording,) = read_dataset(tmp_path).recordings
+    dataset = read_dataset(tmp_path)
+    (note,) = dataset.notes
+    assert note.startswith("images/p0.png: the pixels are read as stored")
+    (recording,) = dataset.recordings
     np.testing.assert_array_equal(read_clip(recording.path).frames[0], make_image(ellipse(12.0)))
     np.testing.assert_array_equal(drawn(recording)[0], ellipse(12.0))
 

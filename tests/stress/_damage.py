@@ -13,6 +13,7 @@ import cv2
 import nibabel
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -125,6 +126,18 @@ def write_valid(folder: Path) -> dict[str, Files]:
     valid["NIfTI-2"] = {"a.nii": nifti(folder, "a.nii", nibabel.Nifti2Image(voxels.astype("f4"), affine))}
     valid["MetaImage"] = meta_image(voxels)
     valid["MetaImage compressed"] = meta_image(voxels, compressed=True)
+    header, raw = meta_image(voxels)["a.mhd"].replace(b"a.raw", b"LOCAL"), voxels.tobytes(order="F")
+    valid["MetaImage in one file"] = {"a.mha": header + raw}
+    nrrd = (
+        b"NRRD0004\ntype: short\ndimension: 3\nendian: little\nspace: RAS\nspace directions: (1,0,0) (0,2,0) (0,0,8)\n"
+    )
+    nrrd += f"sizes: {' '.join(map(str, voxels.shape))}\nencoding: ".encode()
+    valid["NRRD"] = {"a.nrrd": nrrd + b"raw\n\n" + raw}
+    valid["NRRD compressed"] = {"a.nrrd": nrrd + b"gzip\n\n" + gzip.compress(raw)}
+    for suffix in ("tif", "gif", "png", "webp"):
+        first, *others = map(Image.fromarray, speckle()[:3])
+        first.save(folder / f"pages.{suffix}", save_all=True, append_images=others)
+        valid[f"pages {suffix}"] = {f"a.{suffix}": (folder / f"pages.{suffix}").read_bytes()}
     for suffix in ("png", "jpg", "bmp", "tif"):
         valid[suffix.upper()] = {f"a.{suffix}": cv2.imencode(f".{suffix}", speckle()[0])[1].tobytes()}
     valid["PNG 16 bits"] = {"a.png": cv2.imencode(".png", speckle()[0].astype(np.uint16) * 200)[1].tobytes()}

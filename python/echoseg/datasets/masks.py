@@ -31,7 +31,7 @@ from echoseg.geometry.level_set import mask_contour
 from echoseg.io.file_types import IMAGE_SUFFIXES, VOLUME_SUFFIXES
 from echoseg.io.image import is_image
 from echoseg.io.label_image import label_name
-from echoseg.io.reading import open_volume, read_image, read_labels, read_palette, read_voxels
+from echoseg.io.reading import open_volume, read_clip, read_labels, read_palette, read_voxels
 from echoseg.utils.parallel import map_in_order
 
 FILE_SUFFIXES = (*VOLUME_SUFFIXES, *IMAGE_SUFFIXES)
@@ -259,9 +259,11 @@ def read_pair(image: Path, mask: Path, *, by_colour: bool = False) -> MaskValues
     if is_image(image) or is_image(mask):
         if is_image(image) != is_image(mask):
             raise DataError(f"{mask}: has another file type than {image.name}; convert one of them")
-        pixels, values = read_image(image), read_labels(mask, by_colour=by_colour)
-        _compare_sizes(mask, values.shape[::-1], pixels.shape[::-1])
-        return MaskValues(values[None])
+        clip, values = read_clip(image), read_labels(mask, by_colour=by_colour)
+        if len(clip.frames) > 1:
+            raise DataError(f"{image}: has {len(clip.frames)} pages; save each page with its mask, or all as .nii.gz")
+        _compare_sizes(mask, values.shape[::-1], clip.frames.shape[:0:-1])
+        return MaskValues(values[None], notes=((image, clip.note),) if clip.note else ())
     header = open_volume(image)
     aligned, note = align_mask(open_volume(mask), header)
     notes = tuple((path, text) for path, text in ((image, header.note), (mask, note)) if text)
