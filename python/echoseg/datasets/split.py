@@ -23,7 +23,7 @@ SPLIT_WORDS = {
     "test": "test",
     "testing": "test",
 }
-_COLUMN = "FileList.csv, column Split"  # or the folders train/, val/ and test/
+_COLUMN = "FileList.csv, column Split, or folders of splits"
 
 
 def assign_splits(
@@ -173,7 +173,10 @@ def _cell_by_patient(cells: Sequence[str], patients: Sequence[str]) -> dict[str,
         cell = str(raw).strip().lower()
         if of_patient.setdefault(patient, cell) != cell:
             both = f"{of_patient[patient]!r} and {cell!r}"
-            raise DataError(f"{_COLUMN}: patient {patient} is in {both}; give each patient only one split")
+            raise DataError(
+                f"{_COLUMN}: patient {patient} is in {both}; give each patient only one split, or tell "
+                "patients by --patients"
+            )
     return of_patient
 
 
