@@ -24,7 +24,7 @@ from echoseg.errors import DataError
 from echoseg.utils.checksum import add_checksum, parse
 from echoseg.utils.files import hash_file
 
-FORMAT = 5
+FORMAT = 6
 """Version of the format; increased when existing stores would be read incorrectly. Stores of format 4 lack the blank
 slices, so the volumes of their stacks would be too small."""
 CURE = "run echoseg prepare again"
