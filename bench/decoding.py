@@ -22,8 +22,9 @@ import numpy as np
 import pandas as pd
 from torch.utils.data import DataLoader, Dataset
 
-from echoseg.datasets.echonet import FILE_LIST, TRACINGS, VIDEOS
+from echoseg.datasets.echonet import FILE_LIST, VIDEOS
 from echoseg.datasets.store import prepare
+from echoseg.datasets.tracings import TRACINGS
 from echoseg.io.reading import read_frames
 from echoseg.phantom import write_phantom
 

@@ -16,7 +16,7 @@ from typing import Any
 from _folders import write_folder
 from _reviewing import FakePredictor, outlines, request
 from echoseg.datasets.corrections import verify_checksums
-from echoseg.datasets.echonet import TRACINGS, read_tracings
+from echoseg.datasets.tracings import TRACINGS, read_tracings
 from echoseg.errors import DataError
 from echoseg.review.clips import Clips, find_review_clips
 from echoseg.review.corrections_folder import LANDMARKS, CorrectionsFolder

@@ -30,8 +30,8 @@ import torch
 
 from _reviewing import CODEC, outlines
 from echoseg.datasets.corrections import verify_checksums
-from echoseg.datasets.echonet import read_tracings
 from echoseg.datasets.store import Store, open_store
+from echoseg.datasets.tracings import read_tracings
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.evaluate import evaluate

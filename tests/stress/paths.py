@@ -29,8 +29,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from _folders import chord_lines, ellipse_chords, write_folder, write_video
 from _reviewing import FakePredictor, outlines
-from echoseg.datasets.echonet import read_echonet, read_tracings, stem_of
+from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.samples import decode_dataset
+from echoseg.datasets.tracings import read_tracings, stem_of
 from echoseg.errors import DataError
 from echoseg.inference.archive import find_input_files, segment_files, write_results
 from echoseg.inference.predictor import Predictor

@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from _folders import write_folder
-from echoseg.datasets.echonet import read_echonet, read_tracings
+from echoseg.datasets.echonet import read_echonet
+from echoseg.datasets.tracings import read_tracings
 from echoseg.errors import DataError
 from echoseg.io.table import read_table
 from stress._reference_tables import LIST, TRACINGS

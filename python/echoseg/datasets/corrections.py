@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from echoseg.datasets.echonet import TRACINGS, read_tracings, stem_of
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.samples import name_phases
+from echoseg.datasets.tracings import TRACINGS, read_tracings, stem_of
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
 from echoseg.utils.checksum import parse

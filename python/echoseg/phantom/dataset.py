@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from echoseg.datasets.echonet import FILE_LIST, TRACINGS, VIDEOS
+from echoseg.datasets.echonet import FILE_LIST, VIDEOS
 from echoseg.datasets.store import Store, write_store
+from echoseg.datasets.tracings import TRACINGS
 from echoseg.geometry.contour import order_contour
 from echoseg.geometry.crop import Box, Crop
 from echoseg.phantom.anatomy import Array

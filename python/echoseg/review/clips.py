@@ -13,9 +13,9 @@ import numpy as np
 
 from echoseg.datasets.clips import read_recording
 from echoseg.datasets.corrections import name_in_tables
-from echoseg.datasets.echonet import check_name, stem_of
 from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.recording import Recording
+from echoseg.datasets.tracings import check_name, stem_of
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
 from echoseg.geometry.landmarks import choose_landmarks

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.corrections import CHECKSUMS, read_checksums, verify_checksums
-from echoseg.datasets.echonet import TRACINGS
+from echoseg.datasets.tracings import TRACINGS
 from echoseg.errors import DataError
 from echoseg.io.table import quote, read_numbers, read_table
 from echoseg.review.handles import ADDED, Drawing, Handles
