@@ -324,7 +324,9 @@ def test_pages_beside_the_first_are_not_dropped(tmp_path):
         first.save(path, save_all=True, append_images=[second])
 
     dataset = read_dataset(write(tmp_path, [pages, *LV[1:]], suffix=".tif"))
-    assert [str(fault) for fault in dataset.faults] == ["masks/p0.tif: holds 2 pages; save one mask in each file"]
+    assert [str(fault) for fault in dataset.faults] == [
+        "masks/p0.tif: has 2 pages; save each page as a file, or all of them as .nii.gz"
+    ]
 
 
 def test_a_photo_that_exif_turns_is_read_as_stored(tmp_path):

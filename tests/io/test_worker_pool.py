@@ -364,7 +364,7 @@ def test_only_the_worker_decodes():
         decoding |= {name} if used & DECODERS else set()
         importing |= {name} if imported & READERS else set()
     assert decoding == DECODING_FILES
-    assert importing == {"io/worker.py", "io/label_image.py"}  # the latter is run by the worker
+    assert importing == {"io/worker.py"}
 
 
 def test_a_file_without_permission_is_not_called_damaged(video, monkeypatch):

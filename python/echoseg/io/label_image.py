@@ -98,7 +98,7 @@ def _opened(path: Path) -> Iterator[Any]:
             except (OSError, ValueError, SyntaxError):
                 raise DataError(f"{path}: cannot be opened as an image; replace the file") from None
         if pages > 1:
-            raise DataError(f"{path}: holds {pages} pages; save one mask in each file")
+            raise DataError(f"{path}: has {pages} pages; save each page as a file, or all of them as .nii.gz")
         yield opened
 
 
