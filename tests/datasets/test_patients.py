@@ -190,7 +190,7 @@ def test_the_statement_is_printed_and_kept(tmp_path, capsys):
     assert main(["prepare", str(tmp_path / "data"), "--out", str(tmp_path / "store")]) == 0
     lines = capsys.readouterr().out.split("\nstore")[0].splitlines()
     assert len(lines) <= 12
-    assert "patients: 2, by the folder; for example p01: train_p01_a, train_p01_b; p02: test_p02_a" in lines[1]
+    assert "patients: 2, by the folder; for example p01 of train_p01_a, train_p01_b; p02 of test_p02_a" in lines[1]
     assert "--patients REGEX" in lines[1]
     assert "left out: 1: 1 × has no mask" in lines
     understood = json.loads((tmp_path / "store/manifest.json").read_text())["understood"]

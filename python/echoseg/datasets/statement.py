@@ -80,7 +80,10 @@ def statement_lines(understood: Mapping[str, Any]) -> list[str]:
         understood: The result of `describe_dataset`.
     """
     patients, splits = understood["patients"], understood["splits"]
-    examples = "; ".join(f"{patient}: {', '.join(names)}" for patient, names in patients["examples"].items())
+    examples = "; ".join(
+        patient if names == [patient] else f"{patient} of {', '.join(names)}"
+        for patient, names in patients["examples"].items()
+    )
     given = ", ".join(f"{name} {number}" for name, number in splits["patients"].items())
     label = understood["label"] or f"traced as {understood['tracings']}"
     lines = [
@@ -90,8 +93,8 @@ def statement_lines(understood: Mapping[str, Any]) -> list[str]:
         f"splits: {f'given, patients: {given}' if given else 'none given, drawn by patient'}"
         " (change by --split-shares, --test-fold)",
         f"structure: {understood['structure']}, {label} (change by --structure NAME, or labels in dataset.json)",
-        f"axes: {understood['stacks']} files are stacks of slices, {understood['files'] - understood['stacks']} are "
-        "images or frames over time",
+        f"axes: {understood['stacks'] or 'no'} stacks of slices, {understood['files'] - understood['stacks'] or 'no'} "
+        "images or films (change by --axis3)",
         f"spacing: {_millimetres(understood)}",
         f"frame rate: {_text(understood['fps'], 'per second') or 'not listed; that of each file'}",
     ]
