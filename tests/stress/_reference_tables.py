@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import csv
 import itertools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
 from echoseg.datasets.recording import Dataset, Recording, Tracing
+from echoseg.io.file_types import SUFFIXES
 
 LIST, TRACINGS = "FileList.csv", "VolumeTracings.csv"
-SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".wmv", ".webm")
+NEEDED = (({"filename"},), ({"filename", "x1", "y1", "x2", "y2", "frame"}, {"filename", "x", "y", "frame"}))
+BLANK = " \t\v\f,;|\x1f"
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 
 
@@ -21,19 +25,69 @@ class Table:
     """A table as the reference implementation reads it: rows by line number, cells by column name."""
 
     def __init__(self, data: bytes) -> None:
-        data = data.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").replace(b"\0", b"\1")
-        lines = [line.decode("utf-8", "replace").split(",") for line in re.split(rb"\r\n|\r|\n", data)]
-        filled = [i for i, line in enumerate(lines, start=1) if "".join(line).strip(" \t\v\f")]
-        self.columns = [re.sub(r"\s", "", cell).lower() for cell in lines[filled[0] - 1]] if filled else []
-        self.rows = {i: lines[i - 1] for i in filled[1:]}
+        lines = re.split(r"\r\n|\r|\n", _decode(data).replace("\0", "\1"))
+        first = next((i for i, line in enumerate(lines) if line.strip(BLANK + "\n")), len(lines))
+        declared = re.fullmatch(r'"?sep=(.)"?[ ,;|\t]*', lines[first], re.IGNORECASE) if first < len(lines) else None
+        first += declared is not None
+        header = lines[first] if first < len(lines) else ""
+        delimiters = [declared[1]] if declared else [",", ";", "\t", "|"]
+        named = {one: [_plain(cell) for cell in _split(header, one)] for one in delimiters}
+        fitting = [
+            one for one in delimiters if any(names <= set(named[one]) for names in itertools.chain(*NEEDED[::-1]))
+        ]
+        self.delimiter = fitting[0] if fitting else delimiters[0]
+        self.columns = named[self.delimiter]
+        self.rows: dict[int, list[str]] = {}
+        position = first + 1
+        while position < len(lines):
+            cells, used = self._record(lines[position : position + 20])
+            if any(cell.strip(BLANK) for cell in cells):
+                self.rows[position + 1] = cells
+            position += used
+
+    def _record(self, lines: list[str]) -> tuple[list[str], int]:
+        """The cells of the record that starts in the first line, and the number of its lines."""
+        for count in range(1, len(lines) + 1) if '"' in lines[0] else ():
+            text = "\n".join(lines[:count])
+            if text.count('"') % 2 == 0:
+                cells = _split(text, self.delimiter)
+                if count == 1 or len(cells) == len(self.columns):
+                    return [cell.replace("\n", " ") for cell in cells], count
+        return lines[0].replace('"', "").split(self.delimiter), 1
 
     def cell(self, row: int, column: str) -> str:
         index = self.columns.index(column.lower())
         return self.rows[row][index] if index < len(self.rows[row]) else ""
 
 
+def _decode(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def _split(text: str, delimiter: str) -> list[str]:
+    if '"' not in text:
+        return text.split(delimiter)
+    try:
+        return next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), [""])
+    except csv.Error:
+        return text.replace('"', "").split(delimiter)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
 def _stem(cell: str) -> str:
-    cell = cell.strip()
+    cell = unicodedata.normalize("NFC", cell.strip())
+    parts = re.split(r"[/\\]", cell)
+    if parts[0] and ":" not in parts[0] and ".." not in parts:
+        cell = parts[-1]
     return next((cell[: -len(suffix)] for suffix in SUFFIXES if cell.lower().endswith(suffix)), cell)
 
 
@@ -69,33 +123,46 @@ class Reference:
             if self.names.get(recording.row) != recording.name:
                 yield f"{recording.name} is not in row {recording.row} of the list"
             for tracing in recording.tracings:
-                first = self.rows.index(tracing.row)
-                used.update(self.rows[first : first + len(tracing.coordinates)])
-                yield from self._check_tracing(recording, tracing, first)
+                used.update(self._rows_like(tracing.row))
+                yield from self._check_tracing(recording, tracing)
         yield from self._find_dropped(used)
         yield from self._check_locations()
 
-    def _check_tracing(self, recording: Recording, tracing: Tracing, first: int) -> Iterator[str]:
-        """Compare a tracing with its rows, which start at position `first`."""
-        end = first + len(tracing.coordinates)
-        rows = self.rows[first:end]
-        key = self.keys[rows[0]]
-        neighbours = [i for i in (first - 1, end) if 0 <= i < len(self.rows)]
-        if len({self.keys[row] for row in rows}) != 1 or key[0] != recording.name:
+    def _rows_like(self, row: int) -> list[int]:
+        """The rows with the video and frame of a row."""
+        return [other for other, key in self.keys.items() if key == self.keys[row]]
+
+    def _check_tracing(self, recording: Recording, tracing: Tracing) -> Iterator[str]:
+        """Compare a tracing with all rows of its video and frame; rows may be repeated, turned and in any order."""
+        rows, key = self._rows_like(tracing.row), self.keys[tracing.row]
+        places = [self.rows.index(row) for row in rows]
+        neighbours = {i + step for i in places for step in (-1, 1)} - set(places)
+        if key[0].casefold() != recording.name.casefold() or tracing.row != rows[0]:
             yield f"rows {rows} are not a tracing of {recording.name}"
         elif key[1] != tracing.frame:
             yield f"row {rows[0]} is of frame {key[1]}, not {tracing.frame}"
-        elif any(self._is_fragment(i) and self.keys[self.rows[i]][0] == recording.name for i in neighbours):
+        elif any(
+            self._is_fragment(i) and self.keys[self.rows[i]][0] == recording.name
+            for i in neighbours
+            if 0 <= i < len(self.rows)
+        ):
             yield f"rows {rows} are next to a row that may belong to them"
         elif any(cell.strip() for row in rows for cell in self.traced.rows[row][len(self.traced.columns) :]):
             yield f"rows {rows} have cells beyond the last column"
-        elif sum(other == key for other in self.keys.values()) != len(rows):
-            yield f"frame {tracing.frame} of {recording.name} lacks rows"
         else:
             columns = ("X1", "Y1", "X2", "Y2") if self.dataset.kind == "chords" else ("X", "Y")
-            numbers = np.array([[float(self.traced.cell(row, column)) for column in columns] for row in rows])
-            if not np.allclose(numbers, tracing.coordinates, rtol=1e-6, atol=1e-6):
+            numbers = np.array([[self._number(row, column) for column in columns] for row in rows])
+            turned = numbers[:, [2, 3, 0, 1]] if self.dataset.kind == "chords" else numbers
+            distance = np.minimum(
+                *(np.abs(one[:, None] - tracing.coordinates[None]).max(axis=2) for one in (numbers, turned))
+            )
+            close = distance <= 1e-6 * (1 + np.abs(tracing.coordinates).max())
+            if not (close.any(axis=0).all() and close.any(axis=1).all()):
                 yield f"rows {rows} contain other numbers"
+
+    def _number(self, row: int, column: str) -> float:
+        cell = self.traced.cell(row, column)
+        return float(cell if self.traced.delimiter == "," else cell.replace(",", "."))
 
     def _is_fragment(self, i: int) -> bool:
         """Whether the row at position `i` has no frame number, and too few neighbours with its key to be a tracing."""

@@ -141,10 +141,20 @@ def _split_record(lines: list[str], delimiter: str, columns: int) -> tuple[list[
     for count in range(1, len(lines) + 1):
         text = "\n".join(lines[:count])
         if text.count('"') % 2 == 0:
-            record = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True))
+            record = _split_cells(text, delimiter)
             if count == 1 or len(record) == columns:
                 return record, count
     return lines[0].replace('"', "").split(delimiter), 1
+
+
+def _split_cells(text: str, delimiter: str) -> list[str]:
+    """The cells of one record, in which quotes are closed or else ignored."""
+    if '"' not in text:
+        return text.split(delimiter)
+    try:
+        return next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), [""])
+    except csv.Error:  # a cell longer than the limit of csv
+        return text.replace('"', "").split(delimiter)
 
 
 def read_numbers(
@@ -221,7 +231,7 @@ def _split_header(
     header: str, needed: tuple[tuple[str, ...], ...], delimiters: tuple[str, ...]
 ) -> tuple[str, list[str]]:
     """The delimiter with which the header has the needed columns, or else the most frequent one, and the names."""
-    splits = {one: next(csv.reader([header], delimiter=one, skipinitialspace=True), [""]) for one in delimiters}
+    splits = {one: _split_cells(header, one) for one in delimiters}
     for delimiter, names in splits.items():
         found = {_plain_name(name) for name in names}
         if any({_plain_name(name) for name in columns} <= found for columns in needed):
