@@ -27,6 +27,16 @@ def write_video(path: Path, *, frames: int = FRAMES, size: tuple[int, int] = SIZ
     return path
 
 
+def write_frames_avi(path: Path, frames: list[np.ndarray]) -> Path:
+    """Write (H, W) uint8 frames as Motion JPEG."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 50, frames[0].shape[::-1], isColor=True)
+    assert writer.isOpened()
+    for frame in frames:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
+    writer.release()
+    return path
+
+
 def ellipse_chords(centre=(24.0, 20.0), radii=(8.0, 14.0), chords: int = 9) -> np.ndarray:
     """(1 + chords, 4): the long axis from top to bottom, then chords from the top downwards."""
     (x, y), (a, b) = centre, radii
