@@ -68,10 +68,12 @@ ALLOWED = {
     "predicted/results.csv": NAMES,
     "predicted/manifest-0.jsonl": NAMES,
     # terminal outputs name the files and folders of the command
-    **dict.fromkeys(("check.txt", "ceiling.txt", "predict.txt"), ALL_NAMES),
-    **dict.fromkeys(("prepare.txt", "train.txt", "train-mask.txt", "evaluate.txt", "compare.txt"), NAMES),
+    **dict.fromkeys(
+        ("check.txt", "ceiling.txt", "predict.txt", "prepare.txt", "train.txt", "train-mask.txt"), ALL_NAMES
+    ),
+    **dict.fromkeys(("evaluate.txt", "compare.txt"), ALL_NAMES),
     # the review page shows the names of the files
-    "review.txt": NAMES,
+    "review.txt": ALL_NAMES,
     "corrections/*": NAMES,
     # requested by --names
     "names.html": ALL_NAMES,
