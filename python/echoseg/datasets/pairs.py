@@ -102,7 +102,7 @@ def _patients(keys: Collection[_Key], repeating: Collection[tuple[str, ...]]) ->
     """The patient of each key, and how patients were told.
 
     Where the folders of two splits have the same file names, such as train/001.png and test/001.png, the files are
-    counted in each split anew, unless the names say that their number is a patient's.
+    counted in each split again, unless the names say that their number is a patient's.
     """
     folders = {key: tuple(part for part in key.group if part.lower() not in SPLIT_WORDS) for key in keys}
     stems: dict[tuple[str, ...], set[str]] = defaultdict(set)
