@@ -74,7 +74,7 @@ def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give one that contains {FILE_LIST}, {TRACINGS} and {VIDEOS}/")
     view = folder.name if folder.name in VIEWS else ""
-    listed, list_faults, notes, told = _read_list(folder)
+    listed, list_faults, notes, source = _read_list(folder)
     tracings = read_tracings(folder / TRACINGS)
     traced, trace_faults = tracings.videos, tracings.nameless
     recordings = []
@@ -102,7 +102,9 @@ def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
             "brought into order"
         )
     name = structure_name(structure or LEFT_VENTRICLE)
-    return Dataset(folder, tracings.kind, tuple(recordings), faults, structure=name, notes=tuple(notes), patients=told)
+    return Dataset(
+        folder, tracings.kind, tuple(recordings), faults, structure=name, notes=tuple(notes), patients=source
+    )
 
 
 def _by_row(fault: Fault) -> int:
@@ -118,7 +120,7 @@ def _pop_by_name(traced: dict[str, VideoTracings], name: str) -> VideoTracings |
 
 
 def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[str], str]:
-    """The rows of the file list as recordings without tracings, the faults by row, notes, and how patients are told."""
+    """The file list as recordings without tracings, the faults by row, notes, and how the patients were found."""
     table = read_table(folder / FILE_LIST, ("FileName",), optional=(*_UNITS, "Split", *_PATIENTS, *_SIZES))
     cells = table.cells
     blank = pd.Series("", index=cells.index)
@@ -160,8 +162,8 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
         values: dict[str, Any] = {field_name: float(column[i]) for field_name, column in numbers.items()}
         patient = patients[i] or patient_of_name(name)
         listed.append(Recording(name=name, path=path, patient=patient, split=splits[i], row=row, tracings=(), **values))
-    told = f"by the column {patient_columns[0]} of {FILE_LIST}" if patient_columns else BY_NAME
-    return listed, {row: make_fault(FILE_LIST, row, found) for row, found in problems.items()}, notes, told
+    source = f"by the column {patient_columns[0]} of {FILE_LIST}" if patient_columns else BY_NAME
+    return listed, {row: make_fault(FILE_LIST, row, found) for row, found in problems.items()}, notes, source
 
 
 def _find_videos(folder: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What the values of masks mean, decided once for all masks of a data set.
 
 Masks are written as 0 and 1, 0 and 255, with a label for each structure, with noise from a change of type, or with soft
-edges from JPEG, smoothing or resampling. A file alone does not tell which: a data set does.
+edges from JPEG, smoothing or resampling. A single file does not show which; the whole data set does.
 """
 
 from __future__ import annotations

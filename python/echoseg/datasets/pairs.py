@@ -79,7 +79,7 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
     has_splits = all(_split(group) for group in groups)
     uses = Counter(key.stem for key in images)
     repeating = {key.group for key in images if uses[key.stem] > 1}  # folders in which the same file names occur
-    patients, told = _patients(images, repeating)
+    patients, source = _patients(images, repeating)
     faults, pairs = unread_faults(folder, _files(folder), FILE_SUFFIXES), []
     for key in sorted({*images, *masks}):
         key_masks, key_images = masks.get(key, []), images.get(key, [])
@@ -95,11 +95,11 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
         recording = Recording(name, key_images[0], patients[key], (), split=split, view=view)
         pairs.append(MaskPair(recording, key_masks[0], phase=phase))
     dataset = read_masks(folder, pairs, faults, label)
-    return dataclasses.replace(dataset, structure=name_of_structure, label=label_text, patients=told)
+    return dataclasses.replace(dataset, structure=name_of_structure, label=label_text, patients=source)
 
 
 def _patients(keys: Collection[_Key], repeating: Collection[tuple[str, ...]]) -> tuple[dict[_Key, str], str]:
-    """The patient of each key, and how patients were told.
+    """The patient of each key, and how the patients were found.
 
     Where the folders of two splits have the same file names, such as train/001.png and test/001.png, the files are
     counted in each split again, unless the names say that their number is a patient's.

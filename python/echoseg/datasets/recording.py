@@ -149,7 +149,7 @@ class Dataset:
         empty: Number of frames of sequences without a tracing, which are left out but are not a fault.
         notes: What was decided in reading the files and a user should know, a line each.
         structure: The name of what is traced.
-        patients: How the patients were told, such as "by the folder".
+        patients: How the patients were found, such as "by the folder".
         label: Which label of the masks is the structure, and who says so; "" for tracings.
     """
 

@@ -174,7 +174,7 @@ def _cell_by_patient(cells: Sequence[str], patients: Sequence[str]) -> dict[str,
         if of_patient.setdefault(patient, cell) != cell:
             both = f"{of_patient[patient]!r} and {cell!r}"
             raise DataError(
-                f"{_COLUMN}: patient {patient} is in {both}; give each patient only one split, or tell "
+                f"{_COLUMN}: patient {patient} is in {both}; give each patient only one split, or find the "
                 "patients by --patients"
             )
     return of_patient

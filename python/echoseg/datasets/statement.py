@@ -26,7 +26,7 @@ def describe_dataset(dataset: Dataset, format: str) -> dict[str, Any]:
         format: The name of its format.
 
     Returns:
-        `format`, `folder`, `files`, `traced` (frames), `patients` (number, told, examples), `splits` (given split →
+        `format`, `folder`, `files`, `traced` (frames), `patients` (number, source, examples), `splits` (given split →
         number of patients, and patients in two splits), `structure`, `label`, `tracings` ("chords" or "points"),
         `stacks` (number of files that are stacks of slices), `spacing_mm` and `thickness_mm` and `fps` (smallest and
         largest, None if unknown), `left_out` (reason → number), `empty` (frames without a tracing) and `notes`.
@@ -42,7 +42,7 @@ def describe_dataset(dataset: Dataset, format: str) -> dict[str, Any]:
         "traced": sum(len(recording.tracings) for recording in recordings),
         "patients": {
             "number": len(files),
-            "told": dataset.patients,
+            "source": dataset.patients,
             "examples": {
                 name: files[name][:_EXAMPLES] for name in sorted(files, key=lambda name: -len(files[name]))[:2]
             },
@@ -89,7 +89,7 @@ def statement_lines(understood: Mapping[str, Any]) -> list[str]:
     lines = [
         f"data: {understood['format']}, {understood['files']} files with {understood['traced']} traced frames, in "
         f"{understood['folder']}",
-        f"patients: {patients['number']}, {patients['told']}; for example {examples} (change by --patients REGEX)",
+        f"patients: {patients['number']}, {patients['source']}; for example {examples} (change by --patients REGEX)",
         f"splits: {f'given, patients: {given}' if given else 'none given, drawn by patient'}"
         " (change by --split-shares, --test-fold)",
         f"structure: {understood['structure']}, {label} (change by --structure NAME, or labels in dataset.json)",

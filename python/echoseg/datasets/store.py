@@ -204,7 +204,7 @@ def prepare(
         fov_mm: Side of the centred square to keep, in mm. With None, or if the spacing is unknown, the whole frame is
             kept.
         structure: The name of the structure to read; see `echoseg.datasets.formats.read_dataset`.
-        patients: A rule that tells the patients from names; see `echoseg.datasets.patients.apply_rule`.
+        patients: A rule that finds the patients in names; see `echoseg.datasets.patients.apply_rule`.
         axis3: "time" or "slices": what the third axis of volumes is. None decides file by file, by the key "axis3" of a
             `dataset.json` or by the header; see `echoseg.io.axes`.
         corrections: The folder or table that `echoseg review` wrote; its tracings replace those of the data set.

@@ -209,7 +209,7 @@ def read_voxels(path: Path) -> NDArray[Any]:
 
 
 def load_nifti(path: Path) -> Any:
-    """Open a NIfTI or Analyze file with nibabel; whether it is compressed is told by its content, not by its name."""
+    """Open a NIfTI or Analyze file with nibabel; its content says whether it is compressed, not its name."""
     if path.suffix.lower() == ".hdr" or _is_gzip(path) == (path.suffix.lower() == ".gz"):
         return nibabel.load(path)
     stream = gzip.GzipFile(path) if _is_gzip(path) else io.BytesIO(path.read_bytes())

@@ -127,7 +127,7 @@ def _deviations_where(values: pd.Series, where: pd.Series) -> np.ndarray:
 
 
 def _border_weakness(border: np.ndarray) -> np.ndarray:
-    """(N,) deviations of borders weaker than the median, else 0; the median's sign tells whether walls are bright."""
+    """(N,) deviations of borders weaker than the median, else 0; the median's sign says whether walls are bright."""
     median = float(np.median(border))
     if abs(median) < MIN_BORDER:
         return np.zeros(len(border))

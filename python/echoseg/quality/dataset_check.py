@@ -57,7 +57,7 @@ def check_dataset(
         path: Folder of a data set, or a store. The video files of a store are not checked.
         structure: Name of the structure to check; see `echoseg.datasets.formats.read_dataset`.
         axis3: What the third axis of volumes is; see `echoseg.datasets.store.prepare`.
-        patients: Rule that tells the patients from names; see `echoseg.datasets.patients.apply_rule`.
+        patients: Rule that finds the patients in names; see `echoseg.datasets.patients.apply_rule`.
         strict: Raise for a data set with faults instead of leaving those tracings out.
         landmarks: Also evaluate the true landmarks, as an upper bound for the landmark approach.
 

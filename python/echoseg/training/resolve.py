@@ -82,7 +82,7 @@ def _cure(store: Store, name: str, config: Config) -> str:
     if len(patients) == 1:
         return (
             f"all its images are of one patient ({patients[0]}), and a test needs another; add patients, or, if the "
-            "names are of several, tell them apart by --patients"
+            "names are of several, separate them by --patients"
         )
     if len(patients) == 2 and config.validation != "none":
         return (
