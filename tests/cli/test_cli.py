@@ -283,6 +283,7 @@ def test_orderings_table_says_what_sorting_costs(data, tmp_path):
     assert table["sorted"] < 0.8 < 0.9 < table["angle"]
 
 
+@pytest.mark.slow
 def test_experiments_repeat_the_paper(data, tmp_path, monkeypatch, capsys):
     few = functools.partial(rodriguez.repeat_rodriguez, experiments=rodriguez.EXPERIMENTS[:1], epochs=1)
     monkeypatch.setattr(rodriguez, "repeat_rodriguez", few)
@@ -585,6 +586,7 @@ def test_prepare_writes_images_that_are_a_data_set(data, tmp_path, capsys):
     assert "exists already" in failure(capsys, "prepare", data, "--images", images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", [[], ["--preset", "mendoza"]])
 def test_figures_show_each_step(data, tmp_path, capsys, preset):
     out = tmp_path / "figures"

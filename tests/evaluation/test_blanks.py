@@ -90,6 +90,7 @@ def test_evaluate_and_predict_give_equal_volumes(stacks, tmp_path, settings):
     check_volumes(stacks, predictor, tmp_path / "processed", steps)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_tables_only")
 @pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is missing")
 def test_evaluate_and_predict_give_equal_volumes_on_sunnybrook(tmp_path):

@@ -116,6 +116,7 @@ def test_surface_distances_equal_scipy(seed):
         np.testing.assert_allclose(got[i], (hd95, np.concatenate([a_to_b, b_to_a]).mean()), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of MONAI
 def test_surface_distances_equal_monai():
     torch, metrics = pytest.importorskip("torch"), pytest.importorskip("monai.metrics")

@@ -31,6 +31,7 @@ def write_nnunet(folder, count, *, with_test=False):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_test", [False, True])
 @pytest.mark.parametrize("count", [3, 4, 5, 8])
 def test_a_few_patients_are_trained_and_measured_on(tmp_path, count, with_test):
@@ -40,6 +41,7 @@ def test_a_few_patients_are_trained_and_measured_on(tmp_path, count, with_test):
     assert run.config.split_boundaries is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_test", [False, True])
 def test_two_patients_are_trained_on_without_validation(tmp_path, capsys, with_test):
     data = write_nnunet(tmp_path / "data", 2, with_test=with_test)
@@ -62,6 +64,7 @@ def test_one_patient_is_refused_with_the_cure(tmp_path, capsys):
     assert "all its images are of one patient (heart00), and a test needs another" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_subset_tests_on_no_training_patient(tmp_path):
     data = write_nnunet(tmp_path / "data", 5)
     run = train(data, out=tmp_path / "run", **TINY)
