@@ -448,7 +448,7 @@ def test_rewritten_masks_are_the_same_or_refused_by_name(tmp_path_factory, rewri
         assert str(folder) in message
         assert rewrite != "same" or (has_two and not is_described)
         return
-    if swaps:  # nothing in the files tells; `check` compares sizes and places
+    if swaps:  # no value shows it; `check` compares sizes and places
         return
     assert {fault.file.split("/")[0] for fault in dataset.faults} <= {"masks", "labelsTr"}
     by_name = {f"p{number}": lv for number, lv in enumerate(LV)}

@@ -186,7 +186,7 @@ def test_changed_bytes_give_a_stack_or_one_error(tmp_path_factory, data):
         message = str(error)
     assert message.isprintable()
     assert "Doe" not in message
-    assert message or read in {(4, False), (3, True)}  # the first or last slice is told to be of another series
+    assert message or read in {(4, False), (3, True)}  # the first or last slice is reported as one of another series
 
 
 def test_images_of_one_position_without_trigger_times_are_refused(tmp_path):

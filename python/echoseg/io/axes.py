@@ -85,7 +85,7 @@ def decide_axis3(
 
 
 def has_position(affine: NDArray[np.float64] | None) -> bool:
-    """Whether an affine tells where a volume lies: it is turned, or its origin is not 0."""
+    """Whether an affine gives the place of a volume: it is rotated, or its origin is not 0."""
     if affine is None:
         return False
     directions = affine[:3, :3]
