@@ -15,6 +15,7 @@ from echoseg.cli import main
 from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.store import prepare
 from echoseg.evaluation.evaluate import evaluate
+from echoseg.evaluation.run_data import RunData
 from echoseg.inference.archive import InputFile, segment_files
 from echoseg.inference.measure import measure
 from echoseg.io.reading import read_clip
@@ -168,3 +169,17 @@ def test_the_flag_is_kept_in_the_store(tmp_path, capsys):
     assert main(["train", "--data", str(tmp_path / "store"), "--axis3", "slices", "--out", str(tmp_path / "run")]) == 1
     assert "is a store that was made without axis3 'slices'; prepare the data again" in capsys.readouterr().err
     assert Config(axis3="time").store_options["axis3"] == "time"
+
+
+def test_steps_over_time_read_the_axis_as_the_store_did(tmp_path):
+    from test_stacks import BrightnessPredictor as OfStores
+
+    masks = np.roll([disc(radius) for radius in (10, 11, 12)], 9, axis=2)  # slices would be mirrored
+    for name, voxels in (("p1", film(masks)), ("p1_gt", masks)):
+        nibabel.save(nibabel.Nifti1Image(voxels.T, np.diag([1.5, -1.25, 1.25, 1])), tmp_path / f"{name}.nii")
+    store = prepare(tmp_path, size=(48, 48), axis3="time")
+    data = RunData(OfStores(size=(48, 48)), tmp_path, store, "time")
+    table = data.postprocess_ladder("all", ["smooth=1"]).set_index("step")
+    assert table["dice"]["smooth=1"] > 0.95
+    ablation = data.postprocess_ablation("all").set_index("step")
+    assert ablation["dice"]["smooth=1"] > 0.95

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from echoseg.errors import DataError
 from echoseg.io.reading import axis3_taken_for, open_volume, read_clip, read_voxels
+from echoseg.utils.parallel import map_in_order
 
 SHIFTED = np.array([12.5, -80, 33])
 
@@ -131,11 +134,27 @@ def test_the_axis_can_be_said(tmp_path, folder):
     assert open_volume(film).thickness == pytest.approx(0.02)
     with axis3_taken_for("time"):
         assert math.isnan(open_volume(film).thickness)
+    assert math.isnan(read_clip(film, axis3="time").thickness)
     (tmp_path / "dataset.json").write_text(json.dumps({"axis3": "depth"}))
     with pytest.raises(DataError, match=r'a\.nii\.gz: dataset\.json has the "axis3" \'depth\'; use "time" or "slices"'):
         open_volume(film)
-    with pytest.raises(ValueError, match="axis3"), axis3_taken_for("depth"):
-        pass
+    with pytest.raises(ValueError, match="axis3"):
+        read_clip(film, axis3="depth")
+
+
+def test_threads_choose_the_axis_apart_from_each_other(tmp_path):
+    film = save(tmp_path / "a.nii.gz", (32, 24, 10), (1, 1, 1))
+    both_have_chosen = threading.Barrier(2)
+
+    def thicknesses(axis3):
+        with axis3_taken_for(axis3):
+            both_have_chosen.wait(60)
+            return [volume.thickness for volume in map_in_order(open_volume, [film] * 3)]
+
+    with ThreadPoolExecutor(2) as pool:
+        of_time, of_slices = pool.map(thicknesses, ("time", "slices"))
+    assert np.isnan(of_time).all()
+    assert of_slices == [1, 1, 1]
 
 
 @pytest.mark.parametrize("origin", [(0, 0, 0), SHIFTED])
