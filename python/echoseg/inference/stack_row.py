@@ -22,8 +22,8 @@ STACK_COLUMNS = dict.fromkeys(
     ),
     "float64",
 )
-"""The columns, with their types. Volumes are in the unit of the row, `bsa` is in m², `volume_index` in ml/m²; for a cine,
-it is that of the end-diastolic volume. `true_edv`, `true_esv` and `true_ef` are those of a stack over time."""
+"""The columns, with their types. Volumes are in the unit of the row, `bsa` is in m², `volume_index` in ml/m²; for a
+cine, it is that of the end-diastolic volume. `true_edv`, `true_esv` and `true_ef` are those of a stack over time."""
 
 
 def stack_row(measurement: Measurement) -> dict[str, Any]:
