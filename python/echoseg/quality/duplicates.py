@@ -105,14 +105,12 @@ def find_identical_files(paths: Mapping[str, str], hashes: Mapping[str, str]) ->
     Returns:
         Pairs of names: the first file with that content, and the duplicate.
     """
-    first: dict[str, tuple[str, str]] = {}
-    pairs = []
+    names: dict[str, str] = {}  # by file
     for name, path in paths.items():
-        if content := hashes.get(path, ""):
-            earlier, earlier_path = first.setdefault(content, (name, path))
-            if path != earlier_path:
-                pairs.append((earlier, name))
-    return pairs
+        names.setdefault(path, name)
+    first: dict[str, str] = {}  # by content
+    pairs = [(first.setdefault(hashes[path], name), name) for path, name in names.items() if hashes.get(path)]
+    return [(earlier, name) for earlier, name in pairs if earlier != name]
 
 
 def _normalise(images: np.ndarray) -> np.ndarray:
