@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from echoseg.datasets.truth import read_truth
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement
+from echoseg.inference.truth import read_truth
 from echoseg.io.clip import Clip
 from echoseg.metrics.volumes import MM3_PER_ML
 
