@@ -87,7 +87,7 @@ def add_axis3(parser: argparse.ArgumentParser) -> None:
 
 
 def add_patients(parser: argparse.ArgumentParser) -> None:
-    """The rule that finds the patients of a data set."""
+    """The rule that finds the patients of files."""
     parser.add_argument(
         "--patients",
         metavar="REGEX",

@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from echoseg.cli.flags import add_axis3, add_device, add_postprocess, add_run_and_inputs, split_run
+from echoseg.cli.flags import add_axis3, add_device, add_patients, add_postprocess, add_run_and_inputs, split_run
 
 HELP = "segment videos, DICOM files, volumes and images"
 EXAMPLE = "  echoseg predict runs/landmark-1 clip.avi videos/ --out predicted"
@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " folder shows the contours, areas and volumes at each of them, thresholds.csv the areas of all frames"
         " (default: none)",
     )
+    add_patients(parser)
     parser.add_argument(
         "--truth",
         type=Path,
@@ -116,6 +117,7 @@ def run(arguments: argparse.Namespace) -> None:
         thresholds=arguments.thresholds,
         regularize=arguments.regularize,
         format=arguments.format,
+        patients=arguments.patients,
         truth=arguments.truth,
         bsa=arguments.bsa,
         axis3=arguments.axis3,
