@@ -105,8 +105,8 @@ def test_the_axes_of_volumes_are_stated(tmp_path):
     files = find(folder)
     assert not any(math.isfinite(file.bsa) for file in files)
     assert (
-        "axes of volumes, by their headers: films 1, images 1, stacks of slices 2, stacks over time 1; 1 of them guessed"
-        " (change by --axis3)"
+        "axes of volumes, by their headers: films 1, images 1, stacks of slices 2, stacks over time 1; 1 of them"
+        " guessed (change by --axis3)"
     ) in input_lines(files, None)
 
 
