@@ -239,7 +239,7 @@ INVALID_VIDEOS = {
 def test_an_invalid_video_gives_a_one_line_message_and_no_output(tmp_path, content, capfd):
     path = tmp_path / "v.avi"
     path.write_bytes(INVALID_VIDEOS[content])
-    with pytest.raises(DataError, match="replace the file|copy or export it again") as caught:
+    with pytest.raises(DataError, match=r"replace the file|copy or export it again") as caught:
         read_frames(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
