@@ -20,7 +20,6 @@ from echoseg.inference.predictor import CALIBRATION, SHAPES
 from echoseg.inference.truth import find_truth, is_truth
 from echoseg.io.file_types import unread_reason
 from echoseg.io.reading import is_clip, series_files
-from echoseg.io.volume import is_volume
 from echoseg.training.checkpoint import BEST, CONFIG
 from echoseg.utils.files import hash_file
 
@@ -109,7 +108,7 @@ def find_input_files(
     if truth is not None and not truth.is_dir():
         raise DataError(f"{truth}: no such folder; give one with ground truth masks")
     listed = {path: recordings.get(path.resolve()) for path in files}
-    truths = {path: find_truth(path, truth) if is_volume(path) or path.is_dir() else None for path in files}
+    truths = {path: find_truth(path, truth) for path in files}
     if truth is not None and not any(truths.values()):
         raise DataError(f"{truth}: has no mask with the name of an input, such as {names[0]}; give another folder")
     of_patients = _find_patients(listed, top, patients)
