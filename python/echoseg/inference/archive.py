@@ -163,7 +163,7 @@ def _read(file: InputFile) -> tuple[InputFile, Clip | None, str, Stopwatch]:
     except DataError as error:
         return file, None, str(error).removeprefix(f"{file.path}: "), watch
     except Exception as error:  # an exception of a decoding library, which no reader converts to DataError
-        return file, None, f"cannot be read ({type(error).__name__}: {error})", watch
+        return file, None, f"cannot be read ({type(error).__name__}: {error}); convert it to another type", watch
 
 
 def _predict(

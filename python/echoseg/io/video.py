@@ -147,7 +147,7 @@ def stack_frames(path: Path, decoded: DecodedFrames, frames: Sequence[int] | Non
         raise DataError(f"{path}: frame {missing} is damaged or cut off; replace the file")
     images = list(decoded.frames.values())
     if any(image.shape != images[0].shape for image in images):
-        raise DataError(f"{path}: its frames differ in size; replace the file")
+        raise DataError(f"{path}: its frames differ in size; save it with one size, or split it where the size changes")
     return np.stack(images)
 
 
