@@ -156,7 +156,10 @@ FAULTS = {
         "IM9999.dcm: is not a grey image",
     ),
     "no position": (lambda folder: add(folder, 4, ImagePositionPatient=None), "belongs to the series but has no"),
-    "damaged": (lambda folder: (folder / "x").write_bytes(bytes(128) + b"DICM" + b"\xff" * 40), "x: its header has neither a position nor a SeriesInstanceUID; export it again, or move it into"),
+    "damaged": (
+        lambda folder: (folder / "x").write_bytes(bytes(128) + b"DICM" + b"\xff" * 40),
+        "x: its header has neither a position nor a SeriesInstanceUID; export it again, or move it into",
+    ),
     "decimal comma": (
         lambda folder: replace_bytes(folder / slice_name(1), b"1.25\\1.5", b"1,25\\1,5"),
         "IM0010.dcm: its header has an invalid PixelSpacing; correct it, or export the file again, or move it into",
