@@ -33,7 +33,7 @@ from echoseg.training.run_files import LOG_COLUMNS, PARTS, complete_row, save_en
 from echoseg.training.splits import LEAK
 from echoseg.training.stopwatch import Stopwatch
 from echoseg.training.tensorboard import TensorBoardLog
-from echoseg.training.validation import Scores, batch_dice, validate
+from echoseg.training.validation import Scores, Validation, batch_dice
 from echoseg.utils.files import new_folder
 
 _STEPS_BETWEEN_AGREEMENTS = 20  # of several ranks
@@ -132,7 +132,7 @@ class _Trainer:
         self.run, self.store, self.ranks, self.interrupts, self.custom = run, store, ranks, interrupts, custom
         self.device = device = choose_device(ranks.device or config.device)
         split = config.splits(store.samples)
-        training, self.validation = training_and_validation(store, split, config)
+        training, validation = training_and_validation(store, split, config)
         self.config = config = resolve(config, store, training, device, ranks)
         self.data = fingerprint(store, split)
 
@@ -151,6 +151,9 @@ class _Trainer:
         self.optimizer = make_optimizer(self.model, config)
         self.batches = Batches(store, training, self.codec, config, device, ranks, custom.augment)
         self.loss_of = make_loss(config, store.size, device, custom.loss)
+        self.validation = Validation(
+            self.codec, self.loss_of, store, validation, config, device, ranks, self.batches.frames
+        )
         self.steps_between_scores = math.ceil(len(self.batches) / _DECODED_BATCHES)
         self.progress = _Progress()
         self.out_of_time = False
@@ -301,9 +304,7 @@ class _Trainer:
         started = time.perf_counter()
         val = None
         if len(self.validation):
-            val = validate(
-                self.best, self.codec, self.loss_of, self.store, self.validation, self.config, self.device, self.ranks
-            )
+            val = self.validation.score(self.best)
         parts = [seconds.get(part, 0.0) for part in PARTS]
         shown = [*train, *(val or (math.nan, math.nan))]
         row = [progress.epoch + 1, self._rate(), *shown, *parts, time.perf_counter() - started]
