@@ -44,7 +44,9 @@ def sum_dtype(device: torch.device) -> torch.dtype:
 
 @contextlib.contextmanager
 def determinism(wanted: bool) -> Iterator[None]:
-    """Choose between deterministic algorithms and the fastest ones, and restore the choice before.
+    """Choose whether all algorithms are deterministic, and restore the choice before.
+
+    cuDNN does not search for the fastest ones; ``step.TrainStep`` lets it where that can pay.
 
     Args:
         wanted: Whether the same seed must give the same result on a GPU too.
@@ -53,7 +55,7 @@ def determinism(wanted: bool) -> Iterator[None]:
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted)
-    torch.backends.cudnn.benchmark = not wanted
+    torch.backends.cudnn.benchmark = False
     try:
         yield
     finally:
