@@ -123,6 +123,27 @@ def test_the_store_has_the_size_and_the_ordering_that_are_asked_for(folder, tmp_
     assert not (tmp_path / "other").exists()
 
 
+def test_training_patients_have_exact_frames_of_any_phase(tmp_path):
+    store = write_phantom_store(tmp_path / "store", patients=6, seed=SEED, frames=4, workers=1)
+    traced = write_phantom_store(tmp_path / "traced", patients=6, seed=SEED, workers=1)
+    training = store.samples.split == "TRAIN"
+    assert store.samples[training].groupby("patient").frame.nunique().tolist() == [4] * 4
+    assert (store.samples.phase[training] == "").all()
+    for i in np.flatnonzero(training):
+        septal, lateral = Patient(SEED, int(store.samples.patient[i][-6:])).endocardium(store.samples.frame[i])
+        # the chords begin and end at 1/40 of the axis from the apex and the annulus
+        exact = np.concatenate([septal, lateral[::-1]])
+        border = exact[:, None].astype(np.float32)
+        distances = [cv2.pointPolygonTest(border, point.tolist(), True) for point in store.contour(i)]
+        assert np.abs(distances).max() < 0.1
+        assert contour_area(store.contour(i)) == pytest.approx(contour_area(exact), rel=0.05)
+    np.testing.assert_array_equal(store.frames[~training], traced.frames[traced.samples.split != "TRAIN"])
+    assert sorted(store.samples.phase[~training]) == ["ED", "ED", "ES", "ES"]
+    for wrong in (0, 61):
+        with pytest.raises(ValueError, match="expected 1 to 60"):
+            write_phantom_store(tmp_path / "other", patients=1, frames=wrong)
+
+
 @pytest.mark.slow
 def test_a_cached_phantom_is_made_for_each_size_and_ordering():
     path = cached_phantom(2)

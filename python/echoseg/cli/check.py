@@ -25,7 +25,9 @@ EXAMPLE = "  echoseg check data --out data-check"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help=f"{DATA_SET}, or a store")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help=f"{DATA_SET}, or a store, which does not show whether videos end early"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="folder to write; must not exist (default: only print)"
     )

@@ -46,15 +46,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " layout of the Medical Segmentation Decathlon",
     )
 
+    parser.add_argument(
+        "--frames",
+        type=whole_number(1),
+        metavar="N",
+        help="with --store: number of frames of each training patient, at random times and with the exact contour, in"
+        " place of end-diastole and end-systole as an expert traces them; patients for validation and testing keep"
+        " these two",
+    )
+
 
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.phantom import write_phantom, write_phantom_store
+    from echoseg.phantom.patient import FRAMES
     from echoseg.phantom.stacks import write_phantom_stacks
+
+    frames = arguments.frames
+    if frames is not None and (not arguments.store or frames > FRAMES):
+        arguments.usage_error(f"--frames belongs to --store and is at most {FRAMES}")
 
     if arguments.stacks:
         write_phantom_stacks(arguments.out, patients=arguments.videos, seed=arguments.seed)
     elif arguments.store:
-        write_phantom_store(arguments.out, patients=arguments.videos, seed=arguments.seed)
+        write_phantom_store(arguments.out, patients=arguments.videos, seed=arguments.seed, frames=frames)
     else:
         write_phantom(arguments.out, videos=arguments.videos, seed=arguments.seed)
     print(f"written to {arguments.out}: {arguments.videos} synthetic patients")

@@ -30,13 +30,13 @@ from echoseg.datasets.clips import recordings_by_file, with_listed_facts
 from echoseg.datasets.decathlon import without_channel
 from echoseg.datasets.patients import names_patient, patient_of_name
 from echoseg.datasets.recording import Recording
-from echoseg.datasets.truth import find_truth, is_truth
 from echoseg.errors import DataError
 from echoseg.inference.body_surface import body_surface_areas
 from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
 from echoseg.inference.stack_row import STACK_COLUMNS, read_stack_truth, stack_row
+from echoseg.inference.truth import find_truth, is_truth
 from echoseg.io.clip import Clip
 from echoseg.io.file_types import unread_reason
 from echoseg.io.reading import is_clip, read_clip, series_files
@@ -121,7 +121,7 @@ def find_input_files(
         settings: Everything else that the results depend on; its `repr` is part of the key.
         out: The output folder, which is not searched.
         structure: The name of the structure that the run segments.
-        truth: A folder with ground truth masks; None searches as `echoseg.datasets.truth.find_truth` says.
+        truth: A folder with ground truth masks; None searches as `echoseg.inference.truth.find_truth` says.
         bsa: Body surface areas; see `echoseg.inference.body_surface`.
 
     Returns:

@@ -77,16 +77,23 @@ def write_phantom_store(
     *,
     patients: int,
     seed: int = 0,
+    frames: int | None = None,
     size: tuple[int, int] = (SIZE, SIZE),
     ordering: str | None = None,
     workers: int | None = None,
 ) -> Store:
-    """Write the traced frames of synthetic patients to a store: end-diastole and end-systole of each patient.
+    """Write the traced frames of synthetic patients to a store.
+
+    By default these are end-diastole and end-systole of each patient, traced by a simulated expert. A network that is
+    to follow a whole beat learns from `frames` of any phase, whose contours are exact.
 
     Args:
         out: The store to write; it must not exist.
         patients: Number of patients.
         seed: Seed of the population; the patients are those of `write_phantom`.
+        frames: Number of frames of each patient of the training split, at random times and with the exact contour.
+            Patients of the other splits keep the expert's tracings of end-diastole and end-systole, so that results
+            stay comparable. None: all patients have these.
         size: (H, W) of the frames, which are simulated with 112 × 112 pixels and resized.
         ordering: A name in `echoseg.geometry.contour.ORDERINGS`; None is "chords".
         workers: Number of threads; None means one per CPU.
@@ -97,30 +104,33 @@ def write_phantom_store(
     Raises:
         DataError: The ordering is not one of chords.
         FileExistsError: `out` exists.
-        ValueError: `patients` or `workers` is less than 1, or `seed` is negative.
+        ValueError: `patients` or `workers` is less than 1, `seed` is negative, or `frames` is not between 1 and 60.
     """
     out = Path(out)
     _check("patients", patients, seed, workers)
+    if frames is not None and not 1 <= frames <= FRAMES:
+        raise ValueError(f"frames: expected 1 to {FRAMES}, got {frames}")
     if out.exists():  # checked here too, since the simulation takes minutes
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
-    frames = np.empty((2 * patients, *size), np.uint8)
+    splits = _splits(patients, seed)
+    counts = [frames if frames is not None and split == "TRAIN" else None for split in splits]
+    images = np.empty((sum(count or 2 for count in counts), *size), np.uint8)
     crop = Crop(Box(0, 0, SIZE, SIZE), size)
     contours: list[Array] = []
     records: list[dict[str, Any]] = []
-    splits = _splits(patients, seed)
-    results = _map_patients(partial(_traced_frames, seed), patients, workers, "phantom patients")
-    for index, (pair, tracings, metadata) in enumerate(results):
-        frames[2 * index : 2 * index + 2] = crop.frames(pair)
+    results = _map_patients(partial(_traced_frames, seed, counts), patients, workers, "phantom patients")
+    for index, (simulated, tracings, metadata) in enumerate(results):
+        images[len(contours) : len(contours) + len(simulated)] = crop.frames(simulated)
         contours += [crop.points(order_contour(tracing, ordering)) for tracing in tracings]
         shared = {"video": _name(index), "patient": _name(index), "split": splits[index], "row": index + 2}
         records += [{**shared, **row, **_SHARED} for row in metadata]
     manifest = {
-        "source": f"phantom version {VERSION}, seed {seed}",
+        "source": f"phantom version {VERSION}, seed {seed}" + (f", {frames} frames of any phase" if frames else ""),
         "kind": "chords",
         "ordering": ordering or "chords",
         "faults": [],
     }
-    return write_store(out, frames, contours, pd.DataFrame(records), manifest)
+    return write_store(out, images, contours, pd.DataFrame(records), manifest)
 
 
 def _check(argument: str, count: int, seed: int, workers: int | None) -> None:
@@ -180,14 +190,20 @@ def _write_video(folder: Path, seed: int, index: int) -> tuple[list[Any], list[l
     return file_row, tracing_rows
 
 
-def _traced_frames(seed: int, index: int) -> tuple[Array, list[Array], list[dict[str, Any]]]:
-    patient = Patient(seed, index)
-    edv, esv = patient.volumes[patient.ed], patient.volumes[patient.es]
-    numbers = sorted((patient.ed, patient.es))
-    volumes = {"ef": patient.ef, "edv": edv, "esv": esv}
-    metadata = [{"frame": n, "phase": "ED" if n == patient.ed else "ES", **volumes} for n in numbers]
+def _traced_frames(seed: int, counts: list[int | None], index: int) -> tuple[Array, list[Array], list[dict[str, Any]]]:
+    patient, count = Patient(seed, index), counts[index]
+    shared = {"ef": patient.ef, "edv": patient.volumes[patient.ed], "esv": patient.volumes[patient.es]}
+    if count is None:
+        numbers = sorted((patient.ed, patient.es))
+        tracings = [patient.tracing(number) for number in numbers]
+        phases = ["ED" if number == patient.ed else "ES" for number in numbers]
+    else:
+        numbers = sorted(np.random.default_rng((seed, index, count)).permutation(FRAMES)[:count].tolist())
+        tracings = [patient.exact_tracing(number) for number in numbers]
+        phases = [""] * count
+    metadata = [{"frame": number, "phase": phase, **shared} for number, phase in zip(numbers, phases, strict=True)]
     frames = np.stack([_compress(patient.frame(number), patient.machine.quality) for number in numbers])
-    return frames, [patient.tracing(number) for number in numbers], metadata
+    return frames, tracings, metadata
 
 
 def _compress(frame: Array, quality: int) -> Array:
