@@ -333,7 +333,7 @@ def _read_header(path: Path) -> _Header:
 
 def _describe_failure(error: Exception) -> str:
     """Why nibabel cannot read a file, and the cure."""
-    cause = " ".join(str(error).split())[:200] or type(error).__name__
+    cause = " ".join(str(error).split(" from /")[0].split())[:200] or type(error).__name__  # without the path
     if isinstance(error, ImageFileError):
         return "is no NIfTI or Analyze file by its content; rename it if it is of another type, or convert it"
     if isinstance(error, HeaderDataError):
