@@ -242,7 +242,7 @@ def change_code(path, code):
         (lambda path: path.write_bytes(path.read_bytes()[:300]), "is no NIfTI or Analyze file by its content"),
         (
             lambda path: path.write_bytes(path.read_bytes()[:-9]),
-            r"is damaged or cut off \(Expected 180 bytes, got 171 bytes\); copy it",
+            r"is damaged .*\(Expected 180 bytes, got 171 bytes\); copy",
         ),
         (lambda path: path.write_bytes(gzip.compress(path.read_bytes())[:-20]), "is damaged or cut off .*; copy it"),
     ],
