@@ -17,7 +17,8 @@ from echoseg.evaluation.evaluate import Evaluation, evaluate, split_indices
 from echoseg.inference.predictor import Predictor, load
 from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training.checkpoint import load_run
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.devices import choose_device
 from echoseg.training.loop import train
 from echoseg.training.optimization import make_loss
