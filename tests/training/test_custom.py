@@ -151,7 +151,7 @@ def test_landmarks_of_the_anatomy_move_with_an_augmentation_from_outside(chord_s
     config = tiny(scheme="anatomical", landmarks=7)
     made = batches(chord_store, config)
     for step in range(len(made)):
-        plan = made._plans[0, step]
+        plan = made._plans[0, step, step + 1]
         expected = choose_landmarks(plan.contours, config.landmarks, scheme="anatomical")
         np.testing.assert_allclose(plan.landmarks, expected, atol=1e-3)
 

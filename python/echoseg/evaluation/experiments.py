@@ -22,7 +22,7 @@ from echoseg.training.config_file import load_config
 from echoseg.training.devices import choose_device
 from echoseg.training.loop import train
 from echoseg.training.optimization import make_loss
-from echoseg.training.validation import validate
+from echoseg.training.validation import Validation
 
 WriteRun = Callable[[Path, Store, Predictor, Mapping[str, Evaluation]], None]
 """Writes the results of a run into its folder, as `echoseg.report.results.write_run` does."""
@@ -95,7 +95,7 @@ def split_loss(run: Path, store: Store, indices: np.ndarray, device: str) -> flo
     config, model, codec = load_run(run)
     chosen = choose_device(device)
     loss_of = make_loss(config, store.size, chosen)
-    return validate(model.to(chosen), codec, loss_of, store, indices, config, chosen).loss
+    return Validation(codec, loss_of, store, indices, config, chosen).score(model.to(chosen)).loss
 
 
 def run_experiments(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,15 @@ from echoseg.io.volume import Volume, is_volume, to_grey
 from echoseg.io.worker_pool import Arrays, Metadata, request
 
 _NAN = float("nan")
-_axis3: str | None = None
+_axis3: ContextVar[str | None] = ContextVar("axis3", default=None)
 
 
 @contextmanager
 def axis3_taken_for(axis3: str | None) -> Iterator[None]:
-    """Read the third axis of volumes as what the user says, in this process, until the context ends.
+    """Read the third axis of volumes as what the user says, in this thread and those of `map_in_order`, until the end.
 
-    It is a property of the data that every reader of the package meets, in several threads, so it is no argument.
+    It is a property of the data that every reader meets on its way to a file, so it is no argument of theirs. Worker
+    processes get it with each request.
 
     Args:
         axis3: "time" or "slices"; None changes nothing.
@@ -42,14 +44,13 @@ def axis3_taken_for(axis3: str | None) -> Iterator[None]:
     Raises:
         ValueError: Another value.
     """
-    global _axis3
     if axis3 not in (None, *AXIS3):
         raise ValueError(f"axis3: expected {' or '.join(AXIS3)}, got {axis3!r}")
-    before, _axis3 = _axis3, axis3 or _axis3
+    token = _axis3.set(axis3 or _axis3.get())
     try:
         yield
     finally:
-        _axis3 = before
+        _axis3.reset(token)
 
 
 def axis3_of(folder: Path) -> str | None:
@@ -58,25 +59,28 @@ def axis3_of(folder: Path) -> str | None:
     Raises:
         DataError: The `dataset.json` has an invalid value.
     """
-    return _axis3 or described_axis3(folder / "file")
+    return _axis3.get() or described_axis3(folder / "file")
 
 
-def read_clip(path: str | os.PathLike[str]) -> Clip:
+def read_clip(path: str | os.PathLike[str], *, axis3: str | None = None) -> Clip:
     """Read all frames of a file.
 
     Args:
         path: A video, a DICOM file, a volume or an image, of a type in `file_types.SUFFIXES`; or a folder with the
             slices of a DICOM series. The pages of a TIFF and the frames of an animated GIF or PNG are frames.
+        axis3: "time" or "slices": what the third axis of a volume is. None decides by the file; see `axes`.
 
     Raises:
         DataError: The file is missing, damaged or of an unsupported type; or its decoder crashed or exceeded the time
             or memory limit; or the folder holds no complete series, or several.
+        ValueError: `axis3` has another value.
     """
     path = Path(path)
     if is_image(path):
         return request("pages", path, _build_pages)
     if is_volume(path) or path.is_dir():
-        return request("slices", path, _build_clip, _axis3)
+        with axis3_taken_for(axis3):
+            return request("slices", path, _build_clip, _axis3.get())
     if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
         return request("dicom", path, _build_clip)
     if path.is_file() and not video.is_video(path) and (reason := unread_reason(path) or header_reason(path)):
@@ -173,7 +177,7 @@ def open_volume(path: str | Path) -> Volume:
             raise ValueError
         return Volume(Path(path), shape, spacing, thickness, axes, flipped, affine, time_points, fps, note)
 
-    return request("volume", path, build, _axis3)
+    return request("volume", path, build, _axis3.get())
 
 
 def read_voxels(volume: Volume) -> NDArray[Any]:

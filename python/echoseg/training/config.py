@@ -34,7 +34,7 @@ DECODERS = ("soft_argmax", "dark", "argmax")
 # Settings that may be edited in the config.yaml of a run: they change where, how fast and how long it trains, and
 # neither the network nor what it learns.
 EDITABLE = {
-    *("data", "corrections", "device", "precision", "compile", "workers", "tensorboard"),
+    *("data", "corrections", "device", "precision", "compile", "cuda_graph", "workers", "tensorboard"),
     *("epochs", "max_minutes", "patience", "checkpoint_minutes"),
 }
 
@@ -64,6 +64,11 @@ class Config(TaskSettings):
         choices=("auto", "float32", "bfloat16"),
     )
     compile: bool = setting(False, "Compile the network with torch.compile, on a GPU with CUDA graphs")
+    cuda_graph: bool = setting(
+        True,
+        "On a CUDA device, launch the whole training step by one call, as a CUDA graph, where that is possible. The "
+        "weights are the same",
+    )
     deterministic: bool = setting(
         False, "Use deterministic algorithms only, so that the same seed gives the same weights on a GPU too. Slower"
     )
