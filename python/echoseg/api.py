@@ -35,7 +35,8 @@ from echoseg.io.reading import axis3_taken_for
 from echoseg.phantom.cached import cached_phantom
 from echoseg.report.results import write_attention, write_evaluation, write_prediction, write_run
 from echoseg.training.checkpoint import CONFIG
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.distributed import Ranks, ranks_of_torchrun
 from echoseg.training.logs import logger
 from echoseg.training.loop import train as run_training
