@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="body surface area of the patient in m2, or a CSV file with the columns patient and bsa; volumes are"
         " divided by it (default: none)",
     )
-    add_settings(parser, "axis3")
+    add_settings(parser, "axis3", "patients")
     add_postprocess(parser)
     parser.add_argument(
         "--regularize",
@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace) -> None:
         thresholds=arguments.thresholds,
         regularize=arguments.regularize,
         format=arguments.format,
+        patients=arguments.patients,
         truth=arguments.truth,
         bsa=arguments.bsa,
         axis3=arguments.axis3,
