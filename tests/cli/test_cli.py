@@ -24,6 +24,7 @@ from echoseg.evaluation import ablation, rodriguez
 from echoseg.io.reading import read_frames
 from echoseg.ops import fill_polygons
 from echoseg.training.logs import LOG_KINDS
+from echoseg.utils.cache import cache_folder
 
 TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1", "--batch-size", "4"]
 
@@ -242,7 +243,7 @@ def test_without_data_the_phantom_has_the_size_and_ordering_of_the_settings(tmp_
     small = ["--width", "2", "--epochs", "1", "--device", "cpu"]
     assert main(["train", "--preset", "mendoza", "--approach", "mask", "--out", str(tmp_path / "run"), *small]) == 0
     assert main(["evaluate", str(tmp_path / "run"), "--split", "train"]) == 0
-    (phantom,) = (tmp_path / "cache" / "phantoms").iterdir()
+    (phantom,) = (cache_folder() / "phantoms").iterdir()
     assert open_store(phantom).size == (128, 128)
 
 
@@ -251,7 +252,7 @@ def test_without_data_a_phantom_is_made_once(tmp_path, monkeypatch):
     monkeypatch.setattr("echoseg.phantom.cached.cached_phantom.__defaults__", (3,))
     small = [*TINY[3:], "--size", "112", "112", "--precision", "float32"]
     assert main(["train", "--out", str(tmp_path / "first"), *small]) == 0
-    (phantom,) = (tmp_path / "cache" / "phantoms").iterdir()
+    (phantom,) = (cache_folder() / "phantoms").iterdir()
     made = phantom.stat().st_ctime_ns
     assert main(["train", "--out", str(tmp_path / "second"), *small]) == 0
     assert phantom.stat().st_ctime_ns == made
@@ -606,6 +607,7 @@ def test_figures_show_each_step(data, tmp_path, capsys, preset):
     assert "has 6 traced images" in failure(capsys, "figures", data, "--out", tmp_path / "new", "--image", "6")
 
 
+@pytest.mark.slow
 def test_figures_of_a_store_of_points(tmp_path):
     store = tmp_path / "store"
     data = write_points_folder(tmp_path / "points")
