@@ -11,6 +11,7 @@ set -eu
 before=$(cd "$1" && pwd)
 name=$2
 cd "$(dirname "$0")/.."
+nvidia-smi -L
 
 build() {
     mkdir -p "$1/build"
