@@ -112,8 +112,8 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "--device",
         default="auto",
         metavar="DEVICE",
-        help="where to run the network: cpu, cuda, cuda:N, or auto, the first GPU if there is one, otherwise the CPU"
-        " (default: %(default)s)",
+        help="where to run the network: cpu, cuda, cuda:N, mps (Apple's GPU), or auto, the first CUDA device if there"
+        " is one, otherwise the CPU (default: %(default)s)",
     )
 
 

@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help_of(options["help"], setting.default)}
         flag = "--" + setting.name.replace("_", "-")
         kind = _required(kinds[setting.name])
+        is_open = kinds[setting.name] != kind
         if kind is bool:
             settings.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
         elif parts := get_args(kind):
@@ -72,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             settings.add_argument(flag, choices=options["choices"], **shared)
         else:
             metavar = options.get("metavar") or _METAVARS[kind]
-            settings.add_argument(flag, type=kind, metavar=metavar, **shared)
+            settings.add_argument(flag, type=_number_or_auto(kind) if is_open else kind, metavar=metavar, **shared)
     parser.set_defaults(usage_error=parser.error)
 
 
@@ -100,6 +101,18 @@ def run(arguments: argparse.Namespace) -> None:
 def _required(kind: Any) -> Any:
     """The type of a setting without its None."""
     return next(part for part in get_args(kind) if part is not type(None)) if isinstance(kind, UnionType) else kind
+
+
+def _number_or_auto(kind: Any) -> Any:
+    """An argparse type: a number, or auto for one that the training chooses. Texts are as they are."""
+    if kind not in (int, float):
+        return kind
+
+    def convert(text: str) -> Any:
+        return text if text == "auto" else kind(text)
+
+    convert.__name__ = kind.__name__  # for argparse's message
+    return convert
 
 
 def _help_of(text: str, default: object) -> str:

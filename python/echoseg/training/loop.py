@@ -22,7 +22,14 @@ from echoseg.training.augment import AugmentFunction
 from echoseg.training.batches import Batch, Batches
 from echoseg.training.config import Config
 from echoseg.training.custom import Callback, Custom, LossFunction
-from echoseg.training.devices import choose_device, determinism
+from echoseg.training.devices import (
+    choose_device,
+    determinism,
+    place,
+    random_state,
+    set_random_state,
+    sum_dtype,
+)
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts, noted_interrupts
 from echoseg.training.logs import TrainingEvent, logger, shows_progress_bar
@@ -144,7 +151,7 @@ class _Trainer:
         self.custom_names = custom.names(self.model)
         if ranks.count > 1 and device.type == "cuda":
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
-        self.model.to(device)
+        place(self.model, device)
         self.average = MovingAverage(self.model, config.ema) if config.ema else None
         self.network: nn.Module = DistributedDataParallel(self.model) if ranks.count > 1 else self.model
         if config.compile:
@@ -222,8 +229,8 @@ class _Trainer:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         torch.set_rng_state(state["random"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        if (random := state.get(f"random_{self.device.type}")) is not None:  # not if another kind of device saved it
+            set_random_state(random, self.device)
         self.progress = _Progress(**state["progress"])
         self.progress.log = [complete_row(row) for row in self.progress.log]
         self.session = time.monotonic(), self.steps_done
@@ -240,7 +247,7 @@ class _Trainer:
         if self.batches.workers:
             self.saver.wait()  # a process is not forked while a thread works
         self.model.train()
-        sums = torch.tensor([progress.loss, progress.dice], dtype=torch.float64, device=self.device)
+        sums = torch.tensor([progress.loss, progress.dice], dtype=sum_dtype(self.device), device=self.device)
         for batch in self.batches.epoch(progress.epoch, first=progress.step, watch=self.watch):
             with self.watch.measure("network"):
                 means = self._step(batch)
@@ -302,7 +309,7 @@ class _Trainer:
         progress = self.progress
         sums = [progress.loss, progress.images, progress.decoded_dice, progress.decoded]
         loss, images, dice, decoded = self.ranks.sum(
-            torch.tensor(sums, dtype=torch.float64, device=self.device)
+            torch.tensor(sums, dtype=sum_dtype(self.device), device=self.device)
         ).tolist()
         train = Scores(loss / images, dice / decoded if decoded else math.nan)
         seconds = self.watch.seconds()
@@ -378,8 +385,8 @@ class _Trainer:
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
-        if self.device.type == "cuda":
-            state["random_cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.device.type != "cpu":
+            state[f"random_{self.device.type}"] = random_state(self.device)
         best = None if weights is None else weights.state_dict()
         snapshot, run, metadata = Snapshot((state, best)), self.run, checkpoint.weights_metadata(self.best, self.config)
 
