@@ -16,7 +16,8 @@ from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.store import prepare
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.run_data import RunData
-from echoseg.inference.archive import InputFile, segment_files
+from echoseg.inference.archive import segment_files
+from echoseg.inference.input_files import InputFile
 from echoseg.inference.measure import measure
 from echoseg.io.reading import read_clip
 from echoseg.models.codec import MaskCodec

@@ -44,11 +44,12 @@ OTHERS = {
 @pytest.mark.parametrize("case", OTHERS)
 def test_another_file_decides(tmp_path, case):
     own, others, is_time = OTHERS[case]
-    path = save(tmp_path / "p1.nii.gz", *own)
+    folder = tmp_path / "data"
+    path = save(folder / "p1.nii.gz", *own)
     alone = open_volume(path)
     assert math.isnan(alone.thickness) == (own is DEFAULT)
     for name, shape, sides, origin in others:
-        save(tmp_path / f"{name}.nii.gz", shape, sides, origin=origin)
+        save(folder / f"{name}.nii.gz", shape, sides, origin=origin)
     clip = read_clip(path)
     assert math.isnan(clip.thickness) == is_time
     assert clip.frames.shape == (5, 24, 32)
@@ -92,6 +93,8 @@ def test_the_folders_of_other_patients_decide_after_the_own_one(tmp_path):
     path = save(tmp_path / "patient001" / "patient001_frame12.nii.gz", *DEFAULT)
     save(tmp_path / "patient002" / "patient002_frame01.nii.gz", (32, 24, 7), (1.4, 1.4, 8), origin=PLACE)
     save(tmp_path / "other" / "patient003_frame01.nii.gz", (32, 24, 7), (0.3, 0.3, 0.02))
+    save(tmp_path / "patient004" / "patient004_frame01_half.nii.gz", (32, 24, 7), (0.3, 0.3, 0.02))
+    save(tmp_path / "patient005b" / "patient005_frame01.nii.gz", (32, 24, 7), (0.3, 0.3, 0.02))
     volume = open_volume(path)
     assert volume.thickness == 1
     assert "taken for slices: as in patient002_frame01.nii.gz" in volume.note

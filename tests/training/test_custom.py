@@ -17,7 +17,8 @@ from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.inference.predictor import Predictor
 from echoseg.training import checkpoint
 from echoseg.training.batches import Batches
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.distributed import Ranks
 from echoseg.training.loop import train
 

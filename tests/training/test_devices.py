@@ -17,7 +17,8 @@ from echoseg.models.unet import UNet
 from echoseg.training import batch_size, checkpoint
 from echoseg.training.batch_size import choose_batch_size, scale_learning_rate
 from echoseg.training.batches import Batch, Batches
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.devices import choose_device, device_name, place, prediction_batch, sum_dtype
 from echoseg.training.distributed import Ranks, ranks_of_torchrun
 from echoseg.training.loop import train

@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from echoseg.training import checkpoint, loop, optimization, step
 from echoseg.training.batches import Batch, Batches
-from echoseg.training.config import LOSSES, Config, load_config
+from echoseg.training.config import LOSSES, Config
+from echoseg.training.config_file import load_config
 from echoseg.training.custom import Custom
 from echoseg.training.distributed import Ranks
 from echoseg.training.loop import train

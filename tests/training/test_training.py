@@ -21,7 +21,8 @@ from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.predictor import load
 from echoseg.metrics.overlap import dice
 from echoseg.training import checkpoint, loop, optimization, progress_bar
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.loop import train
 from echoseg.training.optimization import learning_rate
 from echoseg.training.progress_bar import ProgressBar, running_dice

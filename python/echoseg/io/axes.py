@@ -30,7 +30,8 @@ _MIN_RATIO, _MAX_RATIO = 0.5, 20.0  # of the distance of slices to the side of a
 _MAX_DISTANCE = 20.0  # mm, of slices
 _ULTRASOUND = 0.7  # mm; larger pixels are not those of ultrasound
 _POSITION_TOLERANCE = 1e-3
-_OVERRULE = 'to overrule this, use --axis3 {} or "axis3" in dataset.json'
+OVERRULE = 'to overrule this, use --axis3 {} or "axis3" in dataset.json'
+"""How to overrule a guess; gets the other name in `AXIS3`."""
 
 
 class Axis3(NamedTuple):
@@ -80,14 +81,14 @@ def decide_axis3(
     if _VIEW.search(path.name):
         return taken_for(True, shape, "its name is that of a view, and it has no third spacing", is_open=True)
     lacking = "no position" if large != 1 else "neither position nor spacing"
-    note = f"the header has {lacking}; slices of 1 mm are assumed, not time points; {_OVERRULE.format('time')}"
+    note = f"the header has {lacking}; slices of 1 mm are assumed, not time points; {OVERRULE.format('time')}"
     return Axis3(False, note, is_open=True)
 
 
 def taken_for(is_time: bool, shape: Sequence[int], reason: str, *, is_open: bool = False) -> Axis3:
     """A guess, with a note that names its reason and how to overrule it."""
     taken, other = AXIS3 if is_time else AXIS3[::-1]
-    return Axis3(is_time, f"axis 3 ({shape[2]}) is taken for {taken}: {reason}; {_OVERRULE.format(other)}", is_open)
+    return Axis3(is_time, f"axis 3 ({shape[2]}) is taken for {taken}: {reason}; {OVERRULE.format(other)}", is_open)
 
 
 def check_order(path: Path, size: tuple[int, int], slices: int, time_points: int, *, is_time: bool) -> None:

@@ -81,8 +81,10 @@ def _in_other_folders(path: Path) -> Iterator[Path]:
     folder, name = (re.sub(r"\d+", "[0-9]*", glob.escape(part)) for part in (path.parent.name, path.name))
     if folder == path.parent.name:
         return iter(())
+    numbered = re.compile(re.sub(r"\d+", r"\\d+", re.escape(f"{path.parent.name}/{path.name}")))
     found = (file for file in path.parent.parent.glob(f"{folder}/{name}") if file.parent != path.parent)
-    return itertools.islice((file for file in found if file.is_file()), _MAX_FILES)
+    alike = (file for file in found if numbered.fullmatch(f"{file.parent.name}/{file.name}") and file.is_file())
+    return itertools.islice(alike, _MAX_FILES)
 
 
 @lru_cache(maxsize=4)

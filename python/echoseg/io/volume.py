@@ -228,7 +228,7 @@ def read_voxels(path: Path) -> NDArray[Any]:
         image = load_nifti(path)
         return np.asanyarray(image.dataobj)
     except _DAMAGE as error:
-        raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
+        raise DataError(f"{path}: {_describe_failure(error)}") from None
 
 
 def load_nifti(path: Path) -> Any:
@@ -307,7 +307,7 @@ def _read_header(path: Path) -> _Header:
         found, note = header_affine(header) if is_nifti else (None, "")
         kind, start = header.get_data_dtype(), int(image.dataobj.offset)
     except _DAMAGE as error:
-        raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
+        raise DataError(f"{path}: {_describe_failure(error)}") from None
     if kind.names or kind.kind not in "iuf":
         raise DataError(f"{path}: contains {kind}, not grey values; save it in grey")
     if is_nifti and header.get_intent()[0] in ("vector", "rgb vector", "rgba vector"):
@@ -331,5 +331,13 @@ def _read_header(path: Path) -> _Header:
     return _Header(shape, (*(zoom * unit for zoom in zooms[:3]), *zooms[3:]), affine, fps, note, True)
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _describe_failure(error: Exception) -> str:
+    """Why nibabel cannot read a file, and the cure."""
+    cause = " ".join(str(error).split(" from /")[0].split())[:200] or type(error).__name__  # without the path
+    if isinstance(error, ImageFileError):
+        return "is no NIfTI or Analyze file by its content; rename it if it is of another type, or convert it"
+    if isinstance(error, HeaderDataError):
+        return f"has a header that is not supported ({cause}); save it again, with voxels of 8 or 16 bits"
+    if isinstance(error, OSError | EOFError | zlib.error):
+        return f"is damaged or cut off ({cause}); copy it again, or replace the file"
+    return f"has an invalid header ({cause}); save it again"

@@ -11,9 +11,8 @@ import pandas as pd
 from echoseg.inference.measure import Measurement
 from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
-from echoseg.io.nifti import write_mask
-from echoseg.io.reading import open_volume
 from echoseg.report.film import frame_rate, write_gif
+from echoseg.report.mask_files import write_masks
 from echoseg.report.overlay import write_video
 from echoseg.report.slices import slice_images, slices_figure
 from echoseg.training.stopwatch import Stopwatch
@@ -31,7 +30,7 @@ def write_cine_stack(
 ) -> None:
     """Write the results of one stack over time, beside the true masks if the measurement has them.
 
-    - masks: `mask.nii.gz`, in the order and shape and with the affine of the file;
+    - masks: `mask.nii.gz`, in the order and shape and with the affine of the file, or `masks.tif` for a TIFF;
     - frames: `volumes.csv`, the volume of each time point, with ED and ES, and `slices.csv`, the area of each slice;
       both with the truth of the time points that are traced, and `slices.csv` with the Dice;
     - overlay: `slices_ED.png` and `slices_ES.png`, the slices of the first heart beat at these time points with their
@@ -63,7 +62,7 @@ def write_cine_stack(
     largest = np.arange(clip.time_points) * slices + int(areas.mean(axis=0).argmax())
     if "masks" in keep:
         with watch.measure("masks"):
-            write_mask(folder / "mask.nii.gz", prediction.masks, open_volume(path))
+            write_masks(path, prediction.masks, folder)
     if "frames" in keep:
         with watch.measure("frames"):
             _curve(clip, measurement).to_csv(folder / "volumes.csv", index=False, float_format="%.3f")
