@@ -36,7 +36,7 @@ from echoseg.training.loop import train
 from echoseg.training.optimization import learning_rate, make_loss, make_optimizer
 from echoseg.training.presets import PRESETS
 from echoseg.training.run_files import PARTS
-from echoseg.training.validation import validate
+from echoseg.training.validation import Validation
 
 GOAL = 0.85
 
@@ -87,6 +87,7 @@ def train_on_papers_path(config: Config, store: Store, folder: Path, workers: in
     model.to(device)
     optimizer = make_optimizer(model, config)
     loss_of = make_loss(config, store.size, device)
+    validation = Validation(codec, loss_of, store, np.flatnonzero(split == "val"), config, device)
     assert config.epochs is not None
     steps, rows = config.epochs * len(loader), []
     for epoch in range(config.epochs):
@@ -95,7 +96,7 @@ def train_on_papers_path(config: Config, store: Store, folder: Path, workers: in
         for step, (frames, heatmaps) in enumerate(loader):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(epoch * len(loader) + step, steps, config)
-            contours = np.empty((0, 0, 2), np.float32)  # for a training Dice, which is not computed here
+            contours = torch.empty((0, 0, 2))  # for a training Dice, which is not computed here
             batch = Batch(frames.to(device, torch.float32), heatmaps.to(device), None, contours)
             loss = loss_of(model(batch.frames), batch)
             optimizer.zero_grad(set_to_none=True)
@@ -103,7 +104,7 @@ def train_on_papers_path(config: Config, store: Store, folder: Path, workers: in
             optimizer.step()
             loss.item()  # the papers' code prints it
         seconds = time.perf_counter() - started
-        val_dice = validate(model, codec, loss_of, store, np.flatnonzero(split == "val"), config, device).dice
+        val_dice = validation.score(model).dice
         rows.append({"seconds": seconds, "val_dice": val_dice})
         if sum(row["seconds"] for row in rows) > max_seconds:
             break

@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from echoseg.inference.archive import InputFile, find_input_files, segment_files
+from echoseg.inference.archive import segment_files
+from echoseg.inference.input_files import InputFile, find_input_files
 from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import read_clip
 from echoseg.report.results import write_prediction

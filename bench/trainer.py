@@ -27,11 +27,12 @@ from echoseg.datasets.store import Store, open_store
 from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training import checkpoint, loop
 from echoseg.training.batches import Batch
-from echoseg.training.config import APPROACHES, Config
+from echoseg.training.config import Config
 from echoseg.training.custom import Custom
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts
 from echoseg.training.optimization import make_loss, make_optimizer
+from echoseg.training.task_settings import APPROACHES
 
 TURN = 5  # steps
 

@@ -21,7 +21,7 @@ IMPORTS = {
     "datasets": "utils geometry io",
     "phantom": "utils geometry datasets",
     "models": "ops geometry datasets",
-    "training": "utils ops geometry metrics datasets models",
+    "training": "utils ops geometry datasets models",
     "inference": "utils ops geometry io metrics datasets phantom models training",
     "evaluation": "utils ops geometry io metrics datasets phantom models training inference",
     "quality": "utils ops geometry io datasets evaluation",

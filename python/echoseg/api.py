@@ -26,7 +26,8 @@ from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.evaluation.run_data import load_run_data
-from echoseg.inference.archive import find_input_files, remove_unfinished, segment_files, unfinished, write_results
+from echoseg.inference.archive import remove_unfinished, segment_files, unfinished, write_results
+from echoseg.inference.input_files import find_input_files
 from echoseg.inference.input_statement import input_lines
 from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import Predictor, load
@@ -34,7 +35,8 @@ from echoseg.io.reading import axis3_taken_for
 from echoseg.phantom.cached import cached_phantom
 from echoseg.report.results import write_attention, write_evaluation, write_prediction, write_run
 from echoseg.training.checkpoint import CONFIG
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.distributed import Ranks, ranks_of_torchrun
 from echoseg.training.logs import logger
 from echoseg.training.loop import train as run_training
@@ -203,6 +205,7 @@ def predict_files(
     thresholds: Sequence[float] = (),
     regularize: bool = True,
     format: str = "csv",
+    patients: str | None = None,
     truth: str | os.PathLike[str] | None = None,
     bsa: float | str | os.PathLike[str] | None = None,
     axis3: str | None = None,
@@ -225,6 +228,8 @@ def predict_files(
             that compares the contours, areas and volumes at these thresholds. Empty writes no page.
         regularize: Whether to replace contours of an implausible shape by the nearest plausible shape.
         format: The format of the table, "csv" or "parquet".
+        patients: A regular expression whose one group is the patient, searched in the name of each file, then in its
+            path. None takes the patients of a data set, else the folder or the name of a file.
         truth: A folder with ground truth masks of stacks. None takes a mask beside its stack, or in `labelsTr/` where
             the stack lies in `imagesTr/`.
         bsa: Body surface area of the patient, m², or a CSV file with the columns `patient` and `bsa`. Volumes are
@@ -237,15 +242,16 @@ def predict_files(
 
     Returns:
         A table with a row per file: `file, path, patient, frames, fps, unit, edv, esv, ef, beats, volume, true_volume,
-        volume_mm3, true_volume_mm3, volume_dice, bsa, volume_index, review, note, error`. `file` is the name of its
-        folder in `out`. `volume` is that of a stack; `volume_index`, in ml/m², is this volume or the EDV, divided by
+        volume_mm3, true_volume_mm3, volume_dice, true_edv, true_esv, true_ef, bsa, volume_index, review, note, error`.
+        `file` is the name of its folder in `out`. `volume` is that of a stack; `true_edv`, `true_esv` and `true_ef` are
+        those of a stack over time; `volume_index`, in ml/m², is this volume or the EDV, divided by
         the body surface area. `error` is the reason why the file could not be segmented; the other files are segmented
         all the same. Under torchrun, the table is empty in all processes but the first.
         `table.attrs["seconds"]` is the time that this process spent on each task and output, by name.
 
     Raises:
-        DataError: The run cannot be used, no file is found, a step is unknown, `truth` or `bsa` cannot be used, or
-            results cannot be written.
+        DataError: The run cannot be used, no file is found, a step is unknown, `patients`, `truth` or `bsa` cannot
+            be used, or results cannot be written.
         FileExistsError: `out` exists.
     """
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
@@ -265,6 +271,7 @@ def predict_files(
             settings,
             out=out,
             structure=structure,
+            patients=patients,
             truth=None if truth is None else Path(truth),
             bsa=bsa,
         )

@@ -489,6 +489,14 @@ def flags_of(command: str) -> dict[str, argparse.Action]:
     return commands.choices[command]._option_string_actions
 
 
+def test_the_page_of_the_design_lists_the_commands():
+    page = Path(__file__).parents[2] / "docs/design.md"
+    if not page.is_file():
+        pytest.skip("no documentation here")
+    (line,) = re.findall(r"- The commands are (.*?)\.\n", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert re.findall("`(.+?)`", line) == list(COMMANDS)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")

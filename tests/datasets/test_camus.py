@@ -175,7 +175,7 @@ FAULTS = {
     ),
     "mask cut": (
         lambda folder: replace_mask(folder, np.ones((3, 40, 48), np.uint8)).write_bytes(b"\x1f\x8b\x08 nothing"),
-        "cannot be read as NIfTI",
+        "is damaged or cut off",
     ),
 }
 

@@ -325,8 +325,44 @@ def test_pages_beside_the_first_are_not_dropped(tmp_path):
 
     dataset = read_dataset(write(tmp_path, [pages, *LV[1:]], suffix=".tif"))
     assert [str(fault) for fault in dataset.faults] == [
-        "masks/p0.tif: has 2 pages; save each page as a file, or all of them as .nii.gz"
+        "masks/p0.tif: has 2 pages, its image 1; give both the same number"
     ]
+
+
+def write_pages(path, pages, mode=None, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [Image.fromarray(page, mode) for page in pages]
+    if mode == "P":
+        for image in images:
+            image.putpalette([value for colour in VOC for value in colour])
+    images[0].save(path, save_all=True, append_images=images[1:], **options)
+
+
+@pytest.mark.parametrize("kind", ["0 and 255", "palette", "red"])
+@pytest.mark.parametrize("axis3", [None, "slices"])
+def test_pages_of_image_and_mask_are_pairs(tmp_path, kind, axis3):
+    write_pages(tmp_path / "images/p0.tif", [make_image(lv) for lv in LV])
+    masks = [LV[0], 0 * LV[0], *LV[2:]]
+    drawn = {"palette": masks, "red": [colours((0, 0, 0), RED)(lv) for lv in masks]}
+    write_pages(
+        tmp_path / "masks/p0.tif", drawn.get(kind, [lv * 255 for lv in masks]), "P" if kind == "palette" else None
+    )
+    store = prepare(tmp_path, size=SIZE, axis3=axis3)
+    shown = [0, 2, 3] if axis3 is None else [0, 1, 2, 3]  # a slice without the ventricle is a blank
+    assert store.samples["frame"].tolist() == shown
+    assert store.samples["thickness"].notna().all() == (axis3 == "slices")
+    np.testing.assert_array_equal(store.frames, np.stack([make_image(LV[number]) for number in shown]))
+    for sample, number in enumerate(shown):
+        points = store.points[store.offsets[sample] : store.offsets[sample + 1]]
+        filled = fill_polygons(points[None], SIZE)[0] if len(points) else np.zeros(SIZE)
+        np.testing.assert_array_equal(filled > 0, masks[number] > 0)
+
+
+def test_an_animated_mask_is_refused(tmp_path):
+    write_pages(tmp_path / "images/p0.tif", [make_image(lv) for lv in LV])
+    write_pages(tmp_path / "masks/p0.gif", [lv * 255 for lv in LV])
+    with pytest.raises(DataError, match=r"masks/p0\.gif: is an animation of 4 frames; save each as a file, or all as"):
+        read_dataset(tmp_path)
 
 
 def test_a_photo_that_exif_turns_is_read_as_stored(tmp_path):

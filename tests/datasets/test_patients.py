@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from _folders import write_folder
@@ -71,6 +73,10 @@ def read_patients(folder, names, **options):
         ("anna", "anna"),
         ("frame_001", "frame_001"),
         ("ED", "ED"),
+        ("EF_p01_3", "EF_p01"),
+        ("20210304_p01_2", "p01"),
+        ("visit2_p01", "p01"),
+        ("anna_rest", "anna"),
     ],
 )
 def test_the_patient_is_found_in_names_as_tools_write_them(stem, patient):
@@ -96,6 +102,61 @@ def test_a_number_may_hold_patient_and_image(stems, patients):
     assert [patients_of_names(stems)[stem] for stem in stems] == patients
 
 
+@pytest.mark.parametrize(
+    ("stems", "patients"),
+    [
+        ("2021_anna 2021_bert", "anna bert"),
+        ("2021_anna_1 2021_anna_2 2021_bert_1", "anna anna bert"),
+        ("2021-anna-1 2021-anna-2 2022-bert-1", "anna anna bert"),
+        ("2021_anna 2021_bert 2022_anna 2022_carl", "anna bert anna carl"),
+        ("7_anna_ED 7_anna_ES 7_bert_ED", "anna anna bert"),  # the number of the study
+        ("study1_anna_frame3 study1_anna_frame4 study1_bert_frame3", "anna anna bert"),
+        ("study7_2021_anna study7_2022_anna study7_2021_bert", "anna anna bert"),
+        ("visit1_anna visit2_anna visit1_bert", "anna anna bert"),
+        ("anna_visit1 anna_visit2 bert_visit1", "anna anna bert"),
+        ("20210304_anna 20210305_bert 20210306_anna", "anna bert anna"),
+        ("2021-03-04_anna 2021-03-05_bert", "anna bert"),
+        ("2021_03_04_anna 2021_03_05_bert", "anna bert"),
+        ("20210304_104512_anna 20210304_110000_bert 20210601_090000_anna", "anna bert anna"),
+        ("anna_20210304 anna_20210601 bert_20210304", "anna anna bert"),
+        ("20210304_p01 20210601_p01 20210601_p02", "p01 p01 p02"),
+        ("2021_brats_001 2021_brats_002", "brats_001 brats_002"),
+        ("2021_SC-HF-I-1 2021_SC-HF-NI-2", "SC-HF-I-1 SC-HF-NI-2"),
+        ("2021_train_001 2021_val_001", "train_001 val_001"),
+        ("2021_Łukasz 2021_Zoë", "Łukasz Zoë"),
+        # numbers alone may be those of frames; words under every number are no names
+        ("2021_001 2021_002", "2021 2021"),
+        ("2021_ED 2021_ES", "2021 2021"),
+        ("1_3 1_4", "1 1"),
+        ("p01_first p01_second", "p01 p01"),
+        ("train_001_a_1 train_001_b_1 train_002_a_1", "train_001 train_001 train_002"),
+        ("2001_lv 2001_rv 2002_lv 2002_rv 2003_lv 2003_rv", "2001 2001 2002 2002 2003 2003"),
+        ("20210304_lv 20210305_lv", "20210304 20210305"),
+        ("scan_001_axial scan_002_axial scan_003_axial", "scan_001 scan_002 scan_003"),
+        ("case_2001 case_2002", "case_2001 case_2002"),
+        ("echo_20210304 echo_20210305", "echo_20210304 echo_20210305"),
+        ("brats_001_2021 brats_002_2021 lidc_001_2021", "brats_001 brats_002 lidc_001"),
+    ],
+)
+def test_a_date_a_year_or_a_number_that_all_share_is_not_the_patient(stems, patients):
+    stems = stems.split()
+    found = patients_of_names(stems)
+    assert [found[stem] for stem in stems] == patients.split()
+
+
+@given(
+    st.lists(st.from_regex(r"[b-df-hj-np-tv-z]{3,9}", fullmatch=True), min_size=2, max_size=9, unique=True),
+    st.sampled_from(["2021", "7", "study1", "20210304", "2021-03-04", "site3", "visit2_2021", "v1"]),
+    st.sampled_from("_- "),
+    st.lists(st.sampled_from(["", "_frame3", "_ED", "_4CH_ES", "_slice_12", "_17", "_2_1"]), min_size=2, max_size=9),
+)
+def test_what_all_files_begin_with_is_never_the_patient_where_names_follow(names, lead, separator, ends):
+    files = {f"{lead}{separator}{name}{end}": name for name in names for end in ends}
+    found = patients_of_names(files)
+    assert len(set(found.values())) == len(names)
+    assert len({(found[file], name) for file, name in files.items()}) == len(names)
+
+
 def test_a_folder_per_patient_is_the_patient_whatever_the_frames_are_called(tmp_path):
     names = [f"patient{k:02d}/frame_{number:03d}" for k in range(4) for number in (2 * k + 1, 100 + 3 * k)]
     assert read_patients(tmp_path, names) == {name: name.split("/")[0] for name in names}
@@ -113,6 +174,10 @@ def test_a_folder_per_patient_is_the_patient_whatever_the_frames_are_called(tmp_
         (["A4C/7_1", "A2C/7_1", "A4C/8_1"], ["7", "7", "8"]),
         (["mayo/p01_ED", "mayo/p02_ED", "charite/p03_ED"], ["p01", "p02", "p03"]),  # a folder for each hospital
         (["train/p01/a", "train/p02/a", "test/p03/a"], ["p01", "p02", "p03"]),
+        (["2021/anna/a", "2021/bert/b", "2022/anna/c"], ["anna", "bert", "anna"]),
+        (["visit1/anna/a", "visit2/anna/b", "visit1/bert/c"], ["anna", "anna", "bert"]),
+        (["2021/anna_1", "2021/bert_1", "2022/carl_1"], ["anna_1", "bert_1", "carl_1"]),
+        (["20210304/frame_001", "20210304/frame_002", "20210305/frame_001"], ["20210304", "20210304", "20210305"]),
         (["train/001", "train/002", "test/001"], ["train_001", "002_x", "test_001"]),
     ],
 )
@@ -149,6 +214,11 @@ def test_videos_without_a_column_have_the_patient_of_their_name(tmp_path):
     dataset = read_dataset(folder)
     assert [recording.patient for recording in dataset.recordings] == ["x", "y", "y"]
     assert dataset.patients == "by the column PatientId of FileList.csv"
+
+
+def test_videos_of_a_list_without_a_column_are_named_for_their_patients(tmp_path):
+    dataset = read_dataset(write_folder(tmp_path / "data", ("2021_anna", "2021_bert", "2022_anna")))
+    assert [recording.patient for recording in dataset.recordings] == ["anna", "bert", "anna"]
 
 
 def test_a_rule_tells_patients_of_names_of_ones_own(tmp_path):

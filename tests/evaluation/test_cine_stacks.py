@@ -15,7 +15,9 @@ from echoseg.cli import main
 from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.store import prepare
 from echoseg.evaluation.evaluate import evaluate
-from echoseg.inference.archive import InputFile, segment_files
+from echoseg.evaluation.run_data import RunData
+from echoseg.inference.archive import segment_files
+from echoseg.inference.input_files import InputFile
 from echoseg.inference.measure import measure
 from echoseg.io.reading import read_clip
 from echoseg.models.codec import MaskCodec
@@ -60,6 +62,10 @@ class BrightnessPredictor:
         return of_probabilities(clip.frames > 100)
 
 
+def write_all(*arguments):
+    return write_prediction(*arguments, keep=sorted(OUTPUTS))
+
+
 def test_the_volume_of_a_time_point_is_the_sum_over_its_slices(tmp_path):
     clip = read_clip(save(tmp_path / "p1_4d.nii.gz", film(MASKS)))
     measured = measure(BrightnessPredictor()(clip), clip)
@@ -78,30 +84,75 @@ def test_the_volume_of_a_time_point_is_the_sum_over_its_slices(tmp_path):
 def test_the_row_and_the_files_of_a_stack_over_time(tmp_path):
     path, truth = save(tmp_path / "p1_4d.nii.gz", film(MASKS)), save(tmp_path / "p1_4d_gt.nii.gz", MASKS)
     file = InputFile("p1", path, "key", None, truth)
-    keep = sorted(OUTPUTS)
-
-    def write(*arguments):
-        return write_prediction(*arguments, keep=keep)
-
     out = tmp_path / "out"
     out.mkdir()
-    (row,) = segment_files([file], BrightnessPredictor(), out, write)
+    (row,) = segment_files([file], BrightnessPredictor(), out, write_all)
     assert (row["frames"], row["beats"], row["unit"]) == (21, 1, "ml")
     assert row["fps"] == pytest.approx(25)
     assert (row["edv"], row["esv"]) == pytest.approx((VOLUMES[0], VOLUMES[10]))
-    assert row["note"] == "not compared with its ground truth, since it is a stack over time"
+    assert row["note"] == ""
+    assert (row["true_edv"], row["true_esv"], row["volume_dice"]) == pytest.approx((VOLUMES[0], VOLUMES[10], 1))
+    assert row["true_ef"] == pytest.approx(100 * (1 - VOLUMES[10] / VOLUMES[0]))
+    assert np.isnan([row["volume"], row["true_volume"], row["true_volume_mm3"]]).all()
     mask = nibabel.load(out / "p1/mask.nii.gz")
     np.testing.assert_array_equal(np.asarray(mask.dataobj), MASKS.T)
     assert mask.affine.tobytes() == nibabel.load(path).affine.tobytes()
     curve = pd.read_csv(out / "p1/volumes.csv", keep_default_na=False)
     np.testing.assert_allclose(curve["volume_ml"], VOLUMES, atol=1e-3)
+    np.testing.assert_allclose(curve["true_volume_ml"], VOLUMES, atol=1e-3)
     assert curve["phase"].tolist() == ["ED", *[""] * 9, "ES", *[""] * 10]
     slices = pd.read_csv(out / "p1/slices.csv")
     np.testing.assert_array_equal(slices["area_px"], MASKS.sum(axis=(2, 3)).ravel())
+    np.testing.assert_array_equal(slices["true_area_px"], MASKS.sum(axis=(2, 3)).ravel())
+    assert slices["dice"].eq(1).all()
     assert slices[["time", "slice"]].iloc[-1].tolist() == [20, 3]
     files = {found.name for found in (out / "p1").iterdir()}
     assert files >= {"slices_ED.png", "slices_ES.png", "overlay.avi", "overlay.gif"}
     assert read_clip(out / "p1/overlay.avi").frames.shape[0] == 21
+
+
+def test_the_time_points_that_are_traced_are_compared(tmp_path):
+    times = [0, 10]
+    shrunk = np.stack([[disc(radius * shape) for shape in (0, 0.5, 0.8, 0.7)] for radius in RADII])
+    path = save(tmp_path / "p1_4d.nii.gz", film(MASKS))
+    truth = save(tmp_path / "p1_4d_gt.nii.gz", shrunk * np.isin(np.arange(21), times)[:, None, None, None])
+    out = tmp_path / "out"
+    out.mkdir()
+    (row,) = segment_files([InputFile("p1", path, "key", None, truth)], BrightnessPredictor(), out, write_all)
+    true = shrunk.sum(axis=(1, 2, 3)) * VOXEL
+    assert (row["true_edv"], row["true_esv"]) == pytest.approx((true[0], true[10]))
+    assert row["true_ef"] == pytest.approx(100 * (1 - true[10] / true[0]))
+    overlap, total = (MASKS & shrunk)[times].sum(), MASKS[times].sum() + shrunk[times].sum()
+    assert row["volume_dice"] == pytest.approx(2 * overlap / total)
+    curve = pd.read_csv(out / "p1/volumes.csv")
+    assert curve["true_volume_ml"].notna().to_numpy().nonzero()[0].tolist() == times
+    slices = pd.read_csv(out / "p1/slices.csv")
+    assert sorted(slices[slices["dice"].notna()]["time"].unique()) == times
+    assert slices["dice"][0] == 1  # no ventricle in either
+    expected = 2 * (MASKS[10, 1] & shrunk[10, 1]).sum() / (MASKS[10, 1].sum() + shrunk[10, 1].sum())
+    assert slices["dice"][41] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("masks", "note"),
+    [
+        (MASKS[0], "not compared with its ground truth: p1_4d_gt.nii.gz: is 48×40×4, its image 48×40×4×21;"),
+        (0 * MASKS, "not compared with its ground truth: p1_4d_gt.nii.gz: no time point is traced"),
+    ],
+)
+def test_a_truth_of_a_stack_over_time_that_cannot_be_compared(tmp_path, masks, note):
+    path, truth = save(tmp_path / "p1_4d.nii.gz", film(MASKS)), save(tmp_path / "p1_4d_gt.nii.gz", masks)
+    (row,) = segment_files([InputFile("p1", path, "key", None, truth)], BrightnessPredictor(), tmp_path, None)
+    assert row["note"].startswith(note)
+    assert np.isnan([row["true_edv"], row["volume_dice"]]).all()
+
+
+def test_one_traced_time_point_has_a_dice_but_no_ef(tmp_path):
+    path = save(tmp_path / "p1_4d.nii.gz", film(MASKS))
+    truth = save(tmp_path / "p1_4d_gt.nii.gz", MASKS * (np.arange(21) == 3)[:, None, None, None])
+    (row,) = segment_files([InputFile("p1", path, "key", None, truth)], BrightnessPredictor(), tmp_path, None)
+    assert row["volume_dice"] == 1
+    assert np.isnan([row["true_edv"], row["true_esv"], row["true_ef"]]).all()
 
 
 def write_acdc(folder, patient, scale=1.0):
@@ -168,3 +219,17 @@ def test_the_flag_is_kept_in_the_store(tmp_path, capsys):
     assert main(["train", "--data", str(tmp_path / "store"), "--axis3", "slices", "--out", str(tmp_path / "run")]) == 1
     assert "is a store that was made without axis3 'slices'; prepare the data again" in capsys.readouterr().err
     assert Config(axis3="time").store_options["axis3"] == "time"
+
+
+def test_steps_over_time_read_the_axis_as_the_store_did(tmp_path):
+    from test_stacks import BrightnessPredictor as OfStores
+
+    masks = np.roll([disc(radius) for radius in (10, 11, 12)], 9, axis=2)  # slices would be mirrored
+    for name, voxels in (("p1", film(masks)), ("p1_gt", masks)):
+        nibabel.save(nibabel.Nifti1Image(voxels.T, np.diag([1.5, -1.25, 1.25, 1])), tmp_path / f"{name}.nii")
+    store = prepare(tmp_path, size=(48, 48), axis3="time")
+    data = RunData(OfStores(size=(48, 48)), tmp_path, store, "time")
+    table = data.postprocess_ladder("all", ["smooth=1"]).set_index("step")
+    assert table["dice"]["smooth=1"] > 0.95
+    ablation = data.postprocess_ablation("all").set_index("step")
+    assert ablation["dice"]["smooth=1"] > 0.95

@@ -10,7 +10,7 @@ from echoseg.cli import main
 from echoseg.evaluation.craciun import COMBINATIONS, LADDER, TABLES, TRAININGS, VOLUMES, Combination, repeat_craciun
 from echoseg.inference.postprocess import CRACIUN, parse_step
 from echoseg.phantom.stacks import write_phantom_stacks
-from echoseg.training.config import load_config
+from echoseg.training.config_file import load_config
 
 TINY = {"size": (48, 48), "width": 2, "depth": 2, "precision": "float32", "device": "cpu"}
 

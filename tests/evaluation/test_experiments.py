@@ -16,7 +16,8 @@ from echoseg.evaluation.run_data import load_run_data
 from echoseg.report.page import write_report
 from echoseg.report.results import write_run
 from echoseg.report.tables import ablation_table, frame_table
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.presets import PRESETS
 
 pytestmark = pytest.mark.slow

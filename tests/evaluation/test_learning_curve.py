@@ -9,7 +9,7 @@ import pytest
 from echoseg.errors import DataError
 from echoseg.evaluation.learning_curve import learning_curve
 from echoseg.report.study_figures import learning_curve_figure
-from echoseg.training.config import load_config
+from echoseg.training.config_file import load_config
 
 pytestmark = pytest.mark.slow
 

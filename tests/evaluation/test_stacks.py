@@ -14,13 +14,13 @@ from PIL import Image
 from _folders import SUNNYBROOK
 from _predictions import of_probabilities
 from echoseg.datasets.store import prepare
-from echoseg.datasets.truth import find_truth, read_truth
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.stacks import measure_stacks, summarise_stacks
 from echoseg.geometry.crop import cut, paste
 from echoseg.inference.measure import measure
 from echoseg.inference.predictor import Predictor
 from echoseg.inference.stack_row import read_stack_truth
+from echoseg.inference.truth import find_truth, read_truth
 from echoseg.io.nifti import write_mask
 from echoseg.io.reading import open_volume, read_clip, read_frames
 from echoseg.models.codec import resize_planes

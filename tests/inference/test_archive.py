@@ -21,7 +21,8 @@ from _series import pixels, slice_name, write_series, write_slice
 from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.inference import archive
-from echoseg.inference.archive import COLUMNS, find_input_files, segment_files, unfinished, write_results
+from echoseg.inference.archive import COLUMNS, segment_files, unfinished, write_results
+from echoseg.inference.input_files import find_input_files
 from echoseg.inference.predictor import Predictor
 from echoseg.training import checkpoint
 from echoseg.training.config import Config

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from echoseg.errors import DataError
 from echoseg.io.reading import axis3_taken_for, open_volume, read_clip, read_voxels
+from echoseg.utils.parallel import map_in_order
 
 SHIFTED = np.array([12.5, -80, 33])
 
@@ -28,6 +31,7 @@ def save(path, shape, sides, *, origin=(0, 0, 0), units=("mm", "sec"), has_affin
 
 
 TIME = {
+    "frame time in milliseconds, of MRI": ("a", (256, 216, 30), (1.4, 1.4, 25), {}, math.nan),
     "frame time in seconds": ("a", (96, 80, 10), (0.3, 0.3, 0.02), {}, 50),
     "frame time in milliseconds": ("a", (96, 80, 10), (0.3, 0.3, 33.3), {}, math.nan),
     "frame time of pixels without a size": ("a", (112, 112, 60), (1, 1, 0.02), {}, 50),
@@ -79,22 +83,78 @@ def test_a_header_without_any_position_and_spacing_is_named(tmp_path):
     assert "--axis3 time" in clip.note
 
 
+def test_a_header_with_pixels_but_no_position_and_a_default_is_named(tmp_path):
+    clip = read_clip(save(tmp_path / "a.nii.gz", (96, 80, 10), (1.25, 1.25, 1)))
+    assert clip.thickness == 1
+    assert clip.note.startswith("the header has no position; slices of 1 mm are assumed, not time points")
+
+
+@pytest.mark.parametrize(
+    ("shape", "sides", "order", "number", "flag"),
+    [
+        ((12, 10, 400), (0.3, 0.3, 0.02), "x, y, time", 400, ", or use --axis3 time if it is right"),
+        ((12, 10, 400), (1.5, 1.5, 8), "x, y, slices", 400, ", or use --axis3 slices if it is right"),
+        ((8, 6, 5, 90), (1.5, 1.5, 8, 0.03), "x, y, slices, time", 90, ""),
+        ((8, 6, 1, 90), (1.5, 1.5, 8, 0.03), "x, y, time", 90, ", or use --axis3 time if it is right"),
+    ],
+)
+def test_an_image_has_no_fewer_pixels_than_there_are_frames(tmp_path, shape, sides, order, number, flag):
+    path = save(tmp_path / "a.nii.gz", shape, sides, has_affine=False)
+    pixels = f"{shape[0]}×{shape[1]}"
+    with pytest.raises(DataError) as caught:
+        read_clip(path)
+    assert str(caught.value) == (
+        f"{path}: read as {order}, it has {number} images of {pixels} pixels, so its axes are in another order; "
+        f"save it as {order}{flag}"
+    )
+    if flag:
+        with axis3_taken_for(flag.split()[-5]):
+            assert read_clip(path).frames.shape == (number, shape[1], shape[0])
+
+
+def test_slices_of_fewer_pixels_than_there_are_slices_lie_along_another_axis(tmp_path):
+    path = save(tmp_path / "a.nii.gz", (12, 10, 400), (1.5, 1.5, 1.5), origin=SHIFTED)
+    clip = read_clip(path)
+    voxels = np.asarray(nibabel.load(path).dataobj)
+    assert (*clip.spacing, clip.thickness) == pytest.approx((1.5, 1.5, 1.5))
+    np.testing.assert_array_equal(clip.frames, voxels.transpose(1, 2, 0)[:, ::-1])  # coronal: superior is up
+    assert clip.note == ("axis 3 (400) would be slices of fewer pixels than there are slices; axis 2 is taken for them")
+    with axis3_taken_for("slices"):
+        assert read_clip(path).frames.shape == (400, 10, 12)
+
+
 @pytest.mark.parametrize("folder", [".", "images", "images/p1"])
 def test_the_axis_can_be_said(tmp_path, folder):
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     film = save(tmp_path / folder / "a.nii.gz", (96, 80, 10), (0.3, 0.3, 0.02))
     with axis3_taken_for("slices"):
-        assert read_clip(film).thickness == pytest.approx(0.3)  # the largest spacing
-        assert open_volume(film).note == ""
+        assert read_clip(film).thickness == pytest.approx(0.02)
+        assert (open_volume(film).shape, open_volume(film).note) == ((10, 80, 96), "")
     (tmp_path / "dataset.json").write_text(json.dumps({"axis3": "slices"}))
-    assert open_volume(film).thickness == pytest.approx(0.3)
+    assert open_volume(film).thickness == pytest.approx(0.02)
     with axis3_taken_for("time"):
         assert math.isnan(open_volume(film).thickness)
+    assert math.isnan(read_clip(film, axis3="time").thickness)
     (tmp_path / "dataset.json").write_text(json.dumps({"axis3": "depth"}))
     with pytest.raises(DataError, match=r'a\.nii\.gz: dataset\.json has the "axis3" \'depth\'; use "time" or "slices"'):
         open_volume(film)
-    with pytest.raises(ValueError, match="axis3"), axis3_taken_for("depth"):
-        pass
+    with pytest.raises(ValueError, match="axis3"):
+        read_clip(film, axis3="depth")
+
+
+def test_threads_choose_the_axis_apart_from_each_other(tmp_path):
+    film = save(tmp_path / "a.nii.gz", (32, 24, 10), (1, 1, 1))
+    both_have_chosen = threading.Barrier(2)
+
+    def thicknesses(axis3):
+        with axis3_taken_for(axis3):
+            both_have_chosen.wait(60)
+            return [volume.thickness for volume in map_in_order(open_volume, [film] * 3)]
+
+    with ThreadPoolExecutor(2) as pool:
+        of_time, of_slices = pool.map(thicknesses, ("time", "slices"))
+    assert np.isnan(of_time).all()
+    assert of_slices == [1, 1, 1]
 
 
 @pytest.mark.parametrize("origin", [(0, 0, 0), SHIFTED])

@@ -335,6 +335,22 @@ def test_error_messages_contain_no_text_of_the_header(tmp_path, place):
     assert "Doe" not in str(caught.value)
 
 
+def test_a_header_whose_elements_are_missing_or_invalid_is_not_called_damaged(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", cine(), Modality="MR", PixelSpacing=["1.25", "1.5"])
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"1.25\\1.5", b"1,25\\1,5"))  # a decimal comma
+    with pytest.raises(DataError) as caught:
+        read_clip(path)
+    assert str(caught.value) == (
+        f"{path}: its header has an invalid PixelSpacing; correct it, or export the file again"
+    )
+    allocated = b"\x28\0\0\1US\2\0"
+    assert allocated in content
+    path.write_bytes(content.replace(allocated, b"\x28\0\0\2US\2\0"))
+    with pytest.raises(DataError, match=r"a\.dcm: its header has no valid BitsAllocated; correct it, or export"):
+        read_clip(path)
+
+
 def test_an_infinite_spacing_is_unknown(tmp_path):
     path = write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=[region(delta=float("inf"))])
     assert np.isnan(read_clip(path).spacing).all()

@@ -60,9 +60,33 @@ def test_voxels_beside_their_header_are_passed_over(tmp_path):
         ),
         (b"\n<!DOCTYPE html>\n<title>Sign in</title>", "is a web page.*download it again"),
         (b"PK\3\4" + bytes(99), "is a ZIP archive; unpack it"),
+        (b"%PDF-1.7\n" + bytes(99), "is a PDF document; save its images as PNG"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "is an HDF5 file.*; save its frames as"),
+        (b"NRRD0004\n" + bytes(99), "is an NRRD file by its content; rename it to .nrrd"),
+        (b"ObjectType = Image\n" + bytes(99), "is a MetaImage by its content; rename it to .mha"),
+        (b"", "is empty; replace the file"),
     ],
 )
 def test_what_lies_under_a_wrong_name_is_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=rf"{name}: .*{message}"):
+        read_clip(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.nii.gz", b"\x89PNG\r\n\x1a\n", "is a PNG image by its content; rename it to .png"),
+        ("a.dcm", b"\xff\xd8\xff\xe0", "is a JPEG image by its content; rename it to .jpg"),
+        ("a.png", b"\0\0\0\x20ftypisom", "is an MP4 or MOV video by its content; rename it to .mp4"),
+        ("a.nii", bytes(128) + b"DICM", "is a DICOM file by its content; rename it to .dcm"),
+        ("a.nrrd", b"\x1f\x8b" + bytes(99), "is compressed by gzip by its content; unpack it"),
+        ("a.png", b"\xff\xd8\xff\xe0", "is damaged, or an image of a kind"),
+        ("a.mp4", b"RIFF\0\0\0\0AVI LIST", "cannot be opened as a video"),
+        ("a.nii", b"hello" * 99, "is no NIfTI or Analyze file by its content; rename it"),
+    ],
+)
+def test_another_type_under_the_name_of_one_that_is_read(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}: {message}"):
         read_clip(tmp_path / name)

@@ -82,7 +82,7 @@ def test_an_axis_of_time_is_one(tmp_path, first):
         ({"kinds": "RGB-color domain domain"}, "save it in grey"),
         ({"sizes": "5 6"}, "invalid NRRD header"),
         ({"encoding": "bzip2"}, "save it with the encoding raw or gzip"),
-        ({"sizes": "50 60 30"}, "declares 180000; replace the file"),
+        ({"sizes": "50 60 30"}, "declares 180000; copy it again, or correct the header"),
         ({"data file": "../a.raw"}, "in the same folder"),
         ({"type": "block"}, "save it as numbers"),
         ({"space directions": "(1,0,0) (0,x,0) (0,0,8)"}, "invalid NRRD header"),

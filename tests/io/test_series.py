@@ -129,6 +129,11 @@ def add_series(folder):
         add(folder, k, name=f"other{k}.dcm", series="1.2.9")
 
 
+def replace_bytes(path, old, new):
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
 FAULTS = {
     "mixed": (add_series, r"slices of 2 series \(4 files such as IM0003.dcm, 2 files such as other0.dcm\); move each"),
     "missing slice": (lambda folder: (folder / slice_name(1)).unlink(), r"IM0003.dcm to IM0017.dcm it is 16 mm, but 8"),
@@ -151,7 +156,14 @@ FAULTS = {
         "IM9999.dcm: is not a grey image",
     ),
     "no position": (lambda folder: add(folder, 4, ImagePositionPatient=None), "belongs to the series but has no"),
-    "damaged": (lambda folder: (folder / "x").write_bytes(bytes(128) + b"DICM" + b"\xff" * 40), "x is a damaged DICOM"),
+    "damaged": (
+        lambda folder: (folder / "x").write_bytes(bytes(128) + b"DICM" + b"\xff" * 40),
+        "x: its header has neither a position nor a SeriesInstanceUID; export it again, or move it into",
+    ),
+    "decimal comma": (
+        lambda folder: replace_bytes(folder / slice_name(1), b"1.25\\1.5", b"1,25\\1,5"),
+        "IM0010.dcm: its header has an invalid PixelSpacing; correct it, or export the file again, or move it into",
+    ),
     "no pixels": (lambda folder: add(folder, 4, PixelData=None), "IM9999.dcm: contains no image"),
     "short pixels": (lambda folder: add(folder, 4, PixelData=bytes(20)), "IM9999.dcm: contains no whole frame"),
 }  # fmt: skip

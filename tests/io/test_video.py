@@ -147,6 +147,28 @@ def test_a_wrong_frame_count_of_an_mp4_is_reported(tmp_path):
     assert (len(clip.frames), clip.declared) == (FRAMES - 3, FRAMES)
 
 
+@pytest.mark.parametrize("kept", ["up to the index", "half of the index", "the first bytes"])
+def test_an_unfinished_mp4_is_called_so(tmp_path, kept):  # "moov atom not found"
+    path = write_video(tmp_path / "a.mp4", frames=8, code="mp4v")
+    content = path.read_bytes()
+    index = content.index(b"moov") - 4
+    size = {"up to the index": index, "half of the index": (index + len(content)) // 2, "the first bytes": 40}[kept]
+    path.write_bytes(content[:size])
+    with pytest.raises(DataError) as caught:
+        read_frames(path)
+    assert str(caught.value) == (
+        f"{path}: has no index (moov): it is cut off, or was not finished; copy or export it again"
+    )
+
+
+def test_an_avi_cut_off_in_its_header_is_called_so(video, tmp_path):
+    content = video.read_bytes()
+    path = tmp_path / "a.avi"
+    path.write_bytes(content[:3000])
+    with pytest.raises(DataError, match=r"a\.avi: is shorter than its header declares: it is cut off"):
+        read_frames(path)
+
+
 def test_a_damaged_video_gives_the_same_pixels_each_time(tmp_path):
     path = write_speckle(tmp_path / "v.mp4", "mp4v")
     data = path.read_bytes()
@@ -217,7 +239,7 @@ INVALID_VIDEOS = {
 def test_an_invalid_video_gives_a_one_line_message_and_no_output(tmp_path, content, capfd):
     path = tmp_path / "v.avi"
     path.write_bytes(INVALID_VIDEOS[content])
-    with pytest.raises(DataError, match="replace the file") as caught:
+    with pytest.raises(DataError, match=r"replace the file|copy or export it again") as caught:
         read_frames(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -228,6 +228,32 @@ def test_an_invalid_file_is_refused_with_its_path(tmp_path, case):
     assert "\n" not in str(caught.value)
 
 
+def change_code(path, code):
+    content = bytearray(path.read_bytes())
+    content[70:72] = np.array(code, "<i2").tobytes()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: change_code(path, 1), "has a header that is not supported .*; save it again, with voxels of 8"),
+        (lambda path: change_code(path, 32), "contains complex64, not grey values; save it in grey"),
+        (lambda path: path.write_bytes(path.read_bytes()[:300]), "is no NIfTI or Analyze file by its content"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-9]),
+            r"is damaged .*\(Expected 180 bytes, got 171 bytes\); copy",
+        ),
+        (lambda path: path.write_bytes(gzip.compress(path.read_bytes())[:-20]), "is damaged or cut off .*; copy it"),
+    ],
+)
+def test_only_a_damaged_volume_is_called_damaged(tmp_path, change, message):
+    path = save(tmp_path / "a.nii", np.random.default_rng(0).integers(0, 99, (5, 6, 3), dtype=np.int16))
+    change(path)
+    with pytest.raises(DataError, match=rf"a\.nii: {message}"):
+        read_clip(path)
+
+
 @settings(max_examples=150)
 @given(offset=st.integers(0, 351), value=st.integers(0, 255))
 def test_any_byte_in_a_nifti_header_gives_a_clip_or_a_data_error(tmp_path_factory, offset, value):

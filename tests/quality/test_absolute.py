@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from _masks import make_image, save_image
+from echoseg.datasets.store import prepare
 from echoseg.quality.dataset_check import check_dataset
 
 SIZE = (80, 80)
@@ -32,7 +33,10 @@ def write(folder, mask_of, image_of=None):
 
 
 def findings(folder):
-    return [(found.reason, found.file) for found in check_dataset(folder).findings]
+    found = check_dataset(folder).findings
+    store = prepare(folder, folder.with_name(f"{folder.name}-store"))
+    assert list(map(str, check_dataset(store.path).findings)) == list(map(str, found))
+    return [(each.reason, each.file) for each in found]
 
 
 def test_nothing_is_found_in_true_masks(tmp_path):

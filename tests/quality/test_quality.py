@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from echoseg.cli import main
 from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.store import prepare
 from echoseg.quality.contours import deviations, measure_contours
+from echoseg.quality.dataset_check import check_dataset
 from echoseg.quality.duplicates import find_duplicate_frames, find_identical_files, find_repeated_frames
 from echoseg.quality.inspection import FAULT_REASONS, LEFT_OUT, SUSPICIOUS, check_store
 from echoseg.quality.listed_volumes import phase_agreement, phase_pairs
@@ -98,6 +100,16 @@ def test_a_store_can_be_checked_without_its_data_set(beating, tmp_path, capsys):
     assert "nothing is left out, nothing is suspicious" in capsys.readouterr().out
 
 
+def test_a_check_of_a_store_finds_what_a_check_of_its_folder_does(faulty, tmp_path):
+    folder, _ = faulty
+    of_folder = check_dataset(folder).findings
+    store = prepare(folder, tmp_path / "store").path
+    shutil.rmtree(folder)  # the store says it all, except whether a video ends early
+    expected = [str(found) for found in of_folder if found.reason != "video cut off"]
+    assert [str(found) for found in check_dataset(store).findings] == expected
+    assert len(expected) == len(of_folder) - 1
+
+
 def test_names_from_the_data_are_escaped_in_html(tmp_path):
     folder = write_folder(tmp_path / "data", names=("<b>a", "b", "c"))
     set_cell(folder / "FileList.csv", 2, 1, "99")
@@ -138,7 +150,8 @@ def test_swapped_phases_of_the_data_set_are_suspicious(beating):
     rows = swapped["video"] == "v07"
     swapped.loc[rows, "phase"] = swapped.loc[rows, "phase"].to_numpy()[::-1]
     (found,) = check_store(dataclasses.replace(store, samples=swapped))
-    assert (found.reason, found.file) == ("ED and ES swapped", "v07")
+    assert (found.reason, found.file) == ("ED and ES swapped", "VolumeTracings.csv")
+    assert "of v07 " in found.note
 
 
 def test_swapped_frames_have_a_negative_phase_agreement(beating):
@@ -210,11 +223,10 @@ def test_blank_frames_are_not_duplicates():
     assert list(find_repeated_frames(blank, np.array(["v"] * 3))) == []
 
 
-def test_identical_files_are_found(tmp_path):
-    for name, text in (("a", "one"), ("b", "two"), ("c", "one"), ("d", "three")):
-        (tmp_path / name).write_text(text)
-    (tmp_path / "e").symlink_to("nowhere")
-    assert find_identical_files({name: tmp_path / name for name in "abcdef"}) == [("a", "c")]
+def test_identical_files_are_found():
+    paths = {"a": "1.avi", "b": "2.avi", "c": "3.avi", "d": "4.avi", "e": "5.avi", "f": "3.avi", "g": "", "h": "6.avi"}
+    hashes = {"1.avi": "x", "2.avi": "y", "3.avi": "x", "4.avi": "", "5.avi": "", "6.avi": "x"}
+    assert find_identical_files(paths, hashes) == [("a", "c"), ("a", "h")]
 
 
 def test_every_fault_of_the_readers_has_a_reason(faulty):

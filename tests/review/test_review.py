@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,8 +22,9 @@ from hypothesis import strategies as st
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
-from _folders import ellipse_chords, set_cell, write_folder
+from _folders import ellipse_chords, set_cell, write_folder, write_video
 from _reviewing import CODEC, outlines, request, review_server
+from _series import pixels, write_series
 from echoseg.cli import main
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.store import prepare
@@ -34,7 +36,7 @@ from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
 from echoseg.review import clips
-from echoseg.review.clips import find_review_clips, review_order
+from echoseg.review.clips import find_review_clips, review_order, separate_unreadable
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
 from echoseg.training.checkpoint import build, save_weights
@@ -300,14 +302,99 @@ def test_clips_of_the_inputs(tmp_path):
     with pytest.raises(DataError, match=r"two files have the name a\.avi"):
         find_review_clips([data, data / "Videos" / "a.avi"], None)
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="contains no files"):
+    (tmp_path / "none" / "list.csv").write_text("a table")
+    with pytest.raises(DataError, match="contains no file with frames"):
         find_review_clips([tmp_path / "none"], None)
     bad = shutil.copy(data / "Videos" / "a.avi", tmp_path / "a,b.avi")
     with pytest.raises(DataError, match="rename the file"):
         find_review_clips([Path(bad)], None)
 
 
+UNREADABLE = {
+    "no frames": ("a.avi", lambda content: content[: content.index(b"00dc")], "it is cut off"),
+    "empty": ("a.avi", lambda content: b"", "is empty"),
+    "cut off": ("a.avi", lambda content: content[:-300], "cut off"),
+    "no video": ("a.mp4", lambda content: b"<html>not found</html>", "is a web page, not the file itself"),
+    "no image": ("a.png", lambda content: b"", "is empty; replace the file"),
+    "another type": ("a.flv", lambda content: b"FLV\1", "convert it to MP4 or AVI"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_files_that_cannot_be_opened_are_left_out_by_name(tmp_path, case):
+    name, change, cause = UNREADABLE[case]
+    bad = tmp_path / "bad" / name
+    for folder in ("good", "bad"):
+        (tmp_path / folder).mkdir()
+    video = write_video(tmp_path / "good" / "b.avi", frames=3)
+    bad.write_bytes(change(video.read_bytes()))
+    for inputs in ([bad], [bad.parent]):
+        sources, _ = find_review_clips(inputs, None)
+        with pytest.raises(DataError) as caught:
+            separate_unreadable(sources, inputs)
+        assert str(caught.value).startswith(f"{bad}: ")
+        assert cause in str(caught.value)
+        assert "\n" not in str(caught.value)
+    inputs = [bad, video.parent]
+    kept, lines = separate_unreadable(find_review_clips(inputs, None)[0], inputs)
+    assert [source.path for source in kept] == [video]
+    assert len(lines) == 1
+    assert cause in lines[0]
+
+
+def test_recordings_of_a_data_set_are_opened_if_they_are_given_by_name(tmp_path):
+    data = write_folder(tmp_path / "data")
+    (data / "Videos" / "a.avi").write_bytes(b"")
+    assert separate_unreadable(find_review_clips([data], None)[0], [data])[1] == []
+    inputs = [data / "Videos" / "a.avi", data / "Videos" / "b.avi"]
+    kept, lines = separate_unreadable(find_review_clips(inputs, data)[0], inputs)
+    assert ([source.name for source in kept], len(lines)) == (["b.avi"], 1)
+
+
+def test_a_stack_over_time_is_left_out_with_the_cure(tmp_path):
+    path = tmp_path / "p1_4d.nii"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((32, 24, 3, 5), np.uint8), np.diag([-1.4, -1.4, 8, 1])), path)
+    with pytest.raises(DataError, match=r"p1_4d\.nii: is a stack over time, .* save the time points"):
+        separate_unreadable(find_review_clips([path], None)[0], [path])
+
+
+def test_a_folder_gives_what_can_hold_frames(tmp_path):
+    write_series(tmp_path / "heart", pixels())
+    write_video(tmp_path / "heart" / "b.avi", frames=3)
+    for name in ("notes.txt", "c.tif", ".hidden.avi"):
+        (tmp_path / "heart" / name).write_bytes(b"")
+    sources, _ = find_review_clips([tmp_path / "heart"], None)
+    assert [source.name for source in sources] == ["heart", "b.avi", "c.tif"]
+    kept, lines = separate_unreadable(sources, [tmp_path / "heart"])
+    assert [source.name for source in kept] == ["heart", "b.avi"]
+    assert lines == [f"{tmp_path / 'heart' / 'c.tif'}: is empty; replace the file"]
+
+
 # ---- the command
+
+
+def test_the_command_names_what_it_leaves_out_and_serves_the_rest(tmp_path, monkeypatch, capsys):
+    run = tmp_path / "run"
+    config = Config(approach="mask", size=(32, 32), width=4, depth=2)
+    run.mkdir()
+    config.save(run / "config.yaml")
+    save_weights(run / "model.safetensors", build(config)[0])
+    good, bad = write_video(tmp_path / "b.avi", frames=3), tmp_path / "a.avi"
+    bad.write_bytes(b"")
+    served = []
+
+    def make_app(clips, corrections):
+        corrections.close()
+        served.append(clips)
+
+    monkeypatch.setattr("echoseg.review.server.make_app", make_app)
+    monkeypatch.setattr("echoseg.review.server.serve", lambda app, **options: None)
+    assert main(["review", str(run), str(bad), "--no-browser", "--device", "cpu"]) == 1
+    assert capsys.readouterr().err == f"echoseg: {bad}: is empty; replace the file\n"
+    assert not (run / "corrections").exists()
+    assert main(["review", str(run), str(bad), str(good), "--no-browser", "--device", "cpu"]) == 0
+    assert capsys.readouterr().err == f"left out: {bad}: is empty; replace the file\n"
+    assert [source.path for source in served[0].sources] == [good]
 
 
 def test_unusable_addresses_are_refused(capsys):

@@ -15,7 +15,7 @@ from _folders import write_folder, write_video
 from echoseg.cli import main
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.training import checkpoint, loop
-from echoseg.training.config import load_config
+from echoseg.training.config_file import load_config
 
 PAGE = 4096
 _SETTINGS = "--width 2 --depth 2 --batch-size 4 --device cpu --precision float32 --landmarks 5".split()  # noqa: SIM905

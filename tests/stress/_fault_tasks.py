@@ -17,7 +17,6 @@ from _reviewing import CODEC, outlines
 from echoseg.datasets.store import open_store, prepare
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.archive import (
-    find_input_files,
     finished_rows,
     remove_unfinished,
     segment_files,
@@ -25,6 +24,7 @@ from echoseg.inference.archive import (
     write_results,
 )
 from echoseg.inference.export import write_repository
+from echoseg.inference.input_files import find_input_files
 from echoseg.inference.predictor import load
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.report.results import write_evaluation, write_prediction

@@ -13,7 +13,8 @@ import torch
 from echoseg.errors import DataError
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.training import checkpoint, loop
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from stress._killing import Workload
 
 SETTINGS = {"width": 2, "depth": 2, "batch_size": 4, "epochs": 6, "device": "cpu", "precision": "float32"}

@@ -33,7 +33,8 @@ from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.samples import decode_dataset
 from echoseg.datasets.tracings import read_tracings, stem_of
 from echoseg.errors import DataError
-from echoseg.inference.archive import find_input_files, segment_files, write_results
+from echoseg.inference.archive import segment_files, write_results
+from echoseg.inference.input_files import find_input_files
 from echoseg.inference.predictor import Predictor
 from echoseg.review.clips import Clips
 from echoseg.review.clips import find_review_clips as find_clips

@@ -10,7 +10,7 @@ import pytest
 from _folders import write_folder, write_video
 from echoseg.datasets.echonet import read_echonet
 from echoseg.errors import DataError
-from echoseg.inference.archive import find_input_files
+from echoseg.inference.input_files import find_input_files
 from echoseg.io.reading import read_frames
 from echoseg.report.overlay import write_video as write_overlay
 from echoseg.utils.files import new_folder

@@ -39,7 +39,8 @@ from echoseg.report.run_summary import read_run_summary
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import drawing_of
 from echoseg.training import checkpoint
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import hash_file
 

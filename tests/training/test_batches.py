@@ -8,10 +8,11 @@ import torch
 
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.training import checkpoint
-from echoseg.training.augment import change_greys, draw_maps, warp_frames
+from echoseg.training.augment import change_greys, draw_maps, inverse_maps, warp_frames
 from echoseg.training.batches import Batches
 from echoseg.training.config import Config
 from echoseg.training.distributed import Ranks
+from echoseg.training.plan import to_device
 
 CPU = torch.device("cpu")
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
@@ -19,6 +20,10 @@ TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cp
 
 def tiny(**settings):
     return Config(**{**TINY, **settings})
+
+
+def maps_of(linear, offset, size):
+    return torch.from_numpy(inverse_maps(linear, offset, size))
 
 
 def test_pixels_and_points_move_alike():
@@ -29,7 +34,7 @@ def test_pixels_and_points_move_alike():
     points = random.uniform((20, 14), (36, 26), (20, 2))
     y, x = np.mgrid[: size[0], : size[1]]
     blobs = np.exp(-((x - points[:, :1, None]) ** 2 + (y - points[:, 1:, None]) ** 2) / 2 / 2.0**2)
-    moved = warp_frames(torch.from_numpy(blobs).float(), linear, offset).double().numpy()
+    moved = warp_frames(torch.from_numpy(blobs).float(), maps_of(linear, offset, size)).double().numpy()
     expected = np.einsum("nij,nj->ni", linear, points) + offset
     mass = moved.sum(axis=(1, 2))
     found = np.stack([(moved * x).sum(axis=(1, 2)) / mass, (moved * y).sum(axis=(1, 2)) / mass], axis=1)
@@ -83,10 +88,10 @@ def test_landmarks_of_the_anatomy_move_with_their_contours(chord_store):
     config = tiny(scheme="anatomical", landmarks=7, flip=0.5, rotation=180.0)
     batches = Batches(chord_store, np.arange(48), checkpoint.build(config)[1], config, CPU)
     for step in range(len(batches)):
-        plan = batches._plans[0, step]
+        plan = batches._plans[0, step, step + 1]
         expected = choose_landmarks(plan.contours, config.landmarks, scheme="anatomical")
         np.testing.assert_allclose(plan.landmarks, expected, atol=1e-3)
-        assert 0 < (np.linalg.det(plan.augmentation.linear) < 0).sum() < 8
+        assert 0 < (np.linalg.det(plan.maps[:, :2]) < 0).sum() < 8
     assert next(batches.epoch(0)).landmarks.shape == (8, config.landmarks, 2)
 
 
@@ -157,7 +162,7 @@ def test_no_rank_gets_an_empty_batch(disc_store):
 def test_a_flip_mirrors_pixels_and_points():
     linear, offset = draw_maps(np.random.default_rng(0), 4, (6, 9), tiny(flip=1.0, rotation=0, zoom=0, shift=0))
     frames = torch.rand(4, 6, 9)
-    torch.testing.assert_close(warp_frames(frames, linear, offset), frames.flip(2))
+    torch.testing.assert_close(warp_frames(frames, maps_of(linear, offset, (6, 9))), frames.flip(2))
     np.testing.assert_allclose(np.array([[2.0, 3.0]]) @ linear[0].T + offset[0], [[6.0, 3.0]])
     some = draw_maps(np.random.default_rng(0), 1000, (6, 9), tiny(flip=0.3))[0]
     assert 0.25 < (np.linalg.det(some) < 0).mean() < 0.35
@@ -167,7 +172,7 @@ def _greys(**changed):
     nothing = {"exponent": 1.0, "level": 0.0, "slope_x": 0.0, "slope_y": 0.0, "blur": 0.0, "shadow": 0.0}
     lane = {"shadow_x": 1.0, "shadow_y": 0.0, "shadow_offset": 0.0, "shadow_width": 0.05}
     speckle = {"speckle": 0.0, "speckle_field": 0, "speckle_row": 0, "speckle_column": 0}
-    return {name: np.array([value]) for name, value in {**nothing, **lane, **speckle, **changed}.items()}
+    return {name: torch.tensor([float(value)]) for name, value in {**nothing, **lane, **speckle, **changed}.items()}
 
 
 def test_each_change_of_greys():
@@ -190,3 +195,50 @@ def test_each_change_of_greys():
     speckled = change(speckle=0.1, speckle_field=2, speckle_row=1, speckle_column=20)
     assert speckled[0, 0, 0].item() == pytest.approx(100 * (1 + 0.1 * fields[2, 1, 20].item()), rel=1e-4)
     assert speckled[0, 20, 1].item() == pytest.approx(100 * (1 + 0.1 * fields[2, 21, 21].item()), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"approach": "mask", "fixed_copies": 0.3}, {"flip": 0.5}, {"scheme": "anatomical"}]
+)
+def test_steps_planned_together_are_those_planned_alone(chord_store, settings):
+    config = tiny(batch_size=3, shadow=1.0, blur=0.5, **settings)
+    codec = checkpoint.build(config)[1]
+    for ranks in (Ranks(), Ranks(1, 2)):
+        plans = Batches(chord_store, np.arange(20), codec, config, CPU, ranks)._plans
+        together = list(plans[2, 0, plans.steps].batches())
+        assert len(together) == plans.steps > 2
+        for step, plan in enumerate(together):
+            alone = plans[2, step, step + 1]
+            assert (plan.shares, plan.counts) == (alone.shares, alone.counts)
+            for name, array in alone._arrays().items():
+                np.testing.assert_array_equal(getattr(plan, name), array, err_msg=name)
+            assert len(alone._arrays()) == (4 if config.approach == "mask" else 5)
+
+
+def test_a_gpu_is_not_waited_for(monkeypatch):
+    """With replacements for pinned memory and for the copy to the device."""
+    calls = []
+
+    class Pinned:
+        def to(self, device, non_blocking):
+            calls.append((device.type, non_blocking))
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: Pinned())
+    to_device(np.zeros(3, np.float32), torch.device("cuda:1"))
+    assert calls == [("cuda", True)]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("approach", ["mask", "landmark"])
+def test_batches_of_a_gpu_are_those_of_the_cpu(disc_store, approach, workers):
+    config = tiny(approach=approach, shadow=1.0, blur=0.5, workers=workers)
+    made = [
+        Batches(disc_store, np.arange(20), checkpoint.build(config)[1], config, torch.device(name)).epoch(0)
+        for name in ("cpu", "cuda")
+    ]
+    for one, other in zip(*made, strict=True):
+        torch.testing.assert_close(other.frames.cpu(), one.frames, atol=0.05, rtol=0)
+        torch.testing.assert_close(other.targets.cpu(), one.targets, atol=1e-5, rtol=0)
+        assert torch.equal(other.contours.cpu(), one.contours)

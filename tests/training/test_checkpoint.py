@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from echoseg.errors import DataError
 from echoseg.training import checkpoint
-from echoseg.training.config import EDITABLE, Config, load_config
+from echoseg.training.config import EDITABLE, Config
+from echoseg.training.config_file import load_config
 
 
 @pytest.fixture

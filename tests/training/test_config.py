@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from echoseg.errors import DataError
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 

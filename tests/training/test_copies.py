@@ -10,7 +10,7 @@ import torch
 from echoseg.errors import DataError
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.training import checkpoint
-from echoseg.training.augment import warp_frames
+from echoseg.training.augment import inverse_maps, warp_frames
 from echoseg.training.batches import Batches
 from echoseg.training.config import Config
 from echoseg.training.copies import COPIES, ROTATION, ZOOM, add_copies, copy_maps
@@ -68,7 +68,8 @@ def test_copies_equal_those_of_opencv():
         cv2.warpAffine(image, cv2.getRotationMatrix2D(centre, 0, 1 + ZOOM), (50, 40)),
         image[:, ::-1],
     ]
-    actual = warp_frames(torch.from_numpy(image).expand(4, -1, -1), *copy_maps(np.arange(4), (40, 50))).numpy()
+    maps = inverse_maps(*copy_maps(np.arange(4), (40, 50)), (40, 50))
+    actual = warp_frames(torch.from_numpy(image).expand(4, -1, -1), torch.from_numpy(maps)).numpy()
     for copy, other in zip(actual, expected, strict=True):
         np.testing.assert_allclose(copy, other, atol=3)  # OpenCV rounds positions to 1/32 pixel
 
@@ -94,7 +95,7 @@ def test_landmarks_of_the_anatomy_follow_their_copies(chord_store):
     config = tiny(scheme="anatomical", landmarks=7, fixed_copies=1.0, flip=0.5)
     batches = Batches(chord_store, np.arange(12), checkpoint.build(config)[1], config, CPU)
     for step in range(len(batches)):
-        plan = batches._plans[0, step]
+        plan = batches._plans[0, step, step + 1]
         expected = choose_landmarks(plan.contours, config.landmarks, scheme="anatomical")
         np.testing.assert_allclose(plan.landmarks, expected, atol=1e-3)
 

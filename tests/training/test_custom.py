@@ -17,7 +17,8 @@ from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.inference.predictor import Predictor
 from echoseg.training import checkpoint
 from echoseg.training.batches import Batches
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.distributed import Ranks
 from echoseg.training.loop import train
 
@@ -150,7 +151,7 @@ def test_landmarks_of_the_anatomy_move_with_an_augmentation_from_outside(chord_s
     config = tiny(scheme="anatomical", landmarks=7)
     made = batches(chord_store, config)
     for step in range(len(made)):
-        plan = made._plans[0, step]
+        plan = made._plans[0, step, step + 1]
         expected = choose_landmarks(plan.contours, config.landmarks, scheme="anatomical")
         np.testing.assert_allclose(plan.landmarks, expected, atol=1e-3)
 

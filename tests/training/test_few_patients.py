@@ -9,7 +9,7 @@ from PIL import Image
 from echoseg.api import evaluate, train
 from echoseg.cli import main
 from echoseg.datasets.store import prepare
-from echoseg.training.config import load_config
+from echoseg.training.config_file import load_config
 
 TINY = {"approach": "mask", "epochs": 1, "width": 4, "depth": 2, "size": (16, 16), "device": "cpu"}
 FLAGS = ["--approach", "mask", "--epochs", "1", "--width", "4", "--depth", "2", "--size", "16", "16", "--device", "cpu"]

@@ -21,13 +21,14 @@ from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.predictor import load
 from echoseg.metrics.overlap import dice
 from echoseg.training import checkpoint, loop, optimization, progress_bar
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.loop import train
 from echoseg.training.optimization import learning_rate
 from echoseg.training.progress_bar import ProgressBar, running_dice
 from echoseg.training.run_files import LOG_COLUMNS, training_seconds
 from echoseg.training.stopwatch import Stopwatch
-from echoseg.training.validation import Scores, validate
+from echoseg.training.validation import Scores, Validation
 
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 
@@ -78,7 +79,7 @@ def test_without_validation_all_others_train_and_the_last_weights_count(disc_sto
 def test_the_best_weights_are_kept_or_the_last(disc_store, tmp_path, monkeypatch, validation):
     dice_by_epoch = [0.5, 0.9, 0.3]
     scores = iter(dice_by_epoch)
-    monkeypatch.setattr(loop, "validate", lambda *_: Scores(1.0, next(scores)))
+    monkeypatch.setattr(Validation, "score", lambda *_: Scores(1.0, next(scores)))
     train(tiny(epochs=3, validation=validation), disc_store, tmp_path / "run")
     kept, last = (tmp_path / "run" / name for name in ("model.safetensors", "last.safetensors"))
     state = checkpoint.load_state(tmp_path / "run")[0]["model"]
@@ -100,7 +101,7 @@ def test_the_curves_are_means_over_the_images(disc_store, tmp_path, approach):
     loss_of = optimization.make_loss(config, disc_store.size, torch.device("cpu"))
     for prefix in ("train", "val"):
         indices = np.flatnonzero(config.splits(disc_store.samples) == prefix)
-        loss, score = validate(model, codec, loss_of, disc_store, indices, config, torch.device("cpu"))
+        loss, score = Validation(codec, loss_of, disc_store, indices, config, torch.device("cpu")).score(model)
         assert float(row[f"{prefix}_loss"]) == pytest.approx(loss, rel=1e-4)
         assert float(row[f"{prefix}_dice"]) == pytest.approx(score, rel=1e-4)
         summary = evaluate(load(tmp_path / "run", device="cpu"), disc_store, prefix).summary

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from echoseg.cli.flags import DATA_SET, add_axis3, add_patients, add_structure
+from echoseg.cli.flags import DATA_SET, add_settings
 from echoseg.cli.prepare import describe_store, print_blanks
 from echoseg.training.logs import configure_logging
 
@@ -25,13 +25,13 @@ EXAMPLE = "  echoseg check data --out data-check"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help=f"{DATA_SET}, or a store")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help=f"{DATA_SET}, or a store, which does not show whether videos end early"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="folder to write; must not exist (default: only print)"
     )
-    add_structure(parser)
-    add_axis3(parser)
-    add_patients(parser)
+    add_settings(parser, "structure", "axis3", "patients")
     parser.add_argument("--strict", action="store_true", help="fail (exit code 1) if any tracing would be left out")
     parser.add_argument(
         "--landmarks",

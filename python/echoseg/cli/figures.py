@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.datasets.store import is_store, open_store, prepare
     from echoseg.errors import DataError
     from echoseg.report.target_figures import write_orderings_of, write_target_figures
-    from echoseg.training.config import load_config
+    from echoseg.training.config_file import load_config
     from echoseg.training.distributed import Ranks
     from echoseg.training.resolve import resolve
     from echoseg.utils.files import new_folder

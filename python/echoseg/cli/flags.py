@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
 
 from echoseg.errors import DataError
+from echoseg.training.config import Config
 
 DATA_SET = (
     "folder with a data set (EchoNet-Dynamic, EchoNet-Pediatric, CAMUS, nnU-Net, Medical Segmentation Decathlon, or"
@@ -66,34 +70,43 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_structure(parser: argparse.ArgumentParser) -> None:
-    """The structure that is read from a data set."""
-    parser.add_argument(
-        "--structure",
-        metavar="NAME",
-        help="structure to read, by the name of its label, such as LA or 'left atrium' (default: the left ventricle,"
-        " or the only label of the masks)",
-    )
+def add_settings(parser: argparse._ActionsContainer, *names: str, default: Any = None) -> None:
+    """Flags for settings of `Config`, with their help.
+
+    Args:
+        parser: The parser, or a group of it.
+        names: The settings.
+        default: The value of flags that are not given.
+    """
+    fields, kinds = {field.name: field for field in dataclasses.fields(Config)}, get_type_hints(Config)
+    for name in names:
+        options = fields[name].metadata
+        shared: dict[str, Any] = {"default": default, "help": _help_of(options["help"], fields[name].default)}
+        flag = "--" + name.replace("_", "-")
+        kind = _required(kinds[name])
+        if kind is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
+        elif parts := get_args(kind):
+            parser.add_argument(flag, type=parts[0], nargs=len(parts), metavar=options["metavar"], **shared)
+        elif "choices" in options:
+            parser.add_argument(flag, choices=options["choices"], **shared)
+        else:
+            parser.add_argument(flag, type=kind, metavar=options["metavar"], **shared)
 
 
-def add_axis3(parser: argparse.ArgumentParser) -> None:
-    """What the third axis of volumes is."""
-    parser.add_argument(
-        "--axis3",
-        choices=("time", "slices"),
-        help="what the third axis of volumes is (default: decided file by file, by the key axis3 of a dataset.json or"
-        " by the header; what had to be guessed is printed)",
-    )
+def _required(kind: Any) -> Any:
+    """The type of a setting without its None."""
+    return next(part for part in get_args(kind) if part is not type(None)) if isinstance(kind, UnionType) else kind
 
 
-def add_patients(parser: argparse.ArgumentParser) -> None:
-    """The rule that finds the patients of a data set."""
-    parser.add_argument(
-        "--patients",
-        metavar="REGEX",
-        help="regular expression that finds the patient, its one group in parentheses, in each file's name or path,"
-        " such as '^(p[0-9]+)_' (default: the key patients of dataset.json, else the column, the folder or the name)",
-    )
+def _help_of(text: str, default: object) -> str:
+    """What a setting does, in lower case as argparse writes its own help, and the default, if it is a value."""
+    text = text[0].lower() + text[1:]
+    if default is None:
+        return text
+    if isinstance(default, bool):
+        default = "yes" if default else "no"
+    return f"{text} (default: {' '.join(map(str, default)) if isinstance(default, tuple) else default})"
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:

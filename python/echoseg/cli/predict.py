@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from echoseg.cli.flags import add_axis3, add_device, add_postprocess, add_run_and_inputs, split_run
+from echoseg.cli.flags import add_device, add_postprocess, add_run_and_inputs, add_settings, split_run
 
 HELP = "segment videos, DICOM files, volumes and images"
 EXAMPLE = "  echoseg predict runs/landmark-1 clip.avi videos/ --out predicted"
@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="body surface area of the patient in m2, or a CSV file with the columns patient and bsa; volumes are"
         " divided by it (default: none)",
     )
-    add_axis3(parser)
+    add_settings(parser, "axis3", "patients")
     add_postprocess(parser)
     parser.add_argument(
         "--regularize",
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.datasets.structure import LEFT_VENTRICLE
     from echoseg.errors import DataError
     from echoseg.report.patient_volumes import volumes_text
-    from echoseg.training.config import load_config
+    from echoseg.training.config_file import load_config
     from echoseg.training.logs import configure_logging
 
     configure_logging("text")
@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace) -> None:
         thresholds=arguments.thresholds,
         regularize=arguments.regularize,
         format=arguments.format,
+        patients=arguments.patients,
         truth=arguments.truth,
         bsa=arguments.bsa,
         axis3=arguments.axis3,

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from echoseg.cli.flags import DATA_SET, add_axis3, add_patients, add_structure, positive_number, whole_number
+from echoseg.cli.flags import DATA_SET, add_settings, positive_number, whole_number
 from echoseg.datasets.recording import describe_faults
 from echoseg.geometry.contour import ORDERINGS
 from echoseg.training.logs import configure_logging
@@ -53,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="field of view: the side, mm, of the central square that is kept of images whose pixel size is known"
         " (default: the whole image)",
     )
-    add_structure(parser)
-    add_axis3(parser)
-    add_patients(parser)
+    add_settings(parser, "structure", "axis3", "patients")
     parser.add_argument(
         "--images",
         type=Path,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import sys
 from pathlib import Path
 
 from echoseg.cli.flags import add_device, add_run_and_inputs, split_run, whole_number
@@ -20,6 +21,7 @@ from echoseg.errors import DataError
 
 HELP = "correct predicted contours by hand, in the browser"
 EXAMPLE = "  echoseg review runs/landmark-1 data/Videos --data data"
+_SHOWN = 5  # files that cannot be opened
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,12 +70,17 @@ def run(arguments: argparse.Namespace) -> None:
     import webbrowser
 
     from echoseg.inference.predictor import load
-    from echoseg.review.clips import Clips, find_review_clips
+    from echoseg.review.clips import Clips, find_review_clips, separate_unreadable
     from echoseg.review.corrections_folder import CorrectionsFolder
 
     run_folder, inputs = split_run(arguments)
     predictor = load(run_folder, device=arguments.device)
     sources, kind = find_review_clips(inputs, arguments.data, predictor.config.structure)
+    sources, left_out = separate_unreadable(sources, inputs)
+    for line in left_out[:_SHOWN]:
+        print(f"left out: {line}", file=sys.stderr)
+    if len(left_out) > _SHOWN:
+        print(f"left out: {len(left_out) - _SHOWN} more files", file=sys.stderr)
     clips = Clips(predictor, sources)
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
     folder = arguments.corrections or run_folder / "corrections"

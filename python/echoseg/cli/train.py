@@ -15,13 +15,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_type_hints
 
-from echoseg.cli.flags import add_log
-from echoseg.training.config import Config, load_config
+from echoseg.cli.flags import add_log, add_settings
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 
-_METAVARS = {int: "N", float: "NUMBER", str: "NAME"}
 HELP = "train a network on tracings"
 EXAMPLE = """\
   echoseg train --approach landmark --data data --out runs/first --epochs 20
@@ -56,23 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_log(parser)
     settings = parser.add_argument_group("settings", "They are kept in the run's config.yaml.")
-    kinds = get_type_hints(Config)
-    for setting in dataclasses.fields(Config):
-        options = setting.metadata
-        if options.get("internal"):
-            continue
-        shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help_of(options["help"], setting.default)}
-        flag = "--" + setting.name.replace("_", "-")
-        kind = _required(kinds[setting.name])
-        if kind is bool:
-            settings.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
-        elif parts := get_args(kind):
-            settings.add_argument(flag, type=parts[0], nargs=len(parts), metavar=options["metavar"], **shared)
-        elif "choices" in options:
-            settings.add_argument(flag, choices=options["choices"], **shared)
-        else:
-            metavar = options.get("metavar") or _METAVARS[kind]
-            settings.add_argument(flag, type=kind, metavar=metavar, **shared)
+    names = (field.name for field in dataclasses.fields(Config) if not field.metadata.get("internal"))
+    add_settings(settings, *names, default=argparse.SUPPRESS)
     parser.set_defaults(usage_error=parser.error)
 
 
@@ -95,18 +78,3 @@ def run(arguments: argparse.Namespace) -> None:
     if run.metrics:  # of the first process alone
         print(metrics_table(run.metrics["test"], "test"))
         print(f"run: {run.path}\nfigure: {run.path / 'figures' / 'overlay_test.png'}")
-
-
-def _required(kind: Any) -> Any:
-    """The type of a setting without its None."""
-    return next(part for part in get_args(kind) if part is not type(None)) if isinstance(kind, UnionType) else kind
-
-
-def _help_of(text: str, default: object) -> str:
-    """What a setting does, in lower case as argparse writes its own help, and the default, if it is a value."""
-    text = text[0].lower() + text[1:]
-    if default is None:
-        return text
-    if isinstance(default, bool):
-        default = "yes" if default else "no"
-    return f"{text} (default: {' '.join(map(str, default)) if isinstance(default, tuple) else default})"

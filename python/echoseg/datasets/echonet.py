@@ -8,6 +8,7 @@ Sources: https://echonet.github.io/dynamic/, https://echonet.github.io/pediatric
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from echoseg.datasets.patients import BY_NAME, patient_of_name
+from echoseg.datasets.patients import BY_NAME, patients_of_names
 from echoseg.datasets.recording import Dataset, Fault, Recording, unread_faults
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.datasets.tracings import (
@@ -160,8 +161,9 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
                 ("FileName", f"{VIDEOS}/{path.name} is a link to a file outside the folder; copy the file")
             )
         values: dict[str, Any] = {field_name: float(column[i]) for field_name, column in numbers.items()}
-        patient = patients[i] or patient_of_name(name)
-        listed.append(Recording(name=name, path=path, patient=patient, split=splits[i], row=row, tracings=(), **values))
+        listed.append(Recording(name, path, patients[i], (), split=splits[i], row=row, **values))
+    of_name = patients_of_names({recording.name for recording in listed if not recording.patient})
+    listed = [dataclasses.replace(item, patient=item.patient or of_name[item.name]) for item in listed]
     source = f"by the column {patient_columns[0]} of {FILE_LIST}" if patient_columns else BY_NAME
     return listed, {row: make_fault(FILE_LIST, row, found) for row, found in problems.items()}, notes, source
 

@@ -260,10 +260,11 @@ def read_pair(image: Path, mask: Path, *, by_colour: bool = False) -> MaskValues
         if is_image(image) != is_image(mask):
             raise DataError(f"{mask}: has another file type than {image.name}; convert one of them")
         clip, values = read_clip(image), read_labels(mask, by_colour=by_colour)
-        if len(clip.frames) > 1:
-            raise DataError(f"{image}: has {len(clip.frames)} pages; save each page with its mask, or all as .nii.gz")
-        _compare_sizes(mask, values.shape[::-1], clip.frames.shape[:0:-1])
-        return MaskValues(values[None], notes=((image, clip.note),) if clip.note else ())
+        _compare_sizes(mask, values.shape[:0:-1], clip.frames.shape[:0:-1])
+        if len(values) != len(clip.frames):
+            raise DataError(f"{mask}: has {len(values)} pages, its image {len(clip.frames)}; give both the same number")
+        facts = (clip.spacing, clip.thickness, clip.time_points)
+        return MaskValues(values, *facts, notes=((image, clip.note),) if clip.note else ())
     header = open_volume(image)
     aligned, note = align_mask(open_volume(mask), header)
     notes = tuple((path, text) for path, text in ((image, header.note), (mask, note)) if text)

@@ -7,6 +7,7 @@ read in two ways, the way with fewer patients is taken: it may merge patients, b
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -14,6 +15,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from echoseg.datasets.recording import Dataset, Recording
+from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.errors import DataError
 
 VIEWS = {"2ch": "A2C", "a2c": "A2C", "4ch": "A4C", "a4c": "A4C", "psax": "PSAX", "sax": "SAX"}
@@ -25,30 +27,43 @@ Folder = tuple[str, ...]
 """The parts of a folder's path, without the folders of images, masks and splits."""
 
 _LEADING = "|".join((*VIEWS, "ch2", "ch4", "3ch", "a3c", "ed", "es"))
-_WORDS = f"{_LEADING}|lax|sa|la|half_sequence|sequence|[234]d"
+_WORDS = (
+    f"{_LEADING}|lax|sa|la|half_sequence|sequence|[234]d|systole|diastole|rest|stress|pre|post|left|right|apex|apical|"
+    "base|basal|mid"
+)
 _WORD = re.compile(rf"(?:^(?:{_LEADING})|(?<=[_\- ])(?:{_WORDS}))(?:[_\- ]|$)", re.IGNORECASE)
 _NUMBERED = re.compile(r"(?<=.)[_\- ](?:frame|fr|slice|sl|time|phase|t|z)[_\- ]?\d+(?=[_\- ]|$)", re.IGNORECASE)
 _PATIENT = r"(?:patient|pat|pt|p|subject|subj|sub|case|id)[-_ ]?\d+"  # a number that is said to be a patient's
 _NAMED = re.compile(rf"(?:^|(?<=[_\- ])){_PATIENT}(?=[_\- ]|$)", re.IGNORECASE)
-_VISIT = re.compile(r"(?:visit|ses|session|study|scan|series|exam|day|time|run)?[-_ ]?\d+", re.IGNORECASE)
+_VISIT_WORDS = "visit|ses|session|study|scan|series|exam|day|time|run"
+_VISIT = re.compile(rf"(?:{_VISIT_WORDS})?[-_ ]?\d+", re.IGNORECASE)
+_DATE = r"(?:19|20)\d\d(?P<mark>[-_. ]?)(?:0[1-9]|1[0-2])(?P=mark)(?:0[1-9]|[12]\d|3[01])(?:[-_ T]?\d{6})?"
+_OCCASION = rf"(?:{_DATE}|(?:{_VISIT_WORDS})[-_ ]?\d+|(?:19|20)\d\d)"  # when or for what an image was taken
+_NAME = re.compile(r"[^\W\d_]{2}")
 _PATIENT_AND_IMAGE = re.compile(r"(.*\D|)(\d\d)(\d\d)")
 
 
 def patient_of_name(stem: str) -> str:
-    """The patient in the name of a file: all up to the first part with a number.
+    """The patient in the name of a file: a number that is said to be a patient's, or all up to the first part with a
+    number.
 
     Words for view and phase, and numbers of frames and slices, do not count.
 
     Args:
         stem: The name without suffix, such as "patient001_frame01", "p1_4CH_ED", "anna_slice03" or "SC-HF-I-1_ED".
     """
-    name = _WORD.sub("", _NUMBERED.sub("", stem)).strip("_- ") or stem
+    name = _without_words(stem)
     if named := _NAMED.search(name):
-        return name[: named.end()]
+        return re.sub(rf"{_OCCASION}[_\- ]+", "", name[: named.start()], flags=re.IGNORECASE) + named[0]
     parts = re.split("([_ ])", name)
     numbers = [place for place, part in enumerate(parts) if re.search(r"\d", part)]
     name = "".join(parts[: numbers[0] + 1]) if numbers else name
     return re.sub(r"^([^-]*\d[^-]*)-\d+$", r"\1", name)  # patient01-001, but not TCGA-02-0006 or p-1
+
+
+def _without_words(stem: str) -> str:
+    """A name without views, phases, and numbers of frames and slices; the name itself if nothing else is in it."""
+    return _WORD.sub("", _NUMBERED.sub("", stem)).strip("_- ") or stem
 
 
 def names_patient(stem: str) -> bool:
@@ -59,12 +74,17 @@ def names_patient(stem: str) -> bool:
 def patients_of_names(stems: Collection[str]) -> dict[str, str]:
     """The patient of each file of a data set, by the names of all of them.
 
+    A date, a year, a visit or the number of a study is not a patient's, nor is a number with which all names begin, if
+    names stand beside it, as in 2021_anna and 2021_bert.
+
     Numbers such as 0800, 0801, 0900 and 0901 consist of the number of a patient and that of an image, if the images of
     each patient are counted from 0 or 1, with gaps between the patients.
 
     Source: https://github.com/MIC-DKFZ/nnUNet/issues/1871
     """
     patients = {stem: patient_of_name(stem) for stem in stems}
+    if names := _names_beside_occasions(patients):
+        return patients | names
     images: dict[str, list[int]] = defaultdict(list)
     for patient in set(patients.values()):
         if (match := _PATIENT_AND_IMAGE.fullmatch(patient)) is None:
@@ -78,11 +98,48 @@ def patients_of_names(stems: Collection[str]) -> dict[str, str]:
     return {stem: patient[:-2] for stem, patient in patients.items()}
 
 
+def _names_beside_occasions(patients: Mapping[str, str]) -> dict[str, str]:
+    """The patients of the files in whose names an occasion comes first, or follows words; empty if these are no names.
+
+    Words may describe images of one patient instead, as in 2021_left, 2021_right, 2022_left and so on. They are taken
+    for patients if there are at least as many as there are occasions; beside dates, also if each date has only one.
+
+    Args:
+        patients: The patient of each file by the other rules. If it is the same for all, it counts as an occasion.
+    """
+    distinct = set(patients.values())
+    leads = (_OCCASION, *map(re.escape, distinct)) if len(distinct) == 1 else (_OCCASION,)
+    occasion = rf"(?P<occasion>{'|'.join(leads)})(?P<separator>[_\- ]|$)"
+    after = re.compile(rf"(?:{occasion}[_\- ]*)+(?P<rest>.+)", re.IGNORECASE)
+    before = re.compile(rf"(?P<rest>\D+)[_\- ]{occasion}.*", re.IGNORECASE)
+    found = {}
+    for stem in patients:
+        name = _without_words(stem)
+        match = after.fullmatch(name) or before.fullmatch(name)
+        if match and _NAME.search(match["rest"]) and not names_patient(stem):
+            found[stem] = match
+    names = {stem: _words(match["rest"], match["separator"]) for stem, match in found.items()}
+    if len(set(names.values())) < 2 or "" in names.values():
+        names = {stem: patient_of_name(match["rest"]) for stem, match in found.items()}
+    pairs = {(match["occasion"], names[stem]) for stem, match in found.items()}
+    occasions, count = {occasion for occasion, _ in pairs}, len(set(names.values()))
+    are_dates = all(re.match(_DATE, occasion) for occasion in occasions)
+    return names if count > 1 and (count >= len(occasions) or (are_dates and len(pairs) == len(occasions))) else {}
+
+
+def _words(name: str, separator: str) -> str:
+    """The parts of a name before the first one with a number; "" if it is the first, or if they name a split."""
+    parts = re.split(rf"[_ {re.escape(separator)}]+", name)
+    words = list(itertools.takewhile(lambda part: not re.search(r"\d", part), parts))
+    return "" if all(word.lower() in SPLIT_WORDS for word in words) else "_".join(words)
+
+
 def patients_of_folders(stems: Mapping[Folder, Collection[str]]) -> dict[Folder, str]:
     """The patient of each folder; empty if the folders are not those of patients.
 
-    A folder named for a view or a phase is not a patient's. Neither are folders of which one has files that name
-    several patients (p01_ED.png, p02_ED.png), as those of hospitals do.
+    A folder named for a view, a phase or an occasion (a date, a year, visit1) is not a patient's. Neither are folders
+    of which one has files that name several patients (p01_ED.png, p02_ED.png), as those of hospitals do. Folders of
+    occasions with nothing but numbered files are taken for those of patients.
 
     Args:
         stems: The names of the files in each folder, without suffix.
@@ -93,12 +150,23 @@ def patients_of_folders(stems: Mapping[Folder, Collection[str]]) -> dict[Folder,
             return {}
     if not all(parts.values()):
         return {}
+    without_occasions = {folder: _without_occasions(part) for folder, part in parts.items()}
+    if all(without_occasions.values()):
+        parts = without_occasions
+    elif not any(without_occasions.values()):
+        joined = {"_".join((*parts[folder], stem)) for folder, names in stems.items() for stem in names}
+        if _names_beside_occasions({name: patient_of_name(name) for name in joined}):
+            return {}
     shared = 0  # leading folders that all files have in common, such as the name of the study
     while len({part[: shared + 1] for part in parts.values()}) == 1 and all(
         len(part) > shared + 1 and not _VISIT.fullmatch(part[shared + 1]) for part in parts.values()
     ):
         shared += 1
     return {folder: _patient_of_folder(part, shared) for folder, part in parts.items()}
+
+
+def _without_occasions(parts: Folder) -> Folder:
+    return tuple(part for part in parts if not re.fullmatch(_OCCASION, part, re.IGNORECASE))
 
 
 def _patient_of_folder(parts: Folder, shared: int) -> str:

@@ -122,6 +122,12 @@ def _decode(
             "spacing_y": float(spacing[0]),
             "spacing_x": float(spacing[1]),
             "thickness": recording.thickness,
+            "path": file,
+            "file": tracing.file,
+            "list_row": recording.row,
+            "pieces": tracing.pieces,
+            "holes": tracing.holes,
+            "turned": tracing.turned,
         }
         result.samples.append(Sample(crop.frames(image[None])[0], crop.points(contour), metadata))
     return result

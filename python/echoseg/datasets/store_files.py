@@ -24,15 +24,16 @@ from echoseg.errors import DataError
 from echoseg.utils.checksum import add_checksum, parse
 from echoseg.utils.files import hash_file
 
-FORMAT = 6
+FORMAT = 7
 """Version of the format; increased when existing stores would be read incorrectly. Stores of format 4 lack the blank
-slices, so the volumes of their stacks would be too small."""
+slices, so the volumes of their stacks would be too small; those of format 6 lack what a check reports of masks."""
 CURE = "run echoseg prepare again"
 
 _ARRAYS = {"frames.npy": (np.uint8, 3), "points.npy": (np.float32, 2), "offsets.npy": (np.int64, 1)}
 _HASHED = (*_ARRAYS, "samples.csv")
 _TEXT_COLUMNS = ("video", "patient", "phase", "split", "view")
 _INTEGER_COLUMNS = ("frame", "row", "height", "width")
+_ORIGIN = {"path": "", "file": "", "list_row": 0, "pieces": 0.0, "holes": 0.0, "turned": 0}  # and their defaults
 _ADDED_COLUMNS = ("blank", *CROP_COLUMNS)  # integers too, which `write_metadata` adds where they are missing
 _FLOAT_COLUMNS = ("fps", "ef", "edv", "esv", "spacing_y", "spacing_x", "thickness")
 
@@ -79,7 +80,8 @@ def write_metadata(
         folder: The folder to write to.
         shape: (N, H, W) of the frames.
         contours: N arrays (P, 2) float32, pixels; (0, 2) for a blank slice.
-        samples: N rows. Without the columns of the crop, the whole frame is the sample.
+        samples: N rows. Without the columns of the crop, the whole frame is the sample; without those of the origin,
+            it is unknown.
         manifest: Entries of the manifest.
 
     Raises:
@@ -97,8 +99,8 @@ def write_metadata(
     np.cumsum([len(contour) for contour in contours], out=offsets[1:])
     np.save(folder / "points.npy", np.concatenate(contours).astype(np.float32))
     np.save(folder / "offsets.npy", offsets)
-    whole_frame = dict(zip(CROP_COLUMNS, (0, 0, samples["height"], samples["width"]), strict=True))
-    samples = samples.assign(**{name: value for name, value in whole_frame.items() if name not in samples})
+    defaults = {**dict(zip(CROP_COLUMNS, (0, 0, samples["height"], samples["width"]), strict=True)), **_ORIGIN}
+    samples = samples.assign(**{name: value for name, value in defaults.items() if name not in samples})
     samples.assign(blank=(np.diff(offsets) == 0).astype(int)).to_csv(folder / "samples.csv", index=False)
     entries = {
         "ordering": None,
@@ -173,6 +175,7 @@ def read_samples(folder: Path) -> pd.DataFrame:
     path = folder / "samples.csv"
     dtypes: dict[str, type] = dict.fromkeys((*_TEXT_COLUMNS, *_FLOAT_COLUMNS), str)
     dtypes |= dict.fromkeys((*_INTEGER_COLUMNS, *_ADDED_COLUMNS), int)
+    dtypes |= {name: type(default) for name, default in _ORIGIN.items()}
     try:
         samples = pd.read_csv(path, dtype=dtypes, keep_default_na=False)
         # by float(), since some versions of pandas do not read a float back exactly

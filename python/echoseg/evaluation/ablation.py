@@ -95,8 +95,8 @@ def run_ablation(
         if unchanged or (config.scheme == "anatomical" and not store.has_chords):
             continue
         run = out / f"{name.replace(' ', '-')}-{seed}"
-        predictor, metrics = run_experiment(config, store, run, splits=("test",), write=write)
-        rows.append({"change": name, "seed": seed, **_scores(metrics["test"])})
+        predictor, evaluations = run_experiment(config, store, run, splits=("test",), write=write)
+        rows.append({"change": name, "seed": seed, **_scores(evaluations["test"].summary)})
         if name == "defaults":
             for decode, outline in itertools.product(DECODERS, OUTLINES):
                 scores = _scores_of_codec(predictor, store, method=decode, outline=outline)

@@ -5,7 +5,6 @@ Source: Craciun, "Image Segmentation for Heart using Deep Learning", BSc thesis,
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,12 @@ import pandas as pd
 
 from echoseg.datasets.store import Store, prepare
 from echoseg.evaluation.evaluate import evaluate
-from echoseg.evaluation.experiments import WriteRun
+from echoseg.evaluation.experiments import WriteRun, run_experiment, training_minutes
 from echoseg.evaluation.postprocess_ablation import choose_step, postprocess_ladder
 from echoseg.inference.postprocess import CRACIUN
 from echoseg.inference.predictor import load
 from echoseg.phantom.cached import cached_stacks
 from echoseg.training.config import Config
-from echoseg.training.loop import train
 from echoseg.training.presets import PRESETS
 
 TABLES, TRAININGS, LADDER, VOLUMES = "Tables 5.1 and 5.2", "Trainings", "Steps", "Volumes"
@@ -146,23 +144,18 @@ def repeat_craciun(
 
 def _train_and_test(config: Config, store: Store, run: Path, table: str, write: WriteRun | None) -> dict[str, Any]:
     """The row of a training in the table `TRAININGS`."""
-    started = time.monotonic()
-    config = train(config, store, run)
-    seconds = time.monotonic() - started
-    predictor = load(run, device=config.device)
+    predictor, _ = run_experiment(config, store, run, splits=("test",), write=write)
     steps = [CRACIUN[0]]
     if table == "5.2":
         candidates = [f"reject_bright={limit:.4g}" for limit in LIMITS]
         steps = [*CRACIUN[:2], choose_step(predictor, store, "train", candidates, before=CRACIUN[:2])]
-    if write is not None:
-        write(run, store, predictor, {"test": evaluate(predictor, store, "test")})
     processed = evaluate(predictor, store, "test", steps=steps, blanks=True).summary
     return {
         "table": table,
         "learning_rate": config.learning_rate,
         "batch_size": config.batch_size,
         "epochs": config.epochs,
-        "seconds": seconds,
+        "seconds": 60 * training_minutes(run),
         "steps": " ".join(steps),
         "dice": processed["dice"],
         "dice_traced": evaluate(predictor, store, "test", steps=steps).summary["dice"],

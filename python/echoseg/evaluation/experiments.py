@@ -17,11 +17,12 @@ from echoseg.evaluation.evaluate import Evaluation, evaluate, split_indices
 from echoseg.inference.predictor import Predictor, load
 from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training.checkpoint import load_run
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.devices import choose_device
 from echoseg.training.loop import train
 from echoseg.training.optimization import make_loss
-from echoseg.training.validation import validate
+from echoseg.training.validation import Validation
 
 WriteRun = Callable[[Path, Store, Predictor, Mapping[str, Evaluation]], None]
 """Writes the results of a run into its folder, as `echoseg.report.results.write_run` does."""
@@ -53,7 +54,7 @@ def run_experiment(
     *,
     splits: Sequence[str] = ("train", "test"),
     write: WriteRun | None = None,
-) -> tuple[Predictor, dict[str, dict[str, Any]]]:
+) -> tuple[Predictor, dict[str, Evaluation]]:
     """Train a network and evaluate it.
 
     The run has neither a calibration nor a shape model: the contours are those of the network, as in the papers.
@@ -66,7 +67,7 @@ def run_experiment(
         write: Writes the results into the run folder; None leaves them out.
 
     Returns:
-        The predictor of the run, and by split the entries of `metrics.json`, with the loss of the training as `loss`.
+        The predictor of the run, and its evaluations by split, whose summary has the loss of the training as `loss`.
 
     Raises:
         DataError: A split has no image.
@@ -79,7 +80,7 @@ def run_experiment(
         evaluation.summary["loss"] = split_loss(run, store, split_indices(predictor, store, split), config.device)
     if write is not None:
         write(run, store, predictor, evaluations)
-    return predictor, {split: evaluation.summary for split, evaluation in evaluations.items()}
+    return predictor, evaluations
 
 
 def split_loss(run: Path, store: Store, indices: np.ndarray, device: str) -> float:
@@ -94,7 +95,7 @@ def split_loss(run: Path, store: Store, indices: np.ndarray, device: str) -> flo
     config, model, codec = load_run(run)
     chosen = choose_device(device)
     loss_of = make_loss(config, store.size, chosen)
-    return validate(model.to(chosen), codec, loss_of, store, indices, config, chosen).loss
+    return Validation(codec, loss_of, store, indices, config, chosen).score(model.to(chosen)).loss
 
 
 def run_experiments(
@@ -131,8 +132,9 @@ def run_experiments(
         changes = {"images": min(experiment.images, max_images), **experiment.changes, **settings}
         config = load_config(None, preset=preset, approach=experiment.approach, **changes)
         run = out / f"{number}-{experiment.approach}"
-        predictor, metrics = run_experiment(config, store, run, write=write)
+        predictor, evaluations = run_experiment(config, store, run, write=write)
         predictors[experiment.name] = predictor
+        metrics = {split: evaluation.summary for split, evaluation in evaluations.items()}
         measures = ("dice", "dice_all_pixels", "loss")
         rows.append(
             {

@@ -6,52 +6,26 @@ Source: Mendoza et al., "EchoNet-Dynamic: U-Net for Cardiac Image Segmentation".
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from echoseg.datasets.store import prepare
-from echoseg.evaluation.evaluate import evaluate
-from echoseg.evaluation.experiments import WriteRun
-from echoseg.inference.predictor import load
+from echoseg.evaluation.experiments import Experiment, WriteRun, run_experiment, training_minutes
 from echoseg.phantom.cached import PATIENTS, cached_phantom
-from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.training.copies import COPIES
-from echoseg.training.loop import train
-from echoseg.training.presets import PRESETS
 
 DICE, IMAGES = "Dice of masks and landmarks", "Dice of each test image"
 """Titles of the tables of `repeat_mendoza`."""
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A training of the paper, or a variant of it.
-
-    Attributes:
-        name: The name in the tables.
-        approach: "mask" or "landmark".
-        images: The number of training images before copies are added, at scale 1.
-        changes: Settings that differ from the preset "mendoza".
-        paper: The Dice that the paper reports, by split.
-    """
-
-    name: str
-    approach: str
-    images: int
-    changes: dict[str, Any] = field(default_factory=dict)
-    paper: Mapping[str, float] = field(default_factory=dict)
-
-
 TRAININGS = (
-    Comparison("masks", "mask", 2400, paper={"val": 0.9156, "test": 0.9158}),
-    Comparison("landmarks", "landmark", 4200, paper={"test": 0.9114}),
-    Comparison("masks without copies", "mask", 2400, {"fixed_copies": 0.0}),
-    Comparison("landmarks with our loss", "landmark", 4200, {"loss": "spatial_ce"}),
+    Experiment("masks", "mask", 2400, paper={"val": 0.9156, "test": 0.9158}),
+    Experiment("landmarks", "landmark", 4200, paper={"test": 0.9114}),
+    Experiment("masks without copies", "mask", 2400, {"fixed_copies": 0.0}),
+    Experiment("landmarks with our loss", "landmark", 4200, {"loss": "spatial_ce"}),
 )
 
 
@@ -92,28 +66,14 @@ def repeat_mendoza(
     patients = max(PATIENTS, math.ceil(max(training.images for training in TRAININGS) * scale / 1.5))
     rows, scores = [], []
     for training in TRAININGS:
-        config = Config(
-            **{
-                **PRESETS["mendoza"][training.approach],
-                "approach": training.approach,
-                "images": max(1, round(training.images * scale)),
-                "device": device,
-                **training.changes,
-                **settings,
-            }
-        )
+        changes = {"images": max(1, round(training.images * scale)), "device": device, **training.changes, **settings}
+        config = load_config(None, preset="mendoza", approach=training.approach, **changes)
         folder = data or cached_phantom(patients, size=config.size, ordering=config.ordering)
         store = prepare(folder, **config.store_options)
         out.mkdir(parents=True, exist_ok=True)
         run = out / training.name.replace(" ", "-")
-        started = time.monotonic()
-        config = train(config, store, run)
-        minutes = (time.monotonic() - started) / 60
-        images = int((config.splits(store.samples) == "train").sum())
-        predictor = load(run, device=device)
-        evaluations = {split: evaluate(predictor, store, split) for split in ("val", "test")}
-        if write is not None:
-            write(run, store, predictor, evaluations)
+        predictor, evaluations = run_experiment(config, store, run, splits=("val", "test"), write=write)
+        images = int((predictor.config.splits(store.samples) == "train").sum())
         for split, evaluation in evaluations.items():
             low, high = evaluation.summary["dice_ci95"]
             rows.append(
@@ -122,8 +82,8 @@ def repeat_mendoza(
                     "split": split,
                     "images": evaluation.summary["images"],
                     "training_images": images + len(COPIES) * round(config.fixed_copies * images),
-                    "epochs": config.epochs,
-                    "minutes": minutes,
+                    "epochs": predictor.config.epochs,
+                    "minutes": training_minutes(run),
                     "dice": evaluation.summary["dice"],
                     "dice_low": low,
                     "dice_high": high,

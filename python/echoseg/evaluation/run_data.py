@@ -93,7 +93,8 @@ class RunData:
         Raises:
             DataError: The store has no image in this split.
         """
-        return postprocess_ablation(self.predictor, self.store, split, self.recordings)
+        with axis3_taken_for(self.axis3):
+            return postprocess_ablation(self.predictor, self.store, split, self.recordings)
 
     def postprocess_ladder(self, split: str, steps: Sequence[str] = ()) -> pd.DataFrame:
         """Evaluate post-processing steps that are added one after the other.
@@ -108,7 +109,8 @@ class RunData:
         Raises:
             DataError: The store has no image in this split, or a step cannot be applied.
         """
-        return postprocess_ladder(self.predictor, self.store, split, steps, self.recordings)
+        with axis3_taken_for(self.axis3):
+            return postprocess_ladder(self.predictor, self.store, split, steps, self.recordings)
 
 
 def load_run_data(

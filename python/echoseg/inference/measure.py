@@ -18,22 +18,51 @@ from echoseg.metrics.volumes import MM3_PER_ML, area_length_volumes, disc_volume
 class StackTruth:
     """The true masks of a stack of T slices, and how well a prediction agrees with them.
 
+    In a stack over time, T are the slices of all time points. A time point without any mask is not traced.
+
     Attributes:
         masks: (T, H, W) uint8, 0 or 1.
-        volumes: (T,) float64: The true volume of each slice, in the unit of the measurement.
-        dice: (T,) float64: The Dice of each slice.
-        volume_dice: The Dice of the whole stack.
+        volumes: (T,) float64: The true volume of each slice, in the unit of the measurement; nan where a time point is
+            not traced.
+        dice: (T,) float64: The Dice of each slice; nan where a time point is not traced.
+        volume_dice: The Dice of the whole stack, or of all traced time points.
+        time_points: The number of time points; 1 for a single stack.
     """
 
     masks: np.ndarray
     volumes: np.ndarray
     dice: np.ndarray
     volume_dice: float
+    time_points: int = 1
+
+    @property
+    def curve(self) -> np.ndarray:
+        """(time_points,) float64: The true volume of each time point, the sum over its slices; nan if not traced."""
+        return self.volumes.reshape(self.time_points, -1).sum(axis=1)
 
     @property
     def volume(self) -> float:
-        """The true volume of the stack, the sum over its slices."""
-        return float(self.volumes.sum())
+        """The true volume of a single stack; nan for a stack over time."""
+        return float(self.curve[0]) if self.time_points == 1 else float("nan")
+
+    @property
+    def edv(self) -> float:
+        """The largest true volume of a stack over time; nan unless two time points are traced."""
+        return float(np.nanmax(self.curve)) if self._has_beat else float("nan")
+
+    @property
+    def esv(self) -> float:
+        """The smallest true volume of a stack over time; nan unless two time points are traced."""
+        return float(np.nanmin(self.curve)) if self._has_beat else float("nan")
+
+    @property
+    def ef(self) -> float:
+        """The ejection fraction of these two, percent; nan unless two time points are traced."""
+        return float(ejection_fraction(np.array([self.edv]), np.array([self.esv])).item())
+
+    @property
+    def _has_beat(self) -> bool:
+        return int(np.isfinite(self.curve).sum()) > 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +137,7 @@ def measure(
         clip: The clip, with pixel spacing, frame rate and slice thickness.
         beats: (B, 2) int, frames, or time points, of end-diastole and end-systole of each beat; None detects
             the beats.
-        true: (T, H, W) uint8, the true masks of a stack, 0 or 1; they are not used for a cine.
+        true: (T, H, W) uint8, the true masks of a stack, 0 or 1; they are not used for a cine of single images.
 
     Returns:
         The measurement.
@@ -137,19 +166,27 @@ def _measure_stack(
 ) -> Measurement:
     """The measurement of a stack whose voxels have the given volume, in the given unit."""
     volumes = prediction.areas * voxel
-    area_length, truth = np.full(len(volumes), np.nan), None
+    area_length = np.full(len(volumes), np.nan)
+    truth = None if true is None else _compare(prediction.masks, true, voxel, clip.time_points)
     if clip.time_points > 1:
         curve = volumes.reshape(clip.time_points, -1).sum(axis=1)
         ed, es = (find_beats(curve, clip.fps) if beats is None else beats).T
         ef = ejection_fraction(curve[ed], curve[es])
-        return Measurement(unit, volumes, area_length, ed, es, curve[ed], curve[es], ef, float("nan"))
-    if true is not None:
-        true_volumes = true.sum(axis=(1, 2)) * voxel
-        volume_dice = dice(prediction.masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
-        truth = StackTruth(true, true_volumes, dice(prediction.masks, true), volume_dice)
+        return Measurement(unit, volumes, area_length, ed, es, curve[ed], curve[es], ef, float("nan"), truth)
     no_values, no_frames = np.empty(0), np.empty(0, dtype=np.int64)
     volume = float(volumes.sum())
     return Measurement(unit, volumes, area_length, no_frames, no_frames, no_values, no_values, no_values, volume, truth)
+
+
+def _compare(masks: np.ndarray, true: np.ndarray, voxel: float, time_points: int) -> StackTruth:
+    """Compare predicted and true masks, (T, H, W) uint8, at the time points that are traced."""
+    is_traced = true.reshape(time_points, -1).any(axis=1) | (time_points == 1)
+    shown = np.repeat(is_traced, len(true) // time_points)
+    volumes, slice_dice = (
+        np.where(shown, values, np.nan) for values in (true.sum(axis=(1, 2)) * voxel, dice(masks, true))
+    )
+    volume_dice = dice(masks[shown].reshape(1, -1, 1), true[shown].reshape(1, -1, 1)).item()
+    return StackTruth(true, volumes, slice_dice, volume_dice, time_points)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -31,7 +31,7 @@ from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
 from echoseg.training.checkpoint import load_run
 from echoseg.training.config import Config
-from echoseg.training.devices import choose_device
+from echoseg.training.devices import choose_device, prediction_batch
 
 CALIBRATION, SHAPES = "calibration.json", "shape.json"
 WIDE_INTERVAL = 0.6
@@ -268,19 +268,20 @@ class Predictor:
             (T, K, 2, 2) float32; None in the mask approach and without a calibration.
         """
         probabilities, landmarks, moments = [], [], []
-        for start in range(0, max(1, len(frames)), self.config.batch_size):
-            batch = np.require(frames[start : start + self.config.batch_size], requirements=["C", "W"])
+        size = prediction_batch(self.config.batch_size, self._device)
+        for start in range(0, max(1, len(frames)), size):
+            batch = np.require(frames[start : start + size], requirements=["C", "W"])
             logits = self._model(torch.from_numpy(batch).to(self._device))
             decoded = self.codec.decode(logits)
             probabilities.append(resize_planes(decoded.probabilities, crop.box[2:]).cpu().numpy())
             if decoded.landmarks is not None:
                 landmarks.append(decoded.landmarks)
                 if self.calibration is not None:
-                    centres = torch.from_numpy(decoded.landmarks).to(self._device)
+                    centres = decoded.landmarks.to(self._device)
                     reach = _MOMENT_REACH * self.config.sigma
-                    moments.append(heatmap_moments(logits.float(), centres, reach=reach).cpu().numpy())
-        joined = (np.concatenate(parts) if parts else None for parts in (probabilities, landmarks, moments))
-        return tuple(joined)  # type: ignore[return-value]
+                    moments.append(heatmap_moments(logits.float(), centres, reach=reach))
+        points, spreads = (torch.cat(parts).cpu().numpy() if parts else None for parts in (landmarks, moments))
+        return np.concatenate(probabilities), points, spreads
 
     @torch.inference_mode()
     def attention(self, frames: np.ndarray) -> list[np.ndarray]:

@@ -9,33 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from echoseg.datasets.truth import read_truth
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement
+from echoseg.inference.truth import read_truth
 from echoseg.io.clip import Clip
 from echoseg.metrics.volumes import MM3_PER_ML
 
 STACK_COLUMNS = dict.fromkeys(
-    ("volume", "true_volume", "volume_mm3", "true_volume_mm3", "volume_dice", "bsa", "volume_index"), "float64"
+    (
+        *("volume", "true_volume", "volume_mm3", "true_volume_mm3", "volume_dice", "true_edv", "true_esv", "true_ef"),
+        *("bsa", "volume_index"),
+    ),
+    "float64",
 )
-"""The columns, with their types. `volume` and `true_volume` are in the unit of the row, `bsa` is in m²,
-`volume_index` in ml/m²; for a cine, it is that of the end-diastolic volume."""
+"""The columns, with their types. Volumes are in the unit of the row, `bsa` is in m², `volume_index` in ml/m²; for a
+cine, it is that of the end-diastolic volume. `true_edv`, `true_esv` and `true_ef` are those of a stack over time."""
 
 
 def stack_row(measurement: Measurement) -> dict[str, Any]:
     """The values of `STACK_COLUMNS`; nan where they are unknown."""
     truth, mm3 = measurement.truth, MM3_PER_ML if measurement.unit == "ml" else math.nan
-    true_volume, volume_dice = (math.nan, math.nan) if truth is None else (truth.volume, truth.volume_dice)
-    values = (
-        measurement.volume,
-        true_volume,
-        measurement.volume * mm3,
-        true_volume * mm3,
-        volume_dice,
-        measurement.bsa,
-        measurement.volume_index,
-    )
-    return dict(zip(STACK_COLUMNS, values, strict=True))
+    row = {"volume": measurement.volume, "volume_mm3": measurement.volume * mm3}
+    row |= {"bsa": measurement.bsa, "volume_index": measurement.volume_index}
+    if truth is not None:
+        row |= {"true_volume": truth.volume, "true_volume_mm3": truth.volume * mm3, "volume_dice": truth.volume_dice}
+        row |= {"true_edv": truth.edv, "true_esv": truth.esv, "true_ef": truth.ef}
+    return dict.fromkeys(STACK_COLUMNS, math.nan) | row
 
 
 def read_stack_truth(path: Path, mask: Path | None, clip: Clip, structure: str | None) -> tuple[np.ndarray | None, str]:
@@ -44,7 +43,7 @@ def read_stack_truth(path: Path, mask: Path | None, clip: Clip, structure: str |
     Args:
         path: The stack.
         mask: The file of its ground truth; None if there is none.
-        clip: The clip read from `path`; the truth of a cine is not read.
+        clip: The clip read from `path`; the truth of a cine of single images is not read.
         structure: The name of the structure.
 
     Returns:
@@ -52,10 +51,11 @@ def read_stack_truth(path: Path, mask: Path | None, clip: Clip, structure: str |
     """
     if mask is None or math.isnan(clip.thickness):
         return None, ""
-    if clip.time_points > 1:
-        return None, "not compared with its ground truth, since it is a stack over time"
     try:
-        return read_truth(path, mask, structure), ""
+        true = read_truth(path, mask, structure)
+        if clip.time_points > 1 and not true.any():
+            raise DataError(f"{mask}: no time point is traced")
+        return true, ""
     except DataError as error:
         reason = str(error)
         for folder in (mask.parent, mask.parent.parent):  # whose names the table of results does not contain

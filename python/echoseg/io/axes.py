@@ -2,7 +2,8 @@
 
 A header seldom says it: tools write the frame time, in seconds or milliseconds, or the default of 1 as the spacing of a
 film's frames, and the units that ITK writes do not depend on the content. A `dataset.json` beside the file, or in one
-of the two folders above it, decides by `"axis3": "time"` or `"axis3": "slices"`.
+of the two folders above it, decides by `"axis3": "time"` or `"axis3": "slices"`. Where the header leaves it open, other
+files of the data set may decide; see `siblings`.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ _MAX_DESCRIPTION_BYTES = 1 << 20
 _SEQUENCE = re.compile(r"sequence|cine", re.IGNORECASE)
 _VIEW = re.compile(r"(?<![a-z0-9])([24]ch|a[24]c|plax|psax)(?![a-z0-9])", re.IGNORECASE)
 _MIN_RATIO, _MAX_RATIO = 0.5, 20.0  # of the distance of slices to the side of a pixel
+_MAX_DISTANCE = 20.0  # mm, of slices
 _ULTRASOUND = 0.7  # mm; larger pixels are not those of ultrasound
 _POSITION_TOLERANCE = 1e-3
-_OVERRULE = 'to overrule this, use --axis3 {} or "axis3" in dataset.json'
+OVERRULE = 'to overrule this, use --axis3 {} or "axis3" in dataset.json'
+"""How to overrule a guess; gets the other name in `AXIS3`."""
 
 
 class Axis3(NamedTuple):
@@ -37,10 +40,12 @@ class Axis3(NamedTuple):
     Attributes:
         is_time: Whether it is time.
         note: What had to be guessed, for the user; "" if nothing.
+        is_open: Whether the header has default values only, so that other files may decide.
     """
 
     is_time: bool
     note: str = ""
+    is_open: bool = False
 
 
 def decide_axis3(
@@ -53,12 +58,8 @@ def decide_axis3(
         shape: The sizes of its three axes.
         zooms: The spacing along these axes, mm; not positive or nan if unknown.
         affine: (4, 4) from voxels to RAS+ millimetres; None if the file has none.
-        chosen: What the user has chosen, of `AXIS3`; None decides by `dataset.json` or the header.
-
-    Raises:
-        DataError: `dataset.json` has another value.
+        chosen: What the user has chosen, of `AXIS3`; None decides by the header.
     """
-    chosen = chosen or described_axis3(path)
     if chosen is not None:
         return Axis3(chosen == "time")
     if shape[2] == 1:
@@ -66,22 +67,54 @@ def decide_axis3(
     if _SEQUENCE.search(path.name):
         return Axis3(True)
     small, large, third = min(zooms[:2]), max(zooms[:2]), zooms[2]
-    positioned = has_position(affine)
-    reason = ""
     if affine is not None and not affine[:3, 2].any():
-        reason = "the affine has no third direction"
-    elif 0 < third < _MIN_RATIO * small or (small > 0 and third > _MAX_RATIO * large):
-        reason = f"a third spacing of {third:g} beside pixels of {small:g} mm is a frame time"
-    elif not positioned and third == 1 and 0 < large < _ULTRASOUND:
+        return taken_for(True, shape, "the affine has no third direction")
+    if 0 < third < _MIN_RATIO * small or (small > 0 and third > min(_MAX_RATIO * large, _MAX_DISTANCE)):
+        return taken_for(True, shape, f"a third spacing of {third:g} beside pixels of {small:g} mm is a frame time")
+    if not third > 0:
+        return taken_for(True, shape, "the header has no third spacing", is_open=True)
+    if has_position(affine) or third != 1:
+        return Axis3(False)
+    if 0 < large < _ULTRASOUND:
         reason = f"a third spacing of 1 beside pixels of {small:g} mm is a default"
-    elif not positioned and third in (0, 1) and _VIEW.search(path.name):
-        reason = "its name is that of a view, and it has no third spacing"
-    if reason:
-        return Axis3(True, f"axis 3 ({shape[2]}) is taken for time: {reason}; {_OVERRULE.format('slices')}")
-    if not positioned and small == large == third == 1:
-        note = "the header has neither position nor spacing; slices of 1 mm are assumed, not time points"
-        return Axis3(False, f"{note}; {_OVERRULE.format('time')}")
-    return Axis3(False)
+        return taken_for(True, shape, reason, is_open=True)
+    if _VIEW.search(path.name):
+        return taken_for(True, shape, "its name is that of a view, and it has no third spacing", is_open=True)
+    lacking = "no position" if large != 1 else "neither position nor spacing"
+    note = f"the header has {lacking}; slices of 1 mm are assumed, not time points; {OVERRULE.format('time')}"
+    return Axis3(False, note, is_open=True)
+
+
+def taken_for(is_time: bool, shape: Sequence[int], reason: str, *, is_open: bool = False) -> Axis3:
+    """A guess, with a note that names its reason and how to overrule it."""
+    taken, other = AXIS3 if is_time else AXIS3[::-1]
+    return Axis3(is_time, f"axis 3 ({shape[2]}) is taken for {taken}: {reason}; {OVERRULE.format(other)}", is_open)
+
+
+def check_order(path: Path, size: tuple[int, int], slices: int, time_points: int, *, is_time: bool) -> None:
+    """Check that an image has no fewer pixels than there are slices, or time points.
+
+    Args:
+        path: The file.
+        size: (H, W) of an image.
+        slices: The number of slices, or of time points if `is_time`.
+        time_points: The number of time points of a stack; 1 for any other volume.
+        is_time: Whether the frames are time points.
+
+    Raises:
+        DataError: It has fewer, so the axes are in another order.
+    """
+    number = max(slices, time_points)
+    if size[0] * size[1] >= number:
+        return
+    axis3 = AXIS3[0 if is_time else 1]
+    order, overrule = f"x, y, {axis3}", f", or use --axis3 {axis3} if it is right"
+    if time_points > 1:
+        order, overrule = "x, y, slices, time", ""
+    raise DataError(
+        f"{path}: read as {order}, it has {number} images of {size[1]}×{size[0]} pixels, so its axes are in another "
+        f"order; save it as {order}{overrule}"
+    )
 
 
 def has_position(affine: NDArray[np.float64] | None) -> bool:

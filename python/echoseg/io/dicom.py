@@ -80,9 +80,9 @@ def read_dicom(path: Path) -> Clip:
 
     with naming_cause(path):
         data = pydicom.dcmread(path, force=is_dicom(path))
-        declared = int(data.get("NumberOfFrames") or 1)
+        declared = count(data, "NumberOfFrames", 1)
         frames = np.stack(list(_grey_frames(raw_frames(data), data)))
-        fps, spacing = _frame_rate(data), floats(data.get("PixelSpacing"))
+        fps, spacing = _frame_rate(data), numbers(data, "PixelSpacing")
         region = _region(data) if data.get("Modality") in ("US", "IVUS") else None
     declared = 0 if declared == len(frames) else declared
     clip_spacing = (spacing[0], spacing[1]) if len(spacing) == 2 and _are_lengths(spacing) else (np.nan, np.nan)
@@ -101,7 +101,10 @@ def read_dicom(path: Path) -> Clip:
 
 @contextlib.contextmanager
 def naming_cause(path: Path) -> Iterator[None]:
-    """Turn exceptions of pydicom and its decoders, which are of many types, into a `DataError` with the cause."""
+    """Turn exceptions of pydicom and its decoders, which are of many types, into a `DataError` with the cause.
+
+    The text of an exception may quote the header, so only the element that it names is passed on.
+    """
     from pydicom.errors import InvalidDicomError
 
     try:
@@ -112,12 +115,26 @@ def naming_cause(path: Path) -> Iterator[None]:
         raise DataError(
             f"{path}: has no DICOM header; rename it if it is of another type, or export it again"
         ) from None
-    except NotImplementedError:
+    except NotImplementedError:  # values of so many bits that NumPy has no type for them, or such a palette
         raise DataError(f"{path}: its pixels are of a kind that is not supported; export it as MP4 or PNG") from None
     except RuntimeError as error:  # each decoder's message; those of other exceptions quote the header
         raise DataError(f"{path}: no decoder can read its frames ({_one_line(error)}); export it again") from None
     except Exception as error:
-        raise DataError(f"{path}: damaged DICOM file ({type(error).__name__}); replace the file") from None
+        raise DataError(f"{path}: {_describe_failure(error)}") from None
+
+
+def _describe_failure(error: Exception) -> str:
+    """The cause and the cure, without any text of the header."""
+    from pydicom.datadict import keyword_for_tag, tag_for_keyword
+
+    tag = re.search(r"\(([0-9A-Fa-f]{4}),\s?([0-9A-Fa-f]{4})\)", str(error))
+    attribute = re.search(r"has no attribute '(\w+)'", str(error))
+    keyword = keyword_for_tag(int(tag[1] + tag[2], 16)) if tag else attribute[1] if attribute else ""
+    if keyword and tag_for_keyword(keyword) is not None:
+        return f"its header has no valid {keyword}; correct it, or export the file again"
+    if isinstance(error, (EOFError, struct.error)):
+        return "is cut off; copy it again, or export it again"
+    return f"its header or its pixels cannot be decoded ({type(error).__name__}); export it again"
 
 
 def raw_frames(data: Dataset) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
@@ -137,12 +154,11 @@ def raw_frames(data: Dataset) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
 
     if "PixelData" not in data:
         raise DataError("contains no image, or is cut off before it; give another file")
-    rows, columns = int(data.get("Rows") or 0), int(data.get("Columns") or 0)
-    count = int(data.get("NumberOfFrames") or 1)
-    if not 0 < rows * columns <= MAX_PIXELS or not 0 < count * rows * columns <= MAX_BYTES:
+    rows, columns, declared = count(data, "Rows"), count(data, "Columns"), count(data, "NumberOfFrames", 1)
+    if not 0 < rows * columns <= MAX_PIXELS or not 0 < declared * rows * columns <= MAX_BYTES:
         raise DataError(
-            f"declares {count} frames of {columns}×{rows} pixels; expected 1 to {MAX_PIXELS} pixels per frame and at "
-            f"most {MAX_BYTES >> 30} GiB; split the file, or replace it"
+            f"declares {declared} frames of {columns}×{rows} pixels; expected 1 to {MAX_PIXELS} pixels per frame and "
+            f"at most {MAX_BYTES >> 30} GiB; split the file, or replace it"
         )
     syntax = _transfer_syntax(data)
     try:
@@ -182,7 +198,7 @@ def _declare_whole_frames(data: Dataset, pixels: int) -> None:
     Of `YBR_FULL_422`, in which two pixels share their colour, the brightness is kept; pydicom decodes only the first
     two thirds of such frames. Source: DICOM PS3.3, C.7.6.3.1.2.
     """
-    stored, declared = data.PixelData, int(data.get("NumberOfFrames") or 1)
+    stored, declared = data.PixelData, count(data, "NumberOfFrames", 1)
     if data.PhotometricInterpretation == "YBR_FULL_422":
         if len(stored) // (3 * pixels) >= declared:  # as long as without shared colours
             data.PhotometricInterpretation = "YBR_FULL"
@@ -221,11 +237,11 @@ def _grey_frames(frames: Iterator[tuple[np.ndarray, dict[str, Any]]], data: Data
 
 def _window(data: Dataset, frame: np.ndarray) -> tuple[float, float]:
     """The stored values that map to black and white: from the header's window, else percentiles of the first frame."""
-    centre, width = floats(data.get("WindowCenter")), floats(data.get("WindowWidth"))
+    centre, width = numbers(data, "WindowCenter"), numbers(data, "WindowWidth")
     if not centre or not width or not width[0] > 1:
         low, high = np.percentile(frame, (0.5, 99.5))
         return float(low), float(max(high, low + 1))
-    slope, intercept = float(data.get("RescaleSlope") or 1), float(data.get("RescaleIntercept") or 0)
+    slope, intercept = rescaling(data)
     ends = np.array([-0.5, 0.5]) * (width[0] - 1)
     low, high = sorted((centre[0] - 0.5 + ends - intercept) / slope)
     return float(low), float(high)
@@ -233,11 +249,11 @@ def _window(data: Dataset, frame: np.ndarray) -> tuple[float, float]:
 
 def _frame_rate(data: Dataset) -> float:
     """Frames per second; nan if the header does not contain a plausible rate."""
-    intervals = [interval for interval in floats(data.get("FrameTimeVector")) if interval > 0]  # ms; the first is 0
-    interval = float(np.median(intervals)) if intervals else next(iter(floats(data.get("FrameTime"))), 0.0)
+    intervals = [interval for interval in numbers(data, "FrameTimeVector") if interval > 0]  # ms; the first is 0
+    interval = float(np.median(intervals)) if intervals else next(iter(numbers(data, "FrameTime")), 0.0)
     rates = [1000 / interval] if interval > 0 else []
     for name in ("CineRate", "RecommendedDisplayFrameRate"):
-        rates += floats(data.get(name))
+        rates += numbers(data, name)
     return next((rate for rate in rates if 1 <= rate <= 1000), np.nan)
 
 
@@ -247,9 +263,9 @@ def _region(data: Dataset) -> tuple[tuple[float, ...], tuple[float, float]] | No
     for region in data.get("SequenceOfUltrasoundRegions") or ():
         kind = (region.get("RegionSpatialFormat"), region.get("RegionDataType"))
         units = (region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection"))
-        deltas = [abs(float(region.get(f"PhysicalDelta{axis}") or 0)) * 10 for axis in "YX"]
+        deltas = [abs(sum(numbers(region, f"PhysicalDelta{axis}")[:1])) * 10 for axis in "YX"]
         names = ("MinY0", "MinX0", "MaxY1", "MaxX1")
-        top, left, bottom, right = (float(region.get(f"RegionLocation{name}") or 0) for name in names)
+        top, left, bottom, right = (count(region, f"RegionLocation{name}") for name in names)
         is_tissue = kind == (1, 1) and units == (_CENTIMETRES, _CENTIMETRES)
         if is_tissue and _are_lengths(deltas) and top < bottom and left < right:
             found.append(((top, left, bottom + 1, right + 1), (deltas[0], deltas[1])))
@@ -283,9 +299,34 @@ def _are_lengths(values: list[float]) -> bool:
     return all(0 < value < math.inf for value in values)
 
 
-def floats(value: Any) -> list[float]:
-    """The values of a header element as a list; empty if the element is missing."""
-    if value in (None, ""):
-        return []
-    values = [value] if isinstance(value, (str, int, float)) else value
-    return [float(item) for item in values]
+def numbers(data: Dataset, name: str) -> list[float]:
+    """The numbers in a header element; empty if it is missing.
+
+    Raises:
+        DataError: It holds something else. The message lacks the file's name.
+    """
+    try:
+        value = data.get(name)
+        if value in (None, ""):
+            return []
+        return [float(item) for item in ([value] if isinstance(value, (str, int, float)) else value)]
+    except Exception:  # pydicom converts values when they are used, with exceptions of many types
+        raise DataError(f"its header has an invalid {name}; correct it, or export the file again") from None
+
+
+def count(data: Dataset, name: str, default: int = 0) -> int:
+    """The first number in a header element as a whole number; the default if it is missing or 0.
+
+    Raises:
+        DataError: It is no finite number. The message lacks the file's name.
+    """
+    value = next(iter(numbers(data, name)), 0.0) or default
+    if not math.isfinite(value):
+        raise DataError(f"its header has an invalid {name}; correct it, or export the file again")
+    return int(value)
+
+
+def rescaling(data: Dataset) -> tuple[float, float]:
+    """The slope and the intercept by which stored values become values of the modality; 1 and 0 if missing."""
+    slope, intercept = numbers(data, "RescaleSlope"), numbers(data, "RescaleIntercept")
+    return (slope[0] if slope and slope[0] else 1.0), (intercept[0] if intercept else 0.0)

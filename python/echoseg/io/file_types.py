@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 VIDEO_SUFFIXES = (
@@ -41,7 +42,32 @@ _CONTENTS = {
     b"<!doctype html": "is a web page, not the file itself; download it again",
     b"<html": "is a web page, not the file itself; download it again",
     b"PK\x03\x04": "is a ZIP archive; unpack it",
+    b"BZh": "is compressed by bzip2; unpack it",
+    b"\xfd7zXZ": "is compressed by xz; unpack it",
+    b"7z\xbc\xaf": "is a 7z archive; unpack it",
+    b"Rar!": "is a RAR archive; unpack it",
+    b"%PDF": "is a PDF document; save its images as PNG",
+    b"\x89HDF": "is an HDF5 file, as of MATLAB 7.3; save its frames as .nii.gz, PNG or AVI",
+    b"MATLAB 5": "is a MATLAB file; save its frames as .nii.gz, PNG or AVI",
+    b"\x93NUMPY": "is a NumPy array; save its frames as .nii.gz, PNG or AVI",
 }
+_TYPES = {
+    rb"\x89PNG\r\n": ("a PNG image", ".png", IMAGE_SUFFIXES),
+    rb"\xff\xd8\xff": ("a JPEG image", ".jpg", IMAGE_SUFFIXES),
+    rb"GIF8": ("a GIF image", ".gif", IMAGE_SUFFIXES),
+    rb"II[*+]\0|MM\0[*+]": ("a TIFF image", ".tif", IMAGE_SUFFIXES),
+    rb"\0\0\0\x0cjP  ": ("a JPEG 2000 image", ".jp2", IMAGE_SUFFIXES),
+    rb"RIFF....WEBP": ("a WebP image", ".webp", IMAGE_SUFFIXES),
+    rb"RIFF....AVI ": ("an AVI video", ".avi", VIDEO_SUFFIXES),
+    rb"....ftyp": ("an MP4 or MOV video", ".mp4", VIDEO_SUFFIXES),
+    rb"\x1aE\xdf\xa3": ("a Matroska or WebM video", ".mkv", VIDEO_SUFFIXES),
+    rb"NRRD000": ("an NRRD file", ".nrrd", (".nrrd", ".nhdr")),
+    rb"(ObjectType|NDims) *=": ("a MetaImage", ".mha", (".mha", ".mhd")),
+    rb".{128}DICM": ("a DICOM file", ".dcm", DICOM_SUFFIXES),
+    rb"(\x5c\x01\0\0|\0\0\x01\x5c).{340}(n.1|ni1)\0": ("a NIfTI file", ".nii", (".nii", ".nii.gz", ".hdr")),
+    rb"\x1f\x8b": ("compressed by gzip", "", (".nii", ".nii.gz")),
+}
+"""The first bytes of types that are read, as patterns: the name of the type, its suffix, and those that do as well."""
 
 
 def unread_reason(path: Path) -> str:
@@ -57,13 +83,21 @@ def unread_reason(path: Path) -> str:
 
 
 def content_reason(path: Path) -> str:
-    """Why a file is not read, and the cure, by its first bytes; "" if they do not tell."""
+    """Why a file is not read, and the cure, by its first bytes; "" if they do not tell, or are those of its suffix."""
     try:
         with path.open("rb") as file:
-            head = file.read(64).lstrip().lower()
+            head = file.read(512)
     except OSError:
         return ""
-    return next((reason for start, reason in _CONTENTS.items() if head.startswith(start.lower())), "")
+    if not head:
+        return "is empty; replace the file"
+    text = head.lstrip().lower()
+    if reason := next((reason for start, reason in _CONTENTS.items() if text.startswith(start.lower())), ""):
+        return reason
+    found = next((item for start, item in _TYPES.items() if re.match(start, head, re.DOTALL)), None)
+    if found is None or path.name.lower().endswith(found[2]):
+        return ""
+    return f"is {found[0]} by its content; {f'rename it to {found[1]}' if found[1] else 'unpack it'}"
 
 
 def header_reason(path: Path) -> str:

@@ -7,6 +7,7 @@ programs that draw masks obey it or not; it is reported.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.errors import DataError
+from echoseg.io.axes import OVERRULE, described_axis3
 from echoseg.io.clip import MAX_BYTES
 from echoseg.io.file_types import IMAGE_SUFFIXES
+from echoseg.io.tiff import PageAxes, read_page_axes
 
 _STORED = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 _ORIENTATION = 274  # tag
@@ -53,13 +56,19 @@ class Pages(NamedTuple):
 
     Attributes:
         pixels: (T, H, W) grey values, of the dtype in the file.
-        fps: Frames per second of an animation; nan if there is none.
+        fps: Frames or time points per second; nan if unknown.
         note: What a user should know about the file; "" if nothing.
+        spacing: (row, column) mm per pixel; nan if unknown.
+        thickness: Distance between slices in mm, nan if the pages are time points.
+        time_points: The number of time points of a stack; see `echoseg.io.clip.Clip`.
     """
 
     pixels: NDArray[Any]
     fps: float
     note: str
+    spacing: tuple[float, float] = (np.nan, np.nan)
+    thickness: float = np.nan
+    time_points: int = 1
 
 
 def is_image(path: Path) -> bool:
@@ -82,11 +91,16 @@ def read_image(path: Path) -> NDArray[Any]:
     return pixels[0]
 
 
-def read_pages(path: Path) -> Pages:
+def read_pages(path: Path, axis3: str | None = None) -> Pages:
     """Read the pages of a TIFF, the frames of an animation, or one image, in the calling process.
 
+    Args:
+        path: The file.
+        axis3: "time" or "slices": what the pages of a TIFF are. None takes it from a `dataset.json`, or from the file,
+            see `tiff`; else they are time points.
+
     Raises:
-        DataError: The file is missing or damaged.
+        DataError: The file is missing or damaged, or its pages are channels.
     """
     content = _read_bytes(path)
     data = np.frombuffer(content, dtype=np.uint8)
@@ -104,28 +118,50 @@ def read_pages(path: Path) -> Pages:
         notes.append(f"{len(images) - len(alike)} of its {len(images)} pages have another size and are left out")
     if sum(image.nbytes for image in alike) > MAX_BYTES:
         raise DataError(f"{path}: contains more than {MAX_BYTES >> 30} GiB of pixels; split the file")
-    fps = _rate(data) if len(alike) > 1 and not content.startswith(_TIFF) else np.nan
-    return Pages(np.stack(alike), fps, "; ".join(notes))
+    pages = Pages(np.stack(alike), np.nan, "; ".join(notes))
+    if len(alike) > 1 and not content.startswith(_TIFF):
+        return pages._replace(fps=_rate(data))
+    return _with_axes(path, pages, read_page_axes(content), axis3) if content.startswith(_TIFF) else pages
 
 
-def read_stored(path: Path) -> NDArray[Any]:
-    """Read the stored values of an image in the calling process.
+def _with_axes(path: Path, pages: Pages, axes: PageAxes, axis3: str | None) -> Pages:
+    """The pages of a TIFF as slices, time points or both."""
+    count = len(pages.pixels)
+    pages = pages._replace(spacing=axes.spacing, fps=axes.fps)
+    if count == 1:
+        return pages._replace(fps=np.nan)
+    axis3 = axis3 or described_axis3(path)
+    numbers = (axes.channels, axes.slices, axes.time_points)
+    is_described = min(numbers) > 0 and math.prod(numbers) == count
+    if is_described and axes.channels > 1:
+        raise DataError(f"{path}: its {count} pages are {axes.channels} channels of each image; save one channel")
+    if is_described and min(axes.slices, axes.time_points) > 1 and axes.is_time_first:
+        raise DataError(f"{path}: its pages are all time points of each slice in turn; save it as .nii.gz")
+    if axis3 is None and not is_described:
+        guess = f"its {count} pages are taken for time points, since it does not call them slices"
+        return pages._replace(note="; ".join(filter(None, (pages.note, guess, OVERRULE.format("slices")))))
+    slices, time_points = (axes.slices, axes.time_points) if axis3 is None else (count, 1)
+    if axis3 == "time" or slices == 1:
+        return pages
+    thickness = axes.thickness if axes.thickness > 0 else 1.0
+    return pages._replace(thickness=thickness, time_points=time_points, fps=axes.fps if time_points > 1 else np.nan)
+
+
+def read_stored(path: Path) -> list[NDArray[Any]]:
+    """Read the stored values of an image, or of the pages of a TIFF, in the calling process.
 
     Returns:
-        (H, W) or (H, W, C), of the dtype in the file; channels in the order of OpenCV.
+        (H, W) or (H, W, C) each, of the dtype in the file; channels in the order of OpenCV.
 
     Raises:
         DataError: The file is missing or damaged.
     """
     content = _read_bytes(path)
-    try:
-        image = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if content else None
-    except cv2.error:
-        image = None
-    if image is None:
+    images = _decode(content, np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if not images:
         raise DataError(f"{path}: {_describe_failure(content)}")
     turned = content.startswith(_TIFF) and _AS_STORED.get(_orientation(content))
-    return np.asarray(turned(image) if turned else image)
+    return [np.asarray(turned(image) if turned else image) for image in images]
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -135,12 +171,12 @@ def _read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 
 
-def _decode(content: bytes, data: NDArray[np.uint8]) -> list[NDArray[Any]]:
+def _decode(content: bytes, data: NDArray[np.uint8], flags: int = _STORED) -> list[NDArray[Any]]:
     """The pages or frames; empty if the content cannot be decoded."""
     try:
         if content.startswith((*_TIFF, b"GIF8", b"RIFF")) or b"acTL" in content[:_MAX_BEFORE_ANIMATION]:
-            return [np.asarray(image) for image in cv2.imdecodemulti(data, _STORED)[1]]
-        image = cv2.imdecode(data, _STORED) if data.size else None
+            return [np.asarray(image) for image in cv2.imdecodemulti(data, flags)[1]]
+        image = cv2.imdecode(data, flags) if data.size else None
     except cv2.error:
         return []
     return [] if image is None else [np.asarray(image)]

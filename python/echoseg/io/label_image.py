@@ -7,7 +7,8 @@ TIFF only say how labels are shown. EXIF orientation is ignored, as it is for th
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def read_palette(path: Path) -> NDArray[np.int32]:
     """Read the colours of a palette, as labels, in the calling process: (P,), empty without a palette.
 
     Raises:
-        DataError: The file holds several pages.
+        DataError: The file is animated.
     """
     with _opened(path) as opened:
         return np.empty(0, np.int32) if opened is None or opened.mode != "P" else _palette(opened)
@@ -45,20 +46,35 @@ def read_labels(path: Path, *, by_colour: bool = False) -> NDArray[Any]:
         by_colour: Whether the colours of a palette are labels, not its indices.
 
     Returns:
-        (H, W) labels.
+        (T, H, W) labels of the pages that have the size of the first one.
 
     Raises:
-        DataError: The file is missing or damaged, has several pages, or its colours are no labels.
+        DataError: The file is missing or damaged, is animated, or its colours are no labels.
     """
-    is_min_white, bits = False, 8
+    stored = cache(partial(image.read_stored, path))
     with _opened(path) as opened:
-        if opened is not None and opened.mode == "P":
-            indices = np.asarray(opened)
+        pages = [
+            _read_page(path, opened, number, stored, by_colour=by_colour)
+            for number in range(getattr(opened, "n_frames", 1))
+        ]
+    return np.stack([page for page in pages if page.shape == pages[0].shape])
+
+
+def _read_page(
+    path: Path, opened: Any, number: int, stored: Callable[[], list[NDArray[Any]]], *, by_colour: bool
+) -> NDArray[Any]:
+    """(H, W) labels of a page of the opened image; `stored` gives the values of all pages."""
+    is_min_white, bits = False, 8
+    if opened is not None:
+        opened.seek(number)
+        if opened.mode == "P":
+            indices = _load(path, opened)
             return _palette(opened)[indices] if by_colour else indices
-        if opened is not None:
-            is_min_white = opened.mode == "L" and getattr(opened, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_WHITE
-            bits = _grey_bits(path) if opened.format == "PNG" else 8
-    values = image.read_stored(path)
+        is_min_white = opened.mode == "L" and getattr(opened, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_WHITE
+        bits = _grey_bits(path) if opened.format == "PNG" else 8
+    if number >= len(stored()):
+        raise DataError(f"{path}: page {number + 1} cannot be read; replace the file")
+    values = stored()[number]
     if values.ndim == 3:
         return _from_colours(path, values)
     if is_min_white and values.dtype == np.uint8:
@@ -92,14 +108,21 @@ def _opened(path: Path) -> Iterator[Any]:
             pages = getattr(opened, "n_frames", 1)
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             opened, pages = None, 1
-        if opened is not None and opened.mode == "P":
-            try:
-                opened.load()
-            except (OSError, ValueError, SyntaxError):
-                raise DataError(f"{path}: cannot be opened as an image; replace the file") from None
-        if pages > 1:
-            raise DataError(f"{path}: has {pages} pages; save each page as a file, or all of them as .nii.gz")
+        if opened is not None and pages > 1 and opened.format != "TIFF":
+            raise DataError(f"{path}: is an animation of {pages} frames; save each as a file, or all as .nii.gz")
         yield opened
+
+
+def _load(path: Path, opened: Any) -> NDArray[Any]:
+    """The pixels of the current page.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    try:
+        return np.asarray(opened)
+    except (OSError, ValueError, SyntaxError):
+        raise DataError(f"{path}: is damaged or cut off; replace the file") from None
 
 
 def _palette(opened: Any) -> NDArray[np.int32]:
@@ -150,9 +173,7 @@ def _reduce_colours(path: Path, colours: NDArray[Any]) -> NDArray[Any]:
         is_same = (np.abs(hues - np.median(hues[is_bright], axis=0)) <= _MAX_HUE_DIFFERENCE).all(axis=2)
         is_inner = cv2.erode(is_bright.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     if is_bright.any() and is_same[is_bright].mean() > 0.95 and is_same[is_inner].all():
-        luma = image.read_image(
-            path
-        )  # one colour with soft edges, which JPEG keeps sharper in brightness than in colour
+        luma = image.read_image(path)  # one colour with soft edges, sharper in the brightness of a JPEG than in colour
         return np.asarray(np.rint(luma * (255 / np.median(luma[is_bright]))).clip(0, 255).astype(np.uint8))
     raise DataError(
         f"{path}: its edges mix the colours of several labels, as JPEG and smoothing do; save the labels as PNG, "

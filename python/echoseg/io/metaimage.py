@@ -18,6 +18,7 @@ from echoseg.errors import DataError
 MAX_DEFLATE_RATIO = 1032
 """The largest ratio of uncompressed to compressed size that zlib and gzip reach."""
 
+_CURE = "copy it again, or correct the header"
 _ZLIB_OR_GZIP = 47  # window bits
 _BIG_ENDIAN = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 _TYPES = {
@@ -125,7 +126,7 @@ def read_data(path: Path, name: str, needed: int, start: int, *, compressed: boo
             raise DataError(f"{path}: {name} is not a file in the same folder; put it there")
         size = voxels.stat().st_size
         if needed > size * (MAX_DEFLATE_RATIO if compressed else 1):
-            raise DataError(f"{path}: {name} has {size} bytes, the header declares {needed}; replace the file")
+            raise DataError(f"{path}: {name} has {size} bytes, the header declares {needed}; {_CURE}")
         with voxels.open("rb") as file:
             file.seek(size - needed if start == -1 and not compressed else max(0, start))
             data = (
@@ -137,5 +138,5 @@ def read_data(path: Path, name: str, needed: int, start: int, *, compressed: boo
         cause = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: the voxels in {name} cannot be read ({cause}); replace the file") from None
     if len(data) < needed:
-        raise DataError(f"{path}: {name} contains {len(data)} of {needed} declared bytes; replace the file")
+        raise DataError(f"{path}: {name} contains {len(data)} of {needed} declared bytes; {_CURE}")
     return data

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,15 @@ from echoseg.io.volume import Volume, is_volume, to_grey
 from echoseg.io.worker_pool import Arrays, Metadata, request
 
 _NAN = float("nan")
-_axis3: str | None = None
+_axis3: ContextVar[str | None] = ContextVar("axis3", default=None)
 
 
 @contextmanager
 def axis3_taken_for(axis3: str | None) -> Iterator[None]:
-    """Read the third axis of volumes as what the user says, in this process, until the context ends.
+    """Read the third axis of volumes as what the user says, in this thread and those of `map_in_order`, until the end.
 
-    It is a property of the data that every reader of the package meets, in several threads, so it is no argument.
+    It is a property of the data that every reader meets on its way to a file, so it is no argument of theirs. Worker
+    processes get it with each request.
 
     Args:
         axis3: "time" or "slices"; None changes nothing.
@@ -42,14 +44,13 @@ def axis3_taken_for(axis3: str | None) -> Iterator[None]:
     Raises:
         ValueError: Another value.
     """
-    global _axis3
     if axis3 not in (None, *AXIS3):
         raise ValueError(f"axis3: expected {' or '.join(AXIS3)}, got {axis3!r}")
-    before, _axis3 = _axis3, axis3 or _axis3
+    token = _axis3.set(axis3 or _axis3.get())
     try:
         yield
     finally:
-        _axis3 = before
+        _axis3.reset(token)
 
 
 def axis3_of(folder: Path) -> str | None:
@@ -58,25 +59,28 @@ def axis3_of(folder: Path) -> str | None:
     Raises:
         DataError: The `dataset.json` has an invalid value.
     """
-    return _axis3 or described_axis3(folder / "file")
+    return _axis3.get() or described_axis3(folder / "file")
 
 
-def read_clip(path: str | os.PathLike[str]) -> Clip:
+def read_clip(path: str | os.PathLike[str], *, axis3: str | None = None) -> Clip:
     """Read all frames of a file.
 
     Args:
         path: A video, a DICOM file, a volume or an image, of a type in `file_types.SUFFIXES`; or a folder with the
             slices of a DICOM series. The pages of a TIFF and the frames of an animated GIF or PNG are frames.
+        axis3: "time" or "slices": what the third axis of a volume is, or the pages of a TIFF. None decides by the file;
+            see `axes` and `tiff`.
 
     Raises:
         DataError: The file is missing, damaged or of an unsupported type; or its decoder crashed or exceeded the time
             or memory limit; or the folder holds no complete series, or several.
+        ValueError: `axis3` has another value.
     """
     path = Path(path)
-    if is_image(path):
-        return request("pages", path, _build_pages)
-    if is_volume(path) or path.is_dir():
-        return request("slices", path, _build_clip, _axis3)
+    if is_image(path) or is_volume(path) or path.is_dir():
+        with axis3_taken_for(axis3):
+            task, build = ("pages", _build_pages) if is_image(path) else ("slices", _build_clip)
+            return request(task, path, build, _axis3.get())
     if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
         return request("dicom", path, _build_clip)
     if path.is_file() and not video.is_video(path) and (reason := unread_reason(path) or header_reason(path)):
@@ -135,25 +139,25 @@ def read_image(path: Path) -> NDArray[Any]:
 
 
 def read_labels(path: Path, *, by_colour: bool = False) -> NDArray[Any]:
-    """Read a mask in an image file, (H, W); see `label_image.read_labels`.
+    """Read a mask in an image file, (T, H, W); see `label_image.read_labels`.
 
     Raises:
-        DataError: The file is missing or damaged, has several pages, or its colours are no labels.
+        DataError: The file is missing or damaged, is animated, or its colours are no labels.
     """
-    return request("labels", path, _build_image, by_colour)
+    return request("labels", path, _build_planes, by_colour)
 
 
 def read_palette(path: Path) -> NDArray[np.int32]:
     """Read the labels of the colours in a palette, (P,); see `label_image.read_palette`.
 
     Raises:
-        DataError: The file has several pages.
+        DataError: The file is animated.
     """
     return request("palette", path, lambda _, arrays: arrays[0].astype(np.int32).reshape(-1))
 
 
 def open_volume(path: str | Path) -> Volume:
-    """Read the header of a volume or of a DICOM series; see `volume.open_volume` and `series.open_series`.
+    """Read the header of a volume, a TIFF or a DICOM series; see `volume.open_volume` and `series.open_series`.
 
     Raises:
         DataError: The file is missing, damaged or a colour image; or the folder holds no complete series, or several.
@@ -173,7 +177,7 @@ def open_volume(path: str | Path) -> Volume:
             raise ValueError
         return Volume(Path(path), shape, spacing, thickness, axes, flipped, affine, time_points, fps, note)
 
-    return request("volume", path, build, _axis3)
+    return request("volume", path, build, _axis3.get())
 
 
 def read_voxels(volume: Volume) -> NDArray[Any]:
@@ -227,11 +231,19 @@ def _build_clip(metadata: Metadata, arrays: Arrays) -> Clip:
 
 
 def _build_pages(metadata: Metadata, arrays: Arrays) -> Clip:
+    pages = _build_planes(metadata, arrays)
+    note, time_points = str(metadata["note"])[:500], int(metadata["time_points"])
+    if time_points < 1 or len(pages) % time_points:
+        raise ValueError
+    numbers = (float(metadata["fps"]), _pair(metadata["spacing"]), float(metadata["thickness"]))
+    return Clip(to_grey(pages), *numbers, note=note, time_points=time_points)
+
+
+def _build_planes(metadata: Metadata, arrays: Arrays) -> NDArray[Any]:
     (pages,) = arrays
     if pages.ndim != 3 or not pages.size:
         raise ValueError
-    note = str(metadata["note"])[:500]
-    return Clip(to_grey(pages), float(metadata["fps"]), (_NAN, _NAN), _NAN, note=note)
+    return pages
 
 
 def _build_decoded(metadata: Metadata, arrays: Arrays) -> DecodedFrames:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, Clip
-from echoseg.io.dicom import floats, is_dicom, naming_cause, raw_frames
+from echoseg.io.dicom import count, is_dicom, naming_cause, numbers, raw_frames, rescaling
 from echoseg.io.volume import Volume, arranged_volume, to_grey
 
 if TYPE_CHECKING:
@@ -100,12 +100,17 @@ def open_series(folder: Path) -> Series:
             spacing or direction; or several files show the same position and their trigger times do not tell them
             apart.
     """
-    found, others = _read_headers(folder)
+    found, others, unreadable = _read_headers(folder)
+    if found and unreadable:
+        path, cause = next(iter(unreadable.items()))
+        raise DataError(f"{folder}: {path.name}: {cause}, or move it into another folder")
     slices = _one_series(folder, found)
     for path, series in others.items():
-        if series in (None, slices[0].series):
-            cause = "is a damaged DICOM file" if series is None else "belongs to the series but has no position"
-            raise DataError(f"{folder}: {path.name} {cause}; replace it, or move it into another folder")
+        if series == slices[0].series:
+            raise DataError(
+                f"{folder}: {path.name} belongs to the series but has no position, or several frames; export the series"
+                " again, or move the file into another folder"
+            )
     left_out = [other.path for other in found if other.series != slices[0].series]
     _check_equal(folder, slices)
     positions = _by_position(folder, slices)
@@ -160,31 +165,37 @@ def read_series(folder: Path) -> Clip:
     return Clip(frames, fps, series.volume.spacing, series.volume.thickness, note="; ".join(notes))
 
 
-def _read_headers(folder: Path) -> tuple[list[Slice], dict[Path, str | None]]:
-    """The slices in a folder, and the series of its other DICOM files, such as ultrasound cines; None if damaged."""
+def _read_headers(folder: Path) -> tuple[list[Slice], dict[Path, str], dict[Path, str]]:
+    """The slices in a folder, the series of its other DICOM files, such as ultrasound cines, and why others fail."""
     import pydicom
 
     slices: list[Slice] = []
-    others: dict[Path, str | None] = {}
+    others: dict[Path, str] = {}
+    unreadable: dict[Path, str] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not is_dicom(path):
             continue
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
-            found = _slice(path, header)
-            if found is None:
-                others[path] = "" if path.name == "DICOMDIR" else header.get("SeriesInstanceUID")
-            else:
-                slices.append(found)
-        except Exception:  # pydicom raises exceptions of many types for damaged files
-            others[path] = None
-    return slices, others
+            with naming_cause(path):
+                header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
+                found = _slice(path, header)
+                series = str(header.get("SeriesInstanceUID") or "")
+                if found is None and not series and path.name != "DICOMDIR":
+                    raise DataError("its header has neither a position nor a SeriesInstanceUID; export it again")
+        except DataError as error:
+            unreadable[path] = str(error).removeprefix(f"{path}: ")
+            continue
+        if found is not None:
+            slices.append(found)
+        else:
+            others[path] = series
+    return slices, others, unreadable
 
 
 def _slice(path: Path, data: Dataset) -> Slice | None:
-    orientation, position = floats(data.get("ImageOrientationPatient")), floats(data.get("ImagePositionPatient"))
-    times, spacing = floats(data.get("TriggerTime")), floats(data.get("PixelSpacing"))
-    if len(orientation) != 6 or len(position) != 3 or int(data.get("NumberOfFrames") or 1) != 1:
+    orientation, position = numbers(data, "ImageOrientationPatient"), numbers(data, "ImagePositionPatient")
+    times, spacing = numbers(data, "TriggerTime"), numbers(data, "PixelSpacing")
+    if len(orientation) != 6 or len(position) != 3 or count(data, "NumberOfFrames", 1) != 1:
         return None
     return Slice(
         path,
@@ -192,7 +203,7 @@ def _slice(path: Path, data: Dataset) -> Slice | None:
         np.reshape(orientation, (2, 3)),
         np.array(position),
         (spacing[0], spacing[1]) if len(spacing) == 2 else (math.nan, math.nan),
-        (int(data.get("Rows") or 0), int(data.get("Columns") or 0)),
+        (count(data, "Rows"), count(data, "Columns")),
         times[0] if times else math.nan,
     )
 
@@ -307,7 +318,7 @@ def _read_values(found: Slice) -> NDArray[Any]:
     kind = properties["photometric_interpretation"]
     if not kind.startswith("MONOCHROME") or frame.shape != found.size:
         raise DataError(f"{found.path}: is not a grey image of its declared size; give the grey images of the series")
-    slope, intercept = (floats(data.get(name)) for name in ("RescaleSlope", "RescaleIntercept"))
-    if (slope and slope != [1]) or (intercept and intercept != [0]):
-        frame = frame * np.float32(slope[0] if slope else 1) + np.float32(intercept[0] if intercept else 0)
+    slope, intercept = rescaling(data)
+    if (slope, intercept) != (1, 0):
+        frame = frame * np.float32(slope) + np.float32(intercept)
     return -frame.astype(np.float32) if kind == "MONOCHROME1" else frame

@@ -58,6 +58,7 @@ FFMPEG_OPTIONS = (
 )
 """Value of OPENCV_FFMPEG_CAPTURE_OPTIONS: the same containers and codecs, and local files as the only protocol."""
 
+_MP4_BOXES = (b"ftyp", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _RAW = rb"\0{4}|\x03\0{3}|DIB |RGB |RAW |GREY|Y8  |Y800|I420|IYUV|YV12|YUY2|UYVY|RGBA|BGRA"
 _RAW_AVI = re.compile(rb"strh.{4}vids.{52}strf.{4}.{16}(" + _RAW + rb")", re.DOTALL)
 
@@ -146,7 +147,7 @@ def stack_frames(path: Path, decoded: DecodedFrames, frames: Sequence[int] | Non
         raise DataError(f"{path}: frame {missing} is damaged or cut off; replace the file")
     images = list(decoded.frames.values())
     if any(image.shape != images[0].shape for image in images):
-        raise DataError(f"{path}: its frames differ in size; replace the file")
+        raise DataError(f"{path}: its frames differ in size; save it with one size, or split it where the size changes")
     return np.stack(images)
 
 
@@ -221,13 +222,38 @@ def _open(path: Path) -> Iterator[tuple[cv2.VideoCapture | RawAvi, int]]:
         motion_jpeg = _is_avi(head) and b"MJPG" in head and _u32(head, 4) + 8 <= size
         opened = motion_jpeg and capture.open(name, cv2.CAP_OPENCV_MJPEG)
         if not opened and not capture.open(name, cv2.CAP_FFMPEG):
-            raise DataError(
-                f"{path}: cannot be opened as a video; convert it to MP4, or replace the file if it is damaged"
-            )
+            raise DataError(f"{path}: {_describe_failure(head, path, size)}")
         _check_header(path, capture, head)
         yield capture, _declared_frames(capture, container, head, size)
     finally:
         capture.release()
+
+
+def _describe_failure(head: bytes, path: Path, size: int) -> str:
+    """Why a file with the first bytes of a video cannot be opened, and the cure."""
+    if _is_avi(head) and _u32(head, 4) + 8 > size:
+        return "is shorter than its header declares: it is cut off, or was not finished; copy or export it again"
+    if head[4:8] in _MP4_BOXES and not _has_index(path, size):
+        return "has no index (moov): it is cut off, or was not finished; copy or export it again"
+    return "cannot be opened as a video; convert it to MP4 with H.264, or replace the file if it is damaged"
+
+
+def _has_index(path: Path, size: int) -> bool:
+    """Whether an MP4 or MOV file contains the whole box that says where its frames are.
+
+    Source: ISO/IEC 14496-12, 4.2.
+    """
+    position = 0
+    with path.open("rb") as file:
+        while position + 8 <= size:
+            file.seek(position)
+            length, name = int.from_bytes(file.read(4), "big"), file.read(4)
+            if length == 1:  # the length has 64 bits
+                length = int.from_bytes(file.read(8), "big")
+            if name in (b"moov", b"moof") or length < 8:
+                return name in (b"moov", b"moof") and position + length <= size
+            position += length
+    return False
 
 
 def _check_header(path: Path, capture: cv2.VideoCapture, head: bytes) -> None:

@@ -1,10 +1,10 @@
 """Reads volumes (NIfTI, Analyze, MetaImage, NRRD) as stacks of slices in radiological orientation.
 
 The slice axis is the axis with the largest spacing; among equal ones, the last; or the axis with by far the fewest
-voxels, if no spacing is twice as large. In axial slices the patient's left is
-on the right and anterior is up. In coronal and sagittal slices superior is up; in sagittal slices anterior is on the
-left. A single image, a sequence of time points, and a file without an affine keep the stored orientation: x to the
-right, y downwards, as in ultrasound.
+voxels, if no spacing is twice as large. A slice never has fewer pixels than there are slices, or time points: otherwise
+the axes are in another order. In axial slices the patient's left is on the right and anterior is up. In coronal and
+sagittal slices superior is up; in sagittal slices anterior is on the left. A single image, a sequence of time points,
+and a file without an affine keep the stored orientation: x to the right, y downwards, as in ultrasound.
 
 `open_volume` and `read_voxels` decode in the calling process. For untrusted files use `reading`.
 """
@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from echoseg.errors import DataError
 from echoseg.io import metaimage, nrrd
 from echoseg.io.affine import affine_zooms, contradiction, header_affine
-from echoseg.io.axes import decide_axis3
+from echoseg.io.axes import Axis3, check_order, decide_axis3, described_axis3
 from echoseg.io.file_types import VOLUME_SUFFIXES
+from echoseg.io.siblings import Sibling, decide_by_siblings
 
 _OTHER_FORMATS = {".mhd": metaimage, ".mha": metaimage, ".nrrd": nrrd, ".nhdr": nrrd}
 _NIFTI_CLASSES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}  # by the size of the header
@@ -40,6 +41,7 @@ _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 _MIN_SIDE, _MAX_SIDE = 0.005, 50.0  # mm, of a pixel
 _MIN_FPS, _MAX_FPS = 5, 500  # of a film of the heart
+_MOVED = "axis 3 ({}) would be slices of fewer pixels than there are slices; axis {} is taken for them"
 _DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, OverflowError, KeyError)
 
 
@@ -120,39 +122,60 @@ def open_volume(path: Path, axis3: str | None = None) -> Volume:
 
     Args:
         path: The file.
-        axis3: "time" or "slices": what the third axis is, of a file with three; None decides by `axes.decide_axis3`.
-            Of four axes, the third are slices and the fourth is time.
+        axis3: "time" or "slices": what the third axis is, of a file with three; None takes it from a `dataset.json`, or
+            decides by `axes.decide_axis3` and `siblings.decide_by_siblings`. Of four axes, the third are slices and the
+            fourth is time.
 
     Raises:
-        DataError: The file is missing, damaged or a colour image.
+        DataError: The file is missing, damaged or a colour image, or its axes are in another order.
     """
     header = _read_header(path)
-    shape, pixdim, affine = list(header.shape), header.zooms, header.affine
-    shape[3:] = [side for side in shape[3:] if side > 1]
+    shape, affine = list(_squeezed(header.shape)), header.affine
     if len(shape) > 4 or not shape or 0 in shape:
         raise DataError(f"{path}: has the shape {header.shape}; give one volume or one image sequence per file")
-    zooms = affine_zooms(affine, pixdim)
-    time_points, note, is_sequence = 1, "", False
+    zooms = affine_zooms(affine, header.zooms)
+    axis3 = axis3 or described_axis3(path)
+    time_points, decision = 1, Axis3(False)
     if len(shape) == 4 and shape[2] == 1:
-        shape, is_sequence = [*shape[:2], shape[3]], True
+        shape, decision = [*shape[:2], shape[3]], Axis3(True)
     elif len(shape) == 4:
         shape, time_points = shape[:3], shape[3]
     elif len(shape) == 3:
-        is_sequence, note = decide_axis3(path, shape, zooms, affine, axis3)
+        decision = decide_axis3(path, shape, zooms, affine, axis3)
+        if decision.is_open:
+            decision = decide_by_siblings(path, shape, decision, _read_sibling)
+    is_sequence = decision.is_time
     columns, rows, frames = [*shape, 1, 1][:3]
     sides = [*zooms, math.nan, math.nan]
+    said = 2 if axis3 == "slices" and len(shape) == 3 and time_points == 1 else None
     volume = arranged_volume(
-        path, (columns, rows, frames), (sides[0], sides[1], sides[2]), affine, is_sequence=is_sequence
+        path, (columns, rows, frames), (sides[0], sides[1], sides[2]), affine, is_sequence=is_sequence, slices=said
     )
+    slices, height, width = volume.shape
+    if axis3 is None or time_points > 1:
+        check_order(path, (height, width), slices, time_points, is_time=is_sequence)
     fps = header.fps if is_sequence or time_points > 1 else math.nan
     if is_sequence and len(header.shape) == 3 and 1 / _MAX_FPS <= zooms[2] <= 1 / _MIN_FPS:
         fps = 1 / zooms[2]
     spatial = slice(2 if is_sequence or frames == 1 else 3)
-    doubt = "" if affine is None or not header.is_nifti else contradiction(zooms[spatial], pixdim[spatial])
-    notes = "; ".join(filter(None, (header.note, doubt, note)))
-    slices, height, width = volume.shape
+    doubt = "" if affine is None or not header.is_nifti else contradiction(zooms[spatial], header.zooms[spatial])
+    is_moved = axis3 is None and not is_sequence and frames > columns * rows
+    moved = _MOVED.format(frames, volume.axes[0] + 1) if is_moved else ""
+    notes = "; ".join(filter(None, (header.note, doubt, decision.note, moved)))
     all_shape = (slices * time_points, height, width)
     return replace(volume, shape=all_shape, time_points=time_points, fps=fps, note=notes)
+
+
+def _read_sibling(path: Path) -> Sibling:
+    header = _read_header(path)
+    shape, zooms = _squeezed(header.shape), affine_zooms(header.affine, header.zooms)
+    axis3 = Axis3(False) if len(shape) != 3 else decide_axis3(path, shape, zooms, header.affine, None)
+    return Sibling(shape, axis3)
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without the axes after the third that have one entry."""
+    return (*shape[:3], *(side for side in shape[3:] if side > 1))
 
 
 def arranged_volume(
@@ -205,7 +228,7 @@ def read_voxels(path: Path) -> NDArray[Any]:
         image = load_nifti(path)
         return np.asanyarray(image.dataobj)
     except _DAMAGE as error:
-        raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
+        raise DataError(f"{path}: {_describe_failure(error)}") from None
 
 
 def load_nifti(path: Path) -> Any:
@@ -260,7 +283,8 @@ def _find_axes(
         return (2, 1, 0), ()
     towards = ornt_transform(orientation, axcodes2ornt("LPS"))  # for each axis: left, posterior or superior
     if slices is None:
-        slices = max(range(3), key=lambda axis: (round(zooms[axis], 3), axis))
+        possible = [axis for axis in range(3) if shape[axis] ** 2 <= math.prod(shape)] or [2]
+        slices = max(possible, key=lambda axis: (round(zooms[axis], 3), axis))
         fewest = min(range(3), key=lambda axis: (shape[axis], -axis))
         if 4 * shape[fewest] <= min(shape[:fewest] + shape[fewest + 1 :]) and zooms[slices] < 2 * zooms[fewest]:
             slices = fewest  # otherwise a slice would be a narrow strip
@@ -283,7 +307,7 @@ def _read_header(path: Path) -> _Header:
         found, note = header_affine(header) if is_nifti else (None, "")
         kind, start = header.get_data_dtype(), int(image.dataobj.offset)
     except _DAMAGE as error:
-        raise DataError(f"{path}: cannot be read as NIfTI ({_one_line(error)}); replace the file") from None
+        raise DataError(f"{path}: {_describe_failure(error)}") from None
     if kind.names or kind.kind not in "iuf":
         raise DataError(f"{path}: contains {kind}, not grey values; save it in grey")
     if is_nifti and header.get_intent()[0] in ("vector", "rgb vector", "rgba vector"):
@@ -307,5 +331,13 @@ def _read_header(path: Path) -> _Header:
     return _Header(shape, (*(zoom * unit for zoom in zooms[:3]), *zooms[3:]), affine, fps, note, True)
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _describe_failure(error: Exception) -> str:
+    """Why nibabel cannot read a file, and the cure."""
+    cause = " ".join(str(error).split(" from /")[0].split())[:200] or type(error).__name__  # without the path
+    if isinstance(error, ImageFileError):
+        return "is no NIfTI or Analyze file by its content; rename it if it is of another type, or convert it"
+    if isinstance(error, HeaderDataError):
+        return f"has a header that is not supported ({cause}); save it again, with voxels of 8 or 16 bits"
+    if isinstance(error, OSError | EOFError | zlib.error):
+        return f"is damaged or cut off ({cause}); copy it again, or replace the file"
+    return f"has an invalid header ({cause}); save it again"

@@ -63,8 +63,9 @@ def _clip_response(clip: Clip) -> Response:
 
 
 def _read_pages(path: Path, argument: Any) -> Response:
-    pages = image.read_pages(path)
-    return {"fps": pages.fps, "note": pages.note}, [pages.pixels]
+    pages = image.read_pages(path, argument)
+    metadata = pages._asdict()
+    return metadata, [metadata.pop("pixels")]
 
 
 def _read_slices(path: Path, argument: Any) -> Response:
@@ -81,7 +82,13 @@ def _read_slices(path: Path, argument: Any) -> Response:
 def _open_volume(path: Path, argument: Any) -> Response:
     from echoseg.io import series, volume
 
-    metadata = vars(series.open_series(path).volume if path.is_dir() else volume.open_volume(path, argument)).copy()
+    if image.is_image(path):
+        pages = image.read_pages(path, argument)
+        facts = (pages.spacing, pages.thickness, (2, 1, 0), (), None, pages.time_points, pages.fps, pages.note)
+        opened = volume.Volume(path, pages.pixels.shape, *facts)
+    else:
+        opened = series.open_series(path).volume if path.is_dir() else volume.open_volume(path, argument)
+    metadata = vars(opened).copy()
     del metadata["path"]
     affine = metadata.pop("affine")
     return metadata, [] if affine is None else [affine]

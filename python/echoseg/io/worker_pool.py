@@ -45,6 +45,7 @@ Result = TypeVar("Result")
 Metadata = dict[str, Any]
 Arrays = list[NDArray[Any]]
 
+_INVALID = "its decoder gave an invalid response; convert it to another type, or replace the file"
 _INVALID_RESPONSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _MAX_HEADER = 1 << 20  # bytes of JSON
 _WORKER_CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from echoseg.io.worker import main; main()"
@@ -94,7 +95,7 @@ def request(task: str, path: str | Path, build: Callable[[Metadata, Arrays], Res
     try:
         return build(metadata, arrays)
     except _INVALID_RESPONSE:
-        raise DataError(f"{path}: its decoder gave an invalid response; replace the file") from None
+        raise DataError(f"{path}: {_INVALID}") from None
 
 
 def end_workers() -> None:
@@ -141,7 +142,7 @@ def _describe_failure(error: BaseException, exit_code: int | None, timed_out: bo
     if timed_out:
         return f"takes longer than {seconds:g} s to decode; if the file is valid, raise {TIME_LIMIT}"
     if isinstance(error, _INVALID_RESPONSE):
-        return "its decoder gave an invalid response; replace the file"
+        return _INVALID
     cause = f"exit code {exit_code}"
     if exit_code is not None and exit_code < 0:
         with contextlib.suppress(ValueError):

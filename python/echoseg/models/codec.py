@@ -20,6 +20,7 @@ from echoseg.geometry.discs import landmark_axes
 from echoseg.geometry.landmarks import SCHEMES, choose_landmarks
 from echoseg.geometry.level_set import level_set_contour
 from echoseg.geometry.spline import join_landmarks
+from echoseg.models.regions import plain_regions
 from echoseg.ops import Targets, build_info, decode_heatmaps, fill_polygons, render_heatmaps, render_targets
 
 THRESHOLD = 0.5
@@ -35,11 +36,11 @@ class Decoded(NamedTuple):
     Attributes:
         probabilities: (N, h, w) float32, on the device of the logits. Mask approach: the probability that the pixel
             belongs to the structure. Landmark approach: the maximum over the K heatmaps, each scaled to a maximum of 1.
-        landmarks: (N, K, 2) float32, pixels of the network's frames; None in the mask approach.
+        landmarks: (N, K, 2) float32, pixels of the network's frames, on `drawing_device`; None in the mask approach.
     """
 
     probabilities: torch.Tensor
-    landmarks: np.ndarray | None
+    landmarks: torch.Tensor | None
 
 
 class Codec(Protocol):
@@ -75,23 +76,26 @@ class Codec(Protocol):
 
     def encode(
         self,
-        contours: np.ndarray,
+        contours: np.ndarray | torch.Tensor,
         size: tuple[int, int],
         device: torch.device,
-        landmarks: np.ndarray | None = None,
+        landmarks: np.ndarray | torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Draw the targets of a batch.
 
         Args:
-            contours: (N, P, 2) float32, pixels.
+            contours: (N, P, 2) float32, pixels. Tensors on `drawing_device` are drawn without waiting for a GPU.
             size: (H, W) of the targets.
             device: The device of the targets.
-            landmarks: (N, K, 2) float32, pixels; None chooses them on the contours.
+            landmarks: (N, K, 2) float32, pixels, likewise; None chooses them on the contours.
 
         Returns:
             The targets, (N, channels, H, W) float32, which the next call overwrites; and the landmarks,
             (N, K, 2) float32, pixels, or None in the mask approach.
         """
+
+    def choose(self, contours: np.ndarray) -> np.ndarray | None:
+        """Choose landmarks on contours, (N, P, 2) float32, pixels: (N, K, 2) float32, or None in the mask approach."""
 
     def decode(self, logits: torch.Tensor) -> Decoded:
         """Decode logits, (N, channels, h, w) float, to probabilities and landmarks."""
@@ -143,14 +147,21 @@ class MaskCodec:
         self._masks: torch.Tensor | None = None
 
     def encode(
-        self, contours: np.ndarray, size: tuple[int, int], device: torch.device, landmarks: np.ndarray | None = None
+        self,
+        contours: np.ndarray | torch.Tensor,
+        size: tuple[int, int],
+        device: torch.device,
+        landmarks: np.ndarray | torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, None]:
-        points = torch.from_numpy(contours).to(_drawing_device(device))
+        points = torch.as_tensor(contours, device=drawing_device(device))
         if not _fits(self._masks, len(contours), size, points.device):
             self._masks = points.new_zeros((len(contours), *size), dtype=torch.uint8)
         assert self._masks is not None
         masks = fill_polygons(points, size, out=self._masks[: len(contours)])
         return masks[:, None].to(device, torch.float32), None
+
+    def choose(self, contours: np.ndarray) -> None:
+        return None
 
     def decode(self, logits: torch.Tensor) -> Decoded:
         return Decoded(logits[:, 0].float().sigmoid(), None)
@@ -218,14 +229,14 @@ class LandmarkCodec:
 
     def encode(
         self,
-        contours: np.ndarray,
+        contours: np.ndarray | torch.Tensor,
         size: tuple[int, int],
         device: torch.device,
-        landmarks: np.ndarray | None = None,
+        landmarks: np.ndarray | torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if landmarks is None:
-            landmarks = choose_landmarks(contours, self.count, scheme=self.scheme)
-        points = torch.from_numpy(landmarks).to(_drawing_device(device))
+            landmarks = self.choose(np.asarray(contours))
+        points = torch.as_tensor(landmarks, device=drawing_device(device))
         targets = self._reserve(len(contours), size, points.device)
         previous = self._drawn_landmarks[: len(contours)]
         options: dict[str, Any] = {
@@ -235,13 +246,16 @@ class LandmarkCodec:
             "previous": previous,
         }
         if self.iterations:
-            polygons = torch.from_numpy(contours).to(points.device)
+            polygons = torch.as_tensor(contours, device=points.device)
             options |= {"kernel_size": self.kernel_size, "iterations": self.iterations}
             render_targets(polygons, points, size, **options, out=targets)
         else:
             render_heatmaps(points, size, **options, out=targets.heatmaps)
         previous.copy_(points)
         return targets.heatmaps.to(device), points.to(device)
+
+    def choose(self, contours: np.ndarray) -> np.ndarray:
+        return choose_landmarks(contours, self.count, scheme=self.scheme)
 
     def _reserve(self, batch: int, size: tuple[int, int], device: torch.device) -> Targets:
         """Buffers for the targets of a batch; those of the previous batch if they are large enough."""
@@ -254,7 +268,8 @@ class LandmarkCodec:
     def decode(self, logits: torch.Tensor) -> Decoded:
         logits = logits.float().contiguous()
         heatmaps = torch.exp(logits - logits.amax(dim=(2, 3), keepdim=True))
-        landmarks = decode_heatmaps(heatmaps.cpu().numpy(), method=self.method, window=self.window)[0]
+        there = heatmaps.to(drawing_device(heatmaps.device))
+        landmarks = decode_heatmaps(there, method=self.method, window=self.window)[0]
         return Decoded(heatmaps.amax(dim=1), landmarks)
 
     def contours(self, probabilities: np.ndarray, landmarks: np.ndarray | None) -> tuple[list[np.ndarray], np.ndarray]:
@@ -292,9 +307,10 @@ def scheme_for(store: Store, requested: str | None) -> str:
 
 
 @functools.cache  # querying the devices takes longer than drawing a batch
-def _drawing_device(device: torch.device) -> torch.device:
-    """The device on which targets are drawn: `device`, or the CPU if the CUDA kernels are not available."""
-    return device if device.type != "cuda" or build_info()["cuda_devices"] else torch.device("cpu")
+def drawing_device(device: torch.device) -> torch.device:
+    """The device on which targets are drawn: a CUDA device if this build has kernels for it, else the CPU."""
+    has_kernels = device.type == "cuda" and build_info()["cuda_devices"]
+    return device if has_kernels else torch.device("cpu")
 
 
 def _fits(buffer: torch.Tensor | None, batch: int, size: tuple[int, int], device: torch.device) -> bool:
@@ -341,19 +357,39 @@ def fill_contours(contours: Sequence[np.ndarray], size: tuple[int, int]) -> np.n
     return masks
 
 
-def decode_masks(codec: Codec, logits: torch.Tensor) -> np.ndarray:
+def decode_masks(codec: Codec, logits: torch.Tensor) -> torch.Tensor:
     """Compute the masks of a batch at the network's size, as a predictor does.
+
+    On a GPU, neither heatmaps nor probabilities travel to the CPU, except those of frames in which a mask has several
+    components or holes.
 
     Args:
         codec: The codec of the run.
         logits: (N, channels, h, w) float.
 
     Returns:
-        (N, h, w) uint8, 0 or 1.
+        (N, h, w) uint8, 0 or 1, on `drawing_device`.
     """
-    decoded = codec.decode(logits)
-    probabilities = decoded.probabilities.cpu().numpy()
-    return fill_contours(codec.contours(probabilities, decoded.landmarks)[0], probabilities.shape[1:])
+    probabilities, landmarks = codec.decode(logits)
+    size = (probabilities.shape[1], probabilities.shape[2])
+    if landmarks is not None:
+        contours = torch.from_numpy(codec.join(landmarks.cpu().numpy()))
+        return fill_polygons(contours.to(landmarks.device), size)
+    on_cpu = drawing_device(probabilities.device).type == "cpu"
+    return _masks_of_contours(codec, probabilities) if on_cpu else _masks_without_contours(codec, probabilities)
+
+
+def _masks_without_contours(codec: Codec, probabilities: torch.Tensor) -> torch.Tensor:
+    masks, plain = plain_regions(probabilities, THRESHOLD)
+    others = torch.nonzero(~plain)[:, 0]
+    if len(others):
+        masks[others] = _masks_of_contours(codec, probabilities[others]).to(masks.device)
+    return masks
+
+
+def _masks_of_contours(codec: Codec, probabilities: torch.Tensor) -> torch.Tensor:
+    planes = probabilities.cpu().numpy()
+    return torch.from_numpy(fill_contours(codec.contours(planes, None)[0], planes.shape[1:]))
 
 
 def resize_planes(planes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

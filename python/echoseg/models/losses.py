@@ -116,8 +116,8 @@ def coordinate_loss(logits: Tensor, landmarks: Tensor) -> Tensor:
     x = (probabilities.sum(2) * torch.arange(width, device=logits.device)).sum(2)
     y = (probabilities.sum(3) * torch.arange(height, device=logits.device)).sum(2)
     distances = (torch.stack([x, y], dim=2) - landmarks).square().sum(2).add(1e-6).sqrt()
-    limit = torch.tensor([width - 0.5, height - 0.5], device=logits.device)
-    present = ((landmarks > -0.5) & (landmarks < limit)).all(dim=2).to(distances.dtype)
+    inside = (landmarks > -0.5).all(dim=2) & (landmarks[..., 0] < width - 0.5) & (landmarks[..., 1] < height - 0.5)
+    present = inside.to(distances.dtype)
     return (distances * present).sum() / present.sum().clamp_min(1)
 
 

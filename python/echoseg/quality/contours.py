@@ -174,14 +174,18 @@ def _visible_region(frame: np.ndarray) -> np.ndarray:
 
 
 def border_sign(frame: np.ndarray, contour: np.ndarray) -> float:
-    """Share of the (P, 2) points where the frame is brighter outside than inside, minus where it is darker."""
+    """Share of the (P, 2) points where the frame is brighter outside than inside, minus where it is darker.
+
+    Points whose outside is the black around an ultrasound sector count as neither: there is no wall to see.
+    """
     tangent = np.roll(contour, -1, axis=0) - np.roll(contour, 1, axis=0)
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)  # outward, since `choose_landmarks` runs clockwise
     normal *= min(frame.shape) / 28 / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
     smooth = cv2.GaussianBlur(frame, (0, 0), min(frame.shape) / 75).astype(np.float32)
     x, y = np.moveaxis(np.stack([contour + normal, contour - normal]).astype(np.float32), -1, 0)
     outer, inner = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return float((outer > inner + _MIN_STEP).mean() - (outer < inner - _MIN_STEP).mean())
+    visible = cv2.remap(_visible_region(frame), x[0], y[0], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)[:, 0]
+    return float((visible * (outer > inner + _MIN_STEP)).mean() - (visible * (outer < inner - _MIN_STEP)).mean())
 
 
 def _touching(contours: np.ndarray, size: tuple[int, int]) -> np.ndarray:

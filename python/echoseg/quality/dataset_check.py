@@ -54,7 +54,7 @@ def check_dataset(
     """Find missing, damaged and suspicious parts of a data set.
 
     Args:
-        path: Folder of a data set, or a store. The video files of a store are not checked.
+        path: Folder of a data set, or a store, of which everything is checked but whether videos end early.
         structure: Name of the structure to check; see `echoseg.datasets.formats.read_dataset`.
         axis3: What the third axis of volumes is; see `echoseg.datasets.store.prepare`.
         patients: Rule that finds the patients in names; see `echoseg.datasets.patients.apply_rule`.

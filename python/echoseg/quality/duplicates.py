@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.quality.records import split_names
 from echoseg.quality.suspect import Suspect
-from echoseg.utils.files import hash_file
 
 MIN_THUMBNAIL_CORRELATION, MIN_CORRELATION = 0.98, 0.96
 """Minimum correlation of the thumbnails, and of the frames, of duplicates."""
@@ -31,14 +28,11 @@ _SIDE = 16
 _CHUNK = 1024
 
 
-def find_duplicates(store: Store, recordings: Sequence[Recording] = ()) -> list[Suspect]:
+def find_duplicates(store: Store) -> list[Suspect]:
     """Find pairs of videos with the same image, and videos with the same image in two traced frames.
 
-    Videos of one patient in one split may have similar images, but must not be the same file.
-
-    Args:
-        store: The store.
-        recordings: The recordings that the store was made from; without them, files are not compared.
+    Videos of one patient in one split may have similar images, but must not be the same file. Files are compared by
+    their hashes in the manifest.
     """
     samples, splits = store.samples, split_names(store.samples)
     videos = samples["video"].to_numpy()
@@ -47,8 +41,9 @@ def find_duplicates(store: Store, recordings: Sequence[Recording] = ()) -> list[
     for i, j in (*find_duplicate_frames(store.frames, groups), *find_repeated_frames(store.frames, videos)):
         shared[videos[i], videos[j]].append((i, j))
     first = dict(zip(videos[::-1], range(len(videos))[::-1], strict=True))
-    for video, other in find_identical_files({recording.name: recording.path for recording in recordings}):
-        if video in first and other in first and not {(video, other), (other, video)} & shared.keys():
+    paths = {video: samples["path"][image] for video, image in first.items()}
+    for video, other in find_identical_files(paths, store.manifest.get("files", {})):
+        if not {(video, other), (other, video)} & shared.keys():
             shared[video, other].append((first[video], first[other]))
     found = []
     for (_, other), pairs in shared.items():
@@ -100,26 +95,22 @@ def find_repeated_frames(frames: np.ndarray, videos: np.ndarray) -> Iterator[tup
             yield i, j
 
 
-def find_identical_files(paths: dict[str, Path]) -> list[tuple[str, str]]:
-    """Find files with the same content; only files of equal size are read.
+def find_identical_files(paths: Mapping[str, str], hashes: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Find files with the same content.
 
     Args:
-        paths: Name → file.
+        paths: Name → file; "" if unknown.
+        hashes: File → hash of its content; "" if it could not be read.
 
     Returns:
         Pairs of names: the first file with that content, and the duplicate.
     """
-    by_size: dict[int, dict[Path, str]] = defaultdict(dict)
+    names: dict[str, str] = {}  # by file
     for name, path in paths.items():
-        if path.is_file():
-            by_size[path.stat().st_size].setdefault(path, name)
-    pairs = []
-    for names in by_size.values():
-        first: dict[str, str] = {}
-        for path, name in names.items() if len(names) > 1 else ():
-            if (earlier := first.setdefault(hash_file(path), name)) != name:
-                pairs.append((earlier, name))
-    return pairs
+        names.setdefault(path, name)
+    first: dict[str, str] = {}  # by content
+    pairs = [(first.setdefault(hashes[path], name), name) for path, name in names.items() if hashes.get(path)]
+    return [(earlier, name) for earlier, name in pairs if earlier != name]
 
 
 def _normalise(images: np.ndarray) -> np.ndarray:

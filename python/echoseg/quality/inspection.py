@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from echoseg.datasets.echonet import FILE_LIST
 from echoseg.datasets.recording import Fault, Recording, format_location
 from echoseg.datasets.store import Store
@@ -118,26 +120,26 @@ def check_store(store: Store, recordings: Sequence[Recording] = ()) -> list[Find
 
     Args:
         store: The store; its manifest lists what was left out.
-        recordings: The recordings that the store was made from; without them, the video files are not examined.
+        recordings: The recordings that the store was made from; without them, videos that end early are not found.
 
     Returns:
         What was left out, followed by what is suspicious, in the order of `REASONS` and by decreasing severity.
     """
-    contours, duplicates = find_unusual_contours(store), find_duplicates(store, recordings)
+    contours, duplicates = find_unusual_contours(store), find_duplicates(store)
     reported = {store.samples["video"][i] for suspect in (*contours, *duplicates) for i in suspect.images}
     suspects = [
         *find_split_problems(store),
         *find_misplaced(store),
-        *find_repairs(store, recordings),
+        *find_repairs(store),
         *duplicates,
         *find_inconsistent_volumes(store, reported),
         *contours,
         *find_cut_off_videos(store, recordings),
     ]
     suspects.sort(key=lambda suspect: (list(REASONS).index(suspect.reason), -suspect.value))
-    by_name = {recording.name: recording for recording in recordings}
+    first = dict(zip(store.samples["video"][::-1], store.samples.index[::-1], strict=True))
     findings = [_from_fault(Fault(**fault)) for fault in store.manifest["faults"]]
-    return findings + [_from_suspect(suspect, store, by_name.get(suspect.video)) for suspect in suspects]
+    return findings + [_from_suspect(suspect, store.samples, first[suspect.video]) for suspect in suspects]
 
 
 def _from_fault(fault: Fault) -> Finding:
@@ -145,12 +147,19 @@ def _from_fault(fault: Fault) -> Finding:
     return Finding(LEFT_OUT, reason, fault.file, fault.row, fault.column, float("nan"), fault.reason)
 
 
-def _from_suspect(suspect: Suspect, store: Store, recording: Recording | None) -> Finding:
-    file, row = suspect.video, 0
-    if suspect.images and suspect.reason not in _IN_FILE_LIST:
-        frame, row = (int(store.samples[name][suspect.images[0]]) for name in ("frame", "row"))
-        if recording:
-            file = next(tracing.file for tracing in recording.tracings if tracing.frame == frame)
-    elif recording and recording.row:
-        file, row = FILE_LIST, recording.row
-    return Finding(SUSPICIOUS, suspect.reason, file, row or None, "", suspect.value, suspect.note, suspect.images)
+def _from_suspect(suspect: Suspect, samples: pd.DataFrame, first: int) -> Finding:
+    image = samples.loc[suspect.images[0] if suspect.images else first]
+    in_file_list = not suspect.images or suspect.reason in _IN_FILE_LIST
+    file, row = (FILE_LIST, image["list_row"]) if in_file_list else (image["file"], image["row"])
+    if in_file_list and not row:
+        file = image["path"]
+    return Finding(
+        SUSPICIOUS,
+        suspect.reason,
+        file or suspect.video,
+        int(row) or None,
+        "",
+        suspect.value,
+        suspect.note,
+        suspect.images,
+    )

@@ -24,8 +24,9 @@ MAX_DEVIATION, MIN_DIFFERENCE = 8.0, 20.0
 
 The largest difference among phantoms, whose list is not computed from the contours, is 33 points and 6.0 deviations."""
 
-MIN_PIXELS = 30
-"""Minimum number of pixels between two contours for comparing them with the frames."""
+MIN_PIXELS, MIN_CHANGE = 30, 0.1
+"""Minimum size of the region between two contours for comparing them with the frames: in pixels, and as a share of the
+ED contour's. In a smaller region the valve leaflets decide, not the wall."""
 
 SWAPPED = -0.04
 """`phase_agreement` below which ED and ES are reported as swapped.
@@ -115,7 +116,7 @@ def phase_agreement(store: Store, pairs: pd.DataFrame) -> np.ndarray:
     for k, (_, ed, es) in enumerate(pairs[["ED", "ES"]].itertuples()):
         ed_mask, es_mask = (fill_polygons(store.contour(i)[None], store.size)[0] for i in (ed, es))
         between = (ed_mask & ~es_mask) > 0
-        if between.sum() >= MIN_PIXELS:
+        if between.sum() >= max(MIN_PIXELS, MIN_CHANGE * ed_mask.sum()):
             at_ed, at_es = (cv2.GaussianBlur(np.asarray(store.frames[i]), (0, 0), 1.0)[between] for i in (ed, es))
             shares[k] = ((at_es > at_ed).sum() - (at_es < at_ed).sum()) / ed_mask.sum(dtype=np.int64)
     valid = shares[~np.isnan(shares)]

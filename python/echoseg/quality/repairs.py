@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.quality.suspect import Suspect
 
@@ -13,27 +10,18 @@ MAX_PIECES, MAX_HOLES = 0.03, 0.1
 papillary muscles leave."""
 
 
-def find_repairs(store: Store, recordings: Sequence[Recording]) -> list[Suspect]:
-    """Find masks with other pieces or large holes, and tracings with turned chords.
-
-    Args:
-        store: The store.
-        recordings: The recordings that the store was made from.
-    """
-    names = zip(store.samples["video"], store.samples["frame"], strict=True)
-    images = {(name, int(frame)): (number,) for number, (name, frame) in enumerate(names)}
+def find_repairs(store: Store) -> list[Suspect]:
+    """Find masks with other pieces or large holes, and tracings with turned chords."""
     found = []
-    for recording in recordings:
-        for tracing in recording.tracings:
-            image = images.get((recording.name, tracing.frame), ())
-            frame = f"frame {tracing.frame} of {recording.name}"
-            if tracing.pieces > MAX_PIECES:
-                note = f"{frame}: {tracing.pieces:.0%} of the mask is in other pieces, which are left out"
-                found.append(Suspect("several pieces", recording.name, tracing.pieces, note, image))
-            if tracing.holes > MAX_HOLES:
-                note = f"{frame}: {tracing.holes:.0%} inside the contour are holes of the mask, which are filled"
-                found.append(Suspect("holes", recording.name, tracing.holes, note, image))
-            if tracing.turned:
-                note = f"{frame}: crosses itself in the file; {tracing.turned} chords were turned"
-                found.append(Suspect("self-intersection", recording.name, tracing.turned, note, image))
+    for row in store.samples.itertuples():
+        frame, image = f"frame {row.frame} of {row.video}", (row.Index,)
+        if row.pieces > MAX_PIECES:
+            note = f"{frame}: {row.pieces:.0%} of the mask is in other pieces, which are left out"
+            found.append(Suspect("several pieces", row.video, row.pieces, note, image))
+        if row.holes > MAX_HOLES:
+            note = f"{frame}: {row.holes:.0%} inside the contour are holes of the mask, which are filled"
+            found.append(Suspect("holes", row.video, row.holes, note, image))
+        if row.turned:
+            note = f"{frame}: crosses itself in the file; {row.turned} chords were turned"
+            found.append(Suspect("self-intersection", row.video, row.turned, note, image))
     return found

@@ -11,9 +11,8 @@ import pandas as pd
 from echoseg.inference.measure import Measurement
 from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
-from echoseg.io.nifti import write_mask
-from echoseg.io.reading import open_volume
 from echoseg.report.film import frame_rate, write_gif
+from echoseg.report.mask_files import write_masks
 from echoseg.report.overlay import write_video
 from echoseg.report.slices import slice_images, slices_figure
 from echoseg.training.stopwatch import Stopwatch
@@ -29,10 +28,11 @@ def write_cine_stack(
     keep: Collection[str] = ("masks", "frames", "overlay"),
     watch: Stopwatch | None = None,
 ) -> None:
-    """Write the results of one stack over time.
+    """Write the results of one stack over time, beside the true masks if the measurement has them.
 
-    - masks: `mask.nii.gz`, in the order and shape and with the affine of the file;
+    - masks: `mask.nii.gz`, in the order and shape and with the affine of the file, or `masks.tif` for a TIFF;
     - frames: `volumes.csv`, the volume of each time point, with ED and ES, and `slices.csv`, the area of each slice;
+      both with the truth of the time points that are traced, and `slices.csv` with the Dice;
     - overlay: `slices_ED.png` and `slices_ES.png`, the slices of the first heart beat at these time points with their
       contours, and `overlay.avi`, the slice with the largest mean area over time;
     - gif: `overlay.gif`, the same as `overlay.avi`.
@@ -52,15 +52,17 @@ def write_cine_stack(
     watch = watch or Stopwatch()
     folder.mkdir(parents=True, exist_ok=True)
     areas = prediction.areas.reshape(clip.time_points, -1)
-    slices = areas.shape[1]
+    slices, truth = areas.shape[1], measurement.truth
 
     def images(frames: np.ndarray) -> list[np.ndarray]:
-        return slice_images(clip.frames[frames], prediction.take(frames), None)
+        return slice_images(
+            clip.frames[frames], prediction.take(frames), None if truth is None else truth.masks[frames]
+        )
 
     largest = np.arange(clip.time_points) * slices + int(areas.mean(axis=0).argmax())
     if "masks" in keep:
         with watch.measure("masks"):
-            write_mask(folder / "mask.nii.gz", prediction.masks, open_volume(path))
+            write_masks(path, prediction.masks, folder)
     if "frames" in keep:
         with watch.measure("frames"):
             _curve(clip, measurement).to_csv(folder / "volumes.csv", index=False, float_format="%.3f")
@@ -68,13 +70,17 @@ def write_cine_stack(
             table = pd.DataFrame({"time": times, "slice": numbers, "area_px": prediction.areas})
             if np.isfinite(clip.spacing).all():
                 table["area_mm2"] = prediction.areas * (clip.spacing[0] * clip.spacing[1])
+            if truth is not None:
+                table["true_area_px"] = np.where(np.isnan(truth.dice), np.nan, truth.masks.sum(axis=(1, 2)))
+                table["dice"] = truth.dice
             table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
     if "overlay" in keep:
         with watch.measure("overlay"):
             for name, time in _first_beat(measurement):
                 titles = [f"{name}, slice {number}" for number in range(slices)]
                 stack = images(np.arange(slices) + time * slices)
-                slices_figure(folder / f"slices_{name}.png", stack, titles, truth=False)
+                is_traced = truth is not None and np.isfinite(truth.curve[time])
+                slices_figure(folder / f"slices_{name}.png", stack, titles, truth=is_traced)
             write_video(folder / "overlay.avi", images(largest), fps=frame_rate(clip))
     if "gif" in keep:
         with watch.measure("gif"):
@@ -85,6 +91,8 @@ def _curve(clip: Clip, measurement: Measurement) -> pd.DataFrame:
     """A row for each time point: its number, its volume and its phase."""
     volumes = measurement.volumes.reshape(clip.time_points, -1).sum(axis=1)
     table = pd.DataFrame({"time": np.arange(clip.time_points), f"volume_{measurement.unit}": volumes, "phase": ""})
+    if measurement.truth is not None:
+        table.insert(2, f"true_volume_{measurement.unit}", measurement.truth.curve)
     table.loc[measurement.ed, "phase"], table.loc[measurement.es, "phase"] = "ED", "ES"
     return table
 

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -19,9 +18,6 @@ from echoseg.evaluation.evaluate import Evaluation
 from echoseg.inference.measure import Measurement
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.clip import Clip
-from echoseg.io.nifti import write_mask
-from echoseg.io.reading import open_volume
-from echoseg.io.volume import is_volume
 from echoseg.report.cine_stack_files import write_cine_stack
 from echoseg.report.figures import (
     attention_figure,
@@ -33,13 +29,14 @@ from echoseg.report.figures import (
 )
 from echoseg.report.film import film, frame_rate, write_gif
 from echoseg.report.image_files import write_frame_images
+from echoseg.report.mask_files import write_masks
 from echoseg.report.overlay import write_video
 from echoseg.report.stack_files import STACK_OUTPUTS, write_stack
 from echoseg.report.thresholds import write_thresholds
 from echoseg.training.run_files import training_seconds
 from echoseg.training.stopwatch import Stopwatch
 from echoseg.utils.checksum import add_checksum
-from echoseg.utils.files import opencv_name, replace_file
+from echoseg.utils.files import replace_file
 
 
 def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
@@ -179,13 +176,7 @@ def write_prediction(
 
 
 def _write_masks(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
-    if is_volume(source):
-        write_mask(folder / "mask.nii.gz", prediction.masks, open_volume(source))
-        return
-    path = folder / "masks.tif"
-    deflate = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE)
-    if not cv2.imwritemulti(opencv_name(path), list(prediction.masks * 255), deflate):
-        raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
+    write_masks(source, prediction.masks, folder)
 
 
 def _write_frames(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:

@@ -15,7 +15,8 @@ from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.report.licences import SYNTHETIC, UNKNOWN, find_licence
 from echoseg.training.checkpoint import CONFIG
-from echoseg.training.config import Config, load_config
+from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
 from echoseg.utils.checksum import verify_checksum
 
 SPLITS = ("test", "val", "train", "all")

@@ -16,10 +16,11 @@ from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.inference.measure import Measurement
 from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
-from echoseg.io.nifti import slices_affine, write_mask
+from echoseg.io.nifti import slices_affine
 from echoseg.io.reading import open_volume
 from echoseg.metrics.volumes import MM3_PER_ML
 from echoseg.report.film import write_gif
+from echoseg.report.mask_files import write_masks
 from echoseg.report.patient_volumes import NORMAL_RANGES
 from echoseg.report.slices import SLICES_PER_SECOND, slice_images, slices_figure, slices_video
 from echoseg.report.thresholds import write_thresholds
@@ -44,7 +45,7 @@ def write_stack(
 ) -> dict[str, float]:
     """Write the results of one stack, beside the true masks if the measurement has them.
 
-    - masks: `mask.nii.gz`, in the order and shape and with the affine of the stack's file;
+    - masks: `mask.nii.gz`, in the order and shape and with the affine of the stack's file, or `masks.tif` for a TIFF;
     - frames: `slices.csv` and `stack.json`, areas, probabilities and volumes, and the Dice if the truth is known;
     - overlay: `slices.png` and `slices.avi`, every slice with its predicted and true contour, and `view3d.html`, the
       surface in 3-D, if the extra `view3d` is installed and the spacing is known;
@@ -69,13 +70,12 @@ def write_stack(
     Raises:
         DataError: A file cannot be written.
     """
-    volume = open_volume(path)
     masks, true = prediction.masks, None if measurement.truth is None else measurement.truth.masks
     watch = watch or Stopwatch()
     folder.mkdir(parents=True, exist_ok=True)
     if "masks" in keep:
         with watch.measure("masks"):
-            write_mask(folder / "mask.nii.gz", masks, volume)
+            write_masks(path, masks, folder)
     table = _slice_table(clip, prediction, measurement)
     metrics = _stack_metrics(prediction, measurement)
     if "frames" in keep:
@@ -102,7 +102,7 @@ def write_stack(
     elif "volume_ml" in metrics:
         title, captions = structure[:1].upper() + structure[1:], _captions(metrics, structure)
         with watch.measure("view3d"):
-            write_view(folder / "view3d.html", shapes, slices_affine(volume), title, captions)
+            write_view(folder / "view3d.html", shapes, slices_affine(open_volume(path)), title, captions)
     return metrics
 
 

@@ -19,7 +19,15 @@ from echoseg.ops import border_band, fill_polygons, render_heatmaps
 from echoseg.report.figures import save_figure
 from echoseg.report.overlay import LANDMARK, TRUE
 from echoseg.report.results import write_orderings
-from echoseg.training.augment import Augmentation, change_greys, draw_augmentation, draw_speckle, warp_frames
+from echoseg.training.augment import (
+    Augmentation,
+    change_greys,
+    draw_augmentation,
+    draw_speckle,
+    grey_names,
+    inverse_maps,
+    warp_frames,
+)
 from echoseg.training.config import Config
 from echoseg.training.copies import COPIES, ROTATION, ZOOM, copy_maps
 
@@ -136,7 +144,8 @@ def _landmark_heatmaps_figure(
 
 def _augmentation_figure(frame: np.ndarray, contour: np.ndarray, config: Config, path: Path) -> None:
     still = np.tile(np.eye(2), (_EXAMPLES, 1, 1)), np.zeros((_EXAMPLES, 2))
-    fixed = Augmentation(*still, {}).after(*copy_maps(np.arange(_EXAMPLES), frame.shape))
+    unchanged_greys = np.empty((_EXAMPLES, 0), np.float32)
+    fixed = Augmentation(*still, unchanged_greys).after(*copy_maps(np.arange(_EXAMPLES), frame.shape))
     rows = [(fixed, ["original", f"rotated by {ROTATION:g}°", f"enlarged by {100 * ZOOM:g} %", "mirrored"])]
     if any(getattr(config, name) for name in _RANDOM_SETTINGS):
         random = np.random.default_rng(config.seed)
@@ -144,9 +153,10 @@ def _augmentation_figure(frame: np.ndarray, contour: np.ndarray, config: Config,
     figure, axes = _panels(len(rows), _EXAMPLES)
     for row, (drawn, titles) in zip(axes, rows, strict=True):
         image = torch.from_numpy(frame.astype(np.float32)).expand(_EXAMPLES, -1, -1)
-        images = warp_frames(image, drawn.linear, drawn.offset)
-        if drawn.greys:
-            images = change_greys(images, drawn.greys, draw_speckle(config.seed, frame.shape))
+        images = warp_frames(image, torch.from_numpy(inverse_maps(drawn.linear, drawn.offset, frame.shape)))
+        if drawn.greys.size:
+            greys = dict(zip(grey_names(config), torch.from_numpy(drawn.greys).unbind(1), strict=True))
+            images = change_greys(images, greys, draw_speckle(config.seed, frame.shape))
         for axis, moved, linear, offset, title in zip(row, images, drawn.linear, drawn.offset, titles, strict=True):
             _show(axis, moved.numpy(), title, contour=contour @ linear.T + offset)
     save_figure(figure, path)

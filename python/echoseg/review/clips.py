@@ -19,11 +19,13 @@ from echoseg.datasets.tracings import check_name, stem_of
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
 from echoseg.geometry.landmarks import choose_landmarks
+from echoseg.inference.input_files import inputs_in
 from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.review.handles import Drawing, Handles, drawing_of
+from echoseg.utils.parallel import map_in_order
 
 MAX_LOADED = 3
 """Maximum number of clips in memory."""
@@ -110,9 +112,7 @@ class Clips:
 
     def _load(self, source: ReviewClip) -> LoadedClip:
         recording = source.recording
-        clip = read_clip(source.path) if recording is None else read_recording(recording)
-        if clip.time_points > 1:
-            raise DataError(f"{source.path}: is a stack over time; save the time points to review as separate files")
+        clip = _read(source)
         prediction = self.predictor(clip)
         handles = _handles_of(prediction, self.drawing)
         measurement = measure(prediction, clip)
@@ -225,18 +225,70 @@ def find_review_clips(
             kinds.append(kind)
             review_clips += of_dataset
         elif path.is_dir():
-            files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+            files = inputs_in(path, [file.name for file in path.iterdir()])
             review_clips += [by_name.get(file.name) or ReviewClip(file, file.name) for file in files]
         else:
             review_clips.append(by_name.get(path.name) or ReviewClip(path, path.name))
     if not review_clips:
-        raise DataError(f"{inputs[0]}: the folder contains no files; give videos, or a folder of videos")
+        raise DataError(f"{inputs[0]}: the folder contains no file with frames; give videos, or a folder of videos")
     _check_names(review_clips)
     if len(set(kinds)) > 1:
         raise DataError(
             f"{inputs[0]}: some tracings are chords and some are points; review these data sets one after the other"
         )
     return review_clips, kinds[0] if kinds else None
+
+
+def separate_unreadable(
+    review_clips: Sequence[ReviewClip], inputs: Sequence[Path]
+) -> tuple[list[ReviewClip], list[str]]:
+    """Read the files to review, and leave out those that cannot be shown.
+
+    The recordings of a data set are not read here, unless they are inputs by name; `echoseg check` reads them.
+
+    Args:
+        review_clips: The files, as `find_review_clips` returns them.
+        inputs: The inputs that the user gave.
+
+    Returns:
+        The files that can be shown, and a line for each other file: file, cause and cure.
+
+    Raises:
+        DataError: No file can be shown.
+    """
+    given = {path.name for path in inputs}
+    checked = [clip for clip in review_clips if clip.recording is None or clip.path.name in given]
+    problems = {
+        clip: problem for clip, problem in zip(checked, map_in_order(_find_problem, checked), strict=True) if problem
+    }
+    lines = list(problems.values())
+    if len(lines) == len(review_clips):
+        raise DataError(lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""))
+    return [clip for clip in review_clips if clip not in problems], lines
+
+
+def _find_problem(review_clip: ReviewClip) -> str:
+    try:
+        _read(review_clip)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def _read(review_clip: ReviewClip) -> Clip:
+    """Read the clip of a file.
+
+    Raises:
+        DataError: The file is damaged, or a stack over time, which the page does not show.
+    """
+    recording = review_clip.recording
+    clip = read_clip(review_clip.path) if recording is None else read_recording(recording)
+    if clip.time_points > 1:
+        raise DataError(
+            f"{review_clip.path}: is a stack over time, which the page does not show; save the time points to review as"
+            " files of their own, with the axes x, y, slices"
+        )
+    return clip
 
 
 def _check_names(review_clips: Sequence[ReviewClip]) -> None:

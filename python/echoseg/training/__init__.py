@@ -1,4 +1,4 @@
 """Configuration, batches, the training loop, checkpoints, devices.
 
-This room imports models, datasets, metrics and what these import.
+This room imports models, datasets and what these import.
 """

@@ -5,7 +5,7 @@ Nothing but frames and points is stored; pixels are handled by the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,14 +14,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from echoseg.datasets.store import Store
-from echoseg.models.codec import Codec
-from echoseg.training.augment import AugmentFunction, change_greys, draw_speckle, warp_frames
+from echoseg.models.codec import Codec, drawing_device
+from echoseg.training.augment import AugmentFunction, change_greys, draw_speckle, grey_names, warp_frames
 from echoseg.training.config import Config
 from echoseg.training.distributed import Ranks
-from echoseg.training.plan import Plan, Plans
+from echoseg.training.plan import Plan, Plans, to_device
 from echoseg.training.stopwatch import Stopwatch
 
 _READERS = 2  # worker processes where the frames do not fit on a GPU
+_STEPS_AT_ONCE = 8  # that are planned together
 
 
 class Batch(NamedTuple):
@@ -31,31 +32,34 @@ class Batch(NamedTuple):
         frames: (B, H, W) float32 in [0, 255].
         targets: (B, C, H, W) float32; overwritten by the next batch.
         landmarks: (B, K, 2) float32, pixels; None in the mask approach.
-        contours: (B, P, 2) float32, pixels, on the host.
+        contours: (B, P, 2) float32, pixels, on the device that draws the targets.
         share: This rank's part of the whole batch's images, times the number of ranks.
     """
 
     frames: Tensor
     targets: Tensor
     landmarks: Tensor | None
-    contours: np.ndarray
+    contours: Tensor
     share: float = 1.0
 
 
 class Batches:
     """The training samples of a store, shuffled and augmented again in each epoch.
 
-    On a GPU, the store's frames are copied to it if they fit; else worker processes read them ahead. On the CPU, the
-    store's memory map is read directly.
+    On a GPU, the store's frames are copied to it if they fit; else worker processes read them ahead. Elsewhere the
+    store's memory map is read directly. A GPU is never waited for. On Apple's GPU, batches are made on the CPU.
 
     Args:
         store: Frames and contours.
         indices: (n,) samples to train on.
         codec: Draws the targets.
         config: Batch size, seed and augmentation.
-        device: Where the batches are made.
+        device: The device that trains.
         ranks: The processes that share each batch.
         augment: A user's augmentation in place of echoseg's.
+
+    Attributes:
+        frames: The store's frames, or a copy of them on the GPU.
     """
 
     def __init__(
@@ -72,9 +76,11 @@ class Batches:
         self.device = device
         self._size = store.size
         on_gpu = device.type == "cuda"
+        self._making_device = device if on_gpu else torch.device("cpu")
         resident = on_gpu and config.workers == 0 and augment is None and _fits(store.frames, device)
-        self._frames = _copy_to(device, store.frames) if resident else None
+        self.frames = _copy_to(device, store.frames) if resident else store.frames
         self._workers = config.workers or (_READERS if on_gpu and not resident else 0)
+        self._plans_bring_frames = self._workers > 0 or augment is not None
         landmarks = codec.landmarks(store) if codec.choose_before else None
         self._plans = Plans(
             store,
@@ -82,10 +88,11 @@ class Batches:
             np.asarray(indices),
             config,
             ranks or Ranks(),
-            with_frames=not resident,
+            with_frames=self._plans_bring_frames,
             augment=augment,
         )
-        self._speckle = draw_speckle(config.seed, self._size).to(device)
+        self._greys = grey_names(config)
+        self._speckle = draw_speckle(config.seed, self._size).to(self._making_device)
 
     def __len__(self) -> int:
         return self._plans.steps
@@ -105,28 +112,35 @@ class Batches:
                 plan = next(plans, None)
                 if plan is None:
                     return
-                frames = self._augmented_frames(plan)
+                frames = self._augmented_frames(plan).to(self.device)
             with watch.measure("drawing"):
                 targets, landmarks = self._codec.encode(plan.contours, self._size, self.device, plan.landmarks)
-            yield Batch(frames, targets, landmarks, plan.contours, plan.share)
+            yield Batch(frames, targets, landmarks, plan.contours, plan.shares[0])
 
     def _epoch_plans(self, epoch: int, first: int) -> Iterator[Plan]:
-        positions = [(epoch, step) for step in range(first, len(self))]
-        if self._workers == 0:
-            return (self._plans[position] for position in positions)
-        return iter(DataLoader(self._plans, batch_size=None, sampler=positions, num_workers=self._workers))
+        """The plan of each batch, on the devices that make it."""
+        steps = 1 if self._plans_bring_frames else _STEPS_AT_ONCE  # frames take memory
+        positions = [(epoch, step, min(step + steps, len(self))) for step in range(first, len(self), steps)]
+        plans: Iterable[Plan] = (self._plans[position] for position in positions)
+        if self._workers:
+            plans = DataLoader(self._plans, batch_size=None, sampler=positions, num_workers=self._workers)
+        for plan in plans:
+            yield from plan.to(self._making_device, drawing_device(self.device)).batches()
 
     def _augmented_frames(self, plan: Plan) -> Tensor:
-        if self._frames is not None:
-            frames = self._frames[torch.from_numpy(plan.indices).to(self.device)]
-        else:
-            assert plan.frames is not None
-            frames = torch.from_numpy(plan.frames).to(self.device)
+        frames = plan.frames
+        if frames is None:
+            frames = take_frames(self.frames, plan.indices, self._making_device)
         frames = frames.to(torch.float32)
-        if plan.augmentation is None:
+        if plan.maps is None:
             return frames
-        frames = warp_frames(frames, plan.augmentation.linear, plan.augmentation.offset)
-        return change_greys(frames, plan.augmentation.greys, self._speckle)
+        greys = dict(zip(self._greys, plan.greys.unbind(1), strict=True))
+        return change_greys(warp_frames(frames, plan.maps), greys, self._speckle)
+
+
+def take_frames(frames: Tensor | np.ndarray, indices: Tensor, device: torch.device) -> Tensor:
+    """Take (n,) frames from (N, H, W), an array or a tensor on the device; ``indices`` are where the frames are."""
+    return frames[indices] if isinstance(frames, Tensor) else to_device(frames[indices.numpy()], device)
 
 
 def _fits(frames: np.ndarray, device: torch.device) -> bool:

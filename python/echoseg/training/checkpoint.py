@@ -24,7 +24,8 @@ from echoseg.errors import DataError
 from echoseg.models.codec import Codec, LandmarkCodec, MaskCodec
 from echoseg.models.normalize import NetworkFactory, NormalizedNetwork
 from echoseg.models.unet import UNet
-from echoseg.training.config import EDITABLE, Config, load_config
+from echoseg.training.config import EDITABLE, Config
+from echoseg.training.config_file import load_config
 from echoseg.utils.checksum import add_checksum, verify_checksum
 from echoseg.utils.files import replace_file
 

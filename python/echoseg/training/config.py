@@ -11,18 +11,16 @@ import yaml
 
 from echoseg.datasets.structure import structure_name
 from echoseg.errors import DataError
-from echoseg.geometry.contour import ORDERINGS
 from echoseg.geometry.landmarks import SCHEMES, check_count
-from echoseg.training.presets import PRESETS
 from echoseg.training.settings import check_limits, converted, setting
 from echoseg.training.splits import check_splits, choose_splits
+from echoseg.training.task_settings import TaskSettings
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-APPROACHES = ("mask", "landmark")
 # By approach; the first is the default. models.losses defines them; importing it here would import torch, and the
 # command line would start more slowly.
 LOSSES = {
@@ -36,124 +34,19 @@ DECODERS = ("soft_argmax", "dark", "argmax")
 # Settings that may be edited in the config.yaml of a run: they change where, how fast and how long it trains, and
 # neither the network nor what it learns.
 EDITABLE = {
-    *("data", "corrections", "device", "precision", "compile", "workers", "tensorboard"),
+    *("data", "corrections", "device", "precision", "compile", "cuda_graph", "workers", "tensorboard"),
     *("epochs", "max_minutes", "patience", "checkpoint_minutes"),
 }
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TaskSettings):
     """All settings of a training run; ``config.yaml`` in a run folder holds them.
 
     Raises:
         DataError: A value has the wrong type or is outside its limits.
     """
 
-    approach: str = setting(
-        "landmark", "What the network learns: a mask of the structure, or landmarks on its border", choices=APPROACHES
-    )
-    preset: str | None = setting(
-        None,
-        "Paper whose settings take the place of the defaults, by its first author",
-        choices=tuple(PRESETS),
-    )
-    data: str | None = setting(
-        None,
-        "Folder with tracings, or a store made by 'echoseg prepare'. Default: a synthetic data set, cached",
-        metavar="FOLDER",
-    )
-    structure: str | None = setting(
-        None,
-        "Structure to segment, by the name of its label, such as LA or 'left atrium'. Default: the left ventricle, or "
-        "the only label of the masks",
-        metavar="NAME",
-    )
-    axis3: str | None = setting(
-        None,
-        "What the third axis of volumes is. Default: decided file by file, by the key axis3 of a dataset.json or by "
-        "the header",
-        choices=("time", "slices"),
-    )
-    patients: str | None = setting(
-        None,
-        "Regular expression that finds the patient, its one group in parentheses, in each file's name or path, such as "
-        "'^(p[0-9]+)_'. Default: the key patients of dataset.json, else the column, the folder or the name",
-        metavar="REGEX",
-    )
-    corrections: str | None = setting(
-        None,
-        "Folder with corrections from 'echoseg review'. They replace the tracings in training; evaluation still uses "
-        "the original tracings",
-        metavar="FOLDER",
-    )
-    size: tuple[int, int] = setting(
-        (112, 112), "Height and width in pixels of the frames that the network gets", ge=16, le=4096, metavar=("H", "W")
-    )
-    fov_mm: float | None = setting(
-        None,
-        "Field of view: use only the square of this side in mm in the middle of each frame, where the pixel size is "
-        "known. Default: the whole frame",
-        gt=0,
-        le=1e4,
-        metavar="MM",
-    )
-    ordering: str | None = setting(
-        None,
-        "How the points of a tracing are ordered into a contour. Default: chords for chords, given for lists of points",
-        choices=tuple(ORDERINGS),
-    )
-    test_fold: str | None = setting(
-        None, "Fold to test on; in data without splits, the patient to test on. Default: the last fold", metavar="FOLD"
-    )
-    validation: str = setting(
-        "split",
-        "split: keep the weights with the highest Dice on the validation split. last: measure on it, but keep the last "
-        "weights. none: train on the validation patients too and keep the last weights",
-        choices=("split", "last", "none"),
-    )
-    split_shares: tuple[float, float, float] | None = setting(
-        None,
-        "Shares of the patients for training, validation and test, drawn by a hash of their names. Default: the data "
-        "set's own splits",
-        ge=0,
-        le=1,
-        metavar=("TRAIN", "VAL", "TEST"),
-    )
-    split_counts: tuple[int, int, int] | None = setting(
-        None,
-        "Numbers of images for training, validation and test, of whole patients who are drawn likewise, so that a "
-        "split may have a few images more. Default: the data set's own splits",
-        ge=0,
-        le=2**62,
-        metavar=("TRAIN", "VAL", "TEST"),
-    )
-    split_by: str = setting(
-        "patient",
-        "What split-shares and split-counts draw: whole patients, or each image by itself, as some papers do. The "
-        "latter makes test results too good, and is possible with a preset only",
-        choices=("patient", "image"),
-    )
-    split_boundaries: tuple[float, float, float] | None = setting(
-        None,
-        "Chosen by a training from split-shares or split-counts, or for data without splits, so that a patient stays "
-        "in one split whatever other patients there are",
-        ge=0,
-        le=1,
-        metavar=("TEST", "VAL", "TRAIN"),
-        internal=True,
-    )
-    images: int | None = setting(
-        None,
-        "Number of training images to use, drawn at random with the seed. Default: all",
-        ge=1,
-        le=2**62,
-        metavar="N",
-    )
-    blanks: bool = setting(
-        True,
-        "Train on the blank slices of stacks too, which show nothing to trace. Masks only: a blank slice has no "
-        "landmarks",
-    )
     seed: int = setting(
         0,
         "Random seed of the initial weights, the order of the images and the augmentation",
@@ -171,6 +64,11 @@ class Config:
         choices=("auto", "float32", "bfloat16"),
     )
     compile: bool = setting(False, "Compile the network with torch.compile, on a GPU with CUDA graphs")
+    cuda_graph: bool = setting(
+        True,
+        "On a CUDA device, launch the whole training step by one call, as a CUDA graph, where that is possible. The "
+        "weights are the same",
+    )
     deterministic: bool = setting(
         False, "Use deterministic algorithms only, so that the same seed gives the same weights on a GPU too. Slower"
     )
@@ -443,61 +341,3 @@ class Config:
     def save(self, path: Path) -> None:
         """Write the configuration as YAML."""
         path.write_text(yaml.safe_dump(self.values(), sort_keys=False), encoding="utf-8")
-
-
-def load_config(path: Path | None, **overrides: Any) -> Config:
-    """Read settings from a YAML file.
-
-    The settings of a preset replace the defaults where the file names it, and the file's settings where ``overrides``
-    do.
-
-    Args:
-        path: The file; None takes the defaults.
-        **overrides: Settings that replace those of the file.
-
-    Raises:
-        DataError: The file is not YAML or not a mapping, or a setting is unknown or has an invalid value.
-        OSError: The file cannot be read.
-    """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-            raise DataError(f"{place}: not a YAML file ({error.problem}); fix it") from error
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise DataError(f"{path}: not a YAML file ({' '.join(str(error).split())[:300]})") from error
-        if not isinstance(values, dict):
-            raise DataError(f"{path}: expected lines like 'epochs: 20'")
-    known = {field.name for field in dataclasses.fields(Config)}
-    for names, place in ((values, f"{path}: "), (overrides, "")):
-        if unknown := sorted(map(str, names.keys() - known)):
-            raise DataError(f"{place}unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    if overrides.keys() & {"data", "patients", "split_shares", "split_counts", "split_by"}:
-        values.pop("split_boundaries", None)  # those of other splits
-    approach = {**values, **overrides}.get("approach")
-    presets = [_preset(str(given.get("preset")), approach) for given in (values, overrides)]
-    try:
-        return Config(**{**presets[0], **values, **presets[1], **overrides})
-    except ValueError as error:
-        raise DataError(f"{path}: {error}" if path else str(error)) from None
-
-
-def _preset(name: str, approach: object) -> dict[str, Any]:
-    """The settings of a preset, and its approach; empty for an unknown name, which `Config` reports.
-
-    Raises:
-        DataError: The preset has no settings for the approach.
-    """
-    by_approach = PRESETS.get(name)
-    if by_approach is None:
-        return {}
-    if approach is None:
-        approach = Config.approach if Config.approach in by_approach else next(iter(by_approach))
-    if approach not in by_approach:
-        raise DataError(
-            f"preset {name} has no settings for the approach {approach}; it is for {', '.join(by_approach)}"
-        )
-    return {"approach": approach, **by_approach[str(approach)]}

@@ -32,9 +32,21 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def prediction_batch(batch_size: int, device: torch.device) -> int:
+    """Number of images that are predicted at once: without gradients a GPU has memory for twice a training batch."""
+    return batch_size if device.type == "cpu" else 2 * batch_size
+
+
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """The type of sums over images: float64, except on Apple's GPU, which does not have it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 @contextlib.contextmanager
 def determinism(wanted: bool) -> Iterator[None]:
-    """Choose between deterministic algorithms and the fastest ones, and restore the choice before.
+    """Choose whether all algorithms are deterministic, and restore the choice before.
+
+    cuDNN does not search for the fastest ones; ``step.TrainStep`` lets it where that can pay.
 
     Args:
         wanted: Whether the same seed must give the same result on a GPU too.
@@ -43,7 +55,7 @@ def determinism(wanted: bool) -> Iterator[None]:
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted)
-    torch.backends.cudnn.benchmark = not wanted
+    torch.backends.cudnn.benchmark = False
     try:
         yield
     finally:

@@ -26,14 +26,15 @@ from echoseg.training.devices import choose_device, determinism
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts, noted_interrupts
 from echoseg.training.logs import TrainingEvent, logger, shows_progress_bar
-from echoseg.training.optimization import learning_rate, make_average, make_loss, make_optimizer
-from echoseg.training.progress_bar import ProgressBar, running_dice
+from echoseg.training.optimization import MovingAverage, learning_rate, load_optimizer, make_loss, make_optimizer
+from echoseg.training.progress_bar import ProgressBar
 from echoseg.training.resolve import fingerprint, resolve, training_and_validation
 from echoseg.training.run_files import LOG_COLUMNS, PARTS, complete_row, save_environment, save_log
 from echoseg.training.splits import LEAK
+from echoseg.training.step import SEARCHED_STEPS, TrainStep, make_recorder
 from echoseg.training.stopwatch import Stopwatch
 from echoseg.training.tensorboard import TensorBoardLog
-from echoseg.training.validation import Scores, batch_dice, validate
+from echoseg.training.validation import Scores, Validation, batch_dice
 from echoseg.utils.files import new_folder
 
 _STEPS_BETWEEN_AGREEMENTS = 20  # of several ranks
@@ -132,7 +133,7 @@ class _Trainer:
         self.run, self.store, self.ranks, self.interrupts, self.custom = run, store, ranks, interrupts, custom
         self.device = device = choose_device(ranks.device or config.device)
         split = config.splits(store.samples)
-        training, self.validation = training_and_validation(store, split, config)
+        training, validation = training_and_validation(store, split, config)
         self.config = config = resolve(config, store, training, device, ranks)
         self.data = fingerprint(store, split)
 
@@ -143,7 +144,7 @@ class _Trainer:
         if ranks.count > 1 and device.type == "cuda":
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
         self.model.to(device)
-        self.average = make_average(self.model, config.ema)
+        self.average = MovingAverage(self.model, config.ema) if config.ema else None
         self.network: nn.Module = DistributedDataParallel(self.model) if ranks.count > 1 else self.model
         if config.compile:
             mode = "reduce-overhead" if device.type == "cuda" else None
@@ -151,12 +152,24 @@ class _Trainer:
         self.optimizer = make_optimizer(self.model, config)
         self.batches = Batches(store, training, self.codec, config, device, ranks, custom.augment)
         self.loss_of = make_loss(config, store.size, device, custom.loss)
+        self.validation = Validation(
+            self.codec, self.loss_of, store, validation, config, device, ranks, self.batches.frames
+        )
+        assert config.epochs is not None
+        self.steps = config.epochs * len(self.batches)
+        self.step = TrainStep(
+            self.network,
+            self.model,
+            self.optimizer,
+            self.average,
+            self.loss_of,
+            config,
+            recorder=make_recorder(config, device, ranks, custom),
+            search=not config.deterministic and self.steps >= SEARCHED_STEPS,
+        )
         self.steps_between_scores = math.ceil(len(self.batches) / _DECODED_BATCHES)
         self.progress = _Progress()
         self.out_of_time = False
-
-        assert config.epochs is not None
-        self.steps = config.epochs * len(self.batches)
         self.saved = self.started = time.monotonic()
         self.bar = ProgressBar(self.steps, config.approach, shown=ranks.index == 0 and shows_progress_bar())
         self.board = TensorBoardLog(run) if config.tensorboard and ranks.index == 0 else None
@@ -203,7 +216,7 @@ class _Trainer:
                 f"{self.run}: trained with {_listed(before)}, resumed with {_listed(self.custom_names)}; give the same"
             )
         checkpoint.fill(self.model, state["model"], self.run / checkpoint.STATE)
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         torch.set_rng_state(state["random"])
@@ -226,7 +239,7 @@ class _Trainer:
         sums = torch.tensor([progress.loss, progress.dice], dtype=torch.float64, device=self.device)
         for batch in self.batches.epoch(progress.epoch, first=progress.step, watch=self.watch):
             with self.watch.measure("network"):
-                means = self._step(batch, learning_rate(self.steps_done, self.steps, config))
+                means = self._step(batch)
             sums += means * len(batch.frames)
             progress.images += len(batch.frames)
             progress.step += 1
@@ -245,25 +258,13 @@ class _Trainer:
                 break
         progress.loss, progress.dice = sums.tolist()
 
-    def _step(self, batch: Batch, rate: float) -> Tensor:
+    def _step(self, batch: Batch) -> Tensor:
         """Learn from a batch. Returns (2,) its loss and the Dice of its masks' pixels, 0 in the landmark approach."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            logits = self.network(batch.frames)
-        loss = self.loss_of(logits.float(), batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss * batch.share).backward()
-        if self.config.clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update_parameters(self.model)
+        means, logits = self.step.run(batch, learning_rate(self.steps_done, self.steps, self.config))
         if self.progress.step % self.steps_between_scores == self.steps_between_scores // 2:
             self.progress.decoded += len(batch.frames)
-            self.progress.decoded_dice += float(batch_dice(self.codec, logits.detach(), batch.contours).sum())
-        score = running_dice(logits, batch.targets) if self.config.approach == "mask" else torch.zeros_like(loss)
-        return torch.stack([loss.detach(), score])
+            self.progress.decoded_dice += float(batch_dice(self.codec, logits, batch.contours).cpu().numpy().sum())
+        return means
 
     def _agree_to_stop(self) -> tuple[bool, bool]:
         """Whether a signal came, and whether time is up. Ranks ask one another only now and then: a GPU must wait."""
@@ -301,12 +302,10 @@ class _Trainer:
         started = time.perf_counter()
         val = None
         if len(self.validation):
-            val = validate(
-                self.best, self.codec, self.loss_of, self.store, self.validation, self.config, self.device, self.ranks
-            )
+            val = self.validation.score(self.best)
         parts = [seconds.get(part, 0.0) for part in PARTS]
         shown = [*train, *(val or (math.nan, math.nan))]
-        row = [progress.epoch + 1, self._rate(), *shown, *parts, time.perf_counter() - started]
+        row = [progress.epoch + 1, self._last_rate(), *shown, *parts, time.perf_counter() - started]
         row.append(60 * self.minutes - sum(earlier[-1] for earlier in progress.log))
         progress.log.append(row)
         self.bar.show(*train, val_dice=shown[-1])
@@ -344,7 +343,7 @@ class _Trainer:
             step=self.steps_done,
             steps=self.steps,
             device=str(self.device),
-            learning_rate=self._rate(),
+            learning_rate=self._last_rate(),
             loss=loss,
             dice=dice,
             val_loss=None if val is None else val.loss,
@@ -352,8 +351,9 @@ class _Trainer:
             seconds_left=seconds_left,
         )
 
-    def _rate(self) -> float:
-        return self.optimizer.param_groups[0]["lr"]
+    def _last_rate(self) -> float:
+        """The learning rate of the last step."""
+        return learning_rate(max(0, self.steps_done - 1), self.steps, self.config)
 
     def _save_state(self) -> None:
         self.progress.minutes, self.started = self.minutes, time.monotonic()

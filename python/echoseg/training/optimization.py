@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,12 +46,26 @@ def make_loss(
 
 
 def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """Make the optimizer that ``Config.optimizer`` names."""
-    rate, decay = config.learning_rate, config.weight_decay
+    """Make the optimizer that ``Config.optimizer`` names, for a model on its device.
+
+    On a CUDA device it is one kernel, whose learning rate is a tensor there, so that a CUDA graph can contain it.
+    """
+    parameters = list(model.parameters())
+    rate: float | Tensor = config.learning_rate
+    options: dict[str, Any] = {"weight_decay": config.weight_decay}
+    if all(parameter.is_cuda and parameter.is_floating_point() for parameter in parameters):
+        rate = torch.tensor(config.learning_rate, device=parameters[0].device)
+        options |= {"fused": True}
     if config.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=rate, weight_decay=decay, momentum=0.9, nesterov=True)
+        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, nesterov=True, **options)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(model.parameters(), lr=rate, weight_decay=decay)
+    return kind(parameters, lr=rate, capturable=isinstance(rate, Tensor), **options)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load the state of an optimizer that may have been saved on another kind of device, whose options differ."""
+    own_options = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state["state"], "param_groups": own_options})
 
 
 def learning_rate(step: int, steps: int, config: Config) -> float:
@@ -69,9 +84,38 @@ def learning_rate(step: int, steps: int, config: Config) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
-def make_average(model: nn.Module, decay: float) -> AveragedModel | None:
-    """Make the moving average of a model's weights and batch statistics; None for a decay of 0."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
+class MovingAverage(AveragedModel):
+    """The moving average of a model's weights and batch statistics. A GPU is not waited for.
+
+    Args:
+        model: The model.
+        decay: Share of the average that a step leaves.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        self._has_started = False  # what n_averaged says on the device
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load a state, as every module does."""
+        self._has_started = bool(state_dict["n_averaged"])
+        return super().load_state_dict(state_dict, strict, assign)
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move the average towards the model; the first call copies it."""
+        own, theirs = ([*module.parameters(), *module.buffers()] for module in (self.module, model))
+        for is_float in (True, False):  # counters of batches are whole numbers
+            pairs = [pair for pair in zip(own, theirs, strict=True) if pair[0].is_floating_point() == is_float]
+            if pairs and self._has_started:
+                assert self.multi_avg_fn is not None
+                averages, values = (list(tensors) for tensors in zip(*pairs, strict=True))
+                self.multi_avg_fn(averages, values, self.n_averaged)
+            elif pairs:
+                for average, value in pairs:
+                    average.copy_(value)
+        self._has_started = True
+        self.n_averaged += 1
 
 
 def faster_precision(device: torch.device) -> str:

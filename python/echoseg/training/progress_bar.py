@@ -77,4 +77,4 @@ def running_dice(logits: Tensor, targets: Tensor) -> Tensor:
     """
     found, true = logits > 0, targets > 0.5
     both, total = (part.flatten(1).sum(1) for part in (found & true, found.int() + true))
-    return torch.where(total > 0, 2 * both / total, 1.0).mean()
+    return (2 * both / total).masked_fill(total == 0, 1.0).mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextvars
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +22,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, a
     """``map`` over threads, in order, with a bounded number of pending results.
 
     Args:
-        function: Called in the worker threads.
+        function: Called in the worker threads, with the context variables of the calling thread.
         items: Iterated in the calling thread.
         ahead: Maximum number of pending results per CPU.
 
@@ -33,7 +34,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, a
     pending: collections.deque[Future[Result]] = collections.deque()
     try:
         for item in items:
-            pending.append(executor.submit(function, item))
+            pending.append(executor.submit(contextvars.copy_context().run, function, item))
             if len(pending) > ahead * workers:
                 yield pending.popleft().result()
         while pending:

@@ -12,14 +12,15 @@ from echoseg.datasets.decathlon import DESCRIPTION, LABELS, find_label, without_
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, read_pair, stem_of, structure_pixels
 from echoseg.io.file_types import VOLUME_SUFFIXES
 
+_TIFF_SUFFIXES = (".tif", ".tiff")
 _IMAGES, _MASKS = "images", ("labels", "masks")  # of folders, such as imagesTr/ with labelsTr/
 
 
 def find_truth(path: Path, folder: Path | None = None) -> Path | None:
-    """Find the file of a volume's ground truth mask.
+    """Find the file of a stack's ground truth mask.
 
     Args:
-        path: The volume.
+        path: The stack: a volume, a TIFF, or the folder of a DICOM series.
         folder: A folder with masks, or with `labelsTr/`; a mask has the name of its volume, or this name with "_gt" or
             another of `MASK_SUFFIXES`. None searches beside the volume and, if it lies in `imagesTr/` or the like, in
             `labelsTr/` beside that folder.
@@ -27,6 +28,9 @@ def find_truth(path: Path, folder: Path | None = None) -> Path | None:
     Returns:
         The file; None if there is none.
     """
+    suffixes = _TIFF_SUFFIXES if path.suffix.lower() in _TIFF_SUFFIXES else VOLUME_SUFFIXES
+    if not path.name.lower().endswith(suffixes) and not path.is_dir():
+        return None
     stems = dict.fromkeys((stem_of(path), without_channel(stem_of(path))))
     beside = [] if folder else [(path.parent, MASK_SUFFIXES)]
     others = [folder, folder / LABELS] if folder else _mask_folders(path.parent)
@@ -35,7 +39,7 @@ def find_truth(path: Path, folder: Path | None = None) -> Path | None:
         for place, marks in (*beside, *((place, ("", *MASK_SUFFIXES)) for place in others))
         for stem in stems
         for mark in marks
-        for suffix in VOLUME_SUFFIXES
+        for suffix in suffixes
     )
     return next((file for file in candidates if file != path and file.is_file()), None)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from _masks import ellipse, make_image, save_nifti
-from echoseg.datasets.truth import find_truth, is_truth, read_truth
 from echoseg.errors import DataError
+from echoseg.inference.truth import find_truth, is_truth, read_truth
 
 STACK = np.stack([ellipse(radius) for radius in (0.0, 12.0, 16.0)])
 
