@@ -1,35 +1,43 @@
 """The CUDA implementations.
 
 Floor: the time to write the output at the write bandwidth, which is measured in the same run by zeroing 2 GiB. A ratio
-of 1.25 to the floor is 80 % of the bandwidth. The L2 cache is cold in every call: calls cycle through inputs and
-outputs of four times its size. Ten calls lie between two events. The device sleeps while the calls are queued, so that
-it does not wait for Python.
+of 1.25 to the floor is 80 % of the bandwidth. Where the input is much larger than the output (decoding, surface
+distances), it is the time to read the input at the read bandwidth, measured by the maximum of 2 GiB. The L2 cache is
+cold in every call: calls cycle through inputs and outputs of four times its size. Ten calls lie between two events. The
+device sleeps while the calls are queued, so that it does not wait for Python; implementations that synchronise wait
+nevertheless.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 
 import numpy as np
 import pytest
 import torch
 
+import cuda_peers as peers
+from bench_distance import PAIRS
 from bench_targets import STYLE
 from echoseg.ops import (
     Targets,
     border_band,
     build_info,
+    decode_heatmaps,
     distance_transform,
     fill_polygons,
     render_heatmaps,
     render_targets,
+    surface_distances,
 )
+from race import Contender
 from samples import FEWER, LANDMARKS, MANY, SIGMA, contours, landmarks
 
 DEVICE = "cuda"
 CALLS, QUEUED_CYCLES = 10, 20_000_000
+SLOW = 0.01  # seconds; a longer call is timed alone
 LARGE = 2**31
 
 pytestmark = [
@@ -44,81 +52,147 @@ class Work:
 
     Attributes:
         inputs: A function of count and shape that returns the inputs.
-        writes: The dtype and the leading shape per image of each output.
-        call: A function of the inputs and the output.
+        writes: The dtype and a function of the shape that returns the shape per image, for each output.
+        make: A function of the inputs and the outputs that returns the function to be timed.
         sizes: The count and shape of the images by name of the size.
+        reads: Whether the floor is that of reading the inputs.
         off: The tolerance of the check.
         peers: Other implementations by name.
+        checked: The number of outputs that all implementations write.
     """
 
     inputs: Callable
-    writes: list[tuple[np.dtype, tuple[int, ...]]]
-    call: Callable
+    writes: list[tuple[type, Callable]]
+    make: Callable
     sizes: dict[str, tuple[int, tuple[int, int]]]
+    reads: bool = False
     off: float = 0.0
-    peers: dict[str, Callable] | None = None
+    peers: dict[str, Contender] = field(default_factory=dict)
+    checked: int = 2
+
+
+def contours_of(count, shape):
+    return (contours(count, shape),)
+
+
+def landmarks_of(count, shape):
+    return (landmarks(count, shape),)
 
 
 def masks_of(count, shape):
     return (fill_polygons(contours(count, shape), shape),)
 
 
-def separable(points, out):
-    """Separable Gaussians in torch, on the device."""
-    y, x = (torch.arange(n, device=points.device) for n in out[0].shape[2:])
-    rows = torch.exp((y - points[..., 1, None]) ** 2 / (-2 * SIGMA**2))
-    columns = torch.exp((x - points[..., 0, None]) ** 2 / (-2 * SIGMA**2))
-    torch.mul(rows[..., :, None], columns[..., None, :], out=out[0])
+def pairs_of(count, shape):
+    masks = fill_polygons(contours(count + 1, shape), shape)
+    return masks[1:], masks[:-1]
 
 
-def max_pool(masks, out):
-    wide = masks[:, None].half()
-    pool = torch.nn.functional.max_pool2d
-    torch.add(pool(wide, 5, 1, 2)[:, 0], pool(-wide, 5, 1, 2)[:, 0], out=wide[:, 0])
-    out[0].copy_(wide[:, 0])
+def heatmaps_of(count, shape):
+    return (render_heatmaps(landmarks(count, shape), shape, sigma=SIGMA),)
 
 
-def targets(points, marks, out):
-    render_targets(points, marks, out[0].shape[1:], out=Targets(*out), **STYLE)
+def decode_by(method):
+    return lambda maps, out: lambda: decode_heatmaps(maps, method=method, out=tuple(out))
+
+
+def targets(points, marks, out, previous=None):
+    return lambda: render_targets(points, marks, out[0].shape[1:], out=Targets(*out), previous=previous, **STYLE)
 
 
 def targets_again(points, marks, out):
-    render_targets(points, marks, out[0].shape[1:], out=Targets(*out), previous=marks, **STYLE)
+    return targets(points, marks, out, previous=marks)
 
 
-MASK, PLANES = (np.uint8, ()), (np.float32, (LANDMARKS,))
+def image(*leading):
+    return lambda shape: (*leading, *shape)
+
+
+def values(*leading):
+    return lambda shape: leading
+
+
+POINTS_AND_CONFIDENCES = [(np.float32, values(LANDMARKS, 2)), (np.float32, values(LANDMARKS))]
 WORKS = {
     "fill": Work(
-        lambda count, shape: (contours(count, shape),),
-        [MASK],
-        lambda points, out: fill_polygons(points, out[0].shape[1:], out=out[0]),
+        contours_of,
+        [(np.uint8, image())],
+        lambda points, out: lambda: fill_polygons(points, out[0].shape[1:], out=out[0]),
         MANY,
+        peers={"torch, even-odd over edges": Contender(peers.even_odd)},
     ),
     "band of masks, 5×5": Work(
         masks_of,
-        [MASK],
-        lambda masks, out: border_band(masks, kernel_size=5, out=out[0]),
+        [(np.uint8, image())],
+        lambda masks, out: lambda: border_band(masks, kernel_size=5, out=out[0]),
         MANY,
-        peers={"torch max_pool2d": max_pool},
+        peers={
+            "torch max_pool2d": Contender(peers.max_pool),
+            "kornia dilation - erosion": Contender(peers.kornia_band, needs="kornia"),
+            "CuPy binary_dilation ^ binary_erosion": Contender(peers.cupy_band, needs="cupy"),
+            "cuCIM binary_dilation ^ binary_erosion": Contender(peers.cucim_band, needs="cucim"),
+        },
     ),
     f"{LANDMARKS} gaussian planes": Work(
-        lambda count, shape: (landmarks(count, shape),),
-        [PLANES],
-        lambda points, out: render_heatmaps(points, out[0].shape[2:], sigma=SIGMA, out=out[0]),
+        landmarks_of,
+        [(np.float32, image(LANDMARKS))],
+        lambda points, out: lambda: render_heatmaps(points, out[0].shape[2:], sigma=SIGMA, out=out[0]),
         FEWER,
         off=1e-6,
-        peers={"torch, separable": separable},
+        peers={"torch, separable": Contender(peers.separable)},
     ),
     "whole target": Work(
         lambda count, shape: (contours(count, shape), landmarks(count, shape)),
-        [MASK, MASK, PLANES],
+        [(np.uint8, image()), (np.uint8, image()), (np.float32, image(LANDMARKS))],
         targets,
         FEWER,
         off=1e-6,
-        peers={"echoseg, previous=": targets_again},
+        peers={"echoseg, previous=": Contender(targets_again)},
+        checked=3,
     ),
     "distance transform": Work(
-        masks_of, [(np.float32, ())], lambda masks, out: distance_transform(masks, out=out[0]), FEWER, off=1e-5
+        masks_of,
+        [(np.float32, image())],
+        lambda masks, out: lambda: distance_transform(masks, out=out[0]),
+        FEWER,
+        off=1e-5,
+        peers={
+            "CuPy distance_transform_edt, loop": Contender(peers.cupy_transform, needs="cupy", images=64),
+            "cuCIM distance_transform_edt, loop": Contender(peers.cucim_transform, needs="cucim", images=64),
+        },
+    ),
+    "HD95 and ASSD": Work(
+        pairs_of,
+        [(np.float64, values()), (np.float64, values())],
+        lambda predicted, true, out: lambda: surface_distances(predicted, true, out=tuple(out)),
+        PAIRS,
+        reads=True,
+        off=1e-4,
+        peers={
+            "MONAI": Contender(peers.monai_surfaces, needs="monai", images=16),
+            "cuCIM, loop": Contender(peers.cucim_surfaces, needs="cucim", images=64),
+        },
+    ),
+    f"decode {LANDMARKS} planes, argmax": Work(
+        heatmaps_of,
+        POINTS_AND_CONFIDENCES,
+        decode_by("argmax"),
+        FEWER,
+        reads=True,
+        peers={"torch max": Contender(peers.torch_max)},
+    ),
+    f"decode {LANDMARKS} planes, soft-argmax": Work(
+        heatmaps_of,
+        POINTS_AND_CONFIDENCES,
+        decode_by("soft_argmax"),
+        FEWER,
+        reads=True,
+        off=1e-3,
+        peers={"kornia spatial_soft_argmax2d": Contender(peers.kornia_soft, needs="kornia", off=0.15)},
+        checked=1,
+    ),
+    f"decode {LANDMARKS} planes, DARK": Work(
+        heatmaps_of, POINTS_AND_CONFIDENCES, decode_by("dark"), FEWER, reads=True, off=1e-3
     ),
 }
 
@@ -128,48 +202,50 @@ def bench_cuda(race, work, size):
     name, work = work, WORKS[work]
     count, shape = work.sizes[size]
     inputs = work.inputs(count, shape)
-    each = sum(int(np.prod(planes)) * np.dtype(dtype).itemsize for dtype, planes in work.writes) * shape[0] * shape[1]
-    l2 = torch.cuda.get_device_properties(DEVICE).L2_cache_size
-    sets = [fresh_set(work, inputs, count, shape) for _ in range(max(2, -(-4 * l2 // (count * each))))]
-    expected = [np.empty((count, *planes, *shape), dtype) for dtype, planes in work.writes]
-    work.call(*inputs, expected)
+    expected = [np.empty((count, *of_image(shape)), dtype) for dtype, of_image in work.writes]
+    work.make(*inputs, expected)()
+    read, written = (sum(array.nbytes for array in arrays) for arrays in (inputs, expected))
 
-    large = torch.empty(LARGE, dtype=torch.uint8, device=DEVICE)
-    race.enter("floor", large.zero_, LARGE / each)
-    for who, call in {"echoseg": work.call, **(work.peers or {})}.items():
-        for device_inputs, out in sets:
-            call(*device_inputs, out)
-        for got, ours in zip(sets[0][1], expected, strict=True):
-            np.testing.assert_allclose(got.cpu().numpy(), ours, atol=work.off, rtol=0, err_msg=who)
-        race.enter(who, in_turns(call, sets), count)
+    l2 = torch.cuda.get_device_properties(DEVICE).L2_cache_size
+    sets = [fresh_set(inputs, expected) for _ in range(max(2, -(-4 * l2 // (read + written))))]
+    large = torch.zeros(LARGE // 4, dtype=torch.float32, device=DEVICE)
+    race.enter("floor", large.max if work.reads else large.zero_, LARGE / (read if work.reads else written) * count)
+    for who, contender, images in race.entrants({"echoseg": Contender(work.make), **work.peers}, count, shape):
+        runs = [
+            contender.make(*(array[:images] for array in arrays), [array[:images] for array in out])
+            for arrays, out in sets
+        ]
+        for run in runs:
+            run()
+        for got, ours in list(zip(sets[0][1], expected, strict=True))[: work.checked]:
+            off = max(work.off, contender.off)
+            np.testing.assert_allclose(got[:images].cpu().numpy(), ours[:images], atol=off, rtol=0, err_msg=who)
+        race.enter(who, in_turns(runs), images)
     race.start(f"CUDA: {name}, {size}", clock)
 
 
-def fresh_set(work, inputs, count, shape):
-    out = [torch.from_numpy(np.zeros((count, *planes, *shape), dtype)).to(DEVICE) for dtype, planes in work.writes]
-    return [torch.from_numpy(array).to(DEVICE) for array in inputs], out
+def fresh_set(inputs, expected):
+    out = [torch.from_numpy(np.zeros_like(array)).to(DEVICE) for array in expected]
+    return [torch.from_numpy(np.ascontiguousarray(array)).to(DEVICE) for array in inputs], out
 
 
-def in_turns(call, sets):
-    turns = cycle(sets)
-
-    def run():
-        inputs, out = next(turns)
-        call(*inputs, out)
-
-    return run
+def in_turns(runs):
+    turns = cycle(runs)
+    return lambda: next(turns)()
 
 
 def clock(run, seconds):
     """Seconds per call of five series of ten calls. `seconds` is ignored; the CPU benchmarks need it."""
-    taken = []
-    for _ in range(5):
-        start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        torch.cuda._sleep(QUEUED_CYCLES)
-        start.record()
-        for _ in range(CALLS):
-            run()
-        stop.record()
-        stop.synchronize()
-        taken.append(start.elapsed_time(stop) / 1e3 / CALLS)
-    return taken
+    once = series(run, 1)
+    return [once] if once > SLOW else [series(run, CALLS) for _ in range(5)]
+
+
+def series(run, calls):
+    start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    torch.cuda._sleep(QUEUED_CYCLES)
+    start.record()
+    for _ in range(calls):
+        run()
+    stop.record()
+    stop.synchronize()
+    return start.elapsed_time(stop) / 1e3 / calls

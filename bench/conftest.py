@@ -16,6 +16,8 @@ from race import Race
 from table import sections
 
 PACKAGES = (
+    "cucim-cu13",
+    "cupy-cuda13x",
     "edt",
     "kornia",
     "matplotlib",

@@ -8,6 +8,8 @@ import cv2
 import nibabel
 import numpy as np
 
+from echoseg.ops import fill_polygons
+
 SIZE = (40, 48)
 SPACING = (0.5, 0.25)  # row, column
 
@@ -34,3 +36,20 @@ def save_image(path: Path, image: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), image)
     return path
+
+
+STACK = np.stack([ellipse(radius) for radius in (0.0, 12.0, 16.0, 14.0)])  # the first slice is empty
+
+
+def drawn(recording, size=(40, 48)) -> dict[int, np.ndarray]:
+    tracings = [tracing for tracing in recording.tracings if len(tracing.coordinates)]
+    return {tracing.frame: fill_polygons(tracing.coordinates[None], size)[0] for tracing in tracings}
+
+
+def check_stack(recording, mask=STACK) -> None:
+    assert [tracing.frame for tracing in recording.tracings] == [0, 1, 2, 3]
+    found = drawn(recording)
+    assert sorted(found) == [1, 2, 3]  # slice 0 is blank
+    for frame, filled in found.items():
+        np.testing.assert_array_equal(filled, mask[frame] > 0)
+    assert (recording.spacing, recording.thickness) == ((0.5, 0.25), 8.0)

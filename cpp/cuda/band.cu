@@ -27,16 +27,16 @@ __global__ void __launch_bounds__(kThreads) morph_kernel(MorphArguments a) {
 struct ContourBandArguments {
     Strips strips;
     Contours contours;
-    FillRule rule;
     StructuringElement element;
     uint8_t* out;
 };
 
-__global__ void __launch_bounds__(kThreads) contour_band_kernel(ContourBandArguments a) {
+template <FillRule kRule>
+__global__ void __launch_bounds__(kThreads, kBlocks) contour_band_kernel(ContourBandArguments a) {
     uint32_t* words = bit_images(a.strips);
     for (int64_t i = blockIdx.x; i < a.strips.count; i += gridDim.x) {
         const Strip strip = strip_at(a.strips, i);
-        draw_polygon(a.strips, strip, a.contours, a.rule, words, words + a.strips.window_words);
+        draw_polygon<kRule>(a.strips, strip, a.contours, words, words + a.strips.window_words);
         write_mask(a.strips, strip, draw_band(a.strips, strip, a.element, BandPart::band, words), a.out);
         __syncthreads();
     }
@@ -73,8 +73,8 @@ void border_band(const uint8_t* masks, int64_t count, ImageSize size, const Stru
 void border_band_from_contours(const Contours& contours, ImageSize size, FillRule rule,
                                const StructuringElement& element, uint8_t* out, const Launch& launch) {
     const Strips strips = partition(contours.count, size, reach_of(element), kBandBuffers, launch.workspace);
-    start(launch, "border_band_from_contours", contour_band_kernel, strips.blocks(), strips.shared_bytes(),
-          ContourBandArguments{strips, contours, rule, element, out});
+    start(launch, "border_band_from_contours", ECHOSEG_FOR_RULE(rule, contour_band_kernel), strips.blocks(),
+          strips.shared_bytes(), ContourBandArguments{strips, contours, element, out});
 }
 
 }  // namespace echoseg::cuda

@@ -1,7 +1,7 @@
-// Dilates and erodes the window of a block by the method of cpp/cpu/band.cpp: the structuring element is a union of
-// boxes, dilation by a box of length n takes log2(n) passes along each axis, and erosion is dilation of the complement.
-// Both are computed in the same passes, as two planes of one buffer. A pass reads one buffer and writes another, with a
-// barrier between passes.
+// Dilates and erodes the window of a block. A dilation takes one or more steps; each reads one buffer, writes another and
+// ends with a barrier. A rectangle takes two steps, along the rows and along the columns, and the other shapes one for
+// each iteration. Erosion is dilation of the complement. Both are computed in the same steps, as two planes of one
+// buffer.
 #pragma once
 
 #include "echoseg/band.hpp"
@@ -12,98 +12,89 @@ namespace echoseg::cuda {
 
 enum class BandPart { dilated, eroded, band };
 
-constexpr int32_t kBandBuffers = 8;  // four of two planes
+constexpr int32_t kBandBuffers = 4;  // two of two planes
 
 // Number of rows above and below that affect a row, over all iterations.
 inline int64_t reach_of(const StructuringElement& element) { return int64_t{element.size / 2} * element.iterations; }
 
+// The word `word` of a row after every pixel became the OR of the pixels from `left` before to `right` after it. In steps
+// of 32 pixels, since the shifts are those of two adjacent words.
+__device__ inline uint32_t along_row(const uint32_t* row, int32_t pitch, int32_t word, int32_t left, int32_t right) {
+    const auto at = [=](int32_t i) { return i >= 0 && i < pitch ? uint64_t{row[i]} : 0; };
+    uint32_t drawn = row[word];
+    ECHOSEG_NO_UNROLL
+    for (int32_t i = word; right > 0; ++i, right -= 32) {
+        uint64_t pair = (at(i + 1) << 32 | at(i)) >> 1;
+        const int32_t reach = right < 32 ? right : 32;
+        int32_t done = 1;
+        ECHOSEG_NO_UNROLL
+        for (; 2 * done <= reach; done *= 2) pair |= pair >> done;
+        drawn |= static_cast<uint32_t>(pair | pair >> (reach - done));
+    }
+    ECHOSEG_NO_UNROLL
+    for (int32_t i = word; left > 0; --i, left -= 32) {
+        uint64_t pair = (at(i) << 32 | at(i - 1)) << 1;
+        const int32_t reach = left < 32 ? left : 32;
+        int32_t done = 1;
+        ECHOSEG_NO_UNROLL
+        for (; 2 * done <= reach; done *= 2) pair |= pair << done;
+        drawn |= static_cast<uint32_t>((pair | pair << (reach - done)) >> 32);
+    }
+    return drawn;
+}
+
 struct BandDrawer {
     const Strips& s;
     const Strip& strip;
+    const Lanes& lanes;           // of a row of words
     int32_t first_plane, planes;  // plane 0 is the image, plane 1 its complement
 
-    // Calls body(index into a buffer, row, word) for each word of the planes in use.
+    // Calls body(index of the first word of the plane, row, word) for each word of the planes in use.
     template <typename Body>
     __device__ void for_each_word(const Body& body) const {
-        for (int32_t plane = first_plane; plane < first_plane + planes; ++plane)
-            for_each_cell(strip.window_rows, s.pitch, [&](int32_t row, int32_t word) {
-                body(plane * s.window_words + int64_t{row} * s.pitch + word, row, word);
-            });
+        for_each_cell(lanes, strip.window_rows, s.pitch, [&](int32_t row, int32_t word) {
+            ECHOSEG_NO_UNROLL
+            for (int32_t plane = first_plane; plane < first_plane + planes; ++plane)
+                body(plane * s.window_words, row, word);
+        });
         __syncthreads();
     }
 
-    // out = in | in shifted by `shift` pixels from the right (from the left if `back`), filling with zeros.
-    __device__ void along_rows(const uint32_t* in, uint32_t* out, int32_t shift, bool back) const {
-        const int32_t whole = shift / 32, part = shift % 32;
-        for_each_word([&](int64_t i, int32_t, int32_t word) {
-            const int32_t low = back ? word - whole - 1 : word + whole, high = low + 1;
-            const uint64_t left = low >= 0 && low < s.pitch ? in[i + low - word] : 0;
-            const uint64_t right = high >= 0 && high < s.pitch ? in[i + high - word] : 0;
-            const uint64_t both = right << 32 | left;
-            out[i] = in[i] | static_cast<uint32_t>(back ? (both << part) >> 32 : both >> part);
+    // out = the OR of rows -up … down of `in`, each with the pixels from sides(row).left before to sides(row).right after.
+    template <typename SidesOf>
+    __device__ void step(const uint32_t* in, uint32_t* out, int64_t up, int64_t down, const SidesOf& sides) const {
+        const int32_t columns = s.width - 1;
+        for_each_word([&](int64_t plane, int32_t row, int32_t word) {
+            const int32_t first = row > up ? static_cast<int32_t>(row - up) : 0,
+                          last =
+                              row + down < strip.window_rows ? static_cast<int32_t>(row + down) : strip.window_rows - 1;
+            uint32_t drawn = 0;
+            for (int32_t y = first; y <= last; ++y) {
+                const detail::Sides wide = sides(y - row);
+                drawn |= along_row(in + plane + int64_t{y} * s.pitch, s.pitch, word,
+                                   static_cast<int32_t>(wide.left < columns ? wide.left : columns),
+                                   static_cast<int32_t>(wide.right < columns ? wide.right : columns));
+            }
+            out[plane + int64_t{row} * s.pitch + word] = drawn & inside_word(s, word);
         });
     }
 
-    // The same with pixels from below (from above if `back`).
-    __device__ void along_columns(const uint32_t* in, uint32_t* out, int32_t shift, bool back) const {
-        const int64_t offset = (back ? -int64_t{shift} : int64_t{shift}) * s.pitch;
-        for_each_word([&](int64_t i, int32_t row, int32_t) {
-            const bool exists = back ? row >= shift : shift < strip.window_rows - row;
-            out[i] = in[i] | (exists ? in[i + offset] : 0u);
-        });
-    }
-
-    // Every pixel becomes the OR of itself and its `reach` successors on one axis and side. Returns the buffer with the
-    // result.
-    __device__ uint32_t* widen(uint32_t* now, uint32_t* const (&work)[2], int64_t reach, bool rows, bool back) const {
-        const auto step = [&](int64_t shift) {
-            uint32_t* out = now == work[0] ? work[1] : work[0];
-            if (rows) {
-                along_rows(now, out, static_cast<int32_t>(shift), back);
-            } else {
-                along_columns(now, out, static_cast<int32_t>(shift), back);
-            }
-            now = out;
-        };
-        int64_t done = 1;
-        for (; 2 * done <= reach + 1; done *= 2) step(done);
-        if (done < reach + 1) step(reach + 1 - done);
-        return now;
-    }
-
-    __device__ detail::Box box(const StructuringElement& element, int64_t i) const {
-        const detail::Box box = detail::box(element, i);
-        const int64_t columns = s.width - 1, rows = s.height - 1;
-        return {box.left < columns ? box.left : columns, box.right < columns ? box.right : columns,
-                box.up < rows ? box.up : rows, box.down < rows ? box.down : rows};
-    }
-
-    // Dilates the planes in buffers[0]. Returns the buffer with the result.
-    __device__ uint32_t* dilate(const StructuringElement& element, uint32_t* const (&buffers)[4]) const {
-        uint32_t *source = buffers[0], *out = buffers[1];
-        uint32_t* const work[2] = {buffers[2], buffers[3]};
-        const int64_t iterations = detail::box_iterations(element), limit = int64_t{s.height} + s.width;
-        for (int64_t n = 0; n < (iterations < limit ? iterations : limit); ++n) {
-            detail::Box last{-1, -1, 0, 0};
-            for (int64_t i = 0; i < detail::box_count(element); ++i) {
-                const detail::Box box = this->box(element, i);
-                if (box.left == last.left && box.right == last.right) continue;
-                // The offsets -left … right are `left` predecessors and `right` successors.
-                uint32_t* now = widen(source, work, box.right, true, false);
-                now = widen(now, work, box.left, true, true);
-                now = widen(now, work, box.down, false, false);
-                now = widen(now, work, box.up, false, true);
-                const bool add = last.left >= 0;
-                for_each_word([&](int64_t at, int32_t, int32_t word) {
-                    out[at] = (add ? out[at] : 0u) | (now[at] & inside_word(s, word));
-                });
-                last = box;
-            }
-            uint32_t* drawn = out;
-            out = source;
-            source = drawn;
+    // Dilates the planes in `now`. Returns the buffer with the result, which may be `other`.
+    __device__ uint32_t* dilate(const StructuringElement& element, uint32_t* now, uint32_t* other) const {
+        const detail::Box box = detail::box(element, 0);
+        if (element.shape == ElementShape::rect) {
+            step(now, other, 0, 0, [&](int64_t) { return detail::Sides{box.left, box.right}; });
+            step(other, now, box.up, box.down, [](int64_t) { return detail::Sides{0, 0}; });
+            return now;
         }
-        return source;
+        const int64_t limit = int64_t{s.height} + s.width;  // more iterations change nothing
+        for (int64_t n = 0; n < (element.iterations < limit ? element.iterations : limit); ++n) {
+            step(now, other, box.up, box.down, [&](int64_t dy) { return detail::sides(element, dy); });
+            uint32_t* drawn = other;
+            other = now;
+            now = drawn;
+        }
+        return now;
     }
 };
 
@@ -111,23 +102,23 @@ struct BandDrawer {
 // its address. Only the rows of the strip are valid in the result. Must be called by the whole block.
 __device__ inline const uint32_t* draw_band(const Strips& s, const Strip& strip, const StructuringElement& element,
                                             BandPart part, uint32_t* words) {
-    uint32_t* const buffers[4] = {words, words + 2 * s.window_words, words + 4 * s.window_words,
-                                  words + 6 * s.window_words};
+    const int64_t complement = s.window_words;
     const bool eroded = part != BandPart::dilated;
-    if (eroded) {
-        const BandDrawer image{s, strip, 0, 1};
-        image.for_each_word(
-            [&](int64_t i, int32_t, int32_t word) { words[s.window_words + i] = ~words[i] & inside_word(s, word); });
-    }
-    const BandDrawer drawer{s, strip, part == BandPart::eroded, part == BandPart::band ? 2 : 1};
-    uint32_t* drawn = drawer.dilate(element, buffers);
-    if (eroded) {
-        const BandDrawer image{s, strip, 0, 1};
-        image.for_each_word([&](int64_t i, int32_t, int32_t word) {
-            const uint32_t complement = drawn[s.window_words + i];
-            drawn[i] = part == BandPart::band ? drawn[i] & complement : ~complement & inside_word(s, word);
+    const Lanes lanes(s.pitch);
+    const BandDrawer image{s, strip, lanes, 0, 1};
+    if (eroded)
+        image.for_each_word([&](int64_t, int32_t row, int32_t word) {
+            const int64_t i = int64_t{row} * s.pitch + word;
+            words[complement + i] = ~words[i] & inside_word(s, word);
         });
-    }
+    const BandDrawer drawer{s, strip, lanes, part == BandPart::eroded, part == BandPart::band ? 2 : 1};
+    uint32_t* drawn = drawer.dilate(element, words, words + 2 * s.window_words);
+    if (eroded)
+        image.for_each_word([&](int64_t, int32_t row, int32_t word) {
+            const int64_t i = int64_t{row} * s.pitch + word;
+            drawn[i] = part == BandPart::band ? drawn[i] & drawn[complement + i]
+                                              : ~drawn[complement + i] & inside_word(s, word);
+        });
     return drawn;
 }
 

@@ -46,14 +46,17 @@ __global__ void __launch_bounds__(kThreads) cover_kernel(CoverArguments a) {
     for (int64_t i = blockIdx.x; i < a.strips.count; i += gridDim.x) {
         const Strip strip = strip_at(a.strips, i);
         int32_t* rows = reinterpret_cast<int32_t*>(a.areas) + (strip.image * a.strips.height + strip.first_row) * width;
-        for (int64_t p = thread; p < strip.rows * width; p += threads) rows[p] = 0;
+        const auto clear_rows = [&] {
+            for (int64_t p = thread; p < strip.rows * width; p += threads) rows[p] = 0;
+        };
+        clear_rows();
+        __syncthreads();
         const Polygon polygon = polygon_of(a.contours, strip.image);
-        if (is_valid(polygon) && polygon.count >= 3) {
-            const int bits = detail::coverage_bits(polygon.count);
-            for (int64_t e = thread; e < kEdgeLanes * polygon.count; e += threads)
-                add_edge(a.strips, strip, polygon.before(e / kEdgeLanes), polygon.at(e / kEdgeLanes), e % kEdgeLanes,
-                         bits, rows);
-            __syncthreads();
+        const int bits = detail::coverage_bits(polygon.count);
+        const bool valid = for_each_edge(polygon, [&](const float* from, const float* to, int64_t lane) {
+            if (polygon.count >= 3) add_edge(a.strips, strip, from, to, lane, bits, rows);
+        });
+        if (valid) {
             for (int64_t y = thread; y < strip.rows; y += threads) {
                 int32_t sum = 0;
                 for (int64_t x = 0; x < width; ++x) {
@@ -62,6 +65,8 @@ __global__ void __launch_bounds__(kThreads) cover_kernel(CoverArguments a) {
                     *pixel = detail::bits_of(detail::coverage_value(sum, bits));
                 }
             }
+        } else {
+            clear_rows();
         }
         __syncthreads();
     }

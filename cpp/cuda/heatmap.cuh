@@ -1,6 +1,7 @@
 // Draws the strip of a block in all heatmaps of an image. The kernel is limited by memory writes, so the inner loop
-// does little else: a thread holds the factors of some adjacent columns in registers while it steps down the rows, the
-// factors of the rows are in a table in shared memory, and a store writes 16 bytes if the width allows it.
+// does little else: a thread holds the factors of some adjacent columns of one plane in registers while it steps down
+// the rows, and the factors of the rows are in a table in shared memory. A store writes up to 16 bytes if the width
+// allows it. Pixels outside the band are zeros, which need no factors.
 #pragma once
 
 #include "echoseg/detail/heat.hpp"
@@ -60,6 +61,7 @@ struct RowTable {
 
     __device__ void fill(const HeatmapOptions& options, float scale, const float* landmarks, int32_t planes,
                          int32_t first_row, int32_t rows) const {
+        ECHOSEG_NO_UNROLL
         for (int32_t i = static_cast<int32_t>(threadIdx.x); i < planes * kTableRows;
              i += static_cast<int32_t>(blockDim.x)) {
             const int32_t plane = i / kTableRows, row = i % kTableRows;
@@ -84,41 +86,58 @@ struct ColumnFactors {
         }
     }
 
-    __device__ float value(const HeatmapOptions& options, int32_t i, float factor_y, float square_y) const {
-        return options.kind == HeatmapKind::gaussian
-                   ? detail::gaussian_value(factor[i], factor_y, square[i], square_y, options.radius * options.radius)
-                   : detail::euclidean_value(square[i], square_y, options.radius);
+    // The values of the columns in a row, 0 where a bit is 0.
+    template <HeatmapType kType>
+    __device__ void draw(const HeatmapOptions& options, float factor_y, float square_y, uint32_t bits,
+                         typename Output<kType>::Value* drawn) const {
+        const auto put = [&](int32_t i, float value) { drawn[i] = Output<kType>::of((bits >> i) & 1u ? value : 0.0f); };
+        if (options.kind == HeatmapKind::gaussian) {
+            const float limit = options.radius * options.radius;
+            for (int32_t i = 0; i < kColumns; ++i)
+                put(i, detail::gaussian_value(factor[i], factor_y, square[i], square_y, limit));
+        } else {
+            for (int32_t i = 0; i < kColumns; ++i) put(i, detail::euclidean_value(square[i], square_y, options.radius));
+        }
     }
 };
 
-// Draws `rows` rows of one plane. factors, squares: the table of the first row. band: the bits of the first row, or
-// null.
+// Some planes of an image, from a row on.
+template <HeatmapType kType>
+struct Planes {
+    typename Output<kType>::Value* first;  // the row in the first plane
+    int64_t pixels;                        // of a plane
+    int32_t count, rows, width;
+    const float* landmarks;
+    const uint32_t* band;  // the bits of the row, or null
+    int32_t pitch;         // of the band
+};
+
 template <int kColumns, HeatmapType kType>
-__device__ inline void draw_rows(const Heatmaps& h, float scale, const float* landmark, const float* factors,
-                                 const float* squares, const uint32_t* band, int32_t pitch, int32_t rows, int32_t width,
-                                 typename Output<kType>::Value* out) {
+__device__ inline void draw_planes(const Heatmaps& h, float scale, const RowTable& table, const Planes<kType>& planes) {
     using Value = typename Output<kType>::Value;
     struct alignas(kColumns * sizeof(Value)) Group {
         Value values[kColumns];
     };
-    const bool valid = is_valid(landmark[0]) && is_valid(landmark[1]);
-    const int32_t threads = static_cast<int32_t>(blockDim.x), thread = static_cast<int32_t>(threadIdx.x);
-    const int32_t groups = width / kColumns, lanes = groups < threads ? groups : threads,
-                  rows_at_once = threads / lanes;
-    if (thread >= lanes * rows_at_once) return;
-    for (int32_t group = thread % lanes; group < groups; group += lanes) {
-        const int32_t column = group * kColumns;
+    const int32_t groups = planes.width / kColumns;
+    for_each_column(Lanes(groups * planes.count), groups * planes.count, [&](int32_t i, int32_t row, int32_t step) {
+        const int32_t plane = i / groups, column = i % groups * kColumns;
+        const float *landmark = planes.landmarks + 2 * plane, *factors = table.factors + plane * kTableRows,
+                    *squares = table.squares + plane * kTableRows;
+        const uint32_t all = is_valid(landmark) ? (1u << kColumns) - 1u : 0u;
         const ColumnFactors<kColumns> columns(h.options, scale, landmark[0], column);
-        for (int32_t row = thread / lanes; row < rows; row += rows_at_once) {
-            const uint32_t bits = band ? band[int64_t{row} * pitch + column / 32] >> (column % 32) : ~0u;
-            Group drawn;
-            for (int32_t i = 0; i < kColumns; ++i) {
-                const float value = columns.value(h.options, i, factors[row], squares[row]);
-                drawn.values[i] = Output<kType>::of(valid && ((bits >> i) & 1u) ? value : 0.0f);
-            }
-            *reinterpret_cast<Group*>(out + int64_t{row} * width + column) = drawn;
+        const uint32_t* words = planes.band ? planes.band + int64_t{row} * planes.pitch + column / 32 : nullptr;
+        Value* out = planes.first + plane * planes.pixels + int64_t{row} * planes.width + column;
+        const int64_t words_step = int64_t{step} * planes.pitch, out_step = int64_t{step} * planes.width;
+        ECHOSEG_NO_UNROLL
+        for (; row < planes.rows; row += step) {
+            const uint32_t bits = words ? all & *words >> (column % 32) : all;
+            Group drawn{};
+            if (bits) columns.template draw<kType>(h.options, factors[row], squares[row], bits, drawn.values);
+            *reinterpret_cast<Group*>(out) = drawn;
+            out += out_step;
+            if (words) words += words_step;
         }
-    }
+    });
 }
 
 // Draws the strip in all heatmaps of its image. band: the bits of the window of the strip, or null. Must be called by
@@ -126,31 +145,30 @@ __device__ inline void draw_rows(const Heatmaps& h, float scale, const float* la
 template <HeatmapType kType>
 __device__ inline void draw_heatmaps(const Strips& s, const Strip& strip, const Heatmaps& h, const uint32_t* band) {
     using Value = typename Output<kType>::Value;
-    constexpr int kGroup = 16 / static_cast<int>(sizeof(Value));
-    const bool grouped = s.width % kGroup == 0 && aligned(h.planes, 16);
+    constexpr int kGroup = sizeof(Value) == 4 ? 4 : 8;  // more columns would need too many registers
+    const bool grouped = s.width % kGroup == 0 && is_aligned(h.planes, 16);
     const RowTable table(s);
     const float scale = 1.0f / (2.0f * h.options.sigma * h.options.sigma);
-    const int64_t first_plane = strip.image * h.per_image;
     for (int32_t done = 0; done < strip.rows; done += kTableRows) {
         const int32_t rows = strip.rows - done < kTableRows ? strip.rows - done : kTableRows,
                       row = strip.first_row + done;
-        const uint32_t* bits = band ? band + (int64_t{strip.above()} + done) * s.pitch : nullptr;
         for (int64_t k = 0; k < h.per_image; k += kTablePlanes) {
-            const int32_t planes =
-                static_cast<int32_t>(h.per_image - k < kTablePlanes ? h.per_image - k : kTablePlanes);
-            const float* landmarks = h.landmarks + 2 * (first_plane + k);
-            table.fill(h.options, scale, landmarks, planes, row, rows);
+            const int64_t plane = strip.image * h.per_image + k;
+            const Planes<kType> planes{
+                static_cast<Value*>(h.planes) + (plane * s.height + row) * s.width,
+                int64_t{s.height} * s.width,
+                static_cast<int32_t>(h.per_image - k < kTablePlanes ? h.per_image - k : kTablePlanes),
+                rows,
+                s.width,
+                h.landmarks + 2 * plane,
+                band ? band + (int64_t{strip.above()} + done) * s.pitch : nullptr,
+                s.pitch};
+            table.fill(h.options, scale, planes.landmarks, planes.count, row, rows);
             __syncthreads();
-            for (int32_t p = 0; p < planes; ++p) {
-                Value* out = static_cast<Value*>(h.planes) + ((first_plane + k + p) * s.height + row) * s.width;
-                const float *factors = table.factors + p * kTableRows, *squares = table.squares + p * kTableRows;
-                if (grouped) {
-                    draw_rows<kGroup, kType>(h, scale, landmarks + 2 * p, factors, squares, bits, s.pitch, rows,
-                                             s.width, out);
-                } else {
-                    draw_rows<1, kType>(h, scale, landmarks + 2 * p, factors, squares, bits, s.pitch, rows, s.width,
-                                        out);
-                }
+            if (grouped) {
+                draw_planes<kGroup>(h, scale, table, planes);
+            } else {
+                draw_planes<1>(h, scale, table, planes);
             }
             __syncthreads();
         }

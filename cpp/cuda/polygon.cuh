@@ -1,5 +1,5 @@
 // Draws a polygon into the window of a block. As on the CPU, each edge flips one bit per row that it crosses, and a
-// running exclusive-or along the row fills the interior. Eight threads share an edge, each taking every eighth row, so
+// running exclusive-or along the row fills the interior. Four threads share an edge, each taking every fourth row, so
 // that neither many short edges nor a few long ones leave threads idle. Flips use atomics.
 #pragma once
 
@@ -12,9 +12,10 @@
 
 namespace echoseg::cuda {
 
-constexpr int64_t kEdgeLanes = 8;
+constexpr int64_t kEdgeLanes = 4;
 
 __device__ inline bool is_valid(float coordinate) { return fabsf(coordinate) <= kCoordinateLimit; }
+__device__ inline bool is_valid(const float* point) { return is_valid(point[0]) && is_valid(point[1]); }
 
 // The points of one contour. Invalid offsets are clamped to the existing points.
 struct Polygon {
@@ -33,13 +34,6 @@ __device__ inline Polygon polygon_of(const Contours& contours, int64_t image) {
     begin = begin < 0 ? 0 : (begin < all ? begin : all);
     end = end < begin ? begin : (end < all ? end : all);
     return {contours.points + 2 * begin, end - begin};
-}
-
-// Whether all points are valid. Must be called by the whole block; synchronises it.
-__device__ inline bool is_valid(const Polygon& polygon) {
-    bool invalid = false;
-    for (int64_t i = threadIdx.x; i < 2 * polygon.count; i += blockDim.x) invalid |= !is_valid(polygon.points[i]);
-    return !__syncthreads_or(invalid);
 }
 
 // A range of image rows, limited to the window of a strip.
@@ -61,6 +55,7 @@ __device__ inline void toggle_center(const Strips& s, const Strip& strip, const 
     const detail::Edge edge = detail::make_edge(a[0], a[1], b[0], b[1]);
     const RowRange rows =
         in_window(strip, detail::ceil_clamped(edge.y0, s.height), detail::ceil_clamped(edge.y1, s.height));
+    ECHOSEG_NO_UNROLL
     for (int64_t y = rows.first + lane; y < rows.end; y += kEdgeLanes) {
         const int32_t column = detail::crossing_column(edge, static_cast<int32_t>(y), s.width);
         if (column < s.width) toggle(words + (y - strip.window_first) * s.pitch, column);
@@ -77,6 +72,7 @@ __device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const 
     detail::Pixel a = start, b = end;
     if (detail::clip_edge(a, b, s.height, s.width)) {
         const detail::Line line = detail::make_line(a, b);
+        ECHOSEG_NO_UNROLL
         for (int64_t i = lane; i <= line.along; i += kEdgeLanes) {
             const detail::Pixel pixel = detail::line_pixel(line, i);
             const int64_t row = pixel.y - strip.window_first;
@@ -86,6 +82,7 @@ __device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const 
     detail::FixedEdge edge;
     if (!detail::make_fixed_edge(start, end, a, b, edge)) return;
     const RowRange rows = in_window(strip, edge.first_row, edge.end_row);
+    ECHOSEG_NO_UNROLL
     for (int64_t y = rows.first + lane; y < rows.end; y += kEdgeLanes) {
         const int64_t x = edge.x + (y - edge.first_row) * edge.dx;
         const int64_t above = (x + 65535) >> 16, column = above > 0 ? above : 0;
@@ -97,8 +94,10 @@ __device__ inline void toggle_opencv(const Strips& s, const Strip& strip, const 
 
 // In each row, pixel p becomes the parity of pixels 0 … p; then the marks are added.
 __device__ inline void fill_parity(const Strips& s, const Strip& strip, uint32_t* words, const uint32_t* marks) {
+    ECHOSEG_NO_UNROLL
     for (int64_t y = threadIdx.x; y < strip.window_rows; y += blockDim.x) {
         uint32_t odd = 0;  // all ones if the parity so far is odd
+        ECHOSEG_NO_UNROLL
         for (int32_t i = 0; i < s.pitch; ++i) {
             uint32_t w = words[y * s.pitch + i];
             w ^= w << 1;
@@ -114,28 +113,55 @@ __device__ inline void fill_parity(const Strips& s, const Strip& strip, uint32_t
     }
 }
 
-// Draws contour strip.image into `words`, limited to the window. `marks` is a second bit image for temporary use. Must
-// be called by the whole block.
-__device__ inline void draw_polygon(const Strips& s, const Strip& strip, const Contours& contours, FillRule rule,
-                                    uint32_t* words, uint32_t* marks) {
-    const int64_t threads = blockDim.x, thread = threadIdx.x, window = int64_t{strip.window_rows} * s.pitch;
-    for (int64_t i = thread; i < window; i += threads) {
-        words[i] = 0;
-        marks[i] = 0;
-    }
-    const Polygon polygon = polygon_of(contours, strip.image);
-    if (!is_valid(polygon)) return;
-    for (int64_t i = thread; i < kEdgeLanes * polygon.count; i += threads) {
+// Calls draw(from, to, lane) on kEdgeLanes threads for each edge of the polygon. Returns whether all points are valid;
+// edges of invalid points are left out. Must be called by the whole block; synchronises it.
+template <typename Draw>
+__device__ inline bool for_each_edge(const Polygon& polygon, const Draw& draw) {
+    bool invalid = false;
+    ECHOSEG_NO_UNROLL
+    for (int64_t i = threadIdx.x; i < kEdgeLanes * polygon.count; i += blockDim.x) {
         const float *from = polygon.before(i / kEdgeLanes), *to = polygon.at(i / kEdgeLanes);
-        if (rule == FillRule::center) {
-            toggle_center(s, strip, from, to, i % kEdgeLanes, words);
+        if (is_valid(from) && is_valid(to)) {
+            draw(from, to, i % kEdgeLanes);
         } else {
-            toggle_opencv(s, strip, from, to, i % kEdgeLanes, words, marks);
+            invalid = true;
         }
     }
+    return !__syncthreads_or(invalid);
+}
+
+__device__ inline void clear(uint32_t* words, int64_t count) {
+    ECHOSEG_NO_UNROLL
+    for (int64_t i = threadIdx.x; i < count; i += blockDim.x) words[i] = 0;
+}
+
+// Draws contour strip.image into `words`, limited to the window. `marks` is a second bit image for temporary use, only
+// for rule "opencv". Must be called by the whole block.
+template <FillRule kRule>
+__device__ inline void draw_polygon(const Strips& s, const Strip& strip, const Contours& contours, uint32_t* words,
+                                    uint32_t* marks) {
+    const int64_t window = int64_t{strip.window_rows} * s.pitch;
+    clear(words, window);
+    if (kRule == FillRule::opencv) clear(marks, window);
     __syncthreads();
-    fill_parity(s, strip, words, rule == FillRule::center ? nullptr : marks);
+    const bool valid =
+        for_each_edge(polygon_of(contours, strip.image), [&](const float* from, const float* to, int64_t lane) {
+            if (kRule == FillRule::center) {
+                toggle_center(s, strip, from, to, lane, words);
+            } else {
+                toggle_opencv(s, strip, from, to, lane, words, marks);
+            }
+        });
+    if (valid) {
+        fill_parity(s, strip, words, kRule == FillRule::center ? nullptr : marks);
+    } else {
+        clear(words, window);
+    }
     __syncthreads();
 }
+
+// The instantiation of a kernel template for a fill rule.
+#define ECHOSEG_FOR_RULE(rule, kernel) \
+    ((rule) == FillRule::center ? kernel<FillRule::center> : kernel<FillRule::opencv>)
 
 }  // namespace echoseg::cuda

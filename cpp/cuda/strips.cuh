@@ -89,38 +89,76 @@ __device__ inline uint32_t inside_word(const Strips& s, int32_t word) {
     return left >= 32 ? ~0u : (1u << left) - 1u;
 }
 
-// Bits to bytes, 0 or 1, kPixels at a time.
+// kPixels bytes, read and written at once.
+template <int kPixels>
+struct alignas(kPixels) Bytes {
+    uint32_t four[kPixels / 4];
+};
+
+template <>
+struct Bytes<1> {
+    uint8_t one;
+};
+
+__device__ inline void spread(uint32_t bits, Bytes<1>& bytes) { bytes.one = static_cast<uint8_t>(bits & 1u); }
+
+// The product spreads four bits over four bytes, 0 or 1.
+template <int kPixels>
+__device__ inline void spread(uint32_t bits, Bytes<kPixels>& bytes) {
+    for (int32_t i = 0; i < kPixels / 4; ++i) bytes.four[i] = (((bits >> (4 * i)) & 15u) * 0x00204081u) & 0x01010101u;
+}
+
+// The highest bit of each byte that is not 0.
+__device__ inline uint32_t high_bits(uint32_t four) {
+    return (((four & 0x7f7f7f7fu) + 0x7f7f7f7fu) | four) & 0x80808080u;
+}
+
+__device__ inline uint32_t first_four(const Bytes<1>& bytes) { return bytes.one; }
+template <int kPixels>
+__device__ inline uint32_t first_four(const Bytes<kPixels>& bytes) {
+    return bytes.four[0];
+}
+
+__device__ inline uint32_t gather(const Bytes<1>& bytes) { return bytes.one != 0; }
+
+// A bit for each byte, 1 if it is not 0. The product moves the lowest bits of four bytes to the highest four bits.
+template <int kPixels>
+__device__ inline uint32_t gather(const Bytes<kPixels>& bytes) {
+    uint32_t bits = 0;
+    for (int32_t i = 0; i < kPixels / 4; ++i) bits |= ((high_bits(bytes.four[i]) >> 7) * 0x10204080u) >> 28 << (4 * i);
+    return bits;
+}
+
 template <int kPixels>
 __device__ inline void write_bytes(const uint32_t* words, int32_t pitch, int32_t rows, int32_t width, uint8_t* bytes) {
     for_each_cell(rows, width / kPixels, [=](int32_t row, int32_t group) {
         const int32_t column = group * kPixels;
-        const uint32_t bits = words[int64_t{row} * pitch + column / 32] >> (column % 32);
-        uint8_t* out = bytes + int64_t{row} * width + column;
-        if (kPixels == 1) {
-            *out = static_cast<uint8_t>(bits & 1u);
-        } else {
-            // The product spreads four bits over four bytes.
-            struct alignas(kPixels < 4 ? 4 : kPixels) Bytes {
-                uint32_t four[kPixels < 4 ? 1 : kPixels / 4];
-            } group_bytes;
-            for (int32_t i = 0; i < kPixels / 4; ++i)
-                group_bytes.four[i] = (((bits >> (4 * i)) & 15u) * 0x00204081u) & 0x01010101u;
-            *reinterpret_cast<Bytes*>(out) = group_bytes;
-        }
+        Bytes<kPixels> drawn;
+        spread(words[int64_t{row} * pitch + column / 32] >> (column % 32), drawn);
+        *reinterpret_cast<Bytes<kPixels>*>(bytes + int64_t{row} * width + column) = drawn;
     });
 }
 
-__device__ inline bool aligned(const void* pointer, int64_t bytes) {
-    return reinterpret_cast<uintptr_t>(pointer) % static_cast<uintptr_t>(bytes) == 0;
+// The loop over a word has a fixed length, so that all of its loads are in flight together.
+template <int kPixels>
+__device__ inline void read_bytes(const uint8_t* bytes, int32_t pitch, int32_t rows, int32_t width, uint32_t* words) {
+    for_each_cell(rows, pitch, [=](int32_t row, int32_t word) {
+        const int32_t left = width - 32 * word;
+        const uint8_t* in = bytes + int64_t{row} * width + 32 * word;
+        uint32_t bits = 0;
+        for (int32_t i = 0; i < 32; i += kPixels)
+            if (i < left) bits |= gather(*reinterpret_cast<const Bytes<kPixels>*>(in + i)) << i;
+        words[int64_t{row} * pitch + word] = bits;
+    });
 }
 
 // Writes the rows of the strip from the window `words` to `masks`.
 __device__ inline void write_mask(const Strips& s, const Strip& strip, const uint32_t* words, uint8_t* masks) {
     const uint32_t* first = words + int64_t{strip.above()} * s.pitch;
     uint8_t* out = masks + (strip.image * s.height + strip.first_row) * s.width;
-    if (s.width % 16 == 0 && aligned(masks, 16)) {
+    if (s.width % 16 == 0 && is_aligned(masks, 16)) {
         write_bytes<16>(first, s.pitch, strip.rows, s.width, out);
-    } else if (s.width % 4 == 0 && aligned(masks, 4)) {
+    } else if (s.width % 4 == 0 && is_aligned(masks, 4)) {
         write_bytes<4>(first, s.pitch, strip.rows, s.width, out);
     } else {
         write_bytes<1>(first, s.pitch, strip.rows, s.width, out);
@@ -129,14 +167,14 @@ __device__ inline void write_mask(const Strips& s, const Strip& strip, const uin
 
 // Reads the rows of the window from `masks` into `words`; any non-zero byte counts as 1.
 __device__ inline void read_mask(const Strips& s, const Strip& strip, const uint8_t* masks, uint32_t* words) {
-    const uint8_t* first = masks + (strip.image * s.height + strip.window_first) * s.width;
-    for_each_cell(strip.window_rows, s.pitch, [&](int32_t row, int32_t word) {
-        const int32_t left = s.width - 32 * word, bits = left < 32 ? left : 32;
-        const uint8_t* in = first + int64_t{row} * s.width + 32 * word;
-        uint32_t packed = 0;
-        for (int32_t i = 0; i < bits; ++i) packed |= static_cast<uint32_t>(in[i] != 0) << i;
-        words[int64_t{row} * s.pitch + word] = packed;
-    });
+    const uint8_t* in = masks + (strip.image * s.height + strip.window_first) * s.width;
+    if (s.width % 16 == 0 && is_aligned(masks, 16)) {
+        read_bytes<16>(in, s.pitch, strip.window_rows, s.width, words);
+    } else if (s.width % 4 == 0 && is_aligned(masks, 4)) {
+        read_bytes<4>(in, s.pitch, strip.window_rows, s.width, words);
+    } else {
+        read_bytes<1>(in, s.pitch, strip.window_rows, s.width, words);
+    }
 }
 
 }  // namespace echoseg::cuda

@@ -1,7 +1,7 @@
 // Distances between the borders of two masks (HD95: Huttenlocher et al. 1993, ASSD: Heimann et al. 2009), one block per
-// pair. The passes are those of the distance transform, with the border pixels of the other mask as sites, and the
-// second pass is limited to the border pixels. The distances are stored in the workspace in an undefined order, which
-// does not affect the result: each thread sums its own distances in image order, and percentiles are found by counting.
+// pair. The borders are found in column words, and listed in an order that does not depend on the scheduling. Each pixel
+// of a list then searches its nearest site among the column words of the other border. Each thread sums its own
+// distances, and percentiles are found by counting.
 #include <cstring>
 
 #include "distance.cuh"
@@ -9,32 +9,89 @@
 namespace echoseg::cuda {
 namespace {
 
-constexpr int64_t kPixelBytes = sizeof(uint64_t) + sizeof(float);
 constexpr int64_t kMaxWorkspace = 256ll << 20,
                   kMaxPairs = 1024;  // limits of the pairs in progress, which are at least one
 
 struct SurfaceArguments {
     const uint8_t *predicted, *true_masks;
     int64_t count;
-    int32_t height, width;
+    int32_t height, width, groups;
     Metric metric;
     double *hd95, *assd;
-    uint64_t*
-        values;  // workspace: for each block the bits of the distances, then for each block the rows of the first pass
+    uint64_t* workspace;  // of each block: a value for each pixel, then the column words of two masks and two borders
 };
 
 struct Shared {
     double sums[kThreads];
+    int32_t before[kThreads];
     int32_t counts[64];
-    int32_t found;
 };
 
-// Whether a pixel is foreground and one of its four neighbours is background or outside the image.
-__device__ inline bool is_border(const SurfaceArguments& a, const uint8_t* mask, int64_t y, int64_t x) {
-    const uint8_t* pixel = mask + y * a.width + x;
-    if (*pixel == 0) return false;
-    if (y == 0 || x == 0 || y + 1 == a.height || x + 1 == a.width) return true;
-    return !(pixel[-1] && pixel[1] && pixel[-a.width] && pixel[a.width]);
+// The column words of a mask.
+template <int kPixels>
+__device__ inline void read_words(const SurfaceArguments& a, const uint8_t* mask, uint32_t* words) {
+    for_each_cell(a.groups, a.width / kPixels, [&](int32_t group, int32_t column) {
+        uint32_t read[kPixels];
+        read_columns<kPixels>(mask, a.height, a.width, group, column * kPixels, read);
+        for (int32_t i = 0; i < kPixels; ++i) words[int64_t{group} * a.width + column * kPixels + i] = read[i];
+    });
+}
+
+// Border pixels: foreground with a background pixel or the image's edge among the four neighbours.
+__device__ inline void find_border(const Columns& mask, uint32_t* border) {
+    const auto at = [&](int32_t group, int32_t x) {
+        return group >= 0 && group < mask.groups && x >= 0 && x < mask.width ? *mask.at(group, x) : 0u;
+    };
+    for_each_cell(mask.groups, mask.width, [&](int32_t group, int32_t x) {
+        const uint32_t here = at(group, x), above = here << 1 | at(group - 1, x) >> 31,
+                       below = here >> 1 | at(group + 1, x) << 31;
+        border[int64_t{group} * mask.width + x] = here & ~(at(group, x - 1) & at(group, x + 1) & above & below);
+    });
+}
+
+// Lists the pixels of a border as y << 32 | x and returns their number. Must be called by the whole block.
+__device__ inline int32_t list_pixels(const Columns& border, uint64_t* pixels, int32_t* before) {
+    const int32_t threads = static_cast<int32_t>(blockDim.x), thread = static_cast<int32_t>(threadIdx.x);
+    int32_t count = 0;
+    for_each_cell(border.groups, border.width,
+                  [&](int32_t group, int32_t x) { count += __popc(*border.at(group, x)); });
+    before[thread] = count;
+    for (int32_t step = 1; step < threads; step *= 2) {  // the sum over the threads up to each
+        __syncthreads();
+        const int32_t more = thread >= step ? before[thread - step] : 0;
+        __syncthreads();
+        before[thread] += more;
+    }
+    __syncthreads();
+    uint64_t* next = pixels + before[thread] - count;
+    for_each_cell(border.groups, border.width, [&](int32_t group, int32_t x) {
+        for (uint32_t bits = *border.at(group, x); bits != 0; bits &= bits - 1) {
+            const int32_t y = 32 * group + __ffs(static_cast<int>(bits)) - 1;
+            *next++ = static_cast<uint64_t>(y) << 32 | static_cast<uint32_t>(x);
+        }
+    });
+    const int32_t all = before[threads - 1];
+    __syncthreads();
+    return all;
+}
+
+// The distance from (x, y) to the nearest site. Searches outwards from x and stops when (columns between)^2 alone is not
+// smaller. A column whose site is as many rows away as one nearer to x is not better.
+template <typename Square>
+__device__ inline double nearest_site(const Columns& sites, int32_t x, int32_t y, const Metric& metric) {
+    Square least = Squares<Square>::kNone;
+    int32_t rows = kNoRows;
+    for (int32_t d = 0; d < sites.width; ++d) {
+        const Square away = static_cast<Square>(d) * static_cast<Square>(d);
+        if (away >= least) break;
+        const int32_t nearer = rows;
+        if (d <= x) rows = sites.rows_to_site(x - d, y, rows);
+        if (x + d < sites.width) rows = sites.rows_to_site(x + d, y, rows);
+        if (rows == nearer) continue;
+        const Square here = site_square<Square>(rows, metric) + away;
+        least = here < least ? here : least;
+    }
+    return distance_of(least, metric);
 }
 
 __device__ inline double sum_of_block(double mine, double* sums) {
@@ -71,71 +128,97 @@ __device__ inline double value_of_rank(const uint64_t* values, int32_t count, in
 
 // Distances from the border pixels of one mask to the border of the other.
 struct Directed {
-    bool any;  // whether the other mask has a border; if not, the other members are unset
     int32_t count;
     double sum, percentile_95;
 };
 
-__device__ inline Directed measure(const SurfaceArguments& a, const uint8_t* from, const uint8_t* to, uint64_t* values,
-                                   float* rows, Shared& own) {
-    bool any = false;
-    for (int64_t x = threadIdx.x; x < a.width; x += blockDim.x)
-        any |= column_distances(a.height, a.width, [&](int64_t y) { return is_border(a, to, y, x); }, rows + x);
-    if (threadIdx.x == 0) own.found = 0;
-    if (!__syncthreads_or(any)) return {false, 0, 0.0, 0.0};
-
+// Neither border may be empty.
+template <typename Square>
+__device__ inline Directed measure(const SurfaceArguments& a, const Columns& from, const Columns& to, uint64_t* values,
+                                   Shared& own) {
+    const int32_t count = list_pixels(from, values, own.before);
     double sum = 0.0;
-    for_each_cell(a.height, a.width, [&](int32_t y, int32_t x) {
-        if (!is_border(a, from, y, x)) return;
-        const double distance = nearest_site(rows + int64_t{y} * a.width, x, a.width, a.metric);
+    for (int32_t i = static_cast<int32_t>(threadIdx.x); i < count; i += static_cast<int32_t>(blockDim.x)) {
+        const auto x = static_cast<int32_t>(values[i]), y = static_cast<int32_t>(values[i] >> 32);
+        const double distance = nearest_site<Square>(to, x, y, a.metric);
         sum += distance;
-        memcpy(values + atomicAdd(&own.found, 1), &distance, sizeof distance);
-    });
+        memcpy(values + i, &distance, sizeof distance);
+    }
     sum = sum_of_block(sum, own.sums);
-    const int32_t count = own.found;
     const detail::Rank rank = detail::rank_95(count);
     const double low = value_of_rank(values, count, rank.low, own.counts);
     const double high = rank.low + 1 < count ? value_of_rank(values, count, rank.low + 1, own.counts) : low;
-    return {true, count, sum, detail::interpolate(low, high, rank)};
+    return {count, sum, detail::interpolate(low, high, rank)};
 }
 
-__global__ void __launch_bounds__(kThreads) surface_kernel(SurfaceArguments a) {
+// Whether the mask has a foreground pixel. Must be called by the whole block.
+__device__ inline bool any(const Columns& mask) {
+    bool found = false;
+    for_each_cell(mask.groups, mask.width, [&](int32_t group, int32_t x) { found |= *mask.at(group, x) != 0; });
+    return __syncthreads_or(found);
+}
+
+template <typename Square, int kPixels>
+__global__ void __launch_bounds__(kThreads, kBlocks) surface_kernel(SurfaceArguments a) {
     Shared& own = *reinterpret_cast<Shared*>(shared());
-    const int64_t pixels = int64_t{a.height} * a.width;
-    uint64_t* values = a.values + blockIdx.x * pixels;
-    float* rows = reinterpret_cast<float*>(a.values + gridDim.x * pixels) + blockIdx.x * pixels;
+    const int64_t pixels = int64_t{a.height} * a.width, words = int64_t{a.groups} * a.width;
+    uint64_t* values = a.workspace + blockIdx.x * (pixels + 2 * words);
+    uint32_t* masks = reinterpret_cast<uint32_t*>(values + pixels);
+    uint32_t* borders = masks + 2 * words;
+    const Columns predicted{borders, a.groups, a.width}, true_border{borders + words, a.groups, a.width};
     for (int64_t i = blockIdx.x; i < a.count; i += gridDim.x) {
-        const uint8_t *predicted = a.predicted + i * pixels, *true_mask = a.true_masks + i * pixels;
-        const Directed there = measure(a, predicted, true_mask, values, rows, own);
-        const Directed back = measure(a, true_mask, predicted, values, rows, own);
-        if (threadIdx.x != 0) continue;
-        if (there.any && back.any) {
-            a.hd95[i] = there.percentile_95 > back.percentile_95 ? there.percentile_95 : back.percentile_95;
-            a.assd[i] = (there.sum + back.sum) / static_cast<double>(int64_t{there.count} + back.count);
-        } else {
-            a.hd95[i] = a.assd[i] = there.any || back.any ? HUGE_VAL : 0.0;
+        read_words<kPixels>(a, a.predicted + i * pixels, masks);
+        read_words<kPixels>(a, a.true_masks + i * pixels, masks + words);
+        __syncthreads();
+        find_border({masks, a.groups, a.width}, borders);
+        find_border({masks + words, a.groups, a.width}, borders + words);
+        __syncthreads();
+        const bool some = any(predicted), others = any(true_border);
+        double hd95 = some != others ? HUGE_VAL : 0.0, assd = hd95;
+        if (some && others) {
+            const Directed there = measure<Square>(a, predicted, true_border, values, own);
+            const Directed back = measure<Square>(a, true_border, predicted, values, own);
+            hd95 = there.percentile_95 > back.percentile_95 ? there.percentile_95 : back.percentile_95;
+            assd = (there.sum + back.sum) / static_cast<double>(int64_t{there.count} + back.count);
         }
+        if (threadIdx.x == 0) {
+            a.hd95[i] = hd95;
+            a.assd[i] = assd;
+        }
+        __syncthreads();
     }
 }
 
+int64_t pair_bytes(ImageSize size) {
+    return size.pixels() * static_cast<int64_t>(sizeof(uint64_t)) +
+           4 * column_words(size) * static_cast<int64_t>(sizeof(uint32_t));
+}
+
 int64_t pairs_in_progress(int64_t count, ImageSize size) {
-    const int64_t fitting = std::max<int64_t>(kMaxWorkspace / (size.pixels() * kPixelBytes), 1);
+    const int64_t fitting = std::max<int64_t>(kMaxWorkspace / pair_bytes(size), 1);
     return std::min({count, fitting, kMaxPairs});
+}
+
+template <typename Square>
+auto kernel_of(bool four) {
+    return four ? surface_kernel<Square, 4> : surface_kernel<Square, 1>;
 }
 
 }  // namespace
 
 int64_t surface_workspace_bytes(int64_t count, ImageSize size) {
-    return pairs_in_progress(count, size) * size.pixels() * kPixelBytes;
+    return pairs_in_progress(count, size) * pair_bytes(size);
 }
 
 void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
                        Spacing spacing, double* hd95, double* assd, const Launch& launch) {
-    start(launch, "surface_distances", surface_kernel, pairs_in_progress(count, size),
-          static_cast<int64_t>(sizeof(Shared)),
-          SurfaceArguments{predicted, true_masks, count, static_cast<int32_t>(size.height),
-                           static_cast<int32_t>(size.width), metric_of(size, spacing), hd95, assd,
-                           static_cast<uint64_t*>(launch.workspace)});
+    const int32_t height = static_cast<int32_t>(size.height), width = static_cast<int32_t>(size.width);
+    const bool four = width % 4 == 0 && is_aligned(predicted, 4) && is_aligned(true_masks, 4);
+    start(launch, "surface_distances",
+          detail::has_whole_squares(size, spacing) ? kernel_of<int32_t>(four) : kernel_of<double>(four),
+          pairs_in_progress(count, size), static_cast<int64_t>(sizeof(Shared)),
+          SurfaceArguments{predicted, true_masks, count, height, width, (height + 31) / 32, metric_of(spacing), hd95,
+                           assd, static_cast<uint64_t*>(launch.workspace)});
 }
 
 }  // namespace echoseg::cuda

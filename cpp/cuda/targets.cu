@@ -12,18 +12,19 @@ namespace {
 struct TargetArguments {
     Strips strips;
     Contours contours;
-    FillRule rule;
     StructuringElement element;
     Heatmaps heatmaps;
     uint8_t *masks, *band;
 };
 
-template <HeatmapType kType>
-__global__ void __launch_bounds__(kThreads) target_kernel(TargetArguments a) {
+template <HeatmapType kType, FillRule kRule>
+__global__ void __launch_bounds__(kThreads, kBlocks) target_kernel(TargetArguments a) {
     uint32_t* words = bit_images(a.strips);
     for (int64_t i = blockIdx.x; i < a.strips.count; i += gridDim.x) {
         const Strip strip = strip_at(a.strips, i);
-        draw_polygon(a.strips, strip, a.contours, a.rule, words, words + a.strips.window_words);
+        for (int64_t k = threadIdx.x; k < a.heatmaps.per_image; k += blockDim.x)
+            prefetch(a.heatmaps.landmarks + 2 * (strip.image * a.heatmaps.per_image + k));
+        draw_polygon<kRule>(a.strips, strip, a.contours, words, words + a.strips.window_words);
         write_mask(a.strips, strip, words, a.masks);
         const uint32_t* band = draw_band(a.strips, strip, a.element, BandPart::band, words);
         write_mask(a.strips, strip, band, a.band);
@@ -32,15 +33,19 @@ __global__ void __launch_bounds__(kThreads) target_kernel(TargetArguments a) {
     }
 }
 
+template <HeatmapType kType>
+auto kernel_of(FillRule rule) {
+    return rule == FillRule::center ? target_kernel<kType, FillRule::center> : target_kernel<kType, FillRule::opencv>;
+}
+
 }  // namespace
 
 void render_targets(const Contours& contours, const Landmarks& landmarks, ImageSize size, const TargetOptions& options,
                     uint8_t* masks, uint8_t* band, void* heatmaps, const Launch& launch) {
     const Strips strips = partition(contours.count, size, reach_of(options.element), kBandBuffers, launch.workspace);
     const Heatmaps planes{options.heatmap, landmarks.points, landmarks.per_image, heatmaps};
-    start(launch, "render_targets", ECHOSEG_FOR_TYPE(options.heatmap.type, target_kernel), strips.blocks(),
-          strips.shared_bytes() + kTableBytes,
-          TargetArguments{strips, contours, options.rule, options.element, planes, masks, band});
+    start(launch, "render_targets", ECHOSEG_FOR_TYPE(options.heatmap.type, kernel_of)(options.rule), strips.blocks(),
+          strips.shared_bytes() + kTableBytes, TargetArguments{strips, contours, options.element, planes, masks, band});
 }
 
 }  // namespace echoseg::cuda

@@ -1,10 +1,8 @@
-"""The commands as a user types them: what they leave, and one line for each thing that can be wrong."""
+"""The commands as a user types them: what they leave."""
 
 from __future__ import annotations
 
-import argparse
 import functools
-import importlib.metadata
 import json
 import re
 import shutil
@@ -17,20 +15,16 @@ import pandas as pd
 import pytest
 import yaml
 
+from _commands import failure, files, wrong_usage
 from _folders import set_cell, write_folder, write_points_folder
-from echoseg.cli import COMMANDS, info, main, make_parser
+from echoseg.cli import main
 from echoseg.datasets.store import open_store, prepare
 from echoseg.evaluation import ablation, rodriguez
 from echoseg.io.reading import read_frames
 from echoseg.ops import fill_polygons
-from echoseg.training.logs import LOG_KINDS
+from echoseg.utils.cache import cache_folder
 
 TINY = ["--size", "32", "32", "--width", "4", "--depth", "2", "--device", "cpu", "--epochs", "1", "--batch-size", "4"]
-
-
-@pytest.fixture
-def data(tmp_path):
-    return write_folder(tmp_path / "data")
 
 
 @pytest.fixture(scope="module")
@@ -47,29 +41,6 @@ def trained(tmp_path_factory):
 def run(trained, tmp_path):
     """A run that a test may change."""
     return Path(shutil.copytree(trained, tmp_path / "run"))
-
-
-def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def failure(capsys, *arguments) -> str:
-    """The one line that a failing command prints."""
-    assert main([str(argument) for argument in arguments]) == 1
-    printed = capsys.readouterr()
-    assert printed.err.count("\n") == 1, printed.err
-    assert printed.err.startswith("echoseg: ")
-    return printed.err
-
-
-def wrong_usage(capsys, *arguments) -> str:
-    """The first of the two lines that a command prints which is used wrongly; the other one names the help."""
-    with pytest.raises(SystemExit) as stop:
-        main([str(argument) for argument in arguments])
-    assert stop.value.code == 2
-    first, second = capsys.readouterr().err.splitlines()
-    assert second.startswith("For help, run 'echoseg ")
-    return first
 
 
 def test_train_leaves_a_complete_run(run):
@@ -242,7 +213,7 @@ def test_without_data_the_phantom_has_the_size_and_ordering_of_the_settings(tmp_
     small = ["--width", "2", "--epochs", "1", "--device", "cpu"]
     assert main(["train", "--preset", "mendoza", "--approach", "mask", "--out", str(tmp_path / "run"), *small]) == 0
     assert main(["evaluate", str(tmp_path / "run"), "--split", "train"]) == 0
-    (phantom,) = (tmp_path / "cache" / "phantoms").iterdir()
+    (phantom,) = (cache_folder() / "phantoms").iterdir()
     assert open_store(phantom).size == (128, 128)
 
 
@@ -251,7 +222,7 @@ def test_without_data_a_phantom_is_made_once(tmp_path, monkeypatch):
     monkeypatch.setattr("echoseg.phantom.cached.cached_phantom.__defaults__", (3,))
     small = [*TINY[3:], "--size", "112", "112", "--precision", "float32"]
     assert main(["train", "--out", str(tmp_path / "first"), *small]) == 0
-    (phantom,) = (tmp_path / "cache" / "phantoms").iterdir()
+    (phantom,) = (cache_folder() / "phantoms").iterdir()
     made = phantom.stat().st_ctime_ns
     assert main(["train", "--out", str(tmp_path / "second"), *small]) == 0
     assert phantom.stat().st_ctime_ns == made
@@ -342,39 +313,6 @@ def test_ceiling_of_perfect_landmarks(data, tmp_path, capsys, points):
     assert table["landmarks"].max() == 20
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["train", "--data", "nowhere", "--out", "new"], "nowhere"),
-        (["train", "--data", "data", "--out", "data"], "exists"),
-        (["train", "--data", "data", "--config", "none.yaml", "--out", "new"], "none.yaml"),
-        (["train", "--data", "data", "--out", "new", "--test-fold", "3"], "fold"),
-        (["train", "--data", "data", "--out", "new", "--split-by", "image"], "preset of a paper"),
-        (["train", "--data", "data", "--out", "new", "--split-counts", "9", "9", "9"], "the data's 6"),
-        (["train", "--data", "data", "--out", "new", "--device", "cuda:99"], "cuda:99"),
-        (["train", "--data", "data", "--out", "new", "--size", "100", "100"], "times 16"),
-        (["train", "--resume", "--out", "data"], "config.yaml"),
-        (["evaluate", "data"], "no run folder"),
-        (["predict", "data", "a.avi", "--out", "new"], "no run given: data is not"),
-        (["predict", "a.avi", "--out", "new"], "no run given: a.avi is not"),
-        (["review", "data/Videos"], "no run given: data/Videos is not"),
-        (["prepare", "data", "--out", "data"], "exists"),
-        (["train", "--data", "", "--out", "new"], "data is empty"),
-        (["check", "data", "--out", "data"], "exists"),
-        (["prepare", "data/Videos"], "FileList.csv"),
-        (["check", "nowhere"], "nowhere"),
-        (["phantom", "data"], "exists"),
-        (["experiments", "--data", "nowhere", "--out", "new"], "nowhere"),
-        (["experiments", "--data", "data", "--out", "data"], "exists"),
-    ],
-)
-def test_failures_are_one_line_and_leave_nothing(data, tmp_path, monkeypatch, capsys, arguments, words):
-    monkeypatch.chdir(tmp_path)
-    before = files(tmp_path)
-    assert words in failure(capsys, *arguments)
-    assert {name for name in files(tmp_path) if not name.startswith("cache/")} == before
-
-
 def test_predict_measures_stacks_and_sequences_of_volumes(run, tmp_path):
     folder, out = tmp_path / "volumes", tmp_path / "out"
     folder.mkdir()
@@ -418,119 +356,6 @@ def test_bad_videos_are_rows_and_only_all_of_them_a_failure(run, data, tmp_path,
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["trian"],
-        ["train", "--approach", "both"],
-        ["train", "--ordering", "spiral"],
-        ["train", "--epochs", "x"],
-        ["train", "--preset", "seed9"],
-        ["train", "--resume", "--preset", "rodriguez", "--out", "new"],
-        ["experiments", "--scale", "2"],
-        ["experiments", "--paper", "nobody"],
-        ["experiments", "--paper", "rodriguez", "--landmarks"],
-        ["experiments", "--learning-curve", "--landmarks"],
-        ["phantom", "new", "--videos", "0"],
-        ["phantom", "new", "--seed", "-1"],
-        ["prepare", "data", "--size", "0", "0"],
-        ["prepare", "data", "--size", "big", "big"],
-        ["prepare", "data", "--fov-mm", "0"],
-        ["prepare", "data", "--fov-mm", "wide"],
-    ],
-)
-def test_wrong_usage_exits_with_2(arguments):
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    assert stop.value.code == 2
-
-
-def test_without_a_command_the_help_is_printed(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([])
-    assert stop.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: echoseg ")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["trian"], "echoseg: unknown command trian; did you mean train?"),
-        (["pre"], "echoseg: unknown command pre; did you mean prepare or predict?"),
-        (["segment"], "echoseg: unknown command segment"),
-        (["--verson"], "echoseg: unknown flag --verson; did you mean --version?"),
-        (["train", "--epoch", "5"], "echoseg train: unknown flag --epoch; did you mean --epochs?"),
-        (["train", "--epoch=5"], "echoseg train: unknown flag --epoch; did you mean --epochs?"),
-        (["train", "--batch_size", "5"], "echoseg train: unknown flag --batch_size; did you mean --batch-size?"),
-        (["train", "--quux"], "echoseg train: unknown flag --quux"),
-        (["predict", "run", "a.avi", "--ouput", "x"], "echoseg predict: unknown flag --ouput; did you mean --out?"),
-        (["train", "data"], "echoseg train: unexpected argument 'data'"),
-    ],
-)
-def test_what_is_misspelt_is_answered_with_the_nearest_name(capsys, arguments, words):
-    assert wrong_usage(capsys, *arguments) == words
-
-
-def test_no_flag_can_be_abbreviated(capsys):
-    parser = make_parser()
-    for command in COMMANDS:
-        flags = [flag for flag in flags_of(command) if flag.startswith("--")]
-        for part in {flag[:end] for flag in flags for end in range(3, len(flag))}.difference(flags):
-            with pytest.raises(SystemExit) as stop:
-                parser.parse_args([command, part])
-            assert stop.value.code == 2
-            assert f"{command}: unknown flag {part}; did you mean --" in capsys.readouterr().err
-
-
-def flags_of(command: str) -> dict[str, argparse.Action]:
-    """By their names, the flags of a command."""
-    commands = next(action for action in make_parser()._actions if isinstance(action.choices, dict))
-    return commands.choices[command]._option_string_actions
-
-
-def test_the_page_of_the_design_lists_the_commands():
-    page = Path(__file__).parents[2] / "docs/design.md"
-    if not page.is_file():
-        pytest.skip("no documentation here")
-    (line,) = re.findall(r"- The commands are (.*?)\.\n", page.read_text(encoding="utf-8"), re.DOTALL)
-    assert re.findall("`(.+?)`", line) == list(COMMANDS)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(SystemExit) as stop:
-        main([command, "--help"])
-    assert stop.value.code == 0
-    printed = capsys.readouterr().out
-    assert "usage: echoseg " + command in printed
-    assert f"\nfor example:\n  echoseg {command}" in printed
-    assert max(map(len, printed.splitlines())) <= 80
-    for flag, action in flags_of(command).items():
-        assert action.help, flag
-        if action.nargs != 0 and action.choices is None:  # it takes a value: the help says what kind of value
-            assert action.metavar not in (None, "X"), flag
-
-
-def test_the_version_is_printed(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["--version"])
-    assert stop.value.code == 0
-    assert capsys.readouterr().out == f"echoseg {importlib.metadata.version('echoseg')}\n"
-
-
-@pytest.mark.parametrize("command", ["train", "experiments"])
-def test_the_kind_of_log_is_passed_on(command, data, monkeypatch, capsys):
-    kinds = []
-    monkeypatch.setattr("echoseg.training.logs.configure_logging", kinds.append)
-    for flags in ([], ["--log", "text"], ["--log", "json"], ["--log", "none"]):
-        assert "exists already" in failure(capsys, command, "--data", data, "--out", data, *flags)
-    assert kinds == ["auto", "text", "json", "none"]
-    assert set(kinds) == set(LOG_KINDS)
-    assert "invalid choice" in wrong_usage(capsys, command, "--log", "xml")
-
-
 @pytest.mark.slow
 def test_the_run_is_the_first_argument_wherever_flags_stand(run, data, tmp_path, capsys):
     video, flags = data / "Videos/a.avi", ["--device", "cpu", "--keep"]
@@ -539,35 +364,6 @@ def test_the_run_is_the_first_argument_wherever_flags_stand(run, data, tmp_path,
     assert main(["predict", str(run), str(video), "--out", str(two), str(data / "Videos/b.avi"), *flags]) == 0
     assert [len(pd.read_csv(out / "results.csv")) for out in (one, two)] == [1, 2]
     assert wrong_usage(capsys, "predict", run, "--out", tmp_path / "three").endswith(f"after the run folder {run}")
-
-
-def test_interruption_exits_with_130(data, monkeypatch, capsys):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("echoseg.api.prepare", interrupt)
-    assert main(["train", "--data", str(data)]) == 130
-    assert capsys.readouterr().err == "echoseg: interrupted\n"
-
-
-def test_info(capsys):
-    assert main(["info"]) == 0
-    printed = capsys.readouterr().out
-    for word in ("simd_level", "threads", "cuda_built", "torch", "opencv"):
-        assert word in printed
-
-
-@pytest.mark.parametrize("installed", [{"opencv-python-headless"}, {"opencv-python", "opencv-python-headless"}])
-def test_info_reports_two_packages_of_opencv(monkeypatch, capsys, installed):
-    def distribution(name):
-        if name not in installed:
-            raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(info, "distribution", distribution)
-    assert main(["info"]) == 0
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == (len(installed) > 1)
-    assert all("run 'pip uninstall opencv-python opencv-python-headless'" in line for line in lines)
 
 
 def test_info_prints_and_draws_the_network_of_a_run(run, tmp_path, capsys):
@@ -606,6 +402,7 @@ def test_figures_show_each_step(data, tmp_path, capsys, preset):
     assert "has 6 traced images" in failure(capsys, "figures", data, "--out", tmp_path / "new", "--image", "6")
 
 
+@pytest.mark.slow
 def test_figures_of_a_store_of_points(tmp_path):
     store = tmp_path / "store"
     data = write_points_folder(tmp_path / "points")

@@ -89,7 +89,7 @@ def test_strict_refuses_faults_of_the_videos(folder, tmp_path):
     for source, out in ((folder, None), (folder, tmp_path / "out"), (store.path, None)):
         with pytest.raises(DataError, match=message):
             prepare(source, out, strict=True)
-    assert names(tmp_path) == ["cache", "data"]
+    assert names(tmp_path) == ["data"]
     assert names(cache_folder() / "stores") == [store.path.name]
 
 

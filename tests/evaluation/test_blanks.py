@@ -77,6 +77,7 @@ def check_volumes(folder, predictor, tmp_path, steps=()):
                 assert row[name] == pytest.approx(written[name], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_tables_only")
 @pytest.mark.parametrize(
     "settings",
@@ -186,6 +187,7 @@ def test_a_split_needs_a_traced_slice(store):
         training_and_validation(store, config.splits(samples), config)
 
 
+@pytest.mark.slow
 def test_targets_of_blank_slices_are_empty_after_augmentation(store):
     config = Config(
         approach="mask", size=(16, 16), depth=2, batch_size=4, rotation=180.0, zoom=0.9, shift=1.0, flip=0.5

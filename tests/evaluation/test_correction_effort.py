@@ -104,6 +104,7 @@ def test_steps_until_the_goal_is_reached():
     assert np.isinf(steps_until(correction, 1.1)[0]).all()
 
 
+@pytest.mark.slow
 def test_commands_prepare_the_data_with_the_options_of_the_run(disc_store, tmp_path, monkeypatch):
     import echoseg.evaluation.run_data
     from echoseg.cli import main

@@ -105,6 +105,7 @@ def assert_equal_runs(one, other):
     assert logs[0] == logs[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_a_recorded_training_equals_a_plain_one(disc_store, tmp_path, monkeypatch, stand_ins, settings):
     """Of 32 images, five batches have 6 and the last one 2."""
@@ -115,6 +116,7 @@ def test_a_recorded_training_equals_a_plain_one(disc_store, tmp_path, monkeypatc
     assert_equal_runs(tmp_path / "recorded", tmp_path / "plain")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [2, 8])
 def test_a_recorded_training_is_resumed(disc_store, tmp_path, monkeypatch, stand_ins, stop):
     config = tiny(epochs=3, ema=0.9, dropout=0.2, clip=1.0)

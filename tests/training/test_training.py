@@ -133,6 +133,7 @@ def test_images_may_be_split_one_by_one_with_a_warning(disc_store, tmp_path, cap
     np.testing.assert_array_equal(whole[::3], part)
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_is_resumed(disc_store, tmp_path, monkeypatch):
     config = tiny(approach="mask", epochs=3, checkpoint_minutes=1e-9)
     train(config, disc_store, tmp_path / "whole")
@@ -226,6 +227,7 @@ def test_a_run_folder_has_its_settings_or_is_not_there(disc_store, tmp_path, mon
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_reported_and_the_one_before_it_used(disc_store, tmp_path, monkeypatch, caplog):
     config = tiny(epochs=3)
     train(config, disc_store, tmp_path / "whole")

@@ -34,7 +34,7 @@
 #define __global__
 #define __device__
 #define __shared__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 struct dim3 {
     unsigned x, y, z;
@@ -229,6 +229,9 @@ inline int __syncthreads_or(int predicate) {
     return cuda_on_host::machine().any_before;
 }
 
+inline int __clz(int value) { return value == 0 ? 32 : __builtin_clz(static_cast<unsigned>(value)); }
+inline int __ffs(int value) { return __builtin_ffs(value); }
+inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline int atomicAdd(int* address, int value) { return __atomic_fetch_add(address, value, __ATOMIC_RELAXED); }
 inline unsigned atomicXor(unsigned* address, unsigned value) {
     return __atomic_fetch_xor(address, value, __ATOMIC_RELAXED);

@@ -42,4 +42,17 @@ ECHOSEG_HD inline Box box(const StructuringElement& element, int64_t i) {
     return {dx, dx < after ? dx : after, dy, dy < after ? dy : after};
 }
 
+// The offsets in one row of an element.
+struct Sides {
+    int64_t left, right;
+};
+
+// Row dy of a cross or an ellipse, the row of the anchor being 0.
+ECHOSEG_HD inline Sides sides(const StructuringElement& element, int64_t dy) {
+    const int64_t before = element.size / 2, after = element.size - 1 - before;
+    if (element.shape == ElementShape::cross) return dy == 0 ? Sides{before, after} : Sides{0, 0};
+    const int64_t dx = ellipse_half_width(before, dy);
+    return {dx, dx < after ? dx : after};
+}
+
 }  // namespace echoseg::detail
