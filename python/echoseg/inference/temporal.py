@@ -5,9 +5,10 @@ given covariances and the tails of Student's t distribution, so that a single fr
 track does not bend the track. The variances of accelerations and errors are chosen by maximum likelihood for each
 cine: the smoothing adapts to the frame rate, the heart rate and the size of the image.
 
-Source: the smoother of Rauch, Tung and Striebel, AIAA Journal 3 (8), 1965, for the second-order random walk, computed as
-the solution of one banded system of linear equations (Rue and Held, "Gaussian Markov Random Fields", 2005). The weights
-of the tails: Lange et al., "Robust statistical modeling using the t distribution", JASA 84, 1989.
+Source: the smoother of Rauch et al., "Maximum likelihood estimates of linear dynamic systems", AIAA Journal 3 (8),
+1965, for the second-order random walk, computed as the solution of one banded system of linear equations (Rue and Held,
+"Gaussian Markov Random Fields", 2005). The weights of the tails: Lange et al., "Robust statistical modeling using the t
+distribution", JASA 84, 1989.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def smooth_tracks(points: np.ndarray, covariances: np.ndarray | None = None) -> 
         difference = measured - best.tracks
         squares = np.einsum("tki,tkij,tkj->tk", difference, information, difference) / best.scale
         weights = known * (_FREEDOM + 2) / (_FREEDOM + squares)
-    return Tracks(best.tracks, best.scale * _inverse_blocks(best.factor, known.shape), np.sqrt(squares))
+    return Tracks(
+        np.ascontiguousarray(best.tracks), best.scale * _inverse_blocks(best.factor, known.shape), np.sqrt(squares)
+    )
 
 
 class _Fit(NamedTuple):
