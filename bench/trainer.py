@@ -13,6 +13,7 @@ OMP_NUM_THREADS=1, since waiting threads use processor time).
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import os
 import tempfile
@@ -56,7 +57,7 @@ def bare_step(config: Config, device: torch.device) -> Callable[[], object]:
         optimizer.step()
         return Learned(loss.detach(), logits.detach())
 
-    recorder = make_recorder(config, device, Ranks(), Custom())
+    recorder = make_recorder(dataclasses.replace(config, cuda_graph=True), device, Ranks(), Custom())
     if recorder is None:
         return step
     for _ in range(3):
@@ -125,6 +126,7 @@ def main() -> None:
     parser.add_argument("--approach", choices=APPROACHES, nargs="*", default=APPROACHES)
     parser.add_argument("--width", type=int, default=Config.width)
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--cuda-graph", action=argparse.BooleanOptionalAction, default=True, help="on a GPU")
     arguments = parser.parse_args()
     if arguments.images < 1 or arguments.images % arguments.batch_size:
         parser.error(f"--images is {arguments.images}; give a multiple of {arguments.batch_size}")
@@ -137,6 +139,7 @@ def main() -> None:
             precision=arguments.precision,
             width=arguments.width,
             batch_size=arguments.batch_size,
+            cuda_graph=arguments.cuda_graph,
             epochs=arguments.epochs + 1,
             validation="none",
         )

@@ -69,6 +69,11 @@ def test_a_network_keeps_its_layout_except_on_apples_gpu(monkeypatch):
     assert seen == [{}, {"memory_format": torch.contiguous_format}]
 
 
+@pytest.mark.slow
+def test_the_steps_of_moving_between_devices(disc_store, tmp_path):
+    moves_between("cpu", disc_store, tmp_path / "run")
+
+
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_batches_of_another_gpu_are_made_on_the_cpu(disc_store, approach):
     """The device "meta" has no data and no kernels of ours, as Apple's GPU has no kernels of ours."""
@@ -161,6 +166,48 @@ def test_open_numbers_may_be_called_auto(tmp_path):
     assert load_config(None, structure="auto").structure == "auto"  # a name
 
 
+# -- CUDA
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("approach", ["mask", "landmark"])
+def test_a_cuda_device_trains_validates_and_predicts_as_the_cpu_does(disc_store, tmp_path, approach):
+    config = tiny(approach=approach, epochs=3, landmarks=7, radius=5.0)
+    logs = []
+    for device in ("cpu", "cuda"):
+        train(dataclasses.replace(config, device=device), disc_store, tmp_path / device)
+        logs.append(np.genfromtxt(tmp_path / device / "log.csv", delimiter=",", names=True))
+    for column in ("train_loss", "val_loss"):
+        np.testing.assert_allclose(logs[0][column], logs[1][column], rtol=0.02)
+    frames = np.asarray(disc_store.frames[:20])
+    one, other = (load(tmp_path / "cuda", device=device)(frames) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-3)
+    assert (one.masks != other.masks).mean() < 0.001
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_training_moves_between_cpu_and_cuda(disc_store, tmp_path):
+    moves_between("cuda", disc_store, tmp_path / "run")
+
+
+def moves_between(device, store, run):
+    """Interrupt a training on the device, go on there, and again on the CPU."""
+
+    def interrupt(event):
+        if event.step in (6, 9):
+            raise KeyboardInterrupt
+
+    config = tiny(epochs=3, device=device, checkpoint_minutes=1e-9, dropout=0.1, ema=0.5)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, store, run, on_step=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(load_config(run / "config.yaml"), store, run, resume=True, on_step=interrupt)
+    train(load_config(run / "config.yaml", device="cpu"), store, run, resume=True)
+    assert checkpoint.load_state(run)[0]["progress"]["epoch"] == 3
+
+
 # -- Apple's GPU: these have run nowhere yet
 
 
@@ -185,17 +232,7 @@ def test_apples_gpu_trains_and_predicts(disc_store, tmp_path, approach, settings
 
 @on_mps
 def test_a_training_moves_between_cpu_and_apples_gpu(disc_store, tmp_path):
-    def interrupt(event):
-        if event.step == 6:
-            raise KeyboardInterrupt
-
-    run, config = tmp_path / "run", tiny(epochs=3, device="mps", checkpoint_minutes=1e-9, dropout=0.1)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, disc_store, run, on_step=interrupt)
-    for device in ("mps", "cpu"):
-        resolved = load_config(run / "config.yaml", device=device)
-        train(resolved, disc_store, run, resume=True)
-    assert checkpoint.load_state(run)[0]["progress"]["epoch"] == 3
+    moves_between("mps", disc_store, tmp_path / "run")
 
 
 @on_mps

@@ -137,6 +137,7 @@ def test_a_failure_to_write_stops_the_training_at_the_next_step(disc_store, tmp_
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("echoseg-saver")]
 
 
+@pytest.mark.slow
 def test_training_goes_on_while_the_state_is_written(disc_store, tmp_path, monkeypatch):
     """The state of the first epoch is only written when the second one has begun."""
     second_epoch, save_state, step, saved = threading.Event(), checkpoint.save_state, loop._Trainer._step, []
