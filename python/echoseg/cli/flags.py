@@ -153,6 +153,8 @@ def add_postprocess(parser: argparse.ArgumentParser) -> None:
         " probability P on (0.4 if not given; mask approach only). reject_blank: no contour in frames where the"
         " network is not sure to see the structure. closing=N: close gaps with a square of N pixels (5 if not given)."
         " smooth=S: smooth over time with a Gaussian of standard deviation S frames (1 if not given)."
+        " track: smooth the tracks of landmarks over the whole video; a frame that stands out has little weight"
+        " (landmark approach only)."
         " (default: no step)",
     )
 
