@@ -2,9 +2,10 @@
 
     python bench/trainer.py            # some minutes on two cores; for a GPU add --device cuda
 
-The bare step is forward, loss, backward and optimizer, repeated on one batch of random numbers of the same shape. The
-epoch is that of `echoseg train` without validation: it includes loading, augmentation and drawing of every batch, and
-writing of weights, state and log. Both take turns of a few steps, so that other load of the machine slows them equally.
+The bare step is forward, loss, backward and optimizer, repeated on one batch of random numbers of the same shape; on a
+GPU it is a CUDA graph, as the step of a training is. The epoch is that of `echoseg train` without validation: it
+includes loading, augmentation and drawing of every batch, and writing of weights, state and log. Both take turns of a
+few steps, so that other load of the machine slows them equally.
 Ratios are also given by processor time, which excludes waiting for the disk and is reliable on a busy machine (with
 OMP_NUM_THREADS=1, since waiting threads use processor time).
 """
@@ -12,13 +13,13 @@ OMP_NUM_THREADS=1, since waiting threads use processor time).
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,29 +33,38 @@ from echoseg.training.custom import Custom
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts
 from echoseg.training.optimization import make_loss, make_optimizer
+from echoseg.training.step import Learned, make_recorder
 from echoseg.training.task_settings import APPROACHES
 
 TURN = 5  # steps
 
 
-def bare_step(config: Config, device: torch.device) -> Callable[[], None]:
+def bare_step(config: Config, device: torch.device) -> Callable[[], object]:
     model, codec = checkpoint.build(config)
     model.to(device).train()
     optimizer = make_optimizer(model, config)
     loss_of = make_loss(config, config.size, device)
     shape = (config.batch_size, codec.channels, *config.size)
     frames = torch.rand(shape[0], *config.size, device=device) * 255
-    batch = Batch(frames, torch.rand(shape, device=device), None, np.empty((0, 0, 2), np.float32))
+    batch = Batch(frames, torch.rand(shape, device=device), None, torch.empty((0, 0, 2)))
 
-    def step() -> None:
+    def step() -> Learned:
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits = model(batch.frames)
         loss = loss_of(logits.float(), batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        return Learned(loss.detach(), logits.detach())
 
-    return step
+    recorder = make_recorder(dataclasses.replace(config, cuda_graph=True), device, Ranks(), Custom())
+    if recorder is None:
+        return step
+    for _ in range(3):
+        with recorder.prepared():
+            step()
+    recorder.record(step)
+    return recorder.replay
 
 
 class TakingTurns(loop._Trainer):
@@ -64,7 +74,7 @@ class TakingTurns(loop._Trainer):
         super().__init__(config, store, run, Ranks(), Interrupts(), Custom())
         self.bare_step, self.bare_seconds = bare_step(self.config, self.device), np.zeros(2)
 
-    def _step(self, *arguments: Any) -> torch.Tensor:
+    def _step(self, batch: Batch) -> torch.Tensor:
         if self.progress.step % TURN == 0:
             wait(self.device)
             started = clocks()
@@ -72,7 +82,7 @@ class TakingTurns(loop._Trainer):
                 self.bare_step()
             wait(self.device)
             self.bare_seconds += clocks() - started
-        return super()._step(*arguments)
+        return super()._step(batch)
 
 
 def measure(config: Config, store: Store) -> tuple[np.ndarray, str]:
@@ -84,11 +94,12 @@ def measure(config: Config, store: Store) -> tuple[np.ndarray, str]:
     with tempfile.TemporaryDirectory() as folder:
         trainer = TakingTurns(config, store, Path(folder) / "run")
         trainer.begin()
-        with trainer.bar:
+        with trainer.bar, trainer.saver:
             while not trainer.is_done():
                 trainer.bare_seconds, started = np.zeros(2), clocks()
                 trainer.train_epoch()
                 trainer.end_epoch()
+                wait(trainer.device)
                 whole = clocks() - started
                 parts = trainer.watch.seconds()
                 inputs = parts["data"] + parts["drawing"]
@@ -113,9 +124,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1, help="measured after one to warm up (default: %(default)s)")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--approach", choices=APPROACHES, nargs="*", default=APPROACHES)
+    parser.add_argument("--width", type=int, default=Config.width)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--cuda-graph", action=argparse.BooleanOptionalAction, default=True, help="on a GPU")
     arguments = parser.parse_args()
-    if arguments.images < 1 or arguments.images % Config().batch_size:
-        parser.error(f"--images is {arguments.images}; give a multiple of {Config().batch_size}")
+    if arguments.images < 1 or arguments.images % arguments.batch_size:
+        parser.error(f"--images is {arguments.images}; give a multiple of {arguments.batch_size}")
     store = open_store(cached_phantom(max(PATIENTS, math.ceil(arguments.images / 1.7))))  # 1.75 images a patient train
     for approach in arguments.approach:
         config = Config(
@@ -123,6 +137,9 @@ def main() -> None:
             images=arguments.images,
             device=arguments.device,
             precision=arguments.precision,
+            width=arguments.width,
+            batch_size=arguments.batch_size,
+            cuda_graph=arguments.cuda_graph,
             epochs=arguments.epochs + 1,
             validation="none",
         )

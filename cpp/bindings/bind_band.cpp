@@ -1,56 +1,60 @@
 #include "bindings.hpp"
 #include "echoseg/band.hpp"
+#include "options.hpp"
 
 namespace echoseg::bindings {
+namespace {
+
+using Cpu = void (*)(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, int);
+using Cuda = void (*)(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const cuda::Launch&);
+
+template <Cpu cpu, Cuda cuda>
+py::object morph(Call& call, py::handle masks, py::handle kernel_size, py::handle shape, py::handle iterations,
+                 py::handle out) {
+    const StructuringElement element = structuring_element(kernel_size, shape, iterations);
+    const Array& in = call.input("masks", masks, Type::uint8, {"N", "H", "W"});
+    const int64_t count = in.shape[0];
+    const ImageSize size = image_size(in.shape[1], in.shape[2]);
+    const Array& result = call.output("out", out, Type::uint8, {count, size.height, size.width});
+    call.run(
+        count, [&](int threads) { cpu(in.as<uint8_t>(), count, size, element, result.as<uint8_t>(), threads); },
+        [&](const cuda::Launch& launch) { cuda(in.as<uint8_t>(), count, size, element, result.as<uint8_t>(), launch); },
+        [&] { return cuda::band_workspace_bytes(count, size, element); });
+    return result.object;
+}
+
+py::object from_contours(Call& call, py::handle points, py::handle size, py::handle offsets, py::handle rule,
+                         py::handle kernel_size, py::handle shape, py::handle iterations, py::handle out) {
+    const FillRule fill_rule = mask_rule(rule);
+    const StructuringElement element = structuring_element(kernel_size, shape, iterations);
+    const ImageSize image = image_size(size);
+    const Contours contours = call.contours("contours", points, offsets);
+    const Array& bands = call.output("out", out, Type::uint8, {contours.count, image.height, image.width});
+    call.run(
+        contours.count,
+        [&](int threads) {
+            check_contours("contours", contours);
+            border_band_from_contours(contours, image, fill_rule, element, bands.as<uint8_t>(), threads);
+        },
+        [&](const cuda::Launch& launch) {
+            cuda::border_band_from_contours(contours, image, fill_rule, element, bands.as<uint8_t>(), launch);
+        },
+        [&] { return cuda::band_workspace_bytes(contours.count, image, element); });
+    return bands.object;
+}
+
+}  // namespace
 
 void register_band(py::module_& m) {
-    py::class_<StructuringElement>(m, "StructuringElement")
-        .def(py::init([](int size, int shape, int iterations) {
-                 return StructuringElement{size, static_cast<ElementShape>(shape), iterations};
-             }),
-             py::arg("size"), py::arg("shape"), py::arg("iterations"));
-
-    using Cpu = void (*)(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, int);
-    using Cuda = void (*)(const uint8_t*, int64_t, ImageSize, const StructuringElement&, uint8_t*, const cuda::Launch&);
-    const auto define = [&m](const char* name, Cpu cpu, Cuda cuda) {
-        m.def(
-            name,
-            [cpu, cuda](Address masks, int64_t count, int64_t height, int64_t width, const StructuringElement& element,
-                        Address out, const Execution& execution) {
-                const ImageSize size{height, width};
-                if (execution.on_cuda())
-                    return cuda(pointer<const uint8_t>(masks), count, size, element, pointer<uint8_t>(out),
-                                execution.launch);
-                cpu(pointer<const uint8_t>(masks), count, size, element, pointer<uint8_t>(out), execution.threads);
-            },
-            Unlocked(), py::arg("masks"), py::arg("count"), py::arg("height"), py::arg("width"), py::arg("element"),
-            py::arg("out"), py::arg("execution"));
+    const auto define_morph = [&m](const char* name, const auto& kernel) {
+        define(m, name, kernel, py::arg("masks"), py::arg("kernel_size"), py::arg("shape"), py::arg("iterations"),
+               py::arg("out"));
     };
-    define("dilate", &dilate, &cuda::dilate);
-    define("erode", &erode, &cuda::erode);
-    define("border_band", &border_band, &cuda::border_band);
-
-    m.def(
-        "border_band_from_contours",
-        [](Address points, Address offsets, int64_t count, int64_t points_per_contour, int64_t height, int64_t width,
-           int rule, const StructuringElement& element, Address out, const Execution& execution) {
-            const Contours contours{pointer<const float>(points), pointer<const int64_t>(offsets), count,
-                                    points_per_contour};
-            const ImageSize size{height, width};
-            const auto fill_rule = static_cast<FillRule>(rule);
-            if (execution.on_cuda())
-                return cuda::border_band_from_contours(contours, size, fill_rule, element, pointer<uint8_t>(out),
-                                                       execution.launch);
-            border_band_from_contours(contours, size, fill_rule, element, pointer<uint8_t>(out), execution.threads);
-        },
-        Unlocked(), py::arg("points"), py::arg("offsets"), py::arg("count"), py::arg("points_per_contour"),
-        py::arg("height"), py::arg("width"), py::arg("rule"), py::arg("element"), py::arg("out"), py::arg("execution"));
-    m.def(
-        "band_workspace_bytes",
-        [](int64_t count, int64_t height, int64_t width, const StructuringElement& element) {
-            return cuda::band_workspace_bytes(count, {height, width}, element);
-        },
-        py::arg("count"), py::arg("height"), py::arg("width"), py::arg("element"));
+    define_morph("dilate", &morph<&dilate, &cuda::dilate>);
+    define_morph("erode", &morph<&erode, &cuda::erode>);
+    define_morph("border_band", &morph<&border_band, &cuda::border_band>);
+    define(m, "border_band_from_contours", &from_contours, py::arg("contours"), py::arg("size"), py::arg("offsets"),
+           py::arg("rule"), py::arg("kernel_size"), py::arg("shape"), py::arg("iterations"), py::arg("out"));
 }
 
 }  // namespace echoseg::bindings

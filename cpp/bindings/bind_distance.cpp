@@ -1,49 +1,52 @@
 #include "bindings.hpp"
 #include "echoseg/distance.hpp"
+#include "options.hpp"
 
 namespace echoseg::bindings {
+namespace {
+
+py::object transform(Call& call, py::handle masks, py::handle pixel_spacing, py::handle out) {
+    const Spacing steps = spacing(pixel_spacing);
+    const Array& in = call.input("masks", masks, Type::uint8, {"N", "H", "W"});
+    const int64_t count = in.shape[0];
+    const ImageSize size = image_size(in.shape[1], in.shape[2]);
+    const Array& distances = call.output("out", out, Type::float32, {count, size.height, size.width});
+    call.run(
+        count, [&](int threads) { distance_transform(in.data, count, size, steps, distances.as<float>(), threads); },
+        [&](const cuda::Launch& launch) {
+            cuda::distance_transform(in.data, count, size, steps, distances.as<float>(), launch);
+        },
+        [&] { return cuda::distance_workspace_bytes(count, size); });
+    return distances.object;
+}
+
+py::object surface(Call& call, py::handle predicted, py::handle true_masks, py::handle pixel_spacing,
+                   py::handle hd95_out, py::handle assd_out) {
+    const Spacing steps = spacing(pixel_spacing);
+    const Array& a = call.input("predicted", predicted, Type::uint8, {"N", "H", "W"});
+    const int64_t count = a.shape[0];
+    const ImageSize size = image_size(a.shape[1], a.shape[2]);
+    const Array& b = call.input("true", true_masks, Type::uint8, {count, size.height, size.width});
+    const Array& hd95 = call.output("out hd95", hd95_out, Type::float64, {count});
+    const Array& assd = call.output("out assd", assd_out, Type::float64, {count});
+    call.run(
+        count,
+        [&](int threads) {
+            surface_distances(a.data, b.data, count, size, steps, hd95.as<double>(), assd.as<double>(), threads);
+        },
+        [&](const cuda::Launch& launch) {
+            cuda::surface_distances(a.data, b.data, count, size, steps, hd95.as<double>(), assd.as<double>(), launch);
+        },
+        [&] { return cuda::surface_workspace_bytes(count, size); });
+    return py::make_tuple(hd95.object, assd.object);
+}
+
+}  // namespace
 
 void register_distance(py::module_& m) {
-    m.def(
-        "distance_transform",
-        [](Address masks, int64_t count, int64_t height, int64_t width, double spacing_y, double spacing_x, Address out,
-           const Execution& execution) {
-            const ImageSize size{height, width};
-            const Spacing spacing{spacing_y, spacing_x};
-            const auto* images = pointer<const uint8_t>(masks);
-            if (execution.on_cuda())
-                return cuda::distance_transform(images, count, size, spacing, pointer<float>(out), execution.launch);
-            distance_transform(images, count, size, spacing, pointer<float>(out), execution.threads);
-        },
-        Unlocked(), py::arg("masks"), py::arg("count"), py::arg("height"), py::arg("width"), py::arg("spacing_y"),
-        py::arg("spacing_x"), py::arg("out"), py::arg("execution"));
-    m.def(
-        "distance_workspace_bytes",
-        [](int64_t count, int64_t height, int64_t width) {
-            return cuda::distance_workspace_bytes(count, {height, width});
-        },
-        py::arg("count"), py::arg("height"), py::arg("width"));
-    m.def(
-        "surface_distances",
-        [](Address predicted, Address true_masks, int64_t count, int64_t height, int64_t width, double spacing_y,
-           double spacing_x, Address hd95, Address assd, const Execution& execution) {
-            const ImageSize size{height, width};
-            const Spacing spacing{spacing_y, spacing_x};
-            const auto *a = pointer<const uint8_t>(predicted), *b = pointer<const uint8_t>(true_masks);
-            if (execution.on_cuda())
-                return cuda::surface_distances(a, b, count, size, spacing, pointer<double>(hd95), pointer<double>(assd),
-                                               execution.launch);
-            surface_distances(a, b, count, size, spacing, pointer<double>(hd95), pointer<double>(assd),
-                              execution.threads);
-        },
-        Unlocked(), py::arg("predicted"), py::arg("true_masks"), py::arg("count"), py::arg("height"), py::arg("width"),
-        py::arg("spacing_y"), py::arg("spacing_x"), py::arg("hd95"), py::arg("assd"), py::arg("execution"));
-    m.def(
-        "surface_workspace_bytes",
-        [](int64_t count, int64_t height, int64_t width) {
-            return cuda::surface_workspace_bytes(count, {height, width});
-        },
-        py::arg("count"), py::arg("height"), py::arg("width"));
+    define(m, "distance_transform", &transform, py::arg("masks"), py::arg("spacing"), py::arg("out"));
+    define(m, "surface_distances", &surface, py::arg("predicted"), py::arg("true"), py::arg("spacing"), py::arg("hd95"),
+           py::arg("assd"));
 }
 
 }  // namespace echoseg::bindings

@@ -1,33 +1,39 @@
 #include "bindings.hpp"
 #include "echoseg/heatmap.hpp"
+#include "options.hpp"
 
 namespace echoseg::bindings {
+namespace {
+
+py::object render(Call& call, py::handle points, py::handle size, py::handle kind, py::handle sigma, py::handle radius,
+                  py::handle band, py::handle dtype, py::handle out, py::handle previous) {
+    const HeatmapOptions options = heatmap_options(kind, sigma, radius, dtype);
+    const ImageSize image = image_size(size);
+    const Array& marks = call.input("landmarks", points, Type::float32, {"N", "K", int64_t{2}});
+    const int64_t count = marks.shape[0], per_image = marks.shape[1];
+    const Array& limits = call.optional("band", band, Type::uint8, {count, image.height, image.width});
+    const Array& old = call.previous(previous, out, count, per_image);
+    const Array& heatmaps =
+        call.output("out", out, type_of(options.type), {count, per_image, image.height, image.width});
+    const Landmarks landmarks{marks.as<float>(), old.as<float>(), count, per_image};
+    call.run(
+        count,
+        [&](int threads) {
+            check_landmarks(landmarks);
+            render_heatmaps(landmarks, image, options, limits.as<uint8_t>(), heatmaps.data, threads);
+        },
+        [&](const cuda::Launch& launch) {
+            cuda::render_heatmaps(landmarks, image, options, limits.as<uint8_t>(), heatmaps.data, launch);
+        },
+        [&] { return cuda::heatmap_workspace_bytes(count, image); });
+    return heatmaps.object;
+}
+
+}  // namespace
 
 void register_heatmap(py::module_& m) {
-    py::class_<HeatmapOptions>(m, "HeatmapOptions")
-        .def(py::init([](int kind, float sigma, float radius, int type) {
-                 return HeatmapOptions{static_cast<HeatmapKind>(kind), sigma, radius, static_cast<HeatmapType>(type)};
-             }),
-             py::arg("kind"), py::arg("sigma"), py::arg("radius"), py::arg("type"));
-    m.def(
-        "render_heatmaps",
-        [](Address points, Address previous, int64_t count, int64_t per_image, int64_t height, int64_t width,
-           const HeatmapOptions& options, Address band, Address heatmaps, const Execution& execution) {
-            const Landmarks landmarks{pointer<const float>(points), pointer<const float>(previous), count, per_image};
-            const ImageSize size{height, width};
-            const auto* mask = pointer<const uint8_t>(band);
-            if (execution.on_cuda())
-                return cuda::render_heatmaps(landmarks, size, options, mask, pointer<void>(heatmaps), execution.launch);
-            render_heatmaps(landmarks, size, options, mask, pointer<void>(heatmaps), execution.threads);
-        },
-        Unlocked(), py::arg("points"), py::arg("previous"), py::arg("count"), py::arg("per_image"), py::arg("height"),
-        py::arg("width"), py::arg("options"), py::arg("band"), py::arg("heatmaps"), py::arg("execution"));
-    m.def(
-        "heatmap_workspace_bytes",
-        [](int64_t count, int64_t height, int64_t width) {
-            return cuda::heatmap_workspace_bytes(count, {height, width});
-        },
-        py::arg("count"), py::arg("height"), py::arg("width"));
+    define(m, "render_heatmaps", &render, py::arg("landmarks"), py::arg("size"), py::arg("kind"), py::arg("sigma"),
+           py::arg("radius"), py::arg("band"), py::arg("dtype"), py::arg("out"), py::arg("previous"));
 }
 
 }  // namespace echoseg::bindings

@@ -1,39 +1,35 @@
-// Shared by the binding files. Arrays are passed as addresses, which echoseg.ops has checked and whose memory its
-// caller owns. The same functions therefore serve NumPy and torch.
+// Shared by the binding files.
 //
-// Every kernel is bound once. Its last argument selects the CPU or the CUDA implementation.
+// A kernel is bound as a function of Python objects that checks all its arguments, allocates what it returns, and runs
+// on the CPU or on a CUDA device. Python adds keywords and documentation only.
 #pragma once
 
 #include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
 
-#include <cstdint>
-
-#include "echoseg/device.hpp"
+#include "arrays.hpp"
 
 namespace echoseg::bindings {
 
 namespace py = pybind11;
 
-using Address = std::uintptr_t;
-
-template <typename T>
-T* pointer(Address address) {
-    return reinterpret_cast<T*>(address);
+// Binds a kernel. If torch must see the call (NeedsOperator), the function of the same name in echoseg.ops._torch takes
+// it; the torch operator that this calls passes direct = True.
+template <typename... Handles, typename... Extra>
+void define(py::module_& m, const char* name, py::object (*kernel)(Call&, Handles...), const Extra&... extra) {
+    m.def(
+        name,
+        [name, kernel](Handles... arguments, bool direct) -> py::object {
+            try {
+                Call call(direct);
+                return kernel(call, arguments...);
+            } catch (const NeedsOperator&) {
+                return py::module_::import("echoseg.ops._torch").attr(name)(arguments...);
+            }
+        },
+        extra..., py::arg("direct") = false);
 }
 
-// On the CPU with so many threads (0 for the default number) or, if launch.device is not negative, on a CUDA device.
-struct Execution {
-    int threads;
-    cuda::Launch launch;
-
-    bool on_cuda() const { return launch.device >= 0; }
-};
-
-using Unlocked = py::call_guard<py::gil_scoped_release>;
-
 void register_build(py::module_& m);
-void register_device(py::module_& m);
 void register_polygon(py::module_& m);
 void register_band(py::module_& m);
 void register_heatmap(py::module_& m);

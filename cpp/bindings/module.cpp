@@ -1,10 +1,12 @@
 // The Python module echoseg._core.
+#include <pybind11/numpy.h>
+
 #include "bindings.hpp"
 
 PYBIND11_MODULE(_core, m) {
-    m.doc() = "Native kernels of echoseg. Private: called by echoseg.ops, which checks all arguments.";
+    m.doc() = "Native kernels of echoseg. Private: called by echoseg.ops.";
+    pybind11::detail::npy_api::get();  // now, since a process that forks during this waits for ever
     echoseg::bindings::register_build(m);
-    echoseg::bindings::register_device(m);
     echoseg::bindings::register_polygon(m);
     echoseg::bindings::register_band(m);
     echoseg::bindings::register_heatmap(m);

@@ -175,7 +175,7 @@ def evaluate(
         whole_videos: Whether to predict also all frames of the split's videos, for EF by detected heart beats.
         blanks: Whether the measures of blank slices of stacks are averaged with those of the other images. A blank
             slice has a Dice of 1 if the prediction is empty, else of 0.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         network: The function that makes the network, if one was passed to `train`.
 
     Returns:
@@ -237,7 +237,7 @@ def predict_files(
         axis3: "time" or "slices": what the third axis of volumes is. None decides file by file, by the key "axis3" of a
             `dataset.json` or by the header.
         resume: Whether to continue in `out`. Files with results are skipped.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         network: The function that makes the network, if one was passed to `train`.
 
     Returns:

@@ -162,7 +162,8 @@ def write_acdc(folder, patient, scale=1.0):
     save(place / f"{patient}_4d.nii.gz", film(masks))
     for time in (0, 10):
         name = f"{patient}_frame{time + 1:02d}"
-        save(place / f"{name}.nii.gz", film(masks[time]))
+        # no two slices are equal, as the colours of a grey image would be
+        save(place / f"{name}.nii.gz", film(masks[time]) + np.arange(4, dtype=np.uint8)[:, None, None])
         save(place / f"{name}_gt.nii.gz", masks[time])
     (place / "Info.cfg").write_text("ED: 1\nES: 11\nGroup: DCM\nHeight: 184.0\nNbFrame: 21\nWeight: 95.0\n")
     return 100 * (1 - masks[10].sum() / masks[0].sum())

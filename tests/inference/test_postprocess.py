@@ -99,6 +99,24 @@ def test_smoothing_over_time():
     assert postprocess(flicker, ["smooth"], MASK).areas.tolist() == [16] * 30
 
 
+def test_tracks_of_landmarks():
+    random = np.random.default_rng(0)
+    true = np.float32([[8, 8], [32, 10], [10, 30]]) + 3 * np.sin(np.arange(40) / 5, dtype=np.float32)[:, None, None]
+    landmarks = true + random.normal(0, 0.5, true.shape).astype(np.float32)
+    landmarks[17, 1] = 3, 35
+    covariances = np.broadcast_to(np.eye(2), (40, 3, 2, 2))
+    prediction = of_triangles(landmarks, area_std=np.ones(40), covariances=covariances)
+    tracked = postprocess(prediction, ["track"], LANDMARK)
+    assert np.abs(tracked.landmarks - true).max() < 1
+    np.testing.assert_array_equal(tracked.masks, fill_polygons(tracked.landmarks, (40, 40)))
+    assert (tracked.covariances[20, 0].diagonal() < 0.3).all()
+    assert tracked.area_std is None
+    slices = postprocess(prediction, ["track"], LANDMARK, over_time=False)
+    np.testing.assert_array_equal(slices.landmarks, landmarks)
+    with pytest.raises(DataError, match="mask runs have no landmarks"):
+        postprocess(of_probabilities(np.ones((6, 4, 4))), ["track"], MASK)
+
+
 def test_steps_are_applied_in_the_given_order():
     probabilities = np.zeros((1, 15, 15))
     probabilities[0, 5:10, 5:10], probabilities[0, 5:9, 7] = 0.9, 0.1
@@ -117,7 +135,7 @@ def test_clip_without_frames(codec):
         else of_probabilities(np.zeros((0, 4, 4)))
     )
     for name in STEPS:
-        if codec is MASK or name not in ("threshold", "reject_bright"):
+        if name not in (("track",) if codec is MASK else ("threshold", "reject_bright")):
             assert len(postprocess(prediction, [name], codec).masks) == 0
 
 

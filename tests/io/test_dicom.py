@@ -351,6 +351,19 @@ def test_a_header_whose_elements_are_missing_or_invalid_is_not_called_damaged(tm
         read_clip(path)
 
 
+def test_what_is_no_image_is_named(tmp_path):
+    write_dicom(tmp_path / "a.dcm", cine(), Modality="SEG")
+    with pytest.raises(DataError, match=r"a\.dcm: is a segmentation, not an image; give the images that it belongs to"):
+        read_clip(tmp_path / "a.dcm")
+    path = write_dicom(tmp_path / "b.dcm", cine(1), Modality="MR")
+    data = pydicom.dcmread(path)
+    data.FloatPixelData = data.PixelData * 4
+    del data.PixelData
+    data.save_as(path)
+    with pytest.raises(DataError, match=r"b\.dcm: its pixels are floating-point numbers, which are not read"):
+        read_clip(path)
+
+
 def test_an_infinite_spacing_is_unknown(tmp_path):
     path = write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=[region(delta=float("inf"))])
     assert np.isnan(read_clip(path).spacing).all()

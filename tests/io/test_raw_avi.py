@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from _folders import write_frames_avi
 from echoseg.errors import DataError
-from echoseg.io.reading import read_clip
+from echoseg.io.reading import decode_clip, read_clip
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -50,6 +51,69 @@ def test_the_codec_dib_is_uncompressed_too(tmp_path):
     frames = np.random.default_rng(0).integers(0, 256, (2, 6, 8), dtype=np.uint8)
     clip = read_clip(write_raw_avi(tmp_path / "a.avi", frames, fourcc=b"DIB "))
     np.testing.assert_array_equal(clip.frames, frames)
+
+
+def empty_chunk(path, number, name=b"00db"):
+    """Make the chunk of a frame empty, as capture programs do for a frame that they have lost."""
+    content = path.read_bytes()
+    start = content.index(b"movi") + 4
+    for _ in range(number):
+        start = content.index(name, start) + 4
+    start = content.index(name, start)
+    size = int.from_bytes(content[start + 4 : start + 8], "little")
+    size += size % 2
+    data = bytearray(content[: start + 4] + bytes(4) + content[start + 8 + size :])
+    movie = data.index(b"movi") - 4
+    data[movie : movie + 4] = (int.from_bytes(data[movie : movie + 4], "little") - size).to_bytes(4, "little")
+    data[4:8] = (len(data) - 8).to_bytes(4, "little")
+    path.write_bytes(data)
+
+
+def test_an_empty_chunk_repeats_the_frame_before_it(tmp_path):  # L-SMASH-Works, issue 69
+    frames = np.random.default_rng(0).integers(0, 256, (5, 6, 8), dtype=np.uint8)
+    path = write_raw_avi(tmp_path / "a.avi", frames)
+    for number in (2, 1):
+        empty_chunk(path, number)
+    np.testing.assert_array_equal(read_clip(path).frames, frames[[0, 0, 0, 3, 4]])
+    np.testing.assert_array_equal(decode_clip(path, [2, 3]).frames[2], frames[0])
+    np.testing.assert_array_equal(decode_clip(path, [2, 3]).frames[3], frames[3])
+
+
+@pytest.mark.parametrize("has_index", [False, True])
+def test_an_empty_chunk_of_motion_jpeg_repeats_the_frame_before_it(tmp_path, has_index):
+    greys = [20, 60, 100, 140, 180]
+    path = write_frames_avi(tmp_path / "a.avi", [np.full((32, 40), grey, np.uint8) for grey in greys])
+    content = path.read_bytes()
+    content = content[: content.index(b"idx1")].replace(b"MJPG", b"mjpg")  # FFmpeg decodes it
+    path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
+    empty_chunk(path, 2, b"00dc")
+    if has_index:
+        add_index(path)
+    assert read_clip(path).frames[:, 9, 9].tolist() == pytest.approx([20, 60, 60, 140, 180], abs=2)
+    decoded = decode_clip(path, [2, 3]).frames
+    assert [int(decoded[number][9, 9]) for number in (2, 3)] == pytest.approx([60, 140], abs=2)
+
+
+def add_index(path):
+    content = path.read_bytes()
+    movie = content.index(b"movi")
+    position, entries = movie + 4, b""
+    while content[position + 2 : position + 4] == b"dc":
+        size = int.from_bytes(content[position + 4 : position + 8], "little")
+        entries += content[position : position + 4] + struct.pack("<III", 16, position - movie, size)
+        position += 8 + size + size % 2
+    content += chunk(b"idx1", entries)
+    path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
+
+
+@pytest.mark.parametrize(("form", "count"), [(b"AVIX", 5), (b"KEYE", 4)])
+def test_further_parts_of_a_file_are_read_if_they_hold_frames(tmp_path, form, count):  # bioformats, pull request 3190
+    frames = np.random.default_rng(0).integers(0, 256, (5, 6, 8), dtype=np.uint8)
+    path = write_raw_avi(tmp_path / "a.avi", frames[:4])
+    more = write_raw_avi(tmp_path / "b.avi", frames[4:]).read_bytes()
+    movie = more[more.index(b"movi") - 8 :]
+    path.write_bytes(path.read_bytes() + chunk(b"RIFF", form + movie))
+    np.testing.assert_array_equal(read_clip(path).frames, frames[:count])
 
 
 def test_a_file_cut_off_in_a_frame(tmp_path):

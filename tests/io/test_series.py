@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import nibabel
@@ -107,6 +108,14 @@ def test_first_phase_of_a_cine_series_is_read_and_reported(tmp_path):
     assert clip.note.startswith("5 phases at each of 3 positions, of which the first after the R wave was read")
 
 
+def test_as_many_phases_as_positions_are_no_film(tmp_path):
+    for k, phase in itertools.product(range(3), range(3)):
+        write_slice(tmp_path / f"{k}{phase}.dcm", pixels()[0], (0, 0, 8 * k), TriggerTime=40 * phase)
+    clip = read_clip(tmp_path)
+    assert (len(clip.frames), clip.thickness, np.isnan(clip.fps)) == (3, 8, True)
+    assert clip.note.startswith("3 phases at each of 3 positions")
+
+
 def test_time_points_of_one_position_are_a_film(tmp_path):
     images = pixels((6, 10, 12))
     for phase, image in enumerate(images):
@@ -141,7 +150,7 @@ FAULTS = {
     "other size": (lambda folder: add(folder, 4, image=pixels((8, 12))), "has 12×8 pixels, but IM0003.dcm has"),
     "other spacing": (lambda folder: add(folder, 4, PixelSpacing=[2, 2]), r"has the PixelSpacing \(2.0, 2.0\)"),
     "other direction": (lambda folder: add(folder, 4, directions=CORONAL), "IM9999.dcm has another orientation"),
-    "twice": (lambda folder: add(folder, 2), "has 1 files at the position of IM0003.dcm, but 2 at that of IM"),
+    "twice": (lambda folder: add(folder, 2), "has 1 images at the position of IM0003.dcm, but 2 at that of IM"),
     "shifted": (
         lambda folder: write_slice(folder / slice_name(2), pixels()[0], (-15, 7, 46)),
         "IM0017.dcm is shifted by 5 mm",
@@ -205,7 +214,7 @@ def test_images_of_one_position_without_trigger_times_are_refused(tmp_path):
     for k, image in enumerate(pixels()):
         write_slice(tmp_path / f"{k}.dcm", image, (0, 0, 0))
     with pytest.raises(
-        DataError, match=r"4 files at the position of 0.dcm, which their TriggerTime does not tell apart"
+        DataError, match=r"4 images at the position of 0.dcm, which their TriggerTime does not tell apart"
     ):
         read_clip(tmp_path)
 

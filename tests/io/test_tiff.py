@@ -106,6 +106,26 @@ def test_channels_and_time_before_slices_are_refused(tmp_path):
         read_clip(path)
 
 
+def test_a_stack_of_imagej_without_the_index_of_its_pages_is_refused(tmp_path):  # TIFFStack, issue 7
+    path = save(tmp_path / "a.tif", imagej=True, metadata={"axes": "ZYX", "spacing": 8, "unit": "mm"})
+    content = bytearray(path.read_bytes())
+    order = "big" if content.startswith(b"MM") else "little"
+    first = int.from_bytes(content[4:8], order)
+    end = first + 2 + 12 * int.from_bytes(content[first : first + 2], order)
+    content[end : end + 4] = bytes(4)  # no further page
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.tif: has 1 of the 6 images that it declares, as ImageJ writes"):
+        read_clip(path)
+
+
+@pytest.mark.parametrize("kind", ["tiled", "32 bits"])
+def test_kinds_that_pillow_reads(tmp_path, kind):
+    pages = PAGES.astype(np.uint32) * 1000 if kind == "32 bits" else PAGES
+    path = save(tmp_path / "a.tif", pages, tile=(16, 16) if kind == "tiled" else None, metadata={"axes": "TYX"})
+    clip = read_clip(path)
+    np.testing.assert_allclose(clip.frames.astype(int), PAGES, atol=3)  # 32 bits: with a window of percentiles
+
+
 def test_one_page_has_its_spacing(tmp_path):
     metadata = {"axes": "YX", "unit": "mm"}
     path = save(tmp_path / "a.tif", PAGES[0], imagej=True, resolution=(1 / 1.5, 1 / 1.25), metadata=metadata)

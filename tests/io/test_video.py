@@ -147,6 +147,24 @@ def test_a_wrong_frame_count_of_an_mp4_is_reported(tmp_path):
     assert (len(clip.frames), clip.declared) == (FRAMES - 3, FRAMES)
 
 
+def test_frames_that_the_header_asks_to_turn_are_turned_and_noted(tmp_path):  # OpenCV, issue 15499
+    frame = np.zeros((32, 48), np.uint8)
+    frame[:8] = 200
+    path = tmp_path / "a.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25, (48, 32))
+    for _ in range(3):
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
+    writer.release()
+    assert read_clip(path).note == ""
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    content[matrix : matrix + 36] = np.array([0, 1 << 16, 0, -1 << 16, 0, 0, 32 << 16, 0, 1 << 30], ">i4").tobytes()
+    path.write_bytes(content)
+    clip = read_clip(path)
+    np.testing.assert_allclose(clip.frames[0].astype(int), np.rot90(frame, -1), atol=20)
+    assert clip.note == "the frames are turned by 90 degrees, as the header asks for"
+
+
 @pytest.mark.parametrize("kept", ["up to the index", "half of the index", "the first bytes"])
 def test_an_unfinished_mp4_is_called_so(tmp_path, kept):  # "moov atom not found"
     path = write_video(tmp_path / "a.mp4", frames=8, code="mp4v")

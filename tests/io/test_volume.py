@@ -228,6 +228,31 @@ def test_an_invalid_file_is_refused_with_its_path(tmp_path, case):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("shape", [(20, 15, 3), (20, 15, 6, 3), (20, 15, 6, 4)])
+def test_colours_of_grey_along_an_axis_are_refused(tmp_path, shape):  # dcmstack, issue 74
+    voxels = np.repeat(np.random.default_rng(0).integers(0, 99, (*shape[:-1], 1), np.uint8), shape[-1], axis=-1)
+    voxels[..., 3:] = 255
+    path = save(tmp_path / "a.nii", voxels)
+    message = f"a.nii: the {shape[-1]} images along its axis {len(shape)} are equal, as the colours of a grey image are"
+    with pytest.raises(DataError, match=message):
+        read_clip(path)
+    voxels[0, 0, ..., 1] += 1
+    assert len(read_clip(save(tmp_path / "b.nii", voxels)).frames) == np.prod(shape[2:])
+
+
+def test_a_volume_compressed_twice_is_called_so(tmp_path, voxels):
+    path = save(tmp_path / "a.nii.gz", voxels)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match=r"a\.nii\.gz: is compressed by gzip twice; unpack it once"):
+        read_clip(path)
+
+
+def change_size(path, sizes):
+    content = bytearray(path.read_bytes())
+    content[40:56] = np.array([*sizes, 1, 1, 1], "<i2").tobytes()
+    path.write_bytes(content)
+
+
 def change_code(path, code):
     content = bytearray(path.read_bytes())
     content[70:72] = np.array(code, "<i2").tobytes()
@@ -238,6 +263,8 @@ def change_code(path, code):
     ("change", "message"),
     [
         (lambda path: change_code(path, 1), "has a header that is not supported .*; save it again, with voxels of 8"),
+        (lambda path: change_code(path, 128), "is a colour image; save it in grey"),
+        (lambda path: change_size(path, [4, 5, 6, 3, 0]), r"has the shape \(5, 6, 3, 0\); give one volume"),
         (lambda path: change_code(path, 32), "contains complex64, not grey values; save it in grey"),
         (lambda path: path.write_bytes(path.read_bytes()[:300]), "is no NIfTI or Analyze file by its content"),
         (

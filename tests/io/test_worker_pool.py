@@ -20,7 +20,7 @@ import echoseg
 from _folders import FRAMES, SIZE, write_video
 from echoseg.errors import DataError
 from echoseg.io import worker_pool
-from echoseg.io.reading import decode_clip, open_volume, read_clip, read_image, read_voxels
+from echoseg.io.reading import decode_clip, open_volume, read_clip, read_labels, read_voxels
 from echoseg.io.worker import respond
 from echoseg.utils.parallel import cpus
 
@@ -232,7 +232,7 @@ def test_an_error_of_the_worker_is_one_line_without_control_characters(video, mo
     assert len(text) <= 520
 
 
-@pytest.mark.parametrize("reader", [read_clip, read_image, open_volume, lambda path: decode_clip(path, [0])])
+@pytest.mark.parametrize("reader", [read_clip, read_labels, open_volume, lambda path: decode_clip(path, [0])])
 @pytest.mark.parametrize("name", ["fifo.avi", "folder.png", "none.nii", "zero", "nul\0.avi"])
 def test_only_regular_files_are_read(tmp_path, reader, name):
     path = tmp_path / name
@@ -328,6 +328,8 @@ DECODING_FILES = {
     "io/video.py",
     "io/image.py",
     "io/dicom.py",
+    "io/multiframe.py",
+    "io/raw_avi.py",
     "io/series.py",
     "phantom/dataset.py",
 }  # the phantom decodes its own JPEGs
@@ -335,13 +337,13 @@ READERS = {
     "echoseg.io.video.read_video",
     "echoseg.io.video.decode_frames",
     "echoseg.io.dicom.read_dicom",
+    "echoseg.io.multiframe.open_frames",
     "echoseg.io.series.series_files",
     "echoseg.io.series.open_series",
     "echoseg.io.series.read_series",
     "echoseg.io.series.read_series_voxels",
     "echoseg.io.volume.open_volume",
     "echoseg.io.volume.read_voxels",
-    "echoseg.io.image.read_image",
     "echoseg.io.image.read_pages",
     "echoseg.io.image.read_stored",
     "echoseg.io.label_image.read_labels",

@@ -12,7 +12,7 @@ from echoseg.models import codec as codecs
 from echoseg.models.codec import scheme_for
 from echoseg.models.losses import HEATMAP_LOSSES, MASK_LOSSES, coordinate_loss, region_weight
 from echoseg.models.unet import NORMS, ResidualBlock, UNet
-from echoseg.ops import _options, fill_polygons, render_heatmaps
+from echoseg.ops import decode_heatmaps, fill_polygons, render_heatmaps
 from echoseg.training import checkpoint
 from echoseg.training import config as configs
 from echoseg.training.config import LOSSES, Config
@@ -100,8 +100,12 @@ def test_the_configuration_knows_every_name():
     assert set(LOSSES["mask"]) == set(MASK_LOSSES)
     assert set(LOSSES["landmark"]) == set(HEATMAP_LOSSES)
     assert set(configs.OUTLINES) == set(OUTLINES)
-    assert set(configs.HEATMAPS) == set(_options.KINDS)
-    assert set(configs.DECODERS) == set(_options.METHODS)
+    with pytest.raises(ValueError, match="known: ") as kinds:
+        render_heatmaps(np.zeros((1, 1, 2), np.float32), (4, 4), kind="none")
+    with pytest.raises(ValueError, match="known: ") as methods:
+        decode_heatmaps(np.zeros((1, 1, 4, 4), np.float32), method="none")
+    for caught, names in ((kinds, configs.HEATMAPS), (methods, configs.DECODERS)):
+        assert set(str(caught.value).partition("known: ")[2].split(", ")) == set(names)
 
 
 @pytest.mark.parametrize("name", MASK_LOSSES)

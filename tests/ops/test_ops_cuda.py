@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from echoseg import ops
-from echoseg.ops import _native
 from reference import random_batch
 
 ROOT = Path(__file__).parents[2]
@@ -24,47 +24,148 @@ DEVICES = [f"cuda:{i}" for i in range(torch.cuda.device_count())][:2] if READY e
 SIZES = [(112, 112), (37, 129), (1, 1), (256, 256), (70, 5000)]
 
 
-@pytest.mark.skipif(not shutil.which("c++") or sys.platform != "linux", reason="needs a C++ compiler on Linux")
-@pytest.mark.slow
-def test_cuda_kernels_on_the_host(tmp_path):
-    """Compiles and runs tests/native/cuda_on_host."""
-    flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-pthread"]
-    paths = [f"-I{ROOT / path}" for path in ("cpp/include", "cpp/cpu", "tests/native", "tests/native/cuda_on_host")]
+needs_compiler = pytest.mark.skipif(
+    not shutil.which("c++") or sys.platform != "linux", reason="needs a C++ compiler on Linux"
+)
+
+
+@pytest.fixture(scope="module")
+def host_objects(tmp_path_factory):
+    """The object files of all kernels, with the CUDA kernels compiled for the host: tests/native/cuda_on_host."""
     kernels = [path for path in ROOT.glob("cpp/cuda/*.cu") if path.stem != "device"]
-    sources = [*ROOT.glob("cpp/cpu/**/*.cpp"), *kernels, ROOT / "tests/native/cuda_driver.cpp"]
-    sources = [path for path in sources if path.stem != "no_cuda"]
+    sources = [path for path in ROOT.glob("cpp/cpu/**/*.cpp") if path.stem != "no_cuda"]
+    return compile_sources([*kernels, *sources], tmp_path_factory.mktemp("kernels"))
+
+
+def compile_sources(sources, folder, *flags):
+    paths = [f"-I{ROOT / path}" for path in ("cpp/include", "cpp/cpu", "tests/native", "tests/native/cuda_on_host")]
+    flags = ["-std=c++17", "-O1", "-fPIC", "-ffp-contract=off", "-w", "-pthread", *paths, *flags]
 
     def compiled(source: Path) -> Path:
-        out = tmp_path / f"{source.name}.o"
-        subprocess.run(["c++", *flags, *paths, "-x", "c++", "-c", source, "-o", out], check=True)
+        out = folder / f"{source.name}.o"
+        subprocess.run(["c++", *flags, "-x", "c++", "-c", source, "-o", out], check=True)
         return out
 
     with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(compiled, sources))
+        return list(pool.map(compiled, sources))
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_cuda_kernels_on_the_host(tmp_path, host_objects):
+    objects = compile_sources([ROOT / "tests/native/cuda_driver.cpp"], tmp_path)
     driver = tmp_path / "driver"
-    subprocess.run(["c++", "-pthread", *objects, "-o", driver], check=True)
+    subprocess.run(["c++", "-pthread", *objects, *host_objects, "-o", driver], check=True)
     finished = subprocess.run([driver, "60"], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
 
 
-def test_error_of_a_build_without_cuda(monkeypatch):
-    monkeypatch.setattr(_native._core, "cuda_built", lambda: False)
-    tensor = SimpleNamespace(is_cuda=True, data_ptr=lambda: 0, element_size=lambda: 4, nbytes=0)
-    with pytest.raises(RuntimeError, match=r"out is on a CUDA device, but .* -Ccmake.define.ECHOSEG_CUDA=ON"):
-        _native._pointers(1, {"out": tensor})
+def run_on_pretended_device(program, **environment):
+    """Run a program in which torch reports that the memory of all tensors is on the CUDA device 0."""
+    command = [sys.executable, "-c", PRETENDED_DEVICE + program]
+    finished = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+    assert finished.returncode == 0, finished.stderr
 
 
-def test_cuda_kernels_are_started_on_the_current_stream(monkeypatch):
-    """Records the arguments of a kernel, with mocks of a device and its memory."""
-    calls = []
-    monkeypatch.setattr(_native._core, "Execution", lambda *arguments: arguments)
-    monkeypatch.setattr(torch.cuda, "device", lambda device: torch.device("cpu"))
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=77))
-    monkeypatch.setattr(torch, "empty", lambda n, **_: SimpleNamespace(data_ptr=lambda: 1000 + n))
-    out = SimpleNamespace(is_cuda=True, device=SimpleNamespace(index=3))
-    _native._run(lambda *arguments: calls.append(arguments), out, (1, 2), lambda *sizes: sum(sizes), 7, 9)
-    _native._run(lambda *arguments: calls.append(arguments), out, (1, 2))
-    assert calls == [(1, 2, (0, 3, 77, 1016)), (1, 2, (0, 3, 77, 1000))]
+PRETENDED_DEVICE = """
+import ctypes, struct
+from contextlib import contextmanager
+from types import SimpleNamespace
+import numpy as np
+import torch
+from torch import Tensor
+
+pythonapi = ctypes.pythonapi
+pythonapi.PyCapsule_GetPointer.restype = ctypes.c_void_p
+pythonapi.PyCapsule_GetPointer.argtypes = ctypes.py_object, ctypes.c_char_p
+pythonapi.PyCapsule_New.restype = ctypes.py_object
+pythonapi.PyCapsule_New.argtypes = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
+NAME = b"dlpack_exchange_api"
+READ = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)
+address = pythonapi.PyCapsule_GetPointer(Tensor.__dlpack_c_exchange_api__, NAME)
+table = (ctypes.c_char * 56).from_buffer_copy(ctypes.string_at(address, 56))  # DLPackExchangeAPI
+read_original = READ(struct.unpack_from("P", table, 40)[0])
+
+@READ
+def read(tensor, memory):
+    status = read_original(tensor, memory)
+    ctypes.c_int32.from_address(memory + 8).value = 2  # DLTensor.device.device_type: kDLCUDA
+    return status
+
+struct.pack_into("P", table, 40, ctypes.cast(read, ctypes.c_void_p).value)
+Tensor.__dlpack_c_exchange_api__ = pythonapi.PyCapsule_New(ctypes.addressof(table), NAME, None)
+events = []
+
+@contextmanager
+def device(index):
+    events.append(f"enter {index}")
+    yield
+    events.append("leave")
+
+def current_stream(index):
+    events.append(f"stream of {index}")
+    return SimpleNamespace(cuda_stream=77)
+
+torch.cuda.device, torch.cuda.current_stream = device, current_stream
+"""
+
+
+@pytest.mark.skipif(ops.build_info()["cuda_built"], reason="built with CUDA")
+def test_error_of_a_build_without_cuda():
+    run_on_pretended_device("""
+from echoseg import ops
+try:
+    ops.fill_polygons(torch.zeros(1, 3, 2), (8, 8))
+except RuntimeError as error:
+    assert "out is on a CUDA device, but this build" in str(error) and "ECHOSEG_CUDA=ON" in str(error), error
+else:
+    raise AssertionError("no error")
+""")
+
+
+BUILT_WITH_CUDA = """
+#include <cstdint>
+#include "echoseg/device.hpp"
+namespace echoseg::cuda {
+bool built() { return true; }
+std::vector<std::string> device_names() { return {}; }
+uint64_t shared_memory[48 * 1024 / sizeof(uint64_t)];  // see cuda_runtime.h
+}
+"""
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_operators_with_cuda_kernels_on_the_host(tmp_path, host_objects):
+    """A module with these kernels draws on tensors that pretend to be on a device what it draws on NumPy arrays."""
+    pybind11 = pytest.importorskip("pybind11", reason="part of [dev]")
+    built = tmp_path / "built.cpp"
+    built.write_text(BUILT_WITH_CUDA, encoding="utf-8")
+    include = [f"-I{path}" for path in (pybind11.get_include(), sysconfig.get_path("include"))]
+    flags = [*include, "-fvisibility=hidden", '-DECHOSEG_VERSION="test"']
+    objects = compile_sources([built, *ROOT.glob("cpp/bindings/*.cpp")], tmp_path, *flags)
+    shutil.copytree(Path(ops.__file__).parents[1], tmp_path / "echoseg", ignore=shutil.ignore_patterns("_core.*.*"))
+    module = tmp_path / "echoseg" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+    subprocess.run(["c++", "-shared", "-pthread", *objects, *host_objects, "-o", module], check=True)
+    paths = os.pathsep.join([str(tmp_path), str(ROOT / "tests")])
+    run_on_pretended_device(
+        """
+from _operators import operators, to_torch
+for count in (5, 0):
+    for name, operator in operators(count, (37, 50)).items():
+        arrays = to_torch(operator.arrays)
+        results = operator.run(arrays, to_torch(operator.outs))
+        assert events == ["enter 0", "stream of 0", "leave"], (name, events)
+        events.clear()
+        fresh = operator.call(**{k: a for k, a in arrays.items() if k != "previous"}, **operator.settings)
+        fresh = fresh if isinstance(fresh, tuple) else (fresh,)
+        events.clear()
+        for result, new, expected in zip(results, fresh, operator.run(), strict=True):
+            for array in (result, new):
+                np.testing.assert_allclose(array, expected, rtol=0, atol=1e-3 if name == "decode_heatmaps" else 1e-6)
+""",
+        PYTHONPATH=paths,
+    )
 
 
 def both(device, operation, *arrays, **keywords):

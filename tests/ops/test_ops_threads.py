@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,14 +131,33 @@ def test_every_operator_from_threads_and_forks_at_once(monkeypatch):
     assert stress_threads.short_threads(20)[0] < 0.1
 
 
+def threads_started():
+    """The number of threads that a call starts."""
+    before = len(list(Path("/proc/self/task").iterdir()))
+    some_work()
+    return len(list(Path("/proc/self/task").iterdir())) - before
+
+
+class ThreadsStarted:
+    """A data set for a ``DataLoader``."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return threads_started()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and reads /proc")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as above
 def test_one_thread_in_a_data_loader_worker(monkeypatch):
     import torch.utils.data
 
-    from echoseg.ops import _native
-
-    assert _native._threads() == 0
-    monkeypatch.setattr(torch.utils.data, "get_worker_info", lambda: object())
-    assert _native._threads() == 1
+    monkeypatch.setenv("ECHOSEG_NUM_THREADS", "3")
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(threads_started) == 2
+    loader = torch.utils.data.DataLoader(ThreadsStarted(), num_workers=1, multiprocessing_context="fork")
+    assert [int(number) for number in loader] == [0]
 
 
 LIMITED_MEMORY = """

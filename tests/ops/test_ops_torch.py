@@ -77,16 +77,22 @@ def test_operators_pass_opcheck():
     heatmaps, areas = torch.zeros((5, 3, *SIZE)), torch.zeros((5, *SIZE))
     hd95, assd = torch.zeros((2, 5), dtype=torch.float64)
     points, confidence = torch.zeros((5, 3, 2)), torch.zeros((5, 3))
-    element, heatmap = (3, 0, 1), (0, 4.0, 9.0, 0)
+    element, heatmap = (3, "rect", 1), ("gaussian", 4.0, 9.0)
+    contours = CONTOURS, SIZE, None, "center"
     arguments = {
-        "fill_polygons": (CONTOURS, None, masks, 0),
-        "morph": (masks, band, "dilate", *element),
-        "border_band_from_contours": (CONTOURS, None, band, 0, *element),
-        "render_heatmaps": (LANDMARKS, None, masks, heatmaps, *heatmap),
-        "render_targets": (CONTOURS, None, LANDMARKS, None, masks, band, heatmaps, 0, *element, *heatmap),
-        "decode_heatmaps": (heatmaps, points, confidence, 0, 5.0),
-        "distance_transform": (masks, areas, 1.0, 1.0),
-        "surface_distances": (masks, band, hd95, assd, 1.0, 1.0),
+        "fill_polygons": (*contours, masks),
+        "dilate": (masks, *element, band),
+        "erode": (masks, *element, band),
+        "border_band": (masks, *element, band),
+        "border_band_from_contours": (*contours, *element, band),
+        "render_heatmaps": (LANDMARKS, SIZE, *heatmap, masks, "float32", heatmaps, None),
+        "render_targets": (
+            *(CONTOURS, LANDMARKS, SIZE, None, "center"),
+            *(*element, *heatmap, "float32", masks, band, heatmaps, None),
+        ),
+        "decode_heatmaps": (heatmaps, "argmax", 5.0, points, confidence),
+        "distance_transform": (masks, None, areas),
+        "surface_distances": (masks, band, (0.5, 2.0), hd95, assd),
     }
     assert set(arguments) == set(OPERATORS)
     for name, values in arguments.items():

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["echoseg.datasets", "echoseg.io"]):
     from echoseg.datasets.decathlon import read_label
     from echoseg.datasets.echonet import read_echonet
     from echoseg.datasets.tracings import read_tracings
-    from echoseg.io.table import read_numbers, read_table
+    from echoseg.utils.table import read_numbers, read_table
 
 from _folders import write_folder
 from echoseg.errors import DataError

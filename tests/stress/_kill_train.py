@@ -1,4 +1,4 @@
-"""Trains a small network, and saves the state after each step."""
+"""Trains a small network, and saves the state after each step, or in a thread after each epoch."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ SETTINGS = {"width": 2, "depth": 2, "batch_size": 4, "epochs": 6, "device": "cpu
 
 class Training(Workload):
     name = "train"
+    checkpoint_minutes = 1e-9
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.run_folder, self.expected = self.work / "run", folder / "expected"
         self.store = write_phantom_store(folder / "store", patients=16, workers=1)
-        self.config = Config(**SETTINGS, checkpoint_minutes=1e-9)
+        self.config = Config(**SETTINGS, checkpoint_minutes=self.checkpoint_minutes)
 
     def run(self) -> None:
         step = loop._Trainer._step
@@ -85,6 +86,16 @@ class Training(Workload):
         found += [f"temporary file: {path.name}" for path in self.work.rglob("*.part")]
         shutil.rmtree(self.run_folder)
         return found
+
+
+class TrainingByEpochs(Training):
+    """Within the ten minutes, the state is written while the next epoch trains."""
+
+    name = "train by epochs"
+    checkpoint_minutes = 10.0
+
+    def lost_steps(self) -> int:
+        return 0  # steps of ten minutes may be lost
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ files must be complete, and the next process resumes the task. The final result 
 uninterrupted task, without temporary files.
 
 - train: saves its state after each step, so a kill may lose one step.
+- train by epochs: a thread saves the state after each epoch, while the next one trains.
 - prepare: after a kill there is either no store or a complete one.
 - predict: result files have their final name only when they are complete; --resume continues.
 - review: corrections that the page confirmed are there when the server is started again.
@@ -31,10 +32,10 @@ import torch
 from stress._kill_predict import Archive
 from stress._kill_prepare import Preparation
 from stress._kill_review import Review
-from stress._kill_train import Training
+from stress._kill_train import Training, TrainingByEpochs
 from stress._killing import KILL_TIMES, kill_repeatedly
 
-WORKLOADS = {"train": Training, "prepare": Preparation, "predict": Archive, "review": Review}
+WORKLOADS = {task.name: task for task in (Training, TrainingByEpochs, Preparation, Archive, Review)}
 
 
 def main() -> int:

@@ -20,4 +20,4 @@ def test_work_can_be_resumed_after_a_kill_at_any_time():
     command = [sys.executable, str(PROGRAM), "--kills", "3"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert finished.stdout.count(": 3 kills (") == 4
+    assert finished.stdout.count(": 3 kills (") == 5

@@ -11,7 +11,7 @@ from _folders import write_folder
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.tracings import read_tracings
 from echoseg.errors import DataError
-from echoseg.io.table import read_table
+from echoseg.utils.table import read_table
 from stress._reference_tables import LIST, TRACINGS
 from stress.tables import run
 

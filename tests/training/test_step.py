@@ -106,6 +106,7 @@ def assert_equal_runs(one, other):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_a_recorded_training_equals_a_plain_one(disc_store, tmp_path, monkeypatch, stand_ins, settings):
     """Of 32 images, five batches have 6 and the last one 2."""
@@ -116,6 +117,7 @@ def test_a_recorded_training_equals_a_plain_one(disc_store, tmp_path, monkeypatc
     assert_equal_runs(tmp_path / "recorded", tmp_path / "plain")
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [2, 8])
 def test_a_recorded_training_is_resumed(disc_store, tmp_path, monkeypatch, stand_ins, stop):
@@ -278,7 +280,7 @@ class FakeCuda:
         self.fails = fails
 
         @contextlib.contextmanager
-        def graph(graph, stream, capture_error_mode):
+        def graph(graph, pool, stream, capture_error_mode):
             calls.append(("capture", capture_error_mode))
             yield
 
@@ -307,6 +309,8 @@ class FakeCuda:
             "max_memory_allocated": lambda device: peak,
             "get_rng_state": lambda device: "random",
             "current_device": lambda: 0,
+            "set_stream": lambda stream: calls.append("main again" if stream is main else "side"),
+            "graph_pool_handle": lambda: "pool",
             "default_generators": [default],
         }
         for name, value in replaced.items():
@@ -329,14 +333,15 @@ def test_a_cuda_recorder(monkeypatch):
     assert cuda.calls == [("device", "cuda"), ("capture", "thread_local"), "replay"]
 
 
-def test_a_cuda_recorder_that_fails_leaves_the_random_numbers(monkeypatch):
+def test_a_cuda_recorder_that_fails_leaves_nothing_behind(monkeypatch):
     def fail():
         raise RuntimeError("synchronizes")
 
     cuda = FakeCuda(monkeypatch)
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", lambda *given: cuda.calls.append(given))
     with pytest.raises(RuntimeError, match="synchronizes"):
         CudaRecorder(torch.device("cuda")).record(fail)
-    assert cuda.calls[-2:] == [("fresh", "random"), ("default", "fresh state")]
+    assert cuda.calls[2:] == ["main again", (0, "pool"), ("fresh", "random"), ("default", "fresh state")]
 
 
 @pytest.mark.parametrize(("peak", "fits"), [(60, True), (61, False)])

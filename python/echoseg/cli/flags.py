@@ -84,6 +84,7 @@ def add_settings(parser: argparse._ActionsContainer, *names: str, default: Any =
         shared: dict[str, Any] = {"default": default, "help": _help_of(options["help"], fields[name].default)}
         flag = "--" + name.replace("_", "-")
         kind = _required(kinds[name])
+        is_open = kinds[name] != kind
         if kind is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
         elif parts := get_args(kind):
@@ -91,12 +92,23 @@ def add_settings(parser: argparse._ActionsContainer, *names: str, default: Any =
         elif "choices" in options:
             parser.add_argument(flag, choices=options["choices"], **shared)
         else:
-            parser.add_argument(flag, type=kind, metavar=options["metavar"], **shared)
+            convert = _number_or_auto(kind) if is_open and kind is not str else kind
+            parser.add_argument(flag, type=convert, metavar=options["metavar"], **shared)
 
 
 def _required(kind: Any) -> Any:
     """The type of a setting without its None."""
     return next(part for part in get_args(kind) if part is not type(None)) if isinstance(kind, UnionType) else kind
+
+
+def _number_or_auto(kind: type[int] | type[float]) -> Callable[[str], int | float | str]:
+    """An argparse type: a number, or auto for one that the training chooses."""
+
+    def convert(text: str) -> int | float | str:
+        return text if text == "auto" else kind(text)
+
+    convert.__name__ = kind.__name__  # for argparse's message
+    return convert
 
 
 def _help_of(text: str, default: object) -> str:
@@ -125,8 +137,8 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "--device",
         default="auto",
         metavar="DEVICE",
-        help="where to run the network: cpu, cuda, cuda:N, or auto, the first GPU if there is one, otherwise the CPU"
-        " (default: %(default)s)",
+        help="where to run the network: cpu, cuda, cuda:N, mps (Apple's GPU), or auto, the first CUDA device if there"
+        " is one, otherwise the CPU (default: %(default)s)",
     )
 
 
@@ -141,6 +153,8 @@ def add_postprocess(parser: argparse.ArgumentParser) -> None:
         " probability P on (0.4 if not given; mask approach only). reject_blank: no contour in frames where the"
         " network is not sure to see the structure. closing=N: close gaps with a square of N pixels (5 if not given)."
         " smooth=S: smooth over time with a Gaussian of standard deviation S frames (1 if not given)."
+        " track: smooth the tracks of landmarks over the whole video; a frame that stands out has little weight"
+        " (landmark approach only)."
         " (default: no step)",
     )
 

@@ -21,7 +21,7 @@ from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.structure import LEFT_VENTRICLE, choose_label
 from echoseg.errors import DataError
 from echoseg.io.file_types import VOLUME_SUFFIXES
-from echoseg.io.table import quote
+from echoseg.utils.table import quote
 
 LABELS = {LEFT_VENTRICLE: (1,), "left atrium": (3,)}
 

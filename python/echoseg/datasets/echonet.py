@@ -32,7 +32,7 @@ from echoseg.datasets.tracings import (
 from echoseg.errors import DataError
 from echoseg.io.file_types import SUFFIXES
 from echoseg.io.reading import is_clip
-from echoseg.io.table import EXTRA, quote, read_numbers, read_table
+from echoseg.utils.table import EXTRA, quote, read_numbers, read_table
 
 FILE_LIST = "FileList.csv"
 VIDEOS = "Videos"

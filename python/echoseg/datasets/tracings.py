@@ -24,7 +24,7 @@ from echoseg.datasets.recording import MINIMUM_ROWS, Fault, Tracing
 from echoseg.geometry.chords import are_arranged, arrange_chords
 from echoseg.geometry.contour import contour_area, order_contour
 from echoseg.io.file_types import SUFFIXES
-from echoseg.io.table import EXTRA, Table, quote, read_numbers, read_table
+from echoseg.utils.table import EXTRA, Table, quote, read_numbers, read_table
 
 TRACINGS = "VolumeTracings.csv"
 EXTRA_CELLS = "more cells than the header has columns"

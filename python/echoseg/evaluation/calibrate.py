@@ -28,7 +28,7 @@ def calibrate(run: Path, store: Store, *, device: str = "auto", network: Network
     Args:
         run: The folder of a finished run.
         store: The store that the run was trained on.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         network: The function that makes the network, if one was passed to the training.
 
     Raises:

@@ -87,7 +87,7 @@ def repeat_craciun(
         data: The folder of a data set of stacks, or a store; None uses synthetic stacks.
         out: The folder for the runs and the tables, which must not exist.
         scale: A factor for the number of training slices, larger than 0 and at most 1.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         combinations: The combinations of settings.
         repeats: The largest number of trainings of each combination; None trains as often as the thesis.
         seed: The random seed of the first training of each combination; the next ones have the next numbers.

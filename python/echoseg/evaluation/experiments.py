@@ -19,7 +19,7 @@ from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training.checkpoint import load_run
 from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
-from echoseg.training.devices import choose_device
+from echoseg.training.devices import choose_device, place
 from echoseg.training.loop import train
 from echoseg.training.optimization import make_loss
 from echoseg.training.validation import Validation
@@ -90,12 +90,12 @@ def split_loss(run: Path, store: Store, indices: np.ndarray, device: str) -> flo
         run: The run folder.
         store: The store with the images.
         indices: (N,) int, indices of images in the store.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
     """
     config, model, codec = load_run(run)
     chosen = choose_device(device)
     loss_of = make_loss(config, store.size, chosen)
-    return Validation(codec, loss_of, store, indices, config, chosen).score(model.to(chosen)).loss
+    return Validation(codec, loss_of, store, indices, config, chosen).score(place(model, chosen)).loss
 
 
 def run_experiments(

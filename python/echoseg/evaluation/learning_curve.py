@@ -44,7 +44,7 @@ def learning_curve(
         out: The folder for the runs and `learning_curve.csv`, which must not exist.
         counts: The numbers of training images; None takes all images, a half, a quarter, an eighth and a sixteenth.
         seeds: The number of trainings of each number, with the seeds 0, 1, …
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         **settings: Fields of `Config` for all trainings.
 
     Returns:

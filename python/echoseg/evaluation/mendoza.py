@@ -45,7 +45,7 @@ def repeat_mendoza(
             the two sizes of frames that the paper uses; give `size` too.
         out: The folder for the runs and the tables, which must not exist.
         scale: A factor for the numbers of training images, larger than 0 and at most 1.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         write: A function of a run folder, its store, its predictor and its evaluations by split, which writes the
             evaluations into the folder.
         **settings: Fields of `Config` that override the preset.

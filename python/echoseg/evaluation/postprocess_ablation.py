@@ -29,9 +29,9 @@ _STEPS = (
     *("reject_blank=0.5", "reject_blank=0.7", "reject_blank=0.9", "reject_blank=0.95", "reject_blank=0.99"),
     *("reject_bright=0.02", "reject_bright=0.04", "reject_bright=0.06", "reject_bright=0.08"),
     *("reject_bright=0.1", "reject_bright=0.15", "reject_bright=0.2", "reject_bright=0.3"),
-    *("closing=3", "closing=5", "smooth=1", "smooth=2"),
+    *("closing=3", "closing=5", "smooth=1", "smooth=2", "track"),
 )
-_MASKS_ONLY = ("threshold", "reject_bright")
+_MASKS_ONLY, _LANDMARKS_ONLY = ("threshold", "reject_bright"), ("track",)
 Recordings = Mapping[str, Recording] | None
 
 
@@ -147,11 +147,11 @@ class _Images:
         """Whether a step can be applied."""
         has_landmarks = self.unprocessed.landmarks is not None
         name = step.partition("=")[0]
+        if name in (_MASKS_ONLY if has_landmarks else _LANDMARKS_ONLY):
+            return False
         if temporal_radius([step]):
             return self._recordings is not None
-        if name == "reject_blank":
-            return not has_landmarks or self.unprocessed.area_std is not None
-        return not (has_landmarks and name in _MASKS_ONLY)
+        return name != "reject_blank" or not has_landmarks or self.unprocessed.area_std is not None
 
     def measure(self, step: str, after: Prediction, before: Prediction, baseline: np.ndarray) -> dict[str, Any]:
         """The row of a prediction in a table, compared with the Dice of the images before the step."""

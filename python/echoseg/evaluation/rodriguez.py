@@ -72,7 +72,7 @@ def repeat_rodriguez(
         out: The folder for the runs, `experiments.csv` and `robustness.csv`, which must not exist.
         scale: The largest number of training images, as a share of that of experiment 1; above 0 and at most 1.
             Experiments that need fewer images are as in the paper.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         write: Writes the results of each run into its folder; see `echoseg.evaluation.experiments.run_experiment`.
         experiments: The experiments to run.
         **settings: Fields of `Config` that override the preset "rodriguez".

@@ -126,7 +126,7 @@ def load_run_data(
         run: The run folder.
         data: The folder of a data set, or a store. None uses the data set that the run was trained on, which may be the
             phantom data set.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         network: The function that makes the network, if one was passed to the training.
 
     Returns:

@@ -18,14 +18,18 @@ from echoseg.io.reading import decode_clip
 from echoseg.utils.parallel import map_in_order
 
 _RADIUS_IN_SIGMA = 3  # of the Gaussian filter
-_TEMPORAL_STEP = "smooth"
+_TRACK_RADIUS = 30  # frames; those further away have next to no influence
 
 
 def temporal_radius(steps: Sequence[str]) -> int:
     """The number of frames before and after a traced frame that post-processing steps use."""
-    return sum(
-        math.ceil(_RADIUS_IN_SIGMA * parse_step(step)[1]) for step in steps if step.partition("=")[0] == _TEMPORAL_STEP
-    )
+    radius = 0
+    for step in steps:
+        if step == "track":
+            radius += _TRACK_RADIUS
+        elif step.partition("=")[0] == "smooth":
+            radius += math.ceil(_RADIUS_IN_SIGMA * parse_step(step)[1])
+    return radius
 
 
 def predict_traced(

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from echoseg.errors import DataError
-from echoseg.io.table import quote, read_numbers, read_table
+from echoseg.utils.table import quote, read_numbers, read_table
 
 _COLUMNS = ("patient", "bsa")
 _LIMITS = (0.1, 4.0)  # m²; a newborn has about 0.2, and a value in cm² or kg is far above

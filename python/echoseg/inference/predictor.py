@@ -31,7 +31,7 @@ from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
 from echoseg.training.checkpoint import load_run
 from echoseg.training.config import Config
-from echoseg.training.devices import choose_device, prediction_batch
+from echoseg.training.devices import choose_device, place, prediction_batch
 
 CALIBRATION, SHAPES = "calibration.json", "shape.json"
 WIDE_INTERVAL = 0.6
@@ -179,7 +179,7 @@ class Predictor:
         regularize: bool = False,
     ) -> None:
         self.config, self.codec, self.calibration = config, codec, calibration
-        self._model = model.to(device).eval()
+        self._model = place(model, device).eval()
         self._device, self._shapes, self._regularize = device, shapes, regularize
 
     def __call__(self, source: str | os.PathLike[str] | Clip | np.ndarray, *, crop_sector: bool = False) -> Prediction:
@@ -268,7 +268,7 @@ class Predictor:
             (T, K, 2, 2) float32; None in the mask approach and without a calibration.
         """
         probabilities, landmarks, moments = [], [], []
-        size = prediction_batch(self.config.batch_size, self._device)
+        size = prediction_batch(self.config, self._device)
         for start in range(0, max(1, len(frames)), size):
             batch = np.require(frames[start : start + size], requirements=["C", "W"])
             logits = self._model(torch.from_numpy(batch).to(self._device))
@@ -309,7 +309,7 @@ def load(
 
     Args:
         run: A run, or its folder. None stands for pretrained weights of the package; this version contains none.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         regularize: Whether to replace contours of an implausible shape by the nearest plausible shape; see
             `echoseg.geometry.shape`. `Prediction.review` marks these frames in either case.
         network: The function that makes the network, if one was passed to `echoseg.train`.

@@ -1,4 +1,4 @@
-"""Reads untrusted files: frames, frame rate and spacing of videos, DICOM, volumes and images; tables.
+"""Reads untrusted files: frames, frame rate and spacing of videos, DICOM, volumes and images.
 
 Worker processes decode the pixels. Imports utils; works without torch.
 """

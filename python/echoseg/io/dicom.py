@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.errors import DataError
+from echoseg.io.axes import described_axis3
 from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip
 from echoseg.io.sector import box_of, find_sector, middle_square, overlap_of_boxes
 
@@ -62,8 +63,8 @@ def _starts_implicit(head: bytes) -> bool:
     return following == group and next_element > element and next_length % 2 == 0
 
 
-def read_dicom(path: Path) -> Clip:
-    """Read a cine or a single image.
+def read_dicom(path: Path, axis3: str | None = None) -> Clip:
+    """Read a cine or a single image; or the frames of an MR or CT file as a stack, if they are slices.
 
     The spacing comes from the Sequence of Ultrasound Regions, otherwise from Pixel Spacing. A region may refer to a
     screen of a different size than the frames. It is divided by an integer to fit them, and its spacing is used only
@@ -71,6 +72,7 @@ def read_dicom(path: Path) -> Clip:
 
     Args:
         path: A DICOM file.
+        axis3: "time" reads the frames in any case as a film; None takes it from a `dataset.json`.
 
     Raises:
         DataError: The file is damaged, declares a wrong size, or is compressed in a way that no installed decoder
@@ -80,13 +82,22 @@ def read_dicom(path: Path) -> Clip:
 
     with naming_cause(path):
         data = pydicom.dcmread(path, force=is_dicom(path))
-        declared = count(data, "NumberOfFrames", 1)
+        modality, declared = str(data.get("Modality") or ""), count(data, "NumberOfFrames", 1)
+        if modality == "SEG":
+            raise DataError("is a segmentation, not an image; give the images that it belongs to")
+        is_ultrasound = modality in ("US", "IVUS")
+        if declared > 1 and not is_ultrasound and (axis3 or described_axis3(path)) != "time":
+            from echoseg.io import multiframe  # it imports nibabel, which takes half a second
+
+            if (stack := multiframe.read_slices(path, data)) is not None:
+                return stack
         frames = np.stack(list(_grey_frames(raw_frames(data), data)))
-        fps, spacing = _frame_rate(data), numbers(data, "PixelSpacing")
-        region = _region(data) if data.get("Modality") in ("US", "IVUS") else None
+        measures = first_item(first_item(data, "SharedFunctionalGroupsSequence"), "PixelMeasuresSequence")
+        fps, spacing = _frame_rate(data), numbers(data, "PixelSpacing") or numbers(measures, "PixelSpacing")
+        region = _region(data) if is_ultrasound else None
     declared = 0 if declared == len(frames) else declared
     clip_spacing = (spacing[0], spacing[1]) if len(spacing) == 2 and _are_lengths(spacing) else (np.nan, np.nan)
-    if data.get("Modality") not in ("US", "IVUS"):
+    if not is_ultrasound:
         return Clip(frames, fps, clip_spacing, np.nan, declared=declared)
     sector = find_sector(frames)
     if region is not None:
@@ -152,6 +163,8 @@ def raw_frames(data: Dataset) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     """
     from pydicom.pixels import get_decoder
 
+    if "FloatPixelData" in data or "DoubleFloatPixelData" in data:
+        raise DataError("its pixels are floating-point numbers, which are not read; export it with whole numbers")
     if "PixelData" not in data:
         raise DataError("contains no image, or is cut off before it; give another file")
     rows, columns, declared = count(data, "Rows"), count(data, "Columns"), count(data, "NumberOfFrames", 1)
@@ -299,14 +312,20 @@ def _are_lengths(values: list[float]) -> bool:
     return all(0 < value < math.inf for value in values)
 
 
-def numbers(data: Dataset, name: str) -> list[float]:
+def first_item(data: Dataset | None, name: str) -> Dataset | None:
+    """The first item of a sequence in a header; None if there is none."""
+    items = None if data is None else data.get(name)
+    return items[0] if items else None
+
+
+def numbers(data: Dataset | None, name: str) -> list[float]:
     """The numbers in a header element; empty if it is missing.
 
     Raises:
         DataError: It holds something else. The message lacks the file's name.
     """
     try:
-        value = data.get(name)
+        value = None if data is None else data.get(name)
         if value in (None, ""):
             return []
         return [float(item) for item in ([value] if isinstance(value, (str, int, float)) else value)]

@@ -24,6 +24,7 @@ from echoseg.io.tiff import PageAxes, read_page_axes
 
 _STORED = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 _ORIENTATION = 274  # tag
+_GREY_MODES = ("L", "I", "F", "I;16", "I;16B", "I;16L")  # of Pillow
 _MAX_BEFORE_ANIMATION = 1 << 16  # bytes of a PNG before the chunk that declares an animation
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SIGNATURES = (
@@ -76,21 +77,6 @@ def is_image(path: Path) -> bool:
     return path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def read_image(path: Path) -> NDArray[Any]:
-    """Read an image in the calling process; colours are converted to grey.
-
-    Returns:
-        (H, W) grey values, of the dtype in the file.
-
-    Raises:
-        DataError: The file is missing or damaged, or has several pages.
-    """
-    pixels = read_pages(path).pixels
-    if len(pixels) > 1:
-        raise DataError(f"{path}: has {len(pixels)} pages; save each page as a file, or all of them as .nii.gz")
-    return pixels[0]
-
-
 def read_pages(path: Path, axis3: str | None = None) -> Pages:
     """Read the pages of a TIFF, the frames of an animation, or one image, in the calling process.
 
@@ -105,13 +91,15 @@ def read_pages(path: Path, axis3: str | None = None) -> Pages:
     content = _read_bytes(path)
     data = np.frombuffer(content, dtype=np.uint8)
     images = _decode(content, data)
+    is_turned = content.startswith(_TIFF) and bool(images)  # OpenCV turns these in any case
+    images = images or _decode_by_pillow(content)
     if not images:
         raise DataError(f"{path}: {_describe_failure(content)}")
     notes = []
     orientation = _orientation(content)
     if orientation in _AS_STORED:
         notes.append(f"the pixels are read as stored, although a tag asks to turn them (orientation {orientation})")
-        if content.startswith(_TIFF):  # OpenCV turns these in any case
+        if is_turned:
             images = [_AS_STORED[orientation](image) for image in images]
     alike = [image for image in images if (image.shape, image.dtype) == (images[0].shape, images[0].dtype)]
     if len(alike) < len(images):
@@ -128,6 +116,11 @@ def _with_axes(path: Path, pages: Pages, axes: PageAxes, axis3: str | None) -> P
     """The pages of a TIFF as slices, time points or both."""
     count = len(pages.pixels)
     pages = pages._replace(spacing=axes.spacing, fps=axes.fps)
+    if count < axes.images:
+        raise DataError(
+            f"{path}: has {count} of the {axes.images} images that it declares, as ImageJ writes files above 4 GB; save"
+            " it as .nii.gz, or in parts"
+        )
     if count == 1:
         return pages._replace(fps=np.nan)
     axis3 = axis3 or described_axis3(path)
@@ -180,6 +173,20 @@ def _decode(content: bytes, data: NDArray[np.uint8], flags: int = _STORED) -> li
     except cv2.error:
         return []
     return [] if image is None else [np.asarray(image)]
+
+
+def _decode_by_pillow(content: bytes) -> list[NDArray[Any]]:
+    """The pages in grey of an image that OpenCV cannot decode; empty if Pillow cannot either."""
+    from PIL import Image, ImageSequence
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return [
+                np.asarray(page if page.mode in _GREY_MODES else page.convert("L"))
+                for page in ImageSequence.Iterator(image)
+            ]
+    except Exception:  # Pillow raises exceptions of many types for damaged files
+        return []
 
 
 def _describe_failure(content: bytes) -> str:

@@ -76,7 +76,7 @@ def _read_page(
         raise DataError(f"{path}: page {number + 1} cannot be read; replace the file")
     values = stored()[number]
     if values.ndim == 3:
-        return _from_colours(path, values)
+        return _from_colours(path, values, number)
     if is_min_white and values.dtype == np.uint8:
         return 255 - values
     return values // (255 // (2**bits - 1)) if bits < 8 else values
@@ -147,13 +147,13 @@ def _colour_labels(rgb: NDArray[Any]) -> NDArray[np.int32]:
     return np.where(is_grey, red, COLOUR | red << 16 | green << 8 | blue).astype(np.int32)
 
 
-def _from_colours(path: Path, values: NDArray[Any]) -> NDArray[Any]:
-    """(H, W) the labels of an image with 3 channels, or 4 with alpha, in the order of OpenCV."""
+def _from_colours(path: Path, values: NDArray[Any], page: int) -> NDArray[Any]:
+    """(H, W) the labels of a page with 3 channels, or 4 with alpha, in the order of OpenCV."""
     colours, alpha = values[..., 2::-1], values[..., 3] if values.shape[2] > 3 else None
     is_grey = bool((colours == colours[..., :1]).all())
     if values.dtype != np.uint8 and not is_grey:
         raise DataError(f"{path}: holds colours of {values.dtype}; save the labels as an image of 8 bits")
-    labels = colours[..., 0] if is_grey else _reduce_colours(path, colours)
+    labels = colours[..., 0] if is_grey else _reduce_colours(path, colours, page)
     if alpha is None or (alpha == alpha.flat[0]).all():
         return labels
     visible = alpha > alpha.max() / 2
@@ -162,7 +162,7 @@ def _from_colours(path: Path, values: NDArray[Any]) -> NDArray[Any]:
     return np.where(visible, labels, 0)
 
 
-def _reduce_colours(path: Path, colours: NDArray[Any]) -> NDArray[Any]:
+def _reduce_colours(path: Path, colours: NDArray[Any], page: int) -> NDArray[Any]:
     labels = _colour_labels(colours)
     if len(np.unique(labels)) <= _MAX_COLOURS:
         return labels
@@ -173,7 +173,7 @@ def _reduce_colours(path: Path, colours: NDArray[Any]) -> NDArray[Any]:
         is_same = (np.abs(hues - np.median(hues[is_bright], axis=0)) <= _MAX_HUE_DIFFERENCE).all(axis=2)
         is_inner = cv2.erode(is_bright.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     if is_bright.any() and is_same[is_bright].mean() > 0.95 and is_same[is_inner].all():
-        luma = image.read_image(path)  # one colour with soft edges, sharper in the brightness of a JPEG than in colour
+        luma = image.read_pages(path).pixels[page]  # of a JPEG, the brightness has sharper edges than the colours
         return np.asarray(np.rint(luma * (255 / np.median(luma[is_bright]))).clip(0, 255).astype(np.uint8))
     raise DataError(
         f"{path}: its edges mix the colours of several labels, as JPEG and smoothing do; save the labels as PNG, "

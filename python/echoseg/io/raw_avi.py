@@ -1,6 +1,8 @@
 """Reads AVI files with uncompressed frames of 8, 24 or 32 bits, as MATLAB and frame grabbers write them.
 
-OpenCV's decoder aborts the process on some of them (https://github.com/opencv/opencv/issues/4609).
+OpenCV's decoder aborts the process on some of them (https://github.com/opencv/opencv/issues/4609). An empty chunk means
+that the frame before it is shown again; capture programs write it for a frame that they have lost, and FFmpeg drops it
+(https://github.com/HomeOfAviSynthPlusEvolution/L-SMASH-Works/issues/69).
 
 Source: https://learn.microsoft.com/en-us/windows/win32/directshow/avi-riff-file-reference
 """
@@ -21,6 +23,7 @@ from echoseg.io.clip import MAX_PIXELS
 
 _MAX_HEADER = 1 << 16
 _LISTS = (b"RIFF", b"LIST")
+_RIFF_FORMS = (b"AVI ", b"AVIX")  # other parts of a file hold data of other programs
 
 
 class RawAvi:
@@ -52,15 +55,16 @@ class RawAvi:
         self.palette = _palette(bitmap) if self.bits == 8 else None
         self.file = path.open("rb")
         self.chunks = _frame_chunks(self.file, path.stat().st_size)
-        self.size = 0
+        self.position = self.size = 0
 
     def grab(self) -> bool:
         """Go to the next frame; False at the end."""
         found = next(self.chunks, None)
         if found is None:
             return False
-        position, self.size = found
-        self.file.seek(position)
+        if found[1]:
+            self.position, self.size = found
+        self.file.seek(self.position)
         return True
 
     def retrieve(self) -> tuple[bool, NDArray[np.uint8] | None]:
@@ -77,6 +81,58 @@ class RawAvi:
     def get(self, prop: int) -> float:
         """The frame rate; no other property is known."""
         return self.fps if prop == cv2.CAP_PROP_FPS else 0.0
+
+
+class WithEmptyFrames:
+    """The frames of an AVI, given those that FFmpeg decodes; has the methods of `cv2.VideoCapture` that `video` uses.
+
+    Args:
+        capture: The opened video, of a codec that stores each frame by itself.
+        is_empty: (T,) bool, whether the chunk of each frame is empty.
+    """
+
+    def __init__(self, capture: cv2.VideoCapture, is_empty: NDArray[np.bool_]) -> None:
+        self.capture, self.is_empty, self.number = capture, is_empty, -1
+
+    def grab(self) -> bool:
+        """Go to the next frame; False at the end."""
+        self.number += 1
+        if 0 < self.number < len(self.is_empty) and self.is_empty[self.number]:
+            return True
+        return bool(self.capture.grab())
+
+    def retrieve(self) -> tuple[bool, NDArray[np.uint8] | None]:
+        """Whether the frame is whole, and its pixels."""
+        success, image = self.capture.retrieve()
+        return success, None if image is None else np.asarray(image, np.uint8)
+
+    def get(self, prop: int) -> float:
+        """A property of the video."""
+        return float(self.capture.get(prop))
+
+
+def empty_frames(path: Path) -> NDArray[np.bool_]:
+    """(T,) bool: whether the chunk of each frame is empty, by the index of an AVI, else by the chunks."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        sizes = _index_sizes(file, size)
+        return np.array([length for _, length in _frame_chunks(file, size)] if sizes is None else sizes) == 0
+
+
+def _index_sizes(file: BinaryIO, size: int) -> NDArray[np.uint32] | None:
+    """The sizes of the frames of the first video stream by the chunk `idx1`; None without it."""
+    position = 12
+    while position + 8 <= size:
+        file.seek(position)
+        name, length = struct.unpack("<4sI", file.read(8))
+        if name == b"idx1":
+            content = file.read(min(length, size - position - 8))
+            entries = np.frombuffer(content[: len(content) // 16 * 16], "<u4").reshape(-1, 4)
+            names = entries[:, 0].copy().view("S4")
+            frames = [name for name in names if name[2:] in (b"db", b"dc")]
+            return entries[names == frames[0], 3] if frames else entries[:0, 3]
+        position += 8 + length + length % 2
+    return None
 
 
 def open_raw_avi(path: Path) -> RawAvi | None:
@@ -128,7 +184,7 @@ def _chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
     while position + 8 <= size:
         file.seek(position)
         name, length = struct.unpack("<4sI", file.read(8))
-        if name in _LISTS:
+        if name in _LISTS and (name != b"RIFF" or file.read(4) in _RIFF_FORMS):
             position += 12
             continue
         yield name, position + 8, length

@@ -82,7 +82,8 @@ def read_clip(path: str | os.PathLike[str], *, axis3: str | None = None) -> Clip
             task, build = ("pages", _build_pages) if is_image(path) else ("slices", _build_clip)
             return request(task, path, build, _axis3.get())
     if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
-        return request("dicom", path, _build_clip)
+        with axis3_taken_for(axis3):
+            return request("dicom", path, _build_clip, _axis3.get())
     if path.is_file() and not video.is_video(path) and (reason := unread_reason(path) or header_reason(path)):
         raise DataError(f"{path}: {reason}")
     return request("video", path, _build_clip)
@@ -124,18 +125,6 @@ def decode_clip(path: Path, frames: Sequence[int]) -> DecodedFrames:
         images = read_clip(path).frames
         return DecodedFrames({frame: images[frame] for frame in frames if frame < len(images)}, len(images), 0, _NAN)
     return _decode_frames(path, frames)
-
-
-def read_image(path: Path) -> NDArray[Any]:
-    """Read an image; colours are converted to grey.
-
-    Returns:
-        (H, W) grey values, of the dtype in the file.
-
-    Raises:
-        DataError: The file is missing or damaged, or has several pages.
-    """
-    return request("image", path, _build_image)
 
 
 def read_labels(path: Path, *, by_colour: bool = False) -> NDArray[Any]:
@@ -249,13 +238,6 @@ def _build_planes(metadata: Metadata, arrays: Arrays) -> NDArray[Any]:
 def _build_decoded(metadata: Metadata, arrays: Arrays) -> DecodedFrames:
     frames = {int(number): _check_grey(frame, 2) for number, frame in zip(metadata["numbers"], arrays, strict=True)}
     return DecodedFrames(frames, int(metadata["passed"]), int(metadata["declared"]), float(metadata["fps"]))
-
-
-def _build_image(metadata: Metadata, arrays: Arrays) -> NDArray[Any]:
-    (image,) = arrays
-    if image.ndim != 2 or not image.size:
-        raise ValueError
-    return image
 
 
 def _check_grey(frames: NDArray[Any], dimensions: int) -> NDArray[np.uint8]:

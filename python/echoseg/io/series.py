@@ -51,6 +51,7 @@ class Slice:
         spacing: (row, column) mm per pixel.
         size: (H, W).
         trigger_time: Milliseconds since the R wave; nan if unknown.
+        frame: The number of the frame in a file of several.
     """
 
     path: Path
@@ -60,6 +61,12 @@ class Slice:
     spacing: tuple[float, float]
     size: tuple[int, int]
     trigger_time: float
+    frame: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What the slice is called in messages."""
+        return self.path.name if self.frame is None else f"frame {self.frame + 1}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +88,7 @@ class Series:
     @property
     def is_film(self) -> bool:
         """Whether the slices are time points of one position."""
-        return self.phases == len(self.slices) > 1
+        return self.phases > 1 and math.isnan(self.volume.thickness)
 
 
 def series_files(folder: Path) -> list[Path]:
@@ -112,6 +119,21 @@ def open_series(folder: Path) -> Series:
                 " again, or move the file into another folder"
             )
     left_out = [other.path for other in found if other.series != slices[0].series]
+    return arrange_slices(folder, slices, left_out)
+
+
+def arrange_slices(folder: Path, slices: list[Slice], left_out: Sequence[Path] = ()) -> Series:
+    """Bring the slices of a series, or of one file, into their order in space.
+
+    Args:
+        folder: The folder, or the file, for messages.
+        slices: The slices, at least one.
+        left_out: See `Series`.
+
+    Raises:
+        DataError: A slice is missing or has another size, spacing or direction; or several are at the same position
+            and their trigger times do not tell them apart.
+    """
     _check_equal(folder, slices)
     positions = _by_position(folder, slices)
     phases = len(positions[0])
@@ -128,7 +150,7 @@ def open_series(folder: Path) -> Series:
     zooms = (spacing[1], spacing[0], abs(float(step @ np.cross(along_row, along_column))))
     affine = _LPS_TO_RAS @ affine
     volume = arranged_volume(folder, shape, zooms, affine, is_sequence=len(positions) == 1, slices=2)
-    return Series(volume, chosen, phases, left_out)
+    return Series(volume, chosen, phases, list(left_out))
 
 
 def read_series_voxels(series: Series) -> NDArray[Any]:
@@ -153,14 +175,19 @@ def read_series(folder: Path) -> Clip:
         DataError: See `open_series` and `read_series_voxels`.
     """
     series = open_series(folder)
-    frames = to_grey(series.volume.arrange(read_series_voxels(series)))
+    return clip_of(series, read_series_voxels(series))
+
+
+def clip_of(series: Series, voxels: NDArray[Any]) -> Clip:
+    """The clip of a series, given its voxels, (columns, rows, slices)."""
+    frames = to_grey(series.volume.arrange(voxels))
     fps, notes = math.nan, [f"{path.name} is not part of the stack" for path in series.left_out]
     if series.is_film:
         fps = 1000 / float(np.median(np.diff([found.trigger_time for found in series.slices])))
     elif series.phases > 1:
         notes.append(
             f"{series.phases} phases at each of {len(frames)} positions, of which the first after the R wave was read;"
-            " copy the files of another phase into a folder of their own to read that"
+            " copy the images of another phase into a folder of their own to read that"
         )
     return Clip(frames, fps, series.volume.spacing, series.volume.thickness, note="; ".join(notes))
 
@@ -233,25 +260,24 @@ def _check_equal(folder: Path, slices: Sequence[Slice]) -> None:
     first = slices[0]
     lengths = np.linalg.norm(first.directions, axis=1)
     if not (abs(lengths - 1) < 1e-2).all() or not abs(float(first.directions[0] @ first.directions[1])) < 1e-2:
-        raise DataError(f"{folder}: {first.path.name} has an invalid ImageOrientationPatient; export the series again")
+        raise DataError(f"{folder}: {first.name} has an invalid ImageOrientationPatient; export the series again")
     if not all(0 < value < math.inf for value in first.spacing):
-        raise DataError(f"{folder}: {first.path.name} has no valid PixelSpacing; export the series again")
+        raise DataError(f"{folder}: {first.name} has no valid PixelSpacing; export the series again")
     for found in slices:
-        names = f"{folder}: {found.path.name}"
+        names = f"{folder}: {found.name}"
         if found.size != first.size:
             raise DataError(
-                f"{names} has {found.size[1]}×{found.size[0]} pixels, but {first.path.name} has "
+                f"{names} has {found.size[1]}×{found.size[0]} pixels, but {first.name} has "
                 f"{first.size[1]}×{first.size[0]}; move slices of another size into a folder of their own"
             )
         if not np.allclose(found.spacing, first.spacing, rtol=1e-3, atol=0):
             raise DataError(
-                f"{names} has the PixelSpacing {found.spacing}, but {first.path.name} has {first.spacing}; move it into"
+                f"{names} has the PixelSpacing {found.spacing}, but {first.name} has {first.spacing}; move it into"
                 " another folder"
             )
         if not np.allclose(found.directions, first.directions, rtol=0, atol=1e-3):
             raise DataError(
-                f"{names} has another orientation than {first.path.name}; give the files of parallel slices, or single"
-                " files"
+                f"{names} has another orientation than {first.name}; give the files of parallel slices, or single files"
             )
         if not np.isfinite(found.position).all():
             raise DataError(f"{names} has an invalid ImagePositionPatient; export the series again")
@@ -271,14 +297,14 @@ def _by_position(folder: Path, slices: list[Slice]) -> list[list[Slice]]:
     for at_position in positions:
         if len(at_position) != len(most):
             raise DataError(
-                f"{folder}: has {len(at_position)} files at the position of {at_position[0].path.name}, but {len(most)}"
-                f" at that of {most[0].path.name}; add the missing files or remove the others"
+                f"{folder}: has {len(at_position)} images at the position of {at_position[0].name}, but {len(most)}"
+                f" at that of {most[0].name}; add the missing ones or remove the others"
             )
         at_position.sort(key=lambda found: found.trigger_time)
         if len(most) > 1 and not (np.diff([found.trigger_time for found in at_position]) > 0).all():
             raise DataError(
-                f"{folder}: has {len(most)} files at the position of {at_position[0].path.name}, which their"
-                " TriggerTime does not tell apart; leave one file for each position"
+                f"{folder}: has {len(most)} images at the position of {at_position[0].name}, which their"
+                " TriggerTime does not tell apart; leave one image for each position"
             )
     return positions
 
@@ -292,7 +318,7 @@ def _check_distances(folder: Path, slices: Sequence[Slice]) -> None:
         worst = int(abs(distances - np.median(distances)).argmax())
         elsewhere = float(np.median(np.delete(distances, worst)))
         if abs(distances[worst] - elsewhere) > _MAX_VARIATION * elsewhere:
-            names = f"{slices[worst].path.name} to {slices[worst + 1].path.name}"
+            names = f"{slices[worst].name} to {slices[worst + 1].name}"
             raise DataError(
                 f"{folder}: from {names} it is {distances[worst]:.4g} mm, but {elsewhere:.4g} mm between other slices;"
                 " add missing slices or remove additional ones"
@@ -303,7 +329,7 @@ def _check_distances(folder: Path, slices: Sequence[Slice]) -> None:
     shifts = np.linalg.norm(beside, axis=1)
     if shifts.max() > max(slices[0].spacing):
         raise DataError(
-            f"{folder}: {slices[int(shifts.argmax())].path.name} is shifted by {shifts.max():.4g} mm against the other"
+            f"{folder}: {slices[int(shifts.argmax())].name} is shifted by {shifts.max():.4g} mm against the other"
             " slices; give the files one by one"
         )
 
@@ -315,10 +341,20 @@ def _read_values(found: Slice) -> NDArray[Any]:
     with naming_cause(found.path):
         data = pydicom.dcmread(found.path, force=True)
         (frame, properties), *_ = raw_frames(data)
+        if frame.shape != found.size:
+            raise DataError("is not a grey image of its declared size; give the grey images of the series")
+        return rescaled(frame, properties, rescaling(data))
+
+
+def rescaled(frame: NDArray[Any], properties: dict[str, Any], scale: tuple[float, float]) -> NDArray[Any]:
+    """(H, W) values by the slope and the intercept; black is low.
+
+    Raises:
+        DataError: The frame is not grey. The message lacks the file's name.
+    """
     kind = properties["photometric_interpretation"]
-    if not kind.startswith("MONOCHROME") or frame.shape != found.size:
-        raise DataError(f"{found.path}: is not a grey image of its declared size; give the grey images of the series")
-    slope, intercept = rescaling(data)
-    if (slope, intercept) != (1, 0):
-        frame = frame * np.float32(slope) + np.float32(intercept)
+    if not kind.startswith("MONOCHROME"):
+        raise DataError("is not a grey image; give the grey images of the series")
+    if scale != (1, 0):
+        frame = frame * np.float32(scale[0]) + np.float32(scale[1])
     return -frame.astype(np.float32) if kind == "MONOCHROME1" else frame

@@ -34,6 +34,7 @@ class PageAxes(NamedTuple):
         thickness: Distance between slices in mm; nan if unknown.
         fps: Time points per second; nan if unknown.
         is_time_first: Whether the time points change faster than the slices.
+        images: The number of images that the description declares; 0 if it declares none.
     """
 
     channels: int = 1
@@ -43,6 +44,7 @@ class PageAxes(NamedTuple):
     thickness: float = math.nan
     fps: float = math.nan
     is_time_first: bool = False
+    images: int = 0
 
 
 def read_page_axes(content: bytes) -> PageAxes:
@@ -69,7 +71,8 @@ def _imagej(fields: dict[str, str], resolution: list[float]) -> PageAxes:
         slices = 1  # the images of any stack
     sides = [unit / per_unit if per_unit > 0 else math.nan for per_unit in resolution]
     fps = 1 / interval if interval > 0 else float(fields.get("fps", "nan"))
-    return PageAxes(channels, slices, times, (sides[0], sides[1]), abs(spacing) * unit, fps)
+    images = int(fields.get("images", "0"))
+    return PageAxes(channels, slices, times, (sides[0], sides[1]), abs(spacing) * unit, fps, images=images)
 
 
 def _first_pixels(description: str) -> str:

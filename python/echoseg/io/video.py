@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip
-from echoseg.io.raw_avi import RawAvi, open_raw_avi
+from echoseg.io.raw_avi import RawAvi, WithEmptyFrames, empty_frames, open_raw_avi
 from echoseg.utils.files import opencv_name
 
 Frame = NDArray[np.uint8]
+Capture = cv2.VideoCapture | RawAvi | WithEmptyFrames
 
 CONTAINERS = {
     "AVI": rb"RIFF....AVI LIST",
@@ -58,6 +59,7 @@ FFMPEG_OPTIONS = (
 )
 """Value of OPENCV_FFMPEG_CAPTURE_OPTIONS: the same containers and codecs, and local files as the only protocol."""
 
+_SINGLE_FRAMES = ("Motion JPEG", "lossless", "raw AVI")  # the codecs that store each frame by itself
 _MP4_BOXES = (b"ftyp", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _RAW = rb"\0{4}|\x03\0{3}|DIB |RGB |RAW |GREY|Y8  |Y800|I420|IYUV|YV12|YUY2|UYVY|RGBA|BGRA"
 _RAW_AVI = re.compile(rb"strh.{4}vids.{52}strf.{4}.{16}(" + _RAW + rb")", re.DOTALL)
@@ -71,12 +73,14 @@ class DecodedFrames(NamedTuple):
         passed: Number of frames that the decoder passed, damaged ones included.
         declared: Number of frames that the header declares; 0 if it declares none or an estimate. It may be wrong.
         fps: Frames per second in the header, or 25 if the header has no plausible value.
+        turned: The degrees by which the frames are turned, clockwise, as the header asks for.
     """
 
     frames: dict[int, Frame]
     passed: int
     declared: int
     fps: float
+    turned: int = 0
 
 
 def read_video(path: Path) -> Clip:
@@ -89,7 +93,8 @@ def read_video(path: Path) -> Clip:
     decoded = decode_frames(path)
     frames = stack_frames(path, decoded, None)
     declared = 0 if decoded.declared == len(frames) else decoded.declared
-    return Clip(frames, decoded.fps, (np.nan, np.nan), np.nan, declared=declared)
+    note = f"the frames are turned by {decoded.turned} degrees, as the header asks for" if decoded.turned else ""
+    return Clip(frames, decoded.fps, (np.nan, np.nan), np.nan, declared=declared, note=note)
 
 
 def decode_frames(path: Path, frames: Sequence[int] | None = None) -> DecodedFrames:
@@ -107,7 +112,7 @@ def decode_frames(path: Path, frames: Sequence[int] | None = None) -> DecodedFra
     decoded: dict[int, Frame] = {}
     passed = size = 0
     with _open(path) as (capture, declared):
-        rate = capture.get(cv2.CAP_PROP_FPS)
+        rate, turned = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
         requested = None if numbers is None else set(numbers)
         while (numbers is None or passed <= numbers[-1]) and capture.grab():
             if requested is None or passed in requested:
@@ -118,7 +123,7 @@ def decode_frames(path: Path, frames: Sequence[int] | None = None) -> DecodedFra
             passed += 1
             if size > MAX_BYTES:
                 raise DataError(f"{path}: contains more than {MAX_BYTES >> 30} GiB of frames; split the file")
-    return DecodedFrames(decoded, passed, declared, rate if 1 <= rate <= 1000 else 25.0)
+    return DecodedFrames(decoded, passed, declared, rate if 1 <= rate <= 1000 else 25.0, turned)
 
 
 def stack_frames(path: Path, decoded: DecodedFrames, frames: Sequence[int] | None) -> NDArray[np.uint8]:
@@ -184,7 +189,7 @@ def _container(head: bytes) -> str | None:
     return next((name for name, start in CONTAINERS.items() if re.match(start, head, re.DOTALL)), None)
 
 
-def _retrieve(capture: cv2.VideoCapture | RawAvi) -> Frame | None:
+def _retrieve(capture: Capture) -> Frame | None:
     """The grabbed frame in grey, or None if it is damaged."""
     try:
         success, image = capture.retrieve()
@@ -197,7 +202,7 @@ def _retrieve(capture: cv2.VideoCapture | RawAvi) -> Frame | None:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[tuple[cv2.VideoCapture | RawAvi, int]]:
+def _open(path: Path) -> Iterator[tuple[Capture, int]]:
     """The opened video, and the number of frames that its header declares."""
     try:
         with path.open("rb") as file:
@@ -223,8 +228,12 @@ def _open(path: Path) -> Iterator[tuple[cv2.VideoCapture | RawAvi, int]]:
         opened = motion_jpeg and capture.open(name, cv2.CAP_OPENCV_MJPEG)
         if not opened and not capture.open(name, cv2.CAP_FFMPEG):
             raise DataError(f"{path}: {_describe_failure(head, path, size)}")
-        _check_header(path, capture, head)
-        yield capture, _declared_frames(capture, container, head, size)
+        code = _check_header(path, capture, head)
+        frames: Capture = capture
+        if container == "AVI" and not opened and any(code in CODECS[name] for name in _SINGLE_FRAMES):
+            is_empty = empty_frames(path)
+            frames = WithEmptyFrames(capture, is_empty) if is_empty.any() else capture
+        yield frames, _declared_frames(capture, container, head, size)
     finally:
         capture.release()
 
@@ -256,8 +265,8 @@ def _has_index(path: Path, size: int) -> bool:
     return False
 
 
-def _check_header(path: Path, capture: cv2.VideoCapture, head: bytes) -> None:
-    """Refuse unsupported codecs and implausible frame sizes."""
+def _check_header(path: Path, capture: cv2.VideoCapture, head: bytes) -> str:
+    """Refuse unsupported codecs and implausible frame sizes; returns the FOURCC in upper case."""
     code = (int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1").upper()
     known = any(code in codes for codes in CODECS.values())
     if not known or (not code.strip("\0") and not _RAW_AVI.search(head)):
@@ -268,9 +277,10 @@ def _check_header(path: Path, capture: cv2.VideoCapture, head: bytes) -> None:
             f"{path}: declares frames of {width:.0f}×{height:.0f} pixels, more than the limit of {MAX_PIXELS}; "
             "make them smaller, or replace the file"
         )
+    return code
 
 
-def _declared_frames(capture: cv2.VideoCapture | RawAvi, container: str, head: bytes, size: int) -> int:
+def _declared_frames(capture: Capture, container: str, head: bytes, size: int) -> int:
     """The number of frames in the header; 0 if unknown. The header of a large AVI counts only its first part."""
     if container == "MP4 or MOV":
         return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))

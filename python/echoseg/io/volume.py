@@ -11,6 +11,7 @@ and a file without an affine keep the stored orientation: x to the right, y down
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import math
@@ -35,6 +36,7 @@ from echoseg.io.siblings import Sibling, decide_by_siblings
 
 _OTHER_FORMATS = {".mhd": metaimage, ".mha": metaimage, ".nrrd": nrrd, ".nhdr": nrrd}
 _NIFTI_CLASSES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}  # by the size of the header
+_GZIP = b"\x1f\x8b"
 _WINDOW = (0.5, 99.5)  # percentiles of a volume that map to black and white
 _MAX_EXTENSION_BYTES = 1 << 24  # nibabel reads the header extensions at once
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
@@ -175,7 +177,7 @@ def _read_sibling(path: Path) -> Sibling:
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     """A shape without the axes after the third that have one entry."""
-    return (*shape[:3], *(side for side in shape[3:] if side > 1))
+    return (*shape[:3], *(side for side in shape[3:] if side != 1))
 
 
 def arranged_volume(
@@ -228,7 +230,21 @@ def read_voxels(path: Path) -> NDArray[Any]:
         image = load_nifti(path)
         return np.asanyarray(image.dataobj)
     except _DAMAGE as error:
-        raise DataError(f"{path}: {_describe_failure(error)}") from None
+        raise DataError(f"{path}: {_describe_failure(path, error)}") from None
+
+
+def check_colours(path: Path, voxels: NDArray[Any]) -> None:
+    """Check that the last axis does not hold the colours of a grey image.
+
+    Raises:
+        DataError: It has 3 or 4 images, of which the first three are equal.
+    """
+    number, axis = voxels.shape[-1], voxels.ndim
+    if axis > 2 and number in (3, 4) and voxels.any() and all((voxels[..., 0] == voxels[..., k]).all() for k in (1, 2)):
+        raise DataError(
+            f"{path}: the {number} images along its axis {axis} are equal, as the colours of a grey image are; save it"
+            " in grey"
+        )
 
 
 def load_nifti(path: Path) -> Any:
@@ -246,7 +262,7 @@ def load_nifti(path: Path) -> Any:
 
 def _is_gzip(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+        return file.read(2) == _GZIP
 
 
 def to_grey(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -307,8 +323,10 @@ def _read_header(path: Path) -> _Header:
         found, note = header_affine(header) if is_nifti else (None, "")
         kind, start = header.get_data_dtype(), int(image.dataobj.offset)
     except _DAMAGE as error:
-        raise DataError(f"{path}: {_describe_failure(error)}") from None
-    if kind.names or kind.kind not in "iuf":
+        raise DataError(f"{path}: {_describe_failure(path, error)}") from None
+    if kind.names:
+        raise DataError(f"{path}: is a colour image; save it in grey")
+    if kind.kind not in "iuf":
         raise DataError(f"{path}: contains {kind}, not grey values; save it in grey")
     if is_nifti and header.get_intent()[0] in ("vector", "rgb vector", "rgba vector"):
         raise DataError(f"{path}: contains vectors or colours, not grey values; save it in grey")
@@ -331,8 +349,12 @@ def _read_header(path: Path) -> _Header:
     return _Header(shape, (*(zoom * unit for zoom in zooms[:3]), *zooms[3:]), affine, fps, note, True)
 
 
-def _describe_failure(error: Exception) -> str:
+def _describe_failure(path: Path, error: Exception) -> str:
     """Why nibabel cannot read a file, and the cure."""
+    if _is_gzip(path):
+        with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(path) as file:
+            if file.read(2) == _GZIP:
+                return "is compressed by gzip twice; unpack it once"
     cause = " ".join(str(error).split(" from /")[0].split())[:200] or type(error).__name__  # without the path
     if isinstance(error, ImageFileError):
         return "is no NIfTI or Analyze file by its content; rename it if it is of another type, or convert it"

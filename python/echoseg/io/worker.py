@@ -74,18 +74,22 @@ def _read_slices(path: Path, argument: Any) -> Response:
     if path.is_dir():
         return _clip_response(series.read_series(path))
     opened = volume.open_volume(path, argument)
-    frames = volume.to_grey(opened.arrange(volume.read_voxels(path)))
+    voxels = volume.read_voxels(path)
+    volume.check_colours(path, voxels)
+    frames = volume.to_grey(opened.arrange(voxels))
     clip = Clip(frames, opened.fps, opened.spacing, opened.thickness, note=opened.note, time_points=opened.time_points)
     return _clip_response(clip)
 
 
 def _open_volume(path: Path, argument: Any) -> Response:
-    from echoseg.io import series, volume
+    from echoseg.io import multiframe, series, volume
 
     if image.is_image(path):
         pages = image.read_pages(path, argument)
         facts = (pages.spacing, pages.thickness, (2, 1, 0), (), None, pages.time_points, pages.fps, pages.note)
         opened = volume.Volume(path, pages.pixels.shape, *facts)
+    elif dicom.is_dicom(path):
+        opened = multiframe.open_frames(path)
     else:
         opened = series.open_series(path).volume if path.is_dir() else volume.open_volume(path, argument)
     metadata = vars(opened).copy()
@@ -133,11 +137,10 @@ def _read_palette(path: Path, argument: Any) -> Response:
 
 TASKS: dict[str, Callable[[Path, Any], Response]] = {
     "video": lambda path, _: _clip_response(video.read_video(path)),
-    "dicom": lambda path, _: _clip_response(dicom.read_dicom(path)),
+    "dicom": lambda path, axis3: _clip_response(dicom.read_dicom(path, axis3)),
     "slices": _read_slices,
     "video frames": _decode_frames,
     "pages": _read_pages,
-    "image": lambda path, _: ({}, [image.read_image(path)]),
     "labels": _read_labels,
     "palette": _read_palette,
     "volume": _open_volume,

@@ -173,7 +173,9 @@ class UNet(nn.Module):
             (N, channels, H, W) logits, and the attention maps (N, 1, h, w) in [0, 1] from the deepest level to the
             shallowest; an empty list without attention gates.
         """
-        x = normalize_frames(frames).contiguous(memory_format=torch.channels_last)
+        x = normalize_frames(frames)
+        if frames.device.type != "mps":  # where the backward pass of batch norm fails with it
+            x = x.contiguous(memory_format=torch.channels_last)
 
         levels, maps = [], []
         for level, convolve in enumerate(self.down):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from . import _check as check
-from . import _native, _options
-from ._check import AnyArray, Array
+from ._native import AnyArray, Array, kernels
 
 
 def dilate(
@@ -41,7 +39,7 @@ def dilate(
                 [1, 1, 1, 0, 0],
                 [0, 1, 0, 0, 0]]], dtype=uint8)
     """
-    return _morph("dilate", masks, kernel_size, shape, iterations, out)
+    return kernels(masks).dilate(masks, kernel_size, shape, iterations, out)
 
 
 def erode(
@@ -79,7 +77,7 @@ def erode(
                 [1, 1, 1, 0, 0],
                 [1, 1, 1, 0, 0]]], dtype=uint8)
     """
-    return _morph("erode", masks, kernel_size, shape, iterations, out)
+    return kernels(masks).erode(masks, kernel_size, shape, iterations, out)
 
 
 def border_band(
@@ -115,7 +113,7 @@ def border_band(
         >>> border_band(masks)[0, 2]
         array([0, 0, 1, 1, 0], dtype=uint8)
     """
-    return _morph("border_band", masks, kernel_size, shape, iterations, out)
+    return kernels(masks).border_band(masks, kernel_size, shape, iterations, out)
 
 
 def border_band_from_contours(
@@ -160,18 +158,6 @@ def border_band_from_contours(
         >>> border_band_from_contours(square, (7, 8), shape="cross")[0, 3]
         array([0, 1, 1, 0, 0, 1, 1, 0], dtype=uint8)
     """
-    options = _options.mask_rule(rule), *_options.structuring_element(kernel_size, shape, iterations)
-    height, width = check.image_size(size)
-    count = check.contours("contours", contours, offsets)
-    result = check.output("out", out, "uint8", (count, height, width), like=contours)
-    _native.border_band_from_contours(contours, offsets, result, *options)
-    return result
-
-
-def _morph(operation: str, masks: Array, kernel_size: int, shape: str, iterations: int, out: AnyArray | None) -> Array:
-    element = _options.structuring_element(kernel_size, shape, iterations)
-    check.array("masks", masks, "uint8", ("N", "H", "W"))
-    check.image_size(tuple(masks.shape[1:]))
-    result = check.output("out", out, "uint8", tuple(masks.shape), like=masks)
-    _native.morph(masks, result, operation, *element)
-    return result
+    return kernels(contours).border_band_from_contours(
+        contours, size, offsets, rule, kernel_size, shape, iterations, out
+    )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from . import _check as check
-from . import _native
-from ._check import AnyArray, Array
-from ._options import METHODS
+from ._native import AnyArray, Array, kernels
 
 
 def decode_heatmaps(
@@ -63,12 +60,5 @@ def decode_heatmaps(
         >>> decode_heatmaps(heatmaps, method="dark")[0].round(2)
         array([[[10.25,  8.5 ]]], dtype=float32)
     """
-    code, half_width = check.choice("method", method, METHODS), check.positive("window", window)
-    check.array("heatmaps", heatmaps, "float32", ("N", "K", "H", "W"))
-    check.image_size(tuple(heatmaps.shape[2:]))
-    count, per_image = heatmaps.shape[:2]
     points, confidence = (None, None) if out is None else out
-    points = check.output("out points", points, "float32", (count, per_image, 2), like=heatmaps)
-    confidence = check.output("out confidence", confidence, "float32", (count, per_image), like=heatmaps)
-    _native.decode_heatmaps(heatmaps, points, confidence, code, half_width)
-    return points, confidence
+    return kernels(heatmaps).decode_heatmaps(heatmaps, method, window, points, confidence)

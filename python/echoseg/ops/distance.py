@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from . import _check as check
-from . import _native
-from ._check import AnyArray, Array
+from ._native import AnyArray, Array, kernels
 
 
 def distance_transform(
@@ -41,12 +39,7 @@ def distance_transform(
         array([[[1.4142135, 1.       , 0.5      , 0.       ],
                 [1.       , 0.5      , 0.       , 0.       ]]], dtype=float32)
     """
-    dy, dx = check.spacing(spacing)
-    check.array("masks", masks, "uint8", ("N", "H", "W"))
-    check.image_size(tuple(masks.shape[1:]))
-    result = check.output("out", out, "float32", tuple(masks.shape), like=masks)
-    _native.distance_transform(masks, result, dy, dx)
-    return result
+    return kernels(masks).distance_transform(masks, spacing, out)
 
 
 def surface_distances(
@@ -94,12 +87,5 @@ def surface_distances(
         >>> assd
         array([0.45])
     """
-    dy, dx = check.spacing(spacing)
-    check.array("predicted", predicted, "uint8", ("N", "H", "W"))
-    check.image_size(tuple(predicted.shape[1:]))
-    check.array("true", true, "uint8", tuple(predicted.shape), like=predicted)
     hd95, assd = (None, None) if out is None else out
-    hd95 = check.output("out hd95", hd95, "float64", (predicted.shape[0],), like=predicted)
-    assd = check.output("out assd", assd, "float64", (predicted.shape[0],), like=predicted)
-    _native.surface_distances(predicted, true, hd95, assd, dy, dx)
-    return hd95, assd
+    return kernels(predicted).surface_distances(predicted, true, spacing, hd95, assd)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from . import _check as check
-from . import _native, _options
-from ._check import AnyArray, Array
+from ._native import AnyArray, Array, kernels
 
 
 def render_heatmaps(
@@ -66,13 +64,4 @@ def render_heatmaps(
         >>> render_heatmaps(landmarks, (1, 5), kind="euclidean", radius=2.0)
         array([[[[0. , 0.5, 1. , 0.5, 0. ]]]], dtype=float32)
     """
-    options = _options.heatmap(kind, sigma, radius, dtype)
-    height, width = check.image_size(size)
-    check.array("landmarks", landmarks, "float32", ("N", "K", 2))
-    count, per_image = landmarks.shape[:2]
-    if band is not None:
-        check.array("band", band, "uint8", (count, height, width), like=landmarks)
-    check.previous(previous, out, (count, per_image, 2), like=landmarks)
-    result = check.output("out", out, dtype, (count, per_image, height, width), like=landmarks)
-    _native.render_heatmaps(landmarks, previous, band, result, *options)
-    return result
+    return kernels(landmarks).render_heatmaps(landmarks, size, kind, sigma, radius, band, dtype, out, previous)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from . import _check as check
-from . import _native
-from ._check import AnyArray, Array
-from ._options import COVERAGE, FILL_RULES
+from ._native import AnyArray, Array, kernels
 
 
 def fill_polygons(
@@ -66,10 +63,4 @@ def fill_polygons(
         >>> fill_polygons(triangle, (5, 6), rule="coverage")[0, 2]
         array([0. , 1. , 1. , 0.5, 0. , 0. ], dtype=float32)
     """
-    code = check.choice("rule", rule, FILL_RULES)
-    height, width = check.image_size(size)
-    count = check.contours("points", points, offsets)
-    dtype = "float32" if code == COVERAGE else "uint8"
-    result = check.output("out", out, dtype, (count, height, width), like=points)
-    _native.fill_polygons(points, offsets, result, code)
-    return result
+    return kernels(points).fill_polygons(points, size, offsets, rule, out)

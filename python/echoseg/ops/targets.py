@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from . import _check as check
-from . import _native, _options
-from ._check import AnyArray
+from ._native import AnyArray, kernels
 
 
 class Targets(NamedTuple):
@@ -84,21 +82,23 @@ def render_targets(
         >>> targets.heatmaps[0, 0, 2].round(2)
         array([0.  , 0.78, 0.78, 0.29, 0.04, 0.  , 0.  , 0.  ], dtype=float32)
     """
-    options = (
-        _options.mask_rule(rule),
-        *_options.structuring_element(kernel_size, shape, iterations),
-        *_options.heatmap(kind, sigma, radius, dtype),
-    )
-    height, width = check.image_size(size)
-    count = check.contours("contours", contours, offsets)
-    check.array("landmarks", landmarks, "float32", (count, "K", 2), like=contours)
-    per_image = landmarks.shape[1]
-    check.previous(previous, out, (count, per_image, 2), like=contours)
     mask, band, heatmaps = (None, None, None) if out is None else out
-    drawn = Targets(
-        check.output("out.mask", mask, "uint8", (count, height, width), like=contours),
-        check.output("out.band", band, "uint8", (count, height, width), like=contours),
-        check.output("out.heatmaps", heatmaps, dtype, (count, per_image, height, width), like=contours),
+    drawn = kernels(contours).render_targets(
+        contours,
+        landmarks,
+        size,
+        offsets,
+        rule,
+        kernel_size,
+        shape,
+        iterations,
+        kind,
+        sigma,
+        radius,
+        dtype,
+        mask,
+        band,
+        heatmaps,
+        previous,
     )
-    _native.render_targets(contours, offsets, landmarks, previous, *drawn, *options)
-    return drawn if out is None else out
+    return Targets(*drawn) if out is None else out

@@ -33,10 +33,10 @@ import pandas as pd
 from echoseg.datasets.corrections import CHECKSUMS, read_checksums, verify_checksums
 from echoseg.datasets.tracings import TRACINGS
 from echoseg.errors import DataError
-from echoseg.io.table import quote, read_numbers, read_table
 from echoseg.review.handles import ADDED, Drawing, Handles
 from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import hash_file, naming, replace_file, replace_files
+from echoseg.utils.table import quote, read_numbers, read_table
 
 LANDMARKS, AUDIT = "Landmarks.csv", "audit.jsonl"
 _COLUMNS = ("FileName", "X", "Y", "Frame", "Landmark", "Pinned")

@@ -60,6 +60,7 @@ class Batches:
 
     Attributes:
         frames: The store's frames, or a copy of them on the GPU.
+        workers: Number of worker processes that each epoch starts.
     """
 
     def __init__(
@@ -79,8 +80,8 @@ class Batches:
         self._making_device = device if on_gpu else torch.device("cpu")
         resident = on_gpu and config.workers == 0 and augment is None and _fits(store.frames, device)
         self.frames = _copy_to(device, store.frames) if resident else store.frames
-        self._workers = config.workers or (_READERS if on_gpu and not resident else 0)
-        self._plans_bring_frames = self._workers > 0 or augment is not None
+        self.workers = config.workers or (_READERS if on_gpu and not resident else 0)
+        self._plans_bring_frames = self.workers > 0 or augment is not None
         landmarks = codec.landmarks(store) if codec.choose_before else None
         self._plans = Plans(
             store,
@@ -122,8 +123,8 @@ class Batches:
         steps = 1 if self._plans_bring_frames else _STEPS_AT_ONCE  # frames take memory
         positions = [(epoch, step, min(step + steps, len(self))) for step in range(first, len(self), steps)]
         plans: Iterable[Plan] = (self._plans[position] for position in positions)
-        if self._workers:
-            plans = DataLoader(self._plans, batch_size=None, sampler=positions, num_workers=self._workers)
+        if self.workers:
+            plans = DataLoader(self._plans, batch_size=None, sampler=positions, num_workers=self.workers)
         for plan in plans:
             yield from plan.to(self._making_device, drawing_device(self.device)).batches()
 

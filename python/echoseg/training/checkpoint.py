@@ -26,6 +26,7 @@ from echoseg.models.normalize import NetworkFactory, NormalizedNetwork
 from echoseg.models.unet import UNet
 from echoseg.training.config import EDITABLE, Config
 from echoseg.training.config_file import load_config
+from echoseg.training.saver import Snapshot
 from echoseg.utils.checksum import add_checksum, verify_checksum
 from echoseg.utils.files import replace_file
 
@@ -142,18 +143,29 @@ def save_weights(path: Path, model: nn.Module, config: Config | None = None) -> 
         config: The settings that it was trained with, where they are known; the ``EDITABLE`` ones, which name folders,
             are left out.
     """
-    # A copy of each tensor: safetensors refuses weights that share memory, as in a network with tied layers.
-    tensors = {
-        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, tensor in model.state_dict().items()
-    }
+    write_weights(path, Snapshot(model.state_dict()).on_cpu(), weights_metadata(model, config))
+
+
+def weights_metadata(model: nn.Module, config: Config | None = None) -> dict[str, Any]:
+    """Return what is written beside the weights of a network; see ``save_weights``."""
     settings = {name: value for name, value in config.values().items() if name not in EDITABLE} if config else {}
-    metadata: dict[str, Any] = {"sha256": _hash(tensors), "settings": settings}
-    if (name := network_name(model)) is not None:
-        metadata["network"] = name
+    name = network_name(model)
+    return {"settings": settings} | ({} if name is None else {"network": name})
+
+
+def write_weights(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    """Write weights.
+
+    Args:
+        path: File to write.
+        tensors: Weights by name, on the CPU. None share memory, which safetensors refuses.
+        metadata: The result of ``weights_metadata``.
+    """
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    content = {"sha256": _hash(tensors), **metadata}
     # One entry: safetensors writes several in any order.
-    content = save(tensors, metadata={_METADATA: json.dumps(add_checksum(metadata))})
-    replace_file(path, lambda temporary: temporary.write_bytes(content))
+    file = save(tensors, metadata={_METADATA: json.dumps(add_checksum(content))})
+    replace_file(path, lambda temporary: temporary.write_bytes(file))
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
@@ -272,5 +284,5 @@ def _hash(tensors: dict[str, torch.Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
+        digest.update(tensor.flatten().numpy().data)
     return digest.hexdigest()

@@ -55,7 +55,9 @@ class Config(TaskSettings):
         metavar="N",
     )
     device: str = setting(
-        "auto", "Device to train on: cpu, cuda, cuda:N, or auto for a GPU where there is one", metavar="DEVICE"
+        "auto",
+        "Device to train on: cpu, cuda, cuda:N, mps (Apple's GPU), or auto for a CUDA device where there is one",
+        metavar="DEVICE",
     )
     precision: str = setting(
         "auto",
@@ -107,11 +109,23 @@ class Config(TaskSettings):
         metavar="MINUTES",
     )
     tensorboard: bool = setting(False, "Also write the log for TensorBoard, into the run folder")
-    batch_size: int = setting(
-        16, "Number of images in a batch; with torchrun, in each process", ge=1, le=4096, metavar="N"
+    batch_size: int | None = setting(
+        None,
+        "Number of images in a batch; with torchrun, in each process. Default, or auto: 16; on a CUDA device up to 64, "
+        "as its memory and the length of the training allow",
+        ge=1,
+        le=4096,
+        metavar="N",
     )
     optimizer: str = setting("adamw", "Optimizer. sgd: with Nesterov momentum 0.9", choices=("adamw", "adam", "sgd"))
-    learning_rate: float = setting(3e-3, "Highest learning rate of the schedule", gt=0, le=10, metavar="RATE")
+    learning_rate: float = setting(
+        3e-3,
+        "Highest learning rate of the schedule. Where a CUDA device's batch size is left open, it is the one for 16 "
+        "images, and is multiplied by the square root of batch-size / 16",
+        gt=0,
+        le=10,
+        metavar="RATE",
+    )
     schedule: str = setting(
         "cosine",
         "Learning rate over the steps. cosine: up over the first tenth, then down to zero. constant: no change",

@@ -11,6 +11,8 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from echoseg.errors import DataError
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -49,10 +51,15 @@ def ranks_of_torchrun(device: str, *, patience: timedelta | None = None) -> Iter
     Args:
         device: Device of the configuration; ``auto`` and ``cuda`` become each process's own GPU.
         patience: How long a rank waits for the others; None takes PyTorch's default.
+
+    Raises:
+        DataError: The device is Apple's GPU.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield Ranks()
         return
+    if device == "mps":
+        raise DataError("device mps: several processes do not share Apple's GPU; train without torchrun, or on the cpu")
     on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     own = f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else "cpu"
     if on_gpu:

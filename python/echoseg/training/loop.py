@@ -22,7 +22,14 @@ from echoseg.training.augment import AugmentFunction
 from echoseg.training.batches import Batch, Batches
 from echoseg.training.config import Config
 from echoseg.training.custom import Callback, Custom, LossFunction
-from echoseg.training.devices import choose_device, determinism
+from echoseg.training.devices import (
+    choose_device,
+    determinism,
+    place,
+    random_state,
+    set_random_state,
+    sum_dtype,
+)
 from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts, noted_interrupts
 from echoseg.training.logs import TrainingEvent, logger, shows_progress_bar
@@ -30,6 +37,7 @@ from echoseg.training.optimization import MovingAverage, learning_rate, load_opt
 from echoseg.training.progress_bar import ProgressBar
 from echoseg.training.resolve import fingerprint, resolve, training_and_validation
 from echoseg.training.run_files import LOG_COLUMNS, PARTS, complete_row, save_environment, save_log
+from echoseg.training.saver import Saver, Snapshot
 from echoseg.training.splits import LEAK
 from echoseg.training.step import SEARCHED_STEPS, TrainStep, make_recorder
 from echoseg.training.stopwatch import Stopwatch
@@ -93,11 +101,11 @@ def train(
     with noted_interrupts() as interrupts, determinism(config.deterministic):
         trainer = _Trainer(config, store, run, ranks or Ranks(), interrupts, custom)
         trainer.resume() if resume else trainer.begin()
-        with trainer.bar:
+        with trainer.bar, trainer.saver:
             while not trainer.is_done():
                 trainer.train_epoch()
                 trainer.end_epoch()
-        trainer.finish()
+            trainer.finish()
     return trainer.config
 
 
@@ -143,7 +151,7 @@ class _Trainer:
         self.custom_names = custom.names(self.model)
         if ranks.count > 1 and device.type == "cuda":
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
-        self.model.to(device)
+        place(self.model, device)
         self.average = MovingAverage(self.model, config.ema) if config.ema else None
         self.network: nn.Module = DistributedDataParallel(self.model) if ranks.count > 1 else self.model
         if config.compile:
@@ -170,7 +178,8 @@ class _Trainer:
         self.steps_between_scores = math.ceil(len(self.batches) / _DECODED_BATCHES)
         self.progress = _Progress()
         self.out_of_time = False
-        self.saved = self.started = time.monotonic()
+        self.started = time.monotonic()
+        self.saver = Saver()
         self.bar = ProgressBar(self.steps, config.approach, shown=ranks.index == 0 and shows_progress_bar())
         self.board = TensorBoardLog(run) if config.tensorboard and ranks.index == 0 else None
 
@@ -220,8 +229,8 @@ class _Trainer:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         torch.set_rng_state(state["random"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        if (random := state.get(f"random_{self.device.type}")) is not None:  # not if another kind of device saved it
+            set_random_state(random, self.device)
         self.progress = _Progress(**state["progress"])
         self.progress.log = [complete_row(row) for row in self.progress.log]
         self.session = time.monotonic(), self.steps_done
@@ -235,8 +244,10 @@ class _Trainer:
     def train_epoch(self) -> None:
         progress, config = self.progress, self.config
         self.watch = Stopwatch(self.device)
+        if self.batches.workers:
+            self.saver.wait()  # a process is not forked while a thread works
         self.model.train()
-        sums = torch.tensor([progress.loss, progress.dice], dtype=torch.float64, device=self.device)
+        sums = torch.tensor([progress.loss, progress.dice], dtype=sum_dtype(self.device), device=self.device)
         for batch in self.batches.epoch(progress.epoch, first=progress.step, watch=self.watch):
             with self.watch.measure("network"):
                 means = self._step(batch)
@@ -248,9 +259,12 @@ class _Trainer:
                 loss, dice = means.tolist()
                 self.custom.on_step(self._event(loss, dice if config.approach == "mask" else None))
             interrupted, self.out_of_time = self._agree_to_stop()
-            if interrupted or time.monotonic() - self.saved > 60 * config.checkpoint_minutes:
+            interval = 60 * config.checkpoint_minutes
+            if interrupted or time.monotonic() - self.saver.submitted > interval:
                 progress.loss, progress.dice = sums.tolist()
-                self._save_state()
+                self._save()
+                self.saver.wait()
+            self.saver.check(interval)
             if interrupted:
                 self._explain_stop()
                 self.interrupts.obey()
@@ -295,7 +309,7 @@ class _Trainer:
         progress = self.progress
         sums = [progress.loss, progress.images, progress.decoded_dice, progress.decoded]
         loss, images, dice, decoded = self.ranks.sum(
-            torch.tensor(sums, dtype=torch.float64, device=self.device)
+            torch.tensor(sums, dtype=sum_dtype(self.device), device=self.device)
         ).tolist()
         train = Scores(loss / images, dice / decoded if decoded else math.nan)
         seconds = self.watch.seconds()
@@ -315,19 +329,18 @@ class _Trainer:
         better = val is None or val.dice > progress.best_dice
         if better:
             progress.best_dice, progress.best_epoch = shown[-1], progress.epoch
+        keep = better or self.config.validation == "last"
+        self._save(weights=self.best if keep else None, log=list(progress.log))
         if self.ranks.index == 0:
-            if better or self.config.validation == "last":
-                checkpoint.save_weights(self.run / checkpoint.BEST, self.best, self.config)
-            save_log(self.run / "log.csv", progress.log)
             if self.board is not None:
                 self.board.add(LOG_COLUMNS, row)
-        self._save_state()
-        if self.ranks.index == 0:
             logger.info("%s", event, extra={"event": event})
             if self.custom.on_epoch is not None:
+                self.saver.wait()
                 self.custom.on_epoch(event)
 
     def finish(self) -> None:
+        self.saver.wait()
         if self.ranks.index == 0:
             checkpoint.save_weights(self.run / checkpoint.LAST, self.best, self.config)
 
@@ -355,10 +368,11 @@ class _Trainer:
         """The learning rate of the last step."""
         return learning_rate(max(0, self.steps_done - 1), self.steps, self.config)
 
-    def _save_state(self) -> None:
+    def _save(self, weights: nn.Module | None = None, log: list[list[float]] | None = None) -> None:
+        """Save the state, and before it the weights and the log that belong to it, while the training goes on."""
         self.progress.minutes, self.started = self.minutes, time.monotonic()
-        self.saved = self.started
         if self.ranks.index != 0:
+            self.saver.submit(lambda: None)
             return
         state: dict[str, Any] = {
             "data": self.data,
@@ -371,9 +385,20 @@ class _Trainer:
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
-        if self.device.type == "cuda":
-            state["random_cuda"] = torch.cuda.get_rng_state(self.device)
-        checkpoint.save_state(self.run, state)
+        if self.device.type != "cpu":
+            state[f"random_{self.device.type}"] = random_state(self.device)
+        best = None if weights is None else weights.state_dict()
+        snapshot, run, metadata = Snapshot((state, best)), self.run, checkpoint.weights_metadata(self.best, self.config)
+
+        def write() -> None:
+            state, best = snapshot.on_cpu()
+            if best is not None:
+                checkpoint.write_weights(run / checkpoint.BEST, best, metadata)
+            if log is not None:
+                save_log(run / "log.csv", log)
+            checkpoint.save_state(run, state)
+
+        self.saver.submit(write)
 
 
 def _listed(names: dict[str, str]) -> str:

@@ -125,6 +125,8 @@ def faster_precision(device: torch.device) -> str:
     """
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if device.type != "cpu":
+        return "float32"
     try:
         flags = _CPU_INFO.read_text(encoding="utf-8").split()
     except OSError:  # a system without this file

@@ -21,6 +21,7 @@ from echoseg.errors import DataError
 from echoseg.geometry.landmarks import SCHEMES, choose_landmarks, move_landmarks
 from echoseg.geometry.ragged import pad_contours
 from echoseg.training.augment import Augmentation, AugmentFunction, draw_augmentation, inverse_maps
+from echoseg.training.batch_size import BATCH
 from echoseg.training.config import Config
 from echoseg.training.copies import add_copies, copy_maps
 from echoseg.training.distributed import Ranks
@@ -127,14 +128,13 @@ class Plans(Dataset):
         self._scheme = config.scheme or "arc"
         self._augment = augment
         self._shuffled = -1, entries  # an epoch and its order
-        whole = config.batch_size * ranks.count
+        self._whole = whole = (config.batch_size or BATCH) * ranks.count
         self.steps = max(1, (len(entries) + whole - ranks.count) // whole)  # no rank may get an empty last batch
 
     def __getitem__(self, position: tuple[int, int, int]) -> Plan:
         epoch, first, end = position
-        whole = self._config.batch_size * self._ranks.count
         order = self._order(epoch)
-        batches = [order[step * whole :][:whole] for step in range(first, end)]
+        batches = [order[step * self._whole :][: self._whole] for step in range(first, end)]
         parts = [self._ranks.part(len(batch)) for batch in batches]
         mine = [batch[part] for batch, part in zip(batches, parts, strict=True)]
         copies, chosen = np.divmod(np.concatenate(mine), self._images)

@@ -12,6 +12,7 @@ import torch
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.models.codec import scheme_for
+from echoseg.training.batch_size import choose_batch_size, scale_learning_rate
 from echoseg.training.config import Config
 from echoseg.training.copies import COPIES
 from echoseg.training.distributed import Ranks
@@ -22,7 +23,7 @@ _MIN_EPOCHS, _IMAGES = 10, 12_800  # by default
 
 
 def resolve(config: Config, store: Store, training: np.ndarray, device: torch.device, ranks: Ranks) -> Config:
-    """Choose the settings that were left open: structure, landmark scheme, epochs, precision, boundaries of the splits.
+    """Choose the settings that were left open: structure, scheme, epochs, batch size, precision, boundaries of splits.
 
     Args:
         config: The settings.
@@ -43,10 +44,21 @@ def resolve(config: Config, store: Store, training: np.ndarray, device: torch.de
     if config.epochs is None:
         images = np.count_nonzero(~store.blank[training]) * (1 + len(COPIES) * config.fixed_copies)
         config = dataclasses.replace(config, epochs=max(_MIN_EPOCHS, math.ceil(_IMAGES / images)))
+    if config.batch_size is None:
+        config = _with_batch_size(config, training, device if ranks.count == 1 else torch.device("cpu"))
     if config.precision == "auto":
         faster = ranks.sum(torch.tensor(float(faster_precision(device) == "bfloat16"), device=device)).item()
         config = dataclasses.replace(config, precision="bfloat16" if faster == ranks.count else "float32")
     return config
+
+
+def _with_batch_size(config: Config, training: np.ndarray, device: torch.device) -> Config:
+    assert config.epochs is not None
+    images = round(config.epochs * len(training) * (1 + len(COPIES) * config.fixed_copies))
+    channels = 1 if config.approach == "mask" else config.landmarks
+    batch = choose_batch_size(images, config.size, config.width, channels, device)
+    rate = scale_learning_rate(config.learning_rate, batch)
+    return dataclasses.replace(config, batch_size=batch, learning_rate=rate)
 
 
 def training_and_validation(store: Store, split: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from echoseg.ops import build_info
+from echoseg.training.devices import device_name
 from echoseg.utils.files import replace_file
 
 PARTS = ("data", "drawing", "network")  # of an epoch's time
@@ -70,7 +71,7 @@ def save_environment(path: Path, device: torch.device, custom: dict[str, str]) -
         "torch": torch.__version__,
         "numpy": np.__version__,
         "opencv": cv2.__version__,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "command": sys.argv,
         "custom": custom,

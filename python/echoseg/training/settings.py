@@ -26,6 +26,8 @@ def setting(default: Any, help: str, **limits: Any) -> Any:
 def converted(name: str, value: Any, kind: Any) -> Any:
     """Convert a value from YAML or the command line, which have no tuples and write 1 for 1.0, to a setting's type.
 
+    A number that may be left open may also be given as "auto".
+
     Args:
         name: Name of the setting.
         value: Value to convert.
@@ -38,6 +40,8 @@ def converted(name: str, value: Any, kind: Any) -> Any:
     if value is None and type(None) in options:
         return None
     target = options[0]
+    if value == "auto" and type(None) in options and target in (int, float):
+        return None
     if target is bool and isinstance(value, bool):
         return value
     if target is int and isinstance(value, int) and not isinstance(value, bool):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -82,21 +82,28 @@ class CudaRecorder:
         lasting, peak = torch.cuda.memory_allocated(self._device), torch.cuda.max_memory_allocated(self._device)
         if peak + (peak - lasting) > memory:  # a graph keeps its memory; validation and other batches need theirs
             raise RuntimeError("the GPU has too little memory for it")
-        random = torch.cuda.get_rng_state(self._device)
+        random, stream = torch.cuda.get_rng_state(self._device), torch.cuda.current_stream(self._device)
+        pool = torch.cuda.graph_pool_handle()
         try:
             # Another thread may copy a checkpoint meanwhile: hence thread_local.
             with (
                 torch.cuda.device(self._device),
-                torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"),
+                torch.cuda.graph(self._graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"),
             ):
                 return function()
         except RuntimeError:
-            # The generator is left in recording mode, in which dropout fails: it gets a new state of the same value.
-            fresh = torch.Generator(self._device)
-            fresh.set_state(random)
-            index = torch.cuda.current_device() if self._device.index is None else self._device.index
-            torch.cuda.default_generators[index].graphsafe_set_state(fresh.graphsafe_get_state())
+            self._clean_up(stream, random, pool)
             raise
+
+    def _clean_up(self, stream: torch.cuda.Stream, random: Tensor, pool: Any) -> None:
+        """After a failure, undo what torch leaves of it: its stream, its memory pool, and a generator that records."""
+        torch.cuda.set_stream(stream)
+        index = torch.cuda.current_device() if self._device.index is None else self._device.index
+        with contextlib.suppress(Exception):  # no public function
+            torch._C._cuda_endAllocateToPool(index, pool)
+        fresh = torch.Generator(self._device)
+        fresh.set_state(random)
+        torch.cuda.default_generators[index].graphsafe_set_state(fresh.graphsafe_get_state())
 
     def replay(self) -> None:
         self._graph.replay()

@@ -60,7 +60,7 @@ class Validation:
         self._size, self._precision = store.size, config.precision
         self._ranks = ranks or Ranks()
         self._count, mine = len(indices), indices[self._ranks.part(len(indices))]
-        self._batch_size = prediction_batch(config.batch_size, device)
+        self._batch_size = prediction_batch(config, device)
         self._frames = store.frames if frames is None else frames
         self._indices = to_device(mine, frames.device if isinstance(frames, Tensor) else torch.device("cpu"))
         contours = pad_contours(store.points, store.offsets)[mine]

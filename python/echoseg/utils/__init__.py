@@ -1,4 +1,4 @@
-"""General helpers: atomic files, checksums, the cache folder, threads.
+"""General helpers: atomic files, checksums, tables of text, the cache folder, threads.
 
 Imports no other room.
 """
