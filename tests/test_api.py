@@ -53,6 +53,7 @@ def test_train_returns_a_run_that_can_be_used_as_a_path(run, data):
         echoseg.train(data, out=run.path)
 
 
+@pytest.mark.slow
 def test_train_takes_settings_from_a_file_and_from_arguments(data, tmp_path):
     (tmp_path / "settings.yaml").write_text("epochs: 1\nseed: 3\n")
     events = []
@@ -159,6 +160,7 @@ def test_settings_that_would_have_no_effect_are_refused(run, data):
         echoseg.train(data, config=run.config)
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_does_not_change_it(run, tmp_path):
     shutil.copytree(run.path, tmp_path / "run")
     resumed = echoseg.train(out=tmp_path / "run", resume=True)

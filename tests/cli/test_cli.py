@@ -179,6 +179,7 @@ def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_resume_takes_no_other_settings(run, capsys):
     assert main(["train", "--resume", "--out", str(run)]) == 0
     with pytest.raises(SystemExit) as stop:
@@ -189,6 +190,7 @@ def test_resume_takes_no_other_settings(run, capsys):
     assert stop.value.code == 2
 
 
+@pytest.mark.slow
 def test_settings_from_a_file_and_flags_over_it(data, tmp_path):
     settings = tmp_path / "my.yaml"
     settings.write_text("approach: mask\nepochs: 7\nseed: 3\n")

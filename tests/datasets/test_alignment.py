@@ -52,6 +52,7 @@ def labels(shape) -> np.ndarray:
     return np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(sorted(IMAGES)),

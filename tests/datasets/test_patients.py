@@ -145,7 +145,7 @@ def test_a_date_a_year_or_a_number_that_all_share_is_not_the_patient(stems, pati
 
 
 @given(
-    st.lists(st.from_regex(r"[b-df-hj-np-tv-z]{3,9}", fullmatch=True), min_size=2, max_size=9, unique=True),
+    st.lists(st.text("bcdfghjkmnpqrsvwxyz", min_size=3, max_size=9), min_size=2, max_size=9, unique=True),
     st.sampled_from(["2021", "7", "study1", "20210304", "2021-03-04", "site3", "visit2_2021", "v1"]),
     st.sampled_from("_- "),
     st.lists(st.sampled_from(["", "_frame3", "_ED", "_4CH_ES", "_slice_12", "_17", "_2_1"]), min_size=2, max_size=9),

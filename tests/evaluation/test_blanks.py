@@ -230,6 +230,7 @@ def test_images_of_a_store_are_a_data_set_with_its_blank_slices(store, tmp_path)
     assert again.samples["patient"].tolist() == store.samples["patient"].tolist()
 
 
+@pytest.mark.slow
 def test_stacks_differ_in_size_and_have_blank_slices(stacks):
     store = prepare(stacks)
     assert 0.5 < store.blank.mean() < 0.9

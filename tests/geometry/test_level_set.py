@@ -23,6 +23,7 @@ def pieces(mask: np.ndarray) -> list[np.ndarray]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(mask=MASKS)
 def test_filled_it_gives_the_largest_piece_back(mask):

@@ -20,7 +20,7 @@ from echoseg.phantom.cached import cached_phantom
 from echoseg.phantom.patient import FRAMES, Patient
 from echoseg.phantom.view import BEAMS, DEPTHS
 
-SEED, VIDEOS = 3, 5
+SEED, VIDEOS = 3, 3
 
 
 @pytest.fixture(scope="module")

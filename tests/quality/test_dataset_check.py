@@ -44,6 +44,7 @@ def test_faults_are_findings_or_raise_if_strict(data):
         check_dataset(data, strict=True)
 
 
+@pytest.mark.slow
 def test_write_check_writes_all_results(data, tmp_path):
     check = check_dataset(data, landmarks=True)
     write_check(check, tmp_path)

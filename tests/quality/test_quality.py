@@ -18,11 +18,11 @@ from _folders import SUNNYBROOK, set_cell, write_folder, write_points_folder
 from echoseg.cli import main
 from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.store import prepare
-from echoseg.quality.contours import deviations, measure_contours
+from echoseg.quality.contours import border_sign, deviations, measure_contours
 from echoseg.quality.dataset_check import check_dataset
 from echoseg.quality.duplicates import find_duplicate_frames, find_identical_files, find_repeated_frames
 from echoseg.quality.inspection import FAULT_REASONS, LEFT_OUT, SUSPICIOUS, check_store
-from echoseg.quality.listed_volumes import phase_agreement, phase_pairs
+from echoseg.quality.listed_volumes import find_inconsistent_volumes, phase_agreement, phase_pairs
 from echoseg.quality.suspect import REASONS
 
 
@@ -100,6 +100,7 @@ def test_a_store_can_be_checked_without_its_data_set(beating, tmp_path, capsys):
     assert "nothing is left out, nothing is suspicious" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_check_of_a_store_finds_what_a_check_of_its_folder_does(faulty, tmp_path):
     folder, _ = faulty
     of_folder = check_dataset(folder).findings
@@ -169,6 +170,34 @@ def test_swapped_frames_have_a_negative_phase_agreement(beating):
     assert (with_swap[~changed] == correct[~changed]).all()
     negative = phase_agreement(dataclasses.replace(store, frames=255 - frames), pairs)  # dark walls, as in MRI
     assert negative == pytest.approx(with_swap, abs=0.02)
+
+
+def test_phases_whose_contours_hardly_differ_are_not_compared(beating):
+    store = prepare(beating, size=(64, 64))
+    pairs = phase_pairs(store.samples)
+    ed, es = pairs.loc["v07"]
+    contour = store.contour(ed)
+
+    def with_es(scale):
+        points = np.array(store.points)
+        points[store.offsets[es] : store.offsets[es + 1]] = contour.mean(axis=0) * (1 - scale) + contour * scale
+        return dataclasses.replace(store, points=points)
+
+    agreement = phase_agreement(with_es(0.955), pairs)
+    assert np.flatnonzero(np.isnan(agreement)).tolist() == [pairs.index.get_loc("v07")]
+    reasons = [[found.reason for found in find_inconsistent_volumes(with_es(scale))] for scale in (1.01, 1.03)]
+    assert ["ED and ES swapped" in found for found in reasons] == [False, True]
+
+
+def test_the_edge_of_the_sector_is_no_border():
+    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    contour = np.stack([32 + 16 * np.cos(angle), 32 + 16 * np.sin(angle)], axis=1)
+    contour[:, 0] = contour[:, 0].clip(max=40)  # the sector ends there, and with it the ventricle
+    y, x = np.mgrid[:64, :64]
+    frame = np.where(np.hypot(x - 32, y - 32) < 16, 60, 150)
+    frame[:, 41:] = 0
+    at_tissue = (contour[:, 0] < 38).mean()
+    assert border_sign(frame.astype(np.uint8), contour) == pytest.approx(at_tissue, abs=0.1)
 
 
 @given(hnp.arrays(np.float64, st.integers(0, 30), elements=st.floats(-1e6, 1e6)))

@@ -120,6 +120,7 @@ def write_run(folder: Path, *splits: str, landmarks: int = 0, volumes: bool = Fa
     return folder
 
 
+@pytest.mark.slow
 def test_the_page_shows_everything_and_loads_nothing(tmp_path):
     run = write_run(tmp_path / "run <1>", "val", "test", landmarks=9, volumes=True)
     assert main(["report", str(run), "--out", str(tmp_path / "new" / "page.html")]) == 0

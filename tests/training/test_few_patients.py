@@ -9,6 +9,7 @@ from PIL import Image
 from echoseg.api import evaluate, train
 from echoseg.cli import main
 from echoseg.datasets.store import prepare
+from echoseg.training import loop
 from echoseg.training.config_file import load_config
 
 TINY = {"approach": "mask", "epochs": 1, "width": 4, "depth": 2, "size": (16, 16), "device": "cpu"}
@@ -117,5 +118,6 @@ def test_a_path_that_is_not_there_is_refused_before_work(tiny_run, monkeypatch, 
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("few")
-    train(write_nnunet(folder / "data", 3), out=folder / "run", **TINY)
+    config = load_config(None, data=str(write_nnunet(folder / "data", 3)), **TINY)
+    loop.train(config, prepare(folder / "data", **config.store_options), folder / "run")
     return folder

@@ -17,7 +17,7 @@ from echoseg.quality.suspect import Suspect
 
 MIN_GAIN, MIN_STRENGTH = 0.3, 0.6
 """How much stronger the borders of turned or mirrored contours must be, and how strong. Those of true contours are at
-least 0.33 weaker in phantoms and MRI slices."""
+least 0.27 weaker in phantoms and MRI slices."""
 
 MIN_EDGES = 0.15
 """The minimum strength of borders, if it differs from 0. That of true contours is 0.65 or more in phantoms and MRI."""
