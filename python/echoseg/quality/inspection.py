@@ -72,7 +72,7 @@ FAULT_REASONS = {
     "has no pixel of label": "label missing",
     "between its labels": "labels mixed",
     "mix ": "labels mixed",
-    " pages;": "several pages",
+    "is an animation": "several frames",
     "save it in grey": "unreadable file",
     "as an image": "unreadable file",
     "is not read": "unreadable file",
