@@ -157,6 +157,8 @@ def test_volumes_of_whole_videos_are_means_over_beats(folder):
     assert table["beats"].tolist() == [2, 2, 0]
     np.testing.assert_allclose(table["ef"], [75, 75, np.nan], atol=2)
     np.testing.assert_allclose(table["true_ef"], [75, np.nan, np.nan])
+    assert (table["neighbour_dice"][:2] > 0.9).all()
+    assert (table["area_jitter_percent"][:2] < 1).all()
     entry = agreements(table, "_videos")["ef_videos"]
     assert (entry["videos"], entry["missing"]) == (2, 1)
     assert table["error"].tolist() == ["", "", ""]

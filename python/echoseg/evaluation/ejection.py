@@ -22,6 +22,7 @@ from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.clip import Clip
 from echoseg.metrics.agreement import agreement
+from echoseg.metrics.steadiness import steadiness
 from echoseg.metrics.volumes import (
     MM3_PER_ML,
     ScaledContour,
@@ -35,6 +36,8 @@ from echoseg.utils.parallel import map_in_order
 _BIPLANE_VIEWS = ("A4C", "A2C")  # perpendicular to each other
 _SHORT_AXIS_VIEWS = ("PSAX", "SAX")  # do not show the long axis, which the method of discs needs
 _QUANTITIES = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("edv", "esv", "ef")]
+STEADINESS = ("neighbour_dice", "area_jitter_percent", "base_jitter_px", "base_drift_px")
+"""Columns of the results of `echoseg.metrics.steadiness.steadiness`."""
 COLUMNS = ["video", "patient", "view", "unit", *_QUANTITIES]
 """Columns of a table of volumes: predicted, true and listed volumes in `unit`, EF in percent, nan if unknown."""
 
@@ -89,8 +92,8 @@ def video_volumes(
         steps: Post-processing steps; see `echoseg.inference.postprocess`.
 
     Returns:
-        A table with a row per video: `COLUMNS`; `beats`, the number of beats; and `error`, the reason why a video could
-        not be read, or "".
+        A table with a row per video: `COLUMNS`; `beats`, the number of beats; `STEADINESS`; and `error`, the reason why
+        a video could not be read, or "".
     """
     recordings = [recording for recording in recordings if recording.view not in _SHORT_AXIS_VIEWS]
     rows = []
@@ -110,10 +113,12 @@ def video_volumes(
             measurement = measure(prediction, clip)
             row |= {"unit": measurement.unit, "beats": len(measurement.ef)}
             row |= {"edv": measurement.mean_edv, "esv": measurement.mean_esv, "ef": measurement.mean_ef}
+            row |= steadiness(prediction.masks, prediction.areas, prediction.axes, measurement.ed)
         rows.append(row)
-    table = pd.DataFrame(rows, columns=[*(name for name in COLUMNS if "true" not in name), "beats", "error"])
+    after = ["beats", *STEADINESS, "error"]
+    table = pd.DataFrame(rows, columns=[*(name for name in COLUMNS if "true" not in name), *after])
     true = traced[["video", "true_edv", "true_esv", "true_ef"]]
-    return table.fillna({"unit": "", "beats": 0}).merge(true, on="video", how="left")[[*COLUMNS, "beats", "error"]]
+    return table.fillna({"unit": "", "beats": 0}).merge(true, on="video", how="left")[[*COLUMNS, *after]]
 
 
 def _read(recording: Recording) -> tuple[Clip | None, str]:

@@ -15,7 +15,7 @@ from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
-from echoseg.evaluation.ejection import agreements, traced_volumes, video_volumes
+from echoseg.evaluation.ejection import STEADINESS, agreements, traced_volumes, video_volumes
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
 from echoseg.evaluation.temporal_context import predict_traced, temporal_radius
 from echoseg.geometry.ragged import pad_contours
@@ -128,6 +128,7 @@ def evaluate(
         by_name = _require(recordings, store, "whole videos")
         videos = video_volumes(predictor, [by_name[name] for name in images["video"].unique()], volumes, steps=steps)
         extra |= agreements(videos, "_videos")
+        extra["steadiness"] = {name: float(videos[name].mean()) for name in STEADINESS if videos[name].notna().any()}
     summary = {**_summary(images, true_masks), "structure": store.structure, **extra}
     seconds = watch.seconds()
     seconds["measures"] = time.perf_counter() - started - seconds["prediction"]

@@ -67,7 +67,7 @@ def metrics_table(metrics: dict, split: str) -> str:
         rows.append(["blank slices left empty", f"{blanks['empty_predictions']} of {blanks['images']}", ""])
         rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}", ""])
     title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
-    parts = [*_volumes(metrics), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
+    parts = [*_volumes(metrics), *_steadiness(metrics.get("steadiness", {})), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
     return "\n".join([title, text_table(["", "model", "empty mask"], rows), *parts])
 
 
@@ -94,6 +94,20 @@ def _volumes(metrics: dict) -> list[str]:
             rows.append([title, str(entry["videos"]), str(entry["missing"]), *numbers, limits])
     header = ["agreement with listed values", "videos", "missing", "MAE", "RMSE", "R²", "bias", "95 % limits"]
     return ["", text_table(header, rows)] if rows else []
+
+
+_STEADINESS = {
+    "neighbour_dice": "smallest Dice of neighbouring frames",
+    "area_jitter_percent": "jitter of the area, %",
+    "base_jitter_px": "jitter of the middle of the base, px",
+    "base_drift_px": "drift of the middle of the base, px",
+}
+
+
+def _steadiness(values: dict) -> list[str]:
+    """The steadiness of the contours of whole videos, as means over the videos."""
+    rows = [[title, _number(values[name])] for name, title in _STEADINESS.items() if name in values]
+    return ["", text_table(["steadiness of whole videos", "mean"], rows)] if rows else []
 
 
 def _stacks(stacks: dict) -> list[str]:
