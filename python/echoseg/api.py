@@ -33,6 +33,7 @@ from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
 from echoseg.phantom.cached import cached_phantom
+from echoseg.models.weights import weights_folder
 from echoseg.report.results import write_attention, write_evaluation, write_prediction, write_run
 from echoseg.training.checkpoint import CONFIG
 from echoseg.training.config import Config
@@ -196,10 +197,11 @@ def evaluate(
 
 
 def predict_files(
-    run: str | os.PathLike[str],
+    run: str | os.PathLike[str] | None,
     paths: Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
+    approach: str = "landmark",
     keep: Collection[str] = KEEP,
     postprocess: Sequence[str] = (),
     thresholds: Sequence[float] = (),
@@ -216,10 +218,11 @@ def predict_files(
     """Segment all frames of many files, and write a table with a row per file and a folder per file.
 
     Args:
-        run: A run, or its folder.
+        run: A run, or its folder. None: the network that ships with echoseg.
         paths: Files, or folders, which are searched with their subfolders. The slices of a DICOM series in one folder
             are one input.
         out: The output folder, which must not exist unless `resume` is True.
+        approach: "landmark" or "mask", if `run` is None: which of the two networks that ship.
         keep: The results to write for each file, names in `echoseg.report.results.OUTPUTS`; an empty collection writes
             the table only.
         postprocess: Post-processing steps, applied to each prediction in this order; see
@@ -257,6 +260,7 @@ def predict_files(
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise DataError("format 'parquet' needs another package; pip install 'echoseg[parquet]'")
     out, keep = Path(out), sorted(set(keep))
+    run = weights_folder(approach) if run is None else Path(run)
     with axis3_taken_for(axis3), ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:
         predictor = load(run, device=ranks.device or device, regularize=regularize, network=network)
         check_steps(postprocess, predictor)
@@ -267,7 +271,7 @@ def predict_files(
         structure = predictor.config.structure
         files = find_input_files(
             [Path(path) for path in paths],
-            Path(run),
+            run,
             settings,
             out=out,
             structure=structure,

@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 from echoseg.errors import DataError
 from echoseg.training.config import Config
+from echoseg.training.task_settings import APPROACHES
 
 DATA_SET = (
     "folder with a data set (EchoNet-Dynamic, EchoNet-Pediatric, CAMUS, nnU-Net, Medical Segmentation Decathlon, or"
@@ -36,25 +37,32 @@ def add_run_and_inputs(parser: argparse.ArgumentParser, help: str) -> None:
         type=Path,
         nargs="?",
         metavar="RUN",
-        help="run folder that 'echoseg train' wrote; the first argument is one if it is a folder with config.yaml",
+        help="run folder that 'echoseg train' wrote; the first argument is one if it is a folder with config.yaml."
+        " Without it, a network that ships with echoseg is used, for the left ventricle in apical echocardiograms",
     )
     parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help=help)
+    parser.add_argument(
+        "--approach",
+        choices=APPROACHES,
+        help="without RUN: which of the two networks that ship with echoseg (default: landmark)",
+    )
     parser.set_defaults(usage_error=parser.error)
 
 
-def split_run(arguments: argparse.Namespace) -> tuple[Path, list[Path]]:
-    """The run folder and the inputs of a command with `add_run_and_inputs`.
+def split_run(arguments: argparse.Namespace) -> tuple[Path | None, list[Path]]:
+    """The run folder, or None, and the inputs of a command with `add_run_and_inputs`.
 
     Raises:
-        DataError: The first argument is no run folder.
+        DataError: The first argument is a damaged run folder.
     """
     given: list[Path] = [path for path in (arguments.run_folder, *arguments.inputs) if path is not None]
     first, others = given[0], given[1:]
     if not (first / "config.yaml").is_file():
-        raise DataError(
-            f"no run given: {first} is not a folder with config.yaml; name the run folder that 'echoseg train' wrote,"
-            " then the files"
-        )
+        if (first / "model.safetensors").exists():
+            raise DataError(f"{first}: no run folder (config.yaml is missing); train again")
+        return None, given
+    if arguments.approach:
+        arguments.usage_error(f"--approach is for the networks that ship with echoseg; {first} is a run")
     if not others:
         arguments.usage_error(f"no input given: name files or folders after the run folder {first}")
     return first, others

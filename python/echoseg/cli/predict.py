@@ -111,6 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
         run_folder,
         inputs,
         out,
+        approach=arguments.approach or "landmark",
         keep=arguments.keep,
         postprocess=arguments.postprocess,
         thresholds=arguments.thresholds,
@@ -132,7 +133,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"left out: {line}", file=sys.stderr)
     for row in table[table["note"] != ""].head(_SHOWN).itertuples():
         print(f"look at it: {row.path}: {row.frames} frames, {row.note}", file=sys.stderr)
-    if text := volumes_text(table, load_config(run_folder / "config.yaml").structure or LEFT_VENTRICLE):
+    structure = None if run_folder is None else load_config(run_folder / "config.yaml").structure
+    if text := volumes_text(table, structure or LEFT_VENTRICLE):
         print(text)
     if len(table):  # of the first process alone
         print(f"{len(table) - len(failed)} of {len(table)} files segmented: {out}/results.{arguments.format}")

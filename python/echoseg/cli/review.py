@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--corrections",
         type=Path,
         metavar="FOLDER",
-        help="folder of the corrections; an earlier review in it is continued (default: RUN/corrections)",
+        help="folder of the corrections; an earlier review in it is continued (default: RUN/corrections; without RUN, ./corrections)",
     )
     parser.add_argument(
         "--host",
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.review.corrections_folder import CorrectionsFolder
 
     run_folder, inputs = split_run(arguments)
-    predictor = load(run_folder, device=arguments.device)
+    predictor = load(run_folder, approach=arguments.approach or "landmark", device=arguments.device)
     sources, kind = find_review_clips(inputs, arguments.data, predictor.config.structure)
     sources, left_out = separate_unreadable(sources, inputs)
     for line in left_out[:_SHOWN]:
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"left out: {len(left_out) - _SHOWN} more files", file=sys.stderr)
     clips = Clips(predictor, sources)
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
-    folder = arguments.corrections or run_folder / "corrections"
+    folder = arguments.corrections or (run_folder or Path()) / "corrections"
     corrections = CorrectionsFolder(folder, clips.drawing, kind=kind)
     links: list[str] = []
 

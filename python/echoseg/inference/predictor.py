@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.crop import Box, Crop, fov_box, paste
 from echoseg.geometry.level_set import NO_CONTOUR
@@ -29,6 +28,7 @@ from echoseg.models.codec import Codec, fill_contours, resize_planes
 from echoseg.models.normalize import NetworkFactory
 from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
+from echoseg.models.weights import weights_folder
 from echoseg.training.checkpoint import load_run
 from echoseg.training.config import Config
 from echoseg.training.devices import choose_device, place, prediction_batch
@@ -301,14 +301,16 @@ class Predictor:
 def load(
     run: str | os.PathLike[str] | None = None,
     *,
+    approach: str = "landmark",
     device: str = "auto",
     regularize: bool = True,
     network: NetworkFactory | None = None,
 ) -> Predictor:
-    """Load the best weights of a run.
+    """Load the best weights of a run, or the network that ships with echoseg.
 
     Args:
-        run: A run, or its folder. None stands for pretrained weights of the package; this version contains none.
+        run: A run, or its folder. None: the network that ships with echoseg, for the left ventricle in apical views.
+        approach: "landmark" or "mask", if `run` is None: which of the two networks that ship.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         regularize: Whether to replace contours of an implausible shape by the nearest plausible shape; see
             `echoseg.geometry.shape`. `Prediction.review` marks these frames in either case.
@@ -318,12 +320,10 @@ def load(
         The predictor.
 
     Raises:
-        DataError: `run` is None or not a run, a file is damaged, `network` is missing or makes another network, or the
-            device does not exist.
+        DataError: `run` is not a run, a file is damaged, `network` is missing or makes another network, or the device
+            does not exist.
     """
-    if run is None:
-        raise DataError("this version contains no pretrained weights; give a run folder that 'echoseg train' wrote")
-    run = Path(run)
+    run = weights_folder(approach) if run is None else Path(run)
     config, model, codec = load_run(run, network)
     calibration = load_calibration(run / CALIBRATION) if (run / CALIBRATION).exists() else None
     shapes = load_shapes(run / SHAPES) if (run / SHAPES).exists() else None

@@ -93,7 +93,7 @@ def load_run(run: Path, network: NetworkFactory | None = None) -> tuple[Config, 
     if not (run / CONFIG).is_file():
         raise DataError(f"{run}: no run folder ({CONFIG} is missing); make one with 'echoseg train --out {run}'")
     config = load_config(run / CONFIG)
-    tensors, metadata = _read_weights(run / BEST)
+    tensors, metadata = read_weights(run / BEST)
     check_settings(run, config, metadata.get("settings", {}))
     trained = metadata.get("network")
     if trained is not None and network is None:
@@ -178,7 +178,27 @@ def load_weights(path: Path, model: nn.Module) -> None:
     Raises:
         DataError: The file is missing, damaged, or of another network.
     """
-    fill(model, _read_weights(path)[0], path)
+    fill(model, read_weights(path)[0], path)
+
+
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read weights by name, and the metadata that ``save_weights`` put beside them.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        values = verify_checksum(json.loads(metadata[_METADATA])) if _METADATA in metadata else metadata
+        if values.get("sha256") != _hash(tensors):
+            raise ValueError("its content is not what was written")
+        return tensors, values
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such checkpoint; was the run stopped in its first epoch?") from None
+    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({_first_line(error)})") from error
 
 
 def fill(model: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -241,22 +261,6 @@ def load_state(run: Path) -> tuple[dict[str, Any], str | None]:
 def has_state(run: Path) -> bool:
     """Whether there is anything to resume from."""
     return (run / STATE).exists() or (run / PREVIOUS_STATE).exists()
-
-
-def _read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Weights by name, and the metadata that ``save_weights`` put beside them."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        values = verify_checksum(json.loads(metadata[_METADATA])) if _METADATA in metadata else metadata
-        if values.get("sha256") != _hash(tensors):
-            raise ValueError("its content is not what was written")
-        return tensors, values
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such checkpoint; was the run stopped in its first epoch?") from None
-    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({_first_line(error)})") from error
 
 
 def _read_state(path: Path) -> dict[str, Any]:

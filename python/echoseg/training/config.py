@@ -27,6 +27,8 @@ LOSSES = {
     "mask": ("dice_bce", "bce", "weighted_bce", "dice", "focal"),
     "landmark": ("spatial_ce", "bce", "mse", "channel_ce"),
 }
+SHIPPED = "shipped"
+"""The value of `init` that stands for the network that ships with echoseg."""
 # geometry.spline and ops define these.
 OUTLINES = ("cubic", "catmull_rom", "polygon")
 HEATMAPS = ("gaussian", "euclidean")
@@ -34,7 +36,7 @@ DECODERS = ("soft_argmax", "dark", "argmax")
 # Settings that may be edited in the config.yaml of a run: they change where, how fast and how long it trains, and
 # neither the network nor what it learns.
 EDITABLE = {
-    *("data", "corrections", "device", "precision", "compile", "cuda_graph", "workers", "tensorboard"),
+    *("data", "corrections", "init", "device", "precision", "compile", "cuda_graph", "workers", "tensorboard"),
     *("epochs", "max_minutes", "patience", "checkpoint_minutes"),
 }
 
@@ -197,6 +199,13 @@ class Config(TaskSettings):
     skips: bool = setting(True, "Use the skip connections of the U-Net")
     bottleneck: bool = setting(True, "Use the convolutions at the deepest level of the U-Net")
 
+    init: str | None = setting(
+        None,
+        "Weights to start from. shipped: the network that ships with echoseg, which has width 16; or a run folder. A "
+        "last layer with another number of landmarks starts from random weights. Default, or none: random weights",
+        metavar="RUN",
+    )
+
     landmarks: int = setting(9, "Number of landmarks of a contour", ge=3, le=256, metavar="N")
     scheme: str | None = setting(
         None,
@@ -316,6 +325,10 @@ class Config(TaskSettings):
             raise DataError(
                 f"size {self.size[0]}x{self.size[1]}: both sides must be 2, 3, … times {unit} (2 to the depth)"
             )
+        if self.init == "none":
+            object.__setattr__(self, "init", None)
+        if self.init not in (None, SHIPPED):
+            object.__setattr__(self, "init", str(Path(self.init).resolve()))
         if self.data is not None:
             if not self.data:
                 raise DataError("data is empty; name a folder, or leave it out to train on synthetic data")

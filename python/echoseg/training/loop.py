@@ -31,6 +31,7 @@ from echoseg.training.devices import (
     sum_dtype,
 )
 from echoseg.training.distributed import Ranks
+from echoseg.training.initial_weights import load_initial_weights
 from echoseg.training.interrupts import Interrupts, noted_interrupts
 from echoseg.training.logs import TrainingEvent, logger, shows_progress_bar
 from echoseg.training.optimization import MovingAverage, learning_rate, load_optimizer, make_loss, make_optimizer
@@ -148,6 +149,8 @@ class _Trainer:
         torch.manual_seed(config.seed)
         self.model: nn.Module
         self.model, self.codec = checkpoint.build(config, custom.network)
+        if config.init is not None and not checkpoint.has_state(run):
+            load_initial_weights(self.model, config.init, config.approach)
         self.custom_names = custom.names(self.model)
         if ranks.count > 1 and device.type == "cuda":
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)

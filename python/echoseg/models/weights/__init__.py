@@ -1,0 +1,17 @@
+"""The networks that ship with echoseg, one for each approach. They were trained on phantoms alone, and are under MIT.
+
+`CARD.md` says what they are for, how good they are and where they fail. `tools/make_weights.py` makes them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def weights_folder(approach: str = "landmark") -> Path:
+    """The run folder of the network that ships with echoseg.
+
+    Args:
+        approach: "landmark" or "mask".
+    """
+    return Path(__file__).parent / approach

@@ -1,0 +1,77 @@
+"""Make the networks that ship with echoseg, from synthetic echocardiograms alone.
+
+    python tools/make_weights.py WORK    # about an hour on two cores; run again to continue after an interruption
+
+WORK gets a store of phantoms and a run folder for each approach; masks are learned from the weights for landmarks. What `echoseg predict` needs of them, with the weights
+in half precision, goes to python/echoseg/models/weights/. No test and no benchmark uses the seed of these phantoms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import echoseg
+from echoseg.inference.predictor import CALIBRATION, SHAPES
+from echoseg.models.weights import weights_folder
+from echoseg.phantom import write_phantom_store
+from echoseg.report.card import model_card
+from echoseg.training.checkpoint import BEST, CONFIG, load_run, weights_metadata, write_weights
+from echoseg.training.logs import configure_logging
+from echoseg.training.saver import Snapshot
+
+PATIENTS, SEED, FRAMES = 6700, 1911, 5
+SETTINGS: dict[str, dict[str, Any]] = {
+    "landmark": {"landmarks": 13, "width": 16, "batch_size": 32, "epochs": 6},
+    "mask": {"width": 16, "batch_size": 32, "epochs": 3, "init": "landmark"},
+}
+_COPIED = ("log.csv", "metrics.json", CALIBRATION, SHAPES)
+
+
+def make(work: Path, approach: str) -> None:
+    """Train the network of an approach, or continue its training, and copy it into the package."""
+    store = work / "phantom-store"
+    if not store.exists():
+        write_phantom_store(store, patients=PATIENTS, seed=SEED, frames=FRAMES)
+    run = work / approach
+    if not (run / "metrics.json").exists():
+        if run.exists():
+            echoseg.train(out=run, resume=True)
+        else:
+            settings = SETTINGS[approach]
+            init = str(work / settings["init"]) if "init" in settings else None
+            echoseg.train(store, approach=approach, out=run, **{**settings, "init": init})
+    pack(run, weights_folder(approach))
+
+
+def pack(run: Path, out: Path) -> None:
+    """Copy what a prediction needs of a run, with the weights in half precision, its log, its metrics and its card."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    config, model, _ = load_run(run)
+    tensors = Snapshot(model.state_dict()).on_cpu()
+    halved = {name: tensor.half() if tensor.dtype == torch.float32 else tensor for name, tensor in tensors.items()}
+    write_weights(out / BEST, halved, weights_metadata(model, config))
+    dataclasses.replace(config, data=None, init=None).save(out / CONFIG)
+    for name in _COPIED:
+        if (run / name).exists():
+            shutil.copyfile(run / name, out / name)
+    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    del environment["command"]  # which names folders
+    (out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+    (out / "CARD.md").write_text(model_card(out), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    configure_logging("text")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, metavar="WORK", help="folder for the phantoms and the runs")
+    folder = parser.parse_args().work
+    for name in SETTINGS:
+        make(folder, name)
