@@ -32,8 +32,8 @@ from echoseg.inference.input_statement import input_lines
 from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
-from echoseg.phantom.cached import cached_phantom
 from echoseg.models.weights import weights_folder
+from echoseg.phantom.cached import cached_phantom
 from echoseg.report.results import write_attention, write_evaluation, write_prediction, write_run
 from echoseg.training.checkpoint import CONFIG
 from echoseg.training.config import Config
@@ -206,6 +206,7 @@ def predict_files(
     postprocess: Sequence[str] = (),
     thresholds: Sequence[float] = (),
     regularize: bool = True,
+    smooth: bool = True,
     format: str = "csv",
     patients: str | None = None,
     truth: str | os.PathLike[str] | None = None,
@@ -230,6 +231,7 @@ def predict_files(
         thresholds: Thresholds of the mask probabilities, between 0 and 1, mask approach only. Each file gets a page
             that compares the contours, areas and volumes at these thresholds. Empty writes no page.
         regularize: Whether to replace contours of an implausible shape by the nearest plausible shape.
+        smooth: Whether to smooth the contours of cines over time.
         format: The format of the table, "csv" or "parquet".
         patients: A regular expression whose one group is the patient, searched in the name of each file, then in its
             path. None takes the patients of a data set, else the folder or the name of a file.
@@ -262,10 +264,10 @@ def predict_files(
     out, keep = Path(out), sorted(set(keep))
     run = weights_folder(approach) if run is None else Path(run)
     with axis3_taken_for(axis3), ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:
-        predictor = load(run, device=ranks.device or device, regularize=regularize, network=network)
+        predictor = load(run, device=ranks.device or device, regularize=regularize, smooth=smooth, network=network)
         check_steps(postprocess, predictor)
         _check_thresholds(thresholds, predictor)
-        settings: tuple = (keep, list(postprocess), regularize)
+        settings: tuple = (keep, list(postprocess), regularize, smooth)
         settings += (list(thresholds),) if thresholds else ()
         settings += (axis3,) if axis3 else ()
         structure = predictor.config.structure

@@ -103,24 +103,21 @@ def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
         assert main(["evaluate", str(run), *arguments, *more]) == 0
         return capsys.readouterr().out
 
-    printed = evaluate("videos", "--videos", "--postprocess", "smooth=1", "closing")
+    printed = evaluate("videos", "--videos", "--postprocess", "reject_blank=0.01", "closing")
     assert "EF, %, whole videos" in printed
     entry = json.loads((tmp_path / "videos" / "metrics.json").read_text())["all"]
-    assert entry["postprocess"] == ["smooth=1", "closing"]
+    assert entry["postprocess"] == ["reject_blank=0.01", "closing"]
     assert entry["ef_videos"]["videos"] + entry["ef_videos"]["missing"] == 3
     assert pd.read_csv(tmp_path / "videos" / "volumes_videos_all.csv")["video"].tolist() == ["a", "b", "c"]
     assert "closing=3" in evaluate("gains", "--compare-postprocess")
     steps = pd.read_csv(tmp_path / "gains" / "postprocess_all.csv")["step"].tolist()
     assert steps[0] == "none"
-    assert "smooth=2" in steps
     assert not {step for step in steps if "threshold" in step}  # landmarks have no probability
 
     store = tmp_path / "store"
     assert main(["prepare", str(data), "--out", str(store), "--size", "32", "32"]) == 0
-    assert "give --data the folder" in evaluate("of a store", "--compare-postprocess", "--data", str(store))
     wrong = ["evaluate", run, "--out", tmp_path / "new"]
     assert "needed for whole videos" in failure(capsys, *wrong, "--data", store, "--videos")
-    assert "needed for 'smooth'" in failure(capsys, *wrong, "--data", store, "--postprocess", "smooth")
     assert "known: threshold" in failure(capsys, *wrong, "--postprocess", "polish")
     assert not (tmp_path / "new").exists()
 
@@ -169,7 +166,7 @@ def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
         image = cv2.imread(str(images / "a" / "png" / "masks" / f"a_frame{t:04d}.png"), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(image, mask)
     pytest.importorskip("pyarrow")
-    steps = ["--format", "parquet", "--postprocess", "smooth=2"]
+    steps = ["--format", "parquet", "--postprocess", "closing"]
     assert main(["predict", str(run), str(video), "--out", str(tmp_path / "more"), "--keep", "frames", *steps]) == 0
     assert files(tmp_path / "more") == {"manifest-0.jsonl", "results.parquet", "a/frames.csv"}
     for step, said in (("smoooth", "smoooth"), ("threshold", "no mask probabilities")):

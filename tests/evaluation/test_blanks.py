@@ -66,7 +66,7 @@ def check_volumes(folder, predictor, tmp_path, steps=()):
         if path.parent.name == "labelsTr":
             continue
         clip = read_clip(path)
-        prediction = postprocess(predictor(clip), steps, predictor.codec, over_time=False)
+        prediction = postprocess(predictor(clip), steps, predictor.codec)
         written = stack_files.write_stack(path, clip, prediction, measure(prediction, clip), tmp_path / path.name)
         row = table.loc[path.name[:-7]]
         assert row["volume_ml"] == pytest.approx(written["volume_ml"], rel=1e-9)
@@ -122,7 +122,7 @@ class BrightnessPredictor(Predictor):
         config = Config(approach="mask", size=(16, 16), width=4, depth=2)
         super().__init__(config, *checkpoint.build(config), torch.device("cpu"))
 
-    def segment_cropped(self, cropped, crop, size):
+    def segment_cropped(self, cropped, crop, size, *, smooth=False):
         probabilities = np.float32(cropped) / 200
         return Prediction(*self.codec.contours(probabilities, None), probabilities)
 

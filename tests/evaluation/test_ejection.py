@@ -13,15 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from _folders import grey_of, write_folder
+from _folders import write_folder
 from _predictions import of_probabilities
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.store import prepare
-from echoseg.errors import DataError
 from echoseg.evaluation.ejection import agreements, traced_volumes, video_volumes
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.postprocess_ablation import postprocess_ablation
-from echoseg.evaluation.temporal_context import predict_traced
 from echoseg.geometry.discs import biplane_volumes
 from echoseg.geometry.ragged import pad_contours
 from echoseg.metrics.agreement import agreement
@@ -153,42 +151,29 @@ def test_volumes_of_whole_videos_are_means_over_beats(folder):
         writer.release()
     recordings = read_echonet(folder).recordings  # video "c" has eight dark frames and no beat
     traced = pd.DataFrame({"video": ["a"], "true_edv": [4.0], "true_esv": [1.0], "true_ef": [75.0]})
-    table = video_volumes(GreyLevelPredictor(), recordings, traced)
+    contours = {"a": {0: np.float32([[56, 12], [88, 56], [56, 100], [24, 56]])}}  # inside the ellipse of frame 0
+    table = video_volumes(GreyLevelPredictor(), recordings, traced, contours)
     assert table["beats"].tolist() == [2, 2, 0]
     np.testing.assert_allclose(table["ef"], [75, 75, np.nan], atol=2)
     np.testing.assert_allclose(table["true_ef"], [75, np.nan, np.nan])
     assert (table["neighbour_dice"][:2] > 0.9).all()
-    assert (table["area_jitter_percent"][:2] < 1).all()
+    assert table["dice"][0] == pytest.approx(4 / (2 + np.pi), abs=0.02)  # a rhombus in its ellipse
+    assert table["dice"][1:].isna().all()
+    assert (table["area_jitter_percent"][:2] < 3).all()
     entry = agreements(table, "_videos")["ef_videos"]
     assert (entry["videos"], entry["missing"]) == (2, 1)
     assert table["error"].tolist() == ["", "", ""]
 
     path = folder / "Videos/a.avi"
     path.write_bytes(path.read_bytes()[:2000])
-    truncated = video_volumes(GreyLevelPredictor(), recordings, traced)
+    truncated = video_volumes(GreyLevelPredictor(), recordings, traced, contours)
     assert truncated["error"][0]
     assert str(folder) not in truncated["error"][0]
     assert truncated["beats"].tolist() == [0, 2, 0]
     np.testing.assert_allclose(truncated["ef"], [np.nan, 75, np.nan], atol=2)
 
 
-def test_traced_frames_are_smoothed_with_their_neighbours(folder):
-    recordings = {recording.name: recording for recording in read_echonet(folder).recordings}
-    store = prepare(folder, size=(40, 48))
-    samples = store.samples.sample(frac=1, random_state=0)
-    prediction = predict_traced(GreyLevelPredictor(), recordings, samples, ["smooth=1"])
-    levels = np.array([grey_of(t) for t in range(8)]) / 255
-    for frame, probabilities in zip(samples["frame"], prediction.probabilities, strict=True):
-        window = np.arange(max(0, frame - 3), min(8, frame + 4))
-        weights = np.exp(-0.5 * (np.arange(-4, 5)) ** 2)
-        clipped = np.clip(frame + np.arange(-4, 5), window[0], window[-1])
-        assert probabilities.mean() == pytest.approx(levels[clipped] @ weights / weights.sum(), abs=0.01)
-    with pytest.raises(DataError, match="frame 30"):
-        predict_traced(GreyLevelPredictor(), recordings, samples.assign(frame=30), ["smooth"])
-
-
 def test_evaluation_with_steps(folder):
-    recordings = {recording.name: recording for recording in read_echonet(folder).recordings}
     store = prepare(folder, size=(40, 48))
     default = evaluate(GreyLevelPredictor(), store, "all")
     assert default.summary["dice"] > 0.1  # the grey level of frames 5 is above 0.5, that of frames 2 is below
@@ -196,19 +181,12 @@ def test_evaluation_with_steps(folder):
     threshold = evaluate(GreyLevelPredictor(), store, "all", steps=["threshold=0.2"])
     assert threshold.summary["dice"] > default.summary["dice"] + 0.1
     assert threshold.summary["postprocess"] == ["threshold=0.2"]
-    smooth = evaluate(GreyLevelPredictor(), store, "all", steps=["smooth=1", "threshold=0.2"], recordings=recordings)
-    assert smooth.summary["dice"] == threshold.summary["dice"]
-    with pytest.raises(DataError, match="--data"):
-        evaluate(GreyLevelPredictor(), store, "all", steps=["smooth"])
 
 
-@pytest.mark.parametrize("has_recordings", [True, False])
-def test_postprocess_ablation(folder, has_recordings):
-    recordings = {recording.name: recording for recording in read_echonet(folder).recordings}
+def test_postprocess_ablation(folder):
     store = prepare(folder, size=(40, 48))
-    table = postprocess_ablation(GreyLevelPredictor(), store, "all", recordings if has_recordings else None)
+    table = postprocess_ablation(GreyLevelPredictor(), store, "all")
     table = table.set_index("step")
-    assert ("smooth=1" in table.index) == has_recordings
     assert table.loc["none", ["gain", "gain_low", "gain_high"]].tolist() == [0, 0, 0]
     # frame 5 of each video has the grey level 0.57 everywhere, frame 2 has 0.27
     assert table.loc["threshold=0.3", "gain"] == 0

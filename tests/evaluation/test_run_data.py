@@ -41,7 +41,6 @@ def test_store_has_no_videos(run, data, tmp_path):
     assert run_data.evaluate("all").summary["images"] == 6
     with pytest.raises(DataError, match="give --data the folder"):
         run_data.evaluate("all", whole_videos=True)
-    assert "smooth=1" not in run_data.postprocess_ablation("all")["step"].tolist()
 
 
 def test_store_of_another_size_is_rejected(run, data, tmp_path):

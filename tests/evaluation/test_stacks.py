@@ -16,7 +16,7 @@ from _predictions import of_probabilities
 from echoseg.datasets.store import prepare
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.stacks import measure_stacks, summarise_stacks
-from echoseg.geometry.crop import cut, paste
+from echoseg.geometry.crop import paste
 from echoseg.inference.measure import measure
 from echoseg.inference.predictor import Predictor
 from echoseg.inference.stack_row import read_stack_truth
@@ -219,10 +219,7 @@ class BrightnessPredictor(Predictor):
         config = Config(approach="mask", width=8, depth=2, precision="float32", **settings)
         super().__init__(config, *checkpoint.build(config), torch.device("cpu"))
 
-    def _segment(self, frames, crop):
-        return of_probabilities(paste(cut(frames, crop.box) > 100, crop.box, frames.shape[1:]))
-
-    def segment_cropped(self, cropped, crop, size):
+    def segment_cropped(self, cropped, crop, size, *, smooth=False):
         bright = resize_planes(torch.from_numpy(cropped > 100).float(), crop.box[2:]).numpy()
         return of_probabilities(paste(bright, crop.box, size))
 

@@ -16,7 +16,6 @@ from echoseg.errors import DataError
 from echoseg.geometry.level_set import level_set_contour, mask_contour
 from echoseg.inference.postprocess import STEPS, postprocess
 from echoseg.models.codec import LandmarkCodec, MaskCodec, fill_contours
-from echoseg.ops import fill_polygons
 
 MASK = MaskCodec()
 LANDMARK = LandmarkCodec(3, "arc", "polygon", "gaussian", 2.5, 10.0, 3, 0, "argmax")
@@ -70,8 +69,6 @@ def test_reject_blank_empties_frames_and_dependent_values():
     assert np.isfinite(prediction.landmarks).all()
     with pytest.raises(DataError, match="not calibrated"):
         postprocess(dataclasses.replace(prediction, area_std=None), ["reject_blank"], LANDMARK)
-    with pytest.raises(DataError, match="apply 'smooth' first"):
-        postprocess(processed, ["smooth"], LANDMARK)
 
 
 def test_closing_removes_landmarks_that_are_not_on_the_contour():
@@ -82,39 +79,6 @@ def test_closing_removes_landmarks_that_are_not_on_the_contour():
     assert closed.areas[0] > prediction.areas[0]
     assert closed.landmarks is closed.axes is closed.covariances is closed.area_std is closed.review is None
     assert postprocess(prediction, ["closing=1"], codec) is prediction
-
-
-def test_smoothing_over_time():
-    random = np.random.default_rng(0)
-    landmarks = np.float32([[8, 8], [32, 10], [10, 30]]) + random.normal(0, 2, (30, 3, 2)).astype(np.float32)
-    smoothed = postprocess(of_triangles(landmarks, area_std=np.ones(30)), ["smooth=2"], LANDMARK)
-    weights = np.exp(-0.5 * (np.arange(-8, 9) / 2) ** 2)
-    expected = np.tensordot(weights / weights.sum(), landmarks[7:24], 1)
-    np.testing.assert_allclose(smoothed.landmarks[15], expected, atol=1e-4)
-    np.testing.assert_array_equal(smoothed.masks, fill_polygons(smoothed.landmarks, (40, 40)))
-    assert smoothed.area_std is None
-    slices = postprocess(of_triangles(landmarks), ["smooth"], LANDMARK, over_time=False)
-    np.testing.assert_array_equal(slices.landmarks, landmarks)
-    flicker = of_probabilities(np.tile([0.9, 0.3, 0.9], 10)[:, None, None] * np.ones((1, 4, 4)))
-    assert postprocess(flicker, ["smooth"], MASK).areas.tolist() == [16] * 30
-
-
-def test_tracks_of_landmarks():
-    random = np.random.default_rng(0)
-    true = np.float32([[8, 8], [32, 10], [10, 30]]) + 3 * np.sin(np.arange(40) / 5, dtype=np.float32)[:, None, None]
-    landmarks = true + random.normal(0, 0.5, true.shape).astype(np.float32)
-    landmarks[17, 1] = 3, 35
-    covariances = np.broadcast_to(np.eye(2), (40, 3, 2, 2))
-    prediction = of_triangles(landmarks, area_std=np.ones(40), covariances=covariances)
-    tracked = postprocess(prediction, ["track"], LANDMARK)
-    assert np.abs(tracked.landmarks - true).max() < 1
-    np.testing.assert_array_equal(tracked.masks, fill_polygons(tracked.landmarks, (40, 40)))
-    assert (tracked.covariances[20, 0].diagonal() < 0.3).all()
-    assert tracked.area_std is None
-    slices = postprocess(prediction, ["track"], LANDMARK, over_time=False)
-    np.testing.assert_array_equal(slices.landmarks, landmarks)
-    with pytest.raises(DataError, match="mask runs have no landmarks"):
-        postprocess(of_probabilities(np.ones((6, 4, 4))), ["track"], MASK)
 
 
 def test_steps_are_applied_in_the_given_order():
@@ -135,7 +99,7 @@ def test_clip_without_frames(codec):
         else of_probabilities(np.zeros((0, 4, 4)))
     )
     for name in STEPS:
-        if name not in (("track",) if codec is MASK else ("threshold", "reject_bright")):
+        if name not in (() if codec is MASK else ("threshold", "reject_bright")):
             assert len(postprocess(prediction, [name], codec).masks) == 0
 
 
@@ -145,7 +109,7 @@ def test_clip_without_frames(codec):
         ("polish", "known: threshold, reject_blank"),
         ("closing=wide", "closing=5"),
         ("closing=", "above 0"),
-        ("smooth=-1", "above 0"),
+        ("closing=-1", "above 0"),
         ("threshold=nan", "above 0"),
     ],
 )

@@ -98,6 +98,3 @@ def _compare_postprocess(arguments: argparse.Namespace) -> None:
         write = partial(table.to_csv, index=False, float_format="%.5f")
         replace_file(folder / f"{name}_{arguments.split}.csv", write)
     print(postprocess_table(table, arguments.split, ladder=arguments.ladder))
-    if measured.recordings is None and not arguments.ladder:
-        print("'smooth' is not measured: it needs the frames between the traced ones; give --data the folder")
-        print("with the videos, not a store")

@@ -150,6 +150,18 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_smooth(parser: argparse.ArgumentParser) -> None:
+    """Whether contours are smoothed over time."""
+    parser.add_argument(
+        "--smooth",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="smooth the contours of a cine over time, so that a single frame that stands out has little weight"
+        " (default: yes)",
+    )
+    parser.set_defaults(smooth=True)
+
+
 def add_postprocess(parser: argparse.ArgumentParser) -> None:
     """What is done to the network's output."""
     parser.add_argument(
@@ -160,9 +172,6 @@ def add_postprocess(parser: argparse.ArgumentParser) -> None:
         help="post-processing steps, applied in the given order. threshold=P: a pixel belongs to the structure from"
         " probability P on (0.4 if not given; mask approach only). reject_blank: no contour in frames where the"
         " network is not sure to see the structure. closing=N: close gaps with a square of N pixels (5 if not given)."
-        " smooth=S: smooth over time with a Gaussian of standard deviation S frames (1 if not given)."
-        " track: smooth the tracks of landmarks over the whole video; a frame that stands out has little weight"
-        " (landmark approach only)."
         " (default: no step)",
     )
 

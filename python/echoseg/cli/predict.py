@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from echoseg.cli.flags import add_device, add_postprocess, add_run_and_inputs, add_settings, split_run
+from echoseg.cli.flags import add_device, add_postprocess, add_run_and_inputs, add_settings, add_smooth, split_run
 
 HELP = "segment videos, DICOM files, volumes and images"
 EXAMPLE = "  echoseg predict runs/landmark-1 clip.avi videos/ --out predicted"
@@ -93,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " (landmark approach only; default: yes)",
     )
     parser.set_defaults(regularize=True)
+    add_smooth(parser)
     add_device(parser)
 
 
@@ -116,6 +117,7 @@ def run(arguments: argparse.Namespace) -> None:
         postprocess=arguments.postprocess,
         thresholds=arguments.thresholds,
         regularize=arguments.regularize,
+        smooth=arguments.smooth,
         format=arguments.format,
         patients=arguments.patients,
         truth=arguments.truth,

@@ -16,7 +16,7 @@ import ipaddress
 import sys
 from pathlib import Path
 
-from echoseg.cli.flags import add_device, add_run_and_inputs, split_run, whole_number
+from echoseg.cli.flags import add_device, add_run_and_inputs, add_smooth, split_run, whole_number
 from echoseg.errors import DataError
 
 HELP = "correct predicted contours by hand, in the browser"
@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--corrections",
         type=Path,
         metavar="FOLDER",
-        help="folder of the corrections; an earlier review in it is continued (default: RUN/corrections; without RUN, ./corrections)",
+        help="folder of the corrections; an earlier review in it is continued (default: RUN/corrections; without RUN,"
+        " ./corrections)",
     )
     parser.add_argument(
         "--host",
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="port at which the page is served; 0 takes any that is free (default: %(default)s)",
     )
     parser.add_argument("--no-browser", action="store_true", help="print the link of the page without opening it")
+    add_smooth(parser)
     add_device(parser)
 
 
@@ -74,7 +76,12 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.review.corrections_folder import CorrectionsFolder
 
     run_folder, inputs = split_run(arguments)
-    predictor = load(run_folder, approach=arguments.approach or "landmark", device=arguments.device)
+    predictor = load(
+        run_folder,
+        approach=arguments.approach or "landmark",
+        device=arguments.device,
+        smooth=arguments.smooth,
+    )
     sources, kind = find_review_clips(inputs, arguments.data, predictor.config.structure)
     sources, left_out = separate_unreadable(sources, inputs)
     for line in left_out[:_SHOWN]:

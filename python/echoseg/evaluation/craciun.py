@@ -133,7 +133,7 @@ def repeat_craciun(
     if len(complete):
         best = complete.loc[complete["dice"].idxmax()]
         predictor, steps = load(out / best["run"], device=device), best["steps"].split()
-        tables[LADDER] = postprocess_ladder(predictor, store, "test", steps, None)
+        tables[LADDER] = postprocess_ladder(predictor, store, "test", steps)
         columns = ["patient", "video", "phase", "volume_ml", "true_volume_ml", "volume_dice"]
         stacks = evaluate(predictor, store, "test", steps=steps).stacks
         tables[VOLUMES] = stacks[columns]

@@ -22,6 +22,7 @@ from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.clip import Clip
 from echoseg.metrics.agreement import agreement
+from echoseg.metrics.overlap import dice
 from echoseg.metrics.steadiness import steadiness
 from echoseg.metrics.volumes import (
     MM3_PER_ML,
@@ -31,6 +32,7 @@ from echoseg.metrics.volumes import (
     disc_volumes,
     scale_contours,
 )
+from echoseg.models.codec import fill_contours
 from echoseg.utils.parallel import map_in_order
 
 _BIPLANE_VIEWS = ("A4C", "A2C")  # perpendicular to each other
@@ -80,20 +82,24 @@ def video_volumes(
     predictor: Predictor,
     recordings: Sequence[Recording],
     traced: pd.DataFrame,
+    contours: Mapping[str, Mapping[int, np.ndarray]],
     *,
     steps: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Predict all frames of videos and compute their volumes and EF, as means over the detected beats.
 
+    Cines are smoothed over time as in `echoseg predict`, unless the predictor was loaded without smoothing.
+
     Args:
         predictor: The predictor.
         recordings: The recordings; single images, stacks and short-axis views are left out.
         traced: The result of `traced_volumes`, with the true volumes.
+        contours: By name of the video and frame: the true contours, (P, 2) float32, in pixels of the video.
         steps: Post-processing steps; see `echoseg.inference.postprocess`.
 
     Returns:
-        A table with a row per video: `COLUMNS`; `beats`, the number of beats; `STEADINESS`; and `error`, the reason why
-        a video could not be read, or "".
+        A table with a row per video: `COLUMNS`; `beats`, the number of beats; `dice`, the mean over the traced frames;
+        `STEADINESS`; and `error`, the reason why a video could not be read, or "".
     """
     recordings = [recording for recording in recordings if recording.view not in _SHORT_AXIS_VIEWS]
     rows = []
@@ -113,9 +119,12 @@ def video_volumes(
             measurement = measure(prediction, clip)
             row |= {"unit": measurement.unit, "beats": len(measurement.ef)}
             row |= {"edv": measurement.mean_edv, "esv": measurement.mean_esv, "ef": measurement.mean_ef}
+            if true := contours.get(recording.name):
+                masks = fill_contours(list(true.values()), prediction.size)
+                row["dice"] = dice(prediction.masks[list(true)], masks).mean()
             row |= steadiness(prediction.masks, prediction.areas, prediction.axes, measurement.ed)
         rows.append(row)
-    after = ["beats", *STEADINESS, "error"]
+    after = ["beats", "dice", *STEADINESS, "error"]
     table = pd.DataFrame(rows, columns=[*(name for name in COLUMNS if "true" not in name), *after])
     true = traced[["video", "true_edv", "true_esv", "true_ef"]]
     return table.fillna({"unit": "", "beats": 0}).merge(true, on="video", how="left")[[*COLUMNS, *after]]

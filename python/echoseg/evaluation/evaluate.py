@@ -17,7 +17,6 @@ from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
 from echoseg.evaluation.ejection import STEADINESS, agreements, traced_volumes, video_volumes
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
-from echoseg.evaluation.temporal_context import predict_traced, temporal_radius
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
@@ -77,8 +76,7 @@ def evaluate(
         store: A store of any data set.
         split: "train", "val", "test" or "all".
         steps: Post-processing steps; see `echoseg.inference.postprocess`.
-        recordings: The recordings by name of the video. They are needed for whole videos, and for steps that use frames
-            before and after the traced ones.
+        recordings: The recordings by name of the video, which are needed for whole videos.
         whole_videos: Whether to predict also all frames of the split's videos, for EF by detected beats.
         blanks: Whether blank slices are among the images whose measures are averaged. A blank slice has a Dice of 1 if
             the prediction is empty, else of 0. The volumes of stacks contain them in any case, and so does the entry
@@ -94,7 +92,7 @@ def evaluate(
     all_indices = indices = split_indices(predictor, store, split)
     watch, started = Stopwatch(), time.perf_counter()
     with watch.measure("prediction"):
-        prediction = predict_split(predictor, store, indices, split, steps=steps, recordings=recordings)
+        prediction = predict_split(predictor, store, indices, split, steps=steps)
     blank = store.blank[indices]
     extra: dict[str, Any] = {"blanks": _blanks(prediction, store, indices)} if blank.any() else {}
     if blank.any() and not blanks:
@@ -126,9 +124,13 @@ def evaluate(
     videos = pd.DataFrame()
     if whole_videos:
         by_name = _require(recordings, store, "whole videos")
-        videos = video_volumes(predictor, [by_name[name] for name in images["video"].unique()], volumes, steps=steps)
+        traced: dict[str, dict[int, np.ndarray]] = {}
+        for index, video, frame in zip(indices, images["video"], images["frame"], strict=True):
+            traced.setdefault(video, {})[frame] = store.crop(index).points_in_frame(store.contour(index))
+        videos = video_volumes(predictor, [by_name[name] for name in traced], volumes, traced, steps=steps)
         extra |= agreements(videos, "_videos")
-        extra["steadiness"] = {name: float(videos[name].mean()) for name in STEADINESS if videos[name].notna().any()}
+        names = [name for name in ("dice", *STEADINESS) if videos[name].notna().any()]
+        extra["videos"] = {name: float(videos[name].mean()) for name in names}
     summary = {**_summary(images, true_masks), "structure": store.structure, **extra}
     seconds = watch.seconds()
     seconds["measures"] = time.perf_counter() - started - seconds["prediction"]
@@ -171,7 +173,6 @@ def predict_split(
     split: str,
     *,
     steps: Sequence[str] = (),
-    recordings: Mapping[str, Recording] | None = None,
 ) -> Prediction:
     """Predict images of a store and apply post-processing.
 
@@ -181,17 +182,13 @@ def predict_split(
         indices: (N,) int, indices of images in the store.
         split: The name of the split, for the progress bar.
         steps: Post-processing steps; see `echoseg.inference.postprocess`.
-        recordings: The recordings by name of the video, for steps that use frames before and after the traced ones.
 
     Returns:
         The prediction for the images.
 
     Raises:
-        DataError: A step is unknown, or recordings are needed but missing.
+        DataError: A step is unknown.
     """
-    if temporal_radius(steps):
-        by_name = _require(recordings, store, "'smooth'")
-        return predict_traced(predictor, by_name, store.samples.iloc[indices], steps)
     parts = []
     with tqdm(total=len(indices), desc=f"evaluate {split}", unit="image", disable=None) as bar:
         for start in range(0, len(indices), _CHUNK):

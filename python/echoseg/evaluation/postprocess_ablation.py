@@ -6,16 +6,14 @@ a step that rejects blank frames can be chosen on a split that contains blanks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.evaluation.evaluate import predict_split, split_indices
-from echoseg.evaluation.temporal_context import temporal_radius
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.postprocess import CRACIUN, postprocess
 from echoseg.inference.predictor import Prediction, Predictor
@@ -29,13 +27,12 @@ _STEPS = (
     *("reject_blank=0.5", "reject_blank=0.7", "reject_blank=0.9", "reject_blank=0.95", "reject_blank=0.99"),
     *("reject_bright=0.02", "reject_bright=0.04", "reject_bright=0.06", "reject_bright=0.08"),
     *("reject_bright=0.1", "reject_bright=0.15", "reject_bright=0.2", "reject_bright=0.3"),
-    *("closing=3", "closing=5", "smooth=1", "smooth=2", "track"),
+    *("closing=3", "closing=5"),
 )
-_MASKS_ONLY, _LANDMARKS_ONLY = ("threshold", "reject_bright"), ("track",)
-Recordings = Mapping[str, Recording] | None
+_MASKS_ONLY = ("threshold", "reject_bright")
 
 
-def postprocess_ablation(predictor: Predictor, store: Store, split: str, recordings: Recordings) -> pd.DataFrame:
+def postprocess_ablation(predictor: Predictor, store: Store, split: str) -> pd.DataFrame:
     """Evaluate a predictor without post-processing and with each step alone.
 
     Args:
@@ -43,8 +40,6 @@ def postprocess_ablation(predictor: Predictor, store: Store, split: str, recordi
         store: A store of any data set.
         split: "train", "val", "test" or "all". Steps should be chosen on "val", since results on the split on which
             they are chosen are biased.
-        recordings: The recordings by name of the video; None leaves out steps that use frames before and after the
-            traced ones.
 
     Returns:
         A table with a row per step that can be applied, the first is "none": step, dice, hd95_px, gain, the difference
@@ -54,7 +49,7 @@ def postprocess_ablation(predictor: Predictor, store: Store, split: str, recordi
     Raises:
         DataError: The store has no image in this split, or its frame size differs from that of the run.
     """
-    images = _Images(predictor, store, split, recordings)
+    images = _Images(predictor, store, split)
     baseline, rows = dice(images.unprocessed.masks, images.true), []
     for step in ("none", *(step for step in _STEPS if images.accept(step))):
         prediction = images.unprocessed if step == "none" else images.predict((step,))
@@ -62,9 +57,7 @@ def postprocess_ablation(predictor: Predictor, store: Store, split: str, recordi
     return pd.DataFrame(rows)
 
 
-def postprocess_ladder(
-    predictor: Predictor, store: Store, split: str, steps: Sequence[str], recordings: Recordings
-) -> pd.DataFrame:
+def postprocess_ladder(predictor: Predictor, store: Store, split: str, steps: Sequence[str]) -> pd.DataFrame:
     """Evaluate post-processing steps that are added one after the other.
 
     Args:
@@ -72,7 +65,6 @@ def postprocess_ladder(
         store: A store of any data set.
         split: "train", "val", "test" or "all"; see `postprocess_ablation`.
         steps: The steps in their order; empty takes those of Craciun that the run's approach has.
-        recordings: The recordings by name of the video, for steps that use frames before and after the traced ones.
 
     Returns:
         A table with the columns of `postprocess_ablation`; gain is the difference to the row before. In the mask
@@ -83,7 +75,7 @@ def postprocess_ladder(
         DataError: The store has no image in this split, its frame size differs from that of the run, or a step cannot
             be applied.
     """
-    images = _Images(predictor, store, split, recordings)
+    images = _Images(predictor, store, split)
     steps = steps or [step for step in CRACIUN if images.accept(step)]
     previous = images.unprocessed
     if previous.landmarks is None:
@@ -115,7 +107,7 @@ def choose_step(
         DataError: The store has no image in this split, its frame size differs from that of the run, or a step cannot
             be applied.
     """
-    images = _Images(predictor, store, split, None)
+    images = _Images(predictor, store, split)
     scores = [dice(images.predict([*before, step]).masks, images.true).mean() for step in candidates]
     return candidates[int(np.argmax(scores))]
 
@@ -128,29 +120,23 @@ class _Images:
         unprocessed: The prediction without post-processing.
     """
 
-    def __init__(self, predictor: Predictor, store: Store, split: str, recordings: Recordings) -> None:
-        self._predictor, self._store, self._split, self._recordings = predictor, store, split, recordings
-        self._indices = split_indices(predictor, store, split)
-        self._patients = store.samples["patient"].iloc[self._indices].tolist()
-        self.true = fill_polygons(pad_contours(store.points, store.offsets)[self._indices], store.size)
-        self.unprocessed = self.predict(())
+    def __init__(self, predictor: Predictor, store: Store, split: str) -> None:
+        self._codec = predictor.codec
+        indices = split_indices(predictor, store, split)
+        self._patients = store.samples["patient"].iloc[indices].tolist()
+        self.true = fill_polygons(pad_contours(store.points, store.offsets)[indices], store.size)
+        self.unprocessed = predict_split(predictor, store, indices, split)
 
     def predict(self, steps: Sequence[str]) -> Prediction:
         """The prediction with post-processing steps."""
-        if temporal_radius(steps) or not steps:
-            return predict_split(
-                self._predictor, self._store, self._indices, self._split, steps=steps, recordings=self._recordings
-            )
-        return postprocess(self.unprocessed, steps, self._predictor.codec)
+        return postprocess(self.unprocessed, steps, self._codec)
 
     def accept(self, step: str) -> bool:
         """Whether a step can be applied."""
         has_landmarks = self.unprocessed.landmarks is not None
         name = step.partition("=")[0]
-        if name in (_MASKS_ONLY if has_landmarks else _LANDMARKS_ONLY):
+        if has_landmarks and name in _MASKS_ONLY:
             return False
-        if temporal_radius([step]):
-            return self._recordings is not None
         return name != "reject_blank" or not has_landmarks or self.unprocessed.area_std is not None
 
     def measure(self, step: str, after: Prediction, before: Prediction, baseline: np.ndarray) -> dict[str, Any]:

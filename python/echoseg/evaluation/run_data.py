@@ -15,7 +15,6 @@ from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store, is_store, prepare
 from echoseg.evaluation.evaluate import Evaluation, evaluate
 from echoseg.evaluation.postprocess_ablation import postprocess_ablation, postprocess_ladder
-from echoseg.evaluation.temporal_context import temporal_radius
 from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
 from echoseg.models.normalize import NetworkFactory
@@ -69,7 +68,7 @@ class RunData:
             DataError: The store has no image in this split, a step is unknown, or the videos are needed and `data` is a
                 store.
         """
-        recordings = self.recordings if whole_videos or temporal_radius(steps) else None
+        recordings = self.recordings if whole_videos else None
         with axis3_taken_for(self.axis3):
             return evaluate(
                 self.predictor,
@@ -94,7 +93,7 @@ class RunData:
             DataError: The store has no image in this split.
         """
         with axis3_taken_for(self.axis3):
-            return postprocess_ablation(self.predictor, self.store, split, self.recordings)
+            return postprocess_ablation(self.predictor, self.store, split)
 
     def postprocess_ladder(self, split: str, steps: Sequence[str] = ()) -> pd.DataFrame:
         """Evaluate post-processing steps that are added one after the other.
@@ -110,7 +109,7 @@ class RunData:
             DataError: The store has no image in this split, or a step cannot be applied.
         """
         with axis3_taken_for(self.axis3):
-            return postprocess_ladder(self.predictor, self.store, split, steps, self.recordings)
+            return postprocess_ladder(self.predictor, self.store, split, steps)
 
 
 def load_run_data(

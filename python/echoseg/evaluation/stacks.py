@@ -48,7 +48,7 @@ def predict_stacks(predictor: Predictor, store: Store, indices: np.ndarray, step
         first = slices.index[0]
         crop, size = store.crop(first), (int(samples["height"][first]), int(samples["width"][first]))
         prediction = predictor.segment_cropped(store.frames[slices.index], crop, size)
-        prediction = postprocess(prediction, steps, predictor.codec, over_time=False)
+        prediction = postprocess(prediction, steps, predictor.codec)
         true = fill_contours([crop.points_in_frame(store.contour(i)) for i in slices.index], size)
         measures = {
             "spacing_y": slices["spacing_y"] * crop.scale[1],

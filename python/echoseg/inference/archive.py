@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -197,7 +196,7 @@ def _finish(
         return file, {"file": file.name, "patient": file.patient, "unit": "", "error": error}
     confidence = None if prediction.landmarks is not None else prediction.confidence
     with watch.measure("measuring"):
-        prediction = postprocess(prediction, steps, codec, over_time=math.isnan(clip.thickness))
+        prediction = postprocess(prediction, steps, codec)
         true, note = read_stack_truth(file.path, file.truth, clip, structure)
         measurement = replace(measure(prediction, clip, true=true), confidence=confidence, bsa=file.bsa)
     seconds = watch.seconds()

@@ -4,7 +4,7 @@ Some steps have a parameter, as in `closing=7`. No step is applied by default. `
 --compare-postprocess` shows the effect of each step on the Dice.
 
 Every step changes the contours. Masks, areas and volumes are computed from the changed contours. Values that are no
-longer valid become None: landmarks after "closing", intervals after "smooth", those of areas after "track".
+longer valid become None: landmarks and their intervals after "closing".
 
 Source: the threshold, the rejections of blank frames by the network's output, and the closing with its default size of
 5 follow Craciun, "Image Segmentation for Heart using Deep Learning", 2022. `CRACIUN` are the steps of that work.
@@ -17,14 +17,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from echoseg.errors import DataError
 from echoseg.geometry.level_set import mask_contour
 from echoseg.inference.predictor import Prediction, Predictor
-from echoseg.inference.temporal import smooth_tracks
 from echoseg.metrics.intervals import NORMAL_95
-from echoseg.models.codec import THRESHOLD, Codec, threshold_contours
+from echoseg.models.codec import Codec, threshold_contours
 from echoseg.ops import dilate, erode
 from echoseg.training.logs import logger
 
@@ -44,15 +42,13 @@ class Step(NamedTuple):
     default: float | None
 
 
-def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec, *, over_time: bool = True) -> Prediction:
+def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec) -> Prediction:
     """Apply post-processing steps one after the other.
 
     Args:
         prediction: The prediction.
         names: `NAME` or `NAME=NUMBER`, with the names in `STEPS`.
         codec: The codec of the predictor.
-        over_time: Whether the frames are consecutive in time. If not, as for the slices of a stack, "smooth" and
-            "track" have no effect.
 
     Returns:
         The changed prediction.
@@ -63,11 +59,10 @@ def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec, *, o
     """
     for name in names:
         step, parameter = parse_step(name)
-        if over_time or step.change not in (_smooth, _track):
-            changed = step.change(prediction, codec, parameter)
-            if len(changed) > 1 and not any(map(len, changed.contours)) and any(map(len, prediction.contours)):
-                logger.warning("post-processing %r has emptied all %d frames; change its number", name, len(changed))
-            prediction = changed
+        changed = step.change(prediction, codec, parameter)
+        if len(changed) > 1 and not any(map(len, changed.contours)) and any(map(len, prediction.contours)):
+            logger.warning("post-processing %r has emptied all %d frames; change its number", name, len(changed))
+        prediction = changed
     return prediction
 
 
@@ -166,33 +161,6 @@ def _closing(prediction: Prediction, codec: Codec, kernel_size: float) -> Predic
     return prediction.with_contours(contours)
 
 
-def _smooth(prediction: Prediction, codec: Codec, sigma: float) -> Prediction:
-    """Smooth landmarks or probabilities over time, with a Gaussian whose σ is in frames."""
-    if not len(prediction):
-        return prediction
-    if codec.method is None:
-        probabilities = gaussian_filter1d(prediction.probabilities, sigma, axis=0, mode="nearest")
-        return with_threshold(replace(prediction, probabilities=probabilities), THRESHOLD)
-    if prediction.landmarks is None or not np.isfinite(prediction.landmarks).all():
-        raise DataError("post-processing 'smooth': an earlier step removed the landmarks; apply 'smooth' first")
-    landmarks = gaussian_filter1d(prediction.landmarks, sigma, axis=0, mode="nearest")
-    smoothed = prediction.with_contours(list(codec.join(landmarks)))
-    return replace(smoothed, landmarks=landmarks, axes=codec.axes(landmarks))
-
-
-def _track(prediction: Prediction, codec: Codec, parameter: float) -> Prediction:
-    """Smooth the tracks of the landmarks over the whole clip, with the covariances of their errors; see `temporal`."""
-    if codec.method is None:
-        raise DataError("post-processing 'track': mask runs have no landmarks; use 'smooth'")
-    if prediction.landmarks is None or not np.isfinite(prediction.landmarks).all():
-        raise DataError("post-processing 'track': an earlier step removed the landmarks; apply 'track' first")
-    tracks = smooth_tracks(prediction.landmarks, prediction.covariances)
-    landmarks = tracks.points.astype(np.float32)
-    covariances = None if prediction.covariances is None else tracks.covariances
-    tracked = prediction.with_contours(list(codec.join(landmarks)))
-    return replace(tracked, landmarks=landmarks, axes=codec.axes(landmarks), covariances=covariances)
-
-
 def with_threshold(prediction: Prediction, threshold: float) -> Prediction:
     """A prediction of the mask approach with its contours at another threshold of the probabilities."""
     contours, pieces = threshold_contours(prediction.probabilities, threshold)
@@ -204,7 +172,5 @@ STEPS: dict[str, Step] = {
     "reject_blank": Step(_reject_blank, 0.5),
     "reject_bright": Step(_reject_bright, 0.3),
     "closing": Step(_closing, 5.0),
-    "smooth": Step(_smooth, 1.0),
-    "track": Step(_track, None),
 }
 """Steps by name."""

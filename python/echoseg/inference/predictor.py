@@ -19,6 +19,7 @@ from echoseg.geometry.contour import contour_area
 from echoseg.geometry.crop import Box, Crop, fov_box, paste
 from echoseg.geometry.level_set import NO_CONTOUR
 from echoseg.geometry.shape import ShapeModel, load_shapes
+from echoseg.inference.temporal import smooth_contours, smooth_tracks
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.io.sector import crop_to_sector
@@ -36,6 +37,9 @@ from echoseg.training.devices import choose_device, place, prediction_batch
 CALIBRATION, SHAPES = "calibration.json", "shape.json"
 WIDE_INTERVAL = 0.6
 """A frame is marked for review if the 95 % interval of its area is wider than this share of the area."""
+OUTLIER_DISTANCE = 8.0
+"""A frame of a cine is marked for review if the network places a landmark this far from its track over time: the
+Mahalanobis distance, where 1 is the usual error."""
 _MOMENT_REACH = 8  # in σ of the targets: half the side of the square in which the moments of a heatmap are computed
 
 
@@ -60,8 +64,8 @@ class Prediction:
             `review`.
         area_std: (T,) float64, pixels: The standard deviations of the area errors.
         review: (T,) bool: Whether the frame is marked for review by a person. It is marked if the 95 % interval of the
-            area is wider than 60 % of the area, if the shape of the contour is implausible, or if post-processing has
-            emptied the frame.
+            area is wider than 60 % of the area, if the shape of the contour is implausible, if smoothing has moved a
+            landmark far in comparison with the other frames, or if post-processing has emptied the frame.
     """
 
     contours: list[np.ndarray]
@@ -177,16 +181,19 @@ class Predictor:
         calibration: Calibration | None = None,
         shapes: ShapeModel | None = None,
         regularize: bool = False,
+        smooth: bool = False,
     ) -> None:
         self.config, self.codec, self.calibration = config, codec, calibration
         self._model = place(model, device).eval()
-        self._device, self._shapes, self._regularize = device, shapes, regularize
+        self._device, self._shapes, self._regularize, self._smooth = device, shapes, regularize, smooth
 
     def __call__(self, source: str | os.PathLike[str] | Clip | np.ndarray, *, crop_sector: bool = False) -> Prediction:
         """Segment every frame of a file, a clip, or an array.
 
         Files and clips are cropped as in training: to the sector if the file is an ultrasound DICOM file, and to the
-        field of view of the run if it has one and the spacing is known. Arrays are not cropped.
+        field of view of the run if it has one and the spacing is known. Arrays are not cropped. The contours of a cine
+        are smoothed over time, unless the predictor was loaded with ``smooth=False``; the frames of an array need not
+        be consecutive, and are not smoothed.
 
         Args:
             source: The path of a video, DICOM file, volume or image; a clip; or an array of greyscale frames,
@@ -213,18 +220,20 @@ class Predictor:
             clip = source if isinstance(source, Clip) else read_clip(source)
         size = clip.frames.shape[1], clip.frames.shape[2]
         region = Box(*clip.square, clip.square[2]) if clip.square else Box(0, 0, *size)
-        return self._segment(clip.frames, Crop(fov_box(region, clip.spacing, self.config.fov_mm), self.config.size))
+        crop = Crop(fov_box(region, clip.spacing, self.config.fov_mm), self.config.size)
+        is_cine = not isinstance(source, np.ndarray) and math.isnan(clip.thickness)
+        return self.segment_cropped(crop.frames(clip.frames), crop, size, smooth=self._smooth and is_cine)
 
-    def _segment(self, frames: np.ndarray, crop: Crop) -> Prediction:
-        return self.segment_cropped(crop.frames(frames), crop, (frames.shape[1], frames.shape[2]))
-
-    def segment_cropped(self, cropped: np.ndarray, crop: Crop, size: tuple[int, int]) -> Prediction:
+    def segment_cropped(
+        self, cropped: np.ndarray, crop: Crop, size: tuple[int, int], *, smooth: bool = False
+    ) -> Prediction:
         """Segment frames that are cropped already, such as those of a store.
 
         Args:
             cropped: (T, H, W) uint8, of the network's size.
             crop: The crop that they were made with.
             size: (H, W) of the uncropped frames.
+            smooth: Whether to smooth the contours over time.
 
         Returns:
             The prediction, in pixels of the uncropped frames.
@@ -232,18 +241,23 @@ class Predictor:
         probabilities, landmarks, moments = self._decode(cropped, crop)
         probabilities = paste(probabilities, crop.box, size)
         if landmarks is None:
-            return Prediction(*self.codec.contours(probabilities, None), probabilities)
+            contours, pieces = self.codec.contours(probabilities, None)
+            return Prediction(smooth_contours(contours) if smooth else contours, pieces, probabilities)
+        covariances = None if moments is None or self.calibration is None else self.calibration.covariances(moments)
         implausible = np.zeros(len(cropped), dtype=bool)
+        if smooth:
+            tracks = smooth_tracks(landmarks, covariances)
+            landmarks = tracks.points.astype(np.float32)
+            implausible |= (tracks.distances > OUTLIER_DISTANCE).any(axis=1)
         if self._shapes is not None:
-            implausible = self._shapes.distances(landmarks) > self._shapes.limit
+            implausible |= self._shapes.distances(landmarks) > self._shapes.limit
             if self._regularize:
                 landmarks[implausible] = self._shapes.regularize(landmarks[implausible])
         in_frame = crop.points_in_frame(landmarks)
         contours, pieces = self.codec.contours(probabilities, in_frame)
         prediction = Prediction(contours, pieces, probabilities, in_frame, self.codec.axes(in_frame))
-        if self.calibration is None or moments is None:
+        if self.calibration is None or covariances is None:
             return prediction
-        covariances = self.calibration.covariances(moments)
         area_std = self.calibration.deviations(
             lambda perturbed: contour_area(self.codec.join(perturbed)), landmarks, covariances
         ) / math.prod(crop.scale)
@@ -304,6 +318,7 @@ def load(
     approach: str = "landmark",
     device: str = "auto",
     regularize: bool = True,
+    smooth: bool = True,
     network: NetworkFactory | None = None,
 ) -> Predictor:
     """Load the best weights of a run, or the network that ships with echoseg.
@@ -314,6 +329,7 @@ def load(
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         regularize: Whether to replace contours of an implausible shape by the nearest plausible shape; see
             `echoseg.geometry.shape`. `Prediction.review` marks these frames in either case.
+        smooth: Whether to smooth the contours of cines over time; see `echoseg.inference.temporal`.
         network: The function that makes the network, if one was passed to `echoseg.train`.
 
     Returns:
@@ -328,5 +344,12 @@ def load(
     calibration = load_calibration(run / CALIBRATION) if (run / CALIBRATION).exists() else None
     shapes = load_shapes(run / SHAPES) if (run / SHAPES).exists() else None
     return Predictor(
-        config, model, codec, choose_device(device), calibration=calibration, shapes=shapes, regularize=regularize
+        config,
+        model,
+        codec,
+        choose_device(device),
+        calibration=calibration,
+        shapes=shapes,
+        regularize=regularize,
+        smooth=smooth,
     )

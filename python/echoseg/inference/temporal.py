@@ -18,14 +18,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_solve_banded, cholesky_banded
 
+from echoseg.geometry.landmarks import choose_landmarks
+
 _MIN_FRAMES = 5
+_CONTOUR_POINTS = 96
 _RATIOS = 4.0 ** np.arange(-7, 4)
 """Candidates for the variance of accelerations, relative to that of measured positions."""
 _NEIGHBOURS = np.array([0.25, 1.0, 4.0])
 _FREEDOM = 4.0  # degrees of freedom of Student's t distribution
 _ITERATIONS = 8
 _BAND = 4  # sub-diagonals: second differences of two interleaved coordinates
-_COLUMNS = 64  # of the inverse that are computed at a time
 
 
 class Tracks(NamedTuple):
@@ -33,12 +35,10 @@ class Tracks(NamedTuple):
 
     Attributes:
         points: (T, K, 2) float64, pixels.
-        covariances: (T, K, 2, 2) float64, square pixels: covariances of their errors.
         distances: (T, K) float64: Mahalanobis distance of each measured position from its track.
     """
 
     points: np.ndarray
-    covariances: np.ndarray
     distances: np.ndarray
 
 
@@ -58,7 +58,7 @@ def smooth_tracks(points: np.ndarray, covariances: np.ndarray | None = None) -> 
         covariances = np.broadcast_to(np.eye(2), (*points.shape, 2))
     known = np.isfinite(points).all(axis=2)
     if not points.shape[1] or (known.sum(axis=0) < _MIN_FRAMES).any():
-        return Tracks(points, np.array(covariances), np.zeros(known.shape))
+        return Tracks(points, np.zeros(known.shape))
     information = np.zeros((*points.shape, 2))
     information[known] = np.linalg.inv(covariances[known])
     information /= np.median(np.trace(information[known], axis1=1, axis2=2)) / 2
@@ -73,15 +73,33 @@ def smooth_tracks(points: np.ndarray, covariances: np.ndarray | None = None) -> 
         difference = measured - best.tracks
         squares = np.einsum("tki,tkij,tkj->tk", difference, information, difference) / best.scale
         weights = known * (_FREEDOM + 2) / (_FREEDOM + squares)
-    return Tracks(
-        np.ascontiguousarray(best.tracks), best.scale * _inverse_blocks(best.factor, known.shape), np.sqrt(squares)
-    )
+    return Tracks(np.ascontiguousarray(best.tracks), np.sqrt(squares))
+
+
+def smooth_contours(contours: list[np.ndarray]) -> list[np.ndarray]:
+    """Smooth closed contours over the frames of a cine.
+
+    Each contour is replaced by points at equal distances along it, which start above its centroid, and the tracks of
+    these points are smoothed.
+
+    Args:
+        contours: T closed contours, (P, 2) float32, pixels; (0, 2) in frames without a contour, which stay without.
+
+    Returns:
+        T closed contours, (96, 2) float32, pixels.
+    """
+    lengths = [len(contour) for contour in contours]
+    if np.count_nonzero(lengths) < _MIN_FRAMES:
+        return contours
+    offsets = np.cumsum([0, *lengths])
+    points = choose_landmarks(np.concatenate(contours), _CONTOUR_POINTS, scheme="arc", offsets=offsets)
+    smoothed = smooth_tracks(points).points.astype(np.float32)
+    return [track if length else contour for track, length, contour in zip(smoothed, lengths, contours, strict=True)]
 
 
 class _Fit(NamedTuple):
     ratio: float
     tracks: np.ndarray  # (T, K, 2)
-    factor: np.ndarray  # the banded Cholesky factor of the system
     scale: float  # the variance of a position of unit weight
     likelihood: float
 
@@ -99,7 +117,7 @@ def _fit(measured: np.ndarray, weighted: np.ndarray, known: np.ndarray, ratio: f
     degrees = 2 * (known.sum() - 2 * count)
     scale = max((misfit + roughness) / degrees, np.finfo(np.float64).tiny)
     determinants = 2 * np.log(factor[0]).sum() + 2 * count * (frames - 2) * np.log(ratio)
-    return _Fit(ratio, tracks, factor, scale, -(degrees * np.log(scale) + determinants) / 2)
+    return _Fit(ratio, tracks, scale, -(degrees * np.log(scale) + determinants) / 2)
 
 
 def _system(weighted: np.ndarray, ratio: float) -> np.ndarray:
@@ -115,17 +133,3 @@ def _system(weighted: np.ndarray, ratio: float) -> np.ndarray:
                 steps[other - shift, shift : shift + frames - 2] += value * factor
     bands[0::2] += steps[:, None, :, None] / ratio
     return bands.reshape(_BAND + 1, -1)
-
-
-def _inverse_blocks(factor: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The blocks (T, K, 2, 2) on the diagonal of the inverse. The points are independent: one solution serves all."""
-    frames, count = shape
-    blocks = np.empty((count, frames, 2, 2))
-    for start in range(0, 2 * frames, _COLUMNS):
-        columns = np.arange(start, min(start + _COLUMNS, 2 * frames))
-        right = np.zeros((count, 2 * frames, len(columns)))
-        right[:, columns, columns - start] = 1.0
-        solved = cho_solve_banded((factor, True), right.reshape(-1, len(columns)), check_finite=False)
-        solved = solved.reshape(count, frames, 2, len(columns))
-        blocks[:, columns // 2, :, columns % 2] = solved[:, columns // 2, :, columns - start]
-    return blocks.transpose(1, 0, 2, 3)

@@ -67,7 +67,12 @@ def metrics_table(metrics: dict, split: str) -> str:
         rows.append(["blank slices left empty", f"{blanks['empty_predictions']} of {blanks['images']}", ""])
         rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}", ""])
     title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
-    parts = [*_volumes(metrics), *_steadiness(metrics.get("steadiness", {})), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
+    parts = [
+        *_volumes(metrics),
+        *_whole_videos(metrics.get("videos", {})),
+        *_stacks(metrics.get("stacks", {})),
+        *_calibration(metrics),
+    ]
     return "\n".join([title, text_table(["", "model", "empty mask"], rows), *parts])
 
 
@@ -96,7 +101,8 @@ def _volumes(metrics: dict) -> list[str]:
     return ["", text_table(header, rows)] if rows else []
 
 
-_STEADINESS = {
+_WHOLE_VIDEOS = {
+    "dice": "foreground Dice of the traced frames",
     "neighbour_dice": "smallest Dice of neighbouring frames",
     "area_jitter_percent": "jitter of the area, %",
     "base_jitter_px": "jitter of the middle of the base, px",
@@ -104,10 +110,10 @@ _STEADINESS = {
 }
 
 
-def _steadiness(values: dict) -> list[str]:
-    """The steadiness of the contours of whole videos, as means over the videos."""
-    rows = [[title, _number(values[name])] for name, title in _STEADINESS.items() if name in values]
-    return ["", text_table(["steadiness of whole videos", "mean"], rows)] if rows else []
+def _whole_videos(values: dict) -> list[str]:
+    """Accuracy and steadiness of whole videos, as means over the videos."""
+    rows = [[title, f"{values[name]:.4f}"] for name, title in _WHOLE_VIDEOS.items() if name in values]
+    return ["", text_table(["whole videos, as predicted by 'echoseg predict'", "mean"], rows)] if rows else []
 
 
 def _stacks(stacks: dict) -> list[str]:
