@@ -40,7 +40,7 @@ from echoseg.training.config_file import load_config
 from echoseg.training.distributed import Ranks, ranks_of_torchrun
 from echoseg.training.logs import logger
 from echoseg.training.loop import train as run_training
-from echoseg.training.splits import describe_splits
+from echoseg.training.splits import NO_TEST
 from echoseg.utils.files import new_folder
 
 if TYPE_CHECKING:
@@ -320,7 +320,6 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
         trained = prepare(folder, strict=strict, corrections=config.corrections, **config.store_options)
     if ranks.index == 0:
         log_faults(trained)
-        logger.log(NOTICE, "%s", describe_splits(config, store.samples))
         ranks.wait()
     return store, trained
 
@@ -328,7 +327,8 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
 def _evaluate_run(folder: Path, store: Store, config: Config, network: NetworkFactory | None) -> dict[str, Any]:
     calibrate(folder, store, device=config.device, network=network)
     predictor = load(folder, device=config.device, network=network)
-    write_run(folder, store, predictor, {"test": evaluate_split(predictor, store, "test")})
+    splits = [] if config.test_fold == NO_TEST else ["test"]
+    write_run(folder, store, predictor, {split: evaluate_split(predictor, store, split) for split in splits})
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
 

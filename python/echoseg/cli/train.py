@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 
 from echoseg.cli.flags import add_log, add_settings
 from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
+from echoseg.training.splits import NO_TEST
 
 HELP = "train a network on tracings"
 EXAMPLE = """\
@@ -75,6 +77,9 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.report.tables import metrics_table
 
     run = train(config=config, out=arguments.out, resume=arguments.resume, strict=arguments.strict)
-    if run.metrics:  # of the first process alone
+    if "test" in run.metrics:  # of the first process alone
         print(metrics_table(run.metrics["test"], "test"))
         print(f"run: {run.path}\nfigure: {run.path / 'figures' / 'overlay_test.png'}")
+    elif run.config.test_fold == NO_TEST and os.environ.get("RANK", "0") == "0":
+        print("nothing was tested: the network was trained on all patients (--test-fold none)")
+        print(f"run: {run.path}\nmeasure it on other data: echoseg evaluate {run.path} --data FOLDER --split all")

@@ -26,6 +26,7 @@ from echoseg.metrics.landmark_error import landmark_error
 from echoseg.metrics.overlap import POOR_DICE, dice, dice_all_pixels, iou
 from echoseg.metrics.surface import surface_distances
 from echoseg.ops import fill_polygons
+from echoseg.training.splits import NO_TEST
 from echoseg.training.stopwatch import Stopwatch
 
 _CHUNK = 64  # images between two updates of the progress bar
@@ -155,6 +156,11 @@ def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:
             "'echoseg prepare' again with this size"
         )
     indices = np.arange(len(store)) if split == "all" else np.flatnonzero(config.splits(store.samples) == split)
+    if not len(indices) and split == "test" and config.test_fold == NO_TEST:
+        raise DataError(
+            f"{store.source}: the run was trained on all patients (test fold none), so there is no test split; measure "
+            "it on other data by --data FOLDER --split all"
+        )
     if not len(indices):
         raise DataError(
             f"{store.source}: no image in split {split!r}; choose another --split, such as all, or correct the splits"
