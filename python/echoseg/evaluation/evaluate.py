@@ -114,7 +114,7 @@ def evaluate(
         images[[f"error{k}_px" for k in range(errors.shape[1])]] = errors
         if prediction.review is not None:
             images["area_std_px"], images["review"] = prediction.area_std, prediction.review.astype(int)
-            extra["review"] = _review(images)
+            extra["review"] = count_reviews(images)
             traced = np.flatnonzero(~store.blank[indices])
             table = images.iloc[traced].reset_index(drop=True)
             extra["calibration"] = check_calibration(
@@ -129,7 +129,7 @@ def evaluate(
         by_name = _require(recordings, store, "whole videos")
         videos = video_volumes(predictor, [by_name[name] for name in images["video"].unique()], volumes, steps=steps)
         extra |= agreements(videos, "_videos")
-    summary = {**_summary(images, true_masks), "structure": store.structure, **extra}
+    summary = {**summarise_images(images, true_masks), "structure": store.structure, **extra}
     seconds = watch.seconds()
     seconds["measures"] = time.perf_counter() - started - seconds["prediction"]
     return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks, videos, seconds)
@@ -242,13 +242,13 @@ def _blanks(prediction: Prediction, store: Store, indices: np.ndarray) -> dict[s
     }
 
 
-def _review(images: pd.DataFrame) -> dict[str, int]:
+def count_reviews(images: pd.DataFrame) -> dict[str, int]:
     """The numbers of images that are marked for review, that have a poor Dice, and that are both."""
     poor, marked = images["dice"] < POOR_DICE, images["review"] == 1
     return {"marked": int(marked.sum()), "poor": int(poor.sum()), "poor_marked": int((poor & marked).sum())}
 
 
-def _summary(images: pd.DataFrame, true_masks: np.ndarray) -> dict:
+def summarise_images(images: pd.DataFrame, true_masks: np.ndarray) -> dict:
     """The split's entry of `metrics.json` that is computed from the table of images, and the scores of empty masks."""
     measures = ["dice", "dice_all_pixels", "iou", "hd95_px", "assd_px", "landmark_error_px"]
     black = np.zeros_like(true_masks)

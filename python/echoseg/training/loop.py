@@ -299,7 +299,8 @@ class _Trainer:
 
     def _explain_stop(self) -> None:
         if self.ranks.index == 0:
-            command = f"echoseg train --resume --out {shlex.quote(str(self.run))}"
+            whole = self.run if self.config.split_start is None else self.run.parent  # the cross-validation of a fold
+            command = f"echoseg train --resume --out {shlex.quote(str(whole))}"
             logger.warning(
                 "stopped by %s in epoch %d of %d after step %d of %d; the state is saved, go on with %s",
                 self.interrupts.name,

@@ -104,10 +104,13 @@ def make_plan(config: Config, store: Store, device: torch.device, ranks: Ranks |
     """
     defaults = {name: Choice(getattr(config, name), reason) for name, reason in _DEFAULTS.items()}
     kept = {name: choice for name, choice in defaults.items() if choice.value == getattr(Config, name)}
+    if config.approach == "mask":
+        kept.pop("landmarks", None)
     plan = Plan(dataclasses.replace(config, structure=store.structure), kept)
     plan = plan.filled(_validation(config, store)).filled(_augmentation(store))
     if config.approach == "landmark":
-        plan = plan.filled({"scheme": Choice(scheme_for(store, config.scheme), "for chords or lists of points")})
+        reason = f"the tracings are {'chords' if store.has_chords else 'lists of points'}"
+        plan = plan.filled({"scheme": Choice(scheme_for(store, config.scheme), reason)})
     if config.folds is None:
         plan = plan.changed(split_boundaries=find_boundaries(plan.config, store.samples))
         plan = _with_length(plan, store, device, ranks or Ranks())
