@@ -108,7 +108,8 @@ def train(
             augmentation of echoseg.
         on_epoch: A function that is called with an `echoseg.training.logs.TrainingEvent` after each epoch.
         on_step: A function that is called with an `echoseg.training.logs.TrainingEvent` after each step.
-        **settings: Fields of `echoseg.training.config.Config`, such as `epochs=20`, `seed=1` or `device="cuda"`.
+        **settings: Fields of `echoseg.training.config.Config`, such as `epochs=20`, `seed=1` or `device="cuda"`. With
+            `folds=K`, K networks are trained, each of which is tested on other patients; the run is their ensemble.
 
     Returns:
         The run.

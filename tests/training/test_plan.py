@@ -79,6 +79,7 @@ def test_few_patients_are_all_trained_on(disc_store):
     named = with_samples(few, split=few.samples["patient"].map({"a": "test", "b": "val", "c": "train", "d": "train"}))
     assert plan(named).config.validation == "split"
     assert plan(few, validation="split").config.validation == "split"
+    assert plan(few, patience=3).config.validation == "split"
 
 
 def test_what_is_given_is_kept(disc_store):

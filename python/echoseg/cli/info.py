@@ -71,20 +71,15 @@ def _is_installed(name: str) -> bool:
 
 
 def _print_network(run_folder: Path, figure: Path | None) -> None:
-    from torch import nn
-
-    from echoseg.models.ensemble import Ensemble
     from echoseg.report.architecture import architecture_figure
     from echoseg.report.tables import layers_table
     from echoseg.training.checkpoint import load_run
     from echoseg.training.summary import summarise_network
 
     config, model, _ = load_run(run_folder)
-    single: nn.Module = model
-    if isinstance(model, Ensemble):
-        print(f"an ensemble of {len(model.networks)} networks, of which this is the first")
-        single = model.networks[0]
-    layers = summarise_network(single, config.size)
+    if config.folds is not None:
+        print(f"an ensemble of {config.folds} networks, of which this is the first")
+    layers = summarise_network(model, config.size)
     print(layers_table(layers))
     if figure:
         architecture_figure(layers, config, figure)

@@ -124,6 +124,8 @@ def _validation(config: Config, store: Store) -> dict[str, Choice]:
         choice = Choice("split", "a part of the patients was asked for")
     elif "val" in words.map(SPLIT_WORDS).tolist():
         choice = Choice("split", "the data name the patients to validate on")
+    elif config.patience is not None:
+        choice = Choice("split", "patience was asked for")
     elif patients < FEW_PATIENTS:
         reason = f"{patients} patients are too few to hold some back; the last weights are kept"
         calibration = "" if config.folds or config.approach == "mask" else ", and without --folds nothing is calibrated"
