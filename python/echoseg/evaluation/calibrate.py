@@ -34,23 +34,43 @@ def calibrate(run: Path, store: Store, *, device: str = "auto", network: Network
     Raises:
         DataError: There is no run, a file is damaged, or the device does not exist.
     """
-    config, model, codec = load_run(run, network)
-    splits = config.splits(store.samples)
+    config, _, codec = load_run(run, network)
     true = codec.landmarks(store)
     if true is None:
         return
-    splits[store.blank] = "blank"  # without landmarks
-    replace_file(run / SHAPES, fit_shapes(true[splits == "train"]).save)
-    validation = np.flatnonzero(splits == "val")
-    if not len(validation):
-        return
+    replace_file(run / SHAPES, fit_shapes(true[(config.splits(store.samples) == "train") & ~store.blank]).save)
+    errors, moments = landmark_errors(run, store, "val", device=device, network=network)
+    if len(errors):
+        replace_file(run / CALIBRATION, fit_calibration(errors, moments, config.sigma**2).save)
+
+
+def landmark_errors(
+    run: Path, store: Store, split: str, *, device: str = "auto", network: NetworkFactory | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict the landmarks of a split, as `fit_calibration` needs them. Blank slices are left out.
+
+    Args:
+        run: The folder of a landmark run with weights.
+        store: The store that the run was trained on.
+        split: "train", "val" or "test".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        network: The function that makes the network, if one was passed to the training.
+
+    Returns:
+        Errors (N, K, 2), pixels, and second moments of the heatmaps (N, K, 2, 2), square pixels.
+
+    Raises:
+        DataError: There is no run, a file is damaged, or the device does not exist.
+    """
+    config, model, codec = load_run(run, network)
+    indices = np.flatnonzero((config.splits(store.samples) == split) & ~store.blank)
     identity = Calibration(spread=0.0, scale=1.0, floor=0.0, error_correlation=np.eye(2 * codec.channels))
     predictor = Predictor(config, model, codec, choose_device(device), calibration=identity)
-    prediction = predictor(store.frames[validation])
+    prediction, true = predictor(store.frames[indices]), codec.landmarks(store)
     assert prediction.landmarks is not None
+    assert true is not None
     assert prediction.covariances is not None  # with the identity, the moments of the heatmaps
-    calibration = fit_calibration(prediction.landmarks - true[validation], prediction.covariances, config.sigma**2)
-    replace_file(run / CALIBRATION, calibration.save)
+    return prediction.landmarks - true[indices], prediction.covariances
 
 
 def check_calibration(

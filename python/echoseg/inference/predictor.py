@@ -26,6 +26,7 @@ from echoseg.io.sector import crop_to_sector
 from echoseg.metrics.calibration import Calibration, load_calibration
 from echoseg.metrics.intervals import NORMAL_95
 from echoseg.models.codec import Codec, fill_contours, resize_planes
+from echoseg.models.ensemble import Ensemble
 from echoseg.models.normalize import NetworkFactory
 from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
@@ -307,7 +308,7 @@ class Predictor:
         Returns:
             For each attention gate, from the deepest level to the shallowest, an array (T, h, w) float32 in [0, 1].
         """
-        assert isinstance(self._model, UNet)
+        assert isinstance(self._model, UNet | Ensemble)
         coefficients = self._model.forward_with_attention(torch.from_numpy(frames).to(self._device))[1]
         return [level[:, 0].float().cpu().numpy() for level in coefficients]
 
