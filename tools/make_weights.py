@@ -2,8 +2,9 @@
 
     python tools/make_weights.py WORK    # about an hour on two cores; run again to continue after an interruption
 
-WORK gets a store of phantoms and a run folder for each approach; masks are learned from the weights for landmarks. What `echoseg predict` needs of them, with the weights
-in half precision, goes to python/echoseg/models/weights/. No test and no benchmark uses the seed of these phantoms.
+WORK gets a store of phantoms and a run folder for each approach; masks are learned from the weights for landmarks. What
+`echoseg predict` needs of them, with the weights in half precision, goes to python/echoseg/models/weights/. No test and
+no benchmark uses the seed of these phantoms.
 """
 
 from __future__ import annotations

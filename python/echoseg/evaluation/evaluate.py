@@ -125,10 +125,12 @@ def evaluate(
     videos = pd.DataFrame()
     if whole_videos:
         by_name = _require(recordings, store, "whole videos")
-        traced: dict[str, dict[int, np.ndarray]] = {}
+        true_contours: dict[str, dict[int, np.ndarray]] = {}
         for index, video, frame in zip(indices, images["video"], images["frame"], strict=True):
-            traced.setdefault(video, {})[frame] = store.crop(index).points_in_frame(store.contour(index))
-        videos = video_volumes(predictor, [by_name[name] for name in traced], volumes, traced, steps=steps)
+            true_contours.setdefault(video, {})[frame] = store.crop(index).points_in_frame(store.contour(index))
+        videos = video_volumes(
+            predictor, [by_name[name] for name in true_contours], volumes, true_contours, steps=steps
+        )
         extra |= agreements(videos, "_videos")
         names = [name for name in ("dice", *STEADINESS) if videos[name].notna().any()]
         extra["videos"] = {name: float(videos[name].mean()) for name in names}
