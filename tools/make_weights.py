@@ -30,7 +30,7 @@ from echoseg.training.saver import Snapshot
 PATIENTS, SEED, FRAMES = 6700, 1911, 5
 SETTINGS: dict[str, dict[str, Any]] = {
     "landmark": {"landmarks": 13, "width": 16, "batch_size": 32, "epochs": 6},
-    "mask": {"width": 16, "batch_size": 32, "epochs": 3, "init": "landmark"},
+    "mask": {"width": 16, "batch_size": 32, "epochs": 2, "init": "landmark"},
 }
 _COPIED = ("log.csv", "metrics.json", CALIBRATION, SHAPES)
 

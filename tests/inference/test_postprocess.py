@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from _predictions import of_landmarks, of_probabilities
 from echoseg.errors import DataError
 from echoseg.geometry.level_set import level_set_contour, mask_contour
-from echoseg.inference.postprocess import STEPS, postprocess
+from echoseg.inference.postprocess import STEPS, postprocess, with_threshold
 from echoseg.models.codec import LandmarkCodec, MaskCodec, fill_contours
 
 MASK = MaskCodec()
@@ -79,6 +79,18 @@ def test_closing_removes_landmarks_that_are_not_on_the_contour():
     assert closed.areas[0] > prediction.areas[0]
     assert closed.landmarks is closed.axes is closed.covariances is closed.area_std is closed.review is None
     assert postprocess(prediction, ["closing=1"], codec) is prediction
+
+
+def test_another_threshold_of_a_smoothed_cine_is_smoothed_too():
+    y, x = np.mgrid[:40, :40]
+    radii = 10 + np.random.default_rng(0).normal(0, 1, 30)
+    probabilities = np.clip(0.5 + (radii[:, None, None] - np.hypot(x - 20, y - 20)) / 8, 0, 1)
+    raw = of_probabilities(probabilities)
+    lower = {smoothed: with_threshold(dataclasses.replace(raw, smoothed=smoothed), 0.3) for smoothed in (False, True)}
+    assert lower[True].smoothed
+    jitter = {smoothed: np.abs(np.diff(prediction.areas, n=2)).mean() for smoothed, prediction in lower.items()}
+    assert jitter[True] < 0.3 * jitter[False]
+    assert lower[True].areas.mean() == pytest.approx(lower[False].areas.mean(), rel=0.02)
 
 
 def test_steps_are_applied_in_the_given_order():

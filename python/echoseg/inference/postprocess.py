@@ -21,6 +21,7 @@ import numpy as np
 from echoseg.errors import DataError
 from echoseg.geometry.level_set import mask_contour
 from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.inference.temporal import smooth_contours
 from echoseg.metrics.intervals import NORMAL_95
 from echoseg.models.codec import Codec, threshold_contours
 from echoseg.ops import dilate, erode
@@ -162,9 +163,11 @@ def _closing(prediction: Prediction, codec: Codec, kernel_size: float) -> Predic
 
 
 def with_threshold(prediction: Prediction, threshold: float) -> Prediction:
-    """A prediction of the mask approach with its contours at another threshold of the probabilities."""
+    """A prediction of the mask approach with its contours at another threshold, smoothed if they were smoothed."""
     contours, pieces = threshold_contours(prediction.probabilities, threshold)
-    return replace(prediction.with_contours(contours), pieces=pieces)
+    if prediction.smoothed:
+        contours = smooth_contours(contours)
+    return replace(prediction.with_contours(contours), pieces=pieces, smoothed=prediction.smoothed)
 
 
 STEPS: dict[str, Step] = {

@@ -67,6 +67,7 @@ class Prediction:
         review: (T,) bool: Whether the frame is marked for review by a person. It is marked if the 95 % interval of the
             area is wider than 60 % of the area, if the shape of the contour is implausible, if smoothing has moved a
             landmark far in comparison with the other frames, or if post-processing has emptied the frame.
+        smoothed: Whether the contours are smoothed over time.
     """
 
     contours: list[np.ndarray]
@@ -77,6 +78,7 @@ class Prediction:
     covariances: np.ndarray | None = None
     area_std: np.ndarray | None = None
     review: np.ndarray | None = None
+    smoothed: bool = False
 
     def __len__(self) -> int:
         return len(self.contours)
@@ -145,7 +147,9 @@ class Prediction:
             frames: The indices of the frames, in the order of the result.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        selected = {name: value[frames] for name, value in values.items() if isinstance(value, np.ndarray)}
+        selected: dict[str, Any] = {
+            name: value[frames] for name, value in values.items() if isinstance(value, np.ndarray)
+        }
         return dataclasses.replace(self, contours=[self.contours[frame] for frame in frames], **selected)
 
     @classmethod
@@ -158,7 +162,7 @@ class Prediction:
         joined: dict[str, Any] = {"contours": [contour for part in parts for contour in part.contours]}
         for name in (field.name for field in fields(cls) if field.name != "contours"):
             values = [getattr(part, name) for part in parts]
-            joined[name] = None if values[0] is None else np.concatenate(values)
+            joined[name] = np.concatenate(values) if isinstance(values[0], np.ndarray) else values[0]
         return cls(**joined)
 
 
@@ -243,7 +247,7 @@ class Predictor:
         probabilities = paste(probabilities, crop.box, size)
         if landmarks is None:
             contours, pieces = self.codec.contours(probabilities, None)
-            return Prediction(smooth_contours(contours) if smooth else contours, pieces, probabilities)
+            return Prediction(smooth_contours(contours) if smooth else contours, pieces, probabilities, smoothed=smooth)
         covariances = None if moments is None or self.calibration is None else self.calibration.covariances(moments)
         implausible = np.zeros(len(cropped), dtype=bool)
         if smooth:
@@ -256,7 +260,7 @@ class Predictor:
                 landmarks[implausible] = self._shapes.regularize(landmarks[implausible])
         in_frame = crop.points_in_frame(landmarks)
         contours, pieces = self.codec.contours(probabilities, in_frame)
-        prediction = Prediction(contours, pieces, probabilities, in_frame, self.codec.axes(in_frame))
+        prediction = Prediction(contours, pieces, probabilities, in_frame, self.codec.axes(in_frame), smoothed=smooth)
         if self.calibration is None or covariances is None:
             return prediction
         area_std = self.calibration.deviations(
