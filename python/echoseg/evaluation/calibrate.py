@@ -1,4 +1,4 @@
-"""Calibrate the uncertainty of a run, fit its shape model, and measure the coverage of its intervals on a split."""
+"""Calibrate the uncertainty of a run, describe its training data, and measure the coverage of its intervals."""
 
 from __future__ import annotations
 
@@ -8,22 +8,35 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.store import Store
+from echoseg.evaluation.ejection import reference_ef, single_view_volumes
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fraction_deviations
 from echoseg.geometry.shape import fit_shapes
-from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
+from echoseg.inference.predictor import (
+    CALIBRATION,
+    EF_INTERVALS,
+    IMAGE_DOMAIN,
+    SHAPES,
+    Prediction,
+    Predictor,
+    load,
+)
 from echoseg.metrics.calibration import Calibration, ellipse_coverage, fit_calibration, interval_coverage
+from echoseg.metrics.conformal import MIN_PAIRS, fit_ef_intervals
+from echoseg.metrics.image_domain import fit_image_domain
 from echoseg.models.normalize import NetworkFactory
 from echoseg.training.checkpoint import load_run
 from echoseg.training.devices import choose_device
+from echoseg.training.logs import logger
 from echoseg.utils.files import replace_file
 
 
 def calibrate(run: Path, store: Store, *, device: str = "auto", network: NetworkFactory | None = None) -> None:
-    """Write `calibration.json` from the validation split, and `shape.json` from the training split.
+    """Write what a predictor knows of its errors and of its training images.
 
-    In the mask approach nothing is written. Without a validation split there is no calibration, since errors on
-    training images are too small.
+    These are `image_domain.json` and, in the landmark approach, `shape.json` from the training split; and
+    `ef_intervals.json` and, in the landmark approach, `calibration.json` from the validation split. Without a
+    validation split the latter are not written, since errors on training images are too small.
 
     Args:
         run: The folder of a finished run.
@@ -36,21 +49,43 @@ def calibrate(run: Path, store: Store, *, device: str = "auto", network: Network
     """
     config, model, codec = load_run(run, network)
     splits = config.splits(store.samples)
+    training, validation = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "val")
+    domain = fit_image_domain(store.frames[training], store.samples["patient"].to_numpy()[training])
+    if domain is not None:
+        replace_file(run / IMAGE_DOMAIN, domain.save)
     true = codec.landmarks(store)
-    if true is None:
-        return
-    splits[store.blank] = "blank"  # without landmarks
-    replace_file(run / SHAPES, fit_shapes(true[splits == "train"]).save)
-    validation = np.flatnonzero(splits == "val")
-    if not len(validation):
-        return
-    identity = Calibration(spread=0.0, scale=1.0, floor=0.0, error_correlation=np.eye(2 * codec.channels))
-    predictor = Predictor(config, model, codec, choose_device(device), calibration=identity)
-    prediction = predictor(store.frames[validation])
-    assert prediction.landmarks is not None
-    assert prediction.covariances is not None  # with the identity, the moments of the heatmaps
-    calibration = fit_calibration(prediction.landmarks - true[validation], prediction.covariances, config.sigma**2)
-    replace_file(run / CALIBRATION, calibration.save)
+    if true is not None:
+        traced = ~store.blank  # the other images have no landmarks
+        replace_file(run / SHAPES, fit_shapes(true[training[traced[training]]]).save)
+        traced_validation = validation[traced[validation]]
+        if len(traced_validation):
+            identity = Calibration(spread=0.0, scale=1.0, floor=0.0, error_correlation=np.eye(2 * codec.channels))
+            predictor = Predictor(config, model, codec, choose_device(device), calibration=identity)
+            prediction = predictor(store.frames[traced_validation])
+            assert prediction.landmarks is not None
+            assert prediction.covariances is not None  # with the identity, the moments of the heatmaps
+            errors = prediction.landmarks - true[traced_validation]
+            replace_file(run / CALIBRATION, fit_calibration(errors, prediction.covariances, config.sigma**2).save)
+    if len(validation):
+        _calibrate_ef(load(run, device=device, network=network), store, validation, run / EF_INTERVALS)
+
+
+def _calibrate_ef(predictor: Predictor, store: Store, validation: np.ndarray, path: Path) -> None:
+    """Write the intervals of the EF, and warn if there are too few videos for them; none without any video."""
+    pairs = single_view_volumes(store, validation, predictor(store.frames[validation]))
+    pairs = pairs[pairs["ef"].notna() & reference_ef(pairs).notna()]
+    deviations = pairs["ef_std"].to_numpy()
+    intervals = fit_ef_intervals(
+        pairs["ef"].to_numpy(), reference_ef(pairs).to_numpy(), deviations if np.isfinite(deviations).all() else None
+    )
+    if intervals is not None:
+        replace_file(path, intervals.save)
+    elif len(pairs):
+        logger.warning(
+            "no intervals of the EF: they need %d validation videos with ED and ES, and there are %d",
+            MIN_PAIRS,
+            len(pairs),
+        )
 
 
 def check_calibration(

@@ -22,7 +22,7 @@ import torch
 from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.geometry.crop import Box, Crop
-from echoseg.inference.predictor import CALIBRATION, SHAPES, load
+from echoseg.inference.predictor import OPTIONAL_FILES, load
 from echoseg.models.codec import THRESHOLD
 from echoseg.models.traceable import Traceable
 from echoseg.phantom.patient import Patient
@@ -104,7 +104,7 @@ def write_repository(run: Path, folder: Path, card: str) -> None:
     metadata = {"library_name": "echoseg", "echoseg_version": version("echoseg"), **dataclasses.asdict(config)}
     (folder / "config.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
-    for name in (BEST, CALIBRATION, SHAPES):
+    for name in (BEST, *OPTIONAL_FILES):
         if (run / name).exists():
             (folder / name).write_bytes((run / name).read_bytes())  # errors of copyfile name the wrong file
     load(folder, device="cpu")
