@@ -14,7 +14,6 @@ from echoseg.errors import DataError
 from echoseg.metrics.conformal import (
     EF_BANDS,
     LEVEL,
-    MIN_BAND,
     MIN_PAIRS,
     conformal_quantile,
     fit_ef_intervals,
@@ -53,8 +52,8 @@ def test_nine_of_ten_true_values_lie_in_the_interval(count, has_deviations):
         inside = (low <= true) & (true <= high)
         shares.append(inside.mean())
         band_shares.append([inside[np.digitize(predicted, EF_BANDS) == band].mean() for band in range(3)])
-    # the expected coverage is at least LEVEL, and above it by at most 2 / (n + 1)
-    assert LEVEL - 0.01 < np.mean(shares) < LEVEL + 2 / (min(count, MIN_BAND) + 1) + 0.01
+    # the expected coverage is at least LEVEL, and above it by at most 2 / (n + 1) of the n patients of a band
+    assert LEVEL - 0.01 < np.mean(shares) < LEVEL + (0.05 if count == 60 else 0.02)
     if count == 600:
         np.testing.assert_allclose(np.mean(band_shares, axis=0), LEVEL, atol=0.025)
 
@@ -82,10 +81,10 @@ def test_too_few_pairs_give_no_interval_and_small_bands_get_that_of_all():
     offsets = fit_offsets(np.ones(MIN_PAIRS - 1), np.ones(MIN_PAIRS - 1), EF_BANDS)
     assert set(offsets.low) == {-math.inf}
     assert set(offsets.high) == {math.inf}
-    band_of_40 = fit_offsets(
-        np.r_[np.zeros(MIN_BAND), np.full(30, 5.0)], np.r_[np.full(MIN_BAND, 30.0), np.full(30, 60.0)], EF_BANDS
+    offsets = fit_offsets(
+        np.r_[np.zeros(MIN_PAIRS), np.full(10, 5.0)], np.r_[np.full(MIN_PAIRS, 30.0), np.full(10, 60.0)], EF_BANDS
     )
-    assert band_of_40.high == (0.0, 5.0, 5.0)
+    assert offsets.high == (0.0, 5.0, 5.0)
 
 
 def test_intervals_are_saved_and_damage_is_found(tmp_path):

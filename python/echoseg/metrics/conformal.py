@@ -31,9 +31,7 @@ LEVEL = 0.9
 EF_BANDS = (40.0, 55.0)
 """Limits between bands of the predicted ejection fraction, percent: reduced, mildly reduced or borderline, normal."""
 MIN_PAIRS = math.ceil(2 / (1 - LEVEL) - 1e-9) - 1
-"""The smallest number of errors of which the interval is finite."""
-MIN_BAND = 40
-"""The smallest number of errors of a band that gets its own quantiles."""
+"""The smallest number of errors of which the interval is finite. A band with fewer gets the quantiles of all errors."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def fit_offsets(errors: np.ndarray, predicted: np.ndarray, bands: Sequence[float
     ends = []
     for number in range(len(bands) + 1):
         of_band = errors[band == number]
-        chosen = of_band if len(of_band) >= MIN_BAND else errors
+        chosen = of_band if len(of_band) >= MIN_PAIRS else errors
         tail = (1 - LEVEL) / 2
         ends.append((-conformal_quantile(-chosen, 1 - tail), conformal_quantile(chosen, 1 - tail)))
     low, high = zip(*ends, strict=True)
