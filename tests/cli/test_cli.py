@@ -51,7 +51,6 @@ def test_train_leaves_a_complete_run(run):
         "figures/bland_altman_test.png",
         "figures/curves.png",
         "figures/overlay_test.png",
-        "image_domain.json",
         "images_test.csv",
         "last.safetensors",
         "log.csv",
