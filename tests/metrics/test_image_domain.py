@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from _folders import SUNNYBROOK
 from echoseg.errors import DataError
+from echoseg.geometry.crop import Box, Crop
+from echoseg.io.reading import read_clip
 from echoseg.metrics.image_domain import fit_image_domain, image_statistics, load_image_domain
 from echoseg.phantom.patient import Patient
 
@@ -59,8 +62,17 @@ def test_other_phantoms_are_near_and_other_images_are_far(domain, phantoms):
     assert (domain.distances(others) > 1).mean() <= 0.1
     random = np.random.default_rng(0)
     noise = random.integers(0, 256, others.shape, dtype=np.uint8)
-    for unlike in (noise, 255 - others, np.zeros_like(others)):
+    assert (domain.distances(noise) > 2).all()
+    for unlike in (255 - others, np.zeros_like(others)):
         assert (domain.distances(unlike) > 1).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the shared data set is missing")
+def test_mri_is_far_from_phantoms(domain):
+    stacks = [read_clip(path).frames for path in sorted((SUNNYBROOK / "Videos").iterdir())]
+    resized = [Crop(Box(0, 0, *frames.shape[1:]), (112, 112)).frames(frames) for frames in stacks]
+    assert all(np.median(domain.distances(frames)) > 1 for frames in resized)
 
 
 @pytest.mark.slow

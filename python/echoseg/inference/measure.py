@@ -179,8 +179,8 @@ def ef_deviations(prediction: Prediction, frames: np.ndarray, volumes: np.ndarra
     if prediction.area_std is None:
         return np.full(frames.shape[1], np.nan)
     areas = np.where(prediction.areas > 0, prediction.areas, np.nan)[frames]
-    ed, es = volumes * 1.5 * prediction.area_std[frames] / areas
-    return ejection_fraction_deviations(*volumes, (ed, es))
+    deviations = volumes * 1.5 * prediction.area_std[frames] / areas
+    return ejection_fraction_deviations(volumes[0], volumes[1], (deviations[0], deviations[1]))
 
 
 def _ef_interval(prediction: Prediction, ef: np.ndarray, deviations: np.ndarray) -> tuple[float, float]:

@@ -157,8 +157,8 @@ class Prediction:
         Args:
             frames: The indices of the frames, in the order of the result.
         """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        selected = {name: value[frames] for name, value in values.items() if isinstance(value, np.ndarray)}
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        selected: dict[str, Any] = {name: value[frames] for name, value in values if isinstance(value, np.ndarray)}
         return dataclasses.replace(self, contours=[self.contours[frame] for frame in frames], **selected)
 
     @classmethod
