@@ -56,6 +56,7 @@ def test_train_leaves_a_complete_run(run):
         "log.csv",
         "metrics.json",
         "model.safetensors",
+        "plan.json",
         "shape.json",
         "training_state.pt",
         "volumes_test.csv",
@@ -201,10 +202,14 @@ def test_settings_from_a_file_and_flags_over_it(data, tmp_path):
 
 def test_a_preset_is_a_papers_settings_and_flags_override_it(data, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("echoseg.api.run_training", lambda config, *_, **__: seen.append(config))
-    monkeypatch.setattr("echoseg.api._evaluate_run", lambda *_: {})
+
+    def note(config, *_, **__):
+        seen.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("echoseg.api.run_training", note)
     arguments = ["--data", str(data), "--preset", "mendoza", "--approach", "mask", "--batch-size", "8"]
-    assert main(["train", *arguments, "--out", str(tmp_path / "new")]) == 0
+    assert main(["train", *arguments, "--out", str(tmp_path / "new")]) == 130
     assert (seen[0].loss, seen[0].epochs, seen[0].fixed_copies, seen[0].batch_size) == ("dice", 30, 0.6667, 8)
     assert (seen[0].size, seen[0].ordering) == ((128, 128), "nearest")
 

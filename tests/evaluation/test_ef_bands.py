@@ -92,7 +92,7 @@ def test_few_validation_patients_give_a_warning_and_no_intervals(store, tmp_path
     run = write_run(tmp_path / "run", "landmark")
     with caplog.at_level(logging.WARNING, logger="echoseg"):
         calibrate(run, with_validation(store, 18), device="cpu")
-        assert "they need 19 validation videos with ED and ES, and there are" in caplog.text
+        assert "they need 19 videos with ED and ES that were not trained on" in caplog.text
     assert not (run / EF_INTERVALS).exists()
     caplog.clear()
     calibrate(run, with_validation(store, 0), device="cpu")

@@ -47,45 +47,93 @@ def calibrate(run: Path, store: Store, *, device: str = "auto", network: Network
     Raises:
         DataError: There is no run, a file is damaged, or the device does not exist.
     """
-    config, model, codec = load_run(run, network)
+    config, _, codec = load_run(run, network)
     splits = config.splits(store.samples)
-    training, validation = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "val")
-    domain = fit_image_domain(store.frames[training], store.samples["patient"].to_numpy()[training])
-    if domain is not None:
-        replace_file(run / IMAGE_DOMAIN, domain.save)
+    save_image_domain(run, store, np.flatnonzero(splits == "train"))
     true = codec.landmarks(store)
     if true is not None:
-        traced = ~store.blank  # the other images have no landmarks
-        replace_file(run / SHAPES, fit_shapes(true[training[traced[training]]]).save)
-        traced_validation = validation[traced[validation]]
-        if len(traced_validation):
-            identity = Calibration(spread=0.0, scale=1.0, floor=0.0, error_correlation=np.eye(2 * codec.channels))
-            predictor = Predictor(config, model, codec, choose_device(device), calibration=identity)
-            prediction = predictor(store.frames[traced_validation])
-            assert prediction.landmarks is not None
-            assert prediction.covariances is not None  # with the identity, the moments of the heatmaps
-            errors = prediction.landmarks - true[traced_validation]
-            replace_file(run / CALIBRATION, fit_calibration(errors, prediction.covariances, config.sigma**2).save)
-    if len(validation):
-        _calibrate_ef(load(run, device=device, network=network), store, validation, run / EF_INTERVALS)
+        replace_file(run / SHAPES, fit_shapes(true[(splits == "train") & ~store.blank]).save)
+        errors, moments = landmark_errors(run, store, "val", device=device, network=network)
+        if len(errors):
+            replace_file(run / CALIBRATION, fit_calibration(errors, moments, config.sigma**2).save)
+    if (splits == "val").any():
+        save_ef_intervals(run, predicted_efs(load(run, device=device, network=network), store, "val"))
 
 
-def _calibrate_ef(predictor: Predictor, store: Store, validation: np.ndarray, path: Path) -> None:
-    """Write the intervals of the EF, and warn if there are too few videos for them; none without any video."""
-    pairs = single_view_volumes(store, validation, predictor(store.frames[validation]))
-    pairs = pairs[pairs["ef"].notna() & reference_ef(pairs).notna()]
-    deviations = pairs["ef_std"].to_numpy()
-    intervals = fit_ef_intervals(
-        pairs["ef"].to_numpy(), reference_ef(pairs).to_numpy(), deviations if np.isfinite(deviations).all() else None
-    )
+def save_image_domain(run: Path, store: Store, indices: np.ndarray) -> None:
+    """Write `image_domain.json`, a description of the training images; nothing if they are of a single patient.
+
+    Args:
+        run: The run folder.
+        store: The store that the run was trained on.
+        indices: (N,) int, the indices of the training images.
+    """
+    domain = fit_image_domain(store.frames[indices], store.samples["patient"].to_numpy()[indices])
+    if domain is not None:
+        replace_file(run / IMAGE_DOMAIN, domain.save)
+
+
+def predicted_efs(predictor: Predictor, store: Store, split: str) -> pd.DataFrame:
+    """Predict the EF of the videos of a split, as `save_ef_intervals` needs them.
+
+    Args:
+        predictor: The calibrated predictor of a run.
+        store: The store that the run was trained on.
+        split: "train", "val" or "test".
+
+    Returns:
+        A table with a row per video with a predicted and a reference EF, percent: ef, ef_std and reference.
+    """
+    indices = np.flatnonzero(predictor.config.splits(store.samples) == split)
+    table = single_view_volumes(store, indices, predictor(store.frames[indices]))
+    table = table.assign(reference=reference_ef(table))[["ef", "ef_std", "reference"]]
+    return table.dropna(subset=["ef", "reference"])
+
+
+def save_ef_intervals(run: Path, efs: pd.DataFrame) -> None:
+    """Write `ef_intervals.json`, from videos that the network was not trained on; warn if there are too few.
+
+    Args:
+        run: The run folder.
+        efs: The result of `predicted_efs`; nothing is written or said if it is empty.
+    """
+    deviations = efs["ef_std"].to_numpy()
+    known = deviations if np.isfinite(deviations).all() else None
+    intervals = fit_ef_intervals(efs["ef"].to_numpy(), efs["reference"].to_numpy(), known)
     if intervals is not None:
-        replace_file(path, intervals.save)
-    elif len(pairs):
-        logger.warning(
-            "no intervals of the EF: they need %d validation videos with ED and ES, and there are %d",
-            MIN_PAIRS,
-            len(pairs),
-        )
+        replace_file(run / EF_INTERVALS, intervals.save)
+    elif len(efs):
+        message = "no intervals of the EF: they need %d videos with ED and ES that were not trained on; there are %d"
+        logger.warning(message, MIN_PAIRS, len(efs))
+
+
+def landmark_errors(
+    run: Path, store: Store, split: str, *, device: str = "auto", network: NetworkFactory | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict the landmarks of a split, as `fit_calibration` needs them. Blank slices are left out.
+
+    Args:
+        run: The folder of a landmark run with weights.
+        store: The store that the run was trained on.
+        split: "train", "val" or "test".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        network: The function that makes the network, if one was passed to the training.
+
+    Returns:
+        Errors (N, K, 2), pixels, and second moments of the heatmaps (N, K, 2, 2), square pixels.
+
+    Raises:
+        DataError: There is no run, a file is damaged, or the device does not exist.
+    """
+    config, model, codec = load_run(run, network)
+    indices = np.flatnonzero((config.splits(store.samples) == split) & ~store.blank)
+    identity = Calibration(spread=0.0, scale=1.0, floor=0.0, error_correlation=np.eye(2 * codec.channels))
+    predictor = Predictor(config, model, codec, choose_device(device), calibration=identity)
+    prediction, true = predictor(store.frames[indices]), codec.landmarks(store)
+    assert prediction.landmarks is not None
+    assert true is not None
+    assert prediction.covariances is not None  # with the identity, the moments of the heatmaps
+    return prediction.landmarks - true[indices], prediction.covariances
 
 
 def check_calibration(

@@ -28,6 +28,7 @@ from echoseg.metrics.conformal import EFIntervals, load_ef_intervals
 from echoseg.metrics.image_domain import ImageDomain, load_image_domain
 from echoseg.metrics.intervals import NORMAL_95
 from echoseg.models.codec import Codec, fill_contours, resize_planes
+from echoseg.models.ensemble import Ensemble
 from echoseg.models.normalize import NetworkFactory
 from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
@@ -317,7 +318,7 @@ class Predictor:
         Returns:
             For each attention gate, from the deepest level to the shallowest, an array (T, h, w) float32 in [0, 1].
         """
-        assert isinstance(self._model, UNet)
+        assert isinstance(self._model, UNet | Ensemble)
         coefficients = self._model.forward_with_attention(torch.from_numpy(frames).to(self._device))[1]
         return [level[:, 0].float().cpu().numpy() for level in coefficients]
 

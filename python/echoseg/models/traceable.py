@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from echoseg.models.codec import THRESHOLD, Codec
-from echoseg.models.unet import UNet
 
 _MAX_STEPS, _CONVERGED = 32, 1e-6  # of the mean shift: number of steps; squared step length in square pixels
 
@@ -28,7 +27,7 @@ class Traceable(nn.Module):
             within a square of 4 σ about its landmark, where σ is that of the targets.
     """
 
-    def __init__(self, model: UNet, codec: Codec) -> None:
+    def __init__(self, model: nn.Module, codec: Codec) -> None:
         super().__init__()
         self.model = model
         self.outputs: tuple[str, ...] = ("masks", "probabilities", "confidence")

@@ -97,9 +97,12 @@ def card_sections(run: RunSummary) -> dict[str, list[str]]:
             f" and joins them to a contour (outline `{config.outline}`)"
         )
     images = "all" if config.images is None else config.images
+    network, length = "A U-Net", f" for {config.epochs} epochs"
+    if config.folds is not None:
+        network, length = f"An ensemble of {config.folds} U-Nets", f", in {config.folds} folds of a cross-validation"
     return {
         "What it is": [
-            f"A U-Net (width {config.width}, depth {config.depth}) that {output}.",
+            f"{network} (width {config.width}, depth {config.depth}) that {output}.",
             f"Its input is {config.size[0]}×{config.size[1]} pixels; echoseg resizes other frames to that size.",
         ],
         "Intended use": [
@@ -108,8 +111,8 @@ def card_sections(run: RunSummary) -> dict[str, list[str]]:
             " contour.",
         ],
         "Training": [
-            f"It was trained on {images} training images of {_quoted(run.data)} for {config.epochs} epochs, with seed"
-            f" {config.seed}. The data were split by {config.split_by}.",
+            f"It was trained on {images} training images of {_quoted(run.data)}{length}, with seed {config.seed}."
+            f" The data were split by {config.split_by}.",
         ],
         "Results": [_result(split, values) for split, values in run.metrics.items()] or ["It was not evaluated yet."],
         "Limits": _limits(run),
@@ -171,6 +174,11 @@ def _limits(run: RunSummary) -> list[str]:
                 f"In split `{split}`, {missed} of {review['poor']} poor contours (Dice below 0.8) were not marked for"
                 " review."
             )
+    if run.config.folds is not None:
+        lines.append(
+            "The results are those of single networks, each on the patients of its fold. The ensemble was not tested on"
+            " these data, since it has seen all patients."
+        )
     if run.config.split_by == "image":
         lines.append(f"{LEAK[0].upper()}{LEAK[1:]}.")
     if run.config.validation == "none":
