@@ -15,6 +15,7 @@ from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
+from echoseg.evaluation.ef_bands import ef_bands
 from echoseg.evaluation.ejection import agreements, traced_volumes, video_volumes
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
 from echoseg.evaluation.temporal_context import predict_traced, temporal_radius
@@ -123,12 +124,14 @@ def evaluate(
     volumes = traced_volumes(store, indices, prediction)
     stacks = measure_stacks(predict_stacks(predictor, store, all_indices, steps))
     extra |= agreements(volumes) | ({"postprocess": list(steps)} if steps else {})
+    extra |= {"ef_bands": bands} if (bands := ef_bands(volumes)) else {}
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
     videos = pd.DataFrame()
     if whole_videos:
         by_name = _require(recordings, store, "whole videos")
         videos = video_volumes(predictor, [by_name[name] for name in images["video"].unique()], volumes, steps=steps)
         extra |= agreements(videos, "_videos")
+        extra |= {"ef_bands_videos": bands} if (bands := ef_bands(videos)) else {}
     summary = {**summarise_images(images, true_masks), "structure": store.structure, **extra}
     seconds = watch.seconds()
     seconds["measures"] = time.perf_counter() - started - seconds["prediction"]
