@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 import echoseg
-from echoseg.inference.predictor import CALIBRATION, SHAPES
+from echoseg.inference.predictor import OPTIONAL_FILES
 from echoseg.models.weights import weights_folder
 from echoseg.phantom import write_phantom_store
 from echoseg.report.card import model_card
@@ -32,7 +32,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "landmark": {"landmarks": 13, "width": 16, "batch_size": 32, "epochs": 6},
     "mask": {"width": 16, "batch_size": 32, "epochs": 2, "init": "landmark"},
 }
-_COPIED = ("log.csv", "metrics.json", CALIBRATION, SHAPES)
+_COPIED = ("log.csv", "metrics.json", *OPTIONAL_FILES)
 
 
 def make(work: Path, approach: str) -> None:

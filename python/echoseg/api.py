@@ -248,13 +248,15 @@ def predict_files(
         network: The function that makes the network, if one was passed to `train`.
 
     Returns:
-        A table with a row per file: `file, path, patient, frames, fps, unit, edv, esv, ef, beats, volume, true_volume,
-        volume_mm3, true_volume_mm3, volume_dice, true_edv, true_esv, true_ef, bsa, volume_index, review, note, error`.
-        `file` is the name of its folder in `out`. `volume` is that of a stack; `true_edv`, `true_esv` and `true_ef` are
-        those of a stack over time; `volume_index`, in ml/m², is this volume or the EDV, divided by
-        the body surface area. `error` is the reason why the file could not be segmented; the other files are segmented
-        all the same. Under torchrun, the table is empty in all processes but the first.
-        `table.attrs["seconds"]` is the time that this process spent on each task and output, by name.
+        A table with a row per file: `file, path, patient, frames, fps, unit, edv, esv, ef, ef_low, ef_high, beats,
+        volume, true_volume, volume_mm3, true_volume_mm3, volume_dice, true_edv, true_esv, true_ef, bsa, volume_index,
+        review, note, error`. `file` is the name of its folder in `out`. `ef_low` and `ef_high` are the ends of the 90 %
+        interval of the EF, nan if they are unknown. `volume` is that of a stack; `true_edv`, `true_esv` and `true_ef`
+        are those of a stack over time; `volume_index`, in ml/m², is this volume or the EDV, divided by the body
+        surface area. `note` says, for example, that the file looks unlike the training images. `error` is the reason
+        why the file could not be segmented; the other files are segmented all the same. Under torchrun, the table is
+        empty in all processes but the first. `table.attrs["seconds"]` is the time that this process spent on each task
+        and output, by name.
 
     Raises:
         DataError: The run cannot be used, no file is found, a step is unknown, `patients`, `truth` or `bsa` cannot

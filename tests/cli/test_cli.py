@@ -65,7 +65,7 @@ def test_train_leaves_a_complete_run(run):
     assert test.keys() == {
         *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
         *("empty_predictions", "landmark_error_px", "all_black", "data", "review", "calibration"),
-        *("ef", "ef_method", "seconds", "checksum", "structure"),
+        *("ef", "ef_bands", "ef_method", "seconds", "checksum", "structure"),
     }
     assert (test["images"], test["patients"]) == (2, 1)
     config = yaml.safe_load((run / "config.yaml").read_text())

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from echoseg.datasets.statement import NOTICE
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
-from echoseg.evaluation.calibrate import landmark_errors
+from echoseg.evaluation.calibrate import landmark_errors, predicted_efs, save_ef_intervals, save_image_domain
 from echoseg.evaluation.evaluate import Evaluation, evaluate
 from echoseg.evaluation.pooled import pool_evaluations
 from echoseg.geometry.shape import fit_shapes
@@ -154,7 +155,7 @@ def _begin(plan: Plan, out: Path, device: torch.device) -> None:
 
 
 def _write_ensemble(out: Path, config: Config, runs: list[Path], store: Store, network: NetworkFactory | None) -> None:
-    """Write the weights of all folds to one file, and the ensemble's shape model and calibration."""
+    """Write the weights of all folds to one file, and what `calibrate` writes, for the ensemble."""
     model, codec = checkpoint.build(config, network)
     assert isinstance(model, Ensemble)
     for member, run in zip(model.networks, runs, strict=True):
@@ -165,4 +166,7 @@ def _write_ensemble(out: Path, config: Config, runs: list[Path], store: Store, n
         parts = [landmark_errors(run, store, "test", device=config.device, network=network) for run in runs]
         errors, moments = (np.concatenate(part) for part in zip(*parts, strict=True))
         replace_file(out / CALIBRATION, fit_calibration(errors, moments, config.sigma**2).save)
+    save_image_domain(out, store, np.arange(len(store)))
+    predictors = [load(run, device=config.device, network=network) for run in runs]
+    save_ef_intervals(out, pd.concat([predicted_efs(predictor, store, "test") for predictor in predictors]))
     checkpoint.save_weights(out / checkpoint.BEST, model, config)

@@ -15,6 +15,7 @@ from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
+from echoseg.evaluation.ef_bands import ef_bands
 from echoseg.evaluation.ejection import STEADINESS, agreements, traced_volumes, video_volumes
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
 from echoseg.geometry.ragged import pad_contours
@@ -121,6 +122,7 @@ def evaluate(
     volumes = traced_volumes(store, indices, prediction)
     stacks = measure_stacks(predict_stacks(predictor, store, all_indices, steps))
     extra |= agreements(volumes) | ({"postprocess": list(steps)} if steps else {})
+    extra |= {"ef_bands": bands} if (bands := ef_bands(volumes)) else {}
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
     videos = pd.DataFrame()
     if whole_videos:
@@ -132,6 +134,7 @@ def evaluate(
             predictor, [by_name[name] for name in true_contours], volumes, true_contours, steps=steps
         )
         extra |= agreements(videos, "_videos")
+        extra |= {"ef_bands_videos": bands} if (bands := ef_bands(videos)) else {}
         names = [name for name in ("dice", *STEADINESS) if videos[name].notna().any()]
         extra["videos"] = {name: float(videos[name].mean()) for name in names}
     summary = {**summarise_images(images, true_masks), "structure": store.structure, **extra}

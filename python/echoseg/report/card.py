@@ -5,6 +5,7 @@ Source: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -53,6 +54,29 @@ def model_card(folder: Path) -> str:
     usage = 'import echoseg\n\nprediction = echoseg.load("FOLDER")(frames)  # (T, H, W) uint8, any size'
     parts += ["## How to use it", f"```python\n{usage}\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+def card_facts(folder: Path) -> dict[str, str]:
+    """The parts of the model card that an exported graph carries.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        `training`, `results`, `limits`, `intended_use` and `licence`, sentences; and `metrics`, JSON: the numbers of
+        the test split, without its tables; "null" if it was not evaluated.
+
+    Raises:
+        DataError: The folder is not a run folder, or a file in it is damaged.
+    """
+    run = read_run_summary(folder)
+    sections = card_sections(run)
+    metrics = run.metrics.get("test")
+    if metrics is not None:
+        metrics = {name: value for name, value in metrics.items() if name not in ("data", "seconds")}
+    titles = ("Training", "Results", "Limits", "Intended use", "Licence")
+    facts = {title.lower().replace(" ", "_"): " ".join(sections[title]) for title in titles}
+    return {**facts, "metrics": json.dumps(metrics)}
 
 
 def card_sections(run: RunSummary) -> dict[str, list[str]]:

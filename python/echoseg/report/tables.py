@@ -69,6 +69,7 @@ def metrics_table(metrics: dict, split: str) -> str:
     title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
     parts = [
         *_volumes(metrics),
+        *_ef_bands(metrics),
         *_whole_videos(metrics.get("videos", {})),
         *_stacks(metrics.get("stacks", {})),
         *_calibration(metrics),
@@ -114,6 +115,42 @@ def _whole_videos(values: dict) -> list[str]:
     """Accuracy and steadiness of whole videos, as means over the videos."""
     rows = [[title, f"{values[name]:.4f}"] for name, title in _WHOLE_VIDEOS.items() if name in values]
     return ["", text_table(["whole videos, as predicted by 'echoseg predict'", "mean"], rows)] if rows else []
+
+
+EF_BAND_COLUMNS = (
+    "videos",
+    "bias, points",
+    "95 % interval of the bias",
+    "truth in the 90 % interval",
+    "its mean width",
+)
+
+
+def ef_band_rows(bands: dict, source: str) -> list[list[str]]:
+    """Format an entry ``ef_bands`` of ``metrics.json``.
+
+    Args:
+        bands: The entry.
+        source: What the EF was computed from, for the titles of the rows.
+
+    Returns:
+        For all videos and each band of the predicted EF, a title and the values of ``EF_BAND_COLUMNS``.
+    """
+    rows = []
+    for name, entry in bands.items():
+        low, high = entry["bias_ci95"]
+        shares = ["", ""]
+        if entry["coverage"] is not None:
+            shares = [f"{100 * entry['coverage']:.0f} %", f"{entry['width']:.1f}"]
+        title = f"EF, {source}" if name == "all" else f"  predicted EF {name}"
+        rows.append([title, str(entry["videos"]), f"{entry['bias']:+.1f}", f"{low:+.1f} to {high:+.1f}", *shares])
+    return rows
+
+
+def _ef_bands(metrics: dict) -> list[str]:
+    rows = ef_band_rows(metrics.get("ef_bands", {}), "traced frames")
+    rows += ef_band_rows(metrics.get("ef_bands_videos", {}), "whole videos")
+    return ["", text_table(["errors and intervals", *EF_BAND_COLUMNS], rows)] if rows else []
 
 
 def _stacks(stacks: dict) -> list[str]:
