@@ -269,9 +269,7 @@ class Predictor:
             shared["image_distances"] = self._image_domain.distances(cropped)
         if landmarks is None:
             contours, pieces = self.codec.contours(probabilities, None)
-            return Prediction(
-                smooth_contours(contours) if smooth else contours, pieces, probabilities, smoothed=smooth, **shared
-            )
+            return Prediction(smooth_contours(contours) if smooth else contours, pieces, probabilities, **shared)
         covariances = None if moments is None or self.calibration is None else self.calibration.covariances(moments)
         implausible = np.zeros(len(cropped), dtype=bool)
         if smooth:
@@ -284,9 +282,7 @@ class Predictor:
                 landmarks[implausible] = self._shapes.regularize(landmarks[implausible])
         in_frame = crop.points_in_frame(landmarks)
         contours, pieces = self.codec.contours(probabilities, in_frame)
-        prediction = Prediction(
-            contours, pieces, probabilities, in_frame, self.codec.axes(in_frame), smoothed=smooth, **shared
-        )
+        prediction = Prediction(contours, pieces, probabilities, in_frame, self.codec.axes(in_frame), **shared)
         if self.calibration is None or covariances is None:
             return prediction
         area_std = self.calibration.deviations(
