@@ -66,7 +66,25 @@ def pack(run: Path, out: Path) -> None:
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     del environment["command"]  # which names folders
     (out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
-    (out / "CARD.md").write_text(model_card(out), encoding="utf-8")
+    (out / "CARD.md").write_text(card(out, config.approach), encoding="utf-8")
+
+
+def card(folder: Path, approach: str) -> str:
+    """The model card of a run, with the licence and the use of the networks that ship."""
+    text = model_card(folder)
+    of_weights = "Of the weights: "
+    replaced = {
+        "license: unknown": "license: mit",
+        f"# {folder.name}\n": f"# echoseg, {approach}\n",
+        of_weights + "whoever trained them chooses it, within the terms of the data's licence.": of_weights + "MIT.",
+        "in images like those of its training data.": "in apical echocardiograms of adults. It knows no short-axis"
+        " slices, no MRI and no other structure.",
+        'echoseg.load("FOLDER")': f'echoseg.load(approach="{approach}")',
+    }
+    for old, new in replaced.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
 
 
 if __name__ == "__main__":
