@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -137,16 +138,17 @@ def test_the_parts_do_not_depend_on_the_seed(run, store, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_goes_on_at_the_fold_that_is_not_finished(run, store, tmp_path, capsys):
+def test_it_goes_on_at_the_fold_that_is_not_finished(run, store, tmp_path, capsys, caplog):
     out, begun = tmp_path / "run", []
 
-    def stop(_):
-        begun.append(1)
-        if len(begun) == 2:  # in the second fold
-            raise KeyboardInterrupt
+    def stop(event):
+        begun.append(event.step == 1)
+        if sum(begun) == 2:  # in the second fold
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train(store, out=out, folds=FOLDS, on_epoch=stop, **TINY)
+        train(store, out=out, folds=FOLDS, on_step=stop, **TINY)
+    assert caplog.messages[-1].endswith(f"go on with echoseg train --resume --out {out}")
     assert "the cross-validation is not finished" in failure(capsys, "evaluate", out)
     finished = (out / "fold-1" / "model.safetensors").stat().st_mtime_ns
     assert main(["train", "--resume", "--out", str(out)]) == 0

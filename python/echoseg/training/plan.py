@@ -33,10 +33,9 @@ FEW_PATIENTS = 8
 ROUND = 1.3
 """Contours are round if their median elongation is less. It is 1.1 in short-axis slices, 1.9 in apical views."""
 _SHORT_AXIS = ("PSAX", "SAX")
-_SHORT_AXIS_MAPS = {"rotation": 180.0, "shift": 0.15, "flip": 0.5}
-_SHORT_AXIS_GREYS = {"gain": 0.4, "shade": 0.4, "gamma": 0.4, "noise": 0.1}
-_OTHER_MAPS = {"rotation": 20.0, "shift": 0.1, "flip": 0.0}
-_OTHER_GREYS = {"gain": 1.0, "shade": 1.5, "gamma": 0.5, "noise": 0.2}
+_TURNS = {"rotation": 180.0, "flip": 0.5}
+_SHORT_AXIS_OTHERS = {"shift": 0.15, "gain": 0.4, "shade": 0.4, "gamma": 0.4, "noise": 0.1}
+_ORIENTED = {"rotation": 20.0, "flip": 0.0, "shift": 0.1, "gain": 1.0, "shade": 1.5, "gamma": 0.5, "noise": 0.2}
 _MIN_EPOCHS, _IMAGES = 10, 12_800
 _DEFAULTS = {
     "size": "the default, that of EchoNet-Dynamic",
@@ -141,19 +140,14 @@ def _augmentation(store: Store) -> dict[str, Choice]:
     elongation = float(np.median(_elongations(store, traced)))
     if views <= set(_SHORT_AXIS) and (views or elongation < ROUND):
         seen = f"view {' and '.join(sorted(views))}" if views else f"round contours, elongation {elongation:.2f}"
-        maps = {
-            name: Choice(value, f"slices of the short axis have no fixed orientation; {seen}", from_data=True)
-            for name, value in _SHORT_AXIS_MAPS.items()
-        }
-        greys = {
-            name: Choice(value, "milder changes of the grey values than in echocardiograms", from_data=True)
-            for name, value in _SHORT_AXIS_GREYS.items()
-        }
-        return maps | greys
+        reasons = dict.fromkeys(_TURNS, f"slices of the short axis have no fixed orientation; {seen}")
+        reasons |= dict.fromkeys(_SHORT_AXIS_OTHERS, f"as measured on slices of the short axis; {seen}")
+        values = _TURNS | _SHORT_AXIS_OTHERS
+        return {name: Choice(values[name], reason, from_data=True) for name, reason in reasons.items()}
     seen = f"view {' and '.join(sorted(views))}" if views else f"elongation of the contours {elongation:.2f}"
     return {
         name: Choice(value, f"the default for images with a fixed orientation; {seen}")
-        for name, value in (_OTHER_MAPS | _OTHER_GREYS).items()
+        for name, value in _ORIENTED.items()
     }
 
 
