@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from echoseg.evaluation.ef_bands import ef_bands
 from echoseg.evaluation.ejection import agreements
 from echoseg.evaluation.evaluate import Evaluation, count_reviews, summarise_images
 from echoseg.evaluation.stacks import summarise_stacks
@@ -23,7 +24,8 @@ def pool_evaluations(folds: Sequence[Evaluation]) -> Evaluation:
     Returns:
         One evaluation, with the images in the order of the store. Its summary is computed from all images, with the
         interval over all patients, and has the number of patients and images and the Dice of each fold as "folds". The
-        coverage of intervals is not pooled, since each fold has a calibration of its own.
+        coverage of the intervals of landmarks, areas and volumes is not pooled, since each fold has a calibration of
+        its own.
     """
     indices = np.concatenate([fold.indices for fold in folds])
     order = np.argsort(indices)
@@ -34,6 +36,7 @@ def pool_evaluations(folds: Sequence[Evaluation]) -> Evaluation:
     if "review" in images:
         extra["review"] = count_reviews(images)
     extra |= agreements(volumes)
+    extra |= {"ef_bands": bands} if (bands := ef_bands(volumes)) else {}
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
     extra["folds"] = [{name: fold.summary[name] for name in ("patients", "images", "dice")} for fold in folds]
     summary = {**summarise_images(images, true_masks), "structure": folds[0].summary["structure"], **extra}

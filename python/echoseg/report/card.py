@@ -142,9 +142,12 @@ def _result(split: str, values: dict) -> str:
         parts.append(f"mean landmark error {values['landmark_error_px']:.2f} px")
     if (ef := values.get("ef")) and ef["mae"] is not None:
         parts.append(
-            f"mean absolute error of the ejection fraction (EF) {ef['mae']:.1f} percentage points in"
-            f" {ef['videos']} videos"
+            f"mean absolute error of the ejection fraction (EF) {ef['mae']:.1f} percentage points, with a bias of"
+            f" {ef['bias']:+.1f}, in {ef['videos']} videos"
         )
+    coverage = values.get("ef_bands", {}).get("all", {}).get("coverage")
+    if coverage is not None:
+        parts.append(f"90 % intervals of the EF that contain {100 * coverage:.0f} % of the references")
     return f"Split `{split}`, {values['images']} images of {values['patients']} patients: {', '.join(parts)}."
 
 

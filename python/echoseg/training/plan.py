@@ -127,7 +127,7 @@ def _validation(config: Config, store: Store) -> dict[str, Choice]:
         choice = Choice("split", "patience was asked for")
     elif patients < FEW_PATIENTS:
         reason = f"{patients} patients are too few to hold some back; the last weights are kept"
-        calibration = "" if config.folds or config.approach == "mask" else ", and without --folds nothing is calibrated"
+        calibration = "" if config.folds else ", and without --folds nothing is calibrated"
         choice = Choice("none", reason + calibration, from_data=True)
     else:
         choice = Choice("split", f"{patients} patients are enough to hold some back")
