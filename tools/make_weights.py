@@ -26,13 +26,14 @@ from echoseg.report.card import model_card
 from echoseg.training.checkpoint import BEST, CONFIG, load_run, weights_metadata, write_weights
 from echoseg.training.logs import configure_logging
 from echoseg.training.saver import Snapshot
+from echoseg.utils.checksum import add_checksum, verify_checksum
 
 PATIENTS, SEED, FRAMES = 6700, 1911, 5
 SETTINGS: dict[str, dict[str, Any]] = {
     "landmark": {"landmarks": 13, "width": 16, "batch_size": 32, "epochs": 6},
     "mask": {"width": 16, "batch_size": 32, "epochs": 2, "init": "landmark"},
 }
-_COPIED = ("log.csv", "metrics.json", *OPTIONAL_FILES)
+_COPIED = ("log.csv", *OPTIONAL_FILES)
 
 
 def make(work: Path, approach: str) -> None:
@@ -63,10 +64,21 @@ def pack(run: Path, out: Path) -> None:
     for name in _COPIED:
         if (run / name).exists():
             shutil.copyfile(run / name, out / name)
-    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    environment = read_json(run / "environment.json")
     del environment["command"]  # which names folders
-    (out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+    write_json(out / "environment.json", environment)
+    metrics = {split: verify_checksum(values) for split, values in read_json(run / "metrics.json").items()}
+    renamed = {split: add_checksum({**values, "data": Path(values["data"]).name}) for split, values in metrics.items()}
+    write_json(out / "metrics.json", renamed)
     (out / "CARD.md").write_text(card(out, config.approach), encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def card(folder: Path, approach: str) -> str:
