@@ -21,8 +21,8 @@ struct Contour {
     Border border;  // on the grid of corners
 };
 
-// For each number of columns, the most rows that are within the tolerance: from the farthest column on the left over
-// that of the corner itself to the farthest on the right.
+// The largest number of rows within the tolerance, for each column from the farthest on the left to the farthest on the
+// right.
 class Reach {
    public:
     Reach(ImageSize grid, const detail::Tolerance& tolerance)
@@ -37,9 +37,9 @@ class Reach {
     // Whether a site is near column x of a row of `count` columns, given their rows to the nearest site.
     bool includes(const float* row, int64_t count, int64_t x) const {
         const int64_t first = std::max<int64_t>(x - columns_, 0), end = std::min(x + columns_ + 1, count);
-        const float *rows = row + first, *most = rows_.data() + (columns_ + first - x);
+        const float *rows = row + first, *largest = rows_.data() + (columns_ + first - x);
         int near = 0;
-        for (int64_t i = 0; i < end - first; ++i) near |= rows[i] <= most[i];
+        for (int64_t i = 0; i < end - first; ++i) near |= rows[i] <= largest[i];
         return near != 0;
     }
 

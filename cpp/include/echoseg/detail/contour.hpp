@@ -16,7 +16,7 @@ namespace echoseg::detail {
 
 ECHOSEG_HD inline ImageSize corner_grid(ImageSize size) { return {size.height + 1, size.width + 1}; }
 
-// The corners of a word by their foreground pixels; the contour passes through the corners that are in one of them.
+// Which corners of a word are on the contour, by the foreground pixels of each. A corner is in at most one of the four.
 template <typename Word>
 struct Corners {
     Word diagonal;              // one or three pixels
@@ -52,8 +52,8 @@ struct ContourLength {
     }
 };
 
-// What is near. Distances are computed and rounded as in surface-distance, so that one that equals the tolerance counts
-// exactly where it does there.
+// Which distances are within the tolerance. They are computed and rounded as in surface-distance, so that a distance
+// that equals the tolerance counts where it does there.
 struct Tolerance {
     double distance;
     Spacing spacing;
