@@ -24,6 +24,7 @@ from echoseg.datasets.store import Store, prepare
 from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
+from echoseg.evaluation.cross_validation import cross_validate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.evaluation.run_data import load_run_data
 from echoseg.inference.archive import remove_unfinished, segment_files, unfinished, write_results
@@ -40,7 +41,7 @@ from echoseg.training.config_file import load_config
 from echoseg.training.distributed import Ranks, ranks_of_torchrun
 from echoseg.training.logs import logger
 from echoseg.training.loop import train as run_training
-from echoseg.training.splits import describe_splits
+from echoseg.training.splits import NO_TEST
 from echoseg.utils.files import new_folder
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ def train(
             augmentation of echoseg.
         on_epoch: A function that is called with an `echoseg.training.logs.TrainingEvent` after each epoch.
         on_step: A function that is called with an `echoseg.training.logs.TrainingEvent` after each step.
-        **settings: Fields of `echoseg.training.config.Config`, such as `epochs=20`, `seed=1` or `device="cuda"`.
+        **settings: Fields of `echoseg.training.config.Config`, such as `epochs=20`, `seed=1` or `device="cuda"`. With
+            `folds=K`, K networks are trained, each of which is tested on other patients; the run is their ensemble.
 
     Returns:
         The run.
@@ -136,19 +138,19 @@ def train(
             raise DataError("under torchrun, all processes need the same run folder; set it with --out")
         folder = _free_folder(config.approach) if out is None else Path(out)
         store, trained = _prepare(config, strict, ranks)
-        config = run_training(
-            config,
-            trained,
-            folder,
-            resume=resume,
-            ranks=ranks,
-            network=network,
-            loss=loss,
-            augment=augment,
-            on_epoch=on_epoch,
-            on_step=on_step,
-        )
-    return Run(folder, config, _evaluate_run(folder, store, config, network) if ranks.index == 0 else {})
+        finish = partial(_finish_run, store=store, network=network)
+        options: dict[str, Any] = {"resume": resume, "ranks": ranks, "network": network, "loss": loss}
+        options |= {"augment": augment, "on_epoch": on_epoch, "on_step": on_step}
+        if config.folds is not None:
+            config, pooled = cross_validate(config, store, folder, trained=trained, finish=finish, **options)
+            if pooled is not None:
+                write_evaluation(pooled, store, "test", folder)
+        else:
+            config = run_training(config, trained, folder, **options)
+            if ranks.index == 0:
+                finish(folder, config)
+    path = folder / "metrics.json"
+    return Run(folder, config, json.loads(path.read_text(encoding="utf-8")) if ranks.index == 0 else {})
 
 
 def evaluate(
@@ -196,7 +198,7 @@ def evaluate(
 
 
 def predict_files(
-    run: str | os.PathLike[str],
+    run: str | os.PathLike[str] | None,
     paths: Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
@@ -216,7 +218,7 @@ def predict_files(
     """Segment all frames of many files, and write a table with a row per file and a folder per file.
 
     Args:
-        run: A run, or its folder.
+        run: A run, or its folder. None: the network that ships with echoseg.
         paths: Files, or folders, which are searched with their subfolders. The slices of a DICOM series in one folder
             are one input.
         out: The output folder, which must not exist unless `resume` is True.
@@ -241,13 +243,15 @@ def predict_files(
         network: The function that makes the network, if one was passed to `train`.
 
     Returns:
-        A table with a row per file: `file, path, patient, frames, fps, unit, edv, esv, ef, beats, volume, true_volume,
-        volume_mm3, true_volume_mm3, volume_dice, true_edv, true_esv, true_ef, bsa, volume_index, review, note, error`.
-        `file` is the name of its folder in `out`. `volume` is that of a stack; `true_edv`, `true_esv` and `true_ef` are
-        those of a stack over time; `volume_index`, in ml/m², is this volume or the EDV, divided by
-        the body surface area. `error` is the reason why the file could not be segmented; the other files are segmented
-        all the same. Under torchrun, the table is empty in all processes but the first.
-        `table.attrs["seconds"]` is the time that this process spent on each task and output, by name.
+        A table with a row per file: `file, path, patient, frames, fps, unit, edv, esv, ef, ef_low, ef_high, beats,
+        volume, true_volume, volume_mm3, true_volume_mm3, volume_dice, true_edv, true_esv, true_ef, bsa, volume_index,
+        review, note, error`. `file` is the name of its folder in `out`. `ef_low` and `ef_high` are the ends of the 90 %
+        interval of the EF, nan if they are unknown. `volume` is that of a stack; `true_edv`, `true_esv` and `true_ef`
+        are those of a stack over time; `volume_index`, in ml/m², is this volume or the EDV, divided by the body
+        surface area. `note` says, for example, that the file looks unlike the training images. `error` is the reason
+        why the file could not be segmented; the other files are segmented all the same. Under torchrun, the table is
+        empty in all processes but the first. `table.attrs["seconds"]` is the time that this process spent on each task
+        and output, by name.
 
     Raises:
         DataError: The run cannot be used, no file is found, a step is unknown, `patients`, `truth` or `bsa` cannot
@@ -259,6 +263,7 @@ def predict_files(
     out, keep = Path(out), sorted(set(keep))
     with axis3_taken_for(axis3), ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:
         predictor = load(run, device=ranks.device or device, regularize=regularize, network=network)
+        assert run is not None  # else `load` has raised an error
         check_steps(postprocess, predictor)
         _check_thresholds(thresholds, predictor)
         settings: tuple = (keep, list(postprocess), regularize)
@@ -320,16 +325,16 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
         trained = prepare(folder, strict=strict, corrections=config.corrections, **config.store_options)
     if ranks.index == 0:
         log_faults(trained)
-        logger.log(NOTICE, "%s", describe_splits(config, store.samples))
         ranks.wait()
     return store, trained
 
 
-def _evaluate_run(folder: Path, store: Store, config: Config, network: NetworkFactory | None) -> dict[str, Any]:
+def _finish_run(folder: Path, config: Config, *, store: Store, network: NetworkFactory | None) -> None:
+    """Calibrate and test a trained run, and write its results."""
     calibrate(folder, store, device=config.device, network=network)
     predictor = load(folder, device=config.device, network=network)
-    write_run(folder, store, predictor, {"test": evaluate_split(predictor, store, "test")})
-    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    splits = [] if config.test_fold == NO_TEST else ["test"]
+    write_run(folder, store, predictor, {split: evaluate_split(predictor, store, split) for split in splits})
 
 
 def _check_thresholds(thresholds: Sequence[float], predictor: Predictor) -> None:

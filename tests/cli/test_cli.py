@@ -56,6 +56,7 @@ def test_train_leaves_a_complete_run(run):
         "log.csv",
         "metrics.json",
         "model.safetensors",
+        "plan.json",
         "shape.json",
         "training_state.pt",
         "volumes_test.csv",
@@ -64,7 +65,7 @@ def test_train_leaves_a_complete_run(run):
     assert test.keys() == {
         *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
         *("empty_predictions", "landmark_error_px", "all_black", "data", "review", "calibration"),
-        *("ef", "ef_method", "seconds", "checksum", "structure"),
+        *("ef", "ef_bands", "ef_method", "seconds", "checksum", "structure"),
     }
     assert (test["images"], test["patients"]) == (2, 1)
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -201,10 +202,14 @@ def test_settings_from_a_file_and_flags_over_it(data, tmp_path):
 
 def test_a_preset_is_a_papers_settings_and_flags_override_it(data, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("echoseg.api.run_training", lambda config, *_, **__: seen.append(config))
-    monkeypatch.setattr("echoseg.api._evaluate_run", lambda *_: {})
+
+    def note(config, *_, **__):
+        seen.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("echoseg.api.run_training", note)
     arguments = ["--data", str(data), "--preset", "mendoza", "--approach", "mask", "--batch-size", "8"]
-    assert main(["train", *arguments, "--out", str(tmp_path / "new")]) == 0
+    assert main(["train", *arguments, "--out", str(tmp_path / "new")]) == 130
     assert (seen[0].loss, seen[0].epochs, seen[0].fixed_copies, seen[0].batch_size) == ("dice", 30, 0.6667, 8)
     assert (seen[0].size, seen[0].ordering) == ((128, 128), "nearest")
 

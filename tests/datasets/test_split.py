@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echoseg.datasets.split import assign_splits, split_boundaries, split_by_boundaries
+from echoseg.datasets.split import assign_splits, fold_boundaries, split_boundaries, split_by_boundaries
 from echoseg.errors import DataError
 
 
@@ -135,3 +135,21 @@ def test_boundaries_keep_patients_whole_and_do_not_depend_on_the_others(numbers,
         largest = max(patients.count(patient) for patient in patients)
         for name, count in zip(("val", "test"), counts[1:], strict=True):
             assert count <= (sets == name).sum() < count + largest
+
+
+@given(st.sets(st.text(max_size=5), min_size=1, max_size=30), st.integers(1, 30), st.booleans(), st.booleans())
+def test_each_patient_is_tested_in_one_fold(patients, folds, validation, twice):
+    names = sorted(patients) * (1 + twice)
+    folds = min(folds, len(patients))
+    found = fold_boundaries(names, folds, validation)
+    sets = [dict(zip(names, split_by_boundaries(names, ends, start), strict=True)) for start, ends in found]
+    for patient in patients:
+        assert [assigned[patient] for assigned in sets].count("test") == 1
+    sizes = [list(assigned.values()).count("test") for assigned in sets]
+    assert max(sizes) - min(sizes) <= 1
+    for assigned in sets:
+        counts = {name: list(assigned.values()).count(name) for name in ("train", "val", "test", "unused")}
+        others = len(patients) - counts["test"]
+        expected = min(max(1, round(0.15 * others)), max(0, others - 1)) if validation else 0
+        assert counts["val"] == expected
+        assert counts["unused"] == 0

@@ -26,8 +26,8 @@ from echoseg.report.tables import metrics_table, postprocess_table
 from echoseg.training import checkpoint
 from echoseg.training.batches import Batches
 from echoseg.training.config import Config
-from echoseg.training.distributed import Ranks
-from echoseg.training.resolve import resolve, training_and_validation
+from echoseg.training.plan import make_plan
+from echoseg.training.training_sets import training_and_validation
 
 
 @pytest.fixture(scope="module")
@@ -174,8 +174,7 @@ def test_training_uses_blank_slices_by_setting(store):
 def test_blank_slices_do_not_count_for_the_number_of_epochs(store):
     for blanks in (True, False):
         config = Config(approach="mask", size=(16, 16), depth=2, blanks=blanks)
-        training, _ = training_and_validation(store, config.splits(store.samples), config)
-        assert resolve(config, store, training, torch.device("cpu"), Ranks()).epochs == 6400
+        assert make_plan(config, store, torch.device("cpu")).config.epochs == 6400
 
 
 def test_a_split_needs_a_traced_slice(store):
@@ -192,6 +191,7 @@ def test_targets_of_blank_slices_are_empty_after_augmentation(store):
     config = Config(
         approach="mask", size=(16, 16), depth=2, batch_size=4, rotation=180.0, zoom=0.9, shift=1.0, flip=0.5
     )
+    config = make_plan(config, store, torch.device("cpu")).config
     batches = Batches(store, np.array([0, 3]), checkpoint.build(config)[1], config, torch.device("cpu"))
     for epoch in range(20):
         for batch in batches.epoch(epoch):

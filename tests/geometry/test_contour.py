@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from _folders import ellipse_chords
 from echoseg.errors import DataError
-from echoseg.geometry.contour import ORDERINGS, contour_area, order_contour
+from echoseg.geometry.contour import ORDERINGS, contour_area, contour_elongation, order_contour
 
 # a coarse grid of values, so that duplicates, ties and collinear points are common
 grid = st.integers(-8, 8).map(float)
@@ -122,3 +122,22 @@ def test_areas_do_not_depend_on_orientation_and_position():
     batch = np.stack([square, square[::-1], square + 2.0**20, square[[0, 0, 1, 2]], square[[0, 1, 0, 1]]])
     np.testing.assert_array_equal(contour_area(batch), [4, 4, 4, 2, 0])
     assert contour_area(square[:2]) == 0
+
+
+@given(st.floats(1, 5), st.floats(0, np.pi), st.integers(0, 2**32 - 1))
+def test_elongation_is_that_of_points_drawn_evenly_on_the_line(ratio, turn, seed):
+    random = np.random.default_rng(seed)
+    angles = np.sort(random.uniform(0, 2 * np.pi, 60))  # uneven points: the line counts, not how it is sampled
+    ellipse = np.stack([ratio * np.cos(angles), np.sin(angles)], axis=1)
+    turned = ellipse @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]] + (50, 20)
+    closed = np.concatenate([turned, turned[:1]])
+    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    places = np.linspace(0, along[-1], 20001)[:-1]
+    drawn = np.stack([np.interp(places, along, closed[:, axis]) for axis in (0, 1)])
+    small, large = np.linalg.eigvalsh(np.cov(drawn))
+    found = contour_elongation(np.stack([turned, 7 * turned]))
+    np.testing.assert_allclose(found, np.sqrt(large / small), rtol=0.05)
+
+
+def test_elongation_of_points_on_one_straight_line_is_infinite():
+    assert contour_elongation([[[0, 0], [2, 0], [4, 0]]]).tolist() == [np.inf]

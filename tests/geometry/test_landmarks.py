@@ -220,3 +220,19 @@ def test_contours_without_points_have_no_landmarks():
     np.testing.assert_array_equal(landmarks[[1, 3]], choose_landmarks(np.stack([square, square + 3]), 5))
     padded = pad_contours(points, offsets)
     np.testing.assert_array_equal(fill_polygons(padded, (16, 16)).sum(axis=(1, 2)), [0, 49, 0, 49, 0])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_each_landmark_has_a_name(scheme):
+    for count in filter(SCHEMES[scheme].accepts, range(3, 14)):
+        assert len(set(SCHEMES[scheme].names(count))) == count
+
+
+def test_anatomical_names_are_those_of_the_screen():
+    x, y = np.array([3.0, 4, 4, 3]), np.array([10.0, 20, 30, 40])
+    contour = np.concatenate([np.stack([x + 50, y], axis=1), np.stack([50 - x, y], axis=1)[::-1]])[None]
+    landmarks = choose_landmarks(contour.astype(np.float32), 7, scheme="anatomical")[0]
+    for name, point in zip(SCHEMES["anatomical"].names(7), landmarks, strict=True):
+        side = "right" if point[0] > 50 else "left" if point[0] < 50 else "apex"
+        assert name.startswith(side)
+        assert ("annulus" in name) == (point[1] == 40)

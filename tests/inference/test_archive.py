@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -24,6 +25,7 @@ from echoseg.inference import archive
 from echoseg.inference.archive import COLUMNS, segment_files, unfinished, write_results
 from echoseg.inference.input_files import find_input_files
 from echoseg.inference.predictor import Predictor
+from echoseg.metrics.image_domain import fit_image_domain
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
 
@@ -332,3 +334,16 @@ def test_rows_of_stacks_have_their_true_volume_and_their_index(atria, predictor,
         np.testing.assert_allclose(table["volume_mm3"], 1000 * table["volume"])
         assert table["volume_index"]["atrium1"] == pytest.approx(table["volume"]["atrium1"] / 1.7)
         assert math.isnan(table["volume_index"]["atrium0"])
+
+
+def test_a_file_unlike_the_training_images_gets_a_note(videos, predictor, tmp_path, monkeypatch):
+    files = find(videos)
+    frames = predictor.config.size
+    domain = fit_image_domain(np.random.default_rng(0).integers(0, 256, (20, *frames), dtype=np.uint8), list(range(20)))
+    monkeypatch.setattr(predictor, "_image_domain", domain)
+    out = tmp_path / "out"
+    out.mkdir()
+    rows = list(segment_files(files, predictor, out, None))
+    assert all(row["note"].startswith("looks unlike the training images (distance ") for row in rows)
+    monkeypatch.setattr(predictor, "_image_domain", dataclasses.replace(domain, limit=1e9))
+    assert not any(row["note"] for row in segment_files(files, predictor, out, None))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import sys
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 import echoseg
+from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.inference import export
 from echoseg.inference.export import TOLERANCE, export_graph, write_repository
+from echoseg.inference.predictor import EF_INTERVALS
+from echoseg.metrics.conformal import EFIntervals, Offsets
 from echoseg.models.codec import THRESHOLD
 from echoseg.models.traceable import TRACEABLE_DECODERS
 from echoseg.ops import decode_heatmaps
@@ -33,6 +39,23 @@ def write_run(folder, **settings):
     config.save(folder / checkpoint.CONFIG)
     checkpoint.save_weights(folder / checkpoint.BEST, model)
     return folder
+
+
+def share_near(run, frames, landmarks):
+    """The share of each softmax within 2 σ of its landmark in x and y, with the parts of the pixels at the edge."""
+    config, model, _ = checkpoint.load_run(run)
+    with torch.inference_mode():
+        logits = model(torch.from_numpy(frames)).double()
+    heatmaps = torch.softmax(logits.flatten(2), dim=2).reshape(logits.shape).numpy()
+
+    def inside(centre, size):
+        pixel = np.arange(size)
+        reach = np.minimum(2 * config.sigma, np.minimum(centre + 0.5, size - 0.5 - centre))[..., None]
+        centre = centre[..., None]
+        return (np.minimum(pixel + 0.5, centre + reach) - np.maximum(pixel - 0.5, centre - reach)).clip(0, 1)
+
+    x, y = np.moveaxis(landmarks.astype(float), -1, 0)
+    return np.einsum("nkij,nki,nkj->nk", heatmaps, inside(y, frames.shape[1]), inside(x, frames.shape[2]))
 
 
 def gaussians(count, size, sigma, seed):
@@ -81,15 +104,58 @@ def test_graph_gives_the_output_of_the_run(tmp_path, approach, format, network):
         frames = np.random.default_rng(count).integers(0, 256, (count, 32, 48), dtype=np.uint8)
         expected = predictor(frames)
         if approach == "mask":
-            masks, probabilities = graph(frames)
+            masks, probabilities, confidence = graph(frames)
+            np.testing.assert_allclose(confidence, expected.confidence[:, 1], atol=TOLERANCE)
             np.testing.assert_allclose(probabilities, expected.probabilities, atol=TOLERANCE)
             np.testing.assert_array_equal(masks, probabilities > THRESHOLD)
         else:
-            np.testing.assert_allclose(graph(frames)[0], expected.landmarks, atol=TOLERANCE)
+            landmarks, confidence = graph(frames)
+            np.testing.assert_allclose(landmarks, expected.landmarks, atol=TOLERANCE)
+            np.testing.assert_allclose(confidence, share_near(run, frames, landmarks), atol=1e-4)
     assert str(tmp_path).encode() not in out.read_bytes()
     assert b"site-packages" not in out.read_bytes()
     with pytest.raises(FileExistsError, match="graph"):
         export_graph(run, out, format=format)
+
+
+def test_graph_says_what_it_is(tmp_path):
+    run = write_run(tmp_path / "run", approach="landmark", scheme="anatomical", data=str(tmp_path / "somebody"))
+    low, high = (-1.0, -2.0, -3.0), (5.0, 6.0, 7.0)
+    EFIntervals(Offsets(low, high)).save(run / EF_INTERVALS)
+    metrics = {"images": 2, "patients": 1, "dice": 0.91, "dice_ci95": [0.9, 0.92], "hd95_px": 3.0, "iou": 0.8}
+    metrics |= {"empty_predictions": 0, "data": str(tmp_path / "somebody")}
+    (run / "metrics.json").write_text(json.dumps({"test": metrics}))
+    assert main(["export", str(run), "--format", "onnx", "--out", str(tmp_path / "graph.onnx")]) == 0
+    session = onnxruntime.InferenceSession(tmp_path / "graph.onnx", providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == ["landmarks", "confidence"]
+    described = session.get_modelmeta().custom_metadata_map
+    assert "somebody" not in str(described)
+    names = json.loads(described["landmarks"])
+    assert names == ["apex", "right wall 1", "right annulus", "left annulus", "left wall 1"]
+    assert described["outline"].startswith("cubic: a cubic spline with uniform parameters through the landmarks")
+    assert "straight from landmark 2 to 3" in described["outline"]
+    assert (described["input_size"], described["input_range"]) == ("32 48", "0 255")
+    assert "an integer is the centre of a pixel" in described["coordinates"]
+    assert described["echoseg"] == echoseg.__version__
+    assert described["weights_sha256"] == hashlib.sha256((run / checkpoint.BEST).read_bytes()).hexdigest()
+    intervals = json.loads(described["ef_intervals"])
+    assert intervals == {"level": 0.9, "limits": [40, 55], "low": list(low), "high": list(high)}
+    assert json.loads(described["metrics"])["dice"] == 0.91
+    assert "foreground Dice 0.910" in described["results"]
+    assert "not a medical device" in described["intended_use"]
+    assert described["licence"].startswith("Of the data: Unknown.")
+    assert "10 pixels" in described["confidence"]
+
+
+def test_graph_of_masks_says_what_it_is(tmp_path):
+    run = write_run(tmp_path / "run", approach="mask")
+    export_graph(run, tmp_path / "graph", format="torch", facts={"licence": "MIT"})
+    files = {"echoseg.json": ""}
+    torch.export.load(tmp_path / "graph", extra_files=files)
+    described = json.loads(files["echoseg.json"])
+    assert described["outputs"] == "masks probabilities confidence"
+    assert described["licence"] == "MIT"
+    assert not described.keys() & {"landmarks", "outline", "scheme", "ef_intervals"}
 
 
 def test_graph_that_differs_is_removed(tmp_path, monkeypatch):
@@ -98,7 +164,7 @@ def test_graph_that_differs_is_removed(tmp_path, monkeypatch):
 
     def open_wrong(path):
         graph = open_graph(path)
-        return lambda frames: (graph(frames)[0], graph(frames)[1] + 2 * TOLERANCE)
+        return lambda frames: (graph(frames)[0], graph(frames)[1] + 2 * TOLERANCE, graph(frames)[2])
 
     monkeypatch.setitem(export.FORMATS, "torch", (save, open_wrong))
     with pytest.raises(DataError, match="differs"):

@@ -36,7 +36,7 @@ from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.archive import finished_rows
-from echoseg.inference.predictor import load
+from echoseg.inference.predictor import CALIBRATION, IMAGE_DOMAIN, SHAPES, load
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.report.results import write_evaluation
 from echoseg.report.run_summary import read_run_summary
@@ -78,7 +78,7 @@ def make_files(work: Path) -> dict[str, StoredFile]:
         f"store/{path.name}": StoredFile(path, lambda: _describe(open_store(work / "store")))
         for path in store.path.iterdir()
     }
-    for name in (checkpoint.CONFIG, checkpoint.BEST, "calibration.json", "shape.json"):
+    for name in (checkpoint.CONFIG, checkpoint.BEST, CALIBRATION, SHAPES, IMAGE_DOMAIN):
         files[f"run/{name}"] = StoredFile(run / name, lambda: _describe(load(run, device="cpu")))
     files["run/config.yaml on resuming"] = StoredFile(run / checkpoint.CONFIG, lambda: _describe_resumed(run))
     files["run/metrics.json"] = StoredFile(run / "metrics.json", lambda: repr(read_run_summary(run).metrics))
@@ -164,8 +164,10 @@ def _describe(item: Any) -> str:
     shapes = [array.tobytes() for array in (item._shapes.mean, item._shapes.components, item._shapes.variances)]
     calibration = item.calibration
     numbers = calibration.spread, calibration.scale, calibration.floor, calibration.error_correlation.tobytes()
+    domain = item._image_domain.mean.tobytes(), item._image_domain.whitening.tobytes(), item._image_domain.limit
     settings = {name: value for name, value in item.config.values().items() if name not in EDITABLE}
-    return repr((hash(tuple(weights.items())), hash(tuple(shapes)), item._shapes.limit, hash(numbers), settings))
+    hashes = hash(tuple(weights.items())), hash(tuple(shapes)), item._shapes.limit, hash(numbers), hash(domain)
+    return repr((hashes, settings))
 
 
 def _describe_resumed(run: Path) -> str:

@@ -32,7 +32,7 @@ from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.store import open_store
 from echoseg.errors import DataError
 from echoseg.inference.archive import finished_rows
-from echoseg.inference.predictor import load
+from echoseg.inference.predictor import OPTIONAL_FILES, load
 from echoseg.io.reading import read_clip
 from echoseg.phantom.dataset import write_phantom_store
 from echoseg.report.run_summary import read_run_summary
@@ -165,7 +165,7 @@ def valid_files(tmp_path_factory):
     torch.manual_seed(0)
     model = checkpoint.build(config)[0]
     checkpoint.save_weights(run / checkpoint.BEST, model, config)
-    for name in ("calibration.json", "shape.json", "metrics.json", "environment.json"):
+    for name in (*OPTIONAL_FILES, "metrics.json", "environment.json"):
         (run / name).write_text("{}", encoding="utf-8")
     checkpoint.save_state(run, {"model": model.state_dict()})
     write_folder(folder / "data")
@@ -201,8 +201,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "manifest.json": lambda path: open_store(path.parent),
     "config.yaml": load_config,
     "model.safetensors": lambda path: load(path.parent, device="cpu"),
-    "calibration.json": lambda path: load(path.parent, device="cpu"),
-    "shape.json": lambda path: load(path.parent, device="cpu"),
+    **dict.fromkeys(OPTIONAL_FILES, lambda path: load(path.parent, device="cpu")),
     "metrics.json": lambda path: read_run_summary(path.parent),
     "environment.json": lambda path: read_run_summary(path.parent),
     "images_test.csv": lambda path: read_run_summary(path.parent).table(path.name),
@@ -217,7 +216,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 FOLDERS = {
     "store": ("frames.npy", "points.npy", "offsets.npy", "samples.csv", "manifest.json"),
     "run": (
-        *("config.yaml", "model.safetensors", "calibration.json", "shape.json", "metrics.json", "environment.json"),
+        *("config.yaml", "model.safetensors", *OPTIONAL_FILES, "metrics.json", "environment.json"),
         *("images_test.csv", "training_state.pt"),
     ),
     "data": ("FileList.csv", "VolumeTracings.csv"),

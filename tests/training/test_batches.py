@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+from _settings import AUGMENTATION
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.training import checkpoint
 from echoseg.training.augment import change_greys, draw_maps, inverse_maps, warp_frames
+from echoseg.training.batch_plans import to_device
 from echoseg.training.batches import Batches
 from echoseg.training.config import Config
 from echoseg.training.distributed import Ranks
-from echoseg.training.plan import to_device
 
 CPU = torch.device("cpu")
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 
 
 def tiny(**settings):
-    return Config(**{**TINY, **settings})
+    return Config(**{**AUGMENTATION, **TINY, **settings})
 
 
 def maps_of(linear, offset, size):

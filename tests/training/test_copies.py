@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from _settings import AUGMENTATION
 from echoseg.errors import DataError
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.training import checkpoint
@@ -14,9 +15,8 @@ from echoseg.training.augment import inverse_maps, warp_frames
 from echoseg.training.batches import Batches
 from echoseg.training.config import Config
 from echoseg.training.copies import COPIES, ROTATION, ZOOM, add_copies, copy_maps
-from echoseg.training.distributed import Ranks
+from echoseg.training.plan import make_plan
 from echoseg.training.presets import PRESETS
-from echoseg.training.resolve import resolve
 
 CPU = torch.device("cpu")
 STILL = dict.fromkeys(("rotation", "zoom", "shift", "gamma", "gain", "shade", "noise"), 0.0)
@@ -24,7 +24,7 @@ TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cp
 
 
 def tiny(**settings):
-    return Config(**{**TINY, **settings})
+    return Config(**{**AUGMENTATION, **TINY, **settings})
 
 
 def seen(store, config, epoch, count=20):
@@ -101,11 +101,8 @@ def test_landmarks_of_the_anatomy_follow_their_copies(chord_store):
 
 
 def test_copies_count_as_images_where_the_number_of_epochs_is_chosen(disc_store):
-    training = np.arange(32)
-    runs = [
-        resolve(tiny(approach="mask", fixed_copies=share), disc_store, training, CPU, Ranks()) for share in (0, 1.0)
-    ]
-    assert [config.epochs for config in runs] == [400, 100]
+    plans = [make_plan(tiny(approach="mask", fixed_copies=share), disc_store, CPU) for share in (0, 1.0)]
+    assert [plan.config.epochs for plan in plans] == [400, 100]
 
 
 def test_copies_need_echosegs_augmentation(disc_store):

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from _settings import AUGMENTATION
 from echoseg.datasets.store import open_store
 from echoseg.errors import DataError
 from echoseg.inference.predictor import load
@@ -23,7 +24,7 @@ from echoseg.training.devices import choose_device, device_name, place, predicti
 from echoseg.training.distributed import Ranks, ranks_of_torchrun
 from echoseg.training.loop import train
 from echoseg.training.optimization import faster_precision, make_loss
-from echoseg.training.resolve import resolve
+from echoseg.training.plan import make_plan
 from echoseg.training.validation import Validation
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
@@ -31,7 +32,7 @@ TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cp
 
 
 def tiny(**settings):
-    return Config(**{**TINY, **settings})
+    return Config(**{**AUGMENTATION, **TINY, **settings})
 
 
 def mps_works() -> bool:
@@ -146,14 +147,14 @@ def test_an_open_batch_size_is_chosen_once(disc_store, tmp_path, monkeypatch):
     assert train(config, disc_store, tmp_path / "run").batch_size == 16
     assert load_config(tmp_path / "run" / "config.yaml").batch_size == 16
     gpu_of(monkeypatch, 80)
-    training, cuda = np.arange(32), torch.device("cuda")
+    cuda = torch.device("cuda")
     long = dataclasses.replace(config, epochs=2000)
-    chosen = resolve(long, disc_store, training, cuda, Ranks())
+    chosen = make_plan(long, disc_store, cuda).config
     assert (chosen.batch_size, chosen.learning_rate) == (64, 2 * config.learning_rate)
-    assert resolve(chosen, disc_store, training, cuda, Ranks()) == chosen  # as when a run is resumed
+    assert make_plan(chosen, disc_store, cuda).config == chosen  # as when a run is resumed
     given = dataclasses.replace(long, batch_size=24)
-    assert resolve(given, disc_store, training, cuda, Ranks()).learning_rate == config.learning_rate
-    assert resolve(long, disc_store, training, cuda, Ranks(0, 2)).batch_size == batch_size.BATCH
+    assert make_plan(given, disc_store, cuda).config.learning_rate == config.learning_rate
+    assert make_plan(long, disc_store, cuda, Ranks(0, 2)).config.batch_size == batch_size.BATCH
 
 
 def test_open_numbers_may_be_called_auto(tmp_path):

@@ -47,14 +47,15 @@ def test_a_few_patients_are_trained_and_measured_on(tmp_path, count, with_test):
 def test_two_patients_are_trained_on_without_validation(tmp_path, capsys, with_test):
     data = write_nnunet(tmp_path / "data", 2, with_test=with_test)
     command = ["train", "--data", str(data), "--out", str(tmp_path / "run"), *FLAGS]
-    assert main(command) == 1
+    assert main([*command, "--validation", "split"]) == 1
     (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("echoseg: ")]
     assert error.startswith(f"echoseg: {data}: no image in split")
     assert "2 patients with a contour (heart00, heart01)" in error
     assert "--validation none" in error
     assert "stores" not in error  # no path in the cache
-    assert main([*command, "--validation", "none"]) == 0
-    assert main([*command[:4], str(tmp_path / "other"), *FLAGS, "--validation", "none", "--test-fold", "heart00"]) == 0
+    assert main(command) == 0
+    assert "plan: validation none (2 patients are too few to hold some back" in capsys.readouterr().out
+    assert main([*command[:4], str(tmp_path / "other"), *FLAGS, "--test-fold", "heart00"]) == 0
     for run in ("run", "other"):
         assert json.loads((tmp_path / run / "metrics.json").read_text())["test"]["patients"] == 1
 
@@ -62,13 +63,33 @@ def test_two_patients_are_trained_on_without_validation(tmp_path, capsys, with_t
 def test_one_patient_is_refused_with_the_cure(tmp_path, capsys):
     data = write_nnunet(tmp_path / "data", 1)
     assert main(["train", "--data", str(data), "--out", str(tmp_path / "run"), *FLAGS]) == 1
-    assert "all its images are of one patient (heart00), and a test needs another" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "all its images are of one patient (heart00), and a test needs another" in error
+    assert "--test-fold none" in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 3])
+def test_all_patients_train_and_nothing_is_tested(tmp_path, capsys, count):
+    data, run = write_nnunet(tmp_path / "data", count), tmp_path / "run"
+    command = ["train", "--data", str(data), "--out", str(run), *FLAGS]
+    assert main([*command, "--test-fold", "none", "--validation", "none"]) == 0
+    printed = capsys.readouterr().out
+    assert f"training {count} ({2 * count} images)" in printed
+    assert "nothing was tested: the network was trained on all patients" in printed
+    assert f"echoseg evaluate {run} --data FOLDER --split all" in printed
+    assert json.loads((run / "metrics.json").read_text()) == {}
+    assert main(["evaluate", str(run)]) == 1
+    assert "measure it on other data by --data FOLDER --split all" in capsys.readouterr().err
+    other = write_nnunet(tmp_path / "other", 2)
+    assert evaluate(run, other, "all", device="cpu")["patients"] == 2
+    assert main(["report", str(run)]) == 0
 
 
 @pytest.mark.slow
 def test_a_subset_tests_on_no_training_patient(tmp_path):
     data = write_nnunet(tmp_path / "data", 5)
-    run = train(data, out=tmp_path / "run", **TINY)
+    run = train(data, out=tmp_path / "run", validation="split", **TINY)
     samples = prepare(data, **run.config.store_options).samples
     splits = dict(zip(samples["patient"], run.config.splits(samples), strict=True))
     assert set(splits.values()) == {"train", "val", "test"}

@@ -36,7 +36,7 @@ def test_what_each_kind_prints(disc_store, tmp_path, monkeypatch, kind, terminal
     printed = stderr.getvalue()
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     if kind == "json":
-        lines = [json.loads(line) for line in printed.splitlines()]
+        lines = [line for line in map(json.loads, printed.splitlines()) if "epoch" in line]
         assert [(line["epoch"], line["step"], line["device"], line["level"]) for line in lines] == [
             (1, 4, "cpu", "info"),
             (2, 8, "cpu", "info"),
@@ -74,9 +74,10 @@ def test_a_library_leaves_logging_to_its_user(disc_store, tmp_path, monkeypatch,
     caplog.set_level(logging.INFO, logger="echoseg")
     train(Config(approach="landmark", validation="none", **TINY), disc_store, tmp_path / "run")
     assert stderr.getvalue() == ""
-    assert [record.event.epoch for record in caplog.records] == [1, 2]
+    events = [record.event for record in caplog.records if hasattr(record, "event")]
+    assert [event.epoch for event in events] == [1, 2]
     pattern = r"epoch 2/2 on cpu: loss \d+\.\d+, training Dice 0\.\d+, 0 s left"  # no validation
-    assert re.fullmatch(pattern, caplog.messages[1])
+    assert re.fullmatch(pattern, caplog.messages[-1])
 
 
 def test_json_has_no_numbers_that_are_not_finite(monkeypatch):

@@ -12,6 +12,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from _settings import AUGMENTATION
 from echoseg.training import checkpoint, loop, optimization, step
 from echoseg.training.batches import Batch, Batches
 from echoseg.training.config import LOSSES, Config
@@ -33,7 +34,7 @@ SETTINGS = [
 
 
 def tiny(**settings):
-    return Config(**{**TINY, **settings})
+    return Config(**{**AUGMENTATION, **TINY, **settings})
 
 
 def gpu_optimizer(model, config):

@@ -93,7 +93,7 @@ def test_the_best_weights_are_kept_or_the_last(disc_store, tmp_path, monkeypatch
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_the_curves_are_means_over_the_images(disc_store, tmp_path, approach):
     """Without augmentation, batch norm and progress, the training's means are those of a validation."""
-    unchanged = dict.fromkeys(("rotation", "zoom", "shift", "gamma", "gain", "shade", "noise"), 0.0)
+    unchanged = dict.fromkeys(("rotation", "zoom", "shift", "flip", "gamma", "gain", "shade", "noise"), 0.0)
     config = tiny(approach=approach, epochs=1, norm="none", learning_rate=1e-12, weight_decay=0.0, **unchanged)
     config = train(config, disc_store, tmp_path / "run")
     (row,) = csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines())

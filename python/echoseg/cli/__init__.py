@@ -16,6 +16,7 @@ from typing import Any
 
 from echoseg.cli import (
     check,
+    demo,
     effort,
     evaluate,
     experiments,
@@ -34,6 +35,7 @@ from echoseg.cli.parser import CommandParser, Parser, did_you_mean
 from echoseg.errors import DataError, printable
 
 COMMANDS = {
+    "demo": demo,
     "phantom": phantom,
     "init": init,
     "check": check,

@@ -2,9 +2,12 @@
 
 onnx and torch: one file that onnxruntime or torch.export loads, without
 echoseg. Its input is (N, H, W) uint8 frames of the network's size; its output
-is masks and probabilities, or landmarks in pixels. Normalization and decoding
-are part of it; confidence intervals and the correction of implausible shapes
-are not. The file is kept only if its output equals that of the run.
+is masks and probabilities, or landmarks in pixels, and the confidence in them.
+Normalization and decoding are part of it; smoothing over time and the
+correction of implausible shapes are not. Its metadata say what the outputs
+mean, and have the intervals of the ejection fraction (EF), the results, the
+licence and the intended use. The file is kept only if its output equals that of
+the run.
 
 huggingface: a folder with weights, configuration and model card, as the
 Hugging Face Hub wants it. echoseg.load and every command with RUN read it.
@@ -40,13 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.inference.export import export_graph, write_repository
-    from echoseg.report.card import model_card
+    from echoseg.report.card import card_facts, model_card
     from echoseg.utils.files import new_folder
 
     if arguments.format == "huggingface":
         with new_folder(arguments.out) as folder:
             write_repository(arguments.run_folder, folder, model_card(arguments.run_folder))
     else:
-        worst = export_graph(arguments.run_folder, arguments.out, format=arguments.format)
+        worst = export_graph(
+            arguments.run_folder, arguments.out, format=arguments.format, facts=card_facts(arguments.run_folder)
+        )
         print(f"largest difference from the run, in pixels or probability, on noise and synthetic images: {worst:.1g}")
     print(f"written to {arguments.out}")

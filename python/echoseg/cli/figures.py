@@ -48,13 +48,13 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.errors import DataError
     from echoseg.report.target_figures import write_orderings_of, write_target_figures
     from echoseg.training.config_file import load_config
-    from echoseg.training.distributed import Ranks
-    from echoseg.training.resolve import resolve
+    from echoseg.training.plan import make_plan
     from echoseg.utils.files import new_folder
 
     if arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
-    config = load_config(None, approach="landmark", preset=arguments.preset)
+    unused = {"epochs": 1, "batch_size": 1}
+    config = load_config(None, approach="landmark", preset=arguments.preset, **unused)
     data = arguments.data
     size = open_store(data).size if is_store(data) else config.size
     store = prepare(data, **{**config.store_options, "size": size})
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.image >= len(traced):
         raise DataError(f"{data}: has {len(traced)} traced images, so there is no image {arguments.image}")
     image = int(traced[arguments.image])
-    config = resolve(config, store, traced, torch.device("cpu"), Ranks())
+    config = make_plan(config, store, torch.device("cpu")).config
     with new_folder(arguments.out) as folder:
         write_target_figures(store.frames[image], store.contour(image), config, folder)
         if not is_store(data):

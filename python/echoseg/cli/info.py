@@ -77,6 +77,8 @@ def _print_network(run_folder: Path, figure: Path | None) -> None:
     from echoseg.training.summary import summarise_network
 
     config, model, _ = load_run(run_folder)
+    if config.folds is not None:
+        print(f"an ensemble of {config.folds} networks, of which this is the first")
     layers = summarise_network(model, config.size)
     print(layers_table(layers))
     if figure:

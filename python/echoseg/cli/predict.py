@@ -3,12 +3,13 @@ volumes and, from videos, the ejection fraction (EF).
 
 Writes to --out: results.csv, one row for each file, with end-diastolic and
 end-systolic volume (ml, or cubic pixels where the pixel size is unknown) and EF
-(percent), each the mean over the heartbeats, and for a stack of slices its
-volume, beside the true one where its true mask is found; and one folder for
-each file, with what --keep names. A file that cannot be read has the reason in
-its row, and the other files are segmented all the same; the exit code is 1 only
-if no file could be segmented. After an interruption, run the same command with
---resume.
+(percent), each the mean over the heartbeats, the 90 % interval of the EF, and
+for a stack of slices its volume, beside the true one where its true mask is
+found; and one folder for each file, with what --keep names. A note says if a
+file looks unlike the images that the network was trained on. A file that cannot
+be read has the reason in its row, and the other files are segmented all the
+same; the exit code is 1 only if no file could be segmented. After an
+interruption, run the same command with --resume.
 """
 
 from __future__ import annotations

@@ -8,22 +8,29 @@ Writes to the run folder: config.yaml (all settings), model.safetensors (the
 weights with the best Dice on the validation split), log.csv (one row for each
 epoch), metrics.json, tables, and images in figures/. Ctrl-C saves the state of
 the training; --resume continues it.
+
+--folds K trains K networks, each of which is tested on other patients. Their
+runs are in fold-1, fold-2, ...; the run folder has the pooled test, and
+predicts with the ensemble of the networks.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 
 from echoseg.cli.flags import add_log, add_settings
 from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
+from echoseg.training.splits import NO_TEST
 
 HELP = "train a network on tracings"
 EXAMPLE = """\
   echoseg train --approach landmark --data data --out runs/first --epochs 20
   echoseg train --resume --out runs/first
+  echoseg train --data data --folds 5 --out runs/crossvalidated
 several GPUs, or several processes of a CPU:
   torchrun --nproc-per-node 2 -m echoseg train --data data --out runs/second"""
 
@@ -75,6 +82,11 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.report.tables import metrics_table
 
     run = train(config=config, out=arguments.out, resume=arguments.resume, strict=arguments.strict)
-    if run.metrics:  # of the first process alone
+    if "test" in run.metrics:  # of the first process alone
         print(metrics_table(run.metrics["test"], "test"))
+        for number, fold in enumerate(run.metrics["test"].get("folds", []), start=1):
+            print(f"fold {number}: Dice {fold['dice']:.4f}, {fold['images']} images, patients: {fold['patients']}")
         print(f"run: {run.path}\nfigure: {run.path / 'figures' / 'overlay_test.png'}")
+    elif run.config.test_fold == NO_TEST and os.environ.get("RANK", "0") == "0":
+        print("nothing was tested: the network was trained on all patients (--test-fold none)")
+        print(f"run: {run.path}\nmeasure it on other data: echoseg evaluate {run.path} --data FOLDER --split all")

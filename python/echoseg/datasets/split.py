@@ -151,17 +151,50 @@ def split_boundaries(
     return float(limits[ends[0]]), float(limits[ends[1]]), float(limits[ends[2]])
 
 
-def split_by_boundaries(groups: Sequence[str], boundaries: tuple[float, float, float]) -> NDArray[np.str_]:
+def fold_boundaries(
+    patients: Sequence[str], folds: int, validation: bool = True
+) -> list[tuple[float, tuple[float, float, float]]]:
+    """Find the boundaries of the sets of each fold of a cross-validation.
+
+    In the order of their pseudo-random numbers, the patients are divided into parts of nearly equal size. Each fold
+    tests on one part. Of the other patients, the 15 % that come next are its validation set, at least one of two or
+    more; after the largest number comes the smallest.
+
+    Args:
+        patients: Names, at least as many different ones as folds.
+        folds: The number of folds.
+        validation: Whether the folds need a validation set.
+
+    Returns:
+        For each fold the number with which its test set begins, and the upper ends of test, validation and training
+        set, counted from there, for `split_by_boundaries`.
+    """
+    numbers = sorted(_share(patient) for patient in set(patients))
+    count = len(numbers)
+    cuts = [fold * count // folds for fold in range(folds + 1)]
+    starts = [0.0, *(numbers[cut] for cut in cuts[1:-1]), 1.0]
+    found = []
+    for first, last, start, end in zip(cuts, cuts[1:], starts, starts[1:], strict=False):
+        following = [*sorted((number - start) % 1.0 for number in numbers)[last - first :], 1.0]
+        held = min(max(1, round(VALIDATION_SHARE * (len(following) - 1))), len(following) - 2) if validation else 0
+        found.append((start, (end - start, following[held] if held > 0 else end - start, 1.0)))
+    return found
+
+
+def split_by_boundaries(
+    groups: Sequence[str], boundaries: tuple[float, float, float], start: float = 0.0
+) -> NDArray[np.str_]:
     """Assign each sample to a set by the number of its group.
 
     Args:
         groups: N names, one per sample.
-        boundaries: The result of `split_boundaries`.
+        boundaries: The result of `split_boundaries`, or of `fold_boundaries`.
+        start: The number with which the test set begins; after 1 comes 0.
 
     Returns:
         (N,) str, "train", "val", "test", or "unused" beyond the last boundary.
     """
-    numbers = {group: _share(group) for group in set(groups)}
+    numbers = {group: (_share(group) - start) % 1.0 for group in set(groups)}
     sets = np.searchsorted(boundaries, [numbers[group] for group in groups], side="right")
     return np.array(["test", "val", "train", "unused"])[sets]
 

@@ -1,4 +1,4 @@
-"""Calibrate the uncertainty of a run, fit its shape model, and measure the coverage of its intervals on a split."""
+"""Calibrate the uncertainty of a run, describe its training data, and measure the coverage of its intervals."""
 
 from __future__ import annotations
 
@@ -8,22 +8,35 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.store import Store
+from echoseg.evaluation.ejection import reference_ef, single_view_volumes
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fraction_deviations
 from echoseg.geometry.shape import fit_shapes
-from echoseg.inference.predictor import CALIBRATION, SHAPES, Prediction, Predictor
+from echoseg.inference.predictor import (
+    CALIBRATION,
+    EF_INTERVALS,
+    IMAGE_DOMAIN,
+    SHAPES,
+    Prediction,
+    Predictor,
+    load,
+)
 from echoseg.metrics.calibration import Calibration, ellipse_coverage, fit_calibration, interval_coverage
+from echoseg.metrics.conformal import MIN_PAIRS, fit_ef_intervals
+from echoseg.metrics.image_domain import fit_image_domain
 from echoseg.models.normalize import NetworkFactory
 from echoseg.training.checkpoint import load_run
 from echoseg.training.devices import choose_device
+from echoseg.training.logs import logger
 from echoseg.utils.files import replace_file
 
 
 def calibrate(run: Path, store: Store, *, device: str = "auto", network: NetworkFactory | None = None) -> None:
-    """Write `calibration.json` from the validation split, and `shape.json` from the training split.
+    """Write what a predictor knows of its errors and of its training images.
 
-    In the mask approach nothing is written. Without a validation split there is no calibration, since errors on
-    training images are too small.
+    These are `image_domain.json` and, in the landmark approach, `shape.json` from the training split; and
+    `ef_intervals.json` and, in the landmark approach, `calibration.json` from the validation split. Without a
+    validation split the latter are not written, since errors on training images are too small.
 
     Args:
         run: The folder of a finished run.
@@ -34,23 +47,93 @@ def calibrate(run: Path, store: Store, *, device: str = "auto", network: Network
     Raises:
         DataError: There is no run, a file is damaged, or the device does not exist.
     """
-    config, model, codec = load_run(run, network)
+    config, _, codec = load_run(run, network)
     splits = config.splits(store.samples)
+    save_image_domain(run, store, np.flatnonzero(splits == "train"))
     true = codec.landmarks(store)
-    if true is None:
-        return
-    splits[store.blank] = "blank"  # without landmarks
-    replace_file(run / SHAPES, fit_shapes(true[splits == "train"]).save)
-    validation = np.flatnonzero(splits == "val")
-    if not len(validation):
-        return
+    if true is not None:
+        replace_file(run / SHAPES, fit_shapes(true[(splits == "train") & ~store.blank]).save)
+        errors, moments = landmark_errors(run, store, "val", device=device, network=network)
+        if len(errors):
+            replace_file(run / CALIBRATION, fit_calibration(errors, moments, config.sigma**2).save)
+    if (splits == "val").any():
+        save_ef_intervals(run, predicted_efs(load(run, device=device, network=network), store, "val"))
+
+
+def save_image_domain(run: Path, store: Store, indices: np.ndarray) -> None:
+    """Write `image_domain.json`, a description of the training images; nothing if they are of a single patient.
+
+    Args:
+        run: The run folder.
+        store: The store that the run was trained on.
+        indices: (N,) int, the indices of the training images.
+    """
+    domain = fit_image_domain(store.frames[indices], store.samples["patient"].to_numpy()[indices])
+    if domain is not None:
+        replace_file(run / IMAGE_DOMAIN, domain.save)
+
+
+def predicted_efs(predictor: Predictor, store: Store, split: str) -> pd.DataFrame:
+    """Predict the EF of the videos of a split, as `save_ef_intervals` needs them.
+
+    Args:
+        predictor: The calibrated predictor of a run.
+        store: The store that the run was trained on.
+        split: "train", "val" or "test".
+
+    Returns:
+        A table with a row per video with a predicted and a reference EF, percent: ef, ef_std and reference.
+    """
+    indices = np.flatnonzero(predictor.config.splits(store.samples) == split)
+    table = single_view_volumes(store, indices, predictor(store.frames[indices]))
+    table = table.assign(reference=reference_ef(table))[["ef", "ef_std", "reference"]]
+    return table.dropna(subset=["ef", "reference"])
+
+
+def save_ef_intervals(run: Path, efs: pd.DataFrame) -> None:
+    """Write `ef_intervals.json`, from videos that the network was not trained on; warn if there are too few.
+
+    Args:
+        run: The run folder.
+        efs: The result of `predicted_efs`; nothing is written or said if it is empty.
+    """
+    deviations = efs["ef_std"].to_numpy()
+    known = deviations if np.isfinite(deviations).all() else None
+    intervals = fit_ef_intervals(efs["ef"].to_numpy(), efs["reference"].to_numpy(), known)
+    if intervals is not None:
+        replace_file(run / EF_INTERVALS, intervals.save)
+    elif len(efs):
+        message = "no intervals of the EF: they need %d videos with ED and ES that were not trained on; there are %d"
+        logger.warning(message, MIN_PAIRS, len(efs))
+
+
+def landmark_errors(
+    run: Path, store: Store, split: str, *, device: str = "auto", network: NetworkFactory | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict the landmarks of a split, as `fit_calibration` needs them. Blank slices are left out.
+
+    Args:
+        run: The folder of a landmark run with weights.
+        store: The store that the run was trained on.
+        split: "train", "val" or "test".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        network: The function that makes the network, if one was passed to the training.
+
+    Returns:
+        Errors (N, K, 2), pixels, and second moments of the heatmaps (N, K, 2, 2), square pixels.
+
+    Raises:
+        DataError: There is no run, a file is damaged, or the device does not exist.
+    """
+    config, model, codec = load_run(run, network)
+    indices = np.flatnonzero((config.splits(store.samples) == split) & ~store.blank)
     identity = Calibration(spread=0.0, scale=1.0, floor=0.0, error_correlation=np.eye(2 * codec.channels))
     predictor = Predictor(config, model, codec, choose_device(device), calibration=identity)
-    prediction = predictor(store.frames[validation])
+    prediction, true = predictor(store.frames[indices]), codec.landmarks(store)
     assert prediction.landmarks is not None
+    assert true is not None
     assert prediction.covariances is not None  # with the identity, the moments of the heatmaps
-    calibration = fit_calibration(prediction.landmarks - true[validation], prediction.covariances, config.sigma**2)
-    replace_file(run / CALIBRATION, calibration.save)
+    return prediction.landmarks - true[indices], prediction.covariances
 
 
 def check_calibration(

@@ -17,7 +17,7 @@ from echoseg.errors import DataError
 from echoseg.geometry.discs import ejection_fraction, landmark_axes
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.geometry.ragged import pad_contours
-from echoseg.inference.measure import measure
+from echoseg.inference.measure import ef_deviations, measure
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.clip import Clip
@@ -37,6 +37,8 @@ _SHORT_AXIS_VIEWS = ("PSAX", "SAX")  # do not show the long axis, which the meth
 _QUANTITIES = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("edv", "esv", "ef")]
 COLUMNS = ["video", "patient", "view", "unit", *_QUANTITIES]
 """Columns of a table of volumes: predicted, true and listed volumes in `unit`, EF in percent, nan if unknown."""
+INTERVAL = ["ef_low", "ef_high"]
+"""Columns of the 90 % interval of the predicted EF, percent; nan if it is unknown, as it is for two views."""
 
 
 def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) -> pd.DataFrame:
@@ -51,15 +53,17 @@ def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) ->
         prediction: The prediction for these images.
 
     Returns:
-        A table with a row per video: `COLUMNS`, and `ef_area_length`, the predicted EF by the area-length formula.
+        A table with a row per video: `COLUMNS`; `INTERVAL`; and `ef_area_length`, the predicted EF by the area-length
+        formula.
     """
-    samples = store.samples.iloc[indices].reset_index(drop=True)
-    pairs = _pairs(samples)
-    paired = np.unique(pairs[["ed", "es"]].to_numpy(np.intp))
-    predicted, true = _scaled_contours(store, indices, samples, prediction, paired)
-    table = _with_volumes(pairs, None, predicted, true)
+    pairs, predicted, true = _paired_contours(store, indices, prediction)
+    table = _single_view(pairs, prediction, predicted, true)
     volumes = [area_length_volumes([predicted[i] for i in pairs[phase]]) for phase in ("ed", "es")]
     table["ef_area_length"] = ejection_fraction(*volumes)
+    table[INTERVAL] = np.nan
+    if prediction.ef_intervals is not None:
+        ends = prediction.ef_intervals.of(table["ef"].to_numpy(), table["ef_std"].to_numpy())
+        table[INTERVAL] = np.stack(ends, axis=1)
 
     apical = pairs[pairs["unit"] == "ml"]
     views = [apical[apical["view"] == view].drop_duplicates("patient", keep=False) for view in _BIPLANE_VIEWS]
@@ -70,7 +74,18 @@ def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) ->
     biplane["view"] = "biplane"
     single = table.drop(index=[*four.index, *two.index])
     tables = [single, biplane] if len(biplane) else [single]
-    return pd.concat(tables, ignore_index=True)[[*COLUMNS, "ef_area_length"]]
+    return pd.concat(tables, ignore_index=True)[[*COLUMNS, *INTERVAL, "ef_area_length"]]
+
+
+def single_view_volumes(store: Store, indices: np.ndarray, prediction: Prediction) -> pd.DataFrame:
+    """Compute volumes as `traced_volumes` does, without combining the views of a patient.
+
+    Returns:
+        A table with a row per pair of frames: `COLUMNS`, and `ef_std`, the result of
+        `echoseg.inference.measure.ef_deviations`.
+    """
+    pairs, predicted, true = _paired_contours(store, indices, prediction)
+    return _single_view(pairs, prediction, predicted, true)[[*COLUMNS, "ef_std"]]
 
 
 def video_volumes(
@@ -89,8 +104,8 @@ def video_volumes(
         steps: Post-processing steps; see `echoseg.inference.postprocess`.
 
     Returns:
-        A table with a row per video: `COLUMNS`; `beats`, the number of beats; and `error`, the reason why a video could
-        not be read, or "".
+        A table with a row per video: `COLUMNS`; `INTERVAL`; `beats`, the number of beats; and `error`, the reason why
+        a video could not be read, or "".
     """
     recordings = [recording for recording in recordings if recording.view not in _SHORT_AXIS_VIEWS]
     rows = []
@@ -110,10 +125,13 @@ def video_volumes(
             measurement = measure(prediction, clip)
             row |= {"unit": measurement.unit, "beats": len(measurement.ef)}
             row |= {"edv": measurement.mean_edv, "esv": measurement.mean_esv, "ef": measurement.mean_ef}
+            row |= dict(zip(INTERVAL, measurement.ef_interval, strict=True))
         rows.append(row)
-    table = pd.DataFrame(rows, columns=[*(name for name in COLUMNS if "true" not in name), "beats", "error"])
+    table = pd.DataFrame(rows, columns=[*(name for name in COLUMNS if "true" not in name), *INTERVAL, "beats", "error"])
     true = traced[["video", "true_edv", "true_esv", "true_ef"]]
-    return table.fillna({"unit": "", "beats": 0}).merge(true, on="video", how="left")[[*COLUMNS, "beats", "error"]]
+    return table.fillna({"unit": "", "beats": 0}).merge(true, on="video", how="left")[
+        [*COLUMNS, *INTERVAL, "beats", "error"]
+    ]
 
 
 def _read(recording: Recording) -> tuple[Clip | None, str]:
@@ -122,6 +140,11 @@ def _read(recording: Recording) -> tuple[Clip | None, str]:
         return read_recording(recording), ""
     except DataError as error:
         return None, str(error).removeprefix(f"{recording.path}: ")
+
+
+def reference_ef(table: pd.DataFrame) -> pd.Series:
+    """The EF that predictions are compared with: the listed one or, if there is none, that of the true contours."""
+    return table["listed_ef"].where(np.isfinite(table["listed_ef"]), table["true_ef"])
 
 
 def agreements(table: pd.DataFrame, suffix: str = "") -> dict[str, Any]:
@@ -163,10 +186,16 @@ def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
     return pairs.rename(columns=renamed)[["video", "patient", "view", "unit", *renamed.values()]]
 
 
-def _scaled_contours(
-    store: Store, indices: np.ndarray, samples: pd.DataFrame, prediction: Prediction, paired: np.ndarray
-) -> tuple[dict[int, ScaledContour], dict[int, ScaledContour]]:
-    """Predicted and true contours of the paired samples, by index: in mm, or in pixels of the video if unknown."""
+def _paired_contours(
+    store: Store, indices: np.ndarray, prediction: Prediction
+) -> tuple[pd.DataFrame, dict[int, ScaledContour], dict[int, ScaledContour]]:
+    """The result of `_pairs`, and the predicted and true contours of the paired samples, by index.
+
+    The contours are in mm, or in pixels of the video if its spacing is unknown.
+    """
+    samples = store.samples.iloc[indices].reset_index(drop=True)
+    pairs = _pairs(samples)
+    paired = np.unique(pairs[["ed", "es"]].to_numpy(np.intp))
     listed = samples[["spacing_y", "spacing_x"]].to_numpy()[paired]
     pixels = samples[["height", "width"]].to_numpy()[paired] / store.size
     spacings = np.where(np.isfinite(listed).all(axis=1, keepdims=True), listed, pixels)
@@ -178,7 +207,20 @@ def _scaled_contours(
         landmarks = choose_landmarks(contours, 3, scheme="anatomical")
         true_axes = landmark_axes(landmarks, "anatomical")
     true = scale_contours(contours, true_axes, spacings)
-    return dict(zip(paired, predicted, strict=True)), dict(zip(paired, true, strict=True))
+    return pairs, dict(zip(paired, predicted, strict=True)), dict(zip(paired, true, strict=True))
+
+
+def _single_view(
+    pairs: pd.DataFrame,
+    prediction: Prediction,
+    predicted: Mapping[int, ScaledContour],
+    true: Mapping[int, ScaledContour],
+) -> pd.DataFrame:
+    """The pairs with volumes and EF from one view, and the standard deviations of the EF."""
+    table = _with_volumes(pairs, None, predicted, true)
+    frames = table[["ed", "es"]].to_numpy(np.intp).T
+    table["ef_std"] = ef_deviations(prediction, frames, table[["edv", "esv"]].to_numpy().T)
+    return table
 
 
 def _with_volumes(

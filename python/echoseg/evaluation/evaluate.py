@@ -15,6 +15,7 @@ from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
+from echoseg.evaluation.ef_bands import ef_bands
 from echoseg.evaluation.ejection import agreements, traced_volumes, video_volumes
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
 from echoseg.evaluation.temporal_context import predict_traced, temporal_radius
@@ -26,6 +27,7 @@ from echoseg.metrics.landmark_error import landmark_error
 from echoseg.metrics.overlap import POOR_DICE, dice, dice_all_pixels, iou
 from echoseg.metrics.surface import surface_distances
 from echoseg.ops import fill_polygons
+from echoseg.training.splits import NO_TEST
 from echoseg.training.stopwatch import Stopwatch
 
 _CHUNK = 64  # images between two updates of the progress bar
@@ -113,7 +115,7 @@ def evaluate(
         images[[f"error{k}_px" for k in range(errors.shape[1])]] = errors
         if prediction.review is not None:
             images["area_std_px"], images["review"] = prediction.area_std, prediction.review.astype(int)
-            extra["review"] = _review(images)
+            extra["review"] = count_reviews(images)
             traced = np.flatnonzero(~store.blank[indices])
             table = images.iloc[traced].reset_index(drop=True)
             extra["calibration"] = check_calibration(
@@ -122,13 +124,15 @@ def evaluate(
     volumes = traced_volumes(store, indices, prediction)
     stacks = measure_stacks(predict_stacks(predictor, store, all_indices, steps))
     extra |= agreements(volumes) | ({"postprocess": list(steps)} if steps else {})
+    extra |= {"ef_bands": bands} if (bands := ef_bands(volumes)) else {}
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
     videos = pd.DataFrame()
     if whole_videos:
         by_name = _require(recordings, store, "whole videos")
         videos = video_volumes(predictor, [by_name[name] for name in images["video"].unique()], volumes, steps=steps)
         extra |= agreements(videos, "_videos")
-    summary = {**_summary(images, true_masks), "structure": store.structure, **extra}
+        extra |= {"ef_bands_videos": bands} if (bands := ef_bands(videos)) else {}
+    summary = {**summarise_images(images, true_masks), "structure": store.structure, **extra}
     seconds = watch.seconds()
     seconds["measures"] = time.perf_counter() - started - seconds["prediction"]
     return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks, videos, seconds)
@@ -155,6 +159,11 @@ def split_indices(predictor: Predictor, store: Store, split: str) -> np.ndarray:
             "'echoseg prepare' again with this size"
         )
     indices = np.arange(len(store)) if split == "all" else np.flatnonzero(config.splits(store.samples) == split)
+    if not len(indices) and split == "test" and config.test_fold == NO_TEST:
+        raise DataError(
+            f"{store.source}: the run was trained on all patients (test fold none), so there is no test split; measure "
+            "it on other data by --data FOLDER --split all"
+        )
     if not len(indices):
         raise DataError(
             f"{store.source}: no image in split {split!r}; choose another --split, such as all, or correct the splits"
@@ -236,13 +245,13 @@ def _blanks(prediction: Prediction, store: Store, indices: np.ndarray) -> dict[s
     }
 
 
-def _review(images: pd.DataFrame) -> dict[str, int]:
+def count_reviews(images: pd.DataFrame) -> dict[str, int]:
     """The numbers of images that are marked for review, that have a poor Dice, and that are both."""
     poor, marked = images["dice"] < POOR_DICE, images["review"] == 1
     return {"marked": int(marked.sum()), "poor": int(poor.sum()), "poor_marked": int((poor & marked).sum())}
 
 
-def _summary(images: pd.DataFrame, true_masks: np.ndarray) -> dict:
+def summarise_images(images: pd.DataFrame, true_masks: np.ndarray) -> dict:
     """The split's entry of `metrics.json` that is computed from the table of images, and the scores of empty masks."""
     measures = ["dice", "dice_all_pixels", "iou", "hd95_px", "assd_px", "landmark_error_px"]
     black = np.zeros_like(true_masks)

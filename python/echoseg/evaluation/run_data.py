@@ -13,6 +13,7 @@ import pandas as pd
 from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store, is_store, prepare
+from echoseg.errors import DataError
 from echoseg.evaluation.evaluate import Evaluation, evaluate
 from echoseg.evaluation.postprocess_ablation import postprocess_ablation, postprocess_ladder
 from echoseg.evaluation.temporal_context import temporal_radius
@@ -133,10 +134,13 @@ def load_run_data(
         The run and its data.
 
     Raises:
-        DataError: There is no run, a file is damaged, the device does not exist, or the data set cannot be used.
+        DataError: There is no run, a file is damaged, the device does not exist, the data set cannot be used, or the
+            run is the ensemble of a cross-validation on these data.
     """
     predictor = load(run, device=device, network=network)
     config = predictor.config
+    own = None if config.data is None else Path(config.data)
+    own_data = data is None
     if data is None:
         data = config.data or cached_phantom(size=config.size, ordering=config.ordering)
         axis3 = config.axis3
@@ -144,6 +148,12 @@ def load_run_data(
         axis3 = None  # that of the run is a property of the data that it was trained on
     folder = data.path if isinstance(data, Store) else Path(data)
     options = config.store_options | {"axis3": axis3}
-    if config.data is None or folder.resolve() != Path(config.data):
+    if folder.resolve() != own:
         options["patients"] = None  # the rule is for the names of the data that the run was trained on
-    return RunData(predictor, folder, prepare(folder, **options), axis3)
+    store = prepare(folder, **options)
+    if config.folds is not None and (own_data or own in (folder.resolve(), store.source)):
+        raise DataError(
+            f"{run}: the ensemble has seen all patients of these data; the pooled test of its folds is in "
+            f"{Path(run) / 'metrics.json'}; measure it on other data by --data FOLDER --split all"
+        )
+    return RunData(predictor, folder, store, axis3)

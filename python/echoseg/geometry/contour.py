@@ -69,6 +69,27 @@ def contour_area(contour: ArrayLike) -> NDArray[np.float64]:
     return 0.5 * np.abs((x[..., :-1] * y[..., 1:] - x[..., 1:] * y[..., :-1]).sum(axis=-1))
 
 
+def contour_elongation(contours: ArrayLike) -> NDArray[np.float64]:
+    """How much longer contours are than wide: 1 for a circle, about the ratio of its axes for an ellipse.
+
+    Args:
+        contours: (N, P, 2), pixels.
+
+    Returns:
+        (N,) float64, the ratio of the standard deviations of the points of the line along its two principal axes;
+        infinite for points on one straight line.
+    """
+    points = np.asarray(contours, dtype=np.float64)
+    edges = np.roll(points, -1, axis=1) - points
+    lengths = np.linalg.norm(edges, axis=2)
+    weights = lengths / lengths.sum(axis=1, keepdims=True)
+    middles = points + edges / 2
+    centred = middles - np.einsum("np,npi->ni", weights, middles)[:, None]
+    variances = np.linalg.eigvalsh(np.einsum("np,npi,npj->nij", weights, centred, centred)).clip(min=0)
+    with np.errstate(divide="ignore"):
+        return np.sqrt(variances[:, 1] / variances[:, 0])
+
+
 def _chords(rows: Points) -> Points:
     """The expert's order: the first ends of the chords from apex to base, the second ends back, without the long axis.
 

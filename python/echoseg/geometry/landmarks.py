@@ -30,6 +30,7 @@ class Scheme(NamedTuple):
             `mirror(K)[k]`.
         accepts: Whether the scheme can choose K landmarks.
         accepted_counts: A description of the accepted K, for error messages.
+        names: Function from K to the names of the landmarks, in their order. Left and right are those of the screen.
         straight: Function from K to the index of the landmark that is connected to the next one by a straight line;
             None if there is no such landmark.
     """
@@ -39,6 +40,7 @@ class Scheme(NamedTuple):
     mirror: Callable[[int], np.ndarray]
     accepts: Callable[[int], bool]
     accepted_counts: str
+    names: Callable[[int], list[str]]
     straight: Callable[[int], int | None] = lambda count: None
 
 
@@ -262,21 +264,48 @@ def _reversed_order(count: int) -> np.ndarray:
     return -np.arange(count) % count
 
 
+def _anatomical_names(count: int) -> list[str]:
+    right, left = ([f"{side} wall {number + 1}" for number in range((count - 3) // 2)] for side in ("right", "left"))
+    return ["apex", *right, "right annulus", "left annulus", *left[::-1]]
+
+
 def _at_least_3(count: int) -> bool:
     return count >= 3
 
 
 SCHEMES: dict[str, Scheme] = {
-    "arc": Scheme(_arc, "image", _reversed_order, _at_least_3, "at least 3"),
+    "arc": Scheme(
+        _arc,
+        "image",
+        _reversed_order,
+        _at_least_3,
+        "at least 3",
+        lambda count: ["top", *(f"{number}/{count} of the arc clockwise from the top" for number in range(1, count))],
+    ),
     "anatomical": Scheme(
         _anatomical,
         "anatomy",
         _reversed_order,
         lambda count: count >= 3 and count % 2 == 1,
         "3, 5, 7, …",
+        _anatomical_names,
         straight=lambda count: count // 2,
     ),
-    "angle": Scheme(_angle, "anatomy", np.arange, _at_least_3, "at least 3"),
-    "extremes": Scheme(_extremes, "image", _reversed_order, lambda count: count == 6, "exactly 6"),
+    "angle": Scheme(
+        _angle,
+        "anatomy",
+        np.arange,
+        _at_least_3,
+        "at least 3",
+        lambda count: [f"corner {number + 1} by sharpness" for number in range(count)],
+    ),
+    "extremes": Scheme(
+        _extremes,
+        "image",
+        _reversed_order,
+        lambda count: count == 6,
+        "exactly 6",
+        lambda count: ["top", "right wall", "right base", "bottom", "left base", "left wall"],
+    ),
 }
 """Scheme name → scheme."""

@@ -30,6 +30,7 @@ from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.inference.stack_row import STACK_COLUMNS, read_stack_truth, stack_row
+from echoseg.inference.unlike_note import unlike_note
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.models.codec import Codec
@@ -47,6 +48,8 @@ COLUMNS = {
     "edv": "float64",
     "esv": "float64",
     "ef": "float64",
+    "ef_low": "float64",
+    "ef_high": "float64",
     "beats": "Int64",
     **STACK_COLUMNS,
     "review": "Int64",
@@ -217,10 +220,12 @@ def _finish(
         "edv": measurement.mean_edv,
         "esv": measurement.mean_esv,
         "ef": measurement.mean_ef,
+        "ef_low": measurement.ef_interval[0],
+        "ef_high": measurement.ef_interval[1],
         "beats": len(measurement.ef),
         **stack_row(measurement),
         "review": None if prediction.review is None else int(prediction.review.sum()),
-        "note": "; ".join(filter(None, [declared, clip.note, note])),
+        "note": "; ".join(filter(None, [unlike_note(prediction), declared, clip.note, note])),
         "error": "",
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
     }

@@ -1,8 +1,8 @@
 """Export a run as a graph that works without echoseg, or as a model repository for the Hugging Face Hub.
 
 The graph takes uint8 frames of the network's size, cropped to the field of view if the run has one. Normalization and
-decoding are part of the graph. The shape model and the calibration are not: implausible shapes are not regularized, and
-there are no intervals.
+decoding are part of the graph; `echoseg.inference.graph_description` lists what its metadata say. The shape model, the
+calibration of the landmarks and the smoothing over time are not part of it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import importlib
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.geometry.crop import Box, Crop
-from echoseg.inference.predictor import CALIBRATION, SHAPES, load
+from echoseg.inference.graph_description import describe_graph
+from echoseg.inference.predictor import OPTIONAL_FILES, load
 from echoseg.models.codec import THRESHOLD
 from echoseg.models.traceable import Traceable
 from echoseg.phantom.patient import Patient
@@ -36,13 +36,14 @@ _PHANTOMS = 8
 Graph = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
-def export_graph(run: Path, out: Path, *, format: str) -> float:
+def export_graph(run: Path, out: Path, *, format: str, facts: Mapping[str, str] | None = None) -> float:
     """Write the network of a run with its decoding to one file, and compare its output with that of the run.
 
     Args:
         run: The run folder.
         out: The file to write.
         format: A name in `FORMATS`.
+        facts: More metadata by name, such as the result of `echoseg.report.card.card_facts`.
 
     Returns:
         The largest difference on frames of noise and of phantoms: pixels of landmarks, or probability of masks.
@@ -66,13 +67,7 @@ def export_graph(run: Path, out: Path, *, format: str) -> float:
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)  # it contains paths of this machine
-    metadata = {
-        "echoseg": version("echoseg"),
-        "approach": config.approach,
-        "scheme": config.scheme or "",
-        "structure": config.structure or LEFT_VENTRICLE,
-        "fov_mm": f"{config.fov_mm or ''}",
-    }
+    metadata = {**(facts or {}), **describe_graph(run, config)}
     save, open_graph = FORMATS[format]
     out.parent.mkdir(parents=True, exist_ok=True)
     largest = 0.0
@@ -104,7 +99,7 @@ def write_repository(run: Path, folder: Path, card: str) -> None:
     metadata = {"library_name": "echoseg", "echoseg_version": version("echoseg"), **dataclasses.asdict(config)}
     (folder / "config.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
-    for name in (BEST, CALIBRATION, SHAPES):
+    for name in (BEST, *OPTIONAL_FILES):
         if (run / name).exists():
             (folder / name).write_bytes((run / name).read_bytes())  # errors of copyfile name the wrong file
     load(folder, device="cpu")

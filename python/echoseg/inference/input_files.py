@@ -16,7 +16,7 @@ from echoseg.datasets.patients import BY_NAME, apply_rule, names_patient, patien
 from echoseg.datasets.recording import Dataset, Recording
 from echoseg.errors import DataError
 from echoseg.inference.body_surface import body_surface_areas
-from echoseg.inference.predictor import CALIBRATION, SHAPES
+from echoseg.inference.predictor import OPTIONAL_FILES
 from echoseg.inference.truth import find_truth, is_truth
 from echoseg.io.file_types import unread_reason
 from echoseg.io.reading import is_clip, series_files
@@ -24,7 +24,7 @@ from echoseg.training.checkpoint import BEST, CONFIG
 from echoseg.utils.files import hash_file
 
 _RESERVED = re.compile(r"manifest-\d+\.jsonl|results\.(csv|parquet)(\.part)?|\..*\.part", re.IGNORECASE)
-_RUN_FILES = (CONFIG, BEST, CALIBRATION, SHAPES)
+_RUN_FILES = (CONFIG, BEST, *OPTIONAL_FILES)
 
 
 @dataclass(frozen=True)

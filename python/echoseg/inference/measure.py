@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echoseg.geometry.discs import ejection_fraction
+from echoseg.geometry.discs import ejection_fraction, ejection_fraction_deviations
 from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
 from echoseg.metrics.beats import find_beats
@@ -85,6 +85,9 @@ class Measurement:
         confidence: (T, 2) float32: The mean and the largest probability of each frame, before post-processing; None if
             they are unknown, and for landmarks, whose heatmaps are scaled to a largest value of 1.
         bsa: Body surface area of the patient, m²; nan if it is unknown.
+        ef_interval: The lower and the upper end of the 90 % interval of `mean_ef`, percent; nan if they are unknown, as
+            they are for stacks. The interval corrects the bias that the network had on the validation images, and may
+            therefore lie to one side of `mean_ef`.
     """
 
     unit: str
@@ -99,6 +102,7 @@ class Measurement:
     truth: StackTruth | None = None
     confidence: np.ndarray | None = None
     bsa: float = float("nan")
+    ef_interval: tuple[float, float] = (float("nan"), float("nan"))
 
     @property
     def volume_index(self) -> float:
@@ -153,7 +157,38 @@ def measure(
     ed, es = (find_beats(prediction.areas, clip.fps) if beats is None else beats).T
     edv, esv = volumes[ed], volumes[es]
     ef = ejection_fraction(edv, esv)
-    return Measurement(unit, volumes, scale * area_length_volumes(contours), ed, es, edv, esv, ef, float("nan"))
+    area_length = scale * area_length_volumes(contours)
+    deviations = ef_deviations(prediction, np.stack([ed, es]), np.stack([edv, esv]))
+    interval = _ef_interval(prediction, ef, deviations)
+    return Measurement(unit, volumes, area_length, ed, es, edv, esv, ef, float("nan"), ef_interval=interval)
+
+
+def ef_deviations(prediction: Prediction, frames: np.ndarray, volumes: np.ndarray) -> np.ndarray:
+    """Compute the standard deviations of ejection fractions from those of the areas.
+
+    The relative error of a volume is taken for 3/2 of that of the area, as it is for similar shapes.
+
+    Args:
+        prediction: The prediction for T frames.
+        frames: (2, B) int, the frames of end-diastole and of end-systole.
+        volumes: (2, B) float, the volumes of these frames.
+
+    Returns:
+        (B,) float64, percentage points; nan if those of the areas are unknown, or an area is 0.
+    """
+    if prediction.area_std is None:
+        return np.full(frames.shape[1], np.nan)
+    areas = np.where(prediction.areas > 0, prediction.areas, np.nan)[frames]
+    deviations = volumes * 1.5 * prediction.area_std[frames] / areas
+    return ejection_fraction_deviations(volumes[0], volumes[1], (deviations[0], deviations[1]))
+
+
+def _ef_interval(prediction: Prediction, ef: np.ndarray, deviations: np.ndarray) -> tuple[float, float]:
+    """The interval of the mean over the beats, whose errors are taken for equal."""
+    if prediction.ef_intervals is None or not len(ef):
+        return float("nan"), float("nan")
+    low, high = prediction.ef_intervals.of(ef.mean(keepdims=True), deviations.mean(keepdims=True))
+    return float(low[0]), float(high[0])
 
 
 def _measure_stack(

@@ -6,10 +6,10 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,8 +24,11 @@ from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.io.sector import crop_to_sector
 from echoseg.metrics.calibration import Calibration, load_calibration
+from echoseg.metrics.conformal import EFIntervals, load_ef_intervals
+from echoseg.metrics.image_domain import ImageDomain, load_image_domain
 from echoseg.metrics.intervals import NORMAL_95
 from echoseg.models.codec import Codec, fill_contours, resize_planes
+from echoseg.models.ensemble import Ensemble
 from echoseg.models.normalize import NetworkFactory
 from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
@@ -33,7 +36,11 @@ from echoseg.training.checkpoint import load_run
 from echoseg.training.config import Config
 from echoseg.training.devices import choose_device, place, prediction_batch
 
+_Loaded = TypeVar("_Loaded")
 CALIBRATION, SHAPES = "calibration.json", "shape.json"
+EF_INTERVALS, IMAGE_DOMAIN = "ef_intervals.json", "image_domain.json"
+OPTIONAL_FILES = (CALIBRATION, SHAPES, EF_INTERVALS, IMAGE_DOMAIN)
+"""What `load` reads from a run folder beside the settings and the weights, where it is there."""
 WIDE_INTERVAL = 0.6
 """A frame is marked for review if the 95 % interval of its area is wider than this share of the area."""
 _MOMENT_REACH = 8  # in σ of the targets: half the side of the square in which the moments of a heatmap are computed
@@ -62,6 +69,10 @@ class Prediction:
         review: (T,) bool: Whether the frame is marked for review by a person. It is marked if the 95 % interval of the
             area is wider than 60 % of the area, if the shape of the contour is implausible, or if post-processing has
             emptied the frame.
+        image_distances: (T,) float64: How far each frame lies from the training images, as a multiple of the limit; see
+            `echoseg.metrics.image_domain`. None for runs of earlier versions.
+        ef_intervals: The intervals of ejection fractions that are computed from these contours, which `measure` uses;
+            None for runs with too few validation images. They hold for contours without post-processing.
     """
 
     contours: list[np.ndarray]
@@ -72,6 +83,8 @@ class Prediction:
     covariances: np.ndarray | None = None
     area_std: np.ndarray | None = None
     review: np.ndarray | None = None
+    image_distances: np.ndarray | None = None
+    ef_intervals: EFIntervals | None = None
 
     def __len__(self) -> int:
         return len(self.contours)
@@ -104,12 +117,18 @@ class Prediction:
         return (self.areas[:, None] + NORMAL_95 * np.array([-1, 1]) * self.area_std[:, None]).clip(min=0)
 
     def with_contours(self, contours: list[np.ndarray]) -> Prediction:
-        """A copy with other contours. Landmarks and all values that depend on them become None.
+        """A copy with other contours. Landmarks and all values of frames that depend on them become None.
 
         Args:
             contours: T closed contours, (P, 2) float32, pixels; (0, 2) in frames without a contour.
         """
-        return Prediction(contours, self.pieces, self.probabilities)
+        return Prediction(
+            contours,
+            self.pieces,
+            self.probabilities,
+            image_distances=self.image_distances,
+            ef_intervals=self.ef_intervals,
+        )
 
     def emptied(self, frames: np.ndarray) -> Prediction:
         """A copy without a contour in some frames, which are marked for review if `review` is not None.
@@ -139,8 +158,8 @@ class Prediction:
         Args:
             frames: The indices of the frames, in the order of the result.
         """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        selected = {name: value[frames] for name, value in values.items() if isinstance(value, np.ndarray)}
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        selected: dict[str, Any] = {name: value[frames] for name, value in values if isinstance(value, np.ndarray)}
         return dataclasses.replace(self, contours=[self.contours[frame] for frame in frames], **selected)
 
     @classmethod
@@ -153,7 +172,7 @@ class Prediction:
         joined: dict[str, Any] = {"contours": [contour for part in parts for contour in part.contours]}
         for name in (field.name for field in fields(cls) if field.name != "contours"):
             values = [getattr(part, name) for part in parts]
-            joined[name] = None if values[0] is None else np.concatenate(values)
+            joined[name] = np.concatenate(values) if isinstance(values[0], np.ndarray) else values[0]
         return cls(**joined)
 
 
@@ -177,8 +196,11 @@ class Predictor:
         calibration: Calibration | None = None,
         shapes: ShapeModel | None = None,
         regularize: bool = False,
+        image_domain: ImageDomain | None = None,
+        ef_intervals: EFIntervals | None = None,
     ) -> None:
         self.config, self.codec, self.calibration = config, codec, calibration
+        self._image_domain, self._ef_intervals = image_domain, ef_intervals
         self._model = place(model, device).eval()
         self._device, self._shapes, self._regularize = device, shapes, regularize
 
@@ -231,8 +253,11 @@ class Predictor:
         """
         probabilities, landmarks, moments = self._decode(cropped, crop)
         probabilities = paste(probabilities, crop.box, size)
+        of_run: dict[str, Any] = {"ef_intervals": self._ef_intervals}
+        if self._image_domain is not None:
+            of_run["image_distances"] = self._image_domain.distances(cropped)
         if landmarks is None:
-            return Prediction(*self.codec.contours(probabilities, None), probabilities)
+            return Prediction(*self.codec.contours(probabilities, None), probabilities, **of_run)
         implausible = np.zeros(len(cropped), dtype=bool)
         if self._shapes is not None:
             implausible = self._shapes.distances(landmarks) > self._shapes.limit
@@ -240,7 +265,7 @@ class Predictor:
                 landmarks[implausible] = self._shapes.regularize(landmarks[implausible])
         in_frame = crop.points_in_frame(landmarks)
         contours, pieces = self.codec.contours(probabilities, in_frame)
-        prediction = Prediction(contours, pieces, probabilities, in_frame, self.codec.axes(in_frame))
+        prediction = Prediction(contours, pieces, probabilities, in_frame, self.codec.axes(in_frame), **of_run)
         if self.calibration is None or moments is None:
             return prediction
         covariances = self.calibration.covariances(moments)
@@ -293,7 +318,7 @@ class Predictor:
         Returns:
             For each attention gate, from the deepest level to the shallowest, an array (T, h, w) float32 in [0, 1].
         """
-        assert isinstance(self._model, UNet)
+        assert isinstance(self._model, UNet | Ensemble)
         coefficients = self._model.forward_with_attention(torch.from_numpy(frames).to(self._device))[1]
         return [level[:, 0].float().cpu().numpy() for level in coefficients]
 
@@ -325,8 +350,18 @@ def load(
         raise DataError("this version contains no pretrained weights; give a run folder that 'echoseg train' wrote")
     run = Path(run)
     config, model, codec = load_run(run, network)
-    calibration = load_calibration(run / CALIBRATION) if (run / CALIBRATION).exists() else None
-    shapes = load_shapes(run / SHAPES) if (run / SHAPES).exists() else None
     return Predictor(
-        config, model, codec, choose_device(device), calibration=calibration, shapes=shapes, regularize=regularize
+        config,
+        model,
+        codec,
+        choose_device(device),
+        calibration=_load_optional(load_calibration, run / CALIBRATION),
+        shapes=_load_optional(load_shapes, run / SHAPES),
+        regularize=regularize,
+        image_domain=_load_optional(load_image_domain, run / IMAGE_DOMAIN),
+        ef_intervals=_load_optional(load_ef_intervals, run / EF_INTERVALS),
     )
+
+
+def _load_optional(read: Callable[[Path], _Loaded], path: Path) -> _Loaded | None:
+    return read(path) if path.exists() else None

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from echoseg.models.codec import THRESHOLD, Codec
-from echoseg.models.unet import UNet
 
 _MAX_STEPS, _CONVERGED = 32, 1e-6  # of the mean shift: number of steps; squared step length in square pixels
 
@@ -22,29 +21,32 @@ class Traceable(nn.Module):
     """A module that segments frames of the network's size, (N, H, W) uint8.
 
     Attributes:
-        outputs: The names of the outputs. Mask approach: `masks`, (N, H, W) uint8, 0 or 1, and `probabilities`,
-            (N, H, W) float32. Landmark approach: `landmarks`, (N, K, 2) float32, pixels.
+        outputs: The names of the outputs. Mask approach: `masks`, (N, H, W) uint8, 0 or 1; `probabilities`, (N, H, W)
+            float32; and `confidence`, (N,) float32, the largest probability of each frame. Landmark approach:
+            `landmarks`, (N, K, 2) float32, pixels; and `confidence`, (N, K) float32, the share of each heatmap's sum
+            within a square of 4 σ about its landmark, where σ is that of the targets.
     """
 
-    def __init__(self, model: UNet, codec: Codec) -> None:
+    def __init__(self, model: nn.Module, codec: Codec) -> None:
         super().__init__()
         self.model = model
-        self.outputs: tuple[str, ...] = ("masks", "probabilities")
+        self.outputs: tuple[str, ...] = ("masks", "probabilities", "confidence")
         self._decode = None
         if codec.method is not None:
-            self.outputs = ("landmarks",)
+            self.outputs = ("landmarks", "confidence")
             self._decode, self._window = TRACEABLE_DECODERS[codec.method], codec.window
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         logits = self.model(frames).float()
         if self._decode is None:
             probabilities = logits[:, 0].sigmoid()
-            return (probabilities > THRESHOLD).to(torch.uint8), probabilities
+            return (probabilities > THRESHOLD).to(torch.uint8), probabilities, probabilities.amax(dim=(1, 2))
         heatmaps = torch.exp(logits - logits.amax(dim=(2, 3), keepdim=True))
         peak = heatmaps.flatten(2).argmax(2)
         width = heatmaps.shape[3]
         x, y = peak % width, torch.div(peak, width, rounding_mode="floor")
-        return (torch.stack(self._decode(heatmaps.double(), x.double(), y.double(), self._window), dim=2).float(),)
+        x, y = self._decode(heatmaps.double(), x.double(), y.double(), self._window)
+        return torch.stack([x, y], dim=2).float(), _share_near(heatmaps.double(), x, y, self._window).float()
 
 
 def _argmax(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple[Tensor, Tensor]:
@@ -66,6 +68,14 @@ def _soft_argmax(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> tuple
 
     start = torch.zeros((), dtype=torch.int64), x, y, torch.ones_like(x, dtype=torch.bool)
     return torch.while_loop(continues, shift, start)[1:3]
+
+
+def _share_near(heatmaps: Tensor, x: Tensor, y: Tensor, window: float) -> Tensor:
+    """(N, K): The share of the sum of each heatmap within the window about (x, y)."""
+    right, down = (
+        _moments(centre, window, size)[..., 0] for centre, size in ((x, heatmaps.shape[3]), (y, heatmaps.shape[2]))
+    )
+    return (heatmaps * down[..., :, None] * right[..., None, :]).sum(dim=(2, 3)) / heatmaps.sum(dim=(2, 3))
 
 
 def _moments(centre: Tensor, window: float, size: int) -> Tensor:

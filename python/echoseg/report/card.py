@@ -5,6 +5,7 @@ Source: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -55,6 +56,29 @@ def model_card(folder: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def card_facts(folder: Path) -> dict[str, str]:
+    """The parts of the model card that an exported graph carries.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        `training`, `results`, `limits`, `intended_use` and `licence`, sentences; and `metrics`, JSON: the numbers of
+        the test split, without its tables; "null" if it was not evaluated.
+
+    Raises:
+        DataError: The folder is not a run folder, or a file in it is damaged.
+    """
+    run = read_run_summary(folder)
+    sections = card_sections(run)
+    metrics = run.metrics.get("test")
+    if metrics is not None:
+        metrics = {name: value for name, value in metrics.items() if name not in ("data", "seconds")}
+    titles = ("Training", "Results", "Limits", "Intended use", "Licence")
+    facts = {title.lower().replace(" ", "_"): " ".join(sections[title]) for title in titles}
+    return {**facts, "metrics": json.dumps(metrics)}
+
+
 def card_sections(run: RunSummary) -> dict[str, list[str]]:
     """The text of a model card.
 
@@ -73,9 +97,12 @@ def card_sections(run: RunSummary) -> dict[str, list[str]]:
             f" and joins them to a contour (outline `{config.outline}`)"
         )
     images = "all" if config.images is None else config.images
+    network, length = "A U-Net", f" for {config.epochs} epochs"
+    if config.folds is not None:
+        network, length = f"An ensemble of {config.folds} U-Nets", f", in {config.folds} folds of a cross-validation"
     return {
         "What it is": [
-            f"A U-Net (width {config.width}, depth {config.depth}) that {output}.",
+            f"{network} (width {config.width}, depth {config.depth}) that {output}.",
             f"Its input is {config.size[0]}×{config.size[1]} pixels; echoseg resizes other frames to that size.",
         ],
         "Intended use": [
@@ -84,8 +111,8 @@ def card_sections(run: RunSummary) -> dict[str, list[str]]:
             " contour.",
         ],
         "Training": [
-            f"It was trained on {images} training images of {_quoted(run.data)} for {config.epochs} epochs, with seed"
-            f" {config.seed}. The data were split by {config.split_by}.",
+            f"It was trained on {images} training images of {_quoted(run.data)}{length}, with seed {config.seed}."
+            f" The data were split by {config.split_by}.",
         ],
         "Results": [_result(split, values) for split, values in run.metrics.items()] or ["It was not evaluated yet."],
         "Limits": _limits(run),
@@ -115,9 +142,12 @@ def _result(split: str, values: dict) -> str:
         parts.append(f"mean landmark error {values['landmark_error_px']:.2f} px")
     if (ef := values.get("ef")) and ef["mae"] is not None:
         parts.append(
-            f"mean absolute error of the ejection fraction (EF) {ef['mae']:.1f} percentage points in"
-            f" {ef['videos']} videos"
+            f"mean absolute error of the ejection fraction (EF) {ef['mae']:.1f} percentage points, with a bias of"
+            f" {ef['bias']:+.1f}, in {ef['videos']} videos"
         )
+    coverage = values.get("ef_bands", {}).get("all", {}).get("coverage")
+    if coverage is not None:
+        parts.append(f"90 % intervals of the EF that contain {100 * coverage:.0f} % of the references")
     return f"Split `{split}`, {values['images']} images of {values['patients']} patients: {', '.join(parts)}."
 
 
@@ -147,6 +177,11 @@ def _limits(run: RunSummary) -> list[str]:
                 f"In split `{split}`, {missed} of {review['poor']} poor contours (Dice below 0.8) were not marked for"
                 " review."
             )
+    if run.config.folds is not None:
+        lines.append(
+            "The results are those of single networks, each on the patients of its fold. The ensemble was not tested on"
+            " these data, since it has seen all patients."
+        )
     if run.config.split_by == "image":
         lines.append(f"{LEAK[0].upper()}{LEAK[1:]}.")
     if run.config.validation == "none":

@@ -19,6 +19,7 @@ from echoseg.metrics.overlap import POOR_DICE
 from echoseg.report import charts
 from echoseg.report.card import card_sections
 from echoseg.report.run_summary import RunSummary, last_part, read_run_summary
+from echoseg.report.tables import EF_BAND_COLUMNS, ef_band_rows
 from echoseg.report.templating import TEMPLATES
 from echoseg.utils.files import replace_file
 
@@ -262,8 +263,11 @@ def _volumes(run: RunSummary, split: str, names: bool) -> dict[str, Any]:
         table = run.table(file)
         if table is not None and len(table):
             tables[title] = _table(table, file, _volume_columns(table), names)
+    bands = ef_band_rows(metrics.get("ef_bands", {}), "traced frames")
+    bands += ef_band_rows(metrics.get("ef_bands_videos", {}), "whole videos")
     return {
         "agreement": (["", *(title for title, _ in _AGREEMENT.values())], agreement),
+        "ef_bands": (["", *EF_BAND_COLUMNS], bands),
         "stacks": (["phase", *(title for title, _ in _STACKS.values())], stacks),
         "stacks_ef": by_phase.get("ef"),
         "volumes": tables,
@@ -289,6 +293,7 @@ def _volume_columns(table: pd.DataFrame) -> dict[str, tuple[str, int | None]]:
         for prefix, source in (("", "predicted"), ("true_", "traced"), ("listed_", "listed")):
             unit_of_column = "%" if quantity == "ef" else "ml" if source == "listed" else unit
             columns[prefix + quantity] = (f"{quantity.upper()}, {source}, {unit_of_column}", 1)
+    columns |= {"ef_low": ("EF, 90 % interval from, %", 1), "ef_high": ("to, %", 1)}
     return columns | {"ef_area_length": ("EF by area–length, %", 1), "beats": ("beats", 0)}
 
 

@@ -84,11 +84,14 @@ def write_run(run: Path, store: Store, predictor: Predictor, evaluations: Mappin
         run: The run folder.
         store: The store that was evaluated.
         predictor: The predictor of the run.
-        evaluations: The evaluations by split.
+        evaluations: The evaluations by split; empty after a training on all patients.
 
     Raises:
         DataError: The existing `metrics.json` is damaged.
     """
+    (run / "figures").mkdir(exist_ok=True)
+    if not evaluations and not (run / "metrics.json").exists():
+        replace_file(run / "metrics.json", lambda temporary: temporary.write_text("{}\n", encoding="utf-8"))
     for split, evaluation in evaluations.items():
         write_evaluation(evaluation, store, split, run)
         write_attention(predictor, evaluation, store, split, run)

@@ -67,7 +67,7 @@ def metrics_table(metrics: dict, split: str) -> str:
         rows.append(["blank slices left empty", f"{blanks['empty_predictions']} of {blanks['images']}", ""])
         rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}", ""])
     title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
-    parts = [*_volumes(metrics), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
+    parts = [*_volumes(metrics), *_ef_bands(metrics), *_stacks(metrics.get("stacks", {})), *_calibration(metrics)]
     return "\n".join([title, text_table(["", "model", "empty mask"], rows), *parts])
 
 
@@ -94,6 +94,42 @@ def _volumes(metrics: dict) -> list[str]:
             rows.append([title, str(entry["videos"]), str(entry["missing"]), *numbers, limits])
     header = ["agreement with listed values", "videos", "missing", "MAE", "RMSE", "R²", "bias", "95 % limits"]
     return ["", text_table(header, rows)] if rows else []
+
+
+EF_BAND_COLUMNS = (
+    "videos",
+    "bias, points",
+    "95 % interval of the bias",
+    "truth in the 90 % interval",
+    "its mean width",
+)
+
+
+def ef_band_rows(bands: dict, source: str) -> list[list[str]]:
+    """Format an entry ``ef_bands`` of ``metrics.json``.
+
+    Args:
+        bands: The entry.
+        source: What the EF was computed from, for the titles of the rows.
+
+    Returns:
+        For all videos and each band of the predicted EF, a title and the values of ``EF_BAND_COLUMNS``.
+    """
+    rows = []
+    for name, entry in bands.items():
+        low, high = entry["bias_ci95"]
+        shares = ["", ""]
+        if entry["coverage"] is not None:
+            shares = [f"{100 * entry['coverage']:.0f} %", f"{entry['width']:.1f}"]
+        title = f"EF, {source}" if name == "all" else f"  predicted EF {name}"
+        rows.append([title, str(entry["videos"]), f"{entry['bias']:+.1f}", f"{low:+.1f} to {high:+.1f}", *shares])
+    return rows
+
+
+def _ef_bands(metrics: dict) -> list[str]:
+    rows = ef_band_rows(metrics.get("ef_bands", {}), "traced frames")
+    rows += ef_band_rows(metrics.get("ef_bands_videos", {}), "whole videos")
+    return ["", text_table(["errors and intervals", *EF_BAND_COLUMNS], rows)] if rows else []
 
 
 def _stacks(stacks: dict) -> list[str]:

@@ -22,6 +22,7 @@ from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.inference.input_files import inputs_in
 from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.inference.unlike_note import unlike_note
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.review.handles import Drawing, Handles, drawing_of
@@ -137,6 +138,7 @@ class Clips:
             "beats": np.stack([measurement.ed, measurement.es], axis=1).tolist(),
             "next": review_order(uncertainty, prediction.review, min_distance=min_distance),
             "uncertainty": None if uncertainty is None else uncertainty.round(4).tolist(),
+            "messages": [*filter(None, [unlike_note(prediction)]), *_ef_interval(measurement)],
             "listed_ef": None if recording is None else _or_none(recording.ef),
         }
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
@@ -190,7 +192,8 @@ class Clips:
             if axes is not None:
                 axes[frame] = self.drawing.axis(handles)
         beats = np.stack([loaded.measurement.ed, loaded.measurement.es], axis=1)
-        return measure(replace(prediction, contours=contours, axes=axes), loaded.clip, beats=beats)
+        changed = replace(prediction, contours=contours, axes=axes, ef_intervals=None)
+        return measure(changed, loaded.clip, beats=beats)
 
 
 def find_review_clips(
@@ -320,6 +323,12 @@ def _read_data(folder: Path, structure: str | None) -> tuple[list[ReviewClip], s
 def _scale(clip: Clip) -> np.ndarray:
     """(2,) float64: Width and height of a pixel, mm; ones if they are unknown."""
     return np.array(clip.spacing[::-1]) if np.isfinite(clip.spacing).all() else np.ones(2)
+
+
+def _ef_interval(measurement: Measurement) -> list[str]:
+    """A sentence about the interval of the predicted EF; none if it is unknown."""
+    low, high = measurement.ef_interval
+    return [] if np.isnan(low) else [f"90 % interval of the predicted EF: {low:.0f} to {high:.0f} %."]
 
 
 def _or_none(value: float) -> float | None:

@@ -60,11 +60,12 @@ def draw_maps(
     Returns:
         linear (N, 2, 2) and offset (N, 2) float64; see ``Augmentation``.
     """
-    angle = np.deg2rad(random.uniform(-config.rotation, config.rotation, count))
+    rotation, largest_shift, flip = (_chosen(value) for value in (config.rotation, config.shift, config.flip))
+    angle = np.deg2rad(random.uniform(-rotation, rotation, count))
     scale = 1 + random.uniform(-config.zoom, config.zoom, count)
     height, width = size
-    shift = random.uniform(-config.shift, config.shift, (count, 2)) * (width, height)
-    mirror = np.where(random.random(count) < config.flip, -1.0, 1.0)
+    shift = random.uniform(-largest_shift, largest_shift, (count, 2)) * (width, height)
+    mirror = np.where(random.random(count) < flip, -1.0, 1.0)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.stack([mirror * cosine, -sine, mirror * sine, cosine], axis=1).reshape(count, 2, 2)
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
@@ -86,12 +87,13 @@ def _draw_greys(random: np.random.Generator, count: int, size: tuple[int, int], 
     All numbers are drawn, used or not, so that a setting does not change the random numbers of another.
     """
     height, width = size
+    gamma, gain = _chosen(config.gamma), _chosen(config.gain)
     direction = random.uniform(0, 2 * np.pi, count)
-    slope = random.uniform(0, config.shade, count)
+    slope = random.uniform(0, _chosen(config.shade), count)
     shadow_direction = random.uniform(0, 2 * np.pi, count)
     drawn = {
-        "exponent": np.exp(random.uniform(-config.gamma, config.gamma, count)),
-        "level": random.uniform(-config.gain, config.gain, count),
+        "exponent": np.exp(random.uniform(-gamma, gamma, count)),
+        "level": random.uniform(-gain, gain, count),
         "slope_x": slope * np.cos(direction),
         "slope_y": slope * np.sin(direction) - random.uniform(0, config.attenuation, count),
         "blur": random.uniform(0, config.blur, count),
@@ -100,12 +102,18 @@ def _draw_greys(random: np.random.Generator, count: int, size: tuple[int, int], 
         "shadow_y": np.sin(shadow_direction),
         "shadow_offset": random.uniform(-0.5, 0.5, count),
         "shadow_width": random.uniform(0.03, 0.12, count),
-        "speckle": random.uniform(0, config.noise, count),
+        "speckle": random.uniform(0, _chosen(config.noise), count),
         "speckle_field": random.integers(0, SPECKLE_FIELDS, count),
         "speckle_row": random.integers(0, height, count),
         "speckle_column": random.integers(0, width, count),
     }
     return np.stack([drawn[name] for name in grey_names(config)], axis=1, dtype=np.float32, casting="same_kind")
+
+
+def _chosen(limit: float | None) -> float:
+    """A setting that ``training.plan`` has chosen, if it was left open."""
+    assert limit is not None
+    return limit
 
 
 def draw_speckle(seed: int, size: tuple[int, int]) -> Tensor:

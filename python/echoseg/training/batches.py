@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 from echoseg.datasets.store import Store
 from echoseg.models.codec import Codec, drawing_device
 from echoseg.training.augment import AugmentFunction, change_greys, draw_speckle, grey_names, warp_frames
+from echoseg.training.batch_plans import BatchPlan, BatchPlans, to_device
 from echoseg.training.config import Config
 from echoseg.training.distributed import Ranks
-from echoseg.training.plan import Plan, Plans, to_device
 from echoseg.training.stopwatch import Stopwatch
 
 _READERS = 2  # worker processes where the frames do not fit on a GPU
@@ -83,7 +83,7 @@ class Batches:
         self.workers = config.workers or (_READERS if on_gpu and not resident else 0)
         self._plans_bring_frames = self.workers > 0 or augment is not None
         landmarks = codec.landmarks(store) if codec.choose_before else None
-        self._plans = Plans(
+        self._plans = BatchPlans(
             store,
             landmarks,
             np.asarray(indices),
@@ -118,17 +118,17 @@ class Batches:
                 targets, landmarks = self._codec.encode(plan.contours, self._size, self.device, plan.landmarks)
             yield Batch(frames, targets, landmarks, plan.contours, plan.shares[0])
 
-    def _epoch_plans(self, epoch: int, first: int) -> Iterator[Plan]:
+    def _epoch_plans(self, epoch: int, first: int) -> Iterator[BatchPlan]:
         """The plan of each batch, on the devices that make it."""
         steps = 1 if self._plans_bring_frames else _STEPS_AT_ONCE  # frames take memory
         positions = [(epoch, step, min(step + steps, len(self))) for step in range(first, len(self), steps)]
-        plans: Iterable[Plan] = (self._plans[position] for position in positions)
+        plans: Iterable[BatchPlan] = (self._plans[position] for position in positions)
         if self.workers:
             plans = DataLoader(self._plans, batch_size=None, sampler=positions, num_workers=self.workers)
         for plan in plans:
             yield from plan.to(self._making_device, drawing_device(self.device)).batches()
 
-    def _augmented_frames(self, plan: Plan) -> Tensor:
+    def _augmented_frames(self, plan: BatchPlan) -> Tensor:
         frames = plan.frames
         if frames is None:
             frames = take_frames(self.frames, plan.indices, self._making_device)

@@ -9,11 +9,12 @@ only in settings that change neither the network nor what it learns. Reading the
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,6 +23,7 @@ from torch import nn
 
 from echoseg.errors import DataError
 from echoseg.models.codec import Codec, LandmarkCodec, MaskCodec
+from echoseg.models.ensemble import Ensemble
 from echoseg.models.normalize import NetworkFactory, NormalizedNetwork
 from echoseg.models.unet import UNet
 from echoseg.training.config import EDITABLE, Config
@@ -32,20 +34,20 @@ from echoseg.utils.files import replace_file
 
 BEST, LAST, CONFIG = "model.safetensors", "last.safetensors", "config.yaml"
 STATE, PREVIOUS_STATE = "training_state.pt", "training_state.previous.pt"
+Network: TypeAlias = UNet | NormalizedNetwork | Ensemble
 _CHECKSUM, _METADATA = b"echoseg-sha256:", "echoseg"
 
 
-@overload
-def build(config: Config) -> tuple[UNet, Codec]: ...
-@overload
-def build(config: Config, network: NetworkFactory | None) -> tuple[UNet | NormalizedNetwork, Codec]: ...
-def build(config: Config, network: NetworkFactory | None = None) -> tuple[UNet | NormalizedNetwork, Codec]:
+def build(config: Config, network: NetworkFactory | None = None) -> tuple[Network, Codec]:
     """Build the network and the codec of a configuration.
 
     Args:
-        config: Settings of the codec and of the U-Net.
+        config: Settings of the codec and of the U-Net. With ``folds``, the network is an ensemble of so many.
         network: Makes another network in the U-Net's place.
     """
+    if config.folds is not None:
+        member = dataclasses.replace(config, folds=None)
+        return Ensemble([build(member, network)[0] for _ in range(config.folds)]), build(member, network)[1]
     codec: Codec = MaskCodec()
     if config.approach == "landmark":
         codec = LandmarkCodec(
@@ -75,11 +77,7 @@ def build(config: Config, network: NetworkFactory | None = None) -> tuple[UNet |
     return model, codec
 
 
-@overload
-def load_run(run: Path) -> tuple[Config, UNet, Codec]: ...
-@overload
-def load_run(run: Path, network: NetworkFactory | None) -> tuple[Config, UNet | NormalizedNetwork, Codec]: ...
-def load_run(run: Path, network: NetworkFactory | None = None) -> tuple[Config, UNet | NormalizedNetwork, Codec]:
+def load_run(run: Path, network: NetworkFactory | None = None) -> tuple[Config, Network, Codec]:
     """Load a run's network with its best weights, in evaluation mode on the CPU.
 
     Args:
@@ -93,6 +91,11 @@ def load_run(run: Path, network: NetworkFactory | None = None) -> tuple[Config, 
     if not (run / CONFIG).is_file():
         raise DataError(f"{run}: no run folder ({CONFIG} is missing); make one with 'echoseg train --out {run}'")
     config = load_config(run / CONFIG)
+    if config.folds is not None and not (run / BEST).exists():
+        raise DataError(
+            f"{run}: the cross-validation is not finished; go on with 'echoseg train --resume --out {run}', or use the "
+            f"run of one fold, such as {run / fold_name(1)}"
+        )
     tensors, metadata = _read_weights(run / BEST)
     check_settings(run, config, metadata.get("settings", {}))
     trained = metadata.get("network")
@@ -108,8 +111,15 @@ def load_run(run: Path, network: NetworkFactory | None = None) -> tuple[Config, 
     return config, model.eval(), codec
 
 
+def fold_name(number: int) -> str:
+    """Name the folder of a fold's run in that of its cross-validation; the first fold has number 1."""
+    return f"fold-{number}"
+
+
 def network_name(model: nn.Module) -> str | None:
-    """Return the class name of a network from outside echoseg; None for a U-Net."""
+    """Return the class name of a network from outside echoseg, or of such members of an ensemble; None for U-Nets."""
+    if isinstance(model, Ensemble):
+        return network_name(model.networks[0])
     return type(model.network).__qualname__ if isinstance(model, NormalizedNetwork) else None
 
 

@@ -229,32 +229,52 @@ class Config(TaskSettings):
         "soft_argmax", "How the position of a landmark is computed from its heatmap", choices=DECODERS
     )
 
-    rotation: float = setting(20.0, "Augmentation: largest rotation in degrees", ge=0, le=180, metavar="DEGREES")
+    rotation: float | None = setting(
+        None,
+        "Augmentation: largest rotation in degrees. Default: chosen from the data",
+        ge=0,
+        le=180,
+        metavar="DEGREES",
+    )
     zoom: float = setting(
         0.25, "Augmentation: largest change of scale, as a fraction", ge=0, le=0.9, metavar="FRACTION"
     )
-    shift: float = setting(
-        0.1, "Augmentation: largest shift, as a fraction of the frame's sides", ge=0, le=1, metavar="FRACTION"
+    shift: float | None = setting(
+        None,
+        "Augmentation: largest shift, as a fraction of the frame's sides. Default: chosen from the data",
+        ge=0,
+        le=1,
+        metavar="FRACTION",
     )
-    gamma: float = setting(
-        0.5, "Augmentation: largest change of gamma, as a natural logarithm", ge=0, le=3, metavar="LOG"
+    gamma: float | None = setting(
+        None,
+        "Augmentation: largest change of gamma, as a natural logarithm. Default: chosen from the data",
+        ge=0,
+        le=3,
+        metavar="LOG",
     )
-    gain: float = setting(
-        1.0,
-        "Augmentation: largest change of brightness, as a natural logarithm; values above 255 become 255",
+    gain: float | None = setting(
+        None,
+        "Augmentation: largest change of brightness, as a natural logarithm; values above 255 become 255. Default: "
+        "chosen from the data",
         ge=0,
         le=5,
         metavar="LOG",
     )
-    shade: float = setting(
-        1.5,
-        "Augmentation: largest difference in brightness between two sides of a frame, as a natural logarithm",
+    shade: float | None = setting(
+        None,
+        "Augmentation: largest difference in brightness between two sides of a frame, as a natural logarithm. Default: "
+        "chosen from the data",
         ge=0,
         le=5,
         metavar="LOG",
     )
-    flip: float = setting(
-        0.0, "Augmentation: probability of mirroring left and right", ge=0, le=1, metavar="PROBABILITY"
+    flip: float | None = setting(
+        None,
+        "Augmentation: probability of mirroring left and right. Default: chosen from the data",
+        ge=0,
+        le=1,
+        metavar="PROBABILITY",
     )
     attenuation: float = setting(
         0.0,
@@ -273,9 +293,10 @@ class Config(TaskSettings):
     blur: float = setting(
         0.0, "Augmentation: largest share of the mean of 3x3 pixels in each pixel", ge=0, le=1, metavar="FRACTION"
     )
-    noise: float = setting(
-        0.2,
-        "Augmentation: largest standard deviation of speckle noise, as a fraction of a pixel's value",
+    noise: float | None = setting(
+        None,
+        "Augmentation: largest standard deviation of speckle noise, as a fraction of a pixel's value. Default: chosen "
+        "from the data",
         ge=0,
         le=5,
         metavar="FRACTION",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from echoseg.datasets.statement import NOTICE
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.models.normalize import NetworkFactory
@@ -34,14 +35,15 @@ from echoseg.training.distributed import Ranks
 from echoseg.training.interrupts import Interrupts, noted_interrupts
 from echoseg.training.logs import TrainingEvent, logger, shows_progress_bar
 from echoseg.training.optimization import MovingAverage, learning_rate, load_optimizer, make_loss, make_optimizer
+from echoseg.training.plan import PLAN, make_plan
 from echoseg.training.progress_bar import ProgressBar
-from echoseg.training.resolve import fingerprint, resolve, training_and_validation
 from echoseg.training.run_files import LOG_COLUMNS, PARTS, complete_row, save_environment, save_log
 from echoseg.training.saver import Saver, Snapshot
-from echoseg.training.splits import LEAK
+from echoseg.training.splits import LEAK, describe_splits
 from echoseg.training.step import SEARCHED_STEPS, TrainStep, make_recorder
 from echoseg.training.stopwatch import Stopwatch
 from echoseg.training.tensorboard import TensorBoardLog
+from echoseg.training.training_sets import fingerprint, training_and_validation
 from echoseg.training.validation import Scores, Validation, batch_dice
 from echoseg.utils.files import new_folder
 
@@ -69,7 +71,7 @@ def train(
     their names.
 
     Args:
-        config: All settings; the number of epochs, the precision and the landmark scheme may be left open.
+        config: All settings; ``training.plan`` chooses those that are left open.
         store: Frames and contours; ``config.size`` is the size of its frames.
         run: Folder to write. It must not exist, unless ``resume``.
         resume: Go on from where ``run`` was last saved. On the CPU, the result is that of an uninterrupted run, bit
@@ -140,9 +142,10 @@ class _Trainer:
     ) -> None:
         self.run, self.store, self.ranks, self.interrupts, self.custom = run, store, ranks, interrupts, custom
         self.device = device = choose_device(ranks.device or config.device)
+        self.plan = make_plan(config, store, device, ranks)
+        self.config = config = self.plan.config
         split = config.splits(store.samples)
         training, validation = training_and_validation(store, split, config)
-        self.config = config = resolve(config, store, training, device, ranks)
         self.data = fingerprint(store, split)
 
         torch.manual_seed(config.seed)
@@ -202,7 +205,10 @@ class _Trainer:
         if self.ranks.index == 0:
             with new_folder(self.run) as folder:  # a run that is killed here does not exist, instead of being half one
                 self.config.save(folder / checkpoint.CONFIG)
+                self.plan.save(folder / PLAN)
                 save_environment(folder / "environment.json", self.device, self.custom_names)
+            for line in [describe_splits(self.config, self.store.samples), *self.plan.lines()]:
+                logger.log(NOTICE, "%s", line)
             if self.config.split_by == "image":
                 logger.warning("%s", LEAK)
         self.session = time.monotonic(), 0
@@ -293,7 +299,8 @@ class _Trainer:
 
     def _explain_stop(self) -> None:
         if self.ranks.index == 0:
-            command = f"echoseg train --resume --out {shlex.quote(str(self.run))}"
+            whole = self.run if self.config.split_start is None else self.run.parent  # the cross-validation of a fold
+            command = f"echoseg train --resume --out {shlex.quote(str(whole))}"
             logger.warning(
                 "stopped by %s in epoch %d of %d after step %d of %d; the state is saved, go on with %s",
                 self.interrupts.name,

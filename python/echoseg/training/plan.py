@@ -1,216 +1,190 @@
-"""The host's part of the batches: their samples, augmentation and moved points, a few kilobytes each.
+"""Chooses the settings that a training leaves open, from the data and the device, and says why.
 
-What is random in a batch depends on (seed, epoch, step) alone. So a resumed run gets the batches that an uninterrupted
-run would have got, and the processes of a distributed run divide one batch among them. Several batches are planned at
-once, which takes less time than one after the other: most of it is spent in calling NumPy, not in its loops.
+Settings that are given, by a flag, a file, Python or the preset of a paper, are kept.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import json
+import math
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
+from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.store import Store
-from echoseg.errors import DataError
-from echoseg.geometry.landmarks import SCHEMES, choose_landmarks, move_landmarks
+from echoseg.geometry.contour import contour_elongation
 from echoseg.geometry.ragged import pad_contours
-from echoseg.training.augment import Augmentation, AugmentFunction, draw_augmentation, inverse_maps
-from echoseg.training.batch_size import BATCH
+from echoseg.models.codec import scheme_for
+from echoseg.training.batch_size import choose_batch_size, scale_learning_rate
 from echoseg.training.config import Config
-from echoseg.training.copies import add_copies, copy_maps
+from echoseg.training.copies import COPIES
 from echoseg.training.distributed import Ranks
+from echoseg.training.optimization import faster_precision
+from echoseg.training.splits import find_boundaries, traced_patients
+
+PLAN = "plan.json"
+FEW_PATIENTS = 8
+"""With fewer patients, none is held back for validation."""
+ROUND = 1.3
+"""Contours are round if their median elongation is less. It is 1.1 in short-axis slices, 1.9 in apical views."""
+_SHORT_AXIS = ("PSAX", "SAX")
+_TURNS = {"rotation": 180.0, "flip": 0.5}
+_SHORT_AXIS_OTHERS = {"shift": 0.15, "gain": 0.4, "shade": 0.4, "gamma": 0.4, "noise": 0.1}
+_ORIENTED = {"rotation": 20.0, "flip": 0.0, "shift": 0.1, "gain": 1.0, "shade": 1.5, "gamma": 0.5, "noise": 0.2}
+_MIN_EPOCHS, _IMAGES = 10, 12_800
+_DEFAULTS = {
+    "size": "the default, that of EchoNet-Dynamic",
+    "fov_mm": "the default, the whole frame",
+    "zoom": "the default",
+    "landmarks": "the default; the curve through 9 landmarks errs less than the networks do",
+}
+"""Settings with a default that does not depend on the data, and its reason."""
+
+
+class Choice(NamedTuple):
+    """A setting's value, why it was chosen, and whether the data at hand were the reason."""
+
+    value: Any
+    reason: str
+    from_data: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The host's part of one or several batches, of B samples in all. Arrays are NumPy's, or tensors after `to`.
+    """The settings of a training, and why those were chosen that had been left open.
 
     Attributes:
-        shares: Of each batch, this rank's part of the whole batch's images, times the number of ranks.
-        counts: Number of samples of each batch.
-        indices: (B,) int64, samples of the store.
-        contours: (B, P, 2) float32, pixels, augmented.
-        landmarks: (B, K, 2) float32, pixels, of the augmented contours; None in the mask approach.
-        frames: (B, H, W), grey values from 0 to 255; None where the plan does not bring them.
-        maps: (B, 3, 2) float32; see ``augment.inverse_maps``. None where a user's function has augmented the frames;
-            likewise ``greys``.
-        greys: (B, G) float32, the columns of ``augment.grey_names``.
+        config: The settings.
+        choices: By the name of a setting, the choice.
     """
 
-    shares: list[float]
-    counts: list[int]
-    indices: Any
-    contours: Any
-    landmarks: Any = None
-    frames: Any = None
-    maps: Any = None
-    greys: Any = None
+    config: Config
+    choices: dict[str, Choice]
 
-    def batches(self) -> Iterator[Plan]:
-        """Yield the plan of each batch."""
-        end = 0
-        for share, count in zip(self.shares, self.counts, strict=True):
-            start, end = end, end + count
-            arrays = {name: array[start:end] for name, array in self._arrays().items()}
-            yield dataclasses.replace(self, shares=[share], counts=[count], **arrays)
+    def filled(self, choices: dict[str, Choice]) -> Plan:
+        """Return a plan with the choices of settings that are still open."""
+        new = {name: choice for name, choice in choices.items() if getattr(self.config, name) in (None, "auto")}
+        return Plan(self.config, self.choices | new).changed(**{name: choice.value for name, choice in new.items()})
 
-    def to(self, device: torch.device, drawing_device: torch.device) -> Plan:
-        """Copy to the device of the frames, and contours and landmarks to the one that draws; a GPU is not waited for.
+    def changed(self, **settings: Any) -> Plan:
+        """Return a plan with other settings, without a reason."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, **settings))
 
-        Args:
-            device: Where the frames are augmented.
-            drawing_device: Where the targets are drawn.
-        """
-        tensors: dict[str, Any] = {
-            name: to_device(array, drawing_device if name in ("contours", "landmarks") else device)
-            for name, array in self._arrays().items()
-        }
-        return dataclasses.replace(self, **tensors)
+    def lines(self) -> list[str]:
+        """Return a line for each setting that the data decided."""
+        from_data = {name: choice for name, choice in self.choices.items() if choice.from_data}
+        values = {name: f"{value:g}" if isinstance(value, float) else value for name, (value, *_) in from_data.items()}
+        return [f"plan: {name} {values[name]} ({choice.reason})" for name, choice in from_data.items()]
 
-    def _arrays(self) -> dict[str, Any]:
-        named = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[2:]}
-        return {name: array for name, array in named.items() if array is not None}
+    def save(self, path: Path) -> None:
+        """Write value and reason of each choice as JSON."""
+        entries = {name: {"value": value, "reason": reason} for name, (value, reason, _) in self.choices.items()}
+        path.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 
-def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Copy an array to a device; on the CPU, share its memory. The copy to a GPU is only started."""
-    tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+def make_plan(config: Config, store: Store, device: torch.device, ranks: Ranks | None = None) -> Plan:
+    """Choose the settings that were left open.
 
-
-class Plans(Dataset):
-    """The plans of all batches, by (epoch, first step, step after the last). Picklable, for worker processes.
+    For a cross-validation, what depends on the training images stays open: each fold has a plan of its own.
 
     Args:
-        store: Frames and contours.
-        landmarks: (N, K, 2) float32, pixels: landmarks of all samples, where they are chosen before the augmentation;
-            None where they are chosen on the augmented contours.
-        indices: (n,) samples to train on.
-        config: Approach, batch size, seed and augmentation.
-        ranks: The processes that share each batch.
-        with_frames: Whether a plan brings the frames.
-        augment: A user's augmentation in place of echoseg's; needs ``with_frames``.
+        config: The settings.
+        store: The data.
+        device: Device of this rank.
+        ranks: bfloat16 is chosen only if it is faster on all of them.
 
     Raises:
-        DataError: There are fixed copies, but a user's augmentation in place of echoseg's.
-
-    Attributes:
-        steps: Number of batches in an epoch.
+        DataError: The store's tracings do not have what the landmark scheme needs, or its splits cannot be used.
     """
+    defaults = {name: Choice(getattr(config, name), reason) for name, reason in _DEFAULTS.items()}
+    kept = {name: choice for name, choice in defaults.items() if choice.value == getattr(Config, name)}
+    if config.approach == "mask":
+        kept.pop("landmarks", None)
+    plan = Plan(dataclasses.replace(config, structure=store.structure), kept)
+    plan = plan.filled(_validation(config, store)).filled(_augmentation(store))
+    if config.approach == "landmark":
+        reason = f"the tracings are {'chords' if store.has_chords else 'lists of points'}"
+        plan = plan.filled({"scheme": Choice(scheme_for(store, config.scheme), reason)})
+    if config.folds is None:
+        plan = plan.changed(split_boundaries=find_boundaries(plan.config, store.samples))
+        plan = _with_length(plan, store, device, ranks or Ranks())
+    return plan.filled({"precision": _precision(device, ranks or Ranks())}) if config.precision == "auto" else plan
 
-    def __init__(
-        self,
-        store: Store,
-        landmarks: np.ndarray | None,
-        indices: np.ndarray,
-        config: Config,
-        ranks: Ranks,
-        *,
-        with_frames: bool,
-        augment: AugmentFunction | None = None,
-    ) -> None:
-        self._frames = store.frames if with_frames else None
-        self._landmarks = landmarks
-        self._contours = pad_contours(store.points, store.offsets)
-        if augment is not None and config.fixed_copies:
-            raise DataError(
-                "fixed_copies is part of echoseg's augmentation; set it to 0, or leave out your own augment"
-            )
-        self._images = len(store)
-        self._entries = entries = add_copies(indices, config.fixed_copies, config.seed, len(store))
-        self._config, self._ranks, self._size = config, ranks, store.size
-        self._scheme = config.scheme or "arc"
-        self._augment = augment
-        self._shuffled = -1, entries  # an epoch and its order
-        self._whole = whole = (config.batch_size or BATCH) * ranks.count
-        self.steps = max(1, (len(entries) + whole - ranks.count) // whole)  # no rank may get an empty last batch
 
-    def __getitem__(self, position: tuple[int, int, int]) -> Plan:
-        epoch, first, end = position
-        order = self._order(epoch)
-        batches = [order[step * self._whole :][: self._whole] for step in range(first, end)]
-        parts = [self._ranks.part(len(batch)) for batch in batches]
-        mine = [batch[part] for batch, part in zip(batches, parts, strict=True)]
-        copies, chosen = np.divmod(np.concatenate(mine), self._images)
-        plan = Plan(
-            shares=[len(own) * self._ranks.count / len(batch) for own, batch in zip(mine, batches, strict=True)],
-            counts=[len(own) for own in mine],
-            indices=chosen,
-            contours=self._contours[chosen],
-            landmarks=None if self._landmarks is None else self._landmarks[chosen],
-            frames=None if self._frames is None else self._frames[chosen],
-        )
-        if self._augment is not None:
-            assert end == first + 1
-            random = np.random.default_rng([self._config.seed, epoch, first, self._ranks.index])
-            plan = self._augmented_by(self._augment, plan, random)
-        else:
-            drawn = [
-                self._draw(epoch, first + number, len(batch)).part(part)
-                for number, (batch, part) in enumerate(zip(batches, parts, strict=True))
-            ]
-            augmentation = Augmentation(*(np.concatenate(values) for values in zip(*drawn, strict=True)))
-            plan = self._augmented(plan, augmentation.after(*copy_maps(copies, self._size)))
-        if plan.landmarks is None and self._config.approach == "landmark":
-            chosen_now = choose_landmarks(plan.contours, self._config.landmarks, scheme=self._scheme)
-            plan = dataclasses.replace(plan, landmarks=chosen_now)
+def _validation(config: Config, store: Store) -> dict[str, Choice]:
+    patients = len(set(traced_patients(store.samples)))
+    words = store.samples["split"].str.strip().str.lower()
+    if config.split_shares or config.split_counts:
+        choice = Choice("split", "a part of the patients was asked for")
+    elif "val" in words.map(SPLIT_WORDS).tolist():
+        choice = Choice("split", "the data name the patients to validate on")
+    elif config.patience is not None:
+        choice = Choice("split", "patience was asked for")
+    elif patients < FEW_PATIENTS:
+        reason = f"{patients} patients are too few to hold some back; the last weights are kept"
+        calibration = "" if config.folds else ", and without --folds nothing is calibrated"
+        choice = Choice("none", reason + calibration, from_data=True)
+    else:
+        choice = Choice("split", f"{patients} patients are enough to hold some back")
+    return {"validation": choice}
+
+
+def _augmentation(store: Store) -> dict[str, Choice]:
+    traced = np.flatnonzero(~store.blank)
+    views = set(store.samples["view"].iloc[traced]) - {""}
+    elongation = float(np.median(_elongations(store, traced)))
+    if views <= set(_SHORT_AXIS) and (views or elongation < ROUND):
+        seen = f"view {' and '.join(sorted(views))}" if views else f"round contours, elongation {elongation:.2f}"
+        reasons = dict.fromkeys(_TURNS, f"slices of the short axis have no fixed orientation; {seen}")
+        reasons |= dict.fromkeys(_SHORT_AXIS_OTHERS, f"as measured on slices of the short axis; {seen}")
+        values = _TURNS | _SHORT_AXIS_OTHERS
+        return {name: Choice(values[name], reason, from_data=True) for name, reason in reasons.items()}
+    seen = f"view {' and '.join(sorted(views))}" if views else f"elongation of the contours {elongation:.2f}"
+    return {
+        name: Choice(value, f"the default for images with a fixed orientation; {seen}")
+        for name, value in _ORIENTED.items()
+    }
+
+
+def _elongations(store: Store, indices: np.ndarray) -> np.ndarray:
+    """(n,) elongations of contours, in mm where the spacing is known, else in pixels of the original frames."""
+    samples = store.samples.iloc[indices]
+    spacing = samples[["spacing_x", "spacing_y"]].to_numpy()
+    crop = samples[["crop_width", "crop_height"]].to_numpy() / store.size[::-1]
+    scale = np.where(np.isfinite(spacing), spacing, crop)
+    return contour_elongation(pad_contours(store.points, store.offsets)[indices] * scale[:, None])
+
+
+def _with_length(plan: Plan, store: Store, device: torch.device, ranks: Ranks) -> Plan:
+    """The plan with the number of epochs and the batch size, which depend on the training images."""
+    config = plan.config
+    if config.epochs is not None and config.batch_size is not None:
         return plan
-
-    def _draw(self, epoch: int, step: int, count: int) -> Augmentation:
-        random = np.random.default_rng([self._config.seed, epoch, step])
-        return draw_augmentation(random, count, self._size, self._config)
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if self._shuffled[0] != epoch:
-            random = np.random.default_rng([self._config.seed, epoch])
-            self._shuffled = epoch, random.permutation(self._entries)
-        return self._shuffled[1]
-
-    def _augmented(self, plan: Plan, augmentation: Augmentation) -> Plan:
-        """Move the points; the device moves the pixels."""
-        linear, offset = augmentation.linear, augmentation.offset
-        contours = plan.contours @ linear.transpose(0, 2, 1) + offset[:, None]
-        landmarks = plan.landmarks
-        if landmarks is not None:
-            landmarks = move_landmarks(landmarks, linear, offset, scheme=self._scheme)
-        return dataclasses.replace(
-            plan,
-            contours=contours.astype(np.float32),
-            landmarks=landmarks,
-            maps=inverse_maps(linear, offset, self._size),
-            greys=augmentation.greys,
-        )
-
-    def _augmented_by(self, augment: AugmentFunction, plan: Plan, random: np.random.Generator) -> Plan:
-        """Let a user's function move pixels and points.
-
-        Raises:
-            ValueError: It returns arrays of another shape.
-        """
-        length = plan.contours.shape[1]
-        points = plan.contours if plan.landmarks is None else np.concatenate([plan.contours, plan.landmarks], axis=1)
-        frames, moved = augment(plan.frames, points.copy(), random)
-        if frames.shape != plan.frames.shape or moved.shape != points.shape:
-            raise ValueError(
-                f"augment returned frames {frames.shape} and points {moved.shape}, expected {plan.frames.shape} and "
-                f"{points.shape}"
-            )
-        landmarks = None
-        if plan.landmarks is not None:
-            landmarks = moved[:, length:].astype(np.float32)
-            mirrored = _signed_areas(points[:, :length]) * _signed_areas(moved[:, :length]) < 0
-            landmarks[mirrored] = landmarks[mirrored][:, SCHEMES[self._scheme].mirror(landmarks.shape[1])]
-        contours = moved[:, :length].astype(np.float32)
-        return dataclasses.replace(plan, frames=np.ascontiguousarray(frames), contours=contours, landmarks=landmarks)
+    training = config.splits(store.samples) == "train"
+    copies = 1 + len(COPIES) * config.fixed_copies
+    images = np.count_nonzero(training & ~store.blank) * copies  # a network would see less of what it has to find
+    epochs = max(_MIN_EPOCHS, math.ceil(_IMAGES / max(1, images)))
+    reason = f"{_IMAGES:,} images, at least {_MIN_EPOCHS} epochs; an epoch has {images:.0f}"
+    plan = plan.filled({"epochs": Choice(epochs, reason, from_data=True)})
+    if config.batch_size is None:
+        assert plan.config.epochs is not None
+        usable = training & (~store.blank | config.learns_blanks)
+        total = round(plan.config.epochs * np.count_nonzero(usable) * copies)
+        channels = 1 if config.approach == "mask" else config.landmarks
+        alone = device if ranks.count == 1 else torch.device("cpu")
+        batch = choose_batch_size(total, config.size, config.width, channels, alone)
+        plan = plan.filled({"batch_size": Choice(batch, f"for the device {alone.type} and {total:,} images in all")})
+        plan = plan.changed(learning_rate=scale_learning_rate(config.learning_rate, batch))
+    return plan
 
 
-def _signed_areas(contours: np.ndarray) -> np.ndarray:
-    """(N,) areas inside closed contours, negative where they run counterclockwise on the screen."""
-    x, y = np.moveaxis(contours.astype(np.float64), -1, 0)
-    return (x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(axis=1) / 2
+def _precision(device: torch.device, ranks: Ranks) -> Choice:
+    faster = ranks.sum(torch.tensor(float(faster_precision(device) == "bfloat16"), device=device)).item()
+    if faster == ranks.count:
+        return Choice("bfloat16", f"the device {device.type} has instructions for it")
+    return Choice("float32", f"the device {device.type} has no instructions for bfloat16")

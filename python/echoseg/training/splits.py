@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
-from echoseg.datasets.split import assign_splits, default_boundaries, split_boundaries, split_by_boundaries
+from echoseg.datasets.split import (
+    assign_splits,
+    default_boundaries,
+    fold_boundaries,
+    split_boundaries,
+    split_by_boundaries,
+)
 from echoseg.errors import DataError
 
 if TYPE_CHECKING:
@@ -14,6 +21,8 @@ if TYPE_CHECKING:
 
     from echoseg.training.config import Config
 
+NO_TEST = "none"
+"""The value of ``test_fold`` for a training on all patients, which tests nothing."""
 LEAK = (
     "the data are split by image: images of one patient are in the training and in the test split, so the test results "
     "are better than they would be for new patients"
@@ -27,6 +36,8 @@ def check_splits(config: Config) -> None:
         DataError: They contradict each other, or the images are drawn one by one without a paper's preset.
     """
     given = {name: sizes for name in ("split_shares", "split_counts") if (sizes := getattr(config, name))}
+    if config.folds is not None and (others := [name for name in (*given, "test_fold") if getattr(config, name)]):
+        raise DataError(f"folds and {others[0]} are both given; leave one of them out")
     if len(given) == 2:
         raise DataError("split_shares and split_counts are both given; leave one of them out")
     for name, sizes in given.items():
@@ -54,13 +65,16 @@ def choose_splits(config: Config, samples: pd.DataFrame) -> NDArray[np.str_]:
     """Assign each sample of a store to a split; see ``Config.splits``."""
     boundaries = find_boundaries(config, samples)
     if boundaries is None:
+        test_fold = None if config.test_fold == NO_TEST else config.test_fold
         splits = assign_splits(
-            samples["split"], samples["patient"], test_fold=config.test_fold, validation=config.validation != "none"
+            samples["split"], samples["patient"], test_fold=test_fold, validation=config.validation != "none"
         )
     else:
-        splits = split_by_boundaries(_groups(config, samples), boundaries)
+        splits = split_by_boundaries(_groups(config, samples), boundaries, config.split_start or 0.0)
         if config.validation == "none":
             splits[splits == "val"] = "train"
+    if config.test_fold == NO_TEST:
+        splits[splits == "test"] = "train"
     if config.images is None:
         return splits
     import numpy as np  # not at the top: the command line reads its flags from the settings
@@ -98,15 +112,45 @@ def find_boundaries(config: Config, samples: pd.DataFrame) -> tuple[float, float
         DataError: There are too few samples.
     """
     drawn = config.split_shares is not None or config.split_counts is not None
-    has_own = config.test_fold is not None or (samples["split"].str.strip() != "").any()
+    has_own = config.test_fold not in (None, NO_TEST) or (samples["split"].str.strip() != "").any()
+    if config.split_start is not None:
+        return config.split_boundaries
     if config.split_boundaries is not None and (drawn or not has_own):
         return config.split_boundaries
     if not drawn:
         if has_own:
             return None
-        traced = samples[samples["blank"] == 0] if "blank" in samples else samples
-        return default_boundaries(traced["patient"].astype(str).tolist(), config.validation != "none")
+        return default_boundaries(traced_patients(samples), config.validation != "none")
     return split_boundaries(_groups(config, samples), shares=config.split_shares, counts=config.split_counts)
+
+
+def split_folds(config: Config, samples: pd.DataFrame) -> list[Config]:
+    """Make the settings of each fold of a cross-validation.
+
+    Args:
+        config: The settings, with ``folds``.
+        samples: A store's table of samples.
+
+    Returns:
+        For each fold, the settings of an ordinary run that tests on one part of the patients.
+
+    Raises:
+        DataError: There are more folds than patients.
+    """
+    assert config.folds is not None
+    patients = traced_patients(samples)
+    if config.folds > (count := len(set(patients))):
+        raise DataError(f"folds: {config.folds} are more than the data's {count} patients; give at most {count}")
+    return [
+        dataclasses.replace(config, folds=None, split_start=start, split_boundaries=boundaries)
+        for start, boundaries in fold_boundaries(patients, config.folds, config.validation != "none")
+    ]
+
+
+def traced_patients(samples: pd.DataFrame) -> list[str]:
+    """List the patient of each sample that is not a blank slice."""
+    traced = samples[samples["blank"] == 0] if "blank" in samples else samples
+    return traced["patient"].astype(str).tolist()
 
 
 def _groups(config: Config, samples: pd.DataFrame) -> list[str]:

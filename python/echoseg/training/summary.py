@@ -7,12 +7,15 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from echoseg.models.ensemble import Ensemble
+
 
 def summarise_network(model: nn.Module, size: tuple[int, int]) -> pd.DataFrame:
     """List the layers of a network in the order in which they are computed for one frame.
 
     Args:
-        model: Maps (N, H, W) frames to logits, such as a `UNet`. It is left in evaluation mode.
+        model: Maps (N, H, W) frames to logits, such as a `UNet`; of an `Ensemble`, the first network is taken. It is
+            left in evaluation mode.
         size: (H, W) of the frame.
 
     Returns:
@@ -20,6 +23,8 @@ def summarise_network(model: nn.Module, size: tuple[int, int]) -> pd.DataFrame:
         parameters, and multiply_adds of convolutions and matrix products, counted by torch. A layer that is used
         several times has several rows; its parameters stand in the first.
     """
+    if isinstance(model, Ensemble):
+        model = model.networks[0]
     rows: list[dict] = []
     counted: set[str] = set()
     names = {module: name for name, module in model.named_modules()}

@@ -69,12 +69,25 @@ class TaskSettings:
         choices=tuple(ORDERINGS),
     )
     test_fold: str | None = setting(
-        None, "Fold to test on; in data without splits, the patient to test on. Default: the last fold", metavar="FOLD"
+        None,
+        "Fold to test on; in data without splits, the patient to test on. none: train on these patients too, and test "
+        "nothing. Default: the last fold",
+        metavar="FOLD",
     )
-    validation: str = setting(
-        "split",
+    folds: int | None = setting(
+        None,
+        "Cross-validation: divide the patients into K parts of nearly equal size, by a hash of their names, and train "
+        "K networks, each of which is tested on another part. The run folder gets a folder for each, the pooled test, "
+        "and the ensemble of the networks, which predicts. Default: one network",
+        ge=2,
+        le=1000,
+        metavar="K",
+    )
+    validation: str | None = setting(
+        None,
         "split: keep the weights with the highest Dice on the validation split. last: measure on it, but keep the last "
-        "weights. none: train on the validation patients too and keep the last weights",
+        "weights. none: train on the validation patients too and keep the last weights. Default: chosen from the data, "
+        "none for few patients",
         choices=("split", "last", "none"),
     )
     split_shares: tuple[float, float, float] | None = setting(
@@ -106,6 +119,14 @@ class TaskSettings:
         ge=0,
         le=1,
         metavar=("TEST", "VAL", "TRAIN"),
+        internal=True,
+    )
+    split_start: float | None = setting(
+        None,
+        "Chosen by a cross-validation for each fold: the hash with which its test split begins",
+        ge=0,
+        le=1,
+        metavar="HASH",
         internal=True,
     )
     images: int | None = setting(

@@ -13,11 +13,11 @@ from echoseg.datasets.store import Store
 from echoseg.geometry.ragged import pad_contours
 from echoseg.models.codec import Codec, decode_masks, drawing_device
 from echoseg.ops import fill_polygons
+from echoseg.training.batch_plans import to_device
 from echoseg.training.batches import Batch, take_frames
 from echoseg.training.config import Config
 from echoseg.training.devices import prediction_batch, sum_dtype
 from echoseg.training.distributed import Ranks
-from echoseg.training.plan import to_device
 
 
 class Scores(NamedTuple):

@@ -35,7 +35,7 @@ export function drawClipNotes(clip) {
   const isStack = clip.thickness !== null;
   for (const id of ["ef", "edv", "esv"]) element(id).parentElement.hidden = isStack;
   element("total").parentElement.hidden = !isStack;
-  const notes = [];
+  const notes = [...clip.messages];
   if (!isStack) {
     notes.push("EF: ejection fraction. EDV, ESV: volume at the end of diastole, of systole. Means over all beats.");
   }

@@ -1,0 +1,68 @@
+"""The samples that a training trains and validates on, and the hash by which a resumed run knows them again."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from echoseg.datasets.store import Store
+from echoseg.errors import DataError
+from echoseg.training.config import Config
+from echoseg.training.splits import NO_TEST
+
+
+def training_and_validation(store: Store, split: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Find the samples to train and to validate on.
+
+    Args:
+        store: The samples.
+        split: (N,) str, from ``Config.splits``.
+        config: Whether there is a validation.
+
+    Returns:
+        Two arrays of indices; the second is empty without validation. They contain the blank slices if
+        ``config.blanks`` is set, in the mask approach.
+
+    Raises:
+        DataError: A split that is needed has no image: the test split, unless ``config.test_fold`` is "none", too.
+    """
+    usable = ~store.blank | config.learns_blanks
+    sets = {name: np.flatnonzero((split == name) & usable) for name in ("train", "val", "test")}
+    without = {"val": config.validation == "none", "test": config.test_fold == NO_TEST}
+    for name, indices in sets.items():
+        if store.blank[indices].all() and not without.get(name):
+            raise DataError(f"{store.source}: no image in split {name!r}; {_cure(store, name, config)}")
+    return sets["train"], sets["val"]
+
+
+def _cure(store: Store, name: str, config: Config) -> str:
+    """What to do about a split without images."""
+    if config.split_shares or config.split_counts:
+        return "give it a larger share or number"
+    samples = store.samples[~store.blank]
+    patients = sorted(set(samples["patient"]))
+    listed = f"{len(patients)} patients with a contour ({', '.join(patients[:3])}{', …' if len(patients) > 3 else ''})"
+    if len(patients) == 1:
+        return (
+            f"all its images are of one patient ({patients[0]}), and a test needs another; add patients, or, if the "
+            "names are of several, separate them by --patients, or train without a test by --test-fold none"
+        )
+    if len(patients) == 2 and config.validation != "none":
+        return (
+            f"it has {listed}, too few for training, validation and test; train without validation by --validation none"
+            f", and choose the patient to test on by --test-fold {patients[1]}"
+        )
+    if name == "val":
+        return f"of {listed}, none is left for validation; train without, by --validation none"
+    if (samples["split"].str.strip() != "").any():
+        return (
+            f"it has {listed}; correct its splits (the Split column or the folders), or draw others by --split-shares"
+        )
+    return f"it has {listed}; choose the patient to test on by --test-fold, or draw others by --split-shares"
+
+
+def fingerprint(store: Store, split: np.ndarray) -> str:
+    """Hash what must stay the same when a run is resumed: frames, contours, and the split of each sample."""
+    arrays = sorted((name, value) for name, value in store.manifest["sha256"].items() if name.endswith(".npy"))
+    return hashlib.sha256(repr((arrays, split.tolist())).encode()).hexdigest()
