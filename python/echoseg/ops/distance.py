@@ -99,7 +99,7 @@ def normalized_surface_dice(
     spacing: tuple[float, float] | None = None,
     out: AnyArray | None = None,
 ) -> Array:
-    """Computes the normalized surface Dice (NSD) of pairs of masks: the share of both contours near the other one.
+    """Computes the normalised surface Dice (NSD) of pairs of masks: the share of both contours near the other one.
 
     The contour passes through the corners between pixels, (H + 1) times (W + 1) of them. A corner is on the contour if
     its four pixels are neither all background nor all foreground; pixels outside the image are background. They also
