@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import cuda_peers as peers
-from bench_distance import PAIRS
+from bench_distance import PAIRS, TOLERANCE
 from bench_targets import STYLE
 from echoseg.ops import (
     Targets,
@@ -28,6 +28,7 @@ from echoseg.ops import (
     decode_heatmaps,
     distance_transform,
     fill_polygons,
+    normalized_surface_dice,
     render_heatmaps,
     render_targets,
     surface_distances,
@@ -171,6 +172,17 @@ WORKS = {
         peers={
             "MONAI": Contender(peers.monai_surfaces, needs="monai", images=16),
             "cuCIM, loop": Contender(peers.cucim_surfaces, needs="cucim", images=64),
+        },
+    ),
+    "NSD": Work(
+        pairs_of,
+        [(np.float64, values())],
+        lambda predicted, true, out: lambda: normalized_surface_dice(predicted, true, tolerance=TOLERANCE, out=out[0]),
+        PAIRS,
+        reads=True,
+        peers={
+            "MONAI, border pixels": Contender(peers.monai_dice, needs="monai", images=16, off=0.2),
+            "MONAI, use_subvoxels": Contender(peers.monai_subvoxel_dice, needs="monai", images=16, off=1e-6),
         },
     ),
     f"decode {LANDMARKS} planes, argmax": Work(

@@ -1,4 +1,4 @@
-"""Distance transforms (floor: zeroing the distances); HD95 and ASSD of mask pairs (floor: reading the masks)."""
+"""Distance transforms (floor: zeroing the distances); HD95 and ASSD, and NSD, of pairs (floor: reading the masks)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from echoseg.ops import distance_transform, fill_polygons, surface_distances
+from echoseg.ops import distance_transform, fill_polygons, normalized_surface_dice, surface_distances
 from race import Contender
 from samples import FEWER, contours
 
@@ -153,3 +153,65 @@ def bench_surfaces(race, size):
             np.testing.assert_allclose(results, mine, atol=contender.off, rtol=0, err_msg=name)
         race.enter(name, run, images, contender.threads)
     race.start(f"HD95 and ASSD, {size}")
+
+
+TOLERANCE = 2.0  # pixels
+
+
+def echoseg_dice(predicted, true, out):
+    return lambda: normalized_surface_dice(predicted, true, tolerance=TOLERANCE, out=out)
+
+
+def deepmind_dice(predicted, true, out):
+    import surface_distance
+
+    def run():
+        for i, (mask, reference) in enumerate(zip(predicted.view(bool), true.view(bool), strict=True)):
+            found = surface_distance.compute_surface_distances(reference, mask, (1, 1))
+            out[i] = surface_distance.compute_surface_dice_at_tolerance(found, TOLERANCE)
+
+    return run
+
+
+def monai_dice(predicted, true, out, subvoxels=False):
+    import torch
+    from monai.metrics import compute_surface_dice
+
+    # one channel is the background's, which is not measured
+    masks = [torch.from_numpy(np.stack([1 - array, array], axis=1)) for array in (predicted, true)]
+
+    def run():
+        out[:] = compute_surface_dice(*masks, class_thresholds=[TOLERANCE], use_subvoxels=subvoxels)[:, 0]
+
+    return run
+
+
+def monai_subvoxel_dice(predicted, true, out):
+    return monai_dice(predicted, true, out, subvoxels=True)
+
+
+# `off`: the tolerance of the check, the difference of NSD
+DICE = {
+    "floor": Contender(surface_floor),
+    "echoseg": Contender(echoseg_dice),
+    "echoseg, 2 threads": Contender(echoseg_dice, threads=2),
+    "MONAI, border pixels": Contender(monai_dice, needs="monai", images=16, off=0.2),
+    "MONAI, use_subvoxels": Contender(monai_subvoxel_dice, needs="monai", images=16, off=1e-6),
+    "surface-distance, loop": Contender(deepmind_dice, needs="surface_distance", images=16, off=1e-12),
+}
+
+
+@pytest.mark.parametrize("size", PAIRS)
+def bench_surface_dice(race, size):
+    count, shape = PAIRS[size]
+    masks = fill_polygons(contours(count + 1, shape), shape)
+    predicted, true = masks[1:], masks[:-1]
+    out, expected = np.empty((2, count), np.float64)
+    for name, contender, images in race.entrants(DICE, count, shape):
+        run = contender.make(predicted[:images], true[:images], out[:images])
+        if name != "floor":
+            run()
+            echoseg_dice(predicted[:images], true[:images], expected[:images])()
+            np.testing.assert_allclose(out[:images], expected[:images], atol=contender.off, rtol=0, err_msg=name)
+        race.enter(name, run, images, contender.threads)
+    race.start(f"NSD, {size}")

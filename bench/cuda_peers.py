@@ -140,6 +140,21 @@ def monai_surfaces(predicted, true, out):
     return run
 
 
+def monai_dice(predicted, true, out, subvoxels=False):
+    from monai.metrics import compute_surface_dice
+
+    masks = [torch.stack([1 - array, array], dim=1) for array in (predicted, true)]  # the background is not measured
+
+    def run():
+        out[0].copy_(compute_surface_dice(*masks, class_thresholds=[2.0], use_subvoxels=subvoxels)[:, 0])
+
+    return run
+
+
+def monai_subvoxel_dice(predicted, true, out):
+    return monai_dice(predicted, true, out, subvoxels=True)
+
+
 def cucim_surfaces(predicted, true, out):
     """The usual implementation: borders by erosion, one distance transform per mask, percentiles."""
     import cupy

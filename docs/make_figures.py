@@ -16,6 +16,7 @@ OUT = Path(__file__).parent / "images" / "kernels"
 SIZE = (48, 48)
 CONTOUR_COLOR, POINT_COLOR = "#ff9d00", "#e8336d"
 MASK_COLORS = ListedColormap(["#1d2733", "#4da3ff"])
+PAIR_COLORS = ListedColormap(["#1d2733", "#2f6cab", "#9fd0ff"])
 
 
 def ventricle(points: int = 42, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
@@ -179,11 +180,33 @@ def surface_distances() -> None:
     masks = ops.fill_polygons(np.stack([true, predicted]), SIZE)
     hd95, assd = ops.surface_distances(masks[1:], masks[:1])
     figure, axes = panels(2)
-    show(axes[0], masks[0] + masks[1], "two masks", cmap=ListedColormap(["#1d2733", "#2f6cab", "#9fd0ff"]), vmax=2)
+    show(axes[0], masks[0] + masks[1], "two masks", cmap=PAIR_COLORS, vmax=2)
     colors = ListedColormap(["#1d2733", CONTOUR_COLOR, "#4da3ff", "white"])
     borders = [mask & ~ops.erode(mask[None], shape="cross")[0] for mask in masks]
     show(axes[1], borders[0] + 2 * borders[1], f"HD95 {hd95[0]:.2f} px, ASSD {assd[0]:.2f} px", cmap=colors, vmax=3)
     save(figure, "surface_distances")
+
+
+def normalized_surface_dice() -> None:
+    """The corners of two contours, and whether they are within a tolerance of the other contour."""
+    masks = ops.fill_polygons(np.stack([ventricle(), ventricle(scale=0.85, shift=(2.0, -1.0))]), SIZE)
+    figure, axes = panels(2)
+    for axis, tolerance in zip(axes, (1.5, 3.0), strict=True):
+        nsd = ops.normalized_surface_dice(masks[1:], masks[:1], tolerance=tolerance)
+        show(axis, masks[0] + masks[1], f"tolerance {tolerance} px: NSD {nsd[0]:.2f}", cmap=PAIR_COLORS, vmax=2)
+        corners = [corners_of(mask) for mask in masks]
+        for own, other in (corners, corners[::-1]):
+            near = np.hypot(*(own[:, None] - other[None]).transpose(2, 0, 1)).min(axis=1) <= tolerance
+            for part, color in ((own[near], CONTOUR_COLOR), (own[~near], POINT_COLOR)):
+                axis.plot(*part.T, ".", color=color, markersize=2.5)
+    save(figure, "normalized_surface_dice")
+
+
+def corners_of(mask: np.ndarray) -> np.ndarray:
+    """(n, 2) float (x, y), pixels: the corners between foreground and background."""
+    padded = np.pad(mask, 1).astype(int)
+    foreground = padded[1:, 1:] + padded[:-1, 1:] + padded[1:, :-1] + padded[:-1, :-1]
+    return np.argwhere((foreground > 0) & (foreground < 4))[:, ::-1] - 0.5
 
 
 def main() -> None:
@@ -199,6 +222,7 @@ def main() -> None:
         decode_heatmaps,
         distance_transform,
         surface_distances,
+        normalized_surface_dice,
     ):
         draw()
 

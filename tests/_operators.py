@@ -85,6 +85,12 @@ def operators(count: int = COUNT, size: tuple[int, int] = SIZE, seed: int = 0) -
             {},
             {"out hd95": numbers, "out assd": numbers.copy()},
         ),
+        "normalized_surface_dice": Operator(
+            ops.normalized_surface_dice,
+            {"predicted": arrays["masks"], "true": arrays["others"]},
+            {"tolerance": 1.2, "spacing": (0.9, 1.0)},
+            {"out": numbers.copy()},
+        ),
     }
 
 

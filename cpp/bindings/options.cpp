@@ -85,6 +85,14 @@ Spacing spacing(py::handle value) {
     return {steps[0], steps[1]};
 }
 
+double tolerance(py::handle value) {
+    double distance;
+    if (!read_number(value, distance)) throw py::type_error("tolerance must be a number, not " + type_name(value));
+    if (!(0.0 <= distance && distance < std::numeric_limits<double>::infinity()))
+        throw py::value_error("tolerance must be finite and not negative, not " + text(value));
+    return distance;
+}
+
 ImageSize image_size(py::handle size) {
     if (!is_pair(size) || py::len(size) != 2)
         throw py::type_error("size must be a pair (height, width), not " + text(py::repr(size)));

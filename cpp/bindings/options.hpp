@@ -22,6 +22,9 @@ double positive(const char* name, py::handle value);
 // (dy, dx); 1 pixel each for None.
 Spacing spacing(py::handle value);
 
+// A distance in the unit of the spacing, finite and not negative.
+double tolerance(py::handle value);
+
 // A pair (height, width).
 ImageSize image_size(py::handle size);
 

@@ -24,6 +24,7 @@ int64_t band_workspace_bytes(int64_t, ImageSize, const StructuringElement&) { no
 int64_t heatmap_workspace_bytes(int64_t, ImageSize) { not_built(); }
 int64_t distance_workspace_bytes(int64_t, ImageSize) { not_built(); }
 int64_t surface_workspace_bytes(int64_t, ImageSize) { not_built(); }
+int64_t surface_dice_workspace_bytes(int64_t, ImageSize) { not_built(); }
 
 void fill_polygons(const Contours&, ImageSize, FillRule, uint8_t*, const Launch&) { not_built(); }
 void cover_polygons(const Contours&, ImageSize, float*, const Launch&) { not_built(); }
@@ -53,6 +54,10 @@ void decode_heatmaps(const float*, int64_t, ImageSize, DecodeMethod, float, floa
 
 void distance_transform(const uint8_t*, int64_t, ImageSize, Spacing, float*, const Launch&) { not_built(); }
 void surface_distances(const uint8_t*, const uint8_t*, int64_t, ImageSize, Spacing, double*, double*, const Launch&) {
+    not_built();
+}
+void normalized_surface_dice(const uint8_t*, const uint8_t*, int64_t, ImageSize, Spacing, double, double*,
+                             const Launch&) {
     not_built();
 }
 

@@ -1,25 +1,19 @@
 // Distances between the borders of two masks (HD95: Huttenlocher et al. 1993, ASSD: Heimann et al. 2009).
 //
 // Borders are found in bit images, 64 pixels at a time. The distances to a border are its distance transform
-// (distance.cpp), limited to the bounding box of both masks and, in the second pass, to the pixels of the other border.
-// These are few per row, and their nearest sites are ordered as well.
+// (distance.cpp), limited to the bounding box of both masks (border.hpp) and, in the second pass, to the pixels of the
+// other border. These are few per row, and their nearest sites are ordered as well.
 #include <algorithm>
 #include <limits>
 #include <vector>
 
-#include "bits.hpp"
-#include "draw.hpp"
+#include "border.hpp"
 #include "echoseg/distance.hpp"
 #include "echoseg/parallel.hpp"
 #include "site_row.hpp"
 
 namespace echoseg {
 namespace {
-
-struct Border {
-    std::vector<uint64_t> bits;
-    RowRange rows, columns;  // bounding box
-};
 
 // Reorders the values.
 double percentile_95(std::vector<double>& values) {
@@ -47,14 +41,11 @@ class BorderDistances {
    public:
     BorderDistances(ImageSize size, Spacing spacing)
         : size_(size),
-          pitch_(words_for(size.width)),
-          image_(static_cast<size_t>((size.height + 2) * pitch_)),
-          outside_(static_cast<size_t>(size.height * pitch_)),
-          bytes_(static_cast<size_t>(size.pixels())),
-          rows_(static_cast<size_t>(size.pixels())),
+          mask_(size, words_for(size.width)),
+          rows_(size),
           queries_(static_cast<size_t>(size.width)),
           site_row_(size, spacing) {
-        for (Border& border : borders_) border.bits.resize(outside_.size());
+        for (Border& border : borders_) border.bits.resize(static_cast<size_t>(size.height * mask_.pitch()));
     }
 
     void measure(const uint8_t* predicted, const uint8_t* true_mask, double& hd95, double& assd) {
@@ -73,27 +64,21 @@ class BorderDistances {
    private:
     // Returns false if the mask is empty.
     bool find_border(const uint8_t* mask, Border& border) {
-        uint64_t* image = image_.data() + pitch_;  // between two rows of zeros
-        simd::row_kernels().pack(mask, size_.height, pitch_, size_.width, image);
-        int64_t low = 0, high = size_.height * pitch_;
-        while (low < high && image[low] == 0) ++low;
-        if (low == high) return false;
-        while (image[high - 1] == 0) --high;
-        border.rows = {low / pitch_, (high - 1) / pitch_ + 1};
+        if (!mask_.read(mask)) return false;
+        const int64_t pitch = mask_.pitch();
+        border.rows = mask_.rows();
         border.columns = {size_.width, 0};
-        for (int64_t i = 0; i < pitch_; ++i) {
+        for (int64_t i = 0; i < pitch; ++i) {
             uint64_t any = 0;
             for (int64_t y = border.rows.first; y < border.rows.end; ++y) {
-                const uint64_t* row = image + y * pitch_;
+                const uint64_t* row = mask_.row(y);
                 const uint64_t here = row[i];
                 const uint64_t left = here << 1 | (i > 0 ? row[i - 1] >> 63 : 0);
-                const uint64_t right = here >> 1 | (i + 1 < pitch_ ? row[i + 1] << 63 : 0);
-                border.bits[y * pitch_ + i] = here & ~(left & right & row[i - pitch_] & row[i + pitch_]);
+                const uint64_t right = here >> 1 | (i + 1 < pitch ? row[i + 1] << 63 : 0);
+                border.bits[y * pitch + i] = here & ~(left & right & row[i - pitch] & row[i + pitch]);
                 any |= here;
             }
-            if (any == 0) continue;
-            border.columns.first = std::min(border.columns.first, 64 * i + lowest_bit(any));
-            border.columns.end = 64 * i + highest_bit(any) + 1;
+            border.add_columns(i, any);
         }
         return true;
     }
@@ -101,35 +86,25 @@ class BorderDistances {
     // The distance of each pixel of one border to the other border.
     void find_distances(const Border& from, const Border& to, std::vector<double>& distances) {
         const simd::RowKernels& kernels = simd::row_kernels();
-        const RowRange rows{std::min(from.rows.first, to.rows.first), std::max(from.rows.end, to.rows.end)};
-        const RowRange columns{std::min(from.columns.first, to.columns.first),
-                               std::max(from.columns.end, to.columns.end)};
-        std::fill_n(outside_.begin(), rows.count() * pitch_, ~static_cast<uint64_t>(0));
-        for (int64_t i = to.rows.first * pitch_; i < to.rows.end * pitch_; ++i)
-            outside_[i - rows.first * pitch_] = ~to.bits[i];
-        kernels.expand(outside_.data(), rows.count(), pitch_, size_.width, bytes_.data(),
-                       bytes_.data() + bytes_.size());
-        kernels.column_distances(bytes_.data() + columns.first, size_.width, rows.count(), columns.count(),
-                                 rows_.data(), columns.count());
+        rows_.find(from, to);
+        const RowRange columns = rows_.columns();
         distances.clear();
         for (int64_t y = from.rows.first; y < from.rows.end; ++y) {
-            const uint64_t* row = from.bits.data() + y * pitch_;
+            const uint64_t* row = from.bits.data() + y * mask_.pitch();
             int64_t n = 0;
-            for (int64_t i = 0; i < pitch_; ++i)
+            for (int64_t i = 0; i < mask_.pitch(); ++i)
                 for (uint64_t word = row[i]; word != 0; word &= word - 1)
                     queries_[n++] = static_cast<int32_t>(64 * i + lowest_bit(word) - columns.first);
             const size_t before = distances.size();
             distances.resize(before + static_cast<size_t>(n));
-            kernels.distances_at(site_row_.get(), rows_.data() + (y - rows.first) * columns.count(), columns.count(),
-                                 queries_.data(), n, distances.data() + before);
+            kernels.distances_at(site_row_.get(), rows_.row(y), columns.count(), queries_.data(), n,
+                                 distances.data() + before);
         }
     }
 
     ImageSize size_;
-    int64_t pitch_;
-    std::vector<uint64_t> image_, outside_;
-    std::vector<uint8_t> bytes_;
-    std::vector<float> rows_;
+    MaskBits mask_;
+    RowsToBorder rows_;
     std::vector<int32_t> queries_;
     OwnedSiteRow site_row_;
     Border borders_[2];

@@ -4,13 +4,10 @@
 // distances, and percentiles are found by counting.
 #include <cstring>
 
-#include "distance.cuh"
+#include "border.cuh"
 
 namespace echoseg::cuda {
 namespace {
-
-constexpr int64_t kMaxWorkspace = 256ll << 20,
-                  kMaxPairs = 1024;  // limits of the pairs in progress, which are at least one
 
 struct SurfaceArguments {
     const uint8_t *predicted, *true_masks;
@@ -27,52 +24,14 @@ struct Shared {
     int32_t counts[64];
 };
 
-// The column words of a mask.
-template <int kPixels>
-__device__ inline void read_words(const SurfaceArguments& a, const uint8_t* mask, uint32_t* words) {
-    for_each_cell(a.groups, a.width / kPixels, [&](int32_t group, int32_t column) {
-        uint32_t read[kPixels];
-        read_columns<kPixels>(mask, a.height, a.width, group, column * kPixels, read);
-        for (int32_t i = 0; i < kPixels; ++i) words[int64_t{group} * a.width + column * kPixels + i] = read[i];
-    });
-}
-
 // Border pixels: foreground with a background pixel or the image's edge among the four neighbours.
 __device__ inline void find_border(const Columns& mask, uint32_t* border) {
-    const auto at = [&](int32_t group, int32_t x) {
-        return group >= 0 && group < mask.groups && x >= 0 && x < mask.width ? *mask.at(group, x) : 0u;
-    };
+    const auto at = [&](int32_t group, int32_t x) { return word_at(mask, group, x); };
     for_each_cell(mask.groups, mask.width, [&](int32_t group, int32_t x) {
         const uint32_t here = at(group, x), above = here << 1 | at(group - 1, x) >> 31,
                        below = here >> 1 | at(group + 1, x) << 31;
         border[int64_t{group} * mask.width + x] = here & ~(at(group, x - 1) & at(group, x + 1) & above & below);
     });
-}
-
-// Lists the pixels of a border as y << 32 | x and returns their number. Must be called by the whole block.
-__device__ inline int32_t list_pixels(const Columns& border, uint64_t* pixels, int32_t* before) {
-    const int32_t threads = static_cast<int32_t>(blockDim.x), thread = static_cast<int32_t>(threadIdx.x);
-    int32_t count = 0;
-    for_each_cell(border.groups, border.width,
-                  [&](int32_t group, int32_t x) { count += __popc(*border.at(group, x)); });
-    before[thread] = count;
-    for (int32_t step = 1; step < threads; step *= 2) {  // the sum over the threads up to each
-        __syncthreads();
-        const int32_t more = thread >= step ? before[thread - step] : 0;
-        __syncthreads();
-        before[thread] += more;
-    }
-    __syncthreads();
-    uint64_t* next = pixels + before[thread] - count;
-    for_each_cell(border.groups, border.width, [&](int32_t group, int32_t x) {
-        for (uint32_t bits = *border.at(group, x); bits != 0; bits &= bits - 1) {
-            const int32_t y = 32 * group + __ffs(static_cast<int>(bits)) - 1;
-            *next++ = static_cast<uint64_t>(y) << 32 | static_cast<uint32_t>(x);
-        }
-    });
-    const int32_t all = before[threads - 1];
-    __syncthreads();
-    return all;
 }
 
 // The distance from (x, y) to the nearest site. Searches outwards from x and stops when (columns between)^2 alone is not
@@ -92,18 +51,6 @@ __device__ inline double nearest_site(const Columns& sites, int32_t x, int32_t y
         least = here < least ? here : least;
     }
     return distance_of(least, metric);
-}
-
-__device__ inline double sum_of_block(double mine, double* sums) {
-    const unsigned thread = threadIdx.x;
-    sums[thread] = mine;
-    for (unsigned left = blockDim.x; left > 1; left = (left + 1) / 2) {
-        __syncthreads();
-        const unsigned half = (left + 1) / 2;
-        if (thread < left - half) sums[thread] += sums[thread + half];
-    }
-    __syncthreads();
-    return sums[0];
 }
 
 // The value of a rank, counted from 0, found bit by bit as the largest value that at most `rank` values are below. The
@@ -151,13 +98,6 @@ __device__ inline Directed measure(const SurfaceArguments& a, const Columns& fro
     return {count, sum, detail::interpolate(low, high, rank)};
 }
 
-// Whether the mask has a foreground pixel. Must be called by the whole block.
-__device__ inline bool any(const Columns& mask) {
-    bool found = false;
-    for_each_cell(mask.groups, mask.width, [&](int32_t group, int32_t x) { found |= *mask.at(group, x) != 0; });
-    return __syncthreads_or(found);
-}
-
 template <typename Square, int kPixels>
 __global__ void __launch_bounds__(kThreads, kBlocks) surface_kernel(SurfaceArguments a) {
     Shared& own = *reinterpret_cast<Shared*>(shared());
@@ -167,8 +107,8 @@ __global__ void __launch_bounds__(kThreads, kBlocks) surface_kernel(SurfaceArgum
     uint32_t* borders = masks + 2 * words;
     const Columns predicted{borders, a.groups, a.width}, true_border{borders + words, a.groups, a.width};
     for (int64_t i = blockIdx.x; i < a.count; i += gridDim.x) {
-        read_words<kPixels>(a, a.predicted + i * pixels, masks);
-        read_words<kPixels>(a, a.true_masks + i * pixels, masks + words);
+        read_words<kPixels>(a.predicted + i * pixels, a.height, a.width, masks);
+        read_words<kPixels>(a.true_masks + i * pixels, a.height, a.width, masks + words);
         __syncthreads();
         find_border({masks, a.groups, a.width}, borders);
         find_border({masks + words, a.groups, a.width}, borders + words);
@@ -194,11 +134,6 @@ int64_t pair_bytes(ImageSize size) {
            4 * column_words(size) * static_cast<int64_t>(sizeof(uint32_t));
 }
 
-int64_t pairs_in_progress(int64_t count, ImageSize size) {
-    const int64_t fitting = std::max<int64_t>(kMaxWorkspace / pair_bytes(size), 1);
-    return std::min({count, fitting, kMaxPairs});
-}
-
 template <typename Square>
 auto kernel_of(bool four) {
     return four ? surface_kernel<Square, 4> : surface_kernel<Square, 1>;
@@ -207,7 +142,7 @@ auto kernel_of(bool four) {
 }  // namespace
 
 int64_t surface_workspace_bytes(int64_t count, ImageSize size) {
-    return pairs_in_progress(count, size) * pair_bytes(size);
+    return pairs_in_progress(count, pair_bytes(size)) * pair_bytes(size);
 }
 
 void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
@@ -216,7 +151,7 @@ void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int6
     const bool four = width % 4 == 0 && is_aligned(predicted, 4) && is_aligned(true_masks, 4);
     start(launch, "surface_distances",
           detail::has_whole_squares(size, spacing) ? kernel_of<int32_t>(four) : kernel_of<double>(four),
-          pairs_in_progress(count, size), static_cast<int64_t>(sizeof(Shared)),
+          pairs_in_progress(count, pair_bytes(size)), static_cast<int64_t>(sizeof(Shared)),
           SurfaceArguments{predicted, true_masks, count, height, width, (height + 31) / 32, metric_of(spacing), hd95,
                            assd, static_cast<uint64_t*>(launch.workspace)});
 }

@@ -143,6 +143,17 @@ void try_surface(ImageSize size, int64_t count, const uint8_t* predicted, const 
     cuda::surface_distances(predicted, true_masks, count, size, spacing, hd95.data(), assd.data(), with(workspace));
     check(hd95 == expected_hd95, "surface_distances, hd95");
     check(near(assd, expected_assd), "surface_distances, assd");
+
+    const double tolerance = integer(0, 1) ? spacing.y * integer(0, 5) : real(0, integer(0, 1) ? 3 : 200);
+    std::vector<double> nsd(static_cast<size_t>(count), -1), expected_nsd = nsd;
+    normalized_surface_dice(predicted, true_masks, count, size, spacing, tolerance, expected_nsd.data(), 1);
+    workspace.assign(static_cast<size_t>(cuda::surface_dice_workspace_bytes(count, size)),
+                     static_cast<uint8_t>(integer(0, 255)));
+    workspace.shrink_to_fit();
+    cuda::normalized_surface_dice(predicted, true_masks, count, size, spacing, tolerance, nsd.data(), with(workspace));
+    for (int64_t i = 0; i < count; ++i)
+        check(nsd[i] == expected_nsd[i] || (std::isnan(nsd[i]) && std::isnan(expected_nsd[i])),
+              "normalized_surface_dice");
 }
 
 void try_surface(ImageSize size) {

@@ -126,6 +126,14 @@ class Bytes {
                         : Spacing{steps[kind / 2 % 5], steps[kind / 2 % 5]};
     }
 
+    // Often exactly the distance of two corners.
+    double tolerance(Spacing spacing) {
+        const int kind = byte(), rows = integer(0, 12), columns = integer(0, 20);
+        const double down = rows * spacing.y, right = columns * spacing.x;
+        const double exact = std::sqrt(down * down + right * right);
+        return kind < 128 ? exact : kind < 254 ? exact * kind / 200 : 1e300;
+    }
+
    private:
     const uint8_t* next_;
     size_t left_;
@@ -379,14 +387,18 @@ void fuzz_surfaces(Bytes& bytes, int threads) {
     const Spacing spacing = bytes.spacing();
     const int64_t count = bytes.integer(0, 2), pixels = size.pixels();
     const Mask predicted = bytes.masks(count, size), others = bytes.masks(count, size);
-    std::vector<double> hd95(static_cast<size_t>(count), NAN), assd(hd95);
+    const double tolerance = bytes.tolerance(spacing);
+    std::vector<double> hd95(static_cast<size_t>(count), NAN), assd(hd95), nsd(hd95.size(), -1);
     surface_distances(predicted.data(), others.data(), count, size, spacing, hd95.data(), assd.data(), threads);
+    normalized_surface_dice(predicted.data(), others.data(), count, size, spacing, tolerance, nsd.data(), threads);
     for (int64_t i = 0; i < count; ++i) {
         const Mask a(predicted.begin() + i * pixels, predicted.begin() + (i + 1) * pixels);
         const Mask b(others.begin() + i * pixels, others.begin() + (i + 1) * pixels);
         const auto [expected_hd95, expected_assd] = reference::surface(a, b, size, spacing.y, spacing.x);
         check(close(hd95[i], expected_hd95), "surface_distances, hd95");
         check(close(assd[i], expected_assd), "surface_distances, assd");
+        const double expected_nsd = reference::surface_dice(a, b, size, spacing.y, spacing.x, tolerance);
+        check(std::isnan(expected_nsd) ? std::isnan(nsd[i]) : close(nsd[i], expected_nsd), "normalized_surface_dice");
     }
 }
 

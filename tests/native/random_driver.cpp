@@ -192,6 +192,15 @@ void try_distances(ImageSize size) {
     for (int64_t i = 0; i < count; ++i) check(assd[i] >= 0 && hd95[i] >= 0, "surface_distances");
     surface_distances(masks.data(), masks.data(), count, size, spacing, hd95.data(), assd.data(), 0);
     for (int64_t i = 0; i < count; ++i) check(assd[i] == 0 && hd95[i] == 0, "surface_distances of equal masks");
+    std::vector<double> nsd(hd95.size(), -1), farther(nsd);
+    const double tolerance = real(0, 10);
+    normalized_surface_dice(masks.data(), others.data(), count, size, spacing, tolerance, nsd.data(), 0);
+    normalized_surface_dice(others.data(), masks.data(), count, size, spacing, 2 * tolerance, farther.data(), 0);
+    for (int64_t i = 0; i < count; ++i)
+        check(std::isnan(nsd[i]) ? std::isnan(farther[i]) : 0 <= nsd[i] && nsd[i] <= farther[i] && farther[i] <= 1,
+              "normalized_surface_dice");
+    normalized_surface_dice(masks.data(), masks.data(), count, size, spacing, 0, nsd.data(), 0);
+    for (int64_t i = 0; i < count; ++i) check(!(nsd[i] < 1), "normalized_surface_dice of equal masks");
 }
 
 void try_threads() {

@@ -156,4 +156,47 @@ inline std::pair<double, double> surface(const Mask& a, const Mask& b, ImageSize
     return {hd95, sum / static_cast<double>(near[0].size() + near[1].size())};
 }
 
+// The corner (y, x) of a mask's pixels is that of pixel (y, x) above and to the left.
+struct Corner {
+    int64_t y, x;
+    double length;
+};
+
+inline std::vector<Corner> contour(const Mask& mask, ImageSize size, double spacing_y, double spacing_x) {
+    const auto set = [&](int64_t y, int64_t x) {
+        return y >= 0 && x >= 0 && y < size.height && x < size.width && mask[y * size.width + x];
+    };
+    const double half = 0.5 * std::sqrt(spacing_y * spacing_y + spacing_x * spacing_x);
+    std::vector<Corner> corners;
+    for (int64_t y = 0; y <= size.height; ++y)
+        for (int64_t x = 0; x <= size.width; ++x) {
+            const int above = set(y - 1, x - 1) + set(y - 1, x), left = set(y - 1, x - 1) + set(y, x - 1),
+                      all = above + set(y, x - 1) + set(y, x);
+            if (all == 0 || all == 4) continue;
+            double length = half;
+            if (all == 2) length = above != 1 ? spacing_x : left != 1 ? spacing_y : 2 * half;
+            corners.push_back({y, x, length});
+        }
+    return corners;
+}
+
+inline double surface_dice(const Mask& a, const Mask& b, ImageSize size, double spacing_y, double spacing_x,
+                           double tolerance) {
+    const std::vector<Corner> contours[2] = {contour(a, size, spacing_y, spacing_x),
+                                             contour(b, size, spacing_y, spacing_x)};
+    double near = 0, all = 0;
+    for (int side = 0; side < 2; ++side)
+        for (const Corner& from : contours[side]) {
+            bool found = false;
+            for (const Corner& to : contours[1 - side]) {
+                const double down = static_cast<double>(from.y - to.y) * spacing_y,
+                             right = static_cast<double>(from.x - to.x) * spacing_x;
+                found |= std::sqrt(down * down + right * right) <= tolerance;
+            }
+            all += from.length;
+            if (found) near += from.length;
+        }
+    return near / all;  // NaN if both masks are empty
+}
+
 }  // namespace reference

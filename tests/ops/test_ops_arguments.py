@@ -34,6 +34,13 @@ OPERATORS = {
         (3,),
         np.float64,
     ),
+    "normalized_surface_dice": (
+        lambda a, out=None: ops.normalized_surface_dice(a, MASKS[: len(a)], tolerance=1, out=out),
+        MASKS[::-1].copy(),
+        "predicted",
+        (3,),
+        np.float64,
+    ),
     "fill_polygons, coverage": (
         lambda a, out=None: ops.fill_polygons(a, SIZE, rule="coverage", out=out),
         POINTS,

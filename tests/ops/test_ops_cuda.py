@@ -274,6 +274,10 @@ def test_surface_distances(device, size):
             for here, there in (hd95, assd):
                 # the CPU sums n distances in blocks of 128: the error is at most (128 + n / 128) * eps / 2, here 2e-13
                 torch.testing.assert_close(there, here, rtol=1e-12, atol=0)
+            for tolerance in (0, 0.9, 2.7, 40):
+                given = {"tolerance": tolerance, "spacing": spacing}
+                ((here, there),) = both(device, ops.normalized_surface_dice, masks, others, **given)
+                torch.testing.assert_close(there, here, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.cuda
@@ -286,6 +290,8 @@ def test_more_pairs_than_blocks():
     for here, there, again in zip(ops.surface_distances(masks, masks.flip(0)), *twice, strict=True):
         torch.testing.assert_close(there.cpu(), here, rtol=1e-12, atol=0)
         assert (there == again).all()
+    nsd = ops.normalized_surface_dice(masks.cuda(), masks.flip(0).cuda(), tolerance=3)
+    assert (nsd.cpu() == ops.normalized_surface_dice(masks, masks.flip(0), tolerance=3)).all()
 
 
 @pytest.mark.cuda
@@ -299,6 +305,7 @@ def test_large_and_empty_batches():
     assert ops.distance_transform(torch.zeros((0, 8, 8), dtype=torch.uint8, device="cuda")).shape == (0, 8, 8)
     none = torch.zeros((0, 8, 8), dtype=torch.uint8, device="cuda")
     assert ops.surface_distances(none, none)[0].shape == (0,)
+    assert ops.normalized_surface_dice(none, none, tolerance=1).shape == (0,)
 
 
 @pytest.mark.cuda

@@ -37,6 +37,7 @@ for size in ((112, 112), (37, 129), (64, 64)):
         distances = ops.distance_transform(1 - targets.band, spacing=(0.3, 0.4)), ops.distance_transform(targets.mask)
         surfaces = ops.surface_distances(targets.mask[::-1].copy(), targets.mask)
         surfaces += ops.surface_distances(targets.band, targets.mask, spacing=(0.3, 0.4))
+        surfaces += (ops.normalized_surface_dice(targets.band, targets.mask, tolerance=2.3, spacing=(0.3, 0.4)),)
         decoded = ops.decode_heatmaps(targets.heatmaps)
         for array in (*targets, free, *narrow, *decoded, ops.erode(targets.mask), *distances, *surfaces):
             digest.update(array.tobytes())

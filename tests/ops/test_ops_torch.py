@@ -24,6 +24,7 @@ def draw_and_decode(contours, landmarks):
     areas = ops.fill_polygons(contours, SIZE, rule="coverage")
     about = ops.border_band_from_contours(contours, SIZE, kernel_size=5)
     distances = ops.distance_transform(mask, spacing=(0.5, 2)), *ops.surface_distances(mask, band)
+    near = ops.normalized_surface_dice(mask, band, tolerance=2.5)
     return (
         mask,
         band,
@@ -36,6 +37,7 @@ def draw_and_decode(contours, landmarks):
         about,
         *targets,
         *distances,
+        near,
     )
 
 
@@ -93,6 +95,7 @@ def test_operators_pass_opcheck():
         "decode_heatmaps": (heatmaps, "argmax", 5.0, points, confidence),
         "distance_transform": (masks, None, areas),
         "surface_distances": (masks, band, (0.5, 2.0), hd95, assd),
+        "normalized_surface_dice": (masks, band, 1.5, (0.5, 2.0), hd95),
     }
     assert set(arguments) == set(OPERATORS)
     for name, values in arguments.items():

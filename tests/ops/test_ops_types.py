@@ -33,6 +33,7 @@ assert_type(ops.render_heatmaps(contours, (8, 8), band=masks), NDArray[Any])
 assert_type(ops.decode_heatmaps(contours), tuple[NDArray[Any], NDArray[Any]])
 assert_type(ops.distance_transform(masks, out=contours), NDArray[Any])
 assert_type(ops.surface_distances(masks, masks, spacing=(0.5, 0.5)), tuple[NDArray[Any], NDArray[Any]])
+assert_type(ops.normalized_surface_dice(masks, masks, tolerance=1, out=contours), NDArray[Any])
 assert_type(ops.render_targets(contours, contours, (8, 8)), ops.Targets)
 
 tensor = torch.zeros(1, 9, 2)
@@ -45,6 +46,7 @@ assert_type(ops.render_heatmaps(tensor, (8, 8), band=tensor), torch.Tensor)
 assert_type(ops.decode_heatmaps(tensor), tuple[torch.Tensor, torch.Tensor])
 assert_type(ops.distance_transform(tensor), torch.Tensor)
 assert_type(ops.surface_distances(tensor, tensor), tuple[torch.Tensor, torch.Tensor])
+assert_type(ops.normalized_surface_dice(tensor, tensor, tolerance=1.5), torch.Tensor)
 assert_type(ops.render_targets(tensor, tensor, (8, 8)), ops.Targets)
 
 ops.fill_polygons([[0.0, 0.0]], (8, 8))  # type: ignore[type-var]

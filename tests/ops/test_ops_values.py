@@ -172,6 +172,12 @@ def test_distances(data, size, dy, dx):
     for i in range(2):
         expected = reference.surface_distances(masks[i], others[i], (dy, dx))
         np.testing.assert_allclose((hd95[i], assd[i]), expected, rtol=1e-9)
+    tolerance = dy * data.draw(st.integers(0, 9))
+    nsd = ops.normalized_surface_dice(masks, others, tolerance=tolerance, spacing=(dy, dx))
+    expected = [
+        reference.normalized_surface_dice(a, b, tolerance, (dy, dx)) for a, b in zip(masks, others, strict=True)
+    ]
+    np.testing.assert_allclose(nsd, expected, rtol=1e-9)
 
 
 OUT_OF_RANGE = (np.nan, np.inf, -1.0, 0.0, 9e-4, LIMIT + 1, 3e38, 10**400)
@@ -190,6 +196,9 @@ def test_invalid_numbers(value):
         "iterations": lambda: ops.dilate(masks, iterations=value),
         "width": lambda: ops.fill_polygons(landmarks, (4, value)),
         "spacing": lambda: ops.distance_transform(masks, spacing=(1, -1 if value in (LIMIT + 1, 9e-4) else value)),
+        "tolerance": lambda: ops.normalized_surface_dice(
+            masks, masks, tolerance=-1 if value in (0, LIMIT + 1, 9e-4, 3e38) else value
+        ),
     }
     for name, call in calls.items():
         with pytest.raises((TypeError, ValueError), match=name):

@@ -23,6 +23,13 @@ void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spa
 void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
                        Spacing spacing, double* hd95, double* assd, int threads);
 
+// predicted, true_masks: (count, height, width). nsd: (count), the normalised surface Dice.
+//
+// The share of the length of both contours that is within the tolerance, a distance in the unit of the spacing, of the
+// other contour: detail/contour.hpp. It is 0 if exactly one mask is empty, and NaN if both are.
+void normalized_surface_dice(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
+                             Spacing spacing, double tolerance, double* nsd, int threads);
+
 namespace cuda {
 
 int64_t distance_workspace_bytes(int64_t count, ImageSize size);
@@ -32,6 +39,10 @@ void distance_transform(const uint8_t* masks, int64_t count, ImageSize size, Spa
 int64_t surface_workspace_bytes(int64_t count, ImageSize size);
 void surface_distances(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
                        Spacing spacing, double* hd95, double* assd, const Launch& launch);
+
+int64_t surface_dice_workspace_bytes(int64_t count, ImageSize size);
+void normalized_surface_dice(const uint8_t* predicted, const uint8_t* true_masks, int64_t count, ImageSize size,
+                             Spacing spacing, double tolerance, double* nsd, const Launch& launch);
 
 }  // namespace cuda
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ._native import build_info
 from .band import border_band, border_band_from_contours, dilate, erode
 from .decode import decode_heatmaps
-from .distance import distance_transform, surface_distances
+from .distance import distance_transform, normalized_surface_dice, surface_distances
 from .heatmap import render_heatmaps
 from .polygon import fill_polygons
 from .targets import Targets, render_targets
@@ -23,6 +23,7 @@ __all__ = [
     "distance_transform",
     "erode",
     "fill_polygons",
+    "normalized_surface_dice",
     "render_heatmaps",
     "render_targets",
     "surface_distances",

@@ -42,6 +42,7 @@ _SCHEMAS = {
     "decode_heatmaps": "Tensor heatmaps, str method, float window, Tensor(a!) points, Tensor(b!) confidence",
     "distance_transform": "Tensor masks, float[]? spacing, Tensor(a!) out",
     "surface_distances": "Tensor predicted, Tensor true, float[]? spacing, Tensor(a!) hd95, Tensor(b!) assd",
+    "normalized_surface_dice": ("Tensor predicted, Tensor true, float tolerance, float[]? spacing, Tensor(a!) out"),
 }
 
 
@@ -155,6 +156,14 @@ def surface_distances(
     assd = _output(assd, predicted.shape[:1], torch.float64, predicted)
     OPERATORS["surface_distances"](predicted, true, spacing, hd95, assd)
     return hd95, assd
+
+
+def normalized_surface_dice(
+    predicted: Tensor, true: Tensor, tolerance: float, spacing: Sequence[float] | None, out: Optional
+) -> Tensor:
+    out = _output(out, predicted.shape[:1], torch.float64, predicted)
+    OPERATORS["normalized_surface_dice"](predicted, true, tolerance, spacing, out)
+    return out
 
 
 def _count(points: Tensor, offsets: Optional) -> int:
