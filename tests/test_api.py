@@ -116,8 +116,11 @@ def test_predictor_rejects_invalid_input(run):
         predict(np.zeros((2, 8, 8)))
     with pytest.raises(ValueError, match="arrays of frames only"):
         predict(echoseg.Clip(np.zeros((2, 8, 8), np.uint8), 50.0, (1.0, 1.0), math.nan), crop_sector=True)
-    with pytest.raises(echoseg.DataError, match="no pretrained weights"):
-        echoseg.load()
+
+
+def test_without_a_run_the_network_that_ships_is_loaded():
+    assert echoseg.load(device="cpu").config.landmarks == 13
+    assert echoseg.load(approach="mask", device="cpu").config.approach == "mask"
 
 
 def test_crop_sector_crops_arrays_of_frames(run):
@@ -125,7 +128,7 @@ def test_crop_sector_crops_arrays_of_frames(run):
     frames = np.zeros((6, 60, 90), np.uint8)
     frames[:, 10:50, 20:70] = random.integers(0, 256, (6, 40, 50))
     frames[:, :6, :40] = 200  # an annotation that does not move
-    predict = echoseg.load(run, device="cpu")
+    predict = echoseg.load(run, smooth=False, device="cpu")
     cropped = predict(frames, crop_sector=True)
     clip = crop_to_sector(echoseg.Clip(frames, math.nan, (math.nan, math.nan), math.nan))
     assert clip.square[2] == pytest.approx(40, abs=2)

@@ -199,7 +199,7 @@ def test_targets_of_blank_slices_are_empty_after_augmentation(store):
 
 
 def test_rejecting_blank_frames_gains_where_a_split_has_blanks(store):
-    table = postprocess_ablation(BrightnessPredictor(), store, "val", None).set_index("step")
+    table = postprocess_ablation(BrightnessPredictor(), store, "val").set_index("step")
     assert table.loc["none", "dice"] == 0.75
     assert table.loc["reject_blank=0.9", ["dice", "gain", "emptied"]].tolist() == [1.0, 0.25, 1]
     assert table.loc["reject_blank=0.5", "emptied"] == 0
@@ -208,7 +208,7 @@ def test_rejecting_blank_frames_gains_where_a_split_has_blanks(store):
 
 def test_ladder_adds_one_step_after_the_other(store):
     steps = ["threshold=0.7", "closing=3", "reject_blank=0.9"]
-    ladder = postprocess_ladder(BrightnessPredictor(), store, "test", steps, None)
+    ladder = postprocess_ladder(BrightnessPredictor(), store, "test", steps)
     assert list(ladder["step"]) == ["output", *steps]
     assert ladder["dice"].tolist()[1:] == [1, 1, 1]
     true = np.zeros((4, 16, 16))
@@ -217,7 +217,7 @@ def test_ladder_adds_one_step_after_the_other(store):
     soft = [2 * (p * t).sum() / (p.sum() + t.sum()) for p, t in zip(outputs, true, strict=True)]
     assert ladder["dice"][0] == pytest.approx(np.mean(soft))
     np.testing.assert_allclose(ladder["gain"][1:], ladder["dice"].diff()[1:])
-    assert list(postprocess_ladder(BrightnessPredictor(), store, "test", (), None)["step"]) == ["output", *CRACIUN]
+    assert list(postprocess_ladder(BrightnessPredictor(), store, "test", ())["step"]) == ["output", *CRACIUN]
     assert "+0.0000" in postprocess_table(ladder, "test", ladder=True)
 
 

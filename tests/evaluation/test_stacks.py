@@ -16,7 +16,7 @@ from _predictions import of_probabilities
 from echoseg.datasets.store import prepare
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.stacks import measure_stacks, summarise_stacks
-from echoseg.geometry.crop import paste
+from echoseg.geometry.crop import Box, cut, fov_box, paste
 from echoseg.inference.measure import measure
 from echoseg.inference.predictor import Predictor
 from echoseg.inference.stack_row import read_stack_truth
@@ -218,6 +218,11 @@ class BrightnessPredictor(Predictor):
     def __init__(self, **settings):
         config = Config(approach="mask", width=8, depth=2, precision="float32", **settings)
         super().__init__(config, *checkpoint.build(config), torch.device("cpu"))
+
+    def __call__(self, clip):
+        size = clip.frames.shape[1:]
+        box = fov_box(Box(0, 0, *size), clip.spacing, self.config.fov_mm)
+        return of_probabilities(paste(cut(clip.frames, box) > 100, box, size))
 
     def segment_cropped(self, cropped, crop, size, *, smooth=False):
         bright = resize_planes(torch.from_numpy(cropped > 100).float(), crop.box[2:]).numpy()
