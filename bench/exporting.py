@@ -40,7 +40,7 @@ def contenders(run: Path, folder: Path) -> dict[str, Callable[[np.ndarray], Any]
     model = load_run(run)[1]
     return {
         "floor: the network alone": lambda frames: model(torch.from_numpy(frames)),
-        "echoseg, as found": echoseg.load(run, device="cpu", regularize=False),
+        "echoseg": echoseg.load(run, device="cpu"),
         "onnxruntime": lambda frames: session.run(None, {"frames": frames}),
         "torch.export archive": lambda frames: archive(torch.from_numpy(frames)),
     }

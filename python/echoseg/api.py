@@ -207,7 +207,6 @@ def predict_files(
     keep: Collection[str] = KEEP,
     postprocess: Sequence[str] = (),
     thresholds: Sequence[float] = (),
-    regularize: bool = True,
     smooth: bool = True,
     format: str = "csv",
     patients: str | None = None,
@@ -232,7 +231,6 @@ def predict_files(
             `echoseg.inference.postprocess`.
         thresholds: Thresholds of the mask probabilities, between 0 and 1, mask approach only. Each file gets a page
             that compares the contours, areas and volumes at these thresholds. Empty writes no page.
-        regularize: Whether to replace contours of an implausible shape by the nearest plausible shape.
         smooth: Whether to smooth the contours of cines over time.
         format: The format of the table, "csv" or "parquet".
         patients: A regular expression whose one group is the patient, searched in the name of each file, then in its
@@ -268,10 +266,10 @@ def predict_files(
     out, keep = Path(out), sorted(set(keep))
     run = weights_folder(approach) if run is None else Path(run)
     with axis3_taken_for(axis3), ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:
-        predictor = load(run, device=ranks.device or device, regularize=regularize, smooth=smooth, network=network)
+        predictor = load(run, device=ranks.device or device, smooth=smooth, network=network)
         check_steps(postprocess, predictor)
         _check_thresholds(thresholds, predictor)
-        settings: tuple = (keep, list(postprocess), regularize, smooth)
+        settings: tuple = (keep, list(postprocess), smooth)
         settings += (list(thresholds),) if thresholds else ()
         settings += (axis3,) if axis3 else ()
         structure = predictor.config.structure

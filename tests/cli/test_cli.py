@@ -157,7 +157,7 @@ def test_predict_writes_volumes_masks_areas_and_a_film(run, data, tmp_path, caps
 
 def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
     video, bare = data / "Videos" / "a.avi", tmp_path / "bare"
-    assert main(["predict", str(run), str(video), "--out", str(bare), "--no-regularize", "--keep"]) == 0
+    assert main(["predict", str(run), str(video), "--out", str(bare), "--no-smooth", "--keep"]) == 0
     assert files(bare) == {"manifest-0.jsonl", "results.csv"}
     images = tmp_path / "images"
     assert main(["predict", str(run), str(video), "--out", str(images), "--keep", "png", "masks"]) == 0

@@ -22,6 +22,7 @@ from echoseg.inference.predictor import Predictor
 from echoseg.inference.stack_row import read_stack_truth
 from echoseg.inference.truth import find_truth, read_truth
 from echoseg.io.nifti import write_mask
+from echoseg.io.clip import Clip
 from echoseg.io.reading import open_volume, read_clip, read_frames
 from echoseg.models.codec import resize_planes
 from echoseg.report import stack_files
@@ -219,10 +220,12 @@ class BrightnessPredictor(Predictor):
         config = Config(approach="mask", width=8, depth=2, precision="float32", **settings)
         super().__init__(config, *checkpoint.build(config), torch.device("cpu"))
 
-    def __call__(self, clip):
-        size = clip.frames.shape[1:]
-        box = fov_box(Box(0, 0, *size), clip.spacing, self.config.fov_mm)
-        return of_probabilities(paste(cut(clip.frames, box) > 100, box, size))
+    def __call__(self, source):
+        if isinstance(source, np.ndarray):
+            source = Clip(source, np.nan, (np.nan, np.nan), np.nan)
+        size = source.frames.shape[1:]
+        box = fov_box(Box(0, 0, *size), source.spacing, self.config.fov_mm)
+        return of_probabilities(paste(cut(source.frames, box) > 100, box, size))
 
     def segment_cropped(self, cropped, crop, size, *, smooth=False):
         bright = resize_planes(torch.from_numpy(cropped > 100).float(), crop.box[2:]).numpy()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echoseg.errors import DataError
-from echoseg.geometry.shape import CLAMP, fit_shapes, load_shapes
+from echoseg.geometry.shape import fit_shapes, load_shapes
 
 random = np.random.default_rng(0)
 t = 2 * np.pi * np.arange(8) / 8
@@ -68,25 +68,9 @@ def test_the_distance_does_not_depend_on_the_pose(angle, scale, shift, i):
     np.testing.assert_allclose(model.distances(moved), model.distances(training[i : i + 1]), rtol=1e-6)
 
 
-def test_regularization_moves_the_outlier_and_keeps_the_other_landmarks():
-    plausible = training[model.distances(training) <= model.limit]
-    assert np.array_equal(model.regularize(plausible), plausible.astype(np.float32))
-    true = make_shapes(50)
-    implausible = true.copy()
-    implausible[:, 3] += [0, 30]
-    assert (model.distances(implausible) > model.limit).all()
-    regularized = model.regularize(implausible)
-    assert regularized.dtype == np.float32
-    assert (model.distances(regularized) < CLAMP * np.sqrt(16)).all()
-    error = np.linalg.norm(regularized - true, axis=2)
-    assert error[:, 3].mean() < 6
-    assert np.delete(error, 3, axis=1).mean() < 2
-
-
-def test_equal_landmarks_are_implausible_and_unchanged():
+def test_equal_landmarks_are_implausible():
     point = np.full((1, 8, 2), 5.0)
     assert model.distances(point) == np.inf
-    assert np.array_equal(model.regularize(point), point.astype(np.float32))
     assert model.distances(point[:0]).shape == (0,)
 
 

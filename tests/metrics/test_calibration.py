@@ -14,8 +14,9 @@ from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.geometry.contour import contour_area
+from echoseg.geometry.shape import load_shapes
 from echoseg.geometry.spline import join_landmarks
-from echoseg.inference.predictor import load
+from echoseg.inference.predictor import SHAPES, load
 from echoseg.metrics.calibration import (
     Calibration,
     ellipse_coverage,
@@ -178,14 +179,13 @@ def test_larger_frames_have_larger_covariances(run, disc_store):
     assert len(predictor(disc_store.frames[:0]).area_std) == 0
 
 
-def test_regularization_changes_implausible_shapes_only(run, disc_store):
+def test_implausible_shapes_are_marked_for_review(run, disc_store):
     noise = np.random.default_rng(0).integers(0, 255, (6, 32, 32)).astype(np.uint8)
-    original, regularized = (load(run, device="cpu", regularize=option)(noise) for option in (False, True))
-    moved = (original.landmarks != regularized.landmarks).any(axis=(1, 2))
-    assert moved.any()
-    assert regularized.review[moved].all()
-    assert np.array_equal(original.masks[~moved], regularized.masks[~moved])
-    assert (original.masks[moved] != regularized.masks[moved]).any()
+    prediction = load(run, device="cpu")(noise)
+    shapes = load_shapes(run / SHAPES)
+    implausible = shapes.distances(prediction.landmarks) > shapes.limit
+    assert implausible.any()
+    assert prediction.review[implausible].all()
 
 
 def test_a_run_without_calibration_files_predicts_without_uncertainty(run, disc_store, tmp_path):

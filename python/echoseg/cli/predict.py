@@ -86,14 +86,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser, "axis3", "patients")
     add_postprocess(parser)
-    parser.add_argument(
-        "--regularize",
-        action=argparse.BooleanOptionalAction,
-        default=argparse.SUPPRESS,
-        help="change a contour with an implausible shape, unlike all contours of the training data, to a plausible one"
-        " (landmark approach only; default: yes)",
-    )
-    parser.set_defaults(regularize=True)
     add_smooth(parser)
     add_device(parser)
 
@@ -117,7 +109,6 @@ def run(arguments: argparse.Namespace) -> None:
         keep=arguments.keep,
         postprocess=arguments.postprocess,
         thresholds=arguments.thresholds,
-        regularize=arguments.regularize,
         smooth=arguments.smooth,
         format=arguments.format,
         patients=arguments.patients,

@@ -22,13 +22,8 @@ from echoseg.utils.checksum import add_checksum, parse
 
 QUANTILE = 0.995
 """The quantile of the training set's distances that is the limit of plausible shapes."""
-CLAMP = 3.0
-"""The limit of regularized coefficients, in standard deviations."""
 TOLERANCE = 0.15
 """The standard deviation of landmark errors, relative to the mean radius of the contour."""
-HALF_WEIGHT_DISTANCE = 0.2
-"""The distance from the fit at which a landmark has weight 1/2, relative to the mean radius of the contour."""
-_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -56,43 +51,10 @@ class ShapeModel:
         Returns:
             (N,) float64; infinite if all landmarks of a shape are equal.
         """
-        coefficients = _deviations(landmarks, self.mean)[0] @ self.components.T
+        coefficients = _deviations(landmarks, self.mean) @ self.components.T
         variances = self.variances + TOLERANCE**2 / self.mean.shape[1]
         squares = (coefficients**2 / variances).sum(axis=1)
         return np.sqrt(np.where(np.isfinite(squares), squares, np.inf))
-
-    def regularize(self, landmarks: np.ndarray) -> np.ndarray:
-        """Replace implausible shapes by plausible ones, with coefficients within `CLAMP` standard deviations.
-
-        The fit is robust: it is iterated, and landmarks far from the previous fit get a low weight, so that a single
-        outlier does not distort the others.
-
-        Args:
-            landmarks: (N, K, 2) float, pixels.
-
-        Returns:
-            (N, K, 2) float32, pixels. Plausible shapes and shapes with an infinite distance are unchanged.
-        """
-        landmarks = np.asarray(landmarks, dtype=np.float32)
-        distances = self.distances(landmarks)
-        implausible = (distances > self.limit) & np.isfinite(distances)
-        original = landmarks[implausible].astype(np.float64)
-        fitted, radius = self._clamp(original)
-        for _ in range(_ITERATIONS):
-            residual = np.linalg.norm(original - fitted, axis=2, keepdims=True) / (HALF_WEIGHT_DISTANCE * radius)
-            fitted, radius = self._clamp(fitted + (original - fitted) / (1 + residual**2))
-        regularized = landmarks.copy()
-        regularized[implausible] = fitted
-        return regularized
-
-    def _clamp(self, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The shapes with clamped coefficients, (N, K, 2), and their mean radius, (N, 1, 1)."""
-        deviations, scale, centre = _deviations(landmarks, self.mean)
-        limit = CLAMP * np.sqrt(self.variances)
-        clamped = np.clip(deviations @ self.components.T, -limit, limit) @ self.components
-        x, y = (self.mean + clamped.reshape(-1, *self.mean.shape)).transpose(1, 0, 2)
-        shapes = scale * (x + 1j * y) + centre
-        return np.stack([shapes.real, shapes.imag], axis=2), np.abs(scale)[..., None] / np.sqrt(self.mean.shape[1])
 
     def save(self, path: Path) -> None:
         """Write the model as JSON with a checksum."""
@@ -120,40 +82,36 @@ def fit_shapes(landmarks: np.ndarray) -> ShapeModel:
     Args:
         landmarks: (N, K, 2) float, pixels; the landmarks of a shape must not all be equal.
     """
-    shapes, _ = _centre(landmarks)
+    shapes = _centre(landmarks)
     shapes = shapes / np.linalg.norm(shapes, axis=1, keepdims=True)
     mean = np.linalg.eigh(shapes.T @ shapes.conj())[1][:, -1]
     rotation = (shapes @ mean.conj()).sum()  # gives the mean shape the average orientation of the training set
     mean = mean * rotation / abs(rotation)
     mean_xy = np.stack([mean.real, mean.imag])
 
-    deviations = _deviations(landmarks, mean_xy)[0]
+    deviations = _deviations(landmarks, mean_xy)
     variances, components = np.linalg.eigh(deviations.T @ deviations / len(deviations))
     model = ShapeModel(mean_xy, components.T, variances.clip(min=0), np.inf)
     return replace(model, limit=float(np.quantile(model.distances(landmarks), QUANTILE)))
 
 
-def _deviations(landmarks: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _deviations(landmarks: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Align shapes to the mean shape, and project them to the tangent space there.
 
     Points are complex numbers x + iy, so that a rotation with scaling is a multiplication.
 
     Returns:
-        deviations: (N, 2 K) float64, the differences from the mean shape.
-        scale: (N, 1) complex, the rotation and scaling to the image.
-        centre: (N, 1) complex, the centre in the image, pixels.
+        (N, 2 K) float64, the differences from the mean shape.
     """
-    shapes, centre = _centre(landmarks)
+    shapes = _centre(landmarks)
     reference = mean[0] + 1j * mean[1]
-    scale = shapes @ reference.conj()[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        differences = shapes / scale - reference
-    return np.concatenate([differences.real, differences.imag], axis=1), scale, centre
+        differences = shapes / (shapes @ reference.conj()[:, None]) - reference
+    return np.concatenate([differences.real, differences.imag], axis=1)
 
 
-def _centre(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The shapes as complex numbers relative to their centre, (N, K), and the centre, (N, 1)."""
+def _centre(landmarks: np.ndarray) -> np.ndarray:
+    """The shapes as complex numbers relative to their centre, (N, K)."""
     points = np.asarray(landmarks, dtype=np.float64)
     shapes = points[..., 0] + 1j * points[..., 1]
-    centre = shapes.mean(axis=1, keepdims=True)
-    return shapes - centre, centre
+    return shapes - shapes.mean(axis=1, keepdims=True)

@@ -111,7 +111,7 @@ def _compare(run: Path, config: Config, graph: Graph) -> float:
     Raises:
         DataError: The difference exceeds `TOLERANCE`.
     """
-    predictor = load(run, device="cpu", regularize=False)
+    predictor = load(run, device="cpu")
     patients = [Patient(0, i) for i in range(_PHANTOMS)]
     phantoms = np.stack([patient.frame(number) for patient in patients for number in (patient.ed, patient.es)])
     phantoms = Crop(Box(0, 0, *phantoms.shape[1:]), config.size).frames(phantoms)

@@ -201,7 +201,6 @@ class Predictor:
         *,
         calibration: Calibration | None = None,
         shapes: ShapeModel | None = None,
-        regularize: bool = False,
         image_domain: ImageDomain | None = None,
         ef_intervals: EFIntervals | None = None,
         smooth: bool = False,
@@ -209,7 +208,7 @@ class Predictor:
         self.config, self.codec, self.calibration = config, codec, calibration
         self._image_domain, self._ef_intervals = image_domain, ef_intervals
         self._model = place(model, device).eval()
-        self._device, self._shapes, self._regularize, self._smooth = device, shapes, regularize, smooth
+        self._device, self._shapes, self._smooth = device, shapes, smooth
 
     def __call__(self, source: str | os.PathLike[str] | Clip | np.ndarray, *, crop_sector: bool = False) -> Prediction:
         """Segment every frame of a file, a clip, or an array.
@@ -278,8 +277,6 @@ class Predictor:
             implausible |= (tracks.distances > OUTLIER_DISTANCE).any(axis=1)
         if self._shapes is not None:
             implausible |= self._shapes.distances(landmarks) > self._shapes.limit
-            if self._regularize:
-                landmarks[implausible] = self._shapes.regularize(landmarks[implausible])
         in_frame = crop.points_in_frame(landmarks)
         contours, pieces = self.codec.contours(probabilities, in_frame)
         prediction = Prediction(contours, pieces, probabilities, in_frame, self.codec.axes(in_frame), **shared)
@@ -344,7 +341,6 @@ def load(
     *,
     approach: str = "landmark",
     device: str = "auto",
-    regularize: bool = True,
     smooth: bool = True,
     network: NetworkFactory | None = None,
 ) -> Predictor:
@@ -354,8 +350,6 @@ def load(
         run: A run, or its folder. None: the network that ships with echoseg, for the left ventricle in apical views.
         approach: "landmark" or "mask", if `run` is None: which of the two networks that ship.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        regularize: Whether to replace contours of an implausible shape by the nearest plausible shape; see
-            `echoseg.geometry.shape`. `Prediction.review` marks these frames in either case.
         smooth: Whether to smooth the contours of cines over time; see `echoseg.inference.temporal`.
         network: The function that makes the network, if one was passed to `echoseg.train`.
 
@@ -375,7 +369,6 @@ def load(
         choose_device(device),
         calibration=_load_optional(load_calibration, run / CALIBRATION),
         shapes=_load_optional(load_shapes, run / SHAPES),
-        regularize=regularize,
         image_domain=_load_optional(load_image_domain, run / IMAGE_DOMAIN),
         ef_intervals=_load_optional(load_ef_intervals, run / EF_INTERVALS),
         smooth=smooth,
