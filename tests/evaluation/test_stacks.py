@@ -21,8 +21,8 @@ from echoseg.inference.measure import measure
 from echoseg.inference.predictor import Predictor
 from echoseg.inference.stack_row import read_stack_truth
 from echoseg.inference.truth import find_truth, read_truth
-from echoseg.io.nifti import write_mask
 from echoseg.io.clip import Clip
+from echoseg.io.nifti import write_mask
 from echoseg.io.reading import open_volume, read_clip, read_frames
 from echoseg.models.codec import resize_planes
 from echoseg.report import stack_files
