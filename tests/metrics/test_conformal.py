@@ -71,6 +71,16 @@ def test_scaled_intervals_are_narrower_where_the_deviation_is_small():
     assert (np.array(plain.of(np.array([0.0, 100.0]))) <= 100).all()
 
 
+def test_unknown_deviations_are_left_out_of_the_scaled_intervals():
+    predicted, true, deviations = simulate(200, 0)
+    deviations[:50] = np.nan
+    intervals = fit_ef_intervals(predicted, true, deviations)
+    assert intervals.plain == fit_ef_intervals(predicted, true).plain
+    assert intervals.scaled == fit_ef_intervals(predicted[50:], true[50:], deviations[50:]).scaled
+    deviations[MIN_PAIRS - 1 :] = np.nan
+    assert fit_ef_intervals(predicted, true, deviations).scaled is None
+
+
 def test_too_few_pairs_give_no_interval_and_small_bands_get_that_of_all():
     predicted, true, _ = simulate(MIN_PAIRS + 1, 0)
     predicted[0] = np.nan

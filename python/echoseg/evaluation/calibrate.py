@@ -97,9 +97,7 @@ def save_ef_intervals(run: Path, efs: pd.DataFrame) -> None:
         run: The run folder.
         efs: The result of `predicted_efs`; nothing is written or said if it is empty.
     """
-    deviations = efs["ef_std"].to_numpy()
-    known = deviations if np.isfinite(deviations).all() else None
-    intervals = fit_ef_intervals(efs["ef"].to_numpy(), efs["reference"].to_numpy(), known)
+    intervals = fit_ef_intervals(*(efs[name].to_numpy() for name in ("ef", "reference", "ef_std")))
     if intervals is not None:
         replace_file(run / EF_INTERVALS, intervals.save)
     elif len(efs):

@@ -118,17 +118,21 @@ def fit_ef_intervals(
     Args:
         predicted: (N,) float, percent; pairs with nan are left out.
         true: (N,) float, percent.
-        deviations: (N,) float, predicted standard deviations, percentage points, above 0; None if there are none.
+        deviations: (N,) float, predicted standard deviations, percentage points, above 0; nan where they are unknown.
+            None if there are none.
 
     Returns:
-        The intervals; None if there are fewer than `MIN_PAIRS` pairs, of which they would be infinite.
+        The intervals; None if there are fewer than `MIN_PAIRS` pairs, of which they would be infinite. They are not
+        scaled if there are fewer pairs with a deviation.
     """
     known = np.isfinite(predicted) & np.isfinite(true)
     if known.sum() < MIN_PAIRS:
         return None
-    predicted, errors = predicted[known], (true - predicted)[known]
-    scaled = None if deviations is None else fit_offsets(errors / deviations[known], predicted, EF_BANDS)
-    return EFIntervals(fit_offsets(errors, predicted, EF_BANDS), scaled)
+    errors, scaled = true - predicted, None
+    if deviations is not None and (has_deviation := known & np.isfinite(deviations)).sum() >= MIN_PAIRS:
+        relative = errors[has_deviation] / deviations[has_deviation]
+        scaled = fit_offsets(relative, predicted[has_deviation], EF_BANDS)
+    return EFIntervals(fit_offsets(errors[known], predicted[known], EF_BANDS), scaled)
 
 
 def fit_offsets(errors: np.ndarray, predicted: np.ndarray, bands: Sequence[float]) -> Offsets:
