@@ -1,4 +1,4 @@
-"""Tells whether images look like those that a network was trained on.
+"""Measures how unlike images are to those that a network was trained on.
 
 An image is described by a few statistics: means and standard deviations of a coarse grid of blocks, autocorrelations,
 and quantiles of the grey levels. Its distance from the training images is the Mahalanobis distance of these statistics,
