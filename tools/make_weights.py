@@ -1,6 +1,6 @@
 """Make the networks that ship with echoseg, from synthetic echocardiograms alone.
 
-    python tools/make_weights.py WORK    # about an hour on two cores; run again to continue after an interruption
+    python tools/make_weights.py WORK    # an hour and a half on two cores; run again to continue after an interruption
 
 WORK gets a store of phantoms and a run folder for each approach; masks are learned from the weights for landmarks. What
 `echoseg predict` needs of them, with the weights in half precision, goes to python/echoseg/models/weights/. No test and
@@ -20,7 +20,7 @@ import torch
 
 import echoseg
 from echoseg.inference.predictor import OPTIONAL_FILES
-from echoseg.models.weights import weights_folder
+from echoseg.models import weights
 from echoseg.phantom import write_phantom_store
 from echoseg.report.card import model_card
 from echoseg.training.checkpoint import BEST, CONFIG, load_run, weights_metadata, write_weights
@@ -49,7 +49,7 @@ def make(work: Path, approach: str) -> None:
             settings = SETTINGS[approach]
             init = str(work / settings["init"]) if "init" in settings else None
             echoseg.train(store, approach=approach, out=run, **{**settings, "init": init})
-    pack(run, weights_folder(approach))
+    pack(run, Path(weights.__file__).parent / approach)
 
 
 def pack(run: Path, out: Path) -> None:

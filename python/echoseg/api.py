@@ -260,6 +260,7 @@ def predict_files(
         DataError: The run cannot be used, no file is found, a step is unknown, `patients`, `truth` or `bsa` cannot
             be used, or results cannot be written.
         FileExistsError: `out` exists.
+        ValueError: `approach` is unknown.
     """
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise DataError("format 'parquet' needs another package; pip install 'echoseg[parquet]'")

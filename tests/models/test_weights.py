@@ -76,6 +76,11 @@ def test_commands_work_without_a_run(tmp_path, capsys, monkeypatch):
     assert "segmented" in capsys.readouterr().out
 
 
+def test_an_unknown_approach_is_refused():
+    with pytest.raises(ValueError, match="unknown approach 'points'; known: landmark, mask"):
+        echoseg.load(approach="points")
+
+
 def test_a_run_has_its_own_approach(tmp_path, capsys):
     run = str(weights_folder("mask"))
     with pytest.raises(SystemExit) as exit:

@@ -3,11 +3,10 @@
 onnx and torch: one file that onnxruntime or torch.export loads, without
 echoseg. Its input is (N, H, W) uint8 frames of the network's size; its output
 is masks and probabilities, or landmarks in pixels, and the confidence in them.
-Normalization and decoding are part of it; smoothing over time and the
-correction of implausible shapes are not. Its metadata say what the outputs
-mean, and have the intervals of the ejection fraction (EF), the results, the
-licence and the intended use. The file is kept only if its output equals that of
-the run.
+Normalization and decoding are part of it; smoothing over time is not. Its
+metadata say what the outputs mean, and have the intervals of the ejection
+fraction (EF), the results, the licence and the intended use. The file is kept
+only if its output equals that of the run.
 
 huggingface: a folder with weights, configuration and model card, as the
 Hugging Face Hub wants it. echoseg.load and every command with RUN read it.

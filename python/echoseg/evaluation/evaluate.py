@@ -126,7 +126,7 @@ def evaluate(
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
     videos = pd.DataFrame()
     if whole_videos:
-        by_name = _require(recordings, store, "whole videos")
+        by_name = _require(recordings, store)
         true_contours: dict[str, dict[int, np.ndarray]] = {}
         for index, video, frame in zip(indices, images["video"], images["frame"], strict=True):
             true_contours.setdefault(video, {})[frame] = store.crop(index).points_in_frame(store.contour(index))
@@ -209,15 +209,15 @@ def predict_split(
     return postprocess(Prediction.join(parts), steps, predictor.codec)
 
 
-def _require(recordings: Mapping[str, Recording] | None, store: Store, purpose: str) -> Mapping[str, Recording]:
-    """The recordings, which `purpose` needs.
+def _require(recordings: Mapping[str, Recording] | None, store: Store) -> Mapping[str, Recording]:
+    """The recordings, which whole videos need.
 
     Raises:
         DataError: `recordings` is None.
     """
     if recordings is None:
         raise DataError(
-            f"{store.path}: a store contains only the traced frames, but all frames are needed for {purpose}; give "
+            f"{store.path}: a store contains only the traced frames, but all frames are needed for whole videos; give "
             "--data the folder of videos instead"
         )
     return recordings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from echoseg.inference.predictor import EF_INTERVALS
 from echoseg.metrics.conformal import EF_BANDS, LEVEL, load_ef_intervals
 from echoseg.training.checkpoint import BEST
 from echoseg.training.config import Config
+from echoseg.utils.files import hash_file
 
 _CURVES = {
     "cubic": "a cubic spline with uniform parameters",
@@ -50,7 +50,7 @@ def describe_graph(run: Path, config: Config) -> dict[str, str]:
         "echoseg": version("echoseg"),
         "approach": config.approach,
         "structure": config.structure or LEFT_VENTRICLE,
-        "weights_sha256": hashlib.sha256((run / BEST).read_bytes()).hexdigest(),
+        "weights_sha256": hash_file(run / BEST),
         "input": "frames: (N, H, W) uint8, grey values, each frame resized to H x W",
         "input_size": f"{height} {width}",
         "input_range": "0 255",

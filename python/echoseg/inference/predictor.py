@@ -359,6 +359,7 @@ def load(
     Raises:
         DataError: `run` is not a run, a file is damaged, `network` is missing or makes another network, or the device
             does not exist.
+        ValueError: `approach` is unknown.
     """
     run = weights_folder(approach) if run is None else Path(run)
     config, model, codec = load_run(run, network)

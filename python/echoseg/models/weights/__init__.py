@@ -13,5 +13,11 @@ def weights_folder(approach: str = "landmark") -> Path:
 
     Args:
         approach: "landmark" or "mask".
+
+    Raises:
+        ValueError: No network of this approach ships.
     """
-    return Path(__file__).parent / approach
+    folder = Path(__file__).parent / approach
+    if not (folder / "config.yaml").is_file():
+        raise ValueError(f"unknown approach {approach!r}; known: landmark, mask")
+    return folder
