@@ -294,6 +294,36 @@ def effort_table(effort: pd.DataFrame) -> str:
     return text_table(header, rows)
 
 
+def beat_effort_table(effort: pd.DataFrame) -> str:
+    """Format the result of ``evaluation.beat_effort.beat_effort``.
+
+    Args:
+        effort: The result.
+
+    Returns:
+        A row without and one with carried corrections: means over the videos.
+    """
+    rows = []
+    for carried, group in effort.groupby("carried"):
+        means = group.mean(numeric_only=True)
+        seconds = f"{1000 * group['seconds'].median():.0f}" if carried else ""
+        rows.append(
+            [
+                "carried to the other frames" if carried else "frame by frame",
+                *(f"{means[name]:.1f}" for name in ("frames", "corrected", "steps", "path_px")),
+                f"{100 * means['reached']:.0f} %",
+                *(f"{means[name]:.4f}" for name in ("dice", "neighbour_dice")),
+                f"{means['area_jitter_percent']:.2f}",
+                seconds,
+            ]
+        )
+    header = [
+        *("corrections", "traced frames", "corrected", "steps", "distance moved, px", "goal reached", "Dice after"),
+        *("smallest Dice of neighbours", "jitter of the area, %", "ms a correction"),
+    ]
+    return text_table(header, rows)
+
+
 def layers_table(layers: pd.DataFrame) -> str:
     """Format the result of ``training.summary.summarise_network``: a row for each layer, and the totals."""
     rows = [
