@@ -81,7 +81,7 @@ class _User:
 
     def _dice(self, contour: np.ndarray, frame: int) -> float:
         true = self.masks[frame]
-        return float(dice(fill_contours([contour], true.shape), true[None])[0])
+        return float(dice(fill_contours([contour], true.shape), true[None], both_empty=1)[0])
 
 
 def beat_effort(
@@ -131,7 +131,7 @@ def _correct_cine(user: _User, prediction: Prediction, fps: float, carried: bool
     true = np.stack(list(user.masks.values()))
     current, corrections, seconds = prediction, dict[int, _Correction](), []
     while True:
-        scores = dice(current.masks[frames], true)
+        scores = dice(current.masks[frames], true, both_empty=1)
         open_scores = np.where(np.isin(frames, list(corrections)), np.inf, scores)
         worst = int(frames[open_scores.argmin()])
         if open_scores.min() >= user.goal:

@@ -96,12 +96,12 @@ def drag_landmarks(
     landmarks = landmarks.copy()
     images = np.arange(len(landmarks))
     size = true_masks.shape[1:]
-    scores, paths = [dice(fill_polygons(join(landmarks), size), true_masks)], [np.zeros(len(landmarks))]
+    scores, paths = [dice(fill_polygons(join(landmarks), size), true_masks, both_empty=1)], [np.zeros(len(landmarks))]
     for _ in range(landmarks.shape[1]):
         errors = np.linalg.norm(landmarks - true_landmarks, axis=2)
         worst = errors.argmax(axis=1)
         landmarks[images, worst] = true_landmarks[images, worst]
-        scores.append(dice(fill_polygons(join(landmarks), size), true_masks))
+        scores.append(dice(fill_polygons(join(landmarks), size), true_masks, both_empty=1))
         paths.append(paths[-1] + errors[images, worst])
     return Correction(np.stack(scores, axis=1), np.stack(paths, axis=1))
 
@@ -124,12 +124,12 @@ def brush_masks(
     brush = round_brush(radius)
     scores, paths = np.zeros((2, len(masks), strokes + 1))
     for score, path, mask, true in zip(scores, paths, masks.copy(), true_masks, strict=True):
-        score[:] = dice(mask[None], true[None])
+        score[:] = dice(mask[None], true[None], both_empty=1)
         for stroke in range(1, strokes + 1):
             length = None if score[-1] >= goal else draw_stroke(mask, true, brush)
             if length is None:
                 break
-            score[stroke:] = dice(mask[None], true[None])
+            score[stroke:] = dice(mask[None], true[None], both_empty=1)
             path[stroke:] += length
     return Correction(scores, paths)
 
