@@ -66,6 +66,8 @@ def test_train_leaves_a_complete_run(run):
         *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
         *("empty_predictions", "landmark_error_px", "all_black", "data", "review", "calibration"),
         *("ef", "ef_bands", "ef_method", "seconds", "checksum", "structure"),
+        *("area_similarity", "masd_px", "nsd_1px", "nsd_2px", "ci95", "median", "median_ci95"),
+        *("one_empty", "both_empty", "failures", "note"),
     }
     assert (test["images"], test["patients"]) == (2, 1)
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -105,7 +107,7 @@ def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
         return capsys.readouterr().out
 
     printed = evaluate("videos", "--videos", "--postprocess", "reject_blank=0.01", "closing")
-    assert "EF, %, whole videos" in printed
+    assert "EF, points, whole videos" in printed
     entry = json.loads((tmp_path / "videos" / "metrics.json").read_text())["all"]
     assert entry["postprocess"] == ["reject_blank=0.01", "closing"]
     assert entry["ef_videos"]["videos"] + entry["ef_videos"]["missing"] == 3
@@ -123,6 +125,7 @@ def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_point_lists_do_not_tell_where_anatomical_landmarks_are(run, tmp_path, capsys):
     points = write_points_folder(tmp_path / "points")
     assert main(["evaluate", str(run), "--data", str(points), "--split", "all", "--out", str(tmp_path / "all")]) == 0
@@ -130,6 +133,7 @@ def test_point_lists_do_not_tell_where_anatomical_landmarks_are(run, tmp_path, c
     assert "exactly 6" in failure(capsys, "train", "--data", points, "--scheme", "extremes")
 
 
+@pytest.mark.slow
 def test_predict_writes_volumes_masks_areas_and_a_film(run, data, tmp_path, capsys):
     out = tmp_path / "predicted"
     arguments = ["predict", str(run), str(data / "Videos"), "--out", str(out), "--device", "cpu"]
@@ -155,6 +159,7 @@ def test_predict_writes_volumes_masks_areas_and_a_film(run, data, tmp_path, caps
     assert "exists already" in failure(capsys, *arguments)
 
 
+@pytest.mark.slow
 def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
     video, bare = data / "Videos" / "a.avi", tmp_path / "bare"
     assert main(["predict", str(run), str(video), "--out", str(bare), "--no-smooth", "--keep"]) == 0
@@ -235,6 +240,7 @@ def test_without_data_a_phantom_is_made_once(tmp_path, monkeypatch):
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_prepare_and_check_count_what_is_left_out(data, tmp_path, capsys):
     set_cell(data / "VolumeTracings.csv", 3, 1, "forty")
     assert main(["prepare", str(data), "--out", str(tmp_path / "store"), "--size", "32", "32"]) == 0
@@ -251,6 +257,7 @@ def test_prepare_and_check_count_what_is_left_out(data, tmp_path, capsys):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_orderings_table_says_what_sorting_costs(data, tmp_path):
     assert main(["check", str(data), "--out", str(tmp_path / "check")]) == 0
     table = pd.read_csv(tmp_path / "check" / "orderings.csv", index_col="ordering")["mean"]

@@ -14,12 +14,14 @@ from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store, is_store, prepare
 from echoseg.errors import DataError
-from echoseg.evaluation.evaluate import Evaluation, evaluate
+from echoseg.evaluation.beat_effort import beat_effort
+from echoseg.evaluation.evaluate import Evaluation, evaluate, split_indices
 from echoseg.evaluation.postprocess_ablation import postprocess_ablation, postprocess_ladder
 from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
 from echoseg.models.normalize import NetworkFactory
 from echoseg.phantom.cached import cached_phantom
+from echoseg.training.config import Config
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,24 @@ class RunData:
                 whole_videos=whole_videos,
                 blanks=blanks,
             )
+
+    def beat_effort(self, split: str, radius: float) -> pd.DataFrame:
+        """Simulate the correction of all frames of the split's cines.
+
+        Args:
+            split: "train", "val", "test" or "all".
+            radius: The radius of the brush, pixels.
+
+        Returns:
+            The table of `echoseg.evaluation.beat_effort.beat_effort`.
+
+        Raises:
+            DataError: `data` is a store, the split has no image, or none of its videos has enough traced frames.
+        """
+        if self.recordings is None:
+            raise DataError(f"{self.data}: a store does not contain whole videos; give --data the folder of videos")
+        names = self.store.samples["video"].iloc[split_indices(self.predictor, self.store, split)].unique()
+        return beat_effort(self.predictor, [self.recordings[name] for name in names], radius=radius)
 
     def postprocess_ablation(self, split: str) -> pd.DataFrame:
         """Evaluate each post-processing step alone.
@@ -156,3 +176,16 @@ def load_run_data(
             f"{Path(run) / 'metrics.json'}; measure it on other data by --data FOLDER --split all"
         )
     return RunData(predictor, folder, store, axis3)
+
+
+def training_store(config: Config) -> Store:
+    """The store of the data set that a run was trained on, which may be the phantom data set.
+
+    Args:
+        config: The settings of the run.
+
+    Raises:
+        DataError: The data set is gone or cannot be used.
+    """
+    folder = config.data or cached_phantom(size=config.size, ordering=config.ordering)
+    return prepare(Path(folder), **config.store_options)
