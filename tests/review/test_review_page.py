@@ -428,6 +428,91 @@ def test_points_of_the_mask_approach(context, served):
     assert len((served.corrections.folder / "Landmarks.csv").read_text().splitlines()) == 16
 
 
+def test_a_clip_that_cannot_be_opened_locks_the_page(context, served):
+    """Selector, picture and name belong together: nothing of the clip before is shown or can be edited."""
+    (served.data / "Videos" / "b.avi").write_bytes(b"")
+    page = open_page(context, served)
+    start = outlines(8)[0]
+    place = on_screen(page, start[1])
+    page.keyboard.press("]")
+    wait_for_text(page, "#cover", r"^b\.avi cannot be opened\. .*is empty; replace the file")
+    assert page.locator("#clip").input_value() == "1"
+    assert "cannot be opened" in page.locator("#clip option").nth(1).inner_text()
+    for selector in ("#image-view svg", "#ef", "#accept", "#frame-slider", "#volume-curve", "#review-list"):
+        assert not page.locator(selector).is_visible(), selector
+    page.mouse.move(*place)
+    page.mouse.down()
+    page.mouse.move(place[0] + 40, place[1], steps=3)
+    page.mouse.up()
+    for key in ("Enter", "x", "c", "z", "p", "Shift+E", " ", "ArrowRight", "a", "4"):
+        page.keyboard.press(key)
+    assert not (served.corrections.folder / "audit.jsonl").exists()
+    page.reload()
+    wait_for_text(page, "#cover", r"^b\.avi cannot be opened")
+    page.keyboard.press("]")
+    page.wait_for_selector("body[data-ready='2']")
+    assert page.locator("#image-view svg").is_visible()
+    assert not page.locator("#cover").is_visible()
+
+
+def test_messages_disappear_with_their_frame(context, served):
+    page = open_page(context, served)
+    start = outlines(8)[0]
+    drag(page, start[1], start[1] + (4, 0))
+    page.keyboard.press("z")
+    wait_for_text(page, "#status", "^Undone$")
+    page.keyboard.press(".")
+    wait_for_text(page, "#status", "^$")
+
+
+def test_keys_do_nothing_while_their_button_is_disabled(context, served):
+    page = open_page(context, served)
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    for key in ("r", "a", "Delete", "p", "z", "Shift+Z"):
+        page.keyboard.press(key)
+    page.keyboard.press(".")
+    assert page.inner_text("#frame-number") == "2 / 8"
+    assert [url for url in requests if "update-others" in url] == []
+    assert not (served.corrections.folder / "audit.jsonl").exists()
+
+
+def test_space_plays_after_the_slider_was_used_and_the_speed_can_be_chosen(context, served):
+    page = open_page(context, served)
+    box = page.locator("#frame-slider").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator("#speed").select_option("0.25")
+    page.keyboard.press(" ")
+    wait_for_text(page, "#play", "Pause")
+    page.keyboard.press(" ")
+    wait_for_text(page, "#play", "Play")
+    page.locator("#frame-slider").focus()
+    page.keyboard.press(" ")
+    wait_for_text(page, "#play", "Pause")
+    page.keyboard.press("Enter")  # an edit ends the playback
+    wait_for_text(page, "#play", "Play")
+    frames = page.evaluate(
+        """async () => {
+            const { Playback } = await import("./static/playback.js");
+            const shown = [];
+            const clip = { fps: 20, frames: 1000 };
+            const playback = new Playback({
+                getClip: () => clip,
+                getFrame: () => shown.at(-1) ?? 0,
+                showFrame: (frame) => shown.push(frame),
+                onToggle: () => {},
+            });
+            playback.setSpeed(0.5);
+            const start = performance.now();
+            playback.play();
+            while (shown.length < 3) await new Promise(requestAnimationFrame);
+            playback.pause();
+            return [shown.at(-1), (performance.now() - start) / 1000];
+        }"""
+    )
+    assert frames[0] <= frames[1] * 20 * 0.5, "half the frames of the time that has passed"
+
+
 @pytest.mark.slow
 def test_the_page_draws_and_measures_as_echoseg_does(context, served):
     page = open_page(context, served)

@@ -82,7 +82,9 @@ class Review(Workload):
                 allowed = [self.confirmed.get(key)]
                 if self.pending and self.pending[0] == key:
                     allowed.append(self.pending[1])
-                points = [[round(x, 3) for x in point] for point in (state["points"] or {"points": ()})["points"]]  # float32
+                points = [
+                    [round(x, 3) for x in point] for point in (state["points"] or {"points": ()})["points"]
+                ]  # float32
                 points = points or None
                 if points not in allowed:
                     self.problems.append(f"clip {clip}, frame {frame}: {points} differs from the confirmed points")

@@ -39,10 +39,11 @@ export class Saver {
       return;
     }
     clip.versions.set(frame, response.version);
-    this.#unsaved.delete(key);
+    const isCurrent = clip.stateOf(frame) === state; // else the next entry of the queue saves it
+    if (isCurrent) this.#unsaved.delete(key);
     this.#failed.delete(key);
     this.#show();
-    this.onSaved(entry, response, clip.stateOf(frame) === state);
+    this.onSaved(entry, response, isCurrent);
   }
 
   #fail(entry, error) {
