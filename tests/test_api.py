@@ -139,6 +139,7 @@ def test_crop_sector_crops_arrays_of_frames(run):
     np.testing.assert_array_equal(predict(still, crop_sector=True).masks, predict(still).masks)
 
 
+@pytest.mark.slow
 def test_listed_frame_rate_takes_precedence_over_the_file(run, tmp_path):
     data = write_folder(tmp_path / "data")
     set_cell(data / "FileList.csv", 2, 6, "31")

@@ -65,6 +65,7 @@ def test_imports_go_down_only():
         assert set(IMPORTS[room].split()) <= set(rooms[:number])
 
 
+@pytest.mark.slow
 def test_only_one_file_imports_the_native_core():
     users = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if "_core" in imports(path)]
     assert users == ["ops/_native.py"]
@@ -85,6 +86,7 @@ def test_each_room_says_what_it_holds():
         assert ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))), room
 
 
+@pytest.mark.slow
 def test_imports_without_torch():
     modules = (
         "echoseg, echoseg.ops, echoseg.geometry.landmarks, echoseg.io.reading, echoseg.datasets.store, echoseg.cli"

@@ -123,6 +123,7 @@ def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_point_lists_do_not_tell_where_anatomical_landmarks_are(run, tmp_path, capsys):
     points = write_points_folder(tmp_path / "points")
     assert main(["evaluate", str(run), "--data", str(points), "--split", "all", "--out", str(tmp_path / "all")]) == 0
@@ -130,6 +131,7 @@ def test_point_lists_do_not_tell_where_anatomical_landmarks_are(run, tmp_path, c
     assert "exactly 6" in failure(capsys, "train", "--data", points, "--scheme", "extremes")
 
 
+@pytest.mark.slow
 def test_predict_writes_volumes_masks_areas_and_a_film(run, data, tmp_path, capsys):
     out = tmp_path / "predicted"
     arguments = ["predict", str(run), str(data / "Videos"), "--out", str(out), "--device", "cpu"]
@@ -155,6 +157,7 @@ def test_predict_writes_volumes_masks_areas_and_a_film(run, data, tmp_path, caps
     assert "exists already" in failure(capsys, *arguments)
 
 
+@pytest.mark.slow
 def test_predict_keeps_what_is_asked_for(run, data, tmp_path, capsys):
     video, bare = data / "Videos" / "a.avi", tmp_path / "bare"
     assert main(["predict", str(run), str(video), "--out", str(bare), "--no-smooth", "--keep"]) == 0
@@ -235,6 +238,7 @@ def test_without_data_a_phantom_is_made_once(tmp_path, monkeypatch):
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_prepare_and_check_count_what_is_left_out(data, tmp_path, capsys):
     set_cell(data / "VolumeTracings.csv", 3, 1, "forty")
     assert main(["prepare", str(data), "--out", str(tmp_path / "store"), "--size", "32", "32"]) == 0
@@ -251,6 +255,7 @@ def test_prepare_and_check_count_what_is_left_out(data, tmp_path, capsys):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_orderings_table_says_what_sorting_costs(data, tmp_path):
     assert main(["check", str(data), "--out", str(tmp_path / "check")]) == 0
     table = pd.read_csv(tmp_path / "check" / "orderings.csv", index_col="ordering")["mean"]

@@ -61,6 +61,7 @@ def test_mask_beside_the_folder_of_a_series_is_its_truth(run, tmp_path, capsys):
     assert "volume Dice" in (tmp_path / "out" / "heart" / "thresholds.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_pages_of_a_tiff_are_a_stack_with_its_truth(run, tmp_path):
     true = np.zeros(SHAPE, np.uint8)
     true[1:3, 2:7, 3:9] = 1

@@ -316,6 +316,7 @@ def test_a_video_with_another_suffix_is_found(folder):
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(row=st.integers(1, 62), column=st.integers(0, 5), text=cells)
 def test_any_text_in_any_cell_is_read_or_reported(template, tmp_path_factory, row, column, text):
@@ -342,6 +343,7 @@ def test_any_text_in_any_cell_is_read_or_reported(template, tmp_path_factory, ro
     assert all(np.isfinite(t.coordinates).all() for r in dataset.recordings for t in r.tracings)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(st.tuples(*[st.floats(-1, 1, width=32)] * 4), min_size=10, max_size=10))
 def test_numbers_are_read_exactly(template, tmp_path_factory, shifts):

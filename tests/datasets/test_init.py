@@ -32,6 +32,7 @@ def test_check_reports_missing_data(tmp_path, capsys, layout, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_folder_filled_according_to_its_readme_can_be_read(tmp_path):
     lay_out(tmp_path / "masks", "nnunet")
     for case in ("anna_ED", "anna_ES"):

@@ -458,6 +458,7 @@ REWRITES = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     rewrite=st.sampled_from(sorted(REWRITES)),

@@ -53,6 +53,7 @@ def test_a_written_store_is_opened_unchanged(tmp_path):
     assert names(tmp_path) == ["s"]
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     texts=st.lists(

@@ -81,6 +81,7 @@ def test_the_volume_of_a_time_point_is_the_sum_over_its_slices(tmp_path):
     assert unknown.mean_ef == pytest.approx(measured.mean_ef)
 
 
+@pytest.mark.slow
 def test_the_row_and_the_files_of_a_stack_over_time(tmp_path):
     path, truth = save(tmp_path / "p1_4d.nii.gz", film(MASKS)), save(tmp_path / "p1_4d_gt.nii.gz", MASKS)
     file = InputFile("p1", path, "key", None, truth)
@@ -111,6 +112,7 @@ def test_the_row_and_the_files_of_a_stack_over_time(tmp_path):
     assert read_clip(out / "p1/overlay.avi").frames.shape[0] == 21
 
 
+@pytest.mark.slow
 def test_the_time_points_that_are_traced_are_compared(tmp_path):
     times = [0, 10]
     shrunk = np.stack([[disc(radius * shape) for shape in (0, 0.5, 0.8, 0.7)] for radius in RADII])
@@ -201,6 +203,7 @@ def evaluate_bright(store):
     return evaluate(OfStores(size=(48, 48)), store, "all")
 
 
+@pytest.mark.slow
 def test_the_flag_is_kept_in_the_store(tmp_path, capsys):
     frames = film(MASKS[:, 2])
     image = nibabel.Nifti1Image(frames.T, np.diag([-1.5, -1.25, 1.25, 1]))

@@ -187,6 +187,7 @@ def test_several_ranks_give_the_table_of_one(videos, predictor, tmp_path):
     pd.testing.assert_frame_equal(*tables)
 
 
+@pytest.mark.slow
 def test_truncated_manifest_is_continued(videos, predictor, tmp_path):
     files = find(videos)
     list(segment_files(files, predictor, tmp_path, None))
@@ -260,6 +261,7 @@ def test_resumed_prediction_equals_an_uninterrupted_one(predictor, tmp_path):
     assert (out / "manifest-0.jsonl").read_text() == before
 
 
+@pytest.mark.slow
 def test_slices_of_a_dicom_series_are_one_input(tmp_path):
     write_series(tmp_path / "a" / "1.2.840", pixels())
     write_series(tmp_path / "a" / "b", pixels())

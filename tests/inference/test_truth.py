@@ -55,6 +55,7 @@ def test_a_given_folder_is_searched_alone(tmp_path):
     assert find_truth(image, tmp_path / "masks") is None
 
 
+@pytest.mark.slow
 def test_the_label_of_the_structure_is_read(tmp_path):
     image = save_nifti(tmp_path / "imagesTr/a_0000.nii.gz", make_image(STACK), thickness=8.0)
     mask = save_nifti(tmp_path / "labelsTr/a.nii.gz", STACK + STACK * (np.arange(48) > 23), thickness=8.0)

@@ -98,6 +98,7 @@ VALUES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     field=st.sampled_from(["sizes", "dimension", "type", "encoding", "endian", "kinds", "space", "space directions"])

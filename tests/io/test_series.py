@@ -190,6 +190,7 @@ def test_series_that_cannot_be_a_stack_is_refused_with_the_cause(tmp_path, fault
     assert "Doe" not in str(error.value)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.data())
 def test_changed_bytes_give_a_stack_or_one_error(tmp_path_factory, data):

@@ -281,6 +281,7 @@ def test_only_a_damaged_volume_is_called_damaged(tmp_path, change, message):
         read_clip(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(offset=st.integers(0, 351), value=st.integers(0, 255))
 def test_any_byte_in_a_nifti_header_gives_a_clip_or_a_data_error(tmp_path_factory, offset, value):
@@ -338,6 +339,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     field=st.sampled_from(FIELDS),

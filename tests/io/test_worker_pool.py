@@ -98,6 +98,7 @@ def test_a_crash_costs_one_file(video, sign, monkeypatch):
     assert only_worker().pid != worker.pid
 
 
+@pytest.mark.slow
 @posix
 def test_a_decoder_that_hangs_is_ended(video, monkeypatch):
     read_clip(video)
@@ -111,6 +112,7 @@ def test_a_decoder_that_hangs_is_ended(video, monkeypatch):
     assert read_clip(video).frames.shape == (FRAMES, *SIZE)
 
 
+@pytest.mark.slow
 @posix
 def test_a_worker_that_died_while_idle_is_replaced(video):
     read_clip(video)
@@ -130,6 +132,7 @@ def write_huge(folder: Path, sides: str, size: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 @linux
 def test_exceeding_the_memory_limit_is_reported_and_the_next_file_is_read(video, tmp_path, monkeypatch):
     path = write_huge(tmp_path, "1000 1000 500", 2 * 10**9)
@@ -139,6 +142,7 @@ def test_exceeding_the_memory_limit_is_reported_and_the_next_file_is_read(video,
     assert read_clip(video).frames.shape == (FRAMES, *SIZE)
 
 
+@pytest.mark.slow
 def test_a_response_that_is_too_large_is_refused(tmp_path, monkeypatch):
     path = write_huge(tmp_path, "100 100 100", 4 * 10**6)
     monkeypatch.setattr(worker_pool, "MAX_BYTES", 10**6 - 1)
@@ -161,6 +165,7 @@ def test_the_worker_imports_no_large_library():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split() == []
 
 
+@pytest.mark.slow
 def test_many_threads_share_few_workers(video):
     expected = [read_clip(video).frames, read_clip(video).frames[[2, 5]]]
 
@@ -255,6 +260,7 @@ def test_an_invalid_limit_is_refused(video, monkeypatch, name, value):
         read_clip(video)
 
 
+@pytest.mark.slow
 def test_a_volume_that_changes_between_header_and_voxels_is_refused(tmp_path):
     volume = open_volume(write_huge(tmp_path, "2 3 4", 96))
     write_huge(tmp_path, "2 3 5", 120)
@@ -351,6 +357,7 @@ READERS = {
 }
 
 
+@pytest.mark.slow
 def test_only_the_worker_decodes():
     package = Path(echoseg.__file__).parent
     decoding, importing = set(), set()

@@ -48,6 +48,7 @@ def test_beats_of_different_length_and_depth_are_found():
     np.testing.assert_allclose(beats[:, 1], (ends[:-1] + ends[1:]) / 2, atol=1)
 
 
+@pytest.mark.slow
 def test_beats_of_phantoms_match_their_phases():
     """Volume curves with and without noise; the number of complete beats follows from the phases."""
     random = np.random.default_rng(0)

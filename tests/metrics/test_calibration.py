@@ -197,6 +197,7 @@ def test_a_run_without_calibration_files_predicts_without_uncertainty(run, disc_
     assert prediction.covariances is prediction.area_std is prediction.area_intervals is prediction.review is None
 
 
+@pytest.mark.slow
 def test_the_mask_approach_and_runs_without_validation_set_are_not_calibrated(disc_store, tmp_path):
     tiny = {"size": (32, 32), "width": 4, "depth": 2, "device": "cpu", "precision": "float32", "epochs": 1}
     train(Config(**tiny, approach="mask"), disc_store, tmp_path / "mask")

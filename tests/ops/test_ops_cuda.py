@@ -110,6 +110,7 @@ torch.cuda.device, torch.cuda.current_stream = device, current_stream
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(ops.build_info()["cuda_built"], reason="built with CUDA")
 def test_error_of_a_build_without_cuda():
     run_on_pretended_device("""

@@ -81,6 +81,7 @@ def test_centre_of_a_plateau():
     assert decode_heatmaps(maps, method="dark")[0].tolist() == [[[40, 20]]]
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 24),

@@ -143,6 +143,7 @@ def test_transforms_of_functions():
         torch.func.functionalize(fill)(CONTOURS)
 
 
+@pytest.mark.slow
 def test_errors_while_torch_compile_traces():
     compiled = torch.compile(fill, fullgraph=True, backend="eager")
     with pytest.raises(TypeError, match="points must be float32, not float64"):

@@ -162,6 +162,7 @@ def test_decoding(data, size):
             np.testing.assert_allclose(point, expected, atol=2e-3)
 
 
+@pytest.mark.slow
 @given(st.data(), small, steps, steps)
 def test_distances(data, size, dy, dx):
     masks, others = masks_of(data, 2, size), masks_of(data, 2, size)

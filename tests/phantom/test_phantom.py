@@ -123,6 +123,7 @@ def test_the_store_has_the_size_and_the_ordering_that_are_asked_for(folder, tmp_
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_training_patients_have_exact_frames_of_any_phase(tmp_path):
     store = write_phantom_store(tmp_path / "store", patients=6, seed=SEED, frames=4, workers=1)
     traced = write_phantom_store(tmp_path / "traced", patients=6, seed=SEED, workers=1)

@@ -83,6 +83,7 @@ def test_an_unlikely_shape_of_all_masks_is_found_in_each(tmp_path, reason):
     assert [file for found, file in findings(folder) if found == reason] == [f"masks/p{k}.png" for k in range(10)]
 
 
+@pytest.mark.slow
 def test_pieces_and_holes_are_found_in_their_masks(tmp_path):
     def change(mask):
         mask = mask.copy()

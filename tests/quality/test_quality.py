@@ -42,10 +42,12 @@ def check(folder):
     return check_store(prepare(folder, size=(64, 64)), read_dataset(folder).recordings)
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_a_valid_data_set(beating):
     assert check(beating) == []
 
 
+@pytest.mark.slow
 def test_every_fault_is_found_exactly_once(faulty):
     folder, expected = faulty
     findings = check(folder)
@@ -68,6 +70,7 @@ def test_every_fault_is_found_exactly_once(faulty):
             assert line.split(",")[0].removesuffix(".avi") in found.note
 
 
+@pytest.mark.slow
 def test_the_command_lists_left_out_and_suspicious_parts_separately(faulty, tmp_path, capsys):
     folder, expected = faulty
     out = tmp_path / "check"
@@ -87,6 +90,7 @@ def test_the_command_lists_left_out_and_suspicious_parts_separately(faulty, tmp_
     assert main(["check", str(folder), "--strict"]) == 1
 
 
+@pytest.mark.slow
 def test_suspicious_data_are_not_refused_by_strict(beating, tmp_path, capsys):
     folder = write_beating_folder(tmp_path / "data", videos=10)
     set_cell(folder / "FileList.csv", 3, 1, "99")
@@ -94,6 +98,7 @@ def test_suspicious_data_are_not_refused_by_strict(beating, tmp_path, capsys):
     assert "EF inconsistent" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_store_can_be_checked_without_its_data_set(beating, tmp_path, capsys):
     prepare(beating, tmp_path / "store", size=(48, 48))
     assert main(["check", str(tmp_path / "store")]) == 0
@@ -111,6 +116,7 @@ def test_a_check_of_a_store_finds_what_a_check_of_its_folder_does(faulty, tmp_pa
     assert len(expected) == len(of_folder) - 1
 
 
+@pytest.mark.slow
 def test_names_from_the_data_are_escaped_in_html(tmp_path):
     folder = write_folder(tmp_path / "data", names=("<b>a", "b", "c"))
     set_cell(folder / "FileList.csv", 2, 1, "99")
@@ -145,6 +151,7 @@ def test_a_split_column_that_training_refuses_is_suspicious(tmp_path):
     assert "holdout" in found.note
 
 
+@pytest.mark.slow
 def test_swapped_phases_of_the_data_set_are_suspicious(beating):
     store = prepare(beating, size=(64, 64))
     swapped = store.samples.copy()
@@ -258,6 +265,7 @@ def test_identical_files_are_found():
     assert find_identical_files(paths, hashes) == [("a", "c"), ("a", "h")]
 
 
+@pytest.mark.slow
 def test_every_fault_of_the_readers_has_a_reason(faulty):
     folder, _ = faulty
     assert "other" not in {found.reason for found in check(folder)}

@@ -154,6 +154,7 @@ def test_overlay_figure_of_few_and_many_images(tmp_path, count):
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_attention_figure_shows_the_gates_of_three_images(tmp_path, monkeypatch):
     torch.manual_seed(0)
     config = Config(size=(64, 64), width=8, depth=2, attention=True, precision="float32")
@@ -181,6 +182,7 @@ def test_damaged_metrics_are_reported_and_not_replaced(disc_store, tmp_path):
     assert (tmp_path / "metrics.json").read_text() == "{"
 
 
+@pytest.mark.slow
 def test_metrics_hold_the_seconds_of_training_testing_and_outputs(disc_store, tmp_path):
     (tmp_path / "log.csv").write_text("epoch,val_dice,epoch_seconds\n1,0.5,4\n2,0.6,2.5\n")
     names = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("ef", "edv", "esv")]

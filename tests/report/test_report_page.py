@@ -146,6 +146,7 @@ def test_the_page_shows_everything_and_loads_nothing(tmp_path):
     assert not {"link", "iframe", "object"} & set(page.tags)
 
 
+@pytest.mark.slow
 def test_times_of_training_testing_and_outputs_are_shown(tmp_path):
     run = write_run(tmp_path / "run", "val", "test")
     entries = json.loads((run / "metrics.json").read_text())

@@ -87,6 +87,7 @@ def test_points_are_the_border_pixels_in_mm():
     np.testing.assert_allclose(border_points(masks, AFFINE), expected)
 
 
+@pytest.mark.slow
 def test_page_loads_nothing_and_escapes_names(tmp_path):
     path = tmp_path / "view.html"
     masks = {"prediction": ball(), "truth": np.zeros_like(ball())}

@@ -139,6 +139,7 @@ def test_a_recorded_training_is_resumed(disc_store, tmp_path, monkeypatch, stand
     assert all(map(torch.equal, weights[0].values(), weights[1].values()))
 
 
+@pytest.mark.slow
 def test_a_step_that_cannot_be_recorded_is_run_as_it_is(disc_store, tmp_path, monkeypatch, stand_ins, caplog):
     def refuse(stand_in, function):
         raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore lines")

@@ -204,6 +204,7 @@ def test_a_run_is_resumed_on_its_own_data_only(disc_store, tmp_path, monkeypatch
         train(load_config(tmp_path / "run" / "config.yaml"), other, tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_before_its_first_checkpoint_starts_again(disc_store, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
@@ -278,6 +279,7 @@ def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeyp
     assert_equal_weights(tmp_path / "whole", tmp_path / "a run")
 
 
+@pytest.mark.slow
 def test_patience_and_minutes_end_a_run(disc_store, tmp_path):
     train(tiny(epochs=50, patience=2, learning_rate=1e-9), disc_store, tmp_path / "patience")
     assert len((tmp_path / "patience" / "log.csv").read_text().splitlines()) < 20
@@ -314,6 +316,7 @@ def test_the_precision_follows_from_the_processor_not_from_a_timing(flags, preci
     assert optimization.faster_precision(torch.device("cpu")) == precision
 
 
+@pytest.mark.slow
 def test_the_bar_shows_the_epoch_so_far(disc_store, tmp_path, monkeypatch):
     shown, show = [], ProgressBar.show
 
@@ -364,6 +367,7 @@ def test_a_gpu_update_shows_what_the_update_before_it_copied(monkeypatch):
         assert bar.values == {"loss": 3.0, "dice": 0.5}
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_the_log(disc_store, tmp_path, monkeypatch):
     """With a replacement for TensorBoard, which is an optional dependency."""
     shown, opened = {}, []

@@ -80,6 +80,22 @@ class Calibration:
         plus, minus = measure(moved.reshape(-1, count, 2)).reshape(2, 2 * count, len(landmarks))
         return np.sqrt((((plus - minus) / 2) ** 2).sum(axis=0))
 
+    def joint_covariances(self, covariances: np.ndarray) -> np.ndarray:
+        """Covariances of all landmarks of a contour, with the correlation between landmarks.
+
+        Args:
+            covariances: (N, K, 2, 2) float, square pixels, those of each landmark.
+
+        Returns:
+            (N, 2 K, 2 K) float64, square pixels; x and y of the first landmark come first.
+        """
+        count = covariances.shape[1]
+        blocks = np.zeros((len(covariances), count, 2, count, 2))
+        each = np.arange(count)
+        blocks[:, each, :, each] = _matrix_sqrt(covariances).swapaxes(0, 1)
+        roots = blocks.reshape(-1, 2 * count, 2 * count)
+        return roots @ self.error_correlation @ roots
+
     def condition_on(
         self, landmarks: np.ndarray, covariances: np.ndarray, pinned: np.ndarray, positions: np.ndarray
     ) -> np.ndarray:
@@ -96,15 +112,11 @@ class Calibration:
         Returns:
             (K, 2) float32, pixels.
         """
-        count = len(landmarks)
-        blocks = np.zeros((count, 2, count, 2))
-        blocks[np.arange(count), :, np.arange(count)] = _matrix_sqrt(covariances)
-        root = blocks.reshape(2 * count, 2 * count)
-        joint = root @ self.error_correlation @ root
+        joint = self.joint_covariances(covariances[None])[0]
         known = (2 * np.asarray(pinned)[:, None] + np.arange(2)).ravel()
         errors = (landmarks[pinned] - positions).ravel()
         conditional_mean = joint[:, known] @ np.linalg.solve(joint[np.ix_(known, known)], errors)
-        return (landmarks - conditional_mean.reshape(count, 2)).astype(np.float32)
+        return (landmarks - conditional_mean.reshape(-1, 2)).astype(np.float32)
 
     def save(self, path: Path) -> None:
         """Write the calibration as JSON with a checksum."""

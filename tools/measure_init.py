@@ -1,0 +1,136 @@
+"""Measure what a training gains from starting with the weights that ship, by the number of patients.
+
+    python tools/measure_init.py WORK [--sunnybrook FOLDER]    # run again to continue after an interruption
+
+Trains landmark networks on few and many patients, from random weights and from those that ship, with three seeds each,
+and tests them on patients that none has seen. The data are phantoms whose images are changed to those of a scanner
+that the networks that ship do not know, and MRI slices: Sunnybrook Cardiac Data, where each patient is left out once.
+Prints a table of Dice with the paired difference; WORK gets the runs and dice.csv, a row per image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from echoseg.datasets.store import Store, is_store, open_store, prepare, write_store
+from echoseg.evaluation.evaluate import evaluate
+from echoseg.inference.predictor import load
+from echoseg.metrics.bootstrap import mean_interval
+from echoseg.phantom import write_phantom_store
+from echoseg.training.config import SHIPPED, Config
+from echoseg.training.loop import train
+
+PATIENTS, SEED = 400, 733_001
+COUNTS, MRI_COUNTS, SEEDS = (2, 5, 10, 20, 100), (1, 3), (0, 1, 2)
+IMAGES = 6400  # of each training: half of the default
+STARTS = ("none", SHIPPED)
+
+
+class Case(NamedTuple):
+    """A training set: `count` patients of `data`, drawn with `seed`, to be tested on `tested`."""
+
+    data: str
+    count: int
+    seed: int
+    tested: str
+
+
+def other_scanner(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Change (N, H, W) uint8 frames: wider beams, coarse noise, and a steep grey curve that makes the cavity black."""
+    changed = []
+    for frame in frames:
+        coarse = cv2.resize(rng.normal(0, 0.25, (28, 56)).astype(np.float32), frame.shape[::-1])
+        grey = cv2.GaussianBlur(frame.astype(np.float32) / 255, (0, 0), sigmaX=2.0, sigmaY=0.6)
+        changed.append(255 * np.clip(1.6 * (grey * (1 + coarse) - 0.12), 0, 1) ** 1.5)
+    return np.array(changed).round().astype(np.uint8)
+
+
+def phantoms(work: Path) -> Store:
+    """The phantoms of the other scanner."""
+    path = work / "other-scanner"
+    if not is_store(path):
+        store = write_phantom_store(work / "phantoms", patients=PATIENTS, seed=SEED)
+        frames = other_scanner(store.frames, np.random.default_rng(SEED))
+        contours = [store.contour(index) for index in range(len(store))]
+        write_store(path, frames, contours, store.samples, store.manifest)
+    return open_store(path)
+
+
+def selected(store: Store, training: list[str], test: list[str], path: Path) -> Store:
+    """A store with the images of some patients, for training and for testing."""
+    splits = store.samples["patient"].map(dict.fromkeys(training, "TRAIN") | dict.fromkeys(test, "TEST"))
+    rows = np.flatnonzero(splits.notna())
+    samples = store.samples.iloc[rows].assign(split=splits.iloc[rows]).reset_index(drop=True)
+    contours = [store.contour(index) for index in rows]
+    return write_store(path, store.frames[rows], contours, samples, store.manifest)
+
+
+def draw(store: Store, case: Case) -> tuple[list[str], list[str]]:
+    """The patients of a case, for training and for testing."""
+    patients, splits = store.samples["patient"], store.samples["split"].str.upper()
+    test = sorted(set(patients[splits == "TEST"] if case.tested == "all" else [case.tested]))
+    others = sorted(set(patients) - set(test))
+    chosen = np.random.default_rng(case.seed).permutation(others)[: case.count]
+    return chosen.tolist(), test
+
+
+def measure(store: Store, case: Case, init: str, work: Path) -> pd.DataFrame:
+    """Train and test a network: a row per test image."""
+    name = "-".join(map(str, [*case, init]))
+    table = work / f"{name}.csv"
+    if not table.exists():
+        path = work / f"{name}-store"
+        store = open_store(path) if is_store(path) else selected(store, *draw(store, case), path)
+        epochs = math.ceil(IMAGES / (store.samples["split"] == "TRAIN").sum())
+        settings = {"landmarks": 13, "epochs": epochs, "validation": "none", "seed": case.seed}
+        start = None if init == "none" else init
+        train(Config(approach="landmark", data=str(path), init=start, **settings), store, work / name)
+        images = evaluate(load(work / name), store, "test").images[["video", "frame", "patient", "dice"]]
+        images.assign(**case._asdict(), init=init).to_csv(table, index=False)
+    return pd.read_csv(table, dtype={"patient": str})
+
+
+def summary(images: pd.DataFrame) -> Iterator[str]:
+    """A line for each data set and number of patients."""
+    for (data, count), group in images.groupby(["data", "count"]):
+        by_patient = group.pivot_table(index="patient", columns="init", values="dice").dropna()
+        if len(by_patient.columns) < len(STARTS):
+            continue
+        gains = by_patient[SHIPPED] - by_patient["none"]
+        low, high = mean_interval(gains.to_numpy(), gains.index.tolist())
+        means = ", ".join(f"{init} {by_patient[init].mean():.4f}" for init in STARTS)
+        seeds = group["seed"].nunique()
+        yield f"{data}, {count} patients, {seeds} seeds: {means}, gain {gains.mean():+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, metavar="WORK", help="folder for the runs")
+    parser.add_argument("--sunnybrook", type=Path, metavar="FOLDER", help="Sunnybrook Cardiac Data, see docs/data.md")
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    stores = {"phantoms": phantoms(arguments.work)}
+    cases = [Case("phantoms", count, seed, "all") for seed in SEEDS for count in COUNTS]
+    if arguments.sunnybrook:
+        stores["mri"] = prepare(arguments.sunnybrook)
+        patients = sorted(set(stores["mri"].samples["patient"]))
+        mri = [Case("mri", count, seed, patient) for seed in SEEDS for count in MRI_COUNTS for patient in patients]
+        cases = sorted(cases + mri, key=lambda case: case.seed)
+    tables = []
+    for case in cases:
+        tables += [measure(stores[case.data], case, init, arguments.work) for init in STARTS]
+        images = pd.concat(tables)
+        images.to_csv(arguments.work / "dice.csv", index=False)
+        print(f"after {case}:", *summary(images), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
