@@ -1,12 +1,12 @@
-"""Compare trained networks, and masks that other tools predicted, on the same images.
+"""Compare trained networks, and masks of other tools, on the same images.
 
 Prints the measures of each method, the paired differences to the first run with
 their intervals, and a signed-rank test. Images of patients that a run was
 trained on are left out.
 
-Writes to --out: comparison.md and comparison.csv, groups.csv (by phase, view, EF
-and size), cases.csv (one row for each image and method), volumes.csv (one row
-for each video and method), and images in figures/.
+Writes to --out: comparison.md and comparison.csv, groups.csv (by phase, view,
+EF and size), cases.csv (one row for each image and method), volumes.csv (one
+row for each video and method), and images in figures/.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from echoseg.cli.flags import add_data, add_device, add_split, whole_number
 
 HELP = "compare trained networks, and masks of other tools, on the same images"
-EXAMPLE = "  echoseg compare runs/landmark-1 runs/mask-1 --masks nnU-Net=predicted --out compared"
+EXAMPLE = "  echoseg compare runs/landmark-1 runs/mask-1 --out compared"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -92,8 +92,8 @@ def compare_methods(
     }
     tables = [compare_scores(name, table, patients) for name, table in scores.items()]
     errors = ef_errors({method.name: method.volumes for method in methods})
-    if errors["ef_error"].notna().any():
-        by_video = errors.pivot(index="video", columns="method", values="ef_error")[list(scores["dice"])]
+    by_video = errors.pivot(index="video", columns="method", values="ef_error").reindex(columns=list(scores["dice"]))
+    if by_video.notna().all(axis=1).any():
         patient_of = errors.drop_duplicates("video").set_index("video")["patient"]
         tables.append(compare_scores("ef_error", by_video, patient_of[by_video.index].to_numpy()))
     table = pd.concat(tables, ignore_index=True)
