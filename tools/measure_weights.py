@@ -4,7 +4,7 @@
 
 Measures 20 synthetic videos against their exact contours, and, if it is given, `color3d_jpeg_baseline.dcm` of the
 package pydicom-data (`pip download pydicom-data`) against the tracings of two readers in
-tests/inference/cine_observers.json.
+tests/inference/cine_observers.json. There, two frames are corrected too, and the corrections carried to the others.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 import echoseg
 from echoseg.geometry.contour import order_contour
+from echoseg.inference.propagation import CorrectedFrame, propagate
 from echoseg.metrics.bootstrap import mean_interval
 from echoseg.metrics.overlap import dice
 from echoseg.metrics.steadiness import steadiness
@@ -42,6 +43,47 @@ def measure_cine(predict: echoseg.Predictor, clip: echoseg.Clip) -> str:
     values = steadiness(prediction.masks, prediction.areas, prediction.axes, measured.ed)
     parts += [f"{name} {value:.3f}" for name, value in values.items()]
     return ", ".join([*parts, f"EF {np.round(measured.ef).astype(int).tolist()}"])
+
+
+def measure_propagation(predict: echoseg.Predictor, clip: echoseg.Clip) -> str:
+    """The Dice with each reader before and after two of the traced frames are corrected, in the other ones.
+
+    The worst frame and the one that is half of the list away are corrected: the landmarks are moved to the nearest
+    points of the reader's contour.
+    """
+    prediction, parts = predict(clip), []
+    for reader, tracings in json.loads(OBSERVERS.read_text(encoding="utf-8")).items():
+        if reader not in ("A", "B"):
+            continue
+        frames, contours = (
+            [int(frame) for frame in tracings],
+            [np.array(each, np.float32) for each in tracings.values()],
+        )
+        true = fill_contours(contours, prediction.size)
+        before = dice(prediction.masks[frames], true)
+        chosen = [(int(before.argmin()) + step) % len(frames) for step in (0, len(frames) // 2)]
+        corrected = {frames[i]: correct(predict, prediction, frames[i], contours[i]) for i in chosen}
+        after = dice(propagate(predict, prediction, corrected, clip.fps).masks[frames], true)
+        others = np.delete(np.arange(len(frames)), chosen)
+        values = [f"{scores[others].mean():.3f} (smallest {scores[others].min():.3f})" for scores in (before, after)]
+        parts.append(f"reader {reader} {values[0]} to {values[1]}")
+    return ", ".join(parts)
+
+
+def correct(
+    predict: echoseg.Predictor, prediction: echoseg.Prediction, frame: int, contour: np.ndarray
+) -> CorrectedFrame:
+    """A frame that a person has corrected to a contour."""
+    if prediction.landmarks is None:
+        none = np.zeros((0, 2), np.float32)
+        return CorrectedFrame(contour, None, np.zeros(0, int), none, np.zeros(0, bool))
+    ends = np.stack([contour, np.roll(contour, -1, axis=0)])
+    dense = (ends[0] + np.linspace(0, 1, 20)[:, None, None] * (ends[1] - ends[0])).reshape(-1, 2)
+    points = prediction.landmarks[frame]
+    nearest = dense[np.linalg.norm(points[:, None] - dense, axis=2).argmin(axis=1)].astype(np.float32)
+    axes = predict.codec.axes(nearest[None])
+    numbers = np.arange(len(points))
+    return CorrectedFrame(contour, None if axes is None else axes[0], numbers, nearest, numbers >= 0)
 
 
 def measure_phantom(predict: echoseg.Predictor, video: Path, patient: Patient) -> list[float]:
@@ -75,6 +117,8 @@ def main() -> None:
                 print(f"{title}, {VIDEOS} phantoms: {np.round(np.mean(rows, axis=0), 4).tolist()}", flush=True)
                 if cine is not None:
                     print(f"{title}, cine: {measure_cine(predict, echoseg.read_clip(cine))}", flush=True)
+            if cine is not None:
+                print(f"{approach}, two frames corrected: {measure_propagation(predict, echoseg.read_clip(cine))}")
             gain = means[True] - means[False]
             low, high = mean_interval(gain, [video.name for video in videos])
             print(f"{approach}, gain of Dice by smoothing: {gain.mean():.4f} ({low:.4f} to {high:.4f})")

@@ -66,6 +66,8 @@ def test_train_leaves_a_complete_run(run):
         *("images", "patients", "dice", "dice_ci95", "dice_all_pixels", "iou", "hd95_px", "assd_px"),
         *("empty_predictions", "landmark_error_px", "all_black", "data", "review", "calibration"),
         *("ef", "ef_bands", "ef_method", "seconds", "checksum", "structure"),
+        *("area_similarity", "masd_px", "nsd_1px", "nsd_2px", "ci95", "median", "median_ci95"),
+        *("one_empty", "both_empty", "failures", "note"),
     }
     assert (test["images"], test["patients"]) == (2, 1)
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -105,7 +107,7 @@ def test_evaluate_whole_videos_and_post_processing(run, data, tmp_path, capsys):
         return capsys.readouterr().out
 
     printed = evaluate("videos", "--videos", "--postprocess", "reject_blank=0.01", "closing")
-    assert "EF, %, whole videos" in printed
+    assert "EF, points, whole videos" in printed
     entry = json.loads((tmp_path / "videos" / "metrics.json").read_text())["all"]
     assert entry["postprocess"] == ["reject_blank=0.01", "closing"]
     assert entry["ef_videos"]["videos"] + entry["ef_videos"]["missing"] == 3

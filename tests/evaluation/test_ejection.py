@@ -53,7 +53,7 @@ class GreyLevelPredictor:
 @given(hnp.arrays(np.float64, st.tuples(st.just(2), st.integers(0, 8)), elements=numbers))
 def test_agreement_equals_its_definitions(values):
     measured, reference = values
-    entry = agreement(measured, reference)
+    entry = agreement(measured, reference, np.arange(len(reference)))
     pairs = [(m, r) for m, r in zip(measured, reference, strict=True) if m == m and r == r]
     assert entry["videos"] == len(pairs)
     assert entry["missing"] == sum(r == r for r in reference) - len(pairs)
@@ -75,8 +75,10 @@ def test_agreement_equals_its_definitions(values):
 
 
 def test_r2_without_variance_of_the_reference():
-    assert agreement(np.array([1.0, 2, 3]), np.full(3, 0.1))["r2"] is None  # in floating point, the mean is not 0.1
-    assert agreement(np.array([5.0, 7]), np.array([5.0, 7]))["r2"] == 1
+    assert (
+        agreement(np.array([1.0, 2, 3]), np.full(3, 0.1), np.arange(3))["r2"] is None
+    )  # in floating point, the mean is not 0.1
+    assert agreement(np.array([5.0, 7]), np.array([5.0, 7]), np.arange(2))["r2"] == 1
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def slices_of(rows):
     names = ["patient", "video", "phase", "area_px", "true_area_px", "intersection", "thickness"]
     table = pd.DataFrame(rows, columns=names)
     area_sum = table["area_px"] + table["true_area_px"]
-    table["dice"] = (2 * table.pop("intersection") / area_sum).where(area_sum > 0, 1.0)
+    table["dice"] = (2 * table.pop("intersection") / area_sum).where(area_sum > 0)
     return table.assign(spacing_y=2.0, spacing_x=1.5)
 
 

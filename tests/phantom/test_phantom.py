@@ -82,6 +82,16 @@ def test_the_reader_accepts_the_folder_without_faults(folder):
 
 
 @pytest.mark.slow
+def test_exact_tracings_are_of_every_frame(tmp_path):
+    read = read_echonet(write_phantom(tmp_path / "exact", videos=1, seed=SEED, exact=True))
+    assert not read.faults
+    (recording,), patient = read.recordings, Patient(SEED, 0)
+    assert [tracing.frame for tracing in recording.tracings] == list(range(FRAMES))
+    for tracing in recording.tracings:
+        np.testing.assert_allclose(tracing.coordinates, patient.exact_tracing(tracing.frame), atol=1e-4)
+
+
+@pytest.mark.slow
 def test_the_number_of_threads_does_not_change_the_files(folder, tmp_path):
     other = write_phantom(tmp_path / "two", videos=VIDEOS, seed=SEED, workers=2)
     assert files(other) == files(folder)
@@ -303,10 +313,10 @@ def test_an_existing_folder_is_not_changed(write, tmp_path):
 
 
 def test_a_failure_leaves_no_files(tmp_path, monkeypatch):
-    def fail(folder, seed, index):
+    def fail(folder, seed, exact, index):
         if index == 1:
             raise OSError("disk full")
-        return write(folder, seed, index)
+        return write(folder, seed, exact, index)
 
     write = dataset._write_video
     monkeypatch.setattr(dataset, "_write_video", fail)

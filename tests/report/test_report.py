@@ -186,7 +186,7 @@ def test_damaged_metrics_are_reported_and_not_replaced(disc_store, tmp_path):
 def test_metrics_hold_the_seconds_of_training_testing_and_outputs(disc_store, tmp_path):
     (tmp_path / "log.csv").write_text("epoch,val_dice,epoch_seconds\n1,0.5,4\n2,0.6,2.5\n")
     names = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("ef", "edv", "esv")]
-    no_volumes = pd.DataFrame(columns=["video", "unit", *names])
+    no_volumes = pd.DataFrame(columns=["video", "patient", "unit", *names])
     seconds = {"prediction": 0.5, "measures": 0.25}
     timed = dataclasses.replace(evaluation(2), volumes=no_volumes, seconds=seconds)
     write_evaluation(timed, disc_store, "val", tmp_path)

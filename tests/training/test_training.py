@@ -351,7 +351,7 @@ def test_the_running_dice_is_that_of_the_metrics():
     targets = (random.random(logits.shape) > 0.7).astype(np.float32)
     logits[1], targets[2] = -1, 0
     logits[3], targets[3] = -1, 0
-    expected = dice((logits[:, 0] > 0).astype(np.uint8), targets[:, 0].astype(np.uint8)).mean()
+    expected = dice((logits[:, 0] > 0).astype(np.uint8), targets[:, 0].astype(np.uint8), both_empty=1).mean()
     assert running_dice(torch.from_numpy(logits), torch.from_numpy(targets)).item() == pytest.approx(expected)
 
 

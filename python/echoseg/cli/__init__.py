@@ -30,6 +30,7 @@ from echoseg.cli import (
     prepare,
     report,
     review,
+    suggest,
     train,
 )
 from echoseg.cli.parser import CommandParser, Parser, did_you_mean
@@ -47,6 +48,7 @@ COMMANDS = {
     "compare": compare,
     "predict": predict,
     "review": review,
+    "suggest": suggest,
     "report": report,
     "effort": effort,
     "experiments": experiments,

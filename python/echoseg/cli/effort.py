@@ -6,6 +6,10 @@ to its true place (landmark approach only), and by strokes of a round brush.
 Prints a table: the share of images that reach this Dice uncorrected, after 1, 2
 or 5 steps, or at all, and the mean number of steps, and of pixels over which
 the hand moves. The simulated user makes no mistakes; real users need more.
+
+With --propagate, whole videos are corrected instead, the worst frame first,
+until every traced frame has a Dice of 0.95: frame by frame, and with each
+correction carried to the other frames, as on the page of 'echoseg review'.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from pathlib import Path
 from echoseg.cli.flags import add_data, add_device, add_run, add_split
 
 HELP = "simulate how much work it is to correct the predictions"
+RADII = (2.0, 4.0, 8.0)
 EXAMPLE = "  echoseg effort runs/landmark-1 --radius 3 6 --out effort.csv"
 
 
@@ -27,15 +32,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--radius",
         type=float,
         nargs="+",
-        default=(2.0, 4.0, 8.0),
+        default=RADII,
         metavar="PIXELS",
-        help="radius of the brush, one or several, pixels of the network's frames (default: 2 4 8)",
+        help="radius of the brush, one or several, pixels of the network's frames (default: 2 4 8; with --propagate 4)",
+    )
+    parser.add_argument(
+        "--propagate",
+        action="store_true",
+        help="correct whole videos, with and without carrying corrections to the other frames; needs videos with at"
+        " least 5 traced frames, such as those of 'echoseg phantom OUT --exact'",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="CSV file to write, one row for each image, tool and Dice; must not exist (default: only print)",
+        help="CSV file to write, one row for each image, tool and Dice, or two for each video; must not exist (default:"
+        " only print)",
     )
     add_device(parser)
     parser.set_defaults(usage_error=parser.error)
@@ -45,18 +57,26 @@ def run(arguments: argparse.Namespace) -> None:
     for radius in arguments.radius:
         if not 0 <= radius <= 1000:
             arguments.usage_error(f"--radius is {radius:g}, expected 0 to 1000 pixels")
+    if arguments.propagate and len(arguments.radius) > 1:
+        if arguments.radius != RADII:
+            arguments.usage_error("--propagate takes one --radius")
+        arguments.radius = RADII[1:2]
     if arguments.out and arguments.out.exists():
         raise FileExistsError(f"{arguments.out}: exists already; choose another --out")
 
     from echoseg.evaluation.correction_effort import correction_effort
     from echoseg.evaluation.run_data import load_run_data
-    from echoseg.report.tables import effort_table
+    from echoseg.report.tables import beat_effort_table, effort_table
     from echoseg.utils.files import replace_file
 
     measured = load_run_data(arguments.run_folder, arguments.data, device=arguments.device)
-    evaluation = measured.evaluate(arguments.split)
-    effort = correction_effort(measured.predictor, evaluation, measured.store, arguments.radius)
-    print(f"{arguments.split}: {len(evaluation.images)} images, foreground Dice {evaluation.summary['dice']:.4f}")
-    print(effort_table(effort))
+    if arguments.propagate:
+        effort = measured.beat_effort(arguments.split, arguments.radius[0])
+        print(beat_effort_table(effort))
+    else:
+        evaluation = measured.evaluate(arguments.split)
+        effort = correction_effort(measured.predictor, evaluation, measured.store, arguments.radius)
+        print(f"{arguments.split}: {len(evaluation.images)} images, foreground Dice {evaluation.summary['dice']:.4f}")
+        print(effort_table(effort))
     if arguments.out:
         replace_file(arguments.out, lambda temporary: effort.to_csv(temporary, index=False))

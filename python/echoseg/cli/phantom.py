@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " place of end-diastole and end-systole as an expert traces them; patients for validation and testing keep"
         " these two",
     )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="of videos: trace every frame, with the exact contour, in place of end-diastole and end-systole as an"
+        " expert traces them",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -65,10 +71,13 @@ def run(arguments: argparse.Namespace) -> None:
     if frames is not None and (not arguments.store or frames > FRAMES):
         arguments.usage_error(f"--frames belongs to --store and is at most {FRAMES}")
 
+    if arguments.exact and (arguments.store or arguments.stacks):
+        arguments.usage_error("--exact is for videos; a store has exact contours with --frames")
+
     if arguments.stacks:
         write_phantom_stacks(arguments.out, patients=arguments.videos, seed=arguments.seed)
     elif arguments.store:
         write_phantom_store(arguments.out, patients=arguments.videos, seed=arguments.seed, frames=frames)
     else:
-        write_phantom(arguments.out, videos=arguments.videos, seed=arguments.seed)
+        write_phantom(arguments.out, videos=arguments.videos, seed=arguments.seed, exact=arguments.exact)
     print(f"written to {arguments.out}: {arguments.videos} synthetic patients")

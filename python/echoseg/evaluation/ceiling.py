@@ -51,9 +51,9 @@ def landmark_ceiling(store: Store, *, counts: Iterable[int] = COUNTS) -> pd.Data
                     "scheme": scheme,
                     "landmarks": count,
                     "outline": outline,
-                    "dice": scores.mean(),
-                    "min_dice": scores.min(),
-                    "hd95_px": surface_distances(masks, true)[0].mean(),
+                    "dice": np.nanmean(scores),
+                    "min_dice": np.nanmin(scores),
+                    "hd95_px": np.nanmean(surface_distances(masks, true)[0]),
                     "area_error_percent": 100 * error.mean(),
                 }
             )

@@ -36,7 +36,7 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "dice": Measure("foreground Dice", 1, 4),
-    "nsd": Measure(f"NSD at {NSD_TOLERANCE:g}", 1, 4),
+    "nsd": Measure(f"NSD, tolerance {NSD_TOLERANCE:g}", 1, 4),
     "hd95": Measure("HD95", -1, 2),
     "assd": Measure("ASSD", -1, 2),
     "ef_error": Measure("EF error", -1, 2),

@@ -96,12 +96,12 @@ def drag_landmarks(
     landmarks = landmarks.copy()
     images = np.arange(len(landmarks))
     size = true_masks.shape[1:]
-    scores, paths = [dice(fill_polygons(join(landmarks), size), true_masks)], [np.zeros(len(landmarks))]
+    scores, paths = [dice(fill_polygons(join(landmarks), size), true_masks, both_empty=1)], [np.zeros(len(landmarks))]
     for _ in range(landmarks.shape[1]):
         errors = np.linalg.norm(landmarks - true_landmarks, axis=2)
         worst = errors.argmax(axis=1)
         landmarks[images, worst] = true_landmarks[images, worst]
-        scores.append(dice(fill_polygons(join(landmarks), size), true_masks))
+        scores.append(dice(fill_polygons(join(landmarks), size), true_masks, both_empty=1))
         paths.append(paths[-1] + errors[images, worst])
     return Correction(np.stack(scores, axis=1), np.stack(paths, axis=1))
 
@@ -121,17 +121,15 @@ def brush_masks(
     Returns:
         The progress over the strokes. It is constant once the goal is reached or no stroke improves the mask.
     """
-    reach = int(radius)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    brush = (np.hypot(x, y) <= radius).astype(np.uint8)
+    brush = round_brush(radius)
     scores, paths = np.zeros((2, len(masks), strokes + 1))
     for score, path, mask, true in zip(scores, paths, masks.copy(), true_masks, strict=True):
-        score[:] = dice(mask[None], true[None])
+        score[:] = dice(mask[None], true[None], both_empty=1)
         for stroke in range(1, strokes + 1):
-            length = None if score[-1] >= goal else _draw_stroke(mask, true, brush)
+            length = None if score[-1] >= goal else draw_stroke(mask, true, brush)
             if length is None:
                 break
-            score[stroke:] = dice(mask[None], true[None])
+            score[stroke:] = dice(mask[None], true[None], both_empty=1)
             path[stroke:] += length
     return Correction(scores, paths)
 
@@ -153,8 +151,24 @@ def steps_until(correction: Correction, goal: float) -> tuple[np.ndarray, np.nda
     return np.where(is_reached, first, np.inf), np.where(is_reached, path, np.inf)
 
 
-def _draw_stroke(mask: np.ndarray, true: np.ndarray, brush: np.ndarray) -> float | None:
-    """Draw the best stroke into `mask`, in place, and return its length; None if no stroke improves the mask."""
+def round_brush(radius: float) -> np.ndarray:
+    """(2 r + 1, 2 r + 1) uint8: the pixels of a brush, 0 or 1, with r the whole part of the radius in pixels."""
+    reach = int(radius)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    return (np.hypot(x, y) <= radius).astype(np.uint8)
+
+
+def draw_stroke(mask: np.ndarray, true: np.ndarray, brush: np.ndarray) -> float | None:
+    """Draw the best stroke into a mask.
+
+    Args:
+        mask: (H, W) uint8, 0 or 1; changed in place.
+        true: (H, W) uint8, 0 or 1.
+        brush: The pixels of the brush, as `round_brush` returns them.
+
+    Returns:
+        The length of the stroke, pixels; None if no stroke improves the mask.
+    """
     improvements = {value: _improvement(mask, true, brush, value) for value in (0, 1)}
     value = max(improvements, key=lambda value: improvements[value].max())
     if improvements[value].max() <= 0:

@@ -136,7 +136,7 @@ def video_volumes(
             row |= {"edv": measurement.mean_edv, "esv": measurement.mean_esv, "ef": measurement.mean_ef}
             if true := contours.get(recording.name):
                 masks = fill_contours(list(true.values()), prediction.size)
-                row["dice"] = dice(prediction.masks[list(true)], masks).mean()
+                row["dice"] = np.nanmean(dice(prediction.masks[list(true)], masks))
             row |= dict(zip(INTERVAL, measurement.ef_interval, strict=True))
             row |= steadiness(prediction.masks, prediction.areas, prediction.axes, measurement.ed)
         rows.append(row)
@@ -178,9 +178,10 @@ def agreements(table: pd.DataFrame, suffix: str = "") -> dict[str, Any]:
     for name in ("ef", "edv", "esv"):
         rows = table if name == "ef" else table[table["unit"] == "ml"]
         predicted, true, listed = (rows[f"{prefix}{name}"].to_numpy(np.float64) for prefix in ("", "true_", "listed_"))
-        entries[f"{name}{suffix}"] = agreement(predicted, np.where(np.isfinite(listed), listed, true))
+        patients = rows["patient"].to_numpy()
+        entries[f"{name}{suffix}"] = agreement(predicted, np.where(np.isfinite(listed), listed, true), patients)
         if not suffix:
-            entries[f"{name}_method"] = agreement(true, listed)
+            entries[f"{name}_method"] = agreement(true, listed, patients)
     return {name: entry for name, entry in entries.items() if entry["videos"] + entry["missing"]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +18,13 @@ from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
 from echoseg.evaluation.ef_bands import ef_bands
 from echoseg.evaluation.ejection import STEADINESS, agreements, traced_volumes, video_volumes
+from echoseg.evaluation.image_table import measure_images, summarise_images
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
-from echoseg.metrics.bootstrap import mean_interval
 from echoseg.metrics.landmark_error import landmark_error
-from echoseg.metrics.overlap import POOR_DICE, dice, dice_all_pixels, iou
-from echoseg.metrics.surface import surface_distances
+from echoseg.metrics.overlap import POOR_DICE, dice
 from echoseg.ops import fill_polygons
 from echoseg.training.splits import NO_TEST
 from echoseg.training.stopwatch import Stopwatch
@@ -104,7 +104,8 @@ def evaluate(
         prediction, indices = prediction.take(traced), indices[traced]
     contours = pad_contours(store.points, store.offsets)[indices]
     true_masks = fill_polygons(contours, store.size)
-    images = _measure_images(prediction, true_masks, store.samples.iloc[indices])
+    both_empty = 1.0 if blanks else math.nan
+    images = measure_images(prediction, true_masks, store.samples.iloc[indices], both_empty=both_empty)
     all_landmarks = predictor.codec.landmarks(store)
     if prediction.landmarks is not None and all_landmarks is not None:
         true_landmarks = all_landmarks[indices]
@@ -126,18 +127,12 @@ def evaluate(
     extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
     videos = pd.DataFrame()
     if whole_videos:
-        by_name = _require(recordings, store)
-        true_contours: dict[str, dict[int, np.ndarray]] = {}
-        for index, video, frame in zip(indices, images["video"], images["frame"], strict=True):
-            true_contours.setdefault(video, {})[frame] = store.crop(index).points_in_frame(store.contour(index))
-        videos = video_volumes(
-            predictor, [by_name[name] for name in true_contours], volumes, true_contours, steps=steps
-        )
+        videos = _measure_videos(predictor, store, indices, volumes, _require(recordings, store), steps)
         extra |= agreements(videos, "_videos")
         extra |= {"ef_bands_videos": bands} if (bands := ef_bands(videos)) else {}
         names = [name for name in ("dice", *STEADINESS) if videos[name].notna().any()]
         extra["videos"] = {name: float(videos[name].mean()) for name in names}
-    summary = {**summarise_images(images, true_masks), "structure": store.structure, **extra}
+    summary = {**summarise_images(images, true_masks, both_empty=both_empty), "structure": store.structure, **extra}
     seconds = watch.seconds()
     seconds["measures"] = time.perf_counter() - started - seconds["prediction"]
     return Evaluation(images, indices, true_masks, prediction, summary, volumes, stacks, videos, seconds)
@@ -209,6 +204,22 @@ def predict_split(
     return postprocess(Prediction.join(parts), steps, predictor.codec)
 
 
+def _measure_videos(
+    predictor: Predictor,
+    store: Store,
+    indices: np.ndarray,
+    volumes: pd.DataFrame,
+    recordings: Mapping[str, Recording],
+    steps: Sequence[str],
+) -> pd.DataFrame:
+    """The table of whole videos; see `echoseg.evaluation.ejection.video_volumes`."""
+    contours: dict[str, dict[int, np.ndarray]] = {}
+    samples = store.samples.iloc[indices]
+    for index, video, frame in zip(indices, samples["video"], samples["frame"], strict=True):
+        contours.setdefault(video, {})[frame] = store.crop(index).points_in_frame(store.contour(index))
+    return video_volumes(predictor, [recordings[name] for name in contours], volumes, contours, steps=steps)
+
+
 def _require(recordings: Mapping[str, Recording] | None, store: Store) -> Mapping[str, Recording]:
     """The recordings, which whole videos need.
 
@@ -223,25 +234,14 @@ def _require(recordings: Mapping[str, Recording] | None, store: Store) -> Mappin
     return recordings
 
 
-def _measure_images(prediction: Prediction, true_masks: np.ndarray, samples: pd.DataFrame) -> pd.DataFrame:
-    """The table of images, without the columns of landmarks and of the review."""
-    images = samples[["video", "frame", "patient", "phase"]].reset_index(drop=True)
-    images["dice"] = dice(prediction.masks, true_masks)
-    images["dice_all_pixels"] = dice_all_pixels(prediction.masks, true_masks)
-    images["iou"] = iou(prediction.masks, true_masks)
-    images["hd95_px"], images["assd_px"] = surface_distances(prediction.masks, true_masks)
-    images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
-    return images
-
-
 def _blanks(prediction: Prediction, store: Store, indices: np.ndarray) -> dict[str, float]:
-    """The number of blank slices, of those with an empty prediction, and the mean Dice of all slices."""
+    """The number of blank slices, of those with an empty prediction, and the mean Dice of all slices, 1 for these."""
     blank = store.blank[indices]
     true = fill_polygons(pad_contours(store.points, store.offsets)[indices], store.size)
     return {
         "images": int(blank.sum()),
         "empty_predictions": int((prediction.areas[blank] == 0).sum()),
-        "dice_all": float(dice(prediction.masks, true).mean()),
+        "dice_all": float(dice(prediction.masks, true, both_empty=1).mean()),
     }
 
 
@@ -249,20 +249,3 @@ def count_reviews(images: pd.DataFrame) -> dict[str, int]:
     """The numbers of images that are marked for review, that have a poor Dice, and that are both."""
     poor, marked = images["dice"] < POOR_DICE, images["review"] == 1
     return {"marked": int(marked.sum()), "poor": int(poor.sum()), "poor_marked": int((poor & marked).sum())}
-
-
-def summarise_images(images: pd.DataFrame, true_masks: np.ndarray) -> dict:
-    """The split's entry of `metrics.json` that is computed from the table of images, and the scores of empty masks."""
-    measures = ["dice", "dice_all_pixels", "iou", "hd95_px", "assd_px", "landmark_error_px"]
-    black = np.zeros_like(true_masks)
-    return {
-        "images": len(images),
-        "patients": int(images["patient"].nunique()),
-        **{name: float(images[name].mean()) for name in measures if name in images},
-        "dice_ci95": list(mean_interval(images["dice"].to_numpy(), images["patient"].to_numpy())),
-        "empty_predictions": int(((images["area_px"] == 0) & (images["true_area_px"] > 0)).sum()),
-        "all_black": {
-            "dice": float(dice(black, true_masks).mean()),
-            "dice_all_pixels": float(dice_all_pixels(black, true_masks).mean()),
-        },
-    }

@@ -10,7 +10,8 @@ import pandas as pd
 
 from echoseg.evaluation.ef_bands import ef_bands
 from echoseg.evaluation.ejection import agreements
-from echoseg.evaluation.evaluate import Evaluation, count_reviews, summarise_images
+from echoseg.evaluation.evaluate import Evaluation, count_reviews
+from echoseg.evaluation.image_table import summarise_images
 from echoseg.evaluation.stacks import summarise_stacks
 from echoseg.inference.predictor import Prediction
 

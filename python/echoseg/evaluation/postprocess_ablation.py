@@ -7,6 +7,7 @@ a step that rejects blank frames can be chosen on a split that contains blanks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from echoseg.metrics.overlap import dice
 from echoseg.metrics.surface import surface_distances
 from echoseg.ops import fill_polygons
 
+_dice = partial(dice, both_empty=1)
 _STEPS = (
     *("threshold=0.3", "threshold=0.4", "threshold=0.6", "threshold=0.7"),
     *("reject_blank=0.5", "reject_blank=0.7", "reject_blank=0.9", "reject_blank=0.95", "reject_blank=0.99"),
@@ -50,7 +52,7 @@ def postprocess_ablation(predictor: Predictor, store: Store, split: str) -> pd.D
         DataError: The store has no image in this split, or its frame size differs from that of the run.
     """
     images = _Images(predictor, store, split)
-    baseline, rows = dice(images.unprocessed.masks, images.true), []
+    baseline, rows = _dice(images.unprocessed.masks, images.true), []
     for step in ("none", *(step for step in _STEPS if images.accept(step))):
         prediction = images.unprocessed if step == "none" else images.predict((step,))
         rows.append(images.measure(step, prediction, images.unprocessed, baseline))
@@ -82,12 +84,12 @@ def postprocess_ladder(predictor: Predictor, store: Store, split: str, steps: Se
         before = _soft_dice(previous.probabilities, images.true)
         rows: list[dict[str, Any]] = [{"step": "output", "dice": before.mean(), "hd95_px": np.nan}]
     else:
-        before = dice(previous.masks, images.true)
+        before = _dice(previous.masks, images.true)
         rows = [images.measure("none", previous, previous, before)]
     for count, step in enumerate(steps, 1):
         prediction = images.predict(steps[:count])
         rows.append(images.measure(step, prediction, previous, before))
-        before, previous = dice(prediction.masks, images.true), prediction
+        before, previous = _dice(prediction.masks, images.true), prediction
     return pd.DataFrame(rows)
 
 
@@ -108,7 +110,7 @@ def choose_step(
             be applied.
     """
     images = _Images(predictor, store, split)
-    scores = [dice(images.predict([*before, step]).masks, images.true).mean() for step in candidates]
+    scores = [_dice(images.predict([*before, step]).masks, images.true).mean() for step in candidates]
     return candidates[int(np.argmax(scores))]
 
 
@@ -141,12 +143,12 @@ class _Images:
 
     def measure(self, step: str, after: Prediction, before: Prediction, baseline: np.ndarray) -> dict[str, Any]:
         """The row of a prediction in a table, compared with the Dice of the images before the step."""
-        scores = dice(after.masks, self.true)
+        scores = _dice(after.masks, self.true)
         low, high = mean_interval(scores - baseline, self._patients)
         return {
             "step": step,
             "dice": scores.mean(),
-            "hd95_px": surface_distances(after.masks, self.true)[0].mean(),
+            "hd95_px": np.nanmean(surface_distances(after.masks, self.true)[0]),
             "gain": (scores - baseline).mean(),
             "gain_low": low,
             "gain_high": high,

@@ -14,13 +14,15 @@ from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store, is_store, prepare
 from echoseg.errors import DataError
-from echoseg.evaluation.evaluate import Evaluation, evaluate
+from echoseg.evaluation.beat_effort import beat_effort
+from echoseg.evaluation.evaluate import Evaluation, evaluate, split_indices
 from echoseg.evaluation.postprocess_ablation import postprocess_ablation, postprocess_ladder
 from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
 from echoseg.models.normalize import NetworkFactory
 from echoseg.phantom.cached import cached_phantom
 from echoseg.training import checkpoint
+from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
 from echoseg.training.training_sets import fingerprint
 
@@ -85,6 +87,24 @@ class RunData:
                 whole_videos=whole_videos,
                 blanks=blanks,
             )
+
+    def beat_effort(self, split: str, radius: float) -> pd.DataFrame:
+        """Simulate the correction of all frames of the split's cines.
+
+        Args:
+            split: "train", "val", "test" or "all".
+            radius: The radius of the brush, pixels.
+
+        Returns:
+            The table of `echoseg.evaluation.beat_effort.beat_effort`.
+
+        Raises:
+            DataError: `data` is a store, the split has no image, or none of its videos has enough traced frames.
+        """
+        if self.recordings is None:
+            raise DataError(f"{self.data}: a store does not contain whole videos; give --data the folder of videos")
+        names = self.store.samples["video"].iloc[split_indices(self.predictor, self.store, split)].unique()
+        return beat_effort(self.predictor, [self.recordings[name] for name in names], radius=radius)
 
     def postprocess_ablation(self, split: str) -> pd.DataFrame:
         """Evaluate each post-processing step alone.
@@ -198,3 +218,16 @@ def was_trained_on(run: Path, store: Store) -> bool:
         return checkpoint.load_state(run)[0].get("data") == fingerprint(store, splits)
     except DataError:  # no state, or other data, which lack the run's test fold
         return False
+
+
+def training_store(config: Config) -> Store:
+    """The store of the data set that a run was trained on, which may be the phantom data set.
+
+    Args:
+        config: The settings of the run.
+
+    Raises:
+        DataError: The data set is gone or cannot be used.
+    """
+    folder = config.data or cached_phantom(size=config.size, ordering=config.ordering)
+    return prepare(Path(folder), **config.store_options)

@@ -76,7 +76,7 @@ def measure_stacks(images: pd.DataFrame) -> pd.DataFrame:
     area_sum = images["area_px"] + images["true_area_px"]
     slices = images[["patient", "video", "phase"]].assign(
         slices=1,
-        dice=images["dice"].where(area_sum > 0),
+        dice=images["dice"],
         volume_ml=slice_volumes(images["area_px"], spacing, images["thickness"]) / MM3_PER_ML,
         true_volume_ml=slice_volumes(images["true_area_px"], spacing, images["thickness"]) / MM3_PER_ML,
         volume_dice=images["dice"] * area_sum,

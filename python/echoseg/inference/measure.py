@@ -24,7 +24,8 @@ class StackTruth:
         masks: (T, H, W) uint8, 0 or 1.
         volumes: (T,) float64: The true volume of each slice, in the unit of the measurement; nan where a time point is
             not traced.
-        dice: (T,) float64: The Dice of each slice; nan where a time point is not traced.
+        dice: (T,) float64: The Dice of each slice; nan where a time point is not traced, and where both masks are
+            empty.
         volume_dice: The Dice of the whole stack, or of all traced time points.
         time_points: The number of time points; 1 for a single stack.
     """

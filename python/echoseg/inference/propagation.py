@@ -30,8 +30,9 @@ _LASTING = 0.75  # the share of the errors' variance that is the same in the who
 _SECONDS = 0.15  # the length scale of the remaining share
 _DEFAULT_FPS = 50.0  # of files that do not give their frame rate
 _ALONG_CONTOUR = 0.2  # the length scale along the contour of a mask, as a share of its length
-_MOVED, _ACCEPTED = 0.1, 1.0  # standard deviations of a person's points, relative to those of the network's errors
+_MOVED, _ACCEPTED = 0.1, 0.5  # standard deviations of a person's points, relative to those of the network's errors
 _CONTOUR_POINTS = 96
+_OBSERVED = slice(None, None, 3)  # of them; neighbouring points show nearly the same
 _STEP = 0.5  # pixels, for derivatives of areas
 _CHANGED_DICE = 0.9
 
@@ -224,7 +225,8 @@ def _propagate_contours(
         if frame in corrected and len(corrected[frame].contour):
             errors = points[position] - _resampled([corrected[frame].contour])[0]
             moved = np.linalg.norm(errors, axis=1) > _STEP
-            observed[position] = Observed(np.arange(len(errors)), errors, np.where(moved, _MOVED, _ACCEPTED))
+            indices, deviations = np.arange(len(errors)), np.where(moved, _MOVED, _ACCEPTED)
+            observed[position] = Observed(indices[_OBSERVED], errors[_OBSERVED], deviations[_OBSERVED])
     if not observed:
         return prediction
     errors = ConditionalErrors(_along_contour(_CONTOUR_POINTS)[None], observed, times[frames]).means

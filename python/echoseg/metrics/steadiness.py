@@ -26,7 +26,7 @@ def steadiness(masks: np.ndarray, areas: np.ndarray, axes: np.ndarray | None, ed
     Returns:
         Values by name, nan where there are too few frames or beats, or no axes:
 
-        - `neighbour_dice`: the smallest Dice of two consecutive masks.
+        - `neighbour_dice`: the smallest Dice of two consecutive masks, 1 if both are empty.
         - `area_jitter_percent`: the jitter of the area, relative to the mean area.
         - `base_jitter_px`: the jitter of the middle of the base.
         - `base_drift_px`: the root mean square distance of the middle of the base at the end-diastoles from its mean.
@@ -35,7 +35,7 @@ def steadiness(masks: np.ndarray, areas: np.ndarray, axes: np.ndarray | None, ed
     at_ed = base[ed] if len(ed) > 1 else np.full((1, 2), np.nan)
     mean_area = areas.mean() if len(areas) and areas.any() else np.nan
     return {
-        "neighbour_dice": float(dice(masks[1:], masks[:-1]).min()) if len(masks) > 1 else np.nan,
+        "neighbour_dice": float(dice(masks[1:], masks[:-1], both_empty=1).min()) if len(masks) > 1 else np.nan,
         "area_jitter_percent": 100 * _jitter(areas[:, None].astype(np.float64)) / mean_area,
         "base_jitter_px": _jitter(base),
         "base_drift_px": float(np.sqrt(((at_ed - at_ed.mean(axis=0)) ** 2).sum(axis=1).mean())),

@@ -40,11 +40,14 @@ _SHARED = {
 }
 
 
-def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: int | None = None) -> Path:
+def write_phantom(
+    out: str | Path, *, videos: int = 60, seed: int = 0, exact: bool = False, workers: int | None = None
+) -> Path:
     """Write synthetic apical four-chamber cines in the format of EchoNet-Dynamic.
 
-    `FileList.csv` has the true volumes (ml) and EF (percent) of the two traced frames, `VolumeTracings.csv` the
-    simulated expert's tracings, and `Videos/` Motion JPEG cines of 60 frames, 112 × 112 pixels, 50 frames per second.
+    `FileList.csv` has the true volumes (ml) and EF (percent) at end-diastole and end-systole, `VolumeTracings.csv` the
+    simulated expert's tracings of these two frames, and `Videos/` Motion JPEG cines of 60 frames, 112 × 112 pixels, 50
+    frames per second.
 
     Source: The format is that of https://echonet.github.io/dynamic/ (Ouyang et al., Nature 580, 2020).
 
@@ -52,6 +55,7 @@ def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: 
         out: The folder to write; it must not exist.
         videos: Number of videos, one per patient.
         seed: Seed of the population.
+        exact: Whether every frame is traced, with the exact contour, in place of two frames by the simulated expert.
         workers: Number of threads; None means one per CPU.
 
     Returns:
@@ -65,7 +69,9 @@ def write_phantom(out: str | Path, *, videos: int = 60, seed: int = 0, workers: 
     _check("videos", videos, seed, workers)
     with new_folder(out) as folder:
         (folder / VIDEOS).mkdir()
-        results = list(_map_patients(partial(_write_video, folder / VIDEOS, seed), videos, workers, "phantom videos"))
+        results = list(
+            _map_patients(partial(_write_video, folder / VIDEOS, seed, exact), videos, workers, "phantom videos")
+        )
         files = [[*file_row, split] for (file_row, _), split in zip(results, _splits(videos, seed), strict=True)]
         _write_table(folder / FILE_LIST, FILE_COLUMNS, files)
         _write_table(folder / TRACINGS, TRACING_COLUMNS, [row for _, tracing_rows in results for row in tracing_rows])
@@ -169,7 +175,7 @@ def _splits(count: int, seed: int) -> list[str]:
     return np.random.default_rng((seed, count)).permutation(cells).tolist()
 
 
-def _write_video(folder: Path, seed: int, index: int) -> tuple[list[Any], list[list[Any]]]:
+def _write_video(folder: Path, seed: int, exact: bool, index: int) -> tuple[list[Any], list[list[Any]]]:
     patient, name = Patient(seed, index), _name(index)
     path = folder / f"{name}.avi"
     # only OpenCV's own writer supports a quality setting; it needs colour frames, as the real cines have
@@ -185,8 +191,9 @@ def _write_video(folder: Path, seed: int, index: int) -> tuple[list[Any], list[l
     edv, esv = patient.volumes[patient.ed], patient.volumes[patient.es]
     file_row = [name, f"{patient.ef:.6f}", f"{esv:.6f}", f"{edv:.6f}", SIZE, SIZE, round(FPS), FRAMES]
     tracing_rows = []
-    for number in sorted((patient.ed, patient.es)):
-        tracing_rows += [[f"{name}.avi", *(f"{v:.6f}" for v in row), number] for row in patient.tracing(number)]
+    trace = patient.exact_tracing if exact else patient.tracing
+    for number in range(FRAMES) if exact else sorted((patient.ed, patient.es)):
+        tracing_rows += [[f"{name}.avi", *(f"{v:.6f}" for v in row), number] for row in trace(number)]
     return file_row, tracing_rows
 
 

@@ -71,7 +71,7 @@ def write_cine_stack(
             if np.isfinite(clip.spacing).all():
                 table["area_mm2"] = prediction.areas * (clip.spacing[0] * clip.spacing[1])
             if truth is not None:
-                table["true_area_px"] = np.where(np.isnan(truth.dice), np.nan, truth.masks.sum(axis=(1, 2)))
+                table["true_area_px"] = np.where(np.isnan(truth.volumes), np.nan, truth.masks.sum(axis=(1, 2)))
                 table["dice"] = truth.dice
             table.to_csv(folder / "slices.csv", index=False, float_format="%.4f")
     if "overlay" in keep:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from echoseg.evaluation.comparison import Comparison
 from echoseg.evaluation.comparison_cases import ComparedRun
-from echoseg.evaluation.comparison_table import MEASURES, NSD_TOLERANCE
+from echoseg.evaluation.comparison_table import MEASURES
+from echoseg.metrics.bootstrap import FEW_PATIENTS, few_patients_note
 from echoseg.report.comparison_figures import differences_figure, disagreements_figure, write_films
 from echoseg.report.tables import text_table
 from echoseg.utils.files import replace_file
@@ -91,11 +92,14 @@ def _title(table: pd.DataFrame, split: str) -> str:
 
 def _legend(table: pd.DataFrame) -> list[str]:
     unit = table.loc[table["measure"] == "hd95", "unit"].iloc[0]
+    patients = int(table["patients"].iloc[0])
+    few = [f"Note: {few_patients_note(patients)}."] if patients < FEW_PATIENTS else []
     correction = ", with Holm's correction for the number of methods" if table["method"].nunique() > 2 else ""
     return [
-        f"Distances are in {unit} of the original frames; NSD has a tolerance of {NSD_TOLERANCE:g} {unit}.",
+        f"Distances and the tolerance of NSD are in {unit} of the original frames.",
         "Intervals are those of a bootstrap over patients, paired for differences. p is that of Wilcoxon's signed-rank"
         f" test of the patients' mean differences{correction}.",
+        *few,
     ]
 
 

@@ -71,14 +71,21 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, true_contours: Se
 def bland_altman_figure(table: pd.DataFrame, path: Path) -> None:
     """Draw Bland–Altman plots of the EF, predicted and from the tracings, with bias and limits of agreement.
 
+    Nothing is written if no EF has a reference.
+
     Args:
         table: A table of volumes from `evaluation.ejection`.
         path: The PNG file to write.
     """
     listed, true = table["listed_ef"], table["true_ef"]
     pairs = {"predicted": (table["ef"], listed.fillna(true)), "from the tracings": (true, listed)}
-    panels = {name: (*pair, agreement(*(column.to_numpy() for column in pair))) for name, pair in pairs.items()}
+    panels = {
+        name: (measured, reference, agreement(measured.to_numpy(), reference.to_numpy(), table["patient"].to_numpy()))
+        for name, (measured, reference) in pairs.items()
+    }
     panels = {name: panel for name, panel in panels.items() if panel[2]["videos"]}
+    if not panels:
+        return
     figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained")
     for axis, (name, (measured, reference, statistics)) in zip(
         figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items(), strict=True

@@ -13,7 +13,6 @@ import pandas as pd
 from echoseg.datasets.store import Store
 from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
-from echoseg.evaluation.ejection import agreements
 from echoseg.evaluation.evaluate import Evaluation
 from echoseg.inference.measure import Measurement
 from echoseg.inference.predictor import Prediction, Predictor
@@ -107,8 +106,7 @@ def write_volumes(table: pd.DataFrame, name: str, folder: Path) -> None:
         folder: The folder to write to; it contains `figures/`.
     """
     _write_table(table, folder / f"volumes_{name}.csv", "%.3f")
-    if agreements(table):
-        bland_altman_figure(table, folder / "figures" / f"bland_altman_{name}.png")
+    bland_altman_figure(table, folder / "figures" / f"bland_altman_{name}.png")
 
 
 def _write_table(table: pd.DataFrame, path: Path, number_format: str) -> None:

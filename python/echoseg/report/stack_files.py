@@ -123,7 +123,8 @@ def _titles(table: pd.DataFrame) -> list[str]:
     """The title of each slice in the figure: its number, its Dice and the network's probabilities, where known."""
     titles = [f"slice {number}" for number in table["slice"]]
     if "dice" in table:
-        titles = [f"{title}, Dice {score:.3f}" for title, score in zip(titles, table["dice"], strict=True)]
+        scores = ["" if np.isnan(score) else f", Dice {score:.3f}" for score in table["dice"]]
+        titles = [f"{title}{score}" for title, score in zip(titles, scores, strict=True)]
     if "max_probability" in table:
         probabilities = zip(titles, table["mean_probability"], table["max_probability"], strict=True)
         titles = [f"{title}\nprobability: mean {mean:.3f}, max {largest:.2f}" for title, mean, largest in probabilities]
@@ -135,10 +136,9 @@ def _stack_metrics(prediction: Prediction, measurement: Measurement) -> dict[str
     truth, unit = measurement.truth, 1.0 if measurement.unit == "ml" else np.nan
     metrics = {"volume_mm3": measurement.volume * unit * MM3_PER_ML, "volume_ml": measurement.volume * unit}
     if truth is not None:
-        shown = prediction.areas + truth.masks.sum(axis=(1, 2)) > 0
         metrics["true_volume_mm3"] = truth.volume * unit * MM3_PER_ML
         metrics["true_volume_ml"] = truth.volume * unit
-        metrics["dice"] = float(truth.dice[shown].mean()) if shown.any() else np.nan
+        metrics["dice"] = pd.Series(truth.dice).mean()  # over the slices that show anything
         metrics["volume_dice"] = truth.volume_dice
     metrics |= {"bsa_m2": measurement.bsa, "index_ml_per_m2": measurement.volume_index}
     return {name: float(value) for name, value in metrics.items() if np.isfinite(value)}

@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -50,22 +52,17 @@ def metrics_table(metrics: dict, split: str) -> str:
     Returns:
         One table, followed by tables of volumes, stacks and calibration if the split has them.
     """
-    low, high = metrics["dice_ci95"]
-    empty = metrics["all_black"]
-    rows = [
-        ["foreground Dice", f"{metrics['dice']:.4f}", f"{empty['dice']:.4f}"],
-        ["  95 % confidence interval", f"{low:.4f}-{high:.4f}", ""],
-        ["all-pixel Dice", f"{metrics['dice_all_pixels']:.4f}", f"{empty['dice_all_pixels']:.4f}"],
-        ["IoU", f"{metrics['iou']:.4f}", ""],
-        ["HD95, px", f"{metrics['hd95_px']:.2f}", ""],
-        ["ASSD, px", f"{metrics['assd_px']:.2f}", ""],
-    ]
-    if "landmark_error_px" in metrics:
-        rows.append(["landmark error, px", f"{metrics['landmark_error_px']:.2f}", ""])
-    rows.append(["empty predictions", str(metrics["empty_predictions"]), ""])
+    of_empty_mask = metrics["all_black"]
+    rows = [[*row, ""] for row in measure_rows(metrics)]
+    for row, name in zip(rows, ("dice", "dice_all_pixels"), strict=False):
+        row[-1] = f"{of_empty_mask[name]:.4f}"
+    counts = {title: metrics[name] for name, title in _COUNTS.items() if name in metrics}
+    if failures := metrics.get("failures"):
+        counts["failures: Dice below 0.8 or HD95 above 10 px"] = failures["images"]
+    rows += [[title, str(count)] for title, count in counts.items()]
     if blanks := metrics.get("blanks"):
-        rows.append(["blank slices left empty", f"{blanks['empty_predictions']} of {blanks['images']}", ""])
-        rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}", ""])
+        rows.append(["blank slices left empty", f"{blanks['empty_predictions']} of {blanks['images']}"])
+        rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}"])
     title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
     parts = [
         *_volumes(metrics),
@@ -74,7 +71,20 @@ def metrics_table(metrics: dict, split: str) -> str:
         *_stacks(metrics.get("stacks", {})),
         *_calibration(metrics),
     ]
-    return "\n".join([title, text_table(["", "model", "empty mask"], rows), *parts])
+    header = ["", *MEASURE_COLUMNS, "empty mask"]
+    filled = [row + [""] * (len(header) - len(row)) for row in rows]
+    return "\n".join([title, text_table(header, filled), *_note(metrics), *parts])
+
+
+_COUNTS = {
+    "empty_predictions": "empty predictions",
+    "both_empty": "not applicable: both masks empty",
+    "images_mm": "images with a known spacing",
+}
+
+
+def _note(metrics: dict) -> list[str]:
+    return [f"note: {metrics['note']}"] if "note" in metrics else []
 
 
 def _structure(metrics: dict) -> list[str]:
@@ -82,23 +92,9 @@ def _structure(metrics: dict) -> list[str]:
     return [metrics["structure"]] if "structure" in metrics else []
 
 
-_AGREEMENTS = {
-    f"{quantity}{suffix}": f"{title}, {source}"
-    for suffix, source in (("", "predicted"), ("_videos", "whole videos"), ("_method", "from the tracings"))
-    for quantity, title in (("ef", "EF, %"), ("edv", "EDV, ml"), ("esv", "ESV, ml"))
-}
-
-
 def _volumes(metrics: dict) -> list[str]:
     """The agreement of EF and volumes with the values that the data set lists, or with those of the tracings."""
-    rows = []
-    for name, title in _AGREEMENTS.items():
-        if name in metrics:
-            entry = metrics[name]
-            numbers = [_number(entry[key]) for key in ("mae", "rmse", "r2", "bias")]
-            limits = " to ".join(f"{limit:+.1f}" for limit in entry["limits"] or ())
-            rows.append([title, str(entry["videos"]), str(entry["missing"]), *numbers, limits])
-    header = ["agreement with listed values", "videos", "missing", "MAE", "RMSE", "R²", "bias", "95 % limits"]
+    header, rows = agreement_table(metrics)
     return ["", text_table(header, rows)] if rows else []
 
 
@@ -166,10 +162,6 @@ def _stacks(stacks: dict) -> list[str]:
         rows.append([title, str(count), score, *(f"{entry[key]:.1f}" for key in keys)])
     header = ["stacks of slices", "number", "volume Dice", "predicted", "true", "bias", "MAE"]
     return ["", text_table(header, rows)] if rows else []
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
 
 
 def _calibration(metrics: dict) -> list[str]:
@@ -292,6 +284,45 @@ def effort_table(effort: pd.DataFrame) -> str:
         *("mean steps", "mean distance moved, px"),
     ]
     return text_table(header, rows)
+
+
+def beat_effort_table(effort: pd.DataFrame) -> str:
+    """Format the result of ``evaluation.beat_effort.beat_effort``.
+
+    Args:
+        effort: The result.
+
+    Returns:
+        A row without and one with carried corrections: means over the videos.
+    """
+    rows = []
+    for carried, group in effort.groupby("carried"):
+        means = group.mean(numeric_only=True)
+        seconds = f"{1000 * group['seconds'].median():.0f}" if carried else ""
+        rows.append(
+            [
+                "carried to the other frames" if carried else "frame by frame",
+                *(f"{means[name]:.1f}" for name in ("frames", "corrected", "steps", "path_px")),
+                f"{100 * means['reached']:.0f} %",
+                *(f"{means[name]:.4f}" for name in ("dice", "neighbour_dice")),
+                f"{means['area_jitter_percent']:.2f}",
+                seconds,
+            ]
+        )
+    header = [
+        *("corrections", "traced frames", "corrected", "steps", "distance moved, px", "goal reached", "Dice after"),
+        *("smallest Dice of neighbours", "jitter of the area, %", "ms a correction"),
+    ]
+    return text_table(header, rows)
+
+
+def suggestion_table(frames: pd.DataFrame) -> str:
+    """Format the result of ``inference.suggest.suggest``: a row for each frame, counted from 1."""
+    rows = [
+        [row.file, str(row.frame + 1), f"±{100 * row.uncertainty:.0f} %", f"{row.unlike:.2f}"]
+        for row in frames.itertuples(index=False)
+    ]
+    return text_table(["file", "frame", "uncertainty of the area", "unlike the training images"], rows)
 
 
 def layers_table(layers: pd.DataFrame) -> str:

@@ -104,9 +104,9 @@ def _summary(
     cells["mean area, px"] = f"{table['area_px'].mean():.1f}"
     cells["without a contour"] = str(int((table["area_px"] == 0).sum()))
     if true is not None:
-        shows_any = (table["area_px"] > 0) | true.any(axis=(1, 2))
-        cells["mean Dice"] = f"{table['dice'][shows_any].mean():.3f}"
-        cells["volume Dice"] = f"{dice(prediction.masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item():.3f}"
+        volume_dice = dice(prediction.masks.reshape(1, -1, 1), true.reshape(1, -1, 1)).item()
+        scores = {"mean Dice": table["dice"].mean(), "volume Dice": volume_dice}
+        cells |= {title: f"{score:.3f}" if np.isfinite(score) else "–" for title, score in scores.items()}
     return cells
 
 

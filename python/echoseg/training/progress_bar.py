@@ -66,7 +66,8 @@ class ProgressBar(tqdm):
 
 @torch.no_grad()
 def running_dice(logits: Tensor, targets: Tensor) -> Tensor:
-    """Compute the mean foreground Dice of a batch of mask logits, as ``metrics.overlap.dice`` does.
+    """Compute the mean foreground Dice of a batch of mask logits, as ``metrics.overlap.dice`` does with 1 for two
+    empty masks.
 
     Args:
         logits: (N, 1, H, W).

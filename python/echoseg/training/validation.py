@@ -105,7 +105,7 @@ def batch_dice(codec: Codec, logits: Tensor, contours: Tensor) -> Tensor:
         contours: (N, P, 2) float32, pixels, the true contours, on `models.codec.drawing_device`.
 
     Returns:
-        (N,) float64, equal to `metrics.overlap.dice`.
+        (N,) float64, equal to `metrics.overlap.dice` with 1 for two empty masks.
     """
     found = decode_masks(codec, logits)
     true = fill_polygons(contours, (found.shape[1], found.shape[2]))

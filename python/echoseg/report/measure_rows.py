@@ -1,0 +1,118 @@
+"""Rows of the tables of measures and of agreement, for the terminal and the report page."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+MEASURES = {
+    "dice": ("foreground Dice", 4),
+    "dice_all_pixels": ("all-pixel Dice", 4),
+    "iou": ("IoU", 4),
+    "area_similarity": ("area similarity", 4),
+    "hd95_px": ("HD95, px", 2),
+    "hd95_mm": ("HD95, mm", 2),
+    "assd_px": ("ASSD, px", 2),
+    "assd_mm": ("ASSD, mm", 2),
+    "masd_px": ("mean contour distance, px", 2),
+    "masd_mm": ("mean contour distance, mm", 2),
+    "nsd_1px": ("NSD, tolerance 1 px", 3),
+    "nsd_2px": ("NSD, tolerance 2 px", 3),
+    "nsd_2mm": ("NSD, tolerance 2 mm", 3),
+    "landmark_error_px": ("landmark error, px", 2),
+}
+"""Measure of an image → its title and number of decimals."""
+MEASURE_COLUMNS = ("mean", "95 % interval", "median", "95 % interval of the median")
+MIN_VIDEOS = 10
+"""With fewer videos, correlations and R² are not shown: they depend on the few references more than on the errors."""
+
+_QUANTITIES = {"ef": "EF, points", "edv": "EDV, ml", "esv": "ESV, ml"}
+_COMPARED = {"": "traced frames", "_videos": "whole videos", "_method": "from the tracings"}
+"""Suffix of an entry of ``metrics.json`` → what is compared with the reference."""
+_STATISTICS = {
+    "mae": ("MAE", ".2f"),
+    "rmse": ("RMSE", ".2f"),
+    "bias": ("bias", "+.2f"),
+    "lower": ("lower 95 % limit of agreement", "+.1f"),
+    "upper": ("upper 95 % limit of agreement", "+.1f"),
+    "r2": ("R²", ".2f"),
+    "pearson": ("Pearson's r", ".3f"),
+    "ccc": ("CCC", ".3f"),
+    "icc": ("ICC(2,1)", ".3f"),
+    "slope": ("slope of Deming regression", ".2f"),
+}
+_LIMITS = ("lower", "upper")
+_NEED_MANY = ("r2", "pearson", "ccc", "icc", "slope")
+
+
+def measure_rows(metrics: dict[str, Any]) -> list[list[str]]:
+    """Format the measures of one split.
+
+    Args:
+        metrics: The entry of the split in ``metrics.json``, which may be one of an earlier version.
+
+    Returns:
+        For each measure, its title and the values of ``MEASURE_COLUMNS``, "" where they are unknown.
+    """
+    rows = []
+    for name, (title, decimals) in MEASURES.items():
+        if (mean := number(metrics.get(name), f".{decimals}f")) == "":
+            continue
+        ends = [metrics.get(key, {}).get(name) for key in ("ci95", "median_ci95")]
+        if name == "dice":
+            ends[0] = metrics["dice_ci95"]
+        limits = [span(end, f".{decimals}f") for end in ends]
+        rows.append([title, mean, limits[0], number(metrics.get("median", {}).get(name), f".{decimals}f"), limits[1]])
+    return rows
+
+
+def agreement_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Format the agreement of EF and volumes with their reference.
+
+    Args:
+        metrics: The entry of the split in ``metrics.json``, which may be one of an earlier version.
+
+    Returns:
+        The titles of the columns, one for each quantity and way to compute it, after that of the rows; and a row for
+        each statistic. Each number is followed by its 95 % interval. Both are empty if the split has no volumes.
+    """
+    entries = {
+        f"{title}, {compared}": metrics[quantity + suffix]
+        for quantity, title in _QUANTITIES.items()
+        for suffix, compared in _COMPARED.items()
+        if quantity + suffix in metrics
+    }
+    if not entries:
+        return [], []
+    rows = [[name, *(str(entry[name]) for entry in entries.values())] for name in ("videos", "missing")]
+    for name, (title, form) in _STATISTICS.items():
+        row = [_statistic(entry, name, form) for entry in entries.values()]
+        if any(row):
+            rows.append([title, *row])
+    return ["agreement (95 % intervals)", *entries], rows
+
+
+def _statistic(entry: dict[str, Any], name: str, form: str) -> str:
+    """A number and its interval in brackets."""
+    if name in _LIMITS:
+        value, ends = ((entry.get(key) or [None, None])[_LIMITS.index(name)] for key in ("limits", "limits_ci95"))
+    else:
+        value, ends = entry.get(name), (entry.get("ci95") or {}).get(name)
+    if value is None:
+        return ""
+    if name in _NEED_MANY and entry["videos"] < MIN_VIDEOS:
+        return "too few videos"
+    limits = span(ends, form)
+    return number(value, form) + (f" ({limits})" if limits else "")
+
+
+def number(value: float | None, form: str) -> str:
+    """A number; "" if it is unknown."""
+    return "" if value is None or not math.isfinite(value) else format(value, form)
+
+
+def span(ends: list[float] | None, form: str) -> str:
+    """The two ends of an interval; "" if they are unknown."""
+    if ends is None or not all(map(math.isfinite, ends)):
+        return ""
+    return (" to " if form.startswith("+") or min(ends) < 0 else "–").join(format(end, form) for end in ends)
