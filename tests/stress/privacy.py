@@ -71,7 +71,7 @@ ALLOWED = {
     **dict.fromkeys(
         ("check.txt", "ceiling.txt", "predict.txt", "prepare.txt", "train.txt", "train-mask.txt"), ALL_NAMES
     ),
-    **dict.fromkeys(("evaluate.txt", "compare.txt"), ALL_NAMES),
+    **dict.fromkeys(("evaluate.txt", "compare.txt", "paper.txt"), ALL_NAMES),
     # the review page shows the names of the files
     "review.txt": ALL_NAMES,
     "corrections/*": NAMES,
@@ -194,6 +194,7 @@ def run_commands(work: Path, *, all_commands: bool) -> list[str]:
         "predict": ["predict", run, inputs, "--out", out / "predicted", "--keep", "masks", "overlay", "gif", "frames"],
         "report": ["report", run, "--out", out / "report.html"],
         "names": ["report", run, "--names", "--out", out / "names.html"],
+        "paper": ["report", run, "--paper", out / "paper"],
         "huggingface": ["export", run, "--format", "huggingface", "--out", out / "hub"],
         "info": ["info"],
     }

@@ -21,6 +21,7 @@ from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
 from echoseg.models.normalize import NetworkFactory
 from echoseg.phantom.cached import cached_phantom
+from echoseg.training.config import Config
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,3 +176,16 @@ def load_run_data(
             f"{Path(run) / 'metrics.json'}; measure it on other data by --data FOLDER --split all"
         )
     return RunData(predictor, folder, store, axis3)
+
+
+def training_store(config: Config) -> Store:
+    """The store of the data set that a run was trained on, which may be the phantom data set.
+
+    Args:
+        config: The settings of the run.
+
+    Raises:
+        DataError: The data set is gone or cannot be used.
+    """
+    folder = config.data or cached_phantom(size=config.size, ordering=config.ordering)
+    return prepare(Path(folder), **config.store_options)
