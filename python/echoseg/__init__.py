@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from echoseg.errors import DataError
     from echoseg.inference.measure import Measurement, measure
     from echoseg.inference.predictor import Prediction, Predictor, load
+    from echoseg.inference.suggest import suggest
     from echoseg.io.clip import Clip
     from echoseg.io.reading import read_clip
 
@@ -43,6 +44,7 @@ _HOMES = {
     "prepare": "datasets.store",
     "read_clip": "io.reading",
     "read_dataset": "datasets.formats",
+    "suggest": "inference.suggest",
     "train": "api",
 }
 
@@ -63,6 +65,7 @@ __all__ = [
     "prepare",
     "read_clip",
     "read_dataset",
+    "suggest",
     "train",
 ]
 

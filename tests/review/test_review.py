@@ -36,7 +36,7 @@ from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
 from echoseg.review import clips
-from echoseg.review.clips import find_review_clips, review_order, separate_unreadable
+from echoseg.review.clips import find_review_clips, separate_unreadable
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
 from echoseg.training.checkpoint import build, save_weights
@@ -249,24 +249,6 @@ def test_other_landmarks_given_pinned_ones(seed):
     expected[known] = places.ravel()
     expected[free] += np.linalg.solve(precision[np.ix_(free, free)], precision[np.ix_(free, known)] @ errors)
     np.testing.assert_allclose(moved.ravel(), expected, rtol=1e-3, atol=1e-3)
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
-def test_frames_marked_for_review_come_first(uncertainty, min_distance):
-    review = np.arange(len(uncertainty)) % 5 == 3
-    order = review_order(np.array(uncertainty), review, min_distance=min_distance)
-    marked = [bool(review[frame]) for frame in order]
-    assert marked == sorted(marked, reverse=True)
-    assert set(review_order(np.array(uncertainty), review, min_distance=1)) == set(range(len(uncertainty)))
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
-def test_order_of_the_frames_to_review(uncertainty, min_distance):
-    order = review_order(np.array(uncertainty), min_distance=min_distance)
-    assert uncertainty[order[0]] == max(uncertainty)
-    assert all(uncertainty[a] >= uncertainty[b] for a, b in itertools.pairwise(order))
-    assert all(abs(a - b) >= min_distance for i, a in enumerate(order) for b in order[:i])
-    assert all(min(abs(frame - a) for a in order) < min_distance for frame in range(len(uncertainty)))
 
 
 def test_points_on_the_contour_of_a_mask(tmp_path):

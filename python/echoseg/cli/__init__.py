@@ -29,6 +29,7 @@ from echoseg.cli import (
     prepare,
     report,
     review,
+    suggest,
     train,
 )
 from echoseg.cli.parser import CommandParser, Parser, did_you_mean
@@ -45,6 +46,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "predict": predict,
     "review": review,
+    "suggest": suggest,
     "report": report,
     "effort": effort,
     "experiments": experiments,

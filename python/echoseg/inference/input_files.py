@@ -97,7 +97,7 @@ def find_input_files(
             raise DataError(f"{path}: no such file or folder; check the path")
         folder = (path if path.is_dir() else path.parent).resolve()
         folders.append(folder)
-        files |= dict.fromkeys(_walk(folder, out.resolve()) if path.is_dir() else [folder / path.name])
+        files |= dict.fromkeys(walk_inputs(folder, out.resolve()) if path.is_dir() else [folder / path.name])
         recordings |= recordings_by_file(folder, structure) if path.is_dir() else {}
     if not files:
         raise DataError(f"{', '.join(map(str, inputs))}: no file that contains frames; give another folder")
@@ -165,8 +165,13 @@ def _result_names(paths: Sequence[Path], top: Path, out: Path) -> list[str]:
     return names
 
 
-def _walk(folder: Path, out: Path) -> Iterator[Path]:
-    """The input files in a folder and its subfolders, without hidden folders and the output folder."""
+def walk_inputs(folder: Path, out: Path | None = None) -> Iterator[Path]:
+    """The inputs in a folder and its subfolders, without hidden folders.
+
+    Args:
+        folder: The folder.
+        out: A folder that is left out.
+    """
     for parent, folders, files in os.walk(folder):
         path = Path(parent)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and path / name != out)

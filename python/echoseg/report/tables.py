@@ -316,6 +316,15 @@ def beat_effort_table(effort: pd.DataFrame) -> str:
     return text_table(header, rows)
 
 
+def suggestion_table(frames: pd.DataFrame) -> str:
+    """Format the result of ``inference.suggest.suggest``: a row for each frame, counted from 1."""
+    rows = [
+        [row.file, str(row.frame + 1), f"±{100 * row.uncertainty:.0f} %", f"{row.unlike:.2f}"]
+        for row in frames.itertuples(index=False)
+    ]
+    return text_table(["file", "frame", "uncertainty of the area", "unlike the training images"], rows)
+
+
 def layers_table(layers: pd.DataFrame) -> str:
     """Format the result of ``training.summary.summarise_network``: a row for each layer, and the totals."""
     rows = [

@@ -22,6 +22,7 @@ from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.inference.input_files import inputs_in
 from echoseg.inference.measure import Measurement, measure
 from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.inference.suggest import MIN_DISTANCE, frame_uncertainty, most_uncertain
 from echoseg.inference.unlike_note import unlike_note
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
@@ -30,8 +31,6 @@ from echoseg.utils.parallel import map_in_order
 
 MAX_LOADED = 3
 """Maximum number of clips in memory."""
-MIN_DISTANCE = 4
-"""Minimum distance between frames that are suggested for review; 1 for slices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +116,9 @@ class Clips:
         prediction = self.predictor(clip)
         handles = _handles_of(prediction, self.drawing)
         measurement = measure(prediction, clip)
-        uncertainty = _uncertainty(prediction)
+        uncertainty = frame_uncertainty(prediction)
         min_distance = MIN_DISTANCE if np.isnan(clip.thickness) else 1
+        order = [] if uncertainty is None else most_uncertain(uncertainty, prediction.review, min_distance=min_distance)
         tracings = () if recording is None else recording.tracings
         contours = {t.frame: order_contour(t.coordinates) for t in tracings if len(t.coordinates)}
         facts = {
@@ -136,7 +136,7 @@ class Clips:
             "area_std": None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
             "volumes": measurement.volumes.tolist(),
             "beats": np.stack([measurement.ed, measurement.es], axis=1).tolist(),
-            "next": review_order(uncertainty, prediction.review, min_distance=min_distance),
+            "next": order,
             "uncertainty": None if uncertainty is None else uncertainty.round(4).tolist(),
             "messages": [*filter(None, [unlike_note(prediction)]), *_ef_interval(measurement)],
             "listed_ef": None if recording is None else _or_none(recording.ef),
@@ -333,42 +333,6 @@ def _ef_interval(measurement: Measurement) -> list[str]:
 
 def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) and value > 0 else None
-
-
-def review_order(uncertainty: np.ndarray | None, review: np.ndarray | None = None, *, min_distance: int) -> list[int]:
-    """Suggest frames for review: first those marked for review, then the others, by decreasing uncertainty.
-
-    Args:
-        uncertainty: (T,) float; None if it is unknown.
-        review: (T,) bool, whether frames are marked for review; None marks none.
-        min_distance: The minimum distance between two suggested frames.
-
-    Returns:
-        The indices of the suggested frames; empty if the uncertainty is unknown.
-    """
-    if uncertainty is None:
-        return []
-    marked = np.zeros(len(uncertainty), dtype=bool) if review is None else review
-    suggested: list[int] = []
-    free = np.ones(len(uncertainty), dtype=bool)
-    for frame in np.lexsort((-uncertainty, ~marked)).tolist():
-        if free[frame]:
-            suggested.append(frame)
-            free[max(0, frame - min_distance + 1) : frame + min_distance] = False
-    return suggested
-
-
-def _uncertainty(prediction: Prediction) -> np.ndarray | None:
-    """(T,) float64: The relative standard deviation of the area; None if it is unknown.
-
-    For masks it is the sum of the variances p (1 - p) of the pixels, divided by the area.
-    """
-    areas = np.maximum(prediction.areas, 1)
-    if prediction.area_std is not None:
-        return prediction.area_std / areas
-    if prediction.landmarks is None:
-        return (prediction.probabilities * (1 - prediction.probabilities)).sum(axis=(1, 2)) / areas
-    return None
 
 
 def _handles_of(prediction: Prediction, drawing: Drawing) -> list[Handles]:

@@ -1,0 +1,193 @@
+"""Suggests which frames of which files a person should label next.
+
+A frame is worth labelling if the network is uncertain of it, and if it is unlike the training images and the frames
+that are labelled anyway. The frames are chosen one after the other, each with the largest product of its uncertainty
+and its distance from those chosen before; no file gets a second frame before every file has one.
+
+Source: The greedy choice of distant images: Sener and Savarese, "Active Learning for Convolutional Neural Networks: A
+Core-Set Approach", ICLR 2018; uncertain and different ones: Ash et al., "Deep Batch Active Learning by Diverse,
+Uncertain Gradient Lower Bounds", ICLR 2020.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from echoseg.errors import DataError
+from echoseg.geometry.crop import Box, Crop
+from echoseg.inference.input_files import walk_inputs
+from echoseg.inference.predictor import Prediction, Predictor, load
+from echoseg.io.clip import Clip
+from echoseg.io.reading import read_clip
+from echoseg.metrics.image_domain import image_statistics
+from echoseg.utils.files import replace_file
+from echoseg.utils.parallel import map_in_order
+
+MIN_DISTANCE = 4
+"""Minimum distance between frames of a cine that are suggested; 1 for slices."""
+_CANDIDATES = 3  # frames of each file
+
+
+def frame_uncertainty(prediction: Prediction) -> np.ndarray | None:
+    """The relative standard deviation of the area of each frame.
+
+    For masks it is the sum of the variances p (1 - p) of the pixels, divided by the area.
+
+    Args:
+        prediction: The prediction of T frames.
+
+    Returns:
+        (T,) float64; None if it is unknown, for landmarks without calibration.
+    """
+    areas = np.maximum(prediction.areas, 1)
+    if prediction.area_std is not None:
+        return prediction.area_std / areas
+    if prediction.landmarks is None:
+        return (prediction.probabilities * (1 - prediction.probabilities)).sum(axis=(1, 2)) / areas
+    return None
+
+
+def most_uncertain(
+    uncertainty: np.ndarray, marked: np.ndarray | None = None, *, min_distance: int = MIN_DISTANCE
+) -> list[int]:
+    """Order the frames of a file: first those marked for review, then the others, by decreasing uncertainty.
+
+    Args:
+        uncertainty: (T,) float.
+        marked: (T,) bool, whether frames are marked for review; None marks none.
+        min_distance: The minimum distance between two frames of the result.
+
+    Returns:
+        The indices of the frames.
+    """
+    marked = np.zeros(len(uncertainty), dtype=bool) if marked is None else marked
+    chosen: list[int] = []
+    free = np.ones(len(uncertainty), dtype=bool)
+    for frame in np.lexsort((-uncertainty, ~marked)).tolist():
+        if free[frame]:
+            chosen.append(frame)
+            free[max(0, frame - min_distance + 1) : frame + min_distance] = False
+    return chosen
+
+
+def suggest(
+    run: str | os.PathLike[str] | None,
+    paths: Iterable[str | os.PathLike[str]],
+    n: int = 20,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    approach: str = "landmark",
+    device: str = "auto",
+) -> pd.DataFrame:
+    """Suggest which frames of which files to label next.
+
+    Args:
+        run: A run, or its folder. None: the network that ships with echoseg.
+        paths: Files, and folders, which are searched with their subfolders.
+        n: The number of frames.
+        out: A CSV file to write, which must not exist; None writes none.
+        approach: "landmark" or "mask", if `run` is None: which of the two networks that ship.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Returns:
+        A table with a row for each frame, the first being the most important: file, frame, uncertainty (the relative
+        standard deviation of the area), and unlike (the distance from the training images, as a multiple of the limit
+        beyond which `echoseg predict` warns; nan if it is unknown). `table.attrs["errors"]` has a line for each file
+        that cannot be read. There are fewer rows if the files have too few frames.
+
+    Raises:
+        DataError: The run cannot be used, an input is missing, or no file can be read.
+        FileExistsError: `out` exists.
+        ValueError: `approach` is unknown.
+    """
+    if out is not None and Path(out).exists():
+        raise FileExistsError(f"{out}: exists already; choose another file")
+    predictor = load(run, approach=approach, device=device)
+    files: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder; check the path")
+        files |= dict.fromkeys(walk_inputs(path) if path.is_dir() else [path])
+    tables, statistics, errors = [], [], []
+    bar = tqdm(files, desc="suggest", unit="file", disable=None)
+    for path, (clip, error) in zip(bar, map_in_order(_read, files), strict=True):
+        if clip is None:
+            errors.append(f"{path}: {error}")
+            continue
+        table, features = find_candidates(predictor, clip)
+        tables.append(table.assign(file=str(path)))
+        statistics.append(features)
+    if not tables:
+        raise DataError(errors[0] if errors else "no file that contains frames; give files, or another folder")
+    candidates = pd.concat(tables, ignore_index=True)
+    chosen = choose(candidates, np.concatenate(statistics), n)
+    result = candidates.iloc[chosen][["file", "frame", "uncertainty", "unlike"]].reset_index(drop=True)
+    result.attrs["errors"] = errors
+    if out is not None:
+        replace_file(Path(out), partial(result.to_csv, index=False, float_format="%.4f"))
+    return result
+
+
+def _read(path: Path) -> tuple[Clip | None, str]:
+    try:
+        return read_clip(path), ""
+    except DataError as error:
+        return None, str(error).removeprefix(f"{path}: ")
+
+
+def find_candidates(predictor: Predictor, clip: Clip) -> tuple[pd.DataFrame, np.ndarray]:
+    """Find the frames of a file that come into question.
+
+    Args:
+        predictor: The predictor.
+        clip: The clip of the file.
+
+    Returns:
+        The most uncertain frames, a table with frame, uncertainty and unlike; see `suggest_frames`. And the statistics
+        that describe their images; see `echoseg.metrics.image_domain.image_statistics`.
+    """
+    prediction = predictor(clip)
+    uncertainty = frame_uncertainty(prediction)
+    if uncertainty is None:
+        uncertainty = np.ones(len(prediction))
+    is_cine = bool(np.isnan(clip.thickness))
+    order = most_uncertain(uncertainty, min_distance=MIN_DISTANCE if is_cine else 1)[:_CANDIDATES]
+    unlike = np.full(len(prediction), np.nan) if prediction.image_distances is None else prediction.image_distances
+    frames = Crop(Box(0, 0, *prediction.size), predictor.config.size).frames(clip.frames[order])
+    table = pd.DataFrame({"frame": order, "uncertainty": uncertainty[order], "unlike": unlike[order]})
+    return table, image_statistics(frames)
+
+
+def choose(candidates: pd.DataFrame, statistics: np.ndarray, count: int) -> list[int]:
+    """Choose frames that are uncertain and different.
+
+    Args:
+        candidates: What `find_candidates` returns for all files, with `file`.
+        statistics: (N, D) float, the statistics of the N candidates.
+        count: The number of frames.
+
+    Returns:
+        The positions of the chosen rows, in the order in which they were chosen.
+    """
+    scaled = (statistics - statistics.mean(axis=0)) / (statistics.std(axis=0) + 1e-6)
+    weights = candidates["uncertainty"].rank(pct=True).to_numpy()
+    distances = candidates["unlike"].rank(pct=True).fillna(1).to_numpy() * np.sqrt(scaled.shape[1])
+    files = candidates["file"].to_numpy()
+    used = np.zeros(len(candidates), dtype=int)  # frames of the same file that are chosen
+    free = np.ones(len(candidates), dtype=bool)
+    chosen: list[int] = []
+    while len(chosen) < count and free.any():
+        allowed = free & (used == used[free].min())
+        best = int(np.where(allowed, weights * distances, -1).argmax())
+        chosen.append(best)
+        free[best] = False
+        used[files == files[best]] += 1
+        distances = np.minimum(distances, np.linalg.norm(scaled - scaled[best], axis=1))
+    return chosen

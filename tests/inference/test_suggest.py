@@ -1,0 +1,104 @@
+"""Suggested frames: their order, their choice, what files they come from, and the command."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import echoseg
+from echoseg.cli import main
+from echoseg.errors import DataError
+from echoseg.inference.suggest import choose, frame_uncertainty, most_uncertain, suggest
+from echoseg.phantom import write_phantom
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
+def test_frames_marked_for_review_come_first(uncertainty, min_distance):
+    review = np.arange(len(uncertainty)) % 5 == 3
+    order = most_uncertain(np.array(uncertainty), review, min_distance=min_distance)
+    marked = [bool(review[frame]) for frame in order]
+    assert marked == sorted(marked, reverse=True)
+    assert set(most_uncertain(np.array(uncertainty), review, min_distance=1)) == set(range(len(uncertainty)))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
+def test_order_of_the_frames_to_review(uncertainty, min_distance):
+    order = most_uncertain(np.array(uncertainty), min_distance=min_distance)
+    assert uncertainty[order[0]] == max(uncertainty)
+    assert all(uncertainty[a] >= uncertainty[b] for a, b in itertools.pairwise(order))
+    assert all(abs(a - b) >= min_distance for i, a in enumerate(order) for b in order[:i])
+    assert all(min(abs(frame - a) for a in order) < min_distance for frame in range(len(uncertainty)))
+
+
+def table_of(files, uncertainty, unlike):
+    return pd.DataFrame({"file": files, "frame": 0, "uncertainty": uncertainty, "unlike": unlike})
+
+
+@given(st.integers(0, 1000), st.integers(1, 12), st.integers(1, 4), st.integers(0, 20))
+def test_no_file_comes_twice_before_every_file_has_come(seed, candidates, files, count):
+    rng = np.random.default_rng(seed)
+    names = rng.choice(list("abcd")[:files], candidates)
+    unlike = np.where(rng.random(candidates) < 0.2, np.nan, rng.random(candidates))
+    statistics = rng.normal(size=(candidates, 3)) * (rng.random() < 0.8)
+    chosen = choose(table_of(names, rng.random(candidates), unlike), statistics, count)
+    assert len(chosen) == len(set(chosen)) == min(count, candidates)
+    left = {name: list(names).count(name) for name in names}
+    for start, position in enumerate(chosen):
+        uses = {name: list(names[chosen[:start]]).count(name) for name in left if left[name]}
+        assert uses[names[position]] == min(uses.values())
+        left[names[position]] -= 1
+
+
+def test_an_uncertain_frame_goes_first_and_its_like_last():
+    statistics = np.array([[0.0, 0], [0, 0.01], [5, 5], [5, -5]])
+    chosen = choose(table_of(list("abcd"), [0.5, 0.49, 0.4, 0.3], [1.0, 1, 1, 1]), statistics, 4)
+    assert chosen[0] == 0
+    assert chosen[-1] == 1
+
+
+def test_an_image_that_is_unlike_the_training_goes_first():
+    chosen = choose(table_of(list("abc"), [0.2, 0.2, 0.2], [0.3, 2.0, 0.5]), np.zeros((3, 2)), 1)
+    assert chosen == [1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = write_phantom(tmp_path_factory.mktemp("videos") / "data", videos=3, seed=8) / "Videos"
+    (folder / "damaged.avi").write_bytes(b"RIFF")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("approach", ["landmark", "mask"])
+def test_frames_of_a_folder(folder, tmp_path, approach):
+    out = tmp_path / "next.csv"
+    frames = suggest(None, [folder], 4, out=out, approach=approach, device="cpu")
+    assert frames["file"][:3].nunique() == 3
+    assert len(frames) == 4
+    predict = echoseg.load(approach=approach, device="cpu")
+    for row in frames.itertuples():
+        assert row.uncertainty == pytest.approx(frame_uncertainty(predict(row.file))[row.frame])
+    (error,) = frames.attrs["errors"]
+    assert error.startswith(f"{folder / 'damaged.avi'}: ")
+    pd.testing.assert_frame_equal(pd.read_csv(out), frames, atol=1e-4, check_dtype=False)
+    with pytest.raises(FileExistsError, match=r"next\.csv"):
+        suggest(None, [folder], 4, out=out)
+
+
+@pytest.mark.slow
+def test_the_command(folder, tmp_path, capsys):
+    assert main(["suggest", str(folder), "--n", "2", "--device", "cpu"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("PHANTOM") == 2
+    assert printed.err.count("left out: ") == 1
+    assert main(["suggest", str(tmp_path / "missing"), "--device", "cpu"]) == 1
+
+
+def test_a_folder_without_files(tmp_path):
+    with pytest.raises(DataError, match="no file that contains frames"):
+        suggest(None, [tmp_path], device="cpu")
