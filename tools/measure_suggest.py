@@ -3,8 +3,8 @@
     python tools/measure_suggest.py WORK    # run again to continue after an interruption
 
 The pool are phantoms of a scanner that the networks that ship do not know, see measure_init.py, with twelve frames
-each. From 10 over 20 to 40 labelled frames, the landmark network that ships is trained on, and the next frames are chosen
-with it. Prints the mean Dice on other patients for three seeds, with the paired difference.
+each. The landmark network that ships is trained on 10, 20 and 40 labelled frames, and each network chooses the frames
+that are added next. Prints the mean Dice on other patients for three seeds, with the paired difference.
 """
 
 from __future__ import annotations
