@@ -58,6 +58,7 @@ def test_train_leaves_a_complete_run(run):
         "model.safetensors",
         "plan.json",
         "shape.json",
+        "subgroups_test.csv",
         "training_state.pt",
         "volumes_test.csv",
     }
@@ -67,7 +68,7 @@ def test_train_leaves_a_complete_run(run):
         *("empty_predictions", "landmark_error_px", "all_black", "data", "review", "calibration"),
         *("ef", "ef_bands", "ef_method", "seconds", "checksum", "structure"),
         *("area_similarity", "masd_px", "nsd_1px", "nsd_2px", "ci95", "median", "median_ci95"),
-        *("one_empty", "both_empty", "failures", "note"),
+        *("one_empty", "both_empty", "failures", "note", "subgroups"),
     }
     assert (test["images"], test["patients"]) == (2, 1)
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -93,7 +94,7 @@ def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys
     assert main(["evaluate", str(run), "--data", str(data), "--split", "val", "--out", str(tmp_path / "val")]) == 0
     assert files(run) == held
     assert files(tmp_path / "val") == {
-        *("metrics.json", "images_val.csv", "volumes_val.csv"),
+        *("metrics.json", "images_val.csv", "volumes_val.csv", "subgroups_val.csv"),
         *("figures/bland_altman_val.png", "figures/overlay_val.png"),
     }
     assert "exists already" in failure(capsys, "evaluate", run, "--out", tmp_path / "val")

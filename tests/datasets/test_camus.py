@@ -74,6 +74,7 @@ def test_sequences_are_read_with_phases_metadata_and_contours(folder):
     assert phases == [["ED", "", "ES"], ["ED", "", "ES"], ["ES", "", "ED"], ["ED", "", "ES"]]
     for recording in dataset.recordings:
         assert (recording.ef, recording.fps, recording.spacing) == (53, 45.1, (0.5, 0.25))
+        assert (recording.quality, recording.sex, recording.age) == ("Good", "F", 56)
         assert all(math.isnan(value) for value in (recording.edv, recording.esv, recording.thickness))
     for tracing, radius in zip(dataset.recordings[0].tracings, RADII, strict=True):
         drawn = fill_polygons(tracing.coordinates[None], (40, 48))[0]
@@ -89,6 +90,7 @@ def test_a_store_contains_spacing_phase_and_view(folder):
     assert (samples["spacing_y"] == 0.25).all()
     assert (samples["spacing_x"] == 0.25).all()
     assert samples["thickness"].isna().all()
+    assert (samples[["quality", "sex", "age"]] == ["Good", "F", 56]).all(axis=None)
     assert list(samples["view"][:6]) == ["A2C"] * 3 + ["A4C"] * 3
     assert list(samples["phase"][6:9]) == ["ES", "", "ED"]
     inside = fill_polygons(store.contour(0)[None], (80, 48))[0] > 0

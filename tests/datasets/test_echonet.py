@@ -489,6 +489,21 @@ def test_columns_that_name_the_patient(folder, column):
     assert dataset.notes == ("FileList.csv: columns that are not used: Site",)
 
 
+def test_columns_of_subgroups_need_not_be_complete(folder):
+    described = ("Sex,Age,Image Quality", "F,12,good", "M,unknown,", ",,poor")
+
+    def describe(lines):
+        lines[:4] = [f"{line},{cells}" for line, cells in zip(lines[:4], described, strict=True)]
+
+    edit_lines(folder / LIST, describe)
+    dataset = read_echonet(folder)
+    assert not dataset.notes
+    assert not dataset.faults
+    found = [(recording.sex, recording.quality) for recording in dataset.recordings]
+    assert found == [("F", "good"), ("M", ""), ("", "poor")]
+    np.testing.assert_array_equal([recording.age for recording in dataset.recordings], [12, np.nan, np.nan])
+
+
 def test_a_comma_that_may_separate_thousands_is_refused(folder):
     path = folder / LIST
     path.write_text(

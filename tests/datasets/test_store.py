@@ -66,13 +66,15 @@ def test_a_written_store_is_opened_unchanged(tmp_path):
 )
 def test_texts_and_numbers_are_read_back_exactly(tmp_path_factory, texts, number):
     count = len(texts)
-    samples = table(count, patient=texts, split=texts[::-1], ef=number)
+    samples = table(count, patient=texts, split=texts[::-1], ef=number, sex=texts, age=number)
     triangles = [np.array([[0, 0], [1, 0], [0, 1]], np.float32)] * count
     out = tmp_path_factory.mktemp("table") / "s"
     read = write_store(out, np.zeros((count, 2, 2), np.uint8), triangles, samples, {}).samples
     assert list(read["patient"]) == texts
     assert list(read["split"]) == texts[::-1]
     np.testing.assert_array_equal(read["ef"], samples["ef"])
+    np.testing.assert_array_equal(read["age"], samples["age"])
+    assert read["sex"].tolist() == samples["sex"].tolist()
 
 
 def test_a_blank_slice_has_no_points(tmp_path):

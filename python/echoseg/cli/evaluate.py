@@ -1,11 +1,13 @@
 """Measure a trained network on one split of a data set.
 
-Prints Dice, distances between the contours, landmark errors, and how well the
-volumes and the ejection fraction (EF) agree with those of the data set.
+Prints Dice, distances between the contours and landmark errors with 95 %
+intervals over patients, the same by subgroup, and how well the volumes and the
+ejection fraction (EF) agree with those of the data set.
 
 Writes to the run folder, or to --out: metrics.json (one entry for each split),
-images_SPLIT.csv (one row for each image), volumes_SPLIT.csv (one row for each
-video), and images in figures/.
+images_SPLIT.csv (one row for each image), subgroups_SPLIT.csv (one row for
+each phase, view and so on), volumes_SPLIT.csv (one row for each video), and
+images in figures/.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ LABELS = {LEFT_VENTRICLE: (1,), "left atrium": (3,)}
 _VIEWS = {"2CH": "A2C", "4CH": "A4C"}
 _SUBFOLDERS = (".", "database_nifti", "training")
 _SUBGROUPS = {"training": "TRAIN", "validation": "VAL", "testing": "TEST"}
-_INFO_KEYS = {"ef": ("ef", "lvef"), "edv": ("lvedv",), "esv": ("lvesv",), "fps": ("framerate",)}
+_INFO_KEYS = {"ef": ("ef", "lvef"), "edv": ("lvedv",), "esv": ("lvesv",), "fps": ("framerate",), "age": ("age",)}
+_INFO_TEXTS = {"quality": "imagequality", "sex": "sex"}
 
 
 def matches(folder: Path) -> bool:
@@ -117,9 +118,12 @@ def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str]
     if lines is None:
         return {}, {}, [Fault(file, None, "is missing: no phases, no EF")]
     found: dict[str, float] = {}
-    faults = []
+    texts, faults = {}, []
     for row, line in enumerate(lines, start=1):
-        key, _, value = (part.strip().lower() for part in line.partition(":"))
+        name, _, text = (part.strip() for part in line.partition(":"))
+        key, value = name.lower(), text.lower()
+        if key in _INFO_TEXTS.values():
+            texts[key] = text
         if key in ("ed", "es") or any(key in keys for keys in _INFO_KEYS.values()):
             try:
                 found[key] = float(value)
@@ -129,7 +133,8 @@ def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str]
                 faults.append(Fault(file, row, f"{quote(value)} is not a number in the valid range", key.upper()))
                 del found[key]
     values = {name: next((found[key] for key in keys if key in found), math.nan) for name, keys in _INFO_KEYS.items()}
-    return values, {int(found[key]) - 1: key.upper() for key in ("ed", "es") if key in found}, faults
+    described = {name: texts[key] for name, key in _INFO_TEXTS.items() if key in texts}
+    return values | described, {int(found[key]) - 1: key.upper() for key in ("ed", "es") if key in found}, faults
 
 
 def _patients_folder(folder: Path) -> Path | None:

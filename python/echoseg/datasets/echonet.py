@@ -42,6 +42,7 @@ VIEWS = ("A4C", "PSAX")
 
 _UNITS = {"FPS": ("fps", "hz"), "EF": ("%",), "ESV": ("ml",), "EDV": ("ml",)}
 _PATIENTS = ("PatientId", "Patient", "PatientNumber", "PatientName", "SubjectId", "Subject", "MRN")
+_TEXTS = {"ImageQuality": "quality", "Sex": "sex"}
 _SIZES = ("FrameHeight", "FrameWidth", "NumberOfFrames")  # known, but not used
 
 
@@ -122,7 +123,9 @@ def _pop_by_name(traced: dict[str, VideoTracings], name: str) -> VideoTracings |
 
 def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[str], str]:
     """The file list as recordings without tracings, the faults by row, notes, and how the patients were found."""
-    table = read_table(folder / FILE_LIST, ("FileName",), optional=(*_UNITS, "Split", *_PATIENTS, *_SIZES))
+    table = read_table(
+        folder / FILE_LIST, ("FileName",), optional=(*_UNITS, "Split", "Age", *_TEXTS, *_PATIENTS, *_SIZES)
+    )
     cells = table.cells
     blank = pd.Series("", index=cells.index)
     problems: Problems = defaultdict(list)
@@ -134,6 +137,8 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
             problems[row].append((column, f"{quote(cell)} is not a number"))
     for row in cells.index[cells[EXTRA].str.strip() != ""]:
         problems[row].append(("", EXTRA_CELLS))
+    ages, _ = read_numbers(cells.get("Age", blank), blank=True, decimal=table.decimal)  # unknown where it is no number
+    texts = {field_name: cells.get(column, blank).str.strip().tolist() for column, field_name in _TEXTS.items()}
     splits = cells.get("Split", blank).str.strip().tolist()
     patient_columns = [name for name in _PATIENTS if name in cells]
     patients = cells[patient_columns[0]].str.strip().tolist() if patient_columns else [""] * len(cells)
@@ -161,6 +166,7 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
                 ("FileName", f"{VIDEOS}/{path.name} is a link to a file outside the folder; copy the file")
             )
         values: dict[str, Any] = {field_name: float(column[i]) for field_name, column in numbers.items()}
+        values |= {"age": float(ages[i]), **{field_name: column[i] for field_name, column in texts.items()}}
         listed.append(Recording(name, path, patients[i], (), split=splits[i], row=row, **values))
     of_name = patients_of_names({recording.name for recording in listed if not recording.patient})
     listed = [dataclasses.replace(item, patient=item.patient or of_name[item.name]) for item in listed]

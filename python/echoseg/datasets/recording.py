@@ -120,6 +120,9 @@ class Recording:
         spacing: (row, column) mm per pixel; nan if unknown.
         thickness: Distance between slices in mm; nan if the frames are time points.
         view: "A4C", "A2C", "PSAX" or "SAX"; "" if unknown.
+        quality: Of the images, as the data set names it; "" if unknown.
+        sex: Of the patient, as the data set names it; "" if unknown.
+        age: Of the patient in years; nan if unknown.
     """
 
     name: str
@@ -135,6 +138,9 @@ class Recording:
     spacing: tuple[float, float] = (math.nan, math.nan)
     thickness: float = math.nan
     view: str = ""
+    quality: str = ""
+    sex: str = ""
+    age: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)

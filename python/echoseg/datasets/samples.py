@@ -128,6 +128,9 @@ def _decode(
             "pieces": tracing.pieces,
             "holes": tracing.holes,
             "turned": tracing.turned,
+            "quality": recording.quality,
+            "sex": recording.sex,
+            "age": recording.age,
         }
         result.samples.append(Sample(crop.frames(image[None])[0], crop.points(contour), metadata))
     return result

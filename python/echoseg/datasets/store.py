@@ -56,7 +56,8 @@ class Store:
             row (of the tracing file), height and width (of the original frame, in pixels), crop_top, crop_left,
             crop_height and crop_width (the part of it that became this frame), blank (1 for a slice of a stack that
             shows nothing to trace, else 0), fps, ef (percent), edv and esv (ml), spacing_y and spacing_x (mm per pixel
-            of these frames), thickness (mm between slices); numbers are nan if unknown. For `echoseg check`: path (of
+            of these frames), thickness (mm between slices); quality of the images, sex and age of the patient in
+            years; numbers are nan if unknown, text is "". For `echoseg check`: path (of
             the recording's file in the data set's folder), file (of the tracing), list_row (of the file list), pieces,
             holes and turned (see `recording.Tracing`); "" or 0 if unknown.
         manifest: The content of `manifest.json`; `faults` are dicts with file, row, column and reason.

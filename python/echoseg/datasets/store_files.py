@@ -24,9 +24,10 @@ from echoseg.errors import DataError
 from echoseg.utils.checksum import add_checksum, parse
 from echoseg.utils.files import hash_file
 
-FORMAT = 7
+FORMAT = 8
 """Version of the format; increased when existing stores would be read incorrectly. Stores of format 4 lack the blank
-slices, so the volumes of their stacks would be too small; those of format 6 lack what a check reports of masks."""
+slices, so the volumes of their stacks would be too small; those of format 6 lack what a check reports of masks, those
+of format 7 the quality of images and the sex and age of patients."""
 CURE = "run echoseg prepare again"
 
 _ARRAYS = {"frames.npy": (np.uint8, 3), "points.npy": (np.float32, 2), "offsets.npy": (np.int64, 1)}
@@ -34,6 +35,7 @@ _HASHED = (*_ARRAYS, "samples.csv")
 _TEXT_COLUMNS = ("video", "patient", "phase", "split", "view")
 _INTEGER_COLUMNS = ("frame", "row", "height", "width")
 _ORIGIN = {"path": "", "file": "", "list_row": 0, "pieces": 0.0, "holes": 0.0, "turned": 0}  # and their defaults
+_SUBGROUPS = {"quality": "", "sex": "", "age": float("nan")}  # and their defaults
 _ADDED_COLUMNS = ("blank", *CROP_COLUMNS)  # integers too, which `write_metadata` adds where they are missing
 _FLOAT_COLUMNS = ("fps", "ef", "edv", "esv", "spacing_y", "spacing_x", "thickness")
 
@@ -80,8 +82,8 @@ def write_metadata(
         folder: The folder to write to.
         shape: (N, H, W) of the frames.
         contours: N arrays (P, 2) float32, pixels; (0, 2) for a blank slice.
-        samples: N rows. Without the columns of the crop, the whole frame is the sample; without those of the origin,
-            it is unknown.
+        samples: N rows. Without the columns of the crop, the whole frame is the sample; without those of the origin or
+            of subgroups, these are unknown.
         manifest: Entries of the manifest.
 
     Raises:
@@ -99,7 +101,11 @@ def write_metadata(
     np.cumsum([len(contour) for contour in contours], out=offsets[1:])
     np.save(folder / "points.npy", np.concatenate(contours).astype(np.float32))
     np.save(folder / "offsets.npy", offsets)
-    defaults = {**dict(zip(CROP_COLUMNS, (0, 0, samples["height"], samples["width"]), strict=True)), **_ORIGIN}
+    defaults = {
+        **dict(zip(CROP_COLUMNS, (0, 0, samples["height"], samples["width"]), strict=True)),
+        **_ORIGIN,
+        **_SUBGROUPS,
+    }
     samples = samples.assign(**{name: value for name, value in defaults.items() if name not in samples})
     samples.assign(blank=(np.diff(offsets) == 0).astype(int)).to_csv(folder / "samples.csv", index=False)
     entries = {
@@ -173,13 +179,13 @@ def read_samples(folder: Path) -> pd.DataFrame:
         DataError: The file is missing or damaged, or lacks columns.
     """
     path = folder / "samples.csv"
-    dtypes: dict[str, type] = dict.fromkeys((*_TEXT_COLUMNS, *_FLOAT_COLUMNS), str)
+    dtypes: dict[str, type] = dict.fromkeys((*_TEXT_COLUMNS, *_FLOAT_COLUMNS, *_SUBGROUPS), str)
     dtypes |= dict.fromkeys((*_INTEGER_COLUMNS, *_ADDED_COLUMNS), int)
     dtypes |= {name: type(default) for name, default in _ORIGIN.items()}
     try:
         samples = pd.read_csv(path, dtype=dtypes, keep_default_na=False)
         # by float(), since some versions of pandas do not read a float back exactly
-        columns = [name for name in _FLOAT_COLUMNS if name in samples]
+        columns = [name for name in (*_FLOAT_COLUMNS, "age") if name in samples]
         numbers = {name: [float(cell or "nan") for cell in samples[name]] for name in columns}
     except (OSError, ValueError):
         raise DataError(f"{path}: missing or damaged; {CURE}") from None

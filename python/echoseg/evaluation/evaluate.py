@@ -20,6 +20,7 @@ from echoseg.evaluation.ef_bands import ef_bands
 from echoseg.evaluation.ejection import STEADINESS, agreements, traced_volumes, video_volumes
 from echoseg.evaluation.image_table import measure_images, summarise_images
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
+from echoseg.evaluation.subgroups import subgroups
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
@@ -122,9 +123,7 @@ def evaluate(
             )
     volumes = traced_volumes(store, indices, prediction)
     stacks = measure_stacks(predict_stacks(predictor, store, all_indices, steps))
-    extra |= agreements(volumes) | ({"postprocess": list(steps)} if steps else {})
-    extra |= {"ef_bands": bands} if (bands := ef_bands(volumes)) else {}
-    extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
+    extra |= summarise_tables(images, volumes, stacks) | ({"postprocess": list(steps)} if steps else {})
     videos = pd.DataFrame()
     if whole_videos:
         videos = _measure_videos(predictor, store, indices, volumes, _require(recordings, store), steps)
@@ -202,6 +201,20 @@ def predict_split(
             parts.append(predictor(store.frames[chunk]))
             bar.update(len(chunk))
     return postprocess(Prediction.join(parts), steps, predictor.codec)
+
+
+def summarise_tables(images: pd.DataFrame, volumes: pd.DataFrame, stacks: pd.DataFrame) -> dict[str, Any]:
+    """The entries of `metrics.json` about subgroups of images, volumes, EF and stacks; those without rows are left out.
+
+    Args:
+        images: See `Evaluation`.
+        volumes: See `Evaluation`.
+        stacks: See `Evaluation`.
+    """
+    entries: dict[str, Any] = {"subgroups": subgroups(images, volumes), **agreements(volumes)}
+    entries["ef_bands"] = ef_bands(volumes)
+    entries["stacks"] = summarise_stacks(stacks) if len(stacks) else {}
+    return {name: entry for name, entry in entries.items() if entry}
 
 
 def _measure_videos(

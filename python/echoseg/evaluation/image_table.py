@@ -47,11 +47,12 @@ def measure_images(
         both_empty: The Dice and IoU of two empty masks.
 
     Returns:
-        A table with a row per image: video, frame, patient, phase, view, the `MEASURES` but for the last, area_px and
-        true_area_px, and failure, 1 if the image is one. Distances in mm are nan where the spacing is unknown, and left
-        out if it is unknown everywhere.
+        A table with a row per image: video, frame, patient, phase, view; quality, sex and age where they are known;
+        the `MEASURES` but for the last; area_px and true_area_px; and failure, 1 if the image is one. Distances in mm
+        are nan where the spacing is unknown, and left out if it is unknown everywhere.
     """
-    images = samples[["video", "frame", "patient", "phase", "view"]].reset_index(drop=True)
+    described = [name for name in ("quality", "sex", "age") if name in samples and _is_known(samples[name])]
+    images = samples[["video", "frame", "patient", "phase", "view", *described]].reset_index(drop=True)
     masks = prediction.masks
     images["dice"] = dice(masks, true_masks, both_empty=both_empty)
     images["dice_all_pixels"] = dice_all_pixels(masks, true_masks)
@@ -66,6 +67,11 @@ def measure_images(
     images["area_px"], images["true_area_px"] = prediction.areas, true_masks.sum(axis=(1, 2), dtype=np.int64)
     failure = (images["dice"] < POOR_DICE) | (images["hd95_px"] > FAILURE_HD95_PX)
     return images.assign(failure=failure.astype(int))
+
+
+def _is_known(column: pd.Series) -> bool:
+    """Whether any value is known."""
+    return bool((column.notna() & (column != "")).any())
 
 
 def _distances(predicted: np.ndarray, true: np.ndarray, unit: str, spacing: tuple[float, float] | None) -> np.ndarray:

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from echoseg.evaluation.ef_bands import ef_bands
-from echoseg.evaluation.ejection import agreements
-from echoseg.evaluation.evaluate import Evaluation, count_reviews
+from echoseg.evaluation.evaluate import Evaluation, count_reviews, summarise_tables
 from echoseg.evaluation.image_table import summarise_images
-from echoseg.evaluation.stacks import summarise_stacks
 from echoseg.inference.predictor import Prediction
 
 
@@ -36,9 +33,7 @@ def pool_evaluations(folds: Sequence[Evaluation]) -> Evaluation:
     extra: dict[str, Any] = _blanks(folds)
     if "review" in images:
         extra["review"] = count_reviews(images)
-    extra |= agreements(volumes)
-    extra |= {"ef_bands": bands} if (bands := ef_bands(volumes)) else {}
-    extra |= {"stacks": summarise_stacks(stacks)} if len(stacks) else {}
+    extra |= summarise_tables(images, volumes, stacks)
     extra["folds"] = [{name: fold.summary[name] for name in ("patients", "images", "dice")} for fold in folds]
     summary = {**summarise_images(images, true_masks), "structure": folds[0].summary["structure"], **extra}
     return Evaluation(

@@ -66,6 +66,46 @@ def measure_rows(metrics: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+SUBGROUP_COLUMNS = {
+    "images": ("images", "d"),
+    "patients": ("patients", "d"),
+    "dice": ("Dice", ".3f"),
+    "dice_ci95": ("95 % interval", ".3f"),
+    "nsd_2px": ("NSD, 2 px", ".3f"),
+    "nsd_2mm": ("NSD, 2 mm", ".3f"),
+    "hd95_px": ("HD95, px", ".2f"),
+    "hd95_mm": ("HD95, mm", ".2f"),
+    "failures": ("failures", "d"),
+}
+"""Entry of a subgroup → its title and number format."""
+
+
+def subgroup_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Format the entry ``subgroups`` of a split.
+
+    Args:
+        metrics: The entry of the split in ``metrics.json``.
+
+    Returns:
+        The titles of the columns and a row for each group, whose title names the property and the group.
+    """
+    groups = metrics.get("subgroups", [])
+    columns = (
+        {name: value for name, value in SUBGROUP_COLUMNS.items() if name == "dice_ci95" or name in groups[0]}
+        if groups
+        else {}
+    )
+    rows = []
+    for group in groups:
+        values = {**group, "dice_ci95": [group["dice_low"], group["dice_high"]]}
+        cells = [
+            span(values[name], form) if name == "dice_ci95" else number(values[name], form)
+            for name, (_, form) in columns.items()
+        ]
+        rows.append([f"{group['by']}: {group['group']}", *cells])
+    return ["subgroup", *(title for title, _ in columns.values())], rows
+
+
 def agreement_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Format the agreement of EF and volumes with their reference.
 
@@ -111,8 +151,8 @@ def number(value: float | None, form: str) -> str:
     return "" if value is None or not math.isfinite(value) else format(value, form)
 
 
-def span(ends: list[float] | None, form: str) -> str:
+def span(ends: list[Any] | None, form: str) -> str:
     """The two ends of an interval; "" if they are unknown."""
-    if ends is None or not all(map(math.isfinite, ends)):
+    if ends is None or any(end is None or not math.isfinite(end) for end in ends):
         return ""
     return (" to " if form.startswith("+") or min(ends) < 0 else "–").join(format(end, form) for end in ends)

@@ -61,6 +61,8 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     watch = Stopwatch()
     with watch.measure("images"):
         _write_table(evaluation.images, folder / f"images_{split}.csv", "%.5f")
+        if groups := evaluation.summary.get("subgroups"):
+            _write_table(pd.DataFrame(groups), folder / f"subgroups_{split}.csv", "%.5f")
     with watch.measure("overlay"):
         frames, contours = store.frames[evaluation.indices], [store.contour(i) for i in evaluation.indices]
         overlay_figure(evaluation, frames, contours, figures / f"overlay_{split}.png")

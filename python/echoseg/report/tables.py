@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows
+from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows, subgroup_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,8 @@ def metrics_table(metrics: dict, split: str) -> str:
         rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}"])
     title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
     parts = [
-        *_volumes(metrics),
+        *_optional(subgroup_table(metrics)),
+        *_optional(agreement_table(metrics)),
         *_ef_bands(metrics),
         *_whole_videos(metrics.get("videos", {})),
         *_stacks(metrics.get("stacks", {})),
@@ -92,9 +93,9 @@ def _structure(metrics: dict) -> list[str]:
     return [metrics["structure"]] if "structure" in metrics else []
 
 
-def _volumes(metrics: dict) -> list[str]:
-    """The agreement of EF and volumes with the values that the data set lists, or with those of the tracings."""
-    header, rows = agreement_table(metrics)
+def _optional(table: tuple[list[str], list[list[str]]]) -> list[str]:
+    """A table after a blank line; nothing if it has no rows."""
+    header, rows = table
     return ["", text_table(header, rows)] if rows else []
 
 
