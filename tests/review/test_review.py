@@ -38,7 +38,7 @@ from echoseg.geometry.level_set import NO_CONTOUR
 from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
-from echoseg.review import clips
+from echoseg.review import handles
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
 from echoseg.review.review_queue import MAX_SUGGESTED, review_queue
@@ -341,10 +341,10 @@ def test_points_on_the_contour_of_a_mask(tmp_path):
 def test_points_of_empty_masks():
     drawing = drawing_of(MaskCodec())
     square = np.array([[10, 10], [20, 10], [20, 20], [10, 20]], np.float32)
-    points = clips._points_on([NO_CONTOUR, NO_CONTOUR, square, NO_CONTOUR, square + 5, NO_CONTOUR], (40, 48), drawing)
+    points = handles._points_on([NO_CONTOUR, NO_CONTOUR, square, NO_CONTOUR, square + 5, NO_CONTOUR], (40, 48), drawing)
     np.testing.assert_allclose(points[[0, 1, 2]], points[[3, 3, 3]])
     np.testing.assert_allclose(points[[4, 5]], points[[2, 2]] + 5, atol=1e-4)
-    circle = clips._points_on([NO_CONTOUR], (40, 48), drawing)[0]
+    circle = handles._points_on([NO_CONTOUR], (40, 48), drawing)[0]
     np.testing.assert_allclose(np.linalg.norm(circle - (24, 20), axis=1), 40 / 6)
 
 

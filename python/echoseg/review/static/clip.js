@@ -32,6 +32,7 @@ export class Clip {
     this.currentAreas = [...this.areas];
     this.currentVolumes = [...this.volumes];
     this.mask = new Uint8Array(this.framePixels); // of the contour that was measured last
+    this.carried = null; // see setCarried
     this.versions = new Map(); // frame → the version of its state on the server
     this.#states = new Map();
     for (const [frame, saved] of Object.entries(facts.states)) this.setSaved(Number(frame), saved);
@@ -72,9 +73,10 @@ export class Clip {
     return { points: this.points[frame], landmarks: this.landmarks, pinned: this.landmarks.map(() => false) };
   }
 
-  /** The handles of a frame: corrected if it is corrected, else predicted. */
+  /** The handles of a frame: corrected if it is corrected, else with what is carried from corrected frames. */
   handlesOf(frame) {
-    return this.stateOf(frame).points ?? this.predictedHandles(frame);
+    const carried = this.carried?.points[frame];
+    return this.stateOf(frame).points ?? { ...this.predictedHandles(frame), ...(carried && { points: carried }) };
   }
 
   predictedOutline(frame) {
@@ -83,6 +85,12 @@ export class Clip {
       this.#predictedOutlines.set(frame, outline);
     }
     return this.#predictedOutlines.get(frame);
+  }
+
+  /** The outline of a frame that is not corrected, with what is carried to it; null if nothing is. */
+  carriedOutline(frame) {
+    if (!this.carried || this.isCorrected(frame)) return null;
+    return this.carried.outlines?.[frame].flat() ?? outlineOf(this.handlesOf(frame), this.run);
   }
 
   /** The outline, area and volume of handles; also draws their mask. */
@@ -100,7 +108,21 @@ export class Clip {
     this.#states.set(frame, state);
     if (frame === null) return;
     const { points } = state;
-    this.setMeasured(frame, points ? this.measure(points) : { area: this.areas[frame], volume: this.volumes[frame] });
+    this.setMeasured(frame, points ? this.measure(points) : this.#measuredBefore(frame));
+  }
+
+  /** Set the contours to which the corrections were carried, as the server sends them; null: those of the prediction. */
+  setCarried(carried) {
+    this.carried = carried;
+    for (let frame = 0; frame < this.frames; frame++) {
+      if (!this.isCorrected(frame)) this.setMeasured(frame, this.#measuredBefore(frame));
+    }
+  }
+
+  /** Area and volume of a frame that is not corrected. */
+  #measuredBefore(frame) {
+    const { areas, volumes } = this.carried ?? this;
+    return { area: areas[frame], volume: volumes[frame] };
   }
 
   setMeasured(frame, { area, volume }) {
@@ -120,6 +142,10 @@ export class Clip {
   correctedFrames = () => [...this.#states.keys()].filter((frame) => frame !== null && this.isCorrected(frame));
   framesWith = (verdict) => [...this.#states.keys()].filter((frame) => this.stateOf(frame).verdict === verdict);
   unreviewedFrames = () => this.to_review.filter((frame) => !this.isReviewed(frame));
+
+  changedFrames = () => (this.carried?.changed ?? []).filter((frame) => !this.isReviewed(frame));
+  /** The frames that a person should still look at. */
+  openFrames = () => [...new Set([...this.unreviewedFrames(), ...this.changedFrames()])];
 
   currentBeats = () => this.stateOf(null).beats ?? this.beats;
   isBeatUsed = ([ed, es]) => [ed, es].every((frame) => this.stateOf(frame).verdict !== "rejected");
