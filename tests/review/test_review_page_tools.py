@@ -108,6 +108,8 @@ def test_ed_and_es_are_shown_and_chosen(context, served):
     assert page.inner_text("#frame-number") == f"{ed + 1} / 8"
     before = page.inner_text("#ef")
     page.locator("#frame-slider").fill("1")
+    assert "neither ED nor ES: a correction here changes EF only as far as" in page.inner_text("#ef-source")
+    page.locator("#carry").click()
     assert "neither ED nor ES: a correction here does not change EF" in page.inner_text("#ef-source")
     page.keyboard.press("Shift+S")
     saved(page)

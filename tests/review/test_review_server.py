@@ -321,6 +321,26 @@ def test_beats_are_chosen(page, cookie):
     assert post(page, cookie, "/api/clips/1/beats", version=1, beats=None)[0] == 200
 
 
+def test_corrections_are_carried_to_the_frames_that_are_not_reviewed(page, cookie):
+    path = "/api/clips/2/carried"
+    assert json.loads(request(page.port, "GET", path, Cookie=cookie)[2]) is None, "nothing is corrected"
+    sent = points_of(1, moved=(4.0, 0.0))
+    sent["pinned"] = [False, True, False, False, False]
+    version = page.corrections.version("c.avi", 1)
+    assert change(page, cookie, 1, sent, clip=2, version=version)[0] == 200
+    accepted = page.corrections.version("c.avi", 3)
+    assert change(page, cookie, 3, None, clip=2, version=accepted, verdict="accepted")[0] == 200
+    carried = json.loads(request(page.port, "GET", path, Cookie=cookie)[2])
+    shifts = np.array(carried["points"]) - outlines(8)
+    np.testing.assert_allclose(shifts[1, 1], (4.0, 0.0), atol=1e-3)
+    assert carried["area_std"][1] == 0
+    assert carried["areas"][3] == page.clips.open(2).facts["areas"][3], "an accepted frame stays"
+    assert (shifts[[0, 2], 1, 0] > 2).all(), "the neighbours follow"
+    assert not {1, 3} & set(carried["changed"])
+    for frame, version in ((1, version), (3, accepted)):
+        assert change(page, cookie, frame, None, clip=2, version=version + 1)[0] == 200
+
+
 def test_a_restored_mask_has_its_predicted_area(tmp_path):
     """Not the area of the spline through the points on its contour, which the page shows while a person drags."""
     with review_server(tmp_path, "mask") as served:

@@ -9,6 +9,7 @@ import { areClose, outlineOf, volumeOf } from "./handles.js";
 import { fill, meanOverBeats } from "./measure.js";
 
 const MAX_CACHED_PROBABILITIES = 64; // frames
+const CARRIED = ["points", "outlines", "areas", "volumes", "area_std", "volume_std"]; // what the server sends by frame
 const UNCHANGED = Object.freeze({ points: null, verdict: null, note: "" });
 const FOUND_BEATS = Object.freeze({ beats: null });
 
@@ -108,6 +109,7 @@ export class Clip {
     this.#states.set(frame, state);
     if (frame === null) return;
     const { points } = state;
+    if (!points && this.carried) this.#withdraw(frame);
     this.setMeasured(frame, points ? this.measure(points) : this.#measuredBefore(frame));
   }
 
@@ -116,6 +118,14 @@ export class Clip {
     this.carried = carried;
     for (let frame = 0; frame < this.frames; frame++) {
       if (!this.isCorrected(frame)) this.setMeasured(frame, this.#measuredBefore(frame));
+    }
+  }
+
+  /** Show the prediction in a frame that was corrected, until the server has computed what is carried without it. */
+  #withdraw(frame) {
+    if (!this.correctedFrames().length) this.setCarried(null);
+    for (const name of this.carried ? CARRIED : []) {
+      if (this.carried[name]) this.carried[name][frame] = this[name][frame];
     }
   }
 
