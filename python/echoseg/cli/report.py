@@ -1,7 +1,8 @@
 """Write one HTML page about a trained network: results, single images, figures,
 settings and model card. With --paper, write the parts of a paper instead.
 
-The page needs no other file and no network. Videos and patients are shown as
+The page needs no other file and no network, and opens each case with its
+traced and predicted outline. Videos and patients are shown as
 numbers, and no folder is named, so that the page can be passed on; --names
 shows the names.
 
