@@ -33,7 +33,7 @@ Everything on this page is public: `echoseg.__all__` and `echoseg.ops.__all__` l
 """
 GROUPS = {
     "Data": ("read_clip", "Clip", "read_dataset", "Dataset", "prepare", "Store"),
-    "Training and evaluation": ("train", "Run", "evaluate"),
+    "Training and evaluation": ("train", "Run", "evaluate", "compare"),
     "Prediction": ("load", "Predictor", "Prediction", "measure", "Measurement", "predict_files"),
     "Errors": ("DataError",),
 }

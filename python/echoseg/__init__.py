@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from echoseg.api import Run, evaluate, predict_files, train
+    from echoseg.api import Run, compare, evaluate, predict_files, train
     from echoseg.datasets.formats import read_dataset
     from echoseg.datasets.recording import Dataset
     from echoseg.datasets.store import Store, prepare
@@ -37,6 +37,7 @@ _HOMES = {
     "Predictor": "inference.predictor",
     "Run": "api",
     "Store": "datasets.store",
+    "compare": "api",
     "evaluate": "api",
     "load": "inference.predictor",
     "measure": "inference.measure",
@@ -58,6 +59,7 @@ __all__ = [
     "Run",
     "Store",
     "__version__",
+    "compare",
     "evaluate",
     "load",
     "measure",

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +24,8 @@ from echoseg.datasets.store import Store, prepare
 from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
+from echoseg.evaluation.comparison import compare_methods
+from echoseg.evaluation.comparison_cases import choose_cases, load_compared_runs
 from echoseg.evaluation.cross_validation import cross_validate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.evaluation.run_data import load_run_data
@@ -35,6 +37,7 @@ from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
 from echoseg.models.weights import weights_folder
 from echoseg.phantom.cached import cached_phantom
+from echoseg.report.comparison import write_comparison
 from echoseg.report.results import write_attention, write_evaluation, write_prediction, write_run
 from echoseg.training.checkpoint import CONFIG
 from echoseg.training.config import Config
@@ -196,6 +199,62 @@ def evaluate(
         write_evaluation(evaluation, run_data.store, split, target)
         write_attention(run_data.predictor, evaluation, run_data.store, split, target)
     return evaluation.summary
+
+
+def compare(
+    runs: Sequence[str | os.PathLike[str]],
+    data: str | os.PathLike[str] | Store | None = None,
+    split: str = "test",
+    *,
+    masks: Mapping[str, str | os.PathLike[str]] | None = None,
+    out: str | os.PathLike[str],
+    films: int = 0,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """Compare runs, and masks that other tools predicted, on the same images, and write tables and figures.
+
+    The images are those of a split of the first run. Images of patients that one of the runs was trained or validated
+    on are left out, with a warning. A cross-validation predicts its own data by the folds that were not trained on
+    them. Everything is measured in the pixels of the original frames.
+
+    Args:
+        runs: Runs, or their folders. The other methods are compared with the first one.
+        data: A data set or a store; None uses the data that the first run was trained on.
+        split: "train", "val", "test" or "all".
+        masks: Folders of masks by the name of the tool that predicted them. They are found by the names of the images:
+            see `echoseg.evaluation.mask_folder`.
+        out: The folder to write, which must not exist.
+        films: The number of videos of which films with all runs side by side are written: those in which the methods
+            differ most.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Returns:
+        A table with a row per measure and method: `measure` ("dice", "nsd", "hd95", "assd" or "ef_error"), `unit`,
+        `method`, `cases`, `patients`, `mean`, `low` and `high`, the ends of its 95 % interval; and compared with the
+        first run, `difference`, `difference_low`, `difference_high`, `p` (Wilcoxon's signed-rank test of the patients'
+        mean differences), `p_holm` (corrected for the number of methods), and `better`, `equal` and `worse`, numbers of
+        cases.
+
+    Raises:
+        DataError: A run, the data or a mask cannot be used, a mask is missing, or no image is fair to all runs.
+        FileExistsError: `out` exists.
+        ValueError: There are fewer than two methods, or two have the same name.
+    """
+    folders = {name: Path(folder) for name, folder in (masks or {}).items()}
+    if not runs or len(runs) + len(folders) < 2:
+        raise ValueError("a comparison needs a run, and another run or a folder of masks")
+    compared = load_compared_runs(runs, data, device=device)
+    if repeated := {run.name for run in compared} & folders.keys():
+        raise ValueError(f"masks: {min(repeated)!r} is the name of a run; give another name")
+    for store in {run.data.store.path: run.data.store for run in compared}.values():
+        log_faults(store)
+    with new_folder(Path(out)) as folder:
+        cases = choose_cases(compared, split)
+        for note in cases.notes:
+            logger.warning("%s", note)
+        comparison = compare_methods(compared, folders, cases, split)
+        write_comparison(comparison, compared, folder, films=films)
+    return comparison.table
 
 
 def predict_files(

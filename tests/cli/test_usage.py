@@ -27,6 +27,7 @@ from echoseg.training.logs import LOG_KINDS
         (["train", "--data", "data", "--out", "new", "--size", "100", "100"], "times 16"),
         (["train", "--resume", "--out", "data"], "config.yaml"),
         (["evaluate", "data"], "no run folder"),
+        (["compare", "data", "nowhere", "--out", "new"], "data: no run folder"),
         (["predict", "data", "a.avi", "--out", "new"], "a.avi: no such file"),
         (["predict", "a.avi", "--out", "new"], "a.avi: no such file"),
         (["review", "a.avi"], "a.avi: no such file"),

@@ -25,7 +25,7 @@ from echoseg.training.config import LOSSES, Config
 from echoseg.utils.checksum import parse
 
 NAMES = ("Mustermann1", "Mustermann2", "Mustermann3")
-TABLES = ("data", "results", "agreement", "settings", "claim")
+TABLES = ("data", "results_test", "agreement_test", "settings", "claim")
 
 
 @pytest.fixture
@@ -80,12 +80,11 @@ def test_tables_and_methods_hold_the_facts(run, tmp_path):
     write_paper(run, tmp_path / "paper")
     data = (tmp_path / "paper/tables/data.csv").read_text().splitlines()
     assert data == ["split,patients,images", "training,1,2", "validation,1,2", "test,1,2"]
-    results = (tmp_path / "paper/tables/results.csv").read_text()
-    assert "foreground Dice,0.825 (0.750 to 0.900)" in results
-    assert (
-        'test,"EF, percentage points",traced frames,12,4.25,5.50,−1.25,−11.5 to +9.0,0.75'
-        in (tmp_path / "paper/tables/agreement.csv").read_text()
-    )
+    results = (tmp_path / "paper/tables/results_test.csv").read_text()
+    assert "foreground Dice,0.8250,0.7500–0.9000" in results
+    assert "HD95, px" in results
+    agreement = (tmp_path / "paper/tables/agreement_test.csv").read_text().splitlines()
+    assert {"bias,−1.25", "R²,0.75", "lower 95 % limit of agreement,−11.5"} <= set(agreement)
     methods = (tmp_path / "paper/methods.md").read_text()
     for fact in ("32 × 32 pixels", "6 usable traced images of 3 patients", "rotation by up to ±20°", "seed 7",
                  "2 epochs", "1.1 minutes", "PyTorch 2.9", "2 files, frames or rows could not be used"):  # fmt: skip
@@ -163,7 +162,7 @@ def test_a_run_that_was_not_evaluated(run, tmp_path):
     (run / "metrics.json").write_text("{}")
     write_paper(run, tmp_path / "paper")
     assert "[AUTHOR: the run was not evaluated" in (tmp_path / "paper/methods.md").read_text()
-    assert not (tmp_path / "paper/tables/results.csv").exists()
+    assert not (tmp_path / "paper/tables/results_test.csv").exists()
     with pytest.raises(DataError, match="'val' was not evaluated"):
         write_paper(run, tmp_path / "other", splits=["val"])
 

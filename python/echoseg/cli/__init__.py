@@ -16,6 +16,7 @@ from typing import Any
 
 from echoseg.cli import (
     check,
+    compare,
     demo,
     effort,
     evaluate,
@@ -44,6 +45,7 @@ COMMANDS = {
     "figures": figures,
     "train": train,
     "evaluate": evaluate,
+    "compare": compare,
     "predict": predict,
     "review": review,
     "suggest": suggest,

@@ -144,7 +144,7 @@ def _describe(recordings: Sequence[Recording], results: Sequence[_PairResult]) -
 
 
 def structure_pixels(values: NDArray[Any], label: Label | None, mask: Path, folder: Path) -> NDArray[np.bool_]:
-    """(T, H, W) bool: the pixels of a structure in a single mask.
+    """(T, H, W) bool: the pixels of a structure in a single true mask.
 
     Args:
         values: (T, H, W) mask values.
@@ -155,15 +155,24 @@ def structure_pixels(values: NDArray[Any], label: Label | None, mask: Path, fold
     Raises:
         DataError: It is unclear which label is the structure, or the mask is impossible for it.
     """
+    inside = select_structure(values, label, mask, folder)
+    if problem := find_impossible(inside, may_have_holes=label is not None and not is_chamber(label.structure)):
+        raise DataError(f"{mask}: {problem}")
+    return inside
+
+
+def select_structure(values: NDArray[Any], label: Label | None, mask: Path, folder: Path) -> NDArray[np.bool_]:
+    """The pixels of a structure in a mask of any shape, such as a predicted one; see `structure_pixels`.
+
+    Raises:
+        DataError: It is unclear which label is the structure.
+    """
     values, is_noisy = round_values(values)
     content = examine(values, is_noisy=is_noisy)
     decision = decide({mask.name: content}, label, folder)
     if decision.odd:
         raise DataError(f"{mask}: {decision.odd[mask.name]}")
-    inside = decision.rule.select(values, content)
-    if problem := find_impossible(inside, may_have_holes=label is not None and not is_chamber(label.structure)):
-        raise DataError(f"{mask}: {problem}")
-    return inside
+    return decision.rule.select(values, content)
 
 
 def stem_of(path: Path) -> str:

@@ -21,7 +21,10 @@ from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
 from echoseg.models.normalize import NetworkFactory
 from echoseg.phantom.cached import cached_phantom
+from echoseg.training import checkpoint
 from echoseg.training.config import Config
+from echoseg.training.config_file import load_config
+from echoseg.training.training_sets import fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +36,14 @@ class RunData:
         data: The folder of the data set or of the store.
         store: The store of the data set, with the size, ordering and field of view that the run was trained with.
         axis3: What the third axis of volumes is; see `echoseg.datasets.store.prepare`.
+        is_own: Whether `data` is the folder that the run was trained on, or a store of it.
     """
 
     predictor: Predictor
     data: Path
     store: Store
     axis3: str | None = None
+    is_own: bool = False
 
     @cached_property
     def recordings(self) -> Mapping[str, Recording] | None:
@@ -156,26 +161,63 @@ def load_run_data(
         DataError: There is no run, a file is damaged, the device does not exist, the data set cannot be used, or the
             run is the ensemble of a cross-validation on these data.
     """
-    predictor = load(run, device=device, network=network)
-    config = predictor.config
-    own = None if config.data is None else Path(config.data)
-    own_data = data is None
-    if data is None:
-        data = config.data or cached_phantom(size=config.size, ordering=config.ordering)
-        axis3 = config.axis3
-    else:
-        axis3 = None  # that of the run is a property of the data that it was trained on
-    folder = data.path if isinstance(data, Store) else Path(data)
-    options = config.store_options | {"axis3": axis3}
-    if folder.resolve() != own:
-        options["patients"] = None  # the rule is for the names of the data that the run was trained on
-    store = prepare(folder, **options)
-    if config.folds is not None and (own_data or own in (folder.resolve(), store.source)):
+    run_data = prepare_run_data(run, data, device=device, network=network)
+    if run_data.predictor.config.folds is not None and run_data.is_own:
         raise DataError(
             f"{run}: the ensemble has seen all patients of these data; the pooled test of its folds is in "
             f"{Path(run) / 'metrics.json'}; measure it on other data by --data FOLDER --split all"
         )
-    return RunData(predictor, folder, store, axis3)
+    return run_data
+
+
+def prepare_run_data(
+    run: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Store | None = None,
+    *,
+    axis3: str | None = None,
+    device: str = "auto",
+    network: NetworkFactory | None = None,
+) -> RunData:
+    """Load a run, and prepare data for it that it may have been trained on; see `load_run_data`.
+
+    Args:
+        run: The run folder.
+        data: The folder of a data set, or a store; None: the data set that the run was trained on.
+        axis3: What the third axis of the volumes in `data` is. With None for `data`, that of the run.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        network: The function that makes the network, if one was passed to the training.
+
+    Raises:
+        DataError: There is no run, a file is damaged, the device does not exist, or the data set cannot be used.
+    """
+    predictor = load(run, device=device, network=network)
+    config = predictor.config
+    own = None if config.data is None else Path(config.data)
+    is_own = data is None
+    if data is None:
+        data = config.data or cached_phantom(size=config.size, ordering=config.ordering)
+        axis3 = config.axis3
+    folder = data.path if isinstance(data, Store) else Path(data)
+    options = config.store_options | {"axis3": axis3}  # that of the run is a property of its own data
+    if folder.resolve() != own:
+        options["patients"] = None  # the rule is for the names of the data that the run was trained on
+    store = prepare(folder, **options)
+    is_own = is_own or own in (folder.resolve(), store.source)
+    return RunData(predictor, folder, store, axis3, is_own)
+
+
+def was_trained_on(run: Path, store: Store) -> bool:
+    """Whether a run was trained on the frames and contours of a store, wherever the data lie now.
+
+    Args:
+        run: The run folder, or that of a fold. Without its training state, the answer is no.
+        store: A store that is prepared for the run.
+    """
+    try:
+        splits = load_config(run / checkpoint.CONFIG).splits(store.samples)
+        return checkpoint.load_state(run)[0].get("data") == fingerprint(store, splits)
+    except DataError:  # no state, or other data, which lack the run's test fold
+        return False
 
 
 def training_store(config: Config) -> Store:

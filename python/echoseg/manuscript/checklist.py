@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from echoseg.manuscript.facts import RunFacts
 from echoseg.manuscript.formats import AUTHOR, Table
-from echoseg.manuscript.measures import MEASURES, UNKNOWN, counted, with_interval
+from echoseg.manuscript.measures import counted, measures_in_words
 from echoseg.manuscript.methods import methods_sections
+from echoseg.metrics.overlap import POOR_DICE
 from echoseg.report.licences import SYNTHETIC
 
 ITEMS = (
@@ -168,15 +169,7 @@ def _tested(facts: RunFacts, splits: Sequence[str], *, elsewhere: bool) -> str:
 
 
 def _results(facts: RunFacts, splits: Sequence[str]) -> str:
-    parts = [
-        f"`{split}`: "
-        + "; ".join(
-            f"{measure.title}: {text}"
-            for name, measure in MEASURES.items()
-            if (text := with_interval(facts.run.metrics[split], name, measure.form)) != UNKNOWN
-        )
-        for split in splits
-    ]
+    parts = [f"`{split}`: {measures_in_words(facts.run.metrics[split])}" for split in splits]
     return f"{'. '.join(parts)}." if parts else f"{AUTHOR} results]"
 
 
@@ -185,8 +178,9 @@ def _failures(facts: RunFacts, splits: Sequence[str]) -> str:
     for split in splits:
         images = facts.run.table(f"images_{split}.csv")
         if images is not None and len(images):
-            poor, empty = int((images["dice"] < 0.8).sum()), facts.run.metrics[split]["empty_predictions"]
+            poor, empty = int((images["dice"] < POOR_DICE).sum()), facts.run.metrics[split]["empty_predictions"]
             parts.append(
-                f"`{split}`: {poor} of {len(images)} images have a Dice below 0.8; {empty} predictions are empty"
+                f"`{split}`: {poor} of {len(images)} images have a Dice below {POOR_DICE}; {empty} predictions are"
+                " empty"
             )
     return f"{'; '.join(parts)}. {AUTHOR} what went wrong in them]" if parts else f"{AUTHOR} failures]"

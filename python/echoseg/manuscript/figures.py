@@ -72,16 +72,16 @@ def bland_altman_pdf(table: pd.DataFrame, path: Path) -> bool:
         reference = np.where(np.isfinite(reference), reference, _values(rows, f"true_{quantity}"))
         both = np.isfinite(measured) & np.isfinite(reference)
         if both.sum() > 1:
-            panels[quantity] = measured[both], reference[both]
+            panels[quantity] = measured[both], reference[both], rows["patient"].to_numpy()[both]
     if not panels:
         return False
     figure = Figure(figsize=(3.4 * len(panels), 3.0), layout="constrained")
-    for axis, (quantity, (measured, reference)) in zip(
+    for axis, (quantity, (measured, reference, patients)) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
         name, unit, unit_of_difference = _AXES[quantity]
         axis.scatter((measured + reference) / 2, measured - reference, s=10, color="black", alpha=0.5, linewidths=0)
-        _draw_limits(axis, agreement(measured, reference))
+        _draw_limits(axis, agreement(measured, reference, patients))
         axis.set(xlabel=f"mean of {name} and reference, {unit}", ylabel=f"difference, {unit_of_difference}")
         axis.set_title(f"{name}, n = {len(measured)}", fontsize=9)
     _save(figure, path)
@@ -95,7 +95,7 @@ def _values(table: pd.DataFrame, column: str) -> np.ndarray:
 def _draw_limits(axis: Axes, entry: dict) -> None:
     """Draw bias and limits as lines with their values, and the intervals that are known as bands."""
     lines = {"bias": [entry["bias"]], "limits": entry["limits"]}
-    intervals = {"bias": [entry.get("bias_ci95")], "limits": entry.get("limits_ci95") or [None, None]}
+    intervals = {"bias": [entry["ci95"]["bias"]], "limits": entry["limits_ci95"] or [None, None]}
     for name, values in lines.items():
         for value, interval in zip(values, intervals[name], strict=True):
             axis.axhline(value, color=BLUE, ls="-" if name == "bias" else "--", lw=1)

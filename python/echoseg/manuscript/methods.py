@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.formats import AUTHOR
-from echoseg.manuscript.measures import AGREEMENT, MEASURES, agreements_of, counted
+from echoseg.manuscript.measures import agreement_terms_of, counted, definitions_of
 from echoseg.report.licences import SYNTHETIC
 from echoseg.training.config import SHIPPED, Config
 from echoseg.training.splits import NO_TEST
@@ -222,19 +222,21 @@ def _evaluation(facts: RunFacts, splits: Sequence[str]) -> list[str]:
     metrics = [facts.run.metrics[split] for split in splits]
     if not metrics:
         return [f"{AUTHOR} the run was not evaluated; run `echoseg evaluate`]"]
-    used = [measure for name, measure in MEASURES.items() if any(name in values for values in metrics)]
-    definitions = [measure.definition for measure in used if measure.definition]
-    sentences = [f"The predicted contours were compared with the tracings by {'; by '.join(definitions)}."]
-    if any(agreements_of(values) for values in metrics):
-        terms = [measure.definition for measure in AGREEMENT.values() if measure.definition]
+    sentences = [
+        f"The predicted contours were compared with the tracings, on images of the size that the network gets, by"
+        f" {'; '.join(definitions_of(metrics))}.",
+        "An empty prediction has a Dice of 0 and distances of the image's diagonal.",
+    ]
+    if terms := agreement_terms_of(metrics):
         sentences += [
             "Volumes were computed from contours by the method of discs, and the ejection fraction (EF) from the"
             " volumes at end-diastole and end-systole.",
-            f"Their agreement with the reference is given as {', '.join(terms)} (Bland and Altman, Lancet 1986).",
+            f"Their agreement with the reference is given as {'; '.join(terms)}.",
         ]
+    kind = ", expanded for their number (Hesterberg, 2015)" if all("ci95" in values for values in metrics) else ""
     sentences.append(
         "95 % confidence intervals are percentiles of a bootstrap that resamples patients with all of their images"
-        " (Efron and Tibshirani, 1993)."
+        f" (Efron and Tibshirani, 1993){kind}."
     )
     for split in splits:
         if split in facts.elsewhere:

@@ -8,24 +8,15 @@ from typing import Any
 
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.formats import Table
-from echoseg.manuscript.measures import (
-    AGREEMENT,
-    COMPARED,
-    MEASURES,
-    QUANTITIES,
-    UNKNOWN,
-    agreements_of,
-    show,
-    with_interval,
-)
+from echoseg.manuscript.measures import counted, minus
+from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows
 from echoseg.report.run_summary import last_part
 from echoseg.training.config import SHIPPED
 from echoseg.training.splits import NO_TEST
 
 HIDDEN = "not shown"
 """Stands for a value that may contain a name."""
-FEW_VIDEOS = 10
-"""With fewer videos, R² is left out: it says nothing."""
+_UNKNOWN = "–"
 
 
 def make_tables(facts: RunFacts, splits: Sequence[str]) -> list[Table]:
@@ -35,54 +26,52 @@ def make_tables(facts: RunFacts, splits: Sequence[str]) -> list[Table]:
         facts: The facts of the run.
         splits: The splits whose results are shown.
     """
-    tables = [data_table(facts), results_table(facts, splits), agreement_table(facts, splits), settings_table(facts)]
-    return [table for table in tables if table.rows]
+    tables = [data_table(facts)]
+    for split in splits:
+        tables += [results_of(facts, split), agreement_of(facts, split)]
+    return [table for table in (*tables, settings_table(facts)) if table.rows]
 
 
 def data_table(facts: RunFacts) -> Table:
     """The numbers of patients and traced images in each split."""
     counts = {split: [facts.count(split, what) for what in ("patients", "images")] for split in SPLIT_TITLES}
-    rows = [[SPLIT_TITLES[split], *(show(n, "d") for n in row)] for split, row in counts.items() if any(row)]
+    rows = [
+        [SPLIT_TITLES[split], *(_UNKNOWN if n is None else str(n) for n in row)]
+        for split, row in counts.items()
+        if any(row)
+    ]
     caption = "Patients and traced images in each split."
     if facts.run.config.folds is not None:
         caption = f"Patients and traced images; each patient was tested once, in {facts.run.config.folds} folds."
     return Table("data", caption, ["split", "patients", "images"], rows)
 
 
-def results_table(facts: RunFacts, splits: Sequence[str]) -> Table:
-    """The measures of each split, with intervals."""
-    metrics = [facts.run.metrics[split] for split in splits]
-    rows = [[what, *(show(values[what], "d") for values in metrics)] for what in ("patients", "images")]
-    rows += [
-        [measure.title, *(with_interval(values, name, measure.form) for values in metrics)]
-        for name, measure in MEASURES.items()
-    ]
-    shown = [row for row in rows if set(row[1:]) - {UNKNOWN}] if metrics else []
-    caption = "Segmentation. In parentheses: 95 % confidence intervals over patients."
-    if other := [split for split in splits if split in facts.elsewhere]:
-        caption += f" Not of the training's data set: {', '.join(other)}."
-    return Table("results", caption, ["", *splits], shown)
-
-
-def agreement_table(facts: RunFacts, splits: Sequence[str]) -> Table:
-    """The agreement of EF and volumes with the reference."""
-    rows = []
-    for split in splits:
-        for (quantity, suffix), entry in agreements_of(facts.run.metrics[split]).items():
-            values: dict[str, Any] = dict(entry)
-            if entry["videos"] < FEW_VIDEOS:
-                values["r2"] = None
-            cells = [with_interval(values, name, measure.form) for name, measure in AGREEMENT.items()]
-            rows.append([split, QUANTITIES[quantity], COMPARED[suffix], *cells])
-    keep = [0, 1, 2] + [
-        3 + i for i, name in enumerate(AGREEMENT) if name != "missing" or any(row[3 + i] != "0" for row in rows)
-    ]
-    head = ["split", "quantity", "computed from", *(measure.title for measure in AGREEMENT.values())]
+def results_of(facts: RunFacts, split: str) -> Table:
+    """The measures of a split: means and medians with intervals."""
+    metrics = facts.run.metrics[split]
+    rows = [[minus(cell) or _UNKNOWN for cell in row] for row in measure_rows(metrics)]
+    empty = [_UNKNOWN] * (len(MEASURE_COLUMNS) - 1)
+    rows.append(["empty predictions", str(metrics["empty_predictions"]), *empty])
+    keep = [i for i in range(len(rows[0])) if any(row[i] != _UNKNOWN for row in rows)]
     caption = (
-        "Agreement of ejection fraction (EF) and of end-diastolic and end-systolic volume (EDV, ESV) with the values"
-        " that the data set lists or, where it lists none, with those of the tracings."
+        f"Segmentation, split {split}: {counted(metrics['images'], 'image')} of"
+        f" {counted(metrics['patients'], 'patient')}. The confidence intervals are over patients."
     )
-    return Table("agreement", caption, [head[i] for i in keep], [[row[i] for i in keep] for row in rows])
+    if split in facts.elsewhere:
+        caption += " The images are not of the training's data set."
+    head = ["measure", *MEASURE_COLUMNS]
+    return Table(f"results_{split}", caption, [head[i] for i in keep], [[row[i] for i in keep] for row in rows])
+
+
+def agreement_of(facts: RunFacts, split: str) -> Table:
+    """The agreement of EF and volumes of a split with the reference."""
+    head, rows = agreement_table(facts.run.metrics[split])
+    caption = (
+        f"Agreement, split {split}: ejection fraction (EF) in percentage points, end-diastolic and end-systolic volume"
+        " (EDV, ESV) in ml, with the values that the data set lists or, where it lists none, with those of the"
+        " tracings. In parentheses: 95 % confidence intervals."
+    )
+    return Table(f"agreement_{split}", caption, head, [[minus(cell) or _UNKNOWN for cell in row] for row in rows])
 
 
 def settings_table(facts: RunFacts) -> Table:

@@ -102,8 +102,8 @@ def _draw(facts: RunFacts, splits: Sequence[str], folder: Path) -> dict[str, str
             )
         if volumes is not None and bland_altman_pdf(volumes, folder / f"bland_altman_{split}.pdf"):
             captions[f"bland_altman_{split}"] = (
-                f"Prediction minus reference, split {split}, with bias (solid) and 95 % limits of agreement (dashed);"
-                " bands are 95 % confidence intervals where they are known."
+                f"Prediction minus reference, split {split}, with bias (solid), 95 % limits of agreement (dashed) and"
+                " their 95 % confidence intervals."
             )
     return captions
 

@@ -1,0 +1,143 @@
+"""Masks that another tool predicted, found by the names of the images.
+
+The mask of frame 12 of the video or stack NAME is one of these:
+
+- `NAME_frame0012` or `NAME_slice0012`, as `echoseg predict --keep png` and `echoseg prepare --images` name files, and
+  as nnU-Net names its masks of such images;
+- page or slice 12 of the file `NAME`, as nnU-Net names its masks of volumes;
+- page or slice 12 of `NAME/masks.tif` or `NAME/mask.nii.gz`, as `echoseg predict` writes them.
+
+The mask of a single image has the name of its image.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from echoseg.datasets.decathlon import DESCRIPTION, find_label, without_channel
+from echoseg.datasets.masks import FILE_SUFFIXES, read_pair, select_structure, stem_of
+from echoseg.errors import DataError
+from echoseg.evaluation.comparison_cases import Cases
+from echoseg.geometry.crop import paste
+from echoseg.io.image import is_image
+from echoseg.io.reading import open_volume, read_labels, read_voxels
+from echoseg.io.volume import is_volume
+
+_FRAME = re.compile(r"(.+)_(?:frame|slice)(\d+)")
+_FOLDER_FILES = ("masks", "mask")  # in the folder of a video, without suffix
+_MAX_LISTED = 5
+
+
+class MaskFolder:
+    """The masks of a folder for the images of a comparison.
+
+    Masks have the size of the original frames, or that of the frames of the first run's store. The latter are resized
+    to the part of the frame that became the frame of the store, linearly with a threshold of 0.5.
+
+    Args:
+        folder: The folder, which is searched with its subfolders.
+        cases: The images.
+
+    Raises:
+        DataError: The folder is missing, or it has no mask, or several, for an image.
+    """
+
+    def __init__(self, folder: Path, cases: Cases) -> None:
+        self._folder, self._cases = folder, cases
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder; give one with masks")
+        files = _list_files(folder)
+        self._read: tuple[Path, NDArray[np.uint8]] = Path(), np.empty((0, 1, 1), np.uint8)
+        self._files = [self._find(row, files) for row in cases.table.itertuples()]
+        missing = [row for row, file in zip(cases.table.itertuples(), self._files, strict=True) if file is None]
+        if missing:
+            listed = ", ".join(f"{row.video} frame {row.frame}" for row in missing[:_MAX_LISTED])
+            raise DataError(
+                f"{folder}: has no mask for {len(missing)} of {len(self._files)} images ({listed}"
+                f"{', …' if len(missing) > _MAX_LISTED else ''}); name them NAME_frame0012, or NAME with a page for "
+                "each frame, and write an empty mask where nothing was found"
+            )
+
+    def read(self, case: int) -> NDArray[np.uint8]:
+        """The mask of an image: (H, W) uint8 of 0 and 1, in pixels of the original frame.
+
+        Raises:
+            DataError: The file is damaged, its values are no mask of the structure, or its size is another one.
+        """
+        found, row = self._files[case], self._cases.table.iloc[case]
+        assert found is not None
+        path, page = found
+        if path != self._read[0]:  # the frames of a file follow each other
+            image = self._cases.store.source / row["path"] if row["path"] else None
+            self._read = path, _read(path, image, self._cases.store.structure)
+        masks = self._read[1]
+        if page >= len(masks):
+            raise DataError(f"{path}: has {len(masks)} frames, but frame {page} is needed; write all frames")
+        mask, size, store = masks[page], (int(row["height"]), int(row["width"])), self._cases.store
+        if mask.shape == size:
+            return mask
+        if mask.shape != store.size:
+            ours, theirs, resized = ("×".join(map(str, pair[::-1])) for pair in (size, mask.shape, store.size))
+            raise DataError(f"{path}: is {theirs}, its image {ours}; write masks of that size, or of {resized}")
+        box = store.crop(self._cases.indices[case]).box
+        return paste(_resize(mask, (box.height, box.width)), box, size)
+
+    def _find(self, row: Any, files: dict[str, list[Path]]) -> tuple[Path, int] | None:
+        """The file of an image's mask, and its page in it; None if there is none."""
+        own = stem_of(Path(row.path)) if row.path else row.video
+        for name in dict.fromkeys((row.video, row.video.replace("/", "_"), own, without_channel(own))):
+            for key, page in ((f"{name}\0{row.frame}", 0), (name, row.frame)):
+                found = files.get(key, [])
+                if len(found) > 1:
+                    raise DataError(f"{found[0]}: and {found[1]} are both masks of {name}; keep one in {self._folder}")
+                if found:
+                    return found[0], page
+        return None
+
+
+def _list_files(folder: Path) -> dict[str, list[Path]]:
+    """The files of masks by what they show: "NAME", or "NAME\\0FRAME" for one frame."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        is_mask = path.name.lower().endswith(FILE_SUFFIXES) and path.is_file()
+        for key in _keys(path.relative_to(folder)) if is_mask else ():
+            files.setdefault(key, []).append(path)
+    return files
+
+
+def _keys(path: Path) -> Iterator[str]:
+    stem = stem_of(path)
+    if "overlays" in path.parts:  # as `echoseg predict --keep png` writes them beside the masks
+        return
+    if stem in _FOLDER_FILES and len(path.parts) > 1:
+        yield path.parent.as_posix()
+        return
+    yield stem  # the name of an image may end in a number of a frame too
+    if one := _FRAME.fullmatch(stem):
+        yield f"{one[1]}\0{int(one[2])}"
+
+
+def _read(path: Path, image: Path | None, structure: str) -> NDArray[np.uint8]:
+    """(T, H, W) uint8 of 0 and 1; `image` gives the orientation of volumes."""
+    if is_image(path):
+        values = read_labels(path)
+    elif image is not None and (is_volume(image) or image.is_dir()) and image.exists():
+        values = read_pair(image, path).values
+    else:
+        values = read_voxels(open_volume(path))
+    descriptions = (folder / DESCRIPTION for folder in (path.parent, path.parent.parent))
+    description = next((file for file in descriptions if file.is_file()), None)
+    label = find_label(description, structure) if description else None
+    return select_structure(values, label, path, path.parent).astype(np.uint8)
+
+
+def _resize(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    shares = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+    return (shares > 0.5).astype(np.uint8)

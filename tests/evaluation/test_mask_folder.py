@@ -1,0 +1,139 @@
+"""Masks of other tools: found by name, in every format, and brought to the original frames."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import cv2
+import nibabel
+import numpy as np
+import pytest
+
+from _folders import write_folder
+from _masks import SIZE, STACK, ellipse, make_image, save_image, save_nifti
+from echoseg.datasets.store import prepare
+from echoseg.errors import DataError
+from echoseg.evaluation.comparison_cases import Cases
+from echoseg.evaluation.mask_folder import MaskFolder
+
+
+def cases_of(folder, size=SIZE):
+    """All traced images of a data set."""
+    store = prepare(folder, size=size)
+    indices = np.flatnonzero(~store.blank)
+    return Cases(store, indices, store.samples.iloc[indices].reset_index(drop=True))
+
+
+@pytest.fixture
+def videos(tmp_path):
+    return cases_of(write_folder(tmp_path / "data", ("a", "b")))
+
+
+@pytest.fixture
+def stacks(tmp_path):
+    """A stack of four slices, of which the first one is blank."""
+    save_nifti(tmp_path / "data" / "p1.nii.gz", make_image(STACK), thickness=8.0)
+    save_nifti(tmp_path / "data" / "p1_gt.nii.gz", STACK, thickness=8.0)
+    return cases_of(tmp_path / "data")
+
+
+def masks_of(cases):
+    """Another mask for each frame of each video, (T, H, W)."""
+    return {name: np.stack([ellipse(5 + i + 8 * k) for i in range(8)]) for k, name in enumerate("ab")}
+
+
+def check(folder, cases, masks):
+    found = MaskFolder(folder, cases)
+    for number, row in cases.table.iterrows():
+        np.testing.assert_array_equal(found.read(number), masks[row["video"]][row["frame"]])
+
+
+def write_frames(folder, masks, value=255):
+    for name, frames in masks.items():
+        for t, frame in enumerate(frames):
+            save_image(folder / f"{name}_frame{t:04d}.png", value * frame)
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_a_file_for_each_frame(videos, tmp_path, value):
+    write_frames(tmp_path / "masks" / "png", masks_of(videos), value)
+    write_frames(tmp_path / "masks" / "overlays", masks_of(videos), value)  # beside the masks, and no masks
+    check(tmp_path / "masks", videos, masks_of(videos))
+
+
+def test_a_file_for_each_video(videos, tmp_path):
+    for name, frames in masks_of(videos).items():
+        (tmp_path / "own" / name).mkdir(parents=True)
+        assert cv2.imwritemulti(str(tmp_path / "own" / name / "masks.tif"), list(255 * frames))
+        save_nifti(tmp_path / "volumes" / f"{name}.nii.gz", frames)
+    check(tmp_path / "own", videos, masks_of(videos))
+    check(tmp_path / "volumes", videos, masks_of(videos))
+
+
+def test_volumes_are_turned_as_their_image(stacks, tmp_path):
+    masks = {"p1": STACK[::-1].copy()}
+    save_nifti(tmp_path / "masks" / "p1.nii.gz", masks["p1"], thickness=8.0)
+    check(tmp_path / "masks", stacks, masks)
+    volume = nibabel.load(tmp_path / "masks" / "p1.nii.gz")
+    turned = volume.as_reoriented(nibabel.io_orientation(np.diag([1.0, 1, -1, 1])))
+    nibabel.save(turned, tmp_path / "masks" / "p1.nii.gz")
+    check(tmp_path / "masks", stacks, masks)
+
+
+def test_the_mask_of_an_image_has_its_name(tmp_path):
+    save_image(tmp_path / "data" / "images" / "p1_frame03.png", make_image(ellipse(12)))
+    save_image(tmp_path / "data" / "masks" / "p1_frame03.png", ellipse(12))
+    cases = cases_of(tmp_path / "data")
+    save_image(tmp_path / "masks" / "p1_frame03.png", ellipse(9))
+    check(tmp_path / "masks", cases, {"p1_frame03": [ellipse(9)]})
+
+
+def test_a_description_says_which_label_is_the_structure(videos, tmp_path):
+    masks = masks_of(videos)
+    for name, frames in masks.items():
+        labels = np.where(frames > 0, 2, 1).astype(np.uint8)
+        save_nifti(tmp_path / "masks" / f"{name}.nii.gz", labels)
+    with pytest.raises(DataError, match=r"a\.nii\.gz: has 2 labels"):
+        MaskFolder(tmp_path / "masks", videos).read(0)
+    description = {"labels": {"background": 0, "wall": 1, "LV": 2}}
+    (tmp_path / "masks" / "dataset.json").write_text(json.dumps(description))
+    check(tmp_path / "masks", videos, masks)
+
+
+def test_masks_of_any_shape_are_read(videos, tmp_path):
+    """A poor prediction is no reason to refuse it, as an impossible tracing is."""
+    masks = {name: np.ones((8, *SIZE), np.uint8) for name in "ab"}
+    masks["b"][:] = 0
+    write_frames(tmp_path / "masks", masks)
+    check(tmp_path / "masks", videos, masks)
+
+
+def test_masks_of_the_size_of_the_store_are_resized(tmp_path):
+    cases = cases_of(write_folder(tmp_path / "data", ("a", "b")), size=(80, 96))
+    write_frames(tmp_path / "masks", {name: [ellipse(20, (80, 96))] * 8 for name in "ab"})
+    found = MaskFolder(tmp_path / "masks", cases)
+    mask = found.read(0)
+    assert mask.shape == SIZE
+    assert 2 * (mask & ellipse(10)).sum() / (mask.sum() + ellipse(10).sum()) > 0.97
+
+
+def test_what_is_missing_or_does_not_fit_is_named(videos, tmp_path):
+    folder = tmp_path / "masks"
+    with pytest.raises(DataError, match="no such folder"):
+        MaskFolder(folder, videos)
+    write_frames(folder, {"a": masks_of(videos)["a"]})
+    with pytest.raises(DataError, match=r"no mask for 2 of 4 images \(b frame 2, b frame 5\)"):
+        MaskFolder(folder, videos)
+    shutil.rmtree(folder)
+    for name, frames in masks_of(videos).items():
+        save_nifti(folder / f"{name}.nii.gz", frames[:4])
+    with pytest.raises(DataError, match=r"a\.nii\.gz: has 4 frames, but frame 5 is needed"):
+        MaskFolder(folder, videos).read(1)
+    save_nifti(folder / "again" / "a.nii.gz", masks_of(videos)["a"])
+    with pytest.raises(DataError, match=r"are both masks of a; keep one"):
+        MaskFolder(folder, videos)
+    shutil.rmtree(folder)
+    write_frames(folder, {name: [ellipse(5, (20, 20))] * 8 for name in "ab"})
+    with pytest.raises(DataError, match=r"a_frame0002\.png: is 20×20, its image 48×40"):
+        MaskFolder(folder, videos).read(0)
