@@ -50,6 +50,7 @@ def run(tmp_path) -> Path:
     )
     for name, low in (("ef", 40), ("edv", 90), ("esv", 40)):
         volumes[name], volumes[f"true_{name}"] = random.uniform(low, low + 30, (2, 12))
+    volumes[["listed_edv", "listed_esv"]] = np.nan
     volumes.to_csv(folder / "volumes_test.csv", index=False)
     ef = {"videos": 12, "missing": 0, "mae": 4.25, "rmse": 5.5, "r2": 0.75, "bias": -1.25, "limits": [-11.5, 9.0]}
     metrics = {"images": 2, "patients": 1, "dice": 0.825, "dice_ci95": [0.75, 0.9], "iou": 0.7, "hd95_px": 2.5}
