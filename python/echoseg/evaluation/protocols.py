@@ -227,8 +227,8 @@ PROTOCOLS = {
         },
         _echonet,
         (
-            "Dice is that of the pixels of all images together, 2 Σ|A∩B| / Σ(|A| + |B|), not the mean over images. So"
-            " does the benchmark's code (echonet.utils.dice_similarity_coefficient).",
+            "Dice is that of the pixels of all images together, 2 Σ|A∩B| / Σ(|A| + |B|), not the mean over images, as"
+            " in the benchmark's code (echonet.utils.dice_similarity_coefficient).",
             "It is measured on the traced frames, in the videos' own pixels. EF is compared with that of the list.",
         ),
         (
