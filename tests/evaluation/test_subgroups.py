@@ -21,6 +21,7 @@ def images():
     random = np.random.default_rng(0)
     table = pd.DataFrame({"patient": np.repeat(list("abcdef"), 2), "phase": ["ED", "ES"] * 6, "view": "A4C"})
     table["quality"] = np.repeat(["Good", "Good", "Poor", "Medium", "", "Good"], 2)
+    table.loc[9, "quality"] = np.nan
     table["age"] = np.repeat([0.5, 2, 17.9, 40, 70, np.nan], 2)
     return table.assign(
         dice=random.uniform(0.6, 1, 12), nsd_2px=0.9, hd95_px=random.uniform(1, 12, 12), failure=[1, 0, 0] * 4
@@ -34,7 +35,7 @@ def test_each_group_has_the_measures_of_its_images(images):
     for (by, group), chosen in {
         ("phase", "ES"): images["phase"] == "ES",
         ("quality", "Good"): images["quality"] == "Good",
-        ("quality", "unknown"): images["quality"] == "",
+        ("quality", "unknown"): images["patient"] == "e",
         ("age, years", "below 2"): images["age"] < 2,
         ("age, years", "2 to 6"): images["age"] == 2,
         ("age, years", "11 to 18"): images["age"] == 17.9,

@@ -55,7 +55,7 @@ def _properties(images: pd.DataFrame, efs: pd.Series) -> Iterator[tuple[str, pd.
     """For each property its name, the group of each image, and the groups in their order."""
     for name in TEXTS:
         if name in images:
-            groups = images[name].replace("", _UNKNOWN)
+            groups = images[name].fillna("").replace("", _UNKNOWN)  # nan in folds that know no value
             yield name, groups, sorted(set(groups) - {_UNKNOWN})
     yield "EF, %", _banded(images["patient"].map(efs), EF_BANDS, BANDS), BANDS
     if "age" in images:
