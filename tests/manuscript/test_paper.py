@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -16,12 +17,14 @@ from _commands import failure, files, wrong_usage
 from _folders import FRAMES, TRACED, write_folder
 from echoseg.cli import main
 from echoseg.errors import DataError
+from echoseg.evaluation.protocols import PROTOCOLS
 from echoseg.manuscript.checklist import ITEMS
 from echoseg.manuscript.facts import hide_names, read_facts
 from echoseg.manuscript.figures import flow_boxes
 from echoseg.manuscript.methods import _AUGMENTATIONS, _LOSSES, _OPTIMIZERS
 from echoseg.manuscript.write import write_paper
 from echoseg.training.config import LOSSES, Config
+from echoseg.training.config_file import load_config
 from echoseg.utils.checksum import parse
 
 NAMES = ("Mustermann1", "Mustermann2", "Mustermann3")
@@ -50,6 +53,7 @@ def run(tmp_path) -> Path:
     )
     for name, low in (("ef", 40), ("edv", 90), ("esv", 40)):
         volumes[name], volumes[f"true_{name}"] = random.uniform(low, low + 30, (2, 12))
+    volumes[["listed_edv", "listed_esv"]] = np.nan
     volumes.to_csv(folder / "volumes_test.csv", index=False)
     ef = {"videos": 12, "missing": 0, "mae": 4.25, "rmse": 5.5, "r2": 0.75, "bias": -1.25, "limits": [-11.5, 9.0]}
     metrics = {"images": 2, "patients": 1, "dice": 0.825, "dice_ci95": [0.75, 0.9], "iou": 0.7, "hd95_px": 2.5}
@@ -93,6 +97,18 @@ def test_tables_and_methods_hold_the_facts(run, tmp_path):
     assert "[AUTHOR: ethics approval" in methods
 
 
+def test_a_protocol_stands_beside_published_results(run, tmp_path):
+    metrics = json.loads((run / "metrics.json").read_text())
+    values = {name: {"value": 0.9, "ci95": [0.8, 0.95]} for name in PROTOCOLS["echonet"].quantities}
+    metrics["test"]["protocol"] = {"name": "echonet", "values": values, "differences": ["It differs."]}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    write_paper(run, tmp_path / "paper")
+    table = (tmp_path / "paper/tables/protocol_test.md").read_text()
+    assert "| Dice | 0.9000 | 0.8000 to 0.9500 | 0.92 |" in table
+    assert "It differs. Sources: [1] EchoNet-Dynamic: Ouyang et al." in table
+    assert "tables/protocol_test" in (tmp_path / "paper/main.tex").read_text()
+
+
 def test_names_are_shown_only_on_request(run, tmp_path):
     write_paper(run, tmp_path / "paper")
     text = text_of(tmp_path / "paper")
@@ -102,7 +118,7 @@ def test_names_are_shown_only_on_request(run, tmp_path):
 
 
 def test_names_in_reasons_are_hidden():
-    assert hide_names("Lost is not in FileList.csv") == "… is not in …"
+    assert hide_names("Lost is not in FileList.csv") == "… is not in FileList.csv"
     assert hide_names("frame 11 of Erika Mustermann: its contour has no area") == "frame … of … its contour has no area"
     assert hide_names("matches several files (Erika, Max)") == "matches several files …"
 
@@ -165,6 +181,20 @@ def test_a_run_that_was_not_evaluated(run, tmp_path):
     assert not (tmp_path / "paper/tables/results_test.csv").exists()
     with pytest.raises(DataError, match="'val' was not evaluated"):
         write_paper(run, tmp_path / "other", splits=["val"])
+
+
+def test_settings_change_the_methods(run, tmp_path):
+    changes = {"approach": "landmark", "landmarks": 7, "scheme": "angle", "loss": "mse", "decode": "argmax"}
+    changes |= {"coordinate_weight": 0.5, "region_weight": 3.0, "fixed_copies": 0.25, "clip": 1.0, "ema": 0.99}
+    changes |= {"attention": True, "dropout": 0.1, "schedule": "constant", "init": "shipped", "validation": "last"}
+    dataclasses.replace(load_config(run / "config.yaml"), **changes).save(run / "config.yaml")
+    (run / "environment.json").write_text("{}")
+    write_paper(run, tmp_path / "paper")
+    text = (tmp_path / "paper/methods.md").read_text()
+    facts = ["7 landmarks", "squared difference", "the maximum of its heatmap", "plus 0.5 times", "counts 3 times"]
+    facts += ["25% were also used", "norm of at most 1.", "decay of 0.99", "attention gates", "dropout of 0.1"]
+    facts += ["which was constant", "the weights that ship", "weights of the last epoch", "[AUTHOR: device]"]
+    assert [fact for fact in facts if fact not in text] == []
 
 
 def test_all_settings_have_words():

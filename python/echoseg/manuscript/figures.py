@@ -15,10 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from echoseg.evaluation.ejection import reference_values
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
-from echoseg.manuscript.measures import counted
+from echoseg.manuscript.measures import counted, minus
 from echoseg.metrics.agreement import agreement
 from echoseg.report.charts import AMBER, BLUE, GREY, draw_curves, training_curves
+from echoseg.report.run_summary import PRIVATE_DATA
 
 _BIN = 0.02  # of Dice
 _PHASES = {"ED": (BLUE, "-"), "ES": (AMBER, "--")}
@@ -68,8 +70,8 @@ def bland_altman_pdf(table: pd.DataFrame, path: Path) -> bool:
     panels = {}
     for quantity in _AXES:
         rows = table if quantity == "ef" else table[table["unit"] == "ml"]
-        measured, reference = _values(rows, quantity), _values(rows, f"listed_{quantity}")
-        reference = np.where(np.isfinite(reference), reference, _values(rows, f"true_{quantity}"))
+        columns = rows[quantity], reference_values(rows, quantity)
+        measured, reference = (column.to_numpy(np.float64) for column in columns)
         both = np.isfinite(measured) & np.isfinite(reference)
         if both.sum() > 1:
             panels[quantity] = measured[both], reference[both], rows["patient"].to_numpy()[both]
@@ -88,10 +90,6 @@ def bland_altman_pdf(table: pd.DataFrame, path: Path) -> bool:
     return True
 
 
-def _values(table: pd.DataFrame, column: str) -> np.ndarray:
-    return table[column].to_numpy(np.float64) if column in table else np.full(len(table), np.nan)
-
-
 def _draw_limits(axis: Axes, entry: dict) -> None:
     """Draw bias and limits as lines with their values, and the intervals that are known as bands."""
     lines = {"bias": [entry["bias"]], "limits": entry["limits"]}
@@ -101,7 +99,7 @@ def _draw_limits(axis: Axes, entry: dict) -> None:
             axis.axhline(value, color=BLUE, ls="-" if name == "bias" else "--", lw=1)
             if interval is not None:
                 axis.axhspan(*interval, color=BLUE, alpha=0.12, lw=0)
-            axis.annotate(f"{value:+.1f}", (1, value), (-2, 2), xycoords=axis.get_yaxis_transform(),
+            axis.annotate(minus(f"{value:+.1f}"), (1, value), (-2, 2), xycoords=axis.get_yaxis_transform(),
                           textcoords="offset points", ha="right", fontsize=7, color=BLUE)  # fmt: skip
 
 
@@ -155,7 +153,7 @@ def flow_boxes(facts: RunFacts) -> tuple[list[str], str]:
     if not len(counts):
         return [], ""
     parts = [counted(number, name) for name, number in _contents(facts)]
-    top = "\n".join([facts.run.data, *parts])
+    top = "\n".join(["data set" if facts.run.data == PRIVATE_DATA else facts.run.data, *parts])
     images = int(counts["images"].sum())
     used = f"used: {counted(images, 'traced image')}\nof {counted(facts.data['used_patients'], 'patient')}"
     splits = [

@@ -124,7 +124,7 @@ def agreement_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]
     }
     if not entries:
         return [], []
-    rows = [[name, *(str(entry[name]) for entry in entries.values())] for name in ("videos", "missing")]
+    rows = [[name, *(str(entry.get(name, "")) for entry in entries.values())] for name in ("videos", "missing")]
     for name, (title, form) in _STATISTICS.items():
         row = [_statistic(entry, name, form) for entry in entries.values()]
         if any(row):
@@ -142,6 +142,11 @@ def _statistic(entry: dict[str, Any], name: str, form: str) -> str:
         return ""
     if name in _NEED_MANY and entry["videos"] < MIN_VIDEOS:
         return "too few videos"
+    return with_interval(value, ends, form)
+
+
+def with_interval(value: float | None, ends: list[float] | None, form: str) -> str:
+    """A number, followed by its interval in brackets if it is known."""
     limits = span(ends, form)
     return number(value, form) + (f" ({limits})" if limits else "")
 
