@@ -72,7 +72,8 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         DataError: The file cannot be read, its checksum is wrong, or it has another kind of tracing than the data set.
     """
     verify_checksums(file)
-    kind, traced, faults, _ = read_tracings(file)
+    table = read_tracings(file)
+    kind, traced, faults = table.kind, table.videos, table.nameless
     if kind != dataset.kind:
         raise DataError(
             f"{file}: contains {kind}, but {dataset.folder} {dataset.kind}; review with --data {dataset.folder}"
