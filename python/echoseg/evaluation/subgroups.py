@@ -36,11 +36,25 @@ def subgroups(images: pd.DataFrame, volumes: pd.DataFrame) -> list[dict[str, Any
         is the mean of its references. The age is in years.
     """
     rows = []
+    for name, group, is_in in image_groups(images, volumes):
+        rows.append({"by": name, "group": group, **_summarise(images[is_in])})
+    return rows
+
+
+def image_groups(images: pd.DataFrame, volumes: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
+    """Find the groups of images, by each property that has at least two groups.
+
+    Args:
+        images: A table of N images with patient and the columns that name a group, in so far as they are known.
+        volumes: The table of volumes; see `echoseg.evaluation.ejection.traced_volumes`.
+
+    Yields:
+        The property, the name of the group, and (N,) bool: the images in it.
+    """
     for name, groups, order in _properties(images, volumes):
         present = [group for group in (*order, _UNKNOWN) if (groups == group).any()]
         if len(present) > 1:
-            rows += [{"by": name, "group": group, **_summarise(images[groups == group])} for group in present]
-    return rows
+            yield from ((name, group, groups == group) for group in present)
 
 
 def _properties(images: pd.DataFrame, volumes: pd.DataFrame) -> Iterator[tuple[str, pd.Series, Sequence[str]]]:

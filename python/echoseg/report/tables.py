@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows, subgroup_table
+from echoseg.report.observer_table import observer_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +68,7 @@ def metrics_table(metrics: dict, split: str) -> str:
     parts = [
         *_optional(subgroup_table(metrics)),
         *_optional(agreement_table(metrics)),
+        *_optional(observer_table(metrics)),
         *_ef_bands(metrics),
         *_whole_videos(metrics.get("videos", {})),
         *_stacks(metrics.get("stacks", {})),
