@@ -21,10 +21,11 @@ from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
 from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import LandmarkCodec, MaskCodec
-from echoseg.review.clips import Clips, find_review_clips
+from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.security import Guard
 from echoseg.review.server import make_app, server_config
+from echoseg.review.sources import find_review_clips
 
 CODEC = LandmarkCodec(5, "anatomical", "cubic", "gaussian", 2.5, 10.0, 3, 0, "argmax")
 ERROR_CORRELATION = np.eye(10) * 0.4 + 0.6

@@ -18,7 +18,8 @@ from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.io.sector import crop_to_sector
 
 pytest.importorskip("fastapi")
-from echoseg.review.clips import Clips, find_review_clips
+from echoseg.review.clips import Clips
+from echoseg.review.sources import find_review_clips
 
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "epochs": 2, "device": "cpu", "precision": "float32", "landmarks": 5}
 

@@ -28,6 +28,7 @@ from echoseg.evaluation.comparison import compare_methods
 from echoseg.evaluation.comparison_cases import choose_cases, load_compared_runs
 from echoseg.evaluation.cross_validation import cross_validate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
+from echoseg.evaluation.protocols import apply_protocol
 from echoseg.evaluation.run_data import load_run_data
 from echoseg.inference.archive import remove_unfinished, segment_files, unfinished, write_results
 from echoseg.inference.input_files import find_input_files
@@ -38,6 +39,7 @@ from echoseg.io.reading import axis3_taken_for
 from echoseg.models.weights import weights_folder
 from echoseg.phantom.cached import cached_phantom
 from echoseg.report.comparison import write_comparison
+from echoseg.report.protocol_table import protocol_markdown
 from echoseg.report.results import write_attention, write_evaluation, write_prediction, write_run
 from echoseg.training.checkpoint import CONFIG
 from echoseg.training.config import Config
@@ -46,7 +48,7 @@ from echoseg.training.distributed import Ranks, ranks_of_torchrun
 from echoseg.training.logs import logger
 from echoseg.training.loop import train as run_training
 from echoseg.training.splits import NO_TEST
-from echoseg.utils.files import new_folder
+from echoseg.utils.files import new_folder, replace_file
 
 if TYPE_CHECKING:
     from echoseg.models.normalize import NetworkFactory
@@ -166,6 +168,7 @@ def evaluate(
     postprocess: Sequence[str] = (),
     whole_videos: bool = False,
     blanks: bool = False,
+    protocol: str | None = None,
     device: str = "auto",
     network: NetworkFactory | None = None,
 ) -> dict[str, Any]:
@@ -181,6 +184,8 @@ def evaluate(
         whole_videos: Whether to predict also all frames of the split's videos, for EF by detected heart beats.
         blanks: Whether the measures of blank slices of stacks are averaged with those of the other images. A blank
             slice has a Dice of 1 if the prediction is empty, else of 0.
+        protocol: "echonet", "camus" or "sunnybrook": measure also as the papers about this benchmark do, and write a
+            page with published results beside it, `protocol_NAME_SPLIT.md`.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         network: The function that makes the network, if one was passed to `train`.
 
@@ -188,7 +193,7 @@ def evaluate(
         The measures by name, which are the split's entry of `metrics.json`.
 
     Raises:
-        DataError: The run or the data cannot be used, or the data have no image in this split.
+        DataError: The run or the data cannot be used, the data have no image in this split, or the protocol is unknown.
         FileExistsError: `out` exists.
     """
     check_steps(postprocess)
@@ -196,6 +201,11 @@ def evaluate(
     log_faults(run_data.store)
     with new_folder(Path(out)) if out else nullcontext(Path(run)) as target:
         evaluation = run_data.evaluate(split, steps=postprocess, whole_videos=whole_videos, blanks=blanks)
+        if protocol is not None:
+            entry = apply_protocol(protocol, evaluation, run_data.store, split, steps=postprocess)
+            evaluation.summary["protocol"] = entry
+            page = partial(Path.write_text, data=protocol_markdown(entry), encoding="utf-8")
+            replace_file(target / f"protocol_{protocol}_{split}.md", page)
         write_evaluation(evaluation, run_data.store, split, target)
         write_attention(run_data.predictor, evaluation, run_data.store, split, target)
     return evaluation.summary

@@ -46,6 +46,7 @@ def run(trained, tmp_path):
 def test_train_leaves_a_complete_run(run):
     assert files(run) == {
         "calibration.json",
+        "cases_test.json",
         "config.yaml",
         "environment.json",
         "figures/bland_altman_test.png",
@@ -94,7 +95,7 @@ def test_evaluate_adds_its_split_or_writes_elsewhere(run, data, tmp_path, capsys
     assert main(["evaluate", str(run), "--data", str(data), "--split", "val", "--out", str(tmp_path / "val")]) == 0
     assert files(run) == held
     assert files(tmp_path / "val") == {
-        *("metrics.json", "images_val.csv", "volumes_val.csv", "subgroups_val.csv"),
+        *("metrics.json", "images_val.csv", "volumes_val.csv", "subgroups_val.csv", "cases_val.json"),
         *("figures/bland_altman_val.png", "figures/overlay_val.png"),
     }
     assert "exists already" in failure(capsys, "evaluate", run, "--out", tmp_path / "val")

@@ -16,6 +16,7 @@ from _commands import failure, files, wrong_usage
 from _folders import FRAMES, TRACED, write_folder
 from echoseg.cli import main
 from echoseg.errors import DataError
+from echoseg.evaluation.protocols import PROTOCOLS
 from echoseg.manuscript.checklist import ITEMS
 from echoseg.manuscript.facts import hide_names, read_facts
 from echoseg.manuscript.figures import flow_boxes
@@ -50,6 +51,7 @@ def run(tmp_path) -> Path:
     )
     for name, low in (("ef", 40), ("edv", 90), ("esv", 40)):
         volumes[name], volumes[f"true_{name}"] = random.uniform(low, low + 30, (2, 12))
+    volumes[["listed_edv", "listed_esv"]] = np.nan
     volumes.to_csv(folder / "volumes_test.csv", index=False)
     ef = {"videos": 12, "missing": 0, "mae": 4.25, "rmse": 5.5, "r2": 0.75, "bias": -1.25, "limits": [-11.5, 9.0]}
     metrics = {"images": 2, "patients": 1, "dice": 0.825, "dice_ci95": [0.75, 0.9], "iou": 0.7, "hd95_px": 2.5}
@@ -91,6 +93,18 @@ def test_tables_and_methods_hold_the_facts(run, tmp_path):
         assert fact in methods
     assert "mirroring" not in methods
     assert "[AUTHOR: ethics approval" in methods
+
+
+def test_a_protocol_stands_beside_published_results(run, tmp_path):
+    metrics = json.loads((run / "metrics.json").read_text())
+    values = {name: {"value": 0.9, "ci95": [0.8, 0.95]} for name in PROTOCOLS["echonet"].quantities}
+    metrics["test"]["protocol"] = {"name": "echonet", "values": values, "differences": ["It differs."]}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    write_paper(run, tmp_path / "paper")
+    table = (tmp_path / "paper/tables/protocol_test.md").read_text()
+    assert "| Dice | 0.9000 | 0.8000 to 0.9500 | 0.92 |" in table
+    assert "It differs. Sources: [1] EchoNet-Dynamic: Ouyang et al." in table
+    assert "tables/protocol_test" in (tmp_path / "paper/main.tex").read_text()
 
 
 def test_names_are_shown_only_on_request(run, tmp_path):

@@ -50,6 +50,10 @@ def test_write_check_writes_all_results(data, tmp_path):
     write_check(check, tmp_path)
     for name in ("check.csv", "check.html", "orderings.csv", "orderings.png", "landmarks.csv", "landmarks.png"):
         assert (tmp_path / name).stat().st_size > 0
+    page = (tmp_path / "check.html").read_text(encoding="utf-8")
+    assert page.count('src="data:image/png;base64,') == 2  # the figures of orderings and landmarks
+    assert "share below 0.95" in page
+    assert "area error, %" in page
 
 
 def test_files_are_compared_by_their_content(data, tmp_path):

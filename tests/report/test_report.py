@@ -191,7 +191,7 @@ def test_metrics_hold_the_seconds_of_training_testing_and_outputs(disc_store, tm
     timed = dataclasses.replace(evaluation(2), volumes=no_volumes, seconds=seconds)
     write_evaluation(timed, disc_store, "val", tmp_path)
     seconds = json.loads((tmp_path / "metrics.json").read_text())["val"]["seconds"]
-    assert seconds.pop("outputs").keys() == {"images", "overlay", "volumes"}
+    assert seconds.pop("outputs").keys() == {"images", "overlay", "cases", "volumes"}
     assert seconds == {"training": 6.5, "epoch": 3.25, "prediction": 0.5, "measures": 0.25}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,10 +19,12 @@ import yaml
 from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.report.card import model_card
+from echoseg.report.case_files import read_cases, write_cases
 from echoseg.report.charts import training_curves
 from echoseg.report.page import write_report
 from echoseg.report.run_summary import last_part
 from echoseg.training.config import Config
+from echoseg.utils.checksum import add_checksum
 
 PATIENT = "Erika <b>Mustermann</b>"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -62,7 +66,9 @@ def metrics(images: int, **more) -> dict:
     return {**values, "all_black": {"dice": 0.0, "dice_all_pixels": 0.93}, "data": "/home/erika/stores/abc", **more}
 
 
-def write_run(folder: Path, *splits: str, landmarks: int = 0, volumes: bool = False, **settings) -> Path:
+def write_run(
+    folder: Path, *splits: str, landmarks: int = 0, volumes: bool = False, count: int = 40, **settings
+) -> Path:
     """Write a run folder with the files that the page reads, without weights."""
     approach = {"approach": "mask"}
     if landmarks:
@@ -75,7 +81,7 @@ def write_run(folder: Path, *splits: str, landmarks: int = 0, volumes: bool = Fa
     (folder / "log.csv").write_text("epoch,train_loss,val_dice\n1,2.5,0.5\n2,1.5,0.8\n3,1.2,0.9\n")
     entries = {}
     for split in splits:
-        random, count = np.random.default_rng(0), 40
+        random = np.random.default_rng(0)
         images = pd.DataFrame({"video": PATIENT, "frame": range(count), "patient": PATIENT, "phase": "ED"})
         images["dice"] = random.permutation(np.linspace(0.7, 0.95, count))
         images["hd95_px"] = random.uniform(1, 9, count)
@@ -127,20 +133,30 @@ def test_the_page_shows_everything_and_loads_nothing(tmp_path):
     page = read_page(tmp_path / "new" / "page.html")
     for word in (
         "run <1>",
-        "0.9123",
-        "0.900–0.930",
+        "0.9123 (0.9000–0.9300)",
         "Best, median and worst cases",
         "Error of each landmark",
         "Bland–Altman plot",
     ):
         assert word in page.text, word
-    for word in ("4.2", "-11.5 to +9.0", "px³", "Calibration", "annulus", "Sunnybrook", "CC0", "Environment"):
+    for word in (
+        "4.25",
+        "-11.5",
+        "+9.0",
+        "too few videos",
+        "volumes in px³",
+        "Calibration",
+        "annulus",
+        "Sunnybrook",
+        "CC0",
+        "Environment",
+    ):
         assert word in page.text, word
     for word in ("17 of 20", "0.9012", "found something in 3 of 20 blank slices"):
         assert word in page.text, word
     for word in ("Stacks of slices", "118.0", "+2.5", "mean absolute error 3.2 percentage points"):
         assert word in page.text, word
-    assert page.tags.count("table") == 2 * 6 + 1
+    assert page.tags.count("table") == 1 + 2 * 6  # all measures; agreement, stacks, calibration, cases, videos, stacks
     inside = [address for address in page.addresses if not address.startswith("https://")]
     assert all(re.match(r"data:image/(png|svg\+xml);base64,|#", address) for address in inside)
     assert not {"link", "iframe", "object"} & set(page.tags)
@@ -164,6 +180,62 @@ def test_times_of_training_testing_and_outputs_are_shown(tmp_path):
         ("testing: measures", "0.5", "–"),
         ("tables and figures", "2.0", "–"),
     ]
+
+
+def write_pictures(run: Path, count: int = 40) -> None:
+    """Add the cases of the test split, whose traced contour is a square and whose predicted one a triangle."""
+    square, triangle = (
+        np.float32(points) for points in ([[2, 2], [9, 2], [9, 9], [2, 9]], [[2, 2], [9, 2], [9, 9.25]])
+    )
+    prediction = SimpleNamespace(contours=[triangle] * (count - 1) + [triangle[:0]], landmarks=None)
+    images = pd.read_csv(run / "images_test.csv")
+    frames = np.random.default_rng(0).integers(0, 255, (count, 12, 16), np.uint8)
+    write_cases(
+        SimpleNamespace(images=images, prediction=prediction), frames, [square] * count, run / "cases_test.json"
+    )
+
+
+def test_pictures_hold_each_frame_and_its_outlines(tmp_path):
+    run = write_run(tmp_path / "run", "test")
+    write_pictures(run)
+    values = read_cases(run / "cases_test.json")
+    assert values["size"] == [12, 16]
+    order = [case["case"] - 1 for case in values["cases"]]
+    assert order == pd.read_csv(run / "images_test.csv")["dice"].argsort(kind="stable").tolist()
+    case = values["cases"][0]
+    decoded = cv2.imdecode(np.frombuffer(base64.b64decode(case["image"]), np.uint8), cv2.IMREAD_GRAYSCALE)
+    expected = np.random.default_rng(0).integers(0, 255, (40, 12, 16), np.uint8)[order[0]]
+    assert np.abs(decoded.astype(int) - expected).mean() < 15
+    assert (case["true"], case["predicted"]) == ("2.0,2.0 9.0,2.0 9.0,9.0 2.0,9.0", "2.0,2.0 9.0,2.0 9.0,9.2")
+    write_report(run, tmp_path / "page.html")
+    page = read_page(tmp_path / "page.html")
+    assert "Failures: 16 of 40" in page.text
+    assert "Best, median and worst" not in page.text
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"size": [1, 2], "cases": []}', None])
+def test_damaged_pictures_are_reported(tmp_path, text):
+    run = write_run(tmp_path / "run", "test")
+    hostile = {
+        "size": [1, 2],
+        "cases": [{"case": 1, "image": "</script>", "true": "", "predicted": "", "landmarks": ""}],
+    }
+    (run / "cases_test.json").write_text(text or json.dumps(add_checksum(hostile)))
+    with pytest.raises(DataError, match=r"cases_test\.json: is damaged; run 'echoseg evaluate' again"):
+        write_report(run, tmp_path / "page.html")
+
+
+def test_volumes_in_ml_and_in_cubic_pixels_have_tables_of_their_own(tmp_path):
+    run = write_run(tmp_path / "run", "test", volumes=True)
+    table = pd.read_csv(run / "volumes_test.csv").assign(unit=["ml", "px3", np.nan])
+    table.to_csv(run / "volumes_test.csv", index=False)
+    write_report(run, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    heads = re.findall(r"<summary>Traced frames(.*?)</summary>.*?<thead>(.*?)</thead>", text, re.DOTALL)
+    assert [title for title, _ in heads] == [" without a result", ", volumes in ml", ", volumes in px³"]
+    assert "EDV, predicted, ml" in heads[1][1]
+    assert "px³" not in heads[1][1]
+    assert "EDV, predicted, px³" in heads[2][1]
 
 
 @pytest.mark.parametrize("names", [False, True])
@@ -206,7 +278,7 @@ def test_the_page_of_a_run_whose_predictions_give_no_ef(tmp_path):
         entries["test"][name] |= {"videos": 0, "missing": 3, **dict.fromkeys(("mae", "rmse", "r2", "bias", "limits"))}
     (run / "metrics.json").write_text(json.dumps(entries))
     write_report(run, tmp_path / "page.html")
-    assert "absolute error of" not in read_page(tmp_path / "page.html").text
+    assert "Mean absolute error of EF" not in read_page(tmp_path / "page.html").text
 
 
 def test_only_the_given_splits_are_shown(tmp_path):
@@ -232,9 +304,10 @@ def test_rows_come_worst_first_under_their_number_in_the_file(tmp_path):
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 @pytest.mark.filterwarnings("ignore")
-def test_sorting_by_keyboard_and_a_phones_width_in_a_browser(tmp_path):
+def test_sorting_opening_cases_and_a_phones_width_in_a_browser(tmp_path):
     playwright = pytest.importorskip("playwright.sync_api")
     run = write_run(tmp_path / "run", "test", landmarks=9, volumes=True)
+    write_pictures(run)
     write_report(run, tmp_path / "page.html")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -242,6 +315,23 @@ def test_sorting_by_keyboard_and_a_phones_width_in_a_browser(tmp_path):
         page.on("console", lambda message: messages.append(message.text))
         page.goto((tmp_path / "page.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+        worst = pd.read_csv(run / "images_test.csv")["dice"].argsort(kind="stable").to_numpy() + 1
+        page.locator(".thumbs button").first.click()
+        viewer = page.locator("#viewer")
+        assert viewer.locator("strong").inner_text() == f"Case {worst[0]} of test"
+        assert viewer.locator("polygon.true").get_attribute("points") == "2.0,2.0 9.0,2.0 9.0,9.0 2.0,9.0"
+        page.keyboard.press("ArrowRight")
+        assert viewer.locator("strong").inner_text() == f"Case {worst[1]} of test"
+        assert "Dice 0.7" in viewer.locator(".facts").inner_text()
+        viewer.locator("[data-outline=true]").uncheck()
+        assert not viewer.locator("polygon.true").is_visible()
+        page.keyboard.press("Escape")
+        assert not viewer.is_visible()
+        background = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(background)
+        page.locator("#theme").click()
+        assert page.evaluate(background) != light
+        page.locator("summary", has_text="All 40 cases").click()
         table = page.locator("table.sortable").first
         titles = table.locator("th").all_inner_texts()
         column = next(i for i, title in enumerate(titles) if title.startswith("HD95"))
@@ -253,6 +343,8 @@ def test_sorting_by_keyboard_and_a_phones_width_in_a_browser(tmp_path):
             assert cells == expected[::order]
             assert last == "–"
         assert table.locator("th").nth(column).get_attribute("aria-sort") == "descending"
+        table.locator("tbody td button").nth(2).click()
+        assert viewer.is_visible()
         assert messages == []
         browser.close()
 
@@ -267,14 +359,14 @@ def test_sorting_by_keyboard_and_a_phones_width_in_a_browser(tmp_path):
     ],
 )
 def test_the_card_has_licence_limits_and_a_header_for_the_hub(tmp_path, data, licence):
-    run = write_run(tmp_path / "run: 1", "test", landmarks=5, data=data)
+    run = write_run(tmp_path / "run: 1", "test", landmarks=5, data=data, count=28)
     card = model_card(run)
     _, header, text = card.split("---\n", 2)
     facts = yaml.safe_load(header)
     assert facts["model-index"][0]["name"] == "run: 1"
     assert facts["model-index"][0]["results"][0]["metrics"][0] == {"type": "dice", "value": 0.9123}
     assert licence in text
-    assert "has only 20 patients" in text
+    assert "there are only 14 patients" in text
     assert "1 of 2 poor contours" in text
     assert ("say nothing about patients" in text) == (data is None)
     assert "/d/" not in card

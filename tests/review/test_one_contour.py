@@ -13,10 +13,11 @@ from starlette.testclient import TestClient
 import echoseg
 from echoseg.inference.predictor import Prediction
 from echoseg.phantom import write_phantom
-from echoseg.review.clips import Clips, find_review_clips
+from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles
 from echoseg.review.server import make_app
+from echoseg.review.sources import find_review_clips
 
 TINY = {
     "size": (48, 48),

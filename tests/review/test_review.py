@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import re
@@ -10,19 +11,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
 from _folders import ellipse_chords, set_cell, write_folder, write_video
+from _predictions import of_landmarks
 from _reviewing import CODEC, outlines, request, review_server
 from _series import pixels, write_series
 from echoseg.cli import main
@@ -36,9 +39,11 @@ from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
 from echoseg.review import clips
-from echoseg.review.clips import find_review_clips, separate_unreadable
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
+from echoseg.review.review_queue import MAX_SUGGESTED, review_queue
+from echoseg.review.sources import find_review_clips, separate_unreadable
+from echoseg.review.tables import FrameState
 from echoseg.training.checkpoint import build, save_weights
 from echoseg.training.config import Config
 
@@ -58,7 +63,11 @@ def handles_of(frame=0, shift=0.0) -> Handles:
 
 
 def save(corrections, file, frame, handles, version=0):
-    return corrections.save(file, frame, handles, version=version, before=outlines(8)[frame], effort=EFFORT)
+    return judge(corrections, file, frame, FrameState(handles), version)
+
+
+def judge(corrections, file, frame, state, version=0):
+    return corrections.save(file, frame, state, version=version, before=outlines(8)[frame], effort=EFFORT)
 
 
 def test_corrections_are_there_when_the_folder_is_opened_again(tmp_path):
@@ -89,6 +98,57 @@ def test_the_old_name_of_the_last_column_is_read(tmp_path):
     set_cell(tmp_path / "Landmarks.csv", 1, 5, "Held")
     with open_corrections(tmp_path) as reopened:
         np.testing.assert_array_equal(reopened.of("a.avi")[5][0].pinned, np.arange(5) == 1)
+
+
+TEXTS = st.text(max_size=40)
+
+
+@settings(max_examples=15)
+@given(st.dictionaries(st.integers(0, 7), st.tuples(st.sampled_from(["", "accepted", "rejected"]), TEXTS), max_size=5))
+def test_verdicts_and_notes_are_there_when_the_folder_is_opened_again(states):
+    with tempfile.TemporaryDirectory() as folder:
+        with open_corrections(Path(folder)) as corrections:
+            for frame, (verdict, note) in states.items():
+                judge(corrections, "a.avi", frame, FrameState(None, verdict, note))
+            save(corrections, "a.avi", 7, handles_of(7), version=corrections.version("a.avi", 7))
+        with open_corrections(Path(folder)) as reopened:
+            found = {frame: state for frame, (state, _) in reopened.states("a.avi").items()}
+            assert list(reopened.of("a.avi")) == [7]
+    found.pop(7)
+    expected = {
+        frame: (verdict, "".join(character for character in " ".join(note.split()) if character.isprintable()))
+        for frame, (verdict, note) in states.items()
+        if frame != 7
+    }
+    kept = {frame: judged for frame, judged in expected.items() if any(judged)}
+    assert {frame: (state.verdict, state.note) for frame, state in found.items()} == kept
+
+
+def test_chosen_beats_are_there_when_the_folder_is_opened_again(tmp_path):
+    with open_corrections(tmp_path) as corrections:
+        assert corrections.beats("a.avi") == (None, 0)
+        assert corrections.save_beats("a.avi", ((1, 4), (5, 7)), version=0, effort=EFFORT) == 1
+        corrections.save_beats("b.avi", ((0, 3),), version=0, effort=EFFORT)
+        corrections.save_beats("b.avi", None, version=1, effort=EFFORT)
+        with pytest.raises(OutdatedError):
+            corrections.save_beats("a.avi", None, version=0, effort=EFFORT)
+    assert (tmp_path / "Beats.csv").read_text() == "FileName,ED,ES\na.avi,1,4\na.avi,5,7\n"
+    with open_corrections(tmp_path) as reopened:
+        assert reopened.beats("a.avi") == (((1, 4), (5, 7)), 1)
+        assert reopened.beats("b.avi") == (None, 0)
+    line = json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[0])
+    assert (line["beats_before"], line["beats_after"]) == (None, [[1, 4], [5, 7]])
+
+
+def test_a_damaged_verdict_is_reported_with_its_row(tmp_path):
+    with open_corrections(tmp_path) as corrections:
+        judge(corrections, "a.avi", 0, FrameState(None, "accepted"))
+    set_cell(tmp_path / "Reviews.csv", 2, 2, "maybe")
+    with pytest.raises(DataError, match=r"Reviews\.csv: damaged, or edited"):
+        CorrectionsFolder(tmp_path, DRAWING, kind="chords")
+    (tmp_path / "sha256.json").unlink()
+    with pytest.raises(DataError, match=r"Reviews\.csv:2:Verdict: 'maybe' is unknown; write accepted or rejected"):
+        CorrectionsFolder(tmp_path, DRAWING, kind="chords")
 
 
 @pytest.mark.parametrize("kind", ["chords", "points"])
@@ -249,6 +309,24 @@ def test_other_landmarks_given_pinned_ones(seed):
     expected[known] = places.ravel()
     expected[free] += np.linalg.solve(precision[np.ix_(free, free)], precision[np.ix_(free, known)] @ errors)
     np.testing.assert_allclose(moved.ravel(), expected, rtol=1e-3, atol=1e-3)
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=60), st.booleans())
+def test_the_queue_is_what_predict_marks(deviations, is_stack):
+    prediction = of_landmarks(np.repeat(outlines(1), len(deviations), axis=0), CODEC, (40, 48))
+    marked = np.arange(len(deviations)) % 5 == 3
+    uncertain = dataclasses.replace(prediction, area_std=np.array(deviations), review=marked)
+    queue = review_queue(uncertain, is_stack=is_stack)
+    if marked.any():
+        assert sorted(queue.frames) == np.flatnonzero(marked).tolist()
+        assert "marks" in queue.reason
+    else:
+        assert queue.frames[0] == np.argmax(deviations)
+    assert all(deviations[a] >= deviations[b] for a, b in itertools.pairwise(queue.frames))
+    unmarked = review_queue(dataclasses.replace(uncertain, review=np.zeros_like(marked)), is_stack=is_stack).frames
+    assert unmarked[0] == np.argmax(deviations)
+    assert len(unmarked) <= MAX_SUGGESTED
+    assert review_queue(prediction, is_stack=is_stack).frames == []
 
 
 def test_points_on_the_contour_of_a_mask(tmp_path):

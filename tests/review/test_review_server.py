@@ -265,17 +265,60 @@ def test_a_change_is_measured_and_saved(page, cookie):
 
     status, current = change(page, cookie, 1, points_of(1, moved=(9.0, 9.0)))
     assert status == 409, "the frame is no longer at version 0"
-    np.testing.assert_allclose(current["points"], sent["points"], atol=1e-3)
+    np.testing.assert_allclose(current["points"]["points"], sent["points"], atol=1e-3)
 
     status, response = change(page, cookie, 1, None, version=current["version"])
     assert status == 200
     assert response["area"] == page.clips.open(0).facts["areas"][1]
     assert 1 not in page.corrections.of("a.avi")
 
-    corrections = json.loads(request(page.port, "GET", "/api/clips/0", Cookie=cookie)[2])["corrections"]
-    assert corrections["1"] == {"version": response["version"]}, "a page that loads the clip again can save"
-    assert change(page, cookie, 1, sent, version=corrections["1"]["version"])[0] == 200
+    states = json.loads(request(page.port, "GET", "/api/clips/0", Cookie=cookie)[2])["states"]
+    unchanged = {"version": response["version"], "points": None, "verdict": None, "note": ""}
+    assert unchanged.items() <= states["1"].items(), "a page that loads the clip again can save"
+    assert change(page, cookie, 1, sent, version=states["1"]["version"])[0] == 200
     assert change(page, cookie, 1, None, version=response["version"] + 1)[0] == 200
+
+
+def post(page, cookie, path, **body):
+    headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{page.port}", "Content_Type": "application/json"}
+    body = json.dumps({"seconds": 1.0, "drags": 0, **body}).encode()
+    status, _, response = request(page.port, "POST", path, body=body, **headers)
+    return status, json.loads(response)
+
+
+def test_verdicts_are_saved_and_beats_of_rejected_frames_are_left_out(page, cookie):
+    facts = json.loads(request(page.port, "GET", "/api/clips/2", Cookie=cookie)[2])
+    (ed, es), *others = facts["beats"]
+    assert change(page, cookie, es, None, clip=2, verdict="accepted")[0] == 200
+    status, rejected = change(page, cookie, ed, None, clip=2, verdict="rejected", note=' "cut",\n off ')
+    assert status == 200
+    used = [beat for beat in others if ed not in beat]
+    volumes = np.array(facts["volumes"])
+    efs = [100 * (1 - volumes[b] / volumes[a]) for a, b in used]
+    assert rejected["ef"] == (pytest.approx(np.mean(efs)) if efs else None)
+    states = json.loads(request(page.port, "GET", "/api/clips/2", Cookie=cookie)[2])["states"]
+    assert (states[str(ed)]["verdict"], states[str(ed)]["note"]) == ("rejected", '"cut", off')
+    listed = json.loads(request(page.port, "GET", "/api/clips", Cookie=cookie)[2])["clips"][2]
+    reviewed = len({ed, es} & set(facts["to_review"]))
+    assert listed == {"name": "c.avi", "to_review": len(facts["to_review"]), "reviewed": reviewed, "corrected": 0}
+    assert change(page, cookie, ed, points_of(ed), clip=2, version=1, verdict="rejected")[0] == 422
+    assert change(page, cookie, ed, None, clip=2, version=1, verdict="perhaps")[0] == 422
+    assert change(page, cookie, ed, None, clip=2, version=1, verdict="rejected", note="x" * 301)[0] == 422
+    for frame in (ed, es):
+        assert change(page, cookie, frame, None, clip=2, version=1)[0] == 200
+
+
+def test_beats_are_chosen(page, cookie):
+    volumes = np.array(json.loads(request(page.port, "GET", "/api/clips/1", Cookie=cookie)[2])["volumes"])
+    status, saved = post(page, cookie, "/api/clips/1/beats", version=0, beats=[[0, 2]])
+    assert (status, saved["version"]) == (200, 1)
+    assert saved["ef"] == pytest.approx(100 * (1 - volumes[2] / volumes[0]))
+    facts = json.loads(request(page.port, "GET", "/api/clips/1", Cookie=cookie)[2])
+    assert facts["chosen_beats"] == {"version": 1, "beats": [[0, 2]]}
+    assert post(page, cookie, "/api/clips/1/beats", version=0, beats=None) == (409, facts["chosen_beats"])
+    for beats in ([[0, 8]], [[-1, 2]], [[3, 3]], [[1]], [[0, 1]] * 1001):
+        assert post(page, cookie, "/api/clips/1/beats", version=1, beats=beats)[0] == 422
+    assert post(page, cookie, "/api/clips/1/beats", version=1, beats=None)[0] == 200
 
 
 def test_a_restored_mask_has_its_predicted_area(tmp_path):
@@ -330,7 +373,7 @@ def test_a_full_disk_keeps_the_saved_correction(page, cookie, monkeypatch):
     assert status == 200
     monkeypatch.setattr(module, "replace_files", full)
     status, refusal = change(page, cookie, 3, points_of(3, moved=(2.0, 0.0)), version=response["version"])
-    assert (status, refusal["detail"]) == (507, "the correction was not saved: No space left on device")
+    assert (status, refusal["detail"]) == (507, "the change was not saved: No space left on device")
     monkeypatch.undo()
     correction, version = page.corrections.of("a.avi")[3]
     assert version == response["version"]
@@ -356,7 +399,7 @@ def test_reviewing_does_not_change_the_data_set(page, cookie, tmp_path):
     fresh = write_folder(tmp_path / "same")
     for path in fresh.rglob("*.csv"):
         assert path.read_bytes() == (page.data / path.name).read_bytes()
-    assert {path.name for path in page.corrections.folder.iterdir()} == {
+    assert {path.name for path in page.corrections.folder.iterdir()} - {"Reviews.csv", "Beats.csv"} == {
         "Landmarks.csv",
         "VolumeTracings.csv",
         "audit.jsonl",

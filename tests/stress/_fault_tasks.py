@@ -31,6 +31,7 @@ from echoseg.report.results import write_evaluation, write_prediction
 from echoseg.report.run_summary import read_run_summary
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles, drawing_of
+from echoseg.review.tables import FrameState
 from echoseg.training import checkpoint, loop
 from echoseg.training.config import Config
 from echoseg.utils.files import new_folder
@@ -155,7 +156,7 @@ def _correct(folder: Path, *, shift: float) -> None:
         points = outlines(8)[3] + np.float32(shift)
         version = corrections.version("a.avi", 3)
         handles = Handles(points, np.arange(5), np.zeros(5, bool))
-        corrections.save("a.avi", 3, handles, version=version, before=outlines(8)[3], effort={})
+        corrections.save("a.avi", 3, FrameState(handles), version=version, before=outlines(8)[3], effort={})
 
 
 def _read_corrections(folder: Path) -> str:

@@ -18,9 +18,11 @@ from _reviewing import FakePredictor, outlines, request
 from echoseg.datasets.corrections import verify_checksums
 from echoseg.datasets.tracings import TRACINGS, read_tracings
 from echoseg.errors import DataError
-from echoseg.review.clips import Clips, find_review_clips
-from echoseg.review.corrections_folder import LANDMARKS, CorrectionsFolder
+from echoseg.review.clips import Clips
+from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.server import make_app, serve
+from echoseg.review.sources import find_review_clips
+from echoseg.review.tables import LANDMARKS
 from stress._killing import Workload
 
 CLIPS, FRAMES, SAVES = 3, 8, 20
@@ -73,14 +75,17 @@ class Review(Workload):
     def _compare(self) -> dict[tuple[int, int], int]:
         versions = {}
         for clip in range(CLIPS):
-            corrections = self._request("GET", f"/api/clips/{clip}")[1]["corrections"]
+            states = self._request("GET", f"/api/clips/{clip}")[1]["states"]
             for frame in range(FRAMES):
-                key, correction = (clip, frame), corrections.get(str(frame), {"version": 0})
-                versions[key] = correction["version"]
+                key, state = (clip, frame), states.get(str(frame), {"version": 0, "points": None})
+                versions[key] = state["version"]
                 allowed = [self.confirmed.get(key)]
                 if self.pending and self.pending[0] == key:
                     allowed.append(self.pending[1])
-                points = [[round(x, 3) for x in point] for point in correction.get("points", ())] or None  # float32
+                points = [
+                    [round(x, 3) for x in point] for point in (state["points"] or {"points": ()})["points"]
+                ]  # float32
+                points = points or None
                 if points not in allowed:
                     self.problems.append(f"clip {clip}, frame {frame}: {points} differs from the confirmed points")
                 self.confirmed[key] = points

@@ -42,6 +42,7 @@ from echoseg.report.results import write_evaluation
 from echoseg.report.run_summary import read_run_summary
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles, drawing_of
+from echoseg.review.tables import FrameState
 from echoseg.training import checkpoint, loop
 from echoseg.training.config import EDITABLE, Config
 from echoseg.utils.checksum import add_checksum
@@ -73,7 +74,7 @@ def make_files(work: Path) -> dict[str, StoredFile]:
     with contextlib.closing(CorrectionsFolder(corrections, drawing_of(CODEC), kind="chords")) as opened:
         for frame in range(3):
             handles = Handles(outlines(8)[frame], np.arange(5), np.zeros(5, bool))
-            opened.save("a.avi", frame, handles, version=0, before=outlines(8)[frame], effort={})
+            opened.save("a.avi", frame, FrameState(handles), version=0, before=outlines(8)[frame], effort={})
     files = {
         f"store/{path.name}": StoredFile(path, lambda: _describe(open_store(work / "store")))
         for path in store.path.iterdir()

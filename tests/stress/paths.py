@@ -37,9 +37,10 @@ from echoseg.inference.archive import segment_files, write_results
 from echoseg.inference.input_files import find_input_files
 from echoseg.inference.predictor import Predictor
 from echoseg.review.clips import Clips
-from echoseg.review.clips import find_review_clips as find_clips
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles
+from echoseg.review.sources import find_review_clips as find_clips
+from echoseg.review.tables import FrameState
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
 from stress._difficult_texts import NAMES
@@ -201,7 +202,7 @@ def try_corrections(work: Path, names: Iterable[str]) -> Iterator[str]:
         drawing = Clips(predictor, sources).drawing
         folder = work / f"corrections-{number}"
         with contextlib.closing(CorrectionsFolder(folder, drawing, kind="points")) as corrections:
-            corrections.save(sources[0].name, 0, handles, version=0, before=handles.points, effort={})
+            corrections.save(sources[0].name, 0, FrameState(handles), version=0, before=handles.points, effort={})
         with contextlib.closing(CorrectionsFolder(folder, drawing, kind="points")) as corrections:
             if list(corrections.of(sources[0].name)) != [0]:
                 yield f"{path.name!r}: its correction is missing"

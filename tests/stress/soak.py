@@ -194,7 +194,7 @@ class Client:
         for start in range(0, count, 4):
             self.request("GET", f"/api/clips/{clip}/frames?start={start}&stop={start + 4}")
             self.request("GET", f"/api/clips/{clip}/frames/{start}/probabilities")
-        version = details["corrections"].get(str(frame), {"version": 0})["version"]
+        version = details["states"].get(str(frame), {"version": 0})["version"]
         points, numbers = details["points"][frame], list(range(len(details["points"][frame])))
         moved = {"points": [[x + 1, y] for x, y in points], "landmarks": numbers, "pinned": [n == 0 for n in numbers]}
         path, correction = f"/api/clips/{clip}/frames/{frame}", {"points": moved, "seconds": 1.5, "drags": 1}

@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     configure_logging("text")
     from echoseg.quality.dataset_check import check_dataset
-    from echoseg.report.quality_page import check_text, write_check
-    from echoseg.report.tables import ceiling_table, text_table
+    from echoseg.report.quality_page import CEILING, ORDERINGS, check_text, write_check
+    from echoseg.report.tables import ceiling_rows, ordering_rows, text_table
     from echoseg.utils.files import new_folder
 
     if arguments.store:
@@ -72,14 +72,11 @@ def run(arguments: argparse.Namespace) -> None:
     print_blanks(check.store)
     print(check_text(check.findings))
     if check.orderings is not None:
-        rows = [
-            [name, *(f"{value:.3f}" for value in values)] for name, *values in check.orderings.itertuples(index=False)
-        ]
-        print("\nForeground Dice of the masks, by the order in which points are joined, against those of 'chords':")
-        print(text_table(["ordering", "mean", "minimum", "share below 0.95"], rows))
+        print(f"\n{ORDERINGS}:")
+        print(text_table(*ordering_rows(check.orderings)))
     if check.ceiling is not None:
-        print("\nForeground Dice of perfect landmarks, by the way they are joined; errors of the best way:")
-        print(ceiling_table(check.ceiling))
+        print(f"\n{CEILING}:")
+        print(text_table(*ceiling_rows(check.ceiling)))
     if arguments.out:
         with new_folder(arguments.out) as folder:
             write_check(check, folder)

@@ -54,16 +54,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --compare-postprocess: add the steps of --postprocess one after the other, instead of each alone"
         " (default: those of Craciun); writes ladder_SPLIT.csv",
     )
+    parser.add_argument(
+        "--protocol",
+        choices=("echonet", "camus", "sunnybrook"),
+        help="also measure as the papers about this benchmark do, print published results beside it with their sources"
+        " and what still differs, and write protocol_NAME_SPLIT.md",
+    )
     add_device(parser)
     parser.set_defaults(usage_error=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.api import evaluate
+    from echoseg.report.protocol_table import protocol_text
     from echoseg.report.tables import metrics_table
 
     if arguments.ladder and not arguments.compare_postprocess:
         arguments.usage_error("--ladder belongs to --compare-postprocess; give both")
+    if arguments.protocol and (arguments.compare_postprocess or arguments.blanks):
+        other = "--compare-postprocess" if arguments.compare_postprocess else "--blanks"
+        arguments.usage_error(f"--protocol says how to measure, and {other} changes that; leave one of them out")
     if arguments.compare_postprocess:
         _compare_postprocess(arguments)
     else:
@@ -75,9 +85,12 @@ def run(arguments: argparse.Namespace) -> None:
             postprocess=arguments.postprocess,
             whole_videos=arguments.videos,
             blanks=arguments.blanks,
+            protocol=arguments.protocol,
             device=arguments.device,
         )
         print(metrics_table(metrics, arguments.split))
+        if "protocol" in metrics:
+            print(f"\n{protocol_text(metrics['protocol'])}")
     print(f"written to {arguments.out or arguments.run_folder}")
 
 

@@ -72,8 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
     import webbrowser
 
     from echoseg.inference.predictor import load
-    from echoseg.review.clips import Clips, find_review_clips, separate_unreadable
+    from echoseg.review.clips import Clips
     from echoseg.review.corrections_folder import CorrectionsFolder
+    from echoseg.review.sources import find_review_clips, separate_unreadable
 
     run_folder, inputs = split_run(arguments)
     predictor = load(

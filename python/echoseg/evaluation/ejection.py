@@ -154,9 +154,20 @@ def _read(recording: Recording) -> tuple[Clip | None, str]:
         return None, str(error).removeprefix(f"{recording.path}: ")
 
 
+def reference_values(table: pd.DataFrame, quantity: str) -> pd.Series:
+    """The values that predictions are compared with: the listed ones or, where there are none, those of the tracings.
+
+    Args:
+        table: A table of volumes.
+        quantity: "ef", "edv" or "esv".
+    """
+    listed = table[f"listed_{quantity}"]
+    return listed.where(np.isfinite(listed), table[f"true_{quantity}"])
+
+
 def reference_ef(table: pd.DataFrame) -> pd.Series:
-    """The EF that predictions are compared with: the listed one or, if there is none, that of the true contours."""
-    return table["listed_ef"].where(np.isfinite(table["listed_ef"]), table["true_ef"])
+    """The EF that predictions are compared with; see `reference_values`."""
+    return reference_values(table, "ef")
 
 
 def agreements(table: pd.DataFrame, suffix: str = "") -> dict[str, Any]:

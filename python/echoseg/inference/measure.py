@@ -165,9 +165,7 @@ def measure(
 
 
 def ef_deviations(prediction: Prediction, frames: np.ndarray, volumes: np.ndarray) -> np.ndarray:
-    """Compute the standard deviations of ejection fractions from those of the areas.
-
-    The relative error of a volume is taken for 3/2 of that of the area, as it is for similar shapes.
+    """Compute the standard deviations of ejection fractions from those of the areas; see `_relative_deviations`.
 
     Args:
         prediction: The prediction for T frames.
@@ -179,9 +177,34 @@ def ef_deviations(prediction: Prediction, frames: np.ndarray, volumes: np.ndarra
     """
     if prediction.area_std is None:
         return np.full(frames.shape[1], np.nan)
-    areas = np.where(prediction.areas > 0, prediction.areas, np.nan)[frames]
-    deviations = volumes * 1.5 * prediction.area_std[frames] / areas
+    deviations = volumes * _relative_deviations(prediction.areas, prediction.area_std)[frames]
     return ejection_fraction_deviations(volumes[0], volumes[1], (deviations[0], deviations[1]))
+
+
+def volume_deviations(prediction: Prediction, measurement: Measurement) -> np.ndarray | None:
+    """Compute the standard deviations of the volumes from those of the areas; see `_relative_deviations`.
+
+    Args:
+        prediction: The prediction for T frames.
+        measurement: The measurement of the prediction.
+
+    Returns:
+        (T,) float64, in the unit of the volumes; 0 in frames without a contour. None if those of the areas are unknown.
+    """
+    if prediction.area_std is None:
+        return None
+    relative = _relative_deviations(prediction.areas, prediction.area_std)
+    if np.isfinite(measurement.volume):  # a slice, whose volume is proportional to its area
+        relative /= 1.5
+    return np.nan_to_num(measurement.volumes * relative)
+
+
+def _relative_deviations(areas: np.ndarray, area_std: np.ndarray) -> np.ndarray:
+    """(T,) float64: The relative standard deviations of volumes by the method of discs; nan if the area is 0.
+
+    The relative error of a volume is taken for 3/2 of that of the area, as it is for similar shapes.
+    """
+    return 1.5 * area_std / np.where(areas > 0, areas, np.nan)
 
 
 def _ef_interval(prediction: Prediction, ef: np.ndarray, deviations: np.ndarray) -> tuple[float, float]:

@@ -23,120 +23,14 @@ from echoseg.training.run_files import training_seconds
 
 SPLIT_TITLES = {"train": "training", "val": "validation", "test": "test", "unused": "not used"}
 """The name of a split → what a paper calls it."""
-_PLAIN_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "area",
-        "are",
-        "at",
-        "base",
-        "be",
-        "been",
-        "border",
-        "both",
-        "by",
-        "cannot",
-        "cell",
-        "chord",
-        "chords",
-        "column",
-        "columns",
-        "contains",
-        "contour",
-        "copy",
-        "damaged",
-        "decoded",
-        "different",
-        "does",
-        "empty",
-        "end",
-        "exists",
-        "file",
-        "files",
-        "folder",
-        "format",
-        "found",
-        "frame",
-        "frames",
-        "has",
-        "header",
-        "image",
-        "images",
-        "in",
-        "instead",
-        "is",
-        "it",
-        "its",
-        "label",
-        "labels",
-        "lacks",
-        "less",
-        "lies",
-        "line",
-        "list",
-        "listed",
-        "longer",
-        "mask",
-        "masks",
-        "matches",
-        "missing",
-        "more",
-        "neither",
-        "needs",
-        "no",
-        "nor",
-        "not",
-        "number",
-        "of",
-        "on",
-        "one",
-        "only",
-        "or",
-        "other",
-        "outside",
-        "page",
-        "pages",
-        "patient",
-        "patients",
-        "phase",
-        "phases",
-        "point",
-        "points",
-        "range",
-        "read",
-        "reading",
-        "row",
-        "rows",
-        "same",
-        "several",
-        "shuffled",
-        "size",
-        "subgroup",
-        "than",
-        "that",
-        "the",
-        "their",
-        "to",
-        "too",
-        "traced",
-        "tracing",
-        "two",
-        "twice",
-        "unknown",
-        "valid",
-        "value",
-        "video",
-        "videos",
-        "view",
-        "volume",
-        "was",
-        "which",
-        "without",
-        "with",
-        "zero",
-    ]
+_PLAIN_WORD = re.compile(
+    r"a|an|and|area|are|at|base|be|been|border|both|by|cannot|cell|chord|chords|column|columns|"
+    r"contains|contour|copy|damaged|decoded|different|does|empty|end|exists|file|files|folder|format|"
+    r"found|frame|frames|has|header|image|images|in|instead|is|it|its|label|labels|lacks|less|"
+    r"lies|line|list|listed|longer|mask|masks|matches|missing|more|neither|needs|no|nor|not|number|"
+    r"of|on|one|only|or|other|outside|page|pages|patient|patients|phase|phases|point|points|range|"
+    r"read|reading|row|rows|same|several|shuffled|size|subgroup|than|that|the|their|to|too|traced|"
+    r"tracing|two|twice|unknown|valid|value|video|videos|view|volume|was|which|without|with|zero"
 )
 """The words of reasons. Any other word may be a name, and is replaced by "…"."""
 
@@ -149,8 +43,9 @@ class RunFacts:
         run: The content of the run folder.
         names: Whether names of files, patients and folders may be shown.
         counts: By split, the numbers of `patients` and `images` of the training's data; empty if the data are gone.
-        data: What is known of the data: `format`, `source` (a hash), and where they were read from files, `files`,
-            `traced`, `patients`, `spacing_mm`, `tracings` and `empty`; `used_patients`, those with a usable image.
+        data: What is known of the data: `source`, a hash; `files_sha256`, of the store; `given_splits`, whether the
+            data set names the splits; `used_patients`, those with a usable image; and where they were read
+            from files, `format`, `files`, `traced`, `patients`, `spacing_mm` and `thickness_mm`.
         left_out: Reason → number of files, frames or rows that could not be used.
         parameters: The number of trained parameters of one network; None if the network is not echoseg's own.
         minutes: How long the training took; nan if unknown.
@@ -226,10 +121,10 @@ def _of_store(run: RunSummary, store: Store, names: bool) -> dict[str, Any]:
     groups = traced.groupby(splits[traced.index])
     counts = pd.DataFrame({"patients": groups["patient"].nunique(), "images": groups.size()})
     understood = store.manifest.get("understood", {})
-    shown = ("format", "files", "traced", "spacing_mm", "thickness_mm", "tracings", "stacks", "empty")
+    shown = ("format", "files", "traced", "spacing_mm", "thickness_mm")
     data = {name: understood[name] for name in shown if name in understood}
-    data |= {"source": store.manifest.get("source", ""), "kind": store.manifest.get("kind", "")}
-    data |= {"files_sha256": store.manifest.get("sha256", {}), "given_splits": bool(samples["split"].str.strip().any())}
+    data |= {"source": store.manifest.get("source", ""), "files_sha256": store.manifest.get("sha256", {})}
+    data["given_splits"] = bool(samples["split"].str.strip().any())
     data["used_patients"] = traced["patient"].nunique()
     if "patients" in understood:
         data["patients"] = understood["patients"]["number"]
@@ -252,7 +147,7 @@ def _is_of(images: pd.DataFrame | None, samples: pd.DataFrame) -> bool:
 def hide_names(reason: str) -> str:
     """A reason in which all words that may be names, and all numbers, are replaced by "…"."""
     words = re.sub(r"'[^']*'|\([^)]*\)", " … ", reason).split()
-    shown = [word if word.strip(",:.").lower() in _PLAIN_WORDS else "…" for word in words]
+    shown = [word if _PLAIN_WORD.fullmatch(word.strip(",:.").lower()) else "…" for word in words]
     return re.sub(r"…( …)+", "…", " ".join(shown))
 
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from echoseg.evaluation.ejection import reference_values
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.measures import counted
 from echoseg.metrics.agreement import agreement
@@ -68,8 +69,8 @@ def bland_altman_pdf(table: pd.DataFrame, path: Path) -> bool:
     panels = {}
     for quantity in _AXES:
         rows = table if quantity == "ef" else table[table["unit"] == "ml"]
-        measured, reference = _values(rows, quantity), _values(rows, f"listed_{quantity}")
-        reference = np.where(np.isfinite(reference), reference, _values(rows, f"true_{quantity}"))
+        columns = rows[quantity], reference_values(rows, quantity)
+        measured, reference = (column.to_numpy(np.float64) for column in columns)
         both = np.isfinite(measured) & np.isfinite(reference)
         if both.sum() > 1:
             panels[quantity] = measured[both], reference[both], rows["patient"].to_numpy()[both]
@@ -86,10 +87,6 @@ def bland_altman_pdf(table: pd.DataFrame, path: Path) -> bool:
         axis.set_title(f"{name}, n = {len(measured)}", fontsize=9)
     _save(figure, path)
     return True
-
-
-def _values(table: pd.DataFrame, column: str) -> np.ndarray:
-    return table[column].to_numpy(np.float64) if column in table else np.full(len(table), np.nan)
 
 
 def _draw_limits(axis: Axes, entry: dict) -> None:

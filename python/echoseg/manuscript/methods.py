@@ -82,7 +82,11 @@ def _data(facts: RunFacts) -> list[str]:
             if split in counts.index
         ]
         listed = f": {', '.join(parts)}" if config.folds is None else ""
-        sentences.append(f"It has {total} usable traced images of {counted(patients, 'patient')}{listed}.")
+        sentences.append(f"There are {total} usable traced images of {counted(patients, 'patient')}{listed}.")
+    for name, what in (("spacing_mm", "The size of a pixel"), ("thickness_mm", "The distance between slices")):
+        if limits := facts.data.get(name):
+            low, high = (f"{limit:.3g}" for limit in limits)
+            sentences.append(f"{what} is {low if low == high else f'{low} to {high}'} mm.")
     if facts.left_out:
         sentences.append(f"{sum(facts.left_out.values())} files, frames or rows could not be used and were left out.")
     return [*sentences, _splits(facts)]

@@ -10,6 +10,7 @@ from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.formats import Table
 from echoseg.manuscript.measures import counted, minus
 from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows
+from echoseg.report.protocol_table import protocol_notes, protocol_rows
 from echoseg.report.run_summary import last_part
 from echoseg.training.config import SHIPPED
 from echoseg.training.splits import NO_TEST
@@ -29,6 +30,8 @@ def make_tables(facts: RunFacts, splits: Sequence[str]) -> list[Table]:
     tables = [data_table(facts)]
     for split in splits:
         tables += [results_of(facts, split), agreement_of(facts, split)]
+        if entry := facts.run.metrics[split].get("protocol"):
+            tables.append(protocol_of(entry, split))
     return [table for table in (*tables, settings_table(facts)) if table.rows]
 
 
@@ -72,6 +75,16 @@ def agreement_of(facts: RunFacts, split: str) -> Table:
         " tracings. In parentheses: 95 % confidence intervals."
     )
     return Table(f"agreement_{split}", caption, head, [[minus(cell) or _UNKNOWN for cell in row] for row in rows])
+
+
+def protocol_of(entry: dict[str, Any], split: str) -> Table:
+    """A split measured by a benchmark's protocol, beside published results."""
+    head, rows = protocol_rows(entry)
+    computed, differences, sources = protocol_notes(entry).values()
+    caption = " ".join(
+        [f"Split {split}, measured by the protocol `{entry['name']}`.", *computed, *differences, "Sources:", *sources]
+    )
+    return Table(f"protocol_{split}", caption, head, [[minus(cell) for cell in row] for row in rows])
 
 
 def settings_table(facts: RunFacts) -> Table:

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import yaml
 
+from echoseg.metrics.bootstrap import FEW_PATIENTS, few_patients_note
 from echoseg.report.licences import SYNTHETIC, find_licence
 from echoseg.report.run_summary import RunSummary, read_run_summary
 from echoseg.training.splits import LEAK
-
-FEW_PATIENTS = 30
 
 
 def model_card(folder: Path) -> str:
@@ -157,9 +156,7 @@ def _limits(run: RunSummary) -> list[str]:
         lines.append("It was trained on synthetic echocardiograms: these results say nothing about patients.")
     for split, values in run.metrics.items():
         if values["patients"] < FEW_PATIENTS:
-            lines.append(
-                f"Split `{split}` has only {values['patients']} patients, so its confidence interval may be too narrow."
-            )
+            lines.append(f"In split `{split}`, {few_patients_note(values['patients'])}.")
         if values["empty_predictions"]:
             lines.append(
                 f"In split `{split}`, the prediction is empty in {values['empty_predictions']} of {values['images']}"

@@ -29,9 +29,7 @@ def dice_histogram(dice: pd.Series) -> str:
     """
     figure, axis = _chart()
     low = np.floor(dice.min() / _BIN) * _BIN
-    axis.hist(
-        dice, bins=np.arange(min(low, 1 - 10 * _BIN), 1 + _BIN, _BIN).tolist(), color=BLUE, edgecolor="white", lw=0.5
-    )
+    axis.hist(dice, bins=np.arange(min(low, 1 - 10 * _BIN), 1 + _BIN, _BIN).tolist(), color=BLUE, rwidth=0.92)
     axis.axvline(dice.mean(), color=AMBER, label=f"mean {dice.mean():.3f}")
     axis.set(xlabel="foreground Dice", ylabel="number of images")
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -160,5 +158,5 @@ def _data_url(figure: Figure) -> str:
     FigureCanvasSVG(figure)
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "echoseg"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -124,7 +124,7 @@ def agreement_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]
     }
     if not entries:
         return [], []
-    rows = [[name, *(str(entry[name]) for entry in entries.values())] for name in ("videos", "missing")]
+    rows = [[name, *(str(entry.get(name, "")) for entry in entries.values())] for name in ("videos", "missing")]
     for name, (title, form) in _STATISTICS.items():
         row = [_statistic(entry, name, form) for entry in entries.values()]
         if any(row):

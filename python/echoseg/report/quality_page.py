@@ -19,11 +19,14 @@ from echoseg.quality.inspection import LEFT_OUT, SUSPICIOUS, Finding
 from echoseg.quality.records import split_names
 from echoseg.quality.suspect import REASONS
 from echoseg.report.overlay import draw_overlay
+from echoseg.report.tables import ceiling_rows, ordering_rows
 from echoseg.report.templating import TEMPLATES
 
 MAX_IN_TEXT, MAX_ON_PAGE = 20, 300  # findings listed of each kind
 MAX_EXAMPLES = 6  # findings of each reason that the page shows with images
 
+ORDERINGS = "Foreground Dice of the masks, by the order in which points are joined, against those of 'chords'"
+CEILING = "Foreground Dice of perfect landmarks, by the way they are joined; errors of the best way"
 _KINDS = {LEFT_OUT: "left out, not used for training", SUSPICIOUS: "suspicious, but used"}
 
 
@@ -52,9 +55,9 @@ def check_text(findings: Sequence[Finding]) -> str:
 def write_check(check: DatasetCheck, folder: Path) -> None:
     """Write what a check found.
 
-    ``check.csv`` has one row for each finding: file, row, column, kind, reason, value and note. ``check.html`` shows
-    the same as a page that needs no other file. Where orderings were compared, or landmarks measured, tables and
-    figures of these stand beside.
+    ``check.csv`` has one row for each finding: file, row, column, kind, reason, value and note. Where orderings were
+    compared, or landmarks measured, tables and figures of these stand beside. ``check.html`` shows all of it as a page
+    that needs no other file.
 
     Args:
         check: The check of a data set.
@@ -73,14 +76,29 @@ def write_check(check: DatasetCheck, folder: Path) -> None:
         kinds={kind: Counter(finding.reason for finding in of_kind) for kind, of_kind in by_kind.items()},
         lists={kind: of_kind[:MAX_ON_PAGE] for kind, of_kind in by_kind.items()},
         examples=list(_examples(by_kind[SUSPICIOUS], store)),
+        comparisons=_write_comparisons(check, folder),
     )
     (folder / "check.html").write_text(text, encoding="utf-8")
-    from echoseg.report.results import write_ceiling, write_orderings  # takes seconds to import, torch and all
 
-    if check.orderings is not None:
-        write_orderings(check.orderings, check.masks, store.frames, folder)
-    if check.ceiling is not None:
-        write_ceiling(check.ceiling, folder)
+
+def _write_comparisons(check: DatasetCheck, folder: Path) -> list[dict[str, Any]]:
+    """Write tables and figures of orderings and landmarks, and return what the page shows of them."""
+    shown = []
+    if check.orderings is not None or check.ceiling is not None:
+        from echoseg.report.charts import png_data_url
+        from echoseg.report.results import write_ceiling, write_orderings  # takes seconds to import, torch and all
+
+        if check.orderings is not None:
+            write_orderings(check.orderings, check.masks, check.store.frames, folder)
+            figure = png_data_url(folder / "orderings.png")
+            table = ordering_rows(check.orderings)
+            shown.append({"title": "Order of the points", "note": ORDERINGS, "table": table, "figure": figure})
+        if check.ceiling is not None:
+            write_ceiling(check.ceiling, folder)
+            figure = png_data_url(folder / "landmarks.png")
+            table = ceiling_rows(check.ceiling)
+            shown.append({"title": "Perfect landmarks", "note": CEILING, "table": table, "figure": figure})
+    return shown
 
 
 def _count_splits(samples: pd.DataFrame) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from echoseg.evaluation.evaluate import Evaluation
 from echoseg.inference.measure import Measurement
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.io.clip import Clip
+from echoseg.report.case_files import write_cases
 from echoseg.report.cine_stack_files import write_cine_stack
 from echoseg.report.figures import (
     attention_figure,
@@ -66,6 +67,8 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     with watch.measure("overlay"):
         frames, contours = store.frames[evaluation.indices], [store.contour(i) for i in evaluation.indices]
         overlay_figure(evaluation, frames, contours, figures / f"overlay_{split}.png")
+    with watch.measure("cases"):
+        write_cases(evaluation, frames, contours, folder / f"cases_{split}.json")
     with watch.measure("volumes"):
         write_volumes(evaluation.volumes, split, folder)
         if len(evaluation.videos):

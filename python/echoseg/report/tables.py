@@ -119,9 +119,9 @@ def _whole_videos(values: dict) -> list[str]:
 EF_BAND_COLUMNS = (
     "videos",
     "bias, points",
-    "95 % interval of the bias",
+    "95 % interval of the bias, points",
     "truth in the 90 % interval",
-    "its mean width",
+    "its mean width, points",
 )
 
 
@@ -203,15 +203,21 @@ def postprocess_table(table: pd.DataFrame, split: str, *, ladder: bool = False) 
     return text_table([title, *header], rows)
 
 
-def ceiling_table(table: pd.DataFrame) -> str:
+def ordering_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Format the result of ``evaluation.orderings.compare_orderings``: the titles of the columns, and the rows."""
+    rows = [[name, *(f"{value:.3f}" for value in values)] for name, *values in table.itertuples(index=False)]
+    return ["ordering", "mean", "minimum", "share below 0.95"], rows
+
+
+def ceiling_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Format the result of ``evaluation.ceiling.landmark_ceiling``.
 
     Args:
         table: The result.
 
     Returns:
-        A row for each scheme and number of landmarks, with the Dice of each way to join them and the errors of the
-        best one.
+        The titles of the columns; and a row for each scheme and number of landmarks, with the Dice of each way to join
+        them and the errors of the best one.
     """
     outlines = list(table["outline"].unique())
     rows = []
@@ -221,7 +227,7 @@ def ceiling_table(table: pd.DataFrame) -> str:
         scores = [f"{by_outline.loc[outline, 'dice']:.4f}" for outline in outlines]
         rows.append([scheme, str(count), *scores, f"{best['hd95_px']:.2f}", f"{best['area_error_percent']:.1f}"])
     titles = [f"Dice, {outline}" for outline in outlines]
-    return text_table(["scheme", "landmarks", *titles, "HD95, px", "area error, %"], rows)
+    return ["scheme", "landmarks", *titles, "HD95, px", "area error, %"], rows
 
 
 def frame_table(table: pd.DataFrame) -> str:

@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from echoseg.datasets.clips import read_recording
-from echoseg.datasets.corrections import name_in_tables
-from echoseg.datasets.formats import FORMATS, read_dataset
-from echoseg.datasets.recording import Recording
-from echoseg.datasets.tracings import check_name, stem_of
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
 from echoseg.geometry.landmarks import choose_landmarks
-from echoseg.inference.input_files import inputs_in
-from echoseg.inference.measure import Measurement, measure
+from echoseg.inference.measure import Measurement, measure, volume_deviations
 from echoseg.inference.predictor import Prediction, Predictor
-from echoseg.inference.suggest import MIN_DISTANCE, frame_uncertainty, most_uncertain
 from echoseg.inference.unlike_note import unlike_note
 from echoseg.io.clip import Clip
-from echoseg.io.reading import read_clip
 from echoseg.review.handles import Drawing, Handles, drawing_of
-from echoseg.utils.parallel import map_in_order
+from echoseg.review.review_queue import review_queue
+from echoseg.review.sources import ReviewClip, read_source
 
 MAX_LOADED = 3
 """Maximum number of clips in memory."""
-
-
-@dataclass(frozen=True, eq=False)
-class ReviewClip:
-    """A file to review.
-
-    Attributes:
-        path: The file.
-        name: The name of the file in the tables of corrections.
-        recording: The recording with an expert's tracings; None if there is none.
-    """
-
-    path: Path
-    name: str
-    recording: Recording | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +59,7 @@ class Clips:
     def __init__(self, predictor: Predictor, sources: Sequence[ReviewClip]) -> None:
         self.predictor, self.sources, self.drawing = predictor, sources, drawing_of(predictor.codec)
         self._loaded: dict[int, LoadedClip] = {}
+        self._queues: dict[int, list[int]] = {}
         self._predicting = threading.Lock()  # one prediction at a time, since each uses all cores
 
     def open(self, number: int) -> LoadedClip:
@@ -108,20 +85,25 @@ class Clips:
                 if len(self._loaded) == MAX_LOADED:
                     del self._loaded[next(iter(self._loaded))]
                 self._loaded[number] = self._load(self.sources[number])
+                self._queues[number] = self._loaded[number].facts["to_review"]
             return self._loaded[number]
+
+    def queue(self, number: int) -> list[int] | None:
+        """The frames to review of a clip; None if the clip was not opened yet."""
+        return self._queues.get(number)
 
     def _load(self, source: ReviewClip) -> LoadedClip:
         recording = source.recording
-        clip = _read(source)
+        clip = read_source(source)
         prediction = self.predictor(clip)
         handles = _handles_of(prediction, self.drawing)
         measurement = measure(prediction, clip)
-        uncertainty = frame_uncertainty(prediction)
-        min_distance = MIN_DISTANCE if np.isnan(clip.thickness) else 1
-        order = [] if uncertainty is None else most_uncertain(uncertainty, prediction.review, min_distance=min_distance)
+        queue = review_queue(prediction, is_stack=not np.isnan(clip.thickness))
+        volume_std = volume_deviations(prediction, measurement)
         tracings = () if recording is None else recording.tracings
         contours = {t.frame: order_contour(t.coordinates) for t in tracings if len(t.coordinates)}
         facts = {
+            "name": source.name,
             "height": clip.frames.shape[1],
             "width": clip.frames.shape[2],
             "frames": len(clip.frames),
@@ -136,9 +118,13 @@ class Clips:
             "area_std": None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
             "volumes": measurement.volumes.tolist(),
             "beats": np.stack([measurement.ed, measurement.es], axis=1).tolist(),
-            "next": order,
-            "uncertainty": None if uncertainty is None else uncertainty.round(4).tolist(),
-            "messages": [*filter(None, [unlike_note(prediction)]), *_ef_interval(measurement)],
+            "volume_std": None if volume_std is None else volume_std.round(3).tolist(),
+            "to_review": queue.frames,
+            "review_reason": queue.reason,
+            "uncertainty": None if queue.uncertainty is None else queue.uncertainty.round(4).tolist(),
+            "ef_interval": None if np.isnan(measurement.ef_interval[0]) else list(measurement.ef_interval),
+            "warning": unlike_note(prediction),
+            "notes": _notes(prediction),
             "listed_ef": None if recording is None else _or_none(recording.ef),
         }
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
@@ -174,12 +160,21 @@ class Clips:
         points[free] = moved[handles.landmarks[free]]
         return Handles(points, handles.landmarks, handles.pinned)
 
-    def measure(self, loaded: LoadedClip, corrected: Mapping[int, Handles]) -> Measurement:
-        """Measure a clip with corrected contours. The beats are those of the prediction.
+    def measure(
+        self,
+        loaded: LoadedClip,
+        corrected: Mapping[int, Handles],
+        *,
+        beats: Sequence[tuple[int, int]] | None = None,
+        rejected: Collection[int] = (),
+    ) -> Measurement:
+        """Measure a clip with corrected contours.
 
         Args:
             loaded: The clip.
             corrected: The corrected handles by frame.
+            beats: The frames of end-diastole and end-systole of each beat; None: those found in the prediction.
+            rejected: Frames that cannot be used; beats with such a frame are left out.
 
         Returns:
             The measurement.
@@ -191,133 +186,10 @@ class Clips:
             contours[frame] = self.drawing.join(handles)
             if axes is not None:
                 axes[frame] = self.drawing.axis(handles)
-        beats = np.stack([loaded.measurement.ed, loaded.measurement.es], axis=1)
+        used = loaded.facts["beats"] if beats is None else beats
+        used = [beat for beat in used if not set(beat) & set(rejected)]
         changed = replace(prediction, contours=contours, axes=axes, ef_intervals=None)
-        return measure(changed, loaded.clip, beats=beats)
-
-
-def find_review_clips(
-    inputs: Sequence[Path], data: Path | None, structure: str | None = None
-) -> tuple[list[ReviewClip], str | None]:
-    """Find the files to review and their tracings.
-
-    Args:
-        inputs: Videos, folders of videos, or data sets.
-        data: A data set with tracings of the videos; None if there is none.
-        structure: The name of the structure whose tracings are read; see `echoseg.datasets.formats.read_dataset`.
-
-    Returns:
-        The files, and the kind of their tracings, "chords" or "points"; None if there are no tracings.
-
-    Raises:
-        DataError: An input is missing, no file is found, two files have the same name, a name cannot be written to a
-            table, or the inputs have tracings of both kinds.
-    """
-    review_clips, kinds = [], []
-    traced: list[ReviewClip] = []
-    if data is not None:
-        traced, kind = _read_data(data, structure)
-        kinds.append(kind)
-    counts = Counter(review_clip.path.name for review_clip in traced)
-    by_name = {review_clip.path.name: review_clip for review_clip in traced if counts[review_clip.path.name] == 1}
-    for path in inputs:
-        if not path.exists():
-            raise DataError(f"{path}: no such file or folder; check the path")
-        if path.is_dir() and any(dataset_format.matches(path) for dataset_format in FORMATS.values()):
-            of_dataset, kind = _read_data(path, structure)
-            kinds.append(kind)
-            review_clips += of_dataset
-        elif path.is_dir():
-            files = inputs_in(path, [file.name for file in path.iterdir()])
-            review_clips += [by_name.get(file.name) or ReviewClip(file, file.name) for file in files]
-        else:
-            review_clips.append(by_name.get(path.name) or ReviewClip(path, path.name))
-    if not review_clips:
-        raise DataError(f"{inputs[0]}: the folder contains no file with frames; give videos, or a folder of videos")
-    _check_names(review_clips)
-    if len(set(kinds)) > 1:
-        raise DataError(
-            f"{inputs[0]}: some tracings are chords and some are points; review these data sets one after the other"
-        )
-    return review_clips, kinds[0] if kinds else None
-
-
-def separate_unreadable(
-    review_clips: Sequence[ReviewClip], inputs: Sequence[Path]
-) -> tuple[list[ReviewClip], list[str]]:
-    """Read the files to review, and leave out those that cannot be shown.
-
-    The recordings of a data set are not read here, unless they are inputs by name; `echoseg check` reads them.
-
-    Args:
-        review_clips: The files, as `find_review_clips` returns them.
-        inputs: The inputs that the user gave.
-
-    Returns:
-        The files that can be shown, and a line for each other file: file, cause and cure.
-
-    Raises:
-        DataError: No file can be shown.
-    """
-    given = {path.name for path in inputs}
-    checked = [clip for clip in review_clips if clip.recording is None or clip.path.name in given]
-    problems = {
-        clip: problem for clip, problem in zip(checked, map_in_order(_find_problem, checked), strict=True) if problem
-    }
-    lines = list(problems.values())
-    if len(lines) == len(review_clips):
-        raise DataError(lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""))
-    return [clip for clip in review_clips if clip not in problems], lines
-
-
-def _find_problem(review_clip: ReviewClip) -> str:
-    try:
-        _read(review_clip)
-    except DataError as error:
-        return str(error)
-    return ""
-
-
-def _read(review_clip: ReviewClip) -> Clip:
-    """Read the clip of a file.
-
-    Raises:
-        DataError: The file is damaged, or a stack over time, which the page does not show.
-    """
-    recording = review_clip.recording
-    clip = read_clip(review_clip.path) if recording is None else read_recording(recording)
-    if clip.time_points > 1:
-        raise DataError(
-            f"{review_clip.path}: is a stack over time, which the page does not show; save the time points to review as"
-            " files of their own, with the axes x, y, slices"
-        )
-    return clip
-
-
-def _check_names(review_clips: Sequence[ReviewClip]) -> None:
-    """Check that all names can be written to tables and are unique.
-
-    Raises:
-        DataError: A name contains characters that a table cannot contain, or two files have the same name.
-    """
-    for review_clip in review_clips:
-        name = review_clip.name
-        if check_name(stem_of(name)) or name.strip() != name or set(name) & set(',"'):
-            raise DataError(f"{review_clip.path}: this name cannot be written to a table; rename the file")
-    name, count = Counter(review_clip.name for review_clip in review_clips).most_common(1)[0]
-    if count > 1:
-        raise DataError(
-            f"two files have the name {name}; review them one after the other, each with its own --corrections"
-        )
-
-
-def _read_data(folder: Path, structure: str | None) -> tuple[list[ReviewClip], str]:
-    """The files of a data set, and the kind of its tracings."""
-    dataset = read_dataset(folder, structure)
-    review_clips = [
-        ReviewClip(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings
-    ]
-    return review_clips, dataset.kind
+        return measure(changed, loaded.clip, beats=np.array(used, dtype=np.int64).reshape(-1, 2))
 
 
 def _scale(clip: Clip) -> np.ndarray:
@@ -325,10 +197,10 @@ def _scale(clip: Clip) -> np.ndarray:
     return np.array(clip.spacing[::-1]) if np.isfinite(clip.spacing).all() else np.ones(2)
 
 
-def _ef_interval(measurement: Measurement) -> list[str]:
-    """A sentence about the interval of the predicted EF; none if it is unknown."""
-    low, high = measurement.ef_interval
-    return [] if np.isnan(low) else [f"90 % interval of the predicted EF: {low:.0f} to {high:.0f} %."]
+def _notes(prediction: Prediction) -> list[str]:
+    """What a person should know of a prediction, in sentences."""
+    smoothed = "The predicted contours are smoothed over time; 'echoseg review --no-smooth' shows them as found."
+    return [smoothed] if prediction.smoothed else []
 
 
 def _or_none(value: float) -> float | None:

@@ -1,13 +1,19 @@
-"""The folder that holds a person's corrections.
+"""The folder that holds what a person did in a review.
 
-- `Landmarks.csv`: the corrected points, one row a point. The page reads this table when it opens again.
+- `Landmarks.csv`: the corrected points, one row a point.
 - `VolumeTracings.csv`: the same contours as tracings, in the columns of the data set's own file.
-- `audit.jsonl`: one line a change, with the file, the frame, the points before and after, seconds and drags.
-- `sha256.json`: the SHA-256 of both tables, so that damage is noticed.
+- `Reviews.csv`: the frames that were accepted or rejected, and notes, one row a frame. A corrected frame may be
+  accepted too; a rejected frame has no correction.
+- `Beats.csv`: the frames of end-diastole and end-systole that a person chose, one row a beat. A file without rows has
+  the beats that were found in the prediction.
+- `audit.jsonl`: one line a change, with the file, the frame, what was before and after, seconds and drags.
+- `sha256.json`: the SHA-256 of the tables, so that damage is noticed.
 
-Each change replaces both tables. `Landmarks.csv` is replaced last, and only it is read back: if a change was
-interrupted between the two, `VolumeTracings.csv` is written again from it. `.lock` keeps a second review from opening
-the folder. No other file is written.
+`Reviews.csv` and `Beats.csv` exist from the first verdict and the first choice on. Frames count from 0.
+
+Each change replaces the tables. `Landmarks.csv` is replaced last. `VolumeTracings.csv` is not read back: if a change
+was interrupted, it is written again from `Landmarks.csv`. `.lock` keeps a second review from opening the folder. No
+other file is written.
 """
 
 from __future__ import annotations
@@ -15,45 +21,52 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import itertools
 import json
 import os
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from echoseg.datasets.corrections import CHECKSUMS, read_checksums, verify_checksums
+from echoseg.datasets.corrections import CHECKSUMS, read_checksums
 from echoseg.datasets.tracings import TRACINGS
 from echoseg.errors import DataError
-from echoseg.review.handles import ADDED, Drawing, Handles
+from echoseg.review.handles import Drawing, Handles
+from echoseg.review.tables import (
+    BEATS,
+    COLUMNS,
+    LANDMARKS,
+    REVIEWS,
+    Beats,
+    FrameState,
+    beat_rows,
+    landmark_rows,
+    read_beats,
+    read_states,
+    review_row,
+)
 from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import hash_file, naming, replace_file, replace_files
-from echoseg.utils.table import quote, read_numbers, read_table
 
-LANDMARKS, AUDIT = "Landmarks.csv", "audit.jsonl"
-_COLUMNS = ("FileName", "X", "Y", "Frame", "Landmark", "Pinned")
-_OLD_COLUMNS = (*_COLUMNS[:-1], "Held")  # written before the column was renamed
-_HEADERS = {"chords": "FileName,X1,Y1,X2,Y2,Frame", "points": "FileName,X,Y,Frame"}
+AUDIT = "audit.jsonl"
+_TRACING_COLUMNS = {"chords": ("FileName", "X1", "Y1", "X2", "Y2", "Frame"), "points": ("FileName", "X", "Y", "Frame")}
+_ALL_FRAMES = -1  # in place of a frame, in the versions of beats
 
 
 class OutdatedError(Exception):
     """The frame was changed by another page since this one loaded it."""
 
 
-class StoredCorrection(NamedTuple):
-    """A correction, and its lines in the two tables."""
+class StoredState(NamedTuple):
+    """The state of a frame, and its rows in the tables."""
 
-    handles: Handles
-    landmark_rows: list[str]
-    tracing_rows: list[str]
+    state: FrameState
+    rows: dict[str, list[str]]
 
 
 class CorrectionsFolder:
@@ -74,20 +87,17 @@ class CorrectionsFolder:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock_file = _lock_folder(folder)
         try:
-            verify_checksums(folder / LANDMARKS)
-            self._hashes = {
-                name: [hash_file(folder / name)] for name in (LANDMARKS, TRACINGS) if (folder / name).exists()
-            }
-            self._corrections = {
-                key: self._stored(key, handles) for key, handles in _read(folder / LANDMARKS, drawing).items()
-            }
+            self._states = {key: self._stored(key, state) for key, state in read_states(folder, drawing).items()}
+            self._beats = read_beats(folder / BEATS)
+            names = (LANDMARKS, TRACINGS, REVIEWS, BEATS)
+            self._hashes = {name: [hash_file(folder / name)] for name in names if (folder / name).exists()}
             recorded = {name: [hashes[-1]] for name, hashes in read_checksums(folder).items()}
             if recorded and recorded != self._hashes:  # a change was interrupted
-                self._write(self._corrections)
+                self._write(self._states, self._beats)
         except BaseException:
             self.close()
             raise
-        self._versions = dict.fromkeys(self._corrections, 1)
+        self._versions = dict.fromkeys([*self._states, *((file, _ALL_FRAMES) for file in self._beats)], 1)
 
     def close(self) -> None:
         """Release the folder, so that another review can open it."""
@@ -96,39 +106,44 @@ class CorrectionsFolder:
 
     def of(self, file: str) -> dict[int, tuple[Handles, int]]:
         """The corrected frames of a file, each with its version."""
-        with self._lock:
-            return {
-                frame: (stored.handles, self._versions[name, frame])
-                for (name, frame), stored in self._corrections.items()
-                if name == file
-            }
+        return {
+            frame: (state.handles, version)
+            for frame, (state, version) in self.states(file).items()
+            if state.handles is not None
+        }
 
-    def counts(self) -> Counter[str]:
-        """The number of corrected frames, by file."""
+    def states(self, file: str) -> dict[int, tuple[FrameState, int]]:
+        """The changed frames of a file, each with its version; also frames of which every change was undone."""
         with self._lock:
-            return Counter(file for file, _ in self._corrections)
+            keys = [key for key in self._versions if key[0] == file and key[1] != _ALL_FRAMES]
+            return {key[1]: (self._state(key), self._versions[key]) for key in keys}
 
     def version(self, file: str, frame: int) -> int:
         """The number of changes of a frame; 0 for a frame that was never changed."""
         with self._lock:
             return self._versions.get((file, frame), 0)
 
+    def beats(self, file: str) -> tuple[Beats | None, int]:
+        """The beats that a person chose, and their version; None: those found in the prediction."""
+        with self._lock:
+            return self._beats.get(file), self._versions.get((file, _ALL_FRAMES), 0)
+
     def save(
         self,
         file: str,
         frame: int,
-        handles: Handles | None,
+        state: FrameState,
         *,
         version: int,
         before: np.ndarray,
         effort: dict[str, Any],
     ) -> int:
-        """Save or delete a correction.
+        """Save the state of a frame.
 
         Args:
             file: The file, by its name in the tracings.
             frame: The frame of the file.
-            handles: The corrected points; None deletes the correction.
+            state: The new state.
             version: The version of the frame that the person changed.
             before: (K, 2) float32, pixels: the points before the change.
             effort: Seconds and drags of the change, for the audit log.
@@ -141,55 +156,91 @@ class CorrectionsFolder:
             OSError: The files cannot be written, for example because the disk is full; then nothing has changed.
         """
         key = (file, frame)
+        state = state._replace(note=_in_one_line(state.note))
         with self._lock:
-            if self._versions.get(key, 0) != version:
-                raise OutdatedError
-            corrections = {other: stored for other, stored in self._corrections.items() if other != key}
-            if handles is not None:
-                corrections[key] = self._stored(key, handles)
-            after = None if handles is None else handles.points.round(4).tolist()
-            line = {
-                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                "file": file,
-                "frame": frame,
-                "before": before.round(4).tolist(),
-                "after": after,
-                **effort,
-            }
-            with _logged(self.folder / AUDIT, line):
-                self._write(corrections)
-            self._corrections, self._versions[key] = corrections, version + 1
+            self._check_version(key, version)
+            states = {other: stored for other, stored in self._states.items() if other != key}
+            if state != FrameState():
+                states[key] = self._stored(key, state)
+            after = None if state.handles is None else state.handles.points.round(4).tolist()
+            judged = {"verdict": state.verdict, "note": state.note} if state.verdict or state.note else {}
+            line = {"frame": frame, "before": before.round(4).tolist(), "after": after, **judged}
+            with self._logged(file, line | effort):
+                self._write(states, self._beats)
+            self._states, self._versions[key] = states, version + 1
             return version + 1
 
-    def _stored(self, key: tuple[str, int], handles: Handles) -> StoredCorrection:
-        file, frame = key
-        numbers = ["" if landmark == ADDED else landmark for landmark in handles.landmarks]
-        landmark_rows = [
-            f"{file},{x:.4f},{y:.4f},{frame},{number},{int(pinned)}"
-            for (x, y), number, pinned in zip(handles.points, numbers, handles.pinned, strict=True)
-        ]
-        tracing = self._drawing.chords(handles) if self._kind == "chords" else self._drawing.join(handles)
-        tracing_rows = [f"{file},{','.join(f'{value:.4f}' for value in row)},{frame}" for row in tracing]
-        return StoredCorrection(handles, landmark_rows, tracing_rows)
+    def save_beats(self, file: str, beats: Beats | None, *, version: int, effort: dict[str, Any]) -> int:
+        """Save the beats of a file.
 
-    def _write(self, corrections: dict[tuple[str, int], StoredCorrection]) -> None:
-        ordered = [corrections[key] for key in sorted(corrections)]
-        lines = {
-            LANDMARKS: [",".join(_COLUMNS), *itertools.chain.from_iterable(each.landmark_rows for each in ordered)],
-            TRACINGS: [_HEADERS[self._kind], *itertools.chain.from_iterable(each.tracing_rows for each in ordered)],
+        Args:
+            file: The file, by its name in the tracings.
+            beats: The frames of end-diastole and end-systole of each beat; None: those found in the prediction.
+            version: The version of the beats that the person changed.
+            effort: Seconds and drags of the change, for the audit log.
+
+        Returns:
+            The new version of the beats.
+
+        Raises:
+            OutdatedError: The beats have another version by now.
+            OSError: The files cannot be written; then nothing has changed.
+        """
+        key = (file, _ALL_FRAMES)
+        with self._lock:
+            self._check_version(key, version)
+            chosen = {other: value for other, value in self._beats.items() if other != file}
+            if beats is not None:
+                chosen[file] = beats
+            line = {"beats_before": self._beats.get(file), "beats_after": beats}
+            with self._logged(file, line | effort):
+                self._write(self._states, chosen)
+            self._beats, self._versions[key] = chosen, version + 1
+            return version + 1
+
+    def _state(self, key: tuple[str, int]) -> FrameState:
+        return self._states[key].state if key in self._states else FrameState()
+
+    def _check_version(self, key: tuple[str, int], version: int) -> None:
+        if self._versions.get(key, 0) != version:
+            raise OutdatedError
+
+    def _stored(self, key: tuple[str, int], state: FrameState) -> StoredState:
+        file, frame = key
+        rows = {}
+        if state.handles is not None:
+            tracing = (self._drawing.chords if self._kind == "chords" else self._drawing.join)(state.handles)
+            rows[LANDMARKS] = landmark_rows(file, frame, state.handles)
+            rows[TRACINGS] = [f"{file},{','.join(f'{value:.4f}' for value in row)},{frame}" for row in tracing]
+        if state.verdict or state.note:
+            rows[REVIEWS] = [review_row(file, frame, state)]
+        return StoredState(state, rows)
+
+    def _write(self, states: dict[tuple[str, int], StoredState], beats: dict[str, Beats]) -> None:
+        columns = COLUMNS | {TRACINGS: _TRACING_COLUMNS[self._kind]}
+        ordered = [states[key] for key in sorted(states)]
+        rows = {name: [row for stored in ordered for row in stored.rows.get(name, ())] for name in columns}
+        rows[BEATS] = [row for file in sorted(beats) for row in beat_rows(file, beats[file])]
+        tables = {
+            name: "\n".join([",".join(columns[name]), *rows[name], ""]).encode()
+            for name in (TRACINGS, REVIEWS, BEATS, LANDMARKS)
+            if name in (TRACINGS, LANDMARKS) or rows[name] or name in self._hashes
         }
-        tables = {name: "\n".join([*rows, ""]).encode() for name, rows in lines.items()}
         after = {name: hashlib.sha256(table).hexdigest() for name, table in tables.items()}
-        # until both tables are replaced, each may have its old or its new content
+        # until all tables are replaced, each may have its old or its new content
         self._hashes = {name: [*self._hashes.get(name, []), new] for name, new in after.items()}
-        contents = {CHECKSUMS: self._checksums_json(), TRACINGS: tables[TRACINGS], LANDMARKS: tables[LANDMARKS]}
+        contents = {CHECKSUMS: self._checksums_json(), **tables}
         replace_files({self.folder / name: partial(Path.write_bytes, data=text) for name, text in contents.items()})
         self._hashes = {name: [new] for name, new in after.items()}
-        with contextlib.suppress(OSError):  # the corrections are saved, and the checksums of before hold too
+        with contextlib.suppress(OSError):  # the changes are saved, and the checksums of before hold too
             replace_file(self.folder / CHECKSUMS, partial(Path.write_bytes, data=self._checksums_json()))
 
     def _checksums_json(self) -> bytes:
         return json.dumps(add_checksum(self._hashes)).encode()
+
+    def _logged(self, file: str, line: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+        now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        return _logged(self.folder / AUDIT, {"time": now, "file": file, **line})
 
 
 @contextlib.contextmanager
@@ -227,25 +278,6 @@ def _lock_folder(folder: Path) -> Any:
     return handle
 
 
-def _read(path: Path, drawing: Drawing) -> dict[tuple[str, int], Handles]:
-    if not path.exists() or path.read_bytes().count(b"\n") < 2:  # only a header: every correction was deleted
-        return {}
-    table = read_table(path, _COLUMNS, _OLD_COLUMNS).cells.rename(columns={"Held": "Pinned"})
-    values = {}
-    for name in ("X", "Y", "Frame", "Landmark", "Pinned"):
-        values[name], bad = read_numbers(table[name], blank=name == "Landmark")
-        for row, cell in table[name][bad].items():
-            raise DataError(f"{path}:{row}:{name}: {quote(cell)} is not a number; fix the cell or delete the file")
-    rows = pd.DataFrame({**values, "FileName": table["FileName"]}).fillna({"Landmark": ADDED})
-    found = {}
-    for (file, frame), part in rows.groupby(["FileName", "Frame"], sort=False):
-        points = part[["X", "Y"]].to_numpy(np.float32)
-        handles = Handles(points, part["Landmark"].to_numpy(np.int64), part["Pinned"].to_numpy() > 0)
-        if len(points) < 3 or not drawing.fits(handles):
-            raise DataError(
-                f"{path}:{part.index[0]}: the points of frame {frame:g} of {file} are not a contour of the run's"
-                f" {drawing.count} landmarks (scheme {drawing.scheme!r}); fix these rows, or give another folder by"
-                " --corrections"
-            )
-        found[str(file), int(frame)] = handles
-    return found
+def _in_one_line(text: str) -> str:
+    """A text without line breaks and characters that cannot be printed."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())

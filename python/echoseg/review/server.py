@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import uvicorn
@@ -22,8 +23,11 @@ from echoseg.review.clips import Clips, LoadedClip
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import ADDED, Drawing, Handles
 from echoseg.review.security import Guard
+from echoseg.review.tables import FrameState
 
 MAX_POINTS = 200
+MAX_NOTE = 300  # characters
+MAX_BEATS = 1000
 MAX_FRAME_BYTES = 1 << 24  # in one response; the page requests the remaining frames with further ones
 _MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _BINARY = "application/octet-stream"
@@ -39,13 +43,30 @@ class Points(BaseModel):
     pinned: list[bool] = Field(min_length=3, max_length=MAX_POINTS)
 
 
-class Change(BaseModel):
-    """A correction as the page sends it; `points` is None if the prediction was restored."""
+class Effort(BaseModel):
+    """What every change carries: the version of what was changed, and how much work it was."""
 
     version: int
-    points: Points | None
     seconds: float = Field(ge=0, allow_inf_nan=False)
     drags: int = Field(ge=0)
+
+    def logged(self) -> dict[str, Any]:
+        """Seconds and drags, for the audit log."""
+        return {"seconds": round(self.seconds, 3), "drags": self.drags}
+
+
+class Change(Effort):
+    """The state of a frame as the page sends it; `points` is None if the frame is not corrected."""
+
+    points: Points | None
+    verdict: Literal["accepted", "rejected"] | None = None
+    note: str = Field(default="", max_length=MAX_NOTE)
+
+
+class BeatsChange(Effort):
+    """The frames of end-diastole and end-systole of each beat; None are those found in the prediction."""
+
+    beats: list[tuple[int, int]] | None = Field(max_length=MAX_BEATS)
 
 
 def make_app(clips: Clips, corrections: CorrectionsFolder) -> FastAPI:
@@ -86,7 +107,7 @@ def _serve_page(app: FastAPI) -> None:
 def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> None:
     @app.get("/api/clips")
     def listed() -> dict[str, Any]:
-        drawing, counts = clips.drawing, corrections.counts()
+        drawing = clips.drawing
         return {
             "run": {
                 "outline": drawing.outline,
@@ -95,21 +116,19 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
                 "count": drawing.count,
                 "calibrated": clips.predictor.calibration is not None,
             },
-            "clips": [{"name": source.name, "corrected": counts[source.name]} for source in clips.sources],
+            "clips": [_progress(clips, number, corrections) for number in range(len(clips.sources))],
         }
 
     @app.get("/api/clips/{number}")
     def facts(number: int) -> dict[str, Any]:
         found = _open(clips, number)
-        changed = _corrected(found, corrections)
-        versions = (corrections.version(found.source.name, frame) for frame in range(len(found.clip.frames)))
-        undone = {frame: {"version": version} for frame, version in enumerate(versions) if version}
-        measured = clips.measure(found, {frame: handles for frame, (handles, _) in changed.items()})
+        states = _states(found, corrections)
+        measured = _measure(clips, found, corrections)
         current = {
-            frame: {**_correction_json(handles, version), **_frame_json(clips, found, frame, handles, measured)}
-            for frame, (handles, version) in changed.items()
+            frame: {**_state_json(state, version), **_frame_json(clips, found, frame, state.handles, measured)}
+            for frame, (state, version) in states.items()
         }
-        return {**found.facts, "corrections": undone | current}
+        return {**found.facts, "states": current, "chosen_beats": _beats_json(found, corrections)}
 
     @app.get("/api/clips/{number}/frames")
     def frames(number: int, start: int, stop: int) -> Response:
@@ -128,20 +147,37 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
         found = _open(clips, number, frame)
         file = found.source.name
         handles = None if change.points is None else _checked(change.points, clips.drawing, found)
+        if handles is not None and change.verdict == "rejected":
+            raise HTTPException(422, "a rejected frame cannot be corrected too")
+        state = FrameState(handles, change.verdict or "", change.note)
         saved = corrections.of(file).get(frame)
         before = saved[0] if saved else found.handles[frame]
-        effort = {"seconds": round(change.seconds, 3), "drags": change.drags}
-        try:
-            version = corrections.save(
-                file, frame, handles, version=change.version, before=before.points, effort=effort
-            )
-        except OutdatedError:
-            saved = corrections.of(file).get(frame)
-            other = _correction_json(*saved) if saved else {"version": corrections.version(file, frame)}
-            return JSONResponse(other, status_code=409)
-        except OSError as error:
-            raise HTTPException(507, f"the correction was not saved: {error.strerror}") from None
-        return {"version": version, **_measured(clips, found, frame, handles, corrections)}
+        with _saving():
+            try:
+                version = corrections.save(
+                    file, frame, state, version=change.version, before=before.points, effort=change.logged()
+                )
+            except OutdatedError:
+                other = corrections.states(file)[frame]
+                return JSONResponse(_state_json(*other), status_code=409)
+        measured = _measure(clips, found, corrections)
+        return {"version": version, **_frame_json(clips, found, frame, handles, measured), "ef": _ef(measured)}
+
+    @app.post("/api/clips/{number}/beats")
+    def save_beats(number: int, change: BeatsChange) -> Any:
+        found = _open(clips, number)
+        for beat in change.beats or ():
+            if beat[0] == beat[1] or not all(0 <= frame < len(found.clip.frames) for frame in beat):
+                raise HTTPException(422, "ED and ES of a beat must be two frames of the clip")
+        beats = None if change.beats is None else tuple(change.beats)
+        with _saving():
+            try:
+                version = corrections.save_beats(
+                    found.source.name, beats, version=change.version, effort=change.logged()
+                )
+            except OutdatedError:
+                return JSONResponse(_beats_json(found, corrections), status_code=409)
+        return {"version": version, "ef": _ef(_measure(clips, found, corrections))}
 
     @app.post("/api/clips/{number}/frames/{frame}/update-others")
     def update_others(number: int, frame: int, points: Points) -> dict[str, Any]:
@@ -198,31 +234,62 @@ def _checked(sent: Points, drawing: Drawing, found: LoadedClip) -> Handles:
     return handles
 
 
-def _corrected(found: LoadedClip, corrections: CorrectionsFolder) -> dict[int, tuple[Handles, int]]:
-    """The corrections of the frames that the clip has; the table may have been written for a longer file."""
+@contextlib.contextmanager
+def _saving() -> Iterator[None]:
+    """Answer with the reason if a change cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise HTTPException(507, f"the change was not saved: {error.strerror}") from None
+
+
+def _states(found: LoadedClip, corrections: CorrectionsFolder) -> dict[int, tuple[FrameState, int]]:
+    """The changed frames that the clip has; the tables may have been written for a longer file."""
     count = len(found.clip.frames)
-    return {at: change for at, change in corrections.of(found.source.name).items() if at < count}
+    return {frame: state for frame, state in corrections.states(found.source.name).items() if frame < count}
 
 
-def _correction_json(handles: Handles, version: int) -> dict[str, Any]:
+def _progress(clips: Clips, number: int, corrections: CorrectionsFolder) -> dict[str, Any]:
+    """How far the review of a clip is; the frames to review are unknown until the clip is opened."""
+    name, queue = clips.sources[number].name, clips.queue(number)
+    states = {frame: state for frame, (state, _) in corrections.states(name).items()}
     return {
-        "version": version,
-        "points": handles.points.round(4).tolist(),
-        "landmarks": handles.landmarks.tolist(),
-        "pinned": handles.pinned.tolist(),
+        "name": name,
+        "to_review": None if queue is None else len(queue),
+        "reviewed": sum(frame in states and states[frame].is_reviewed for frame in queue or ()),
+        "corrected": sum(state.handles is not None for state in states.values()),
     }
 
 
-def _measured(
-    clips: Clips, found: LoadedClip, frame: int, handles: Handles | None, corrections: CorrectionsFolder
-) -> dict[str, Any]:
-    """Area and volume of a frame and the EF of the clip; the page shows them in place of what it measured itself."""
-    changed = {at: change[0] for at, change in _corrected(found, corrections).items()}
-    measured = clips.measure(found, changed)
-    return {
-        **_frame_json(clips, found, frame, handles, measured),
-        "ef": None if math.isnan(measured.mean_ef) else measured.mean_ef,
-    }
+def _state_json(state: FrameState, version: int) -> dict[str, Any]:
+    handles = state.handles
+    points = None
+    if handles is not None:
+        points = {
+            "points": handles.points.round(4).tolist(),
+            "landmarks": handles.landmarks.tolist(),
+            "pinned": handles.pinned.tolist(),
+        }
+    return {"version": version, "points": points, "verdict": state.verdict or None, "note": state.note}
+
+
+def _beats_json(found: LoadedClip, corrections: CorrectionsFolder) -> dict[str, Any]:
+    """The chosen beats; beats with frames that the clip does not have are not shown."""
+    beats, version = corrections.beats(found.source.name)
+    if beats is not None and max((frame for beat in beats for frame in beat), default=0) >= len(found.clip.frames):
+        beats = None
+    return {"version": version, "beats": beats}
+
+
+def _measure(clips: Clips, found: LoadedClip, corrections: CorrectionsFolder) -> Measurement:
+    states = _states(found, corrections)
+    corrected = {frame: state.handles for frame, (state, _) in states.items() if state.handles is not None}
+    rejected = {frame for frame, (state, _) in states.items() if state.verdict == "rejected"}
+    return clips.measure(found, corrected, beats=_beats_json(found, corrections)["beats"], rejected=rejected)
+
+
+def _ef(measured: Measurement) -> float | None:
+    return None if math.isnan(measured.mean_ef) else measured.mean_ef
 
 
 def _frame_json(

@@ -1,12 +1,19 @@
-// One clip: its prediction and corrections as the server sent them, and the current measurements.
+// One clip: its prediction, what a person has changed, and the current measurements.
+//
+// The state of a frame is {points: handles or null, verdict: "accepted", "rejected" or null, note: text}; points are null
+// where the frame is not corrected. The state of the beats has the frame null and is {beats: [[ED, ES], …] or null}; null
+// are the beats that were found in the prediction. States are never modified: each change makes a new one.
 
 import { getBytes, getJson } from "./api.js";
-import { outlineOf, volumeOf } from "./handles.js";
+import { areClose, outlineOf, volumeOf } from "./handles.js";
 import { fill, meanOverBeats } from "./measure.js";
 
 const MAX_CACHED_PROBABILITIES = 64; // frames
+const UNCHANGED = Object.freeze({ points: null, verdict: null, note: "" });
+const FOUND_BEATS = Object.freeze({ beats: null });
 
 export class Clip {
+  #states;
   #probabilities = new Map();
   #predictedOutlines = new Map();
 
@@ -25,9 +32,10 @@ export class Clip {
     this.currentAreas = [...this.areas];
     this.currentVolumes = [...this.volumes];
     this.mask = new Uint8Array(this.framePixels); // of the contour that was measured last
-    this.corrected = new Map(); // frame → handles
-    this.versions = new Map(); // frame → the version of its correction on the server
-    for (const [frame, correction] of Object.entries(facts.corrections)) this.setSaved(Number(frame), correction);
+    this.versions = new Map(); // frame → the version of its state on the server
+    this.#states = new Map();
+    for (const [frame, saved] of Object.entries(facts.states)) this.setSaved(Number(frame), saved);
+    this.setSaved(null, facts.chosen_beats);
   }
 
   /** Fetch all frames in several responses; calls onProgress after each. */
@@ -66,7 +74,7 @@ export class Clip {
 
   /** The handles of a frame: corrected if it is corrected, else predicted. */
   handlesOf(frame) {
-    return this.corrected.get(frame) ?? this.predictedHandles(frame);
+    return this.stateOf(frame).points ?? this.predictedHandles(frame);
   }
 
   predictedOutline(frame) {
@@ -84,15 +92,15 @@ export class Clip {
     return { outline, area, volume: volumeOf(handles, outline, area, this.run, this) };
   }
 
-  /** Correct a frame; null restores its prediction. */
-  setHandles(frame, handles) {
-    if (handles) {
-      this.corrected.set(frame, handles);
-      this.setMeasured(frame, this.measure(handles));
-    } else {
-      this.corrected.delete(frame);
-      this.setMeasured(frame, { area: this.areas[frame], volume: this.volumes[frame] });
-    }
+  stateOf(frame) {
+    return this.#states.get(frame) ?? (frame === null ? FOUND_BEATS : UNCHANGED);
+  }
+
+  setState(frame, state) {
+    this.#states.set(frame, state);
+    if (frame === null) return;
+    const { points } = state;
+    this.setMeasured(frame, points ? this.measure(points) : { area: this.areas[frame], volume: this.volumes[frame] });
   }
 
   setMeasured(frame, { area, volume }) {
@@ -100,15 +108,28 @@ export class Clip {
     this.currentVolumes[frame] = volume;
   }
 
-  /** Set the state of a frame that the server has saved; without points, the frame is not corrected. */
-  setSaved(frame, { version, points, landmarks, pinned, area, volume }) {
+  /** Set a state that the server has saved. */
+  setSaved(frame, { version, area, volume, ...state }) {
     this.versions.set(frame, version);
-    this.setHandles(frame, points ? { points, landmarks, pinned } : null);
-    if (volume !== undefined) this.setMeasured(frame, { area, volume });
+    this.setState(frame, state);
+    if (area !== undefined) this.setMeasured(frame, { area, volume });
   }
 
-  currentMeans = () => meanOverBeats(this.currentVolumes, this.beats);
+  isCorrected = (frame) => this.stateOf(frame).points !== null;
+  isReviewed = (frame) => this.isCorrected(frame) || this.stateOf(frame).verdict !== null;
+  correctedFrames = () => [...this.#states.keys()].filter((frame) => frame !== null && this.isCorrected(frame));
+  framesWith = (verdict) => [...this.#states.keys()].filter((frame) => this.stateOf(frame).verdict === verdict);
+  unreviewedFrames = () => this.to_review.filter((frame) => !this.isReviewed(frame));
+
+  currentBeats = () => this.stateOf(null).beats ?? this.beats;
+  isBeatUsed = ([ed, es]) => [ed, es].every((frame) => this.stateOf(frame).verdict !== "rejected");
+  currentMeans = () => meanOverBeats(this.currentVolumes, this.currentBeats().filter(this.isBeatUsed));
   predictedMeans = () => meanOverBeats(this.volumes, this.beats);
-  correctedFrames = () => [...this.corrected.keys()].sort((a, b) => a - b);
-  framesToReview = () => this.next.filter((frame) => !this.corrected.has(frame));
+}
+
+/** Whether two states are the same, up to the rounding of positions. */
+export function areEqualStates(a, b) {
+  if ("beats" in a) return JSON.stringify(a) === JSON.stringify(b);
+  if (a.verdict !== b.verdict || a.note !== b.note || (a.points === null) !== (b.points === null)) return false;
+  return a.points === null || areClose(a.points, b.points);
 }

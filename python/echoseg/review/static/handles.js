@@ -5,6 +5,7 @@ import { discVolume, longAxis } from "./measure.js";
 import { join } from "./spline.js";
 
 const ADDED = -1;
+const ROUNDING = 1e-3; // pixels
 
 export function outlineOf(handles, run) {
   const base = run.straight === null ? null : handles.landmarks.indexOf(run.straight);
@@ -67,4 +68,7 @@ export function nameOf(handles, index, run) {
   return { 0: "apex", ...ends }[number] ?? `wall ${number}`;
 }
 
-export const areEqual = (a, b) => JSON.stringify([a.points, a.landmarks]) === JSON.stringify([b.points, b.landmarks]);
+/** Whether points are the same, up to the rounding with which the server stores them. */
+export const areClose = (a, b) =>
+  JSON.stringify(a.landmarks) === JSON.stringify(b.landmarks) &&
+  a.points.every(([x, y], i) => Math.abs(x - b.points[i][0]) < ROUNDING && Math.abs(y - b.points[i][1]) < ROUNDING);

@@ -1,41 +1,52 @@
-// Undo and redo, separately for each frame.
+// Undo and redo of all changes, over frames and clips. The browser keeps the changes until the tab is closed.
 
+const KEY = "echoseg-changes"; // in the browser's storage
+const MAX_CHANGES = 200;
+
+/** A change: {clip: name, frame, before, after}; before and after are the states that `Clip` returns. */
 export class History {
-  #undoStates = new Map();
-  #redoStates = new Map();
+  #done = [];
+  #undone = [];
 
-  /** Store the state of a frame before a change. */
-  push(frame, state) {
-    this.#stack(this.#undoStates, frame).push(state);
-    this.#redoStates.delete(frame);
+  constructor() {
+    try {
+      const { done, undone } = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+      [this.#done, this.#undone] = [done ?? [], undone ?? []];
+    } catch {
+      sessionStorage.removeItem(KEY);
+    }
   }
 
-  /** The state before the last change; undefined if there is none. */
-  undo(frame, current) {
-    return this.#step(this.#undoStates, this.#redoStates, frame, current);
+  get canUndo() {
+    return this.#done.length > 0;
   }
 
-  redo(frame, current) {
-    return this.#step(this.#redoStates, this.#undoStates, frame, current);
+  get canRedo() {
+    return this.#undone.length > 0;
   }
 
-  canUndo = (frame) => this.#stack(this.#undoStates, frame).length > 0;
-  canRedo = (frame) => this.#stack(this.#redoStates, frame).length > 0;
-
-  clear(frame) {
-    this.#undoStates.delete(frame);
-    this.#redoStates.delete(frame);
+  push(change) {
+    this.#done = [...this.#done, change].slice(-MAX_CHANGES);
+    this.#undone = [];
+    this.#store();
   }
 
-  #step(from, to, frame, current) {
-    const stack = this.#stack(from, frame);
-    if (!stack.length) return undefined;
-    this.#stack(to, frame).push(current);
-    return stack.pop();
+  /** The change that was undone or redone, with its states in the order of the step; undefined if there is none. */
+  step(direction) {
+    const [from, to] = direction === "undo" ? [this.#done, this.#undone] : [this.#undone, this.#done];
+    const change = from.pop();
+    if (change) to.push(change);
+    this.#store();
+    return change && direction === "undo" ? { ...change, before: change.after, after: change.before } : change;
   }
 
-  #stack(states, frame) {
-    if (!states.has(frame)) states.set(frame, []);
-    return states.get(frame);
+  /** Forget the change that was undone or redone last. */
+  forget(direction) {
+    (direction === "undo" ? this.#undone : this.#done).pop();
+    this.#store();
+  }
+
+  #store() {
+    sessionStorage.setItem(KEY, JSON.stringify({ done: this.#done, undone: this.#undone }));
   }
 }

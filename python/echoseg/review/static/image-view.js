@@ -1,24 +1,26 @@
 // The image, the overlay and outlines drawn on it, and the points that can be dragged.
 
 import { nameOf } from "./handles.js";
+import { Zoom } from "./zoom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const DOT_RADIUS = 5.5; // CSS pixels
-const TARGET_RADIUS = 20; // CSS pixels around a point in which a finger or the mouse grabs it
-const CIRCLES = [["target", TARGET_RADIUS], ["dot", DOT_RADIUS]];
+const TARGET_RADIUS = 20; // CSS pixels around a point in which a finger or the mouse grabs it, if it is the nearest
+const MIN_DRAG = 2; // CSS pixels; a shorter movement is a click
 
 export class ImageView {
   #width = 1; // pixels of the image
   #height = 1;
-  #grabbed = null; // {index, offset, pointer} while a point is dragged
+  #grabbed = null; // {index, offset, pointer, from, isMoved} while a point is dragged
 
   /**
    * callbacks: select(index), -1 for no point; drag(index, point) while a point moves; drop() and cancel() when that
-   * ends; addPoint(point, maxDistance) on a double click.
+   * ends; addPoint(point, maxDistance) on a double click; resize() when a pixel of the image has another size.
    */
   constructor(root, callbacks) {
     this.callbacks = callbacks;
     this.root = root;
+    this.zoom = new Zoom(root, { change: () => this.#resize(), pinch: () => this.cancelDrag() });
     this.svg = root.querySelector("svg");
     this.points = root.querySelector(".points");
     this.paths = Object.fromEntries([...root.querySelectorAll("path")].map((path) => [path.dataset.layer, path]));
@@ -31,12 +33,19 @@ export class ImageView {
     this.svg.addEventListener("pointercancel", () => this.#release(callbacks.cancel));
     this.svg.addEventListener("dblclick", (event) => {
       if (event.target.closest("g[tabindex]")) return;
-      callbacks.addPoint(this.#positionOf(event), TARGET_RADIUS / this.#zoom());
+      callbacks.addPoint(this.positionOf(event), TARGET_RADIUS / this.pixelSize);
     });
     // A finger on a point drags it, elsewhere it scrolls the page. Chromium ignores touch-action on parts of an SVG.
-    this.points.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
-    this.points.addEventListener("focusin", (event) => callbacks.select(this.#indexOf(event.target)));
-    new ResizeObserver(() => this.#scalePoints()).observe(root);
+    this.svg.addEventListener("touchstart", (event) => this.#nearest(event.touches[0]) && event.preventDefault(), {
+      passive: false,
+    });
+    this.points.addEventListener("focusin", (event) => {
+      const index = this.#indexOf(event.target);
+      if (index < 0) return; // the point was removed meanwhile
+      this.zoom.reveal(this.#partOf(this.#positions()[index]));
+      callbacks.select(index);
+    });
+    new ResizeObserver(() => this.#resize()).observe(root);
   }
 
   setSize(width, height) {
@@ -47,13 +56,13 @@ export class ImageView {
     this.root.style.setProperty("--width-per-height", width / height);
     this.imageData = this.image.createImageData(width, height);
     this.overlayData = this.overlay.createImageData(width, height);
-    this.#scalePoints();
+    this.zoom.reset();
   }
 
-  /** brightness: a byte a pixel. */
-  drawFrame(brightness) {
+  /** brightness: a byte a pixel; colours: RGBA of each grey level. */
+  drawFrame(brightness, colours) {
     const pixels = new Uint32Array(this.imageData.data.buffer);
-    for (let i = 0; i < pixels.length; i++) pixels[i] = 0xff000000 | (brightness[i] * 0x010101);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = colours[brightness[i]];
     this.image.putImageData(this.imageData, 0, 0);
   }
 
@@ -84,6 +93,7 @@ export class ImageView {
       point.classList.toggle("pinned", handles.pinned[index]);
       point.classList.toggle("selected", index === selected);
     });
+    this.#scalePoints();
   }
 
   showPoints(visible) {
@@ -104,24 +114,66 @@ export class ImageView {
     point.setAttribute("tabindex", "0");
     point.setAttribute("role", "button");
     point.setAttribute("aria-roledescription", "movable point");
-    for (const [name, radius] of CIRCLES) {
+    for (const name of ["target", "dot"]) {
       const circle = document.createElementNS(SVG, "circle");
       circle.setAttribute("class", name);
-      circle.setAttribute("r", radius / this.#zoom());
       point.append(circle);
     }
     return point;
   }
 
-  #zoom() {
-    return this.svg.clientWidth / this.#width || 1;
+  /** The width of a pixel of the image, in CSS pixels. */
+  get pixelSize() {
+    return this.svg.getBoundingClientRect().width / this.#width || 1;
   }
 
-  /** Keep the size of the points on the screen when the image is resized. */
+  get viewWidth() {
+    return this.root.clientWidth;
+  }
+
+  /** Zoom so that some points fill the view. */
+  zoomTo(points) {
+    const ends = [Math.min, Math.max].map((end) => [0, 1].map((axis) => end(...points.map((point) => point[axis]))));
+    this.zoom.toBox(...ends.map((point) => this.#partOf(point)));
+  }
+
+  #partOf([x, y]) {
+    return [(x + 0.5) / this.#width, (y + 0.5) / this.#height];
+  }
+
+  #resize() {
+    if (!this.points) return; // the constructor has not ended
+    this.#scalePoints();
+    this.callbacks.resize();
+  }
+
+  /** Keep the size of the points on the screen. The circles that grab them do not overlap. */
   #scalePoints() {
-    for (const [name, radius] of CIRCLES) {
-      for (const circle of this.points.querySelectorAll(`.${name}`)) circle.setAttribute("r", radius / this.#zoom());
-    }
+    const { pixelSize } = this;
+    const positions = this.#positions();
+    positions.forEach(([x, y], index) => {
+      const [target, dot] = this.points.children[index].children;
+      const distances = positions.map(([u, v], other) => (other === index ? Infinity : Math.hypot(u - x, v - y)));
+      target.setAttribute("r", Math.min(TARGET_RADIUS / pixelSize, Math.min(...distances) / 2));
+      dot.setAttribute("r", DOT_RADIUS / pixelSize);
+    });
+  }
+
+  #positions() {
+    return [...this.points.children].map((point) => {
+      const { e, f } = point.transform.baseVal.getItem(0).matrix;
+      return [e, f];
+    });
+  }
+
+  /** The point that is grabbed at a place: {index, offset}; null if none is near. */
+  #nearest(event) {
+    if (this.points.classList.contains("hidden")) return null;
+    const [x, y] = this.positionOf(event);
+    const offsets = this.#positions().map(([u, v]) => [u - x, v - y]);
+    const distances = offsets.map(([dx, dy]) => Math.hypot(dx, dy));
+    const index = distances.indexOf(Math.min(...distances));
+    return distances[index] * this.pixelSize <= TARGET_RADIUS ? { index, offset: offsets[index] } : null;
   }
 
   #indexOf(element) {
@@ -129,7 +181,7 @@ export class ImageView {
   }
 
   /** Where in the image an event happened, in its pixels. */
-  #positionOf(event) {
+  positionOf(event) {
     const box = this.svg.getBoundingClientRect();
     return [
       ((event.clientX - box.left) / box.width) * this.#width - 0.5,
@@ -139,30 +191,30 @@ export class ImageView {
 
   #grab(event) {
     if (event.button !== 0 || this.#grabbed) return;
-    if (!event.target.closest("g[tabindex]")) {
+    const nearest = this.#nearest(event);
+    if (!nearest) {
       document.activeElement?.blur();
       this.callbacks.select(-1);
       return;
     }
     event.preventDefault();
-    // the targets of points overlap: take the nearest point, not the one drawn on top
-    const [x, y] = this.#positionOf(event);
-    const offsets = [...this.points.children].map((point) => {
-      const { e, f } = point.transform.baseVal.getItem(0).matrix;
-      return [e - x, f - y];
-    });
-    const distances = offsets.map(([dx, dy]) => Math.hypot(dx, dy));
-    const index = distances.indexOf(Math.min(...distances));
-    this.#grabbed = { index, offset: offsets[index], pointer: event.pointerId };
+    this.#grabbed = { ...nearest, pointer: event.pointerId, from: [event.clientX, event.clientY], isMoved: false };
     this.svg.setPointerCapture(event.pointerId);
-    this.focusPoint(index);
+    this.focusPoint(nearest.index);
   }
 
   #move(event) {
     if (event.pointerId !== this.#grabbed?.pointer) return;
-    const [x, y] = this.#positionOf(event);
-    const { index, offset } = this.#grabbed;
+    const { index, offset, from } = this.#grabbed;
+    this.#grabbed.isMoved ||= Math.hypot(event.clientX - from[0], event.clientY - from[1]) >= MIN_DRAG;
+    if (!this.#grabbed.isMoved) return;
+    const [x, y] = this.positionOf(event);
     this.callbacks.drag(index, this.clamp([x + offset[0], y + offset[1]]));
+  }
+
+  /** End a drag without a change. */
+  cancelDrag() {
+    this.#release(this.callbacks.cancel);
   }
 
   #release(callback) {

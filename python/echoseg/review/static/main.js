@@ -1,398 +1,229 @@
-// The page: which clip and frame are shown, and what the user does with them.
+// The page: which clip is open, and what buttons and keys do.
 
-import { getJson, post, SaveQueue } from "./api.js";
-import { AreaCurve } from "./area-curve.js";
+import { getJson } from "./api.js";
+import { chooseFrame, nextOf } from "./beats.js";
+import { Changes } from "./changes.js";
 import { Clip } from "./clip.js";
-import { areEqual, isAnnulusStart, isRequired, withMovedPoint, withoutPoint, withPoint } from "./handles.js";
-import { History } from "./history.js";
-import { ImageView } from "./image-view.js";
-import { listenToKeyboard } from "./keyboard.js";
-import { paintHeatmap, paintMask, paintThreshold } from "./overlay.js";
-import { askUser, drawClipNotes, drawFramesToReview, drawMeasurements, element, showStatus } from "./side-panel.js";
-import { PER_SEGMENT } from "./spline.js";
+import { FrameView } from "./frame-view.js";
+import { withMovedPoint } from "./handles.js";
+import { listenToKeyboard, releaseFocusAfterClicks } from "./keyboard.js";
+import { drawClipNotes } from "./measurements.js";
+import { coverPicture, element, showStatus } from "./messages.js";
+import { Playback } from "./playback.js";
+import { drawClipList, recordProgress, titleOf } from "./review-queue.js";
+import { Saver } from "./saving.js";
+import { state } from "./state.js";
+import { setUpHint, setUpTheme } from "./preferences.js";
 
-const DEFAULT_FPS = 25; // for files that do not give their frame rate
+const ZOOM_STEP = 1.5;
 
-let run, clips, clip;
-let frame = 0;
-let selected = -1; // index of a point
-let dragged = null; // handles while a point is dragged
-let playback = null; // {startFrame, startTime, request} while the clip plays
-let shownSince = 0; // when the frame was shown or changed last, ms
-let requestedClip = 0;
-let history = new History();
-const viewedFrames = new Set();
-const unsavedFrames = new Set();
-const failedSaves = new Map();
-const keyOf = (clipNumber, frameNumber) => `${clipNumber}/${frameNumber}`;
+const playback = new Playback({
+  getClip: () => state.clip,
+  getFrame: () => state.frame,
+  showFrame: (frame) => view.show(frame),
+  onToggle: (isPlaying) => {
+    element("play").textContent = isPlaying ? "Pause" : "Play";
+    element("play").setAttribute("aria-pressed", String(isPlaying));
+    if (!isPlaying && state.clip) view.show(state.frame);
+  },
+});
 
-const colours = Object.fromEntries(
-  ["prediction", "correction"].map((name) => {
-    const value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-    return [name, [1, 3, 5].map((i) => parseInt(value.slice(i, i + 2), 16))];
-  }),
-);
-const isShown = (name) => document.querySelector(`[data-show="${name}"]`).checked;
+const saver = new Saver({
+  onSaved: ({ clip, frame }, response, isCurrent) => {
+    if (isCurrent && frame !== null) clip.setMeasured(frame, response);
+    if (clip === state.clip && !state.dragged) view.draw();
+  },
+  onReplaced: (clip) => clip === state.clip && redraw(),
+});
 
-const imageView = new ImageView(element("image-view"), {
-  select: selectPoint,
+const pointCallbacks = {
+  select: (index) => {
+    if (!state.clip) return;
+    playback.pause();
+    state.selected = index;
+    view.draw();
+  },
   drag: (index, point) => {
-    dragged = withMovedPoint(clip.handlesOf(frame), index, point);
-    drawContour();
+    state.dragged = withMovedPoint(state.clip.handlesOf(state.frame), index, point);
+    view.draw();
   },
   drop: () => {
-    const dropped = dragged;
-    dragged = null;
-    if (dropped) correct(dropped, { drags: 1 });
+    const { dragged } = state;
+    state.dragged = null;
+    if (dragged) changes.correct(dragged, { drags: 1 });
   },
   cancel: () => {
-    dragged = null;
-    drawContour();
+    state.dragged = null;
+    view.draw();
   },
-  addPoint: addPointNear,
-});
-const areaCurve = new AreaCurve(element("area-curve"), showFrame);
-const saveQueue = new SaveQueue(send, showSaveError);
+  addPoint: (point, maxDistance) => changes.addPointNear(point, maxDistance),
+};
 
-// ---- drawing
+const changes = new Changes({ saver, openFrame, redraw });
+const view = new FrameView({ pointCallbacks, isPlaying: () => playback.isPlaying, history: changes.history });
+const { imageView } = view;
+changes.imageView = imageView;
 
-function drawContour() {
-  const handles = dragged ?? clip.handlesOf(frame);
-  const isCorrected = dragged !== null || clip.corrected.has(frame);
-  const measured = clip.measure(handles);
-  if (!isCorrected) [measured.area, measured.volume] = [clip.areas[frame], clip.volumes[frame]];
-  clip.setMeasured(frame, measured);
-  imageView.drawOutline("truth", isShown("truth") ? clip.truth[frame]?.flat() : null);
-  imageView.drawOutline("prediction", isShown("prediction") ? clip.predictedOutline(frame) : null);
-  imageView.drawOutline("correction", isCorrected && isShown("correction") ? measured.outline : null);
-  imageView.drawPoints(handles, run, selected);
-  drawOverlay(isCorrected);
-  drawMeasurements(clip, frame, measured);
-  const correctedFrames = clip.correctedFrames();
-  areaCurve.drawCorrected(clip.currentAreas, dragged ? [...correctedFrames, frame] : correctedFrames);
+function redraw() {
+  view.draw();
+  recordProgress();
+  drawClipList(openClip);
 }
 
-function drawOverlay(isCorrected) {
-  imageView.drawOverlay((pixels) => {
-    const source = element("threshold-source").value;
-    const needsProbabilities = isShown("heatmap") || (isShown("threshold") && source === "probability");
-    const requestedFrame = frame;
-    const probabilities = needsProbabilities
-      ? clip.probabilitiesOf(frame, () => requestedFrame === frame && drawContour())
-      : null;
-    if (isShown("heatmap") && probabilities) paintHeatmap(pixels, probabilities);
-    if (isShown("mask") && (isCorrected || clip.areas[frame])) {
-      paintMask(pixels, clip.mask, colours[isCorrected ? "correction" : "prediction"]);
-    }
-    const values = source === "probability" ? probabilities : clip.brightnessOf(frame);
-    if (isShown("threshold") && values) {
-      const level = Number(element("threshold-level").value);
-      const { area, dice } = paintThreshold(pixels, values, source, level, clip.mask);
-      const levelText = source === "probability" ? (level / 255).toFixed(2) : level;
-      element("threshold-result").textContent =
-        `${levelText}: area ${area} px, Dice overlap with the mask ${dice.toFixed(3)}`;
-    }
-  });
-}
+// ---- clips
 
-function enableButtons() {
-  const handles = clip.handlesOf(frame);
-  const isSelected = selected >= 0 && selected < handles.points.length;
-  const enabled = {
-    undo: history.canUndo(frame),
-    redo: history.canRedo(frame),
-    add: isSelected && !isAnnulusStart(handles, selected, run),
-    delete: isSelected && !isRequired(handles, selected, run),
-    copy: frame + 1 < clip.frames,
-    "update-others": run.calibrated && handles.pinned.some((pinned, i) => pinned && handles.landmarks[i] >= 0),
-    restore: clip.corrected.has(frame),
-  };
-  for (const [id, isEnabled] of Object.entries(enabled)) element(id).disabled = !isEnabled;
-}
-
-/** Show a frame; a number outside the clip shows its first or last one. */
-function showFrame(number) {
-  if (dragged) clip.setHandles(frame, clip.corrected.get(frame) ?? null); // another frame ends the drag
-  frame = Math.min(Math.max(number, 0), clip.frames - 1);
-  dragged = null;
-  shownSince = performance.now();
-  element("frame-slider").value = frame;
-  element("frame-number").textContent = `${frame + 1} / ${clip.frames}`;
-  element("frame-slider").setAttribute("aria-valuetext", `frame ${frame + 1} of ${clip.frames}`);
-  if (frame < clip.loadedFrames) imageView.drawFrame(clip.brightnessOf(frame));
-  areaCurve.drawCursor(frame);
-  drawContour();
-  if (playback) return;
-  enableButtons();
-  drawFramesToReview(clip, frame, showFrame);
-  window.history.replaceState(null, "", `#clip=${clip.number}&frame=${frame}`);
-}
-
-function selectPoint(index) {
-  selected = index;
-  imageView.drawPoints(dragged ?? clip.handlesOf(frame), run, selected);
-  enableButtons();
-}
-
-// ---- correcting
-
-/** Set the handles of a frame and save them; null restores the prediction. */
-function correct(handles, { drags = 0, remember = true, frameNumber = frame } = {}) {
-  const before = clip.corrected.get(frameNumber) ?? null;
-  if (handles && areEqual(handles, clip.handlesOf(frameNumber))) {
-    drawContour();
-    return;
-  }
-  if (remember) history.push(frameNumber, before);
-  clip.setHandles(frameNumber, handles);
-  const seconds = (performance.now() - shownSince) / 1000;
-  shownSince = performance.now();
-  save({ clip, frameNumber, seconds, drags });
-  if (frameNumber === frame) {
-    drawContour();
-    enableButtons();
-    drawFramesToReview(clip, frame, showFrame);
-  }
-}
-
-/** entry: {clip, frameNumber, seconds, drags}. */
-function save(entry) {
-  const key = keyOf(entry.clip.number, entry.frameNumber);
-  showStatus("Saving …");
-  unsavedFrames.add(key);
-  saveQueue.put(key, entry);
-}
-
-async function send(entry) {
-  const { clip: savedClip, frameNumber, seconds, drags } = entry;
-  const points = savedClip.corrected.get(frameNumber) ?? null;
-  const version = savedClip.versions.get(frameNumber) ?? 0;
-  const saved = await post(`${savedClip.path}/frames/${frameNumber}`, { version, points, seconds, drags });
-  if (saved.conflict) {
-    askAboutConflict(savedClip, frameNumber, saved.conflict);
-    return;
-  }
-  savedClip.versions.set(frameNumber, saved.version);
-  unsavedFrames.delete(keyOf(savedClip.number, frameNumber));
-  failedSaves.delete(keyOf(savedClip.number, frameNumber));
-  const isCurrent = (savedClip.corrected.get(frameNumber) ?? null) === points; // not changed again meanwhile
-  if (isCurrent) savedClip.setMeasured(frameNumber, saved);
-  if (savedClip === clip && frameNumber === frame && !dragged) drawMeasurements(clip, frame, saved);
-  if (saveQueue.isEmpty) showStatus(`Saved ✓ frame ${frameNumber + 1}, area ${saved.area} px`);
-  listCorrected(savedClip);
-}
-
-function showSaveError(entry, error) {
-  showStatus("Not saved", true);
-  failedSaves.set(keyOf(entry.clip.number, entry.frameNumber), entry);
-  const count = failedSaves.size;
-  const subject = count === 1 ? `The correction of frame ${entry.frameNumber + 1} is` : `${count} corrections are`;
-  askUser(`${subject} not saved: ${error.message}.`, [
-    ["Try again", () => {
-      const entries = [...failedSaves.values()];
-      failedSaves.clear();
-      entries.forEach(save);
-    }],
-  ]);
-}
-
-/** other: the correction that another tab has saved since this one loaded the frame. */
-function askAboutConflict(conflictClip, frameNumber, other) {
-  showStatus("Not saved", true);
-  const redraw = () => conflictClip === clip && showFrame(frame);
-  const key = keyOf(conflictClip.number, frameNumber);
-  askUser(`Frame ${frameNumber + 1} was also changed in another tab. Which correction do you want to keep?`, [
-    ["The other tab's", () => {
-      conflictClip.setSaved(frameNumber, other);
-      unsavedFrames.delete(key);
-      if (conflictClip === clip) history.clear(frameNumber);
-      showStatus("Loaded the correction of the other tab");
-      redraw();
-    }],
-    ["This tab's", () => {
-      conflictClip.versions.set(frameNumber, other.version);
-      saveQueue.put(key, { clip: conflictClip, frameNumber, seconds: 0, drags: 0 });
-      redraw();
-    }],
-  ]);
-}
-
-/** direction: "undo" or "redo". */
-function stepHistory(direction) {
-  const state = history[direction](frame, clip.corrected.get(frame) ?? null);
-  if (state === undefined) return;
-  correct(state, { remember: false });
-}
-
-function movePoint(dx, dy) {
-  const handles = clip.handlesOf(frame);
-  const [x, y] = handles.points[selected];
-  correct(withMovedPoint(handles, selected, imageView.clamp([x + dx, y + dy])));
-}
-
-function addPointAfter(index, point) {
-  const handles = clip.handlesOf(frame);
-  if (isAnnulusStart(handles, index, run)) return;
-  correct(withPoint(handles, index, point));
-  imageView.focusPoint(index + 1);
-}
-
-/** Add a point on the outline, halfway from the selected point to the next one. */
-function addPointAfterSelected() {
-  if (selected < 0) return;
-  const { outline } = clip.measure(clip.handlesOf(frame));
-  const middle = 2 * (selected * PER_SEGMENT + PER_SEGMENT / 2);
-  addPointAfter(selected, [outline[middle], outline[middle + 1]]);
-}
-
-/** Add a point between the two points whose part of the outline is nearest, if it is near enough. */
-function addPointNear([x, y], maxDistance) {
-  const { outline } = clip.measure(clip.handlesOf(frame));
-  let [nearest, smallest] = [0, Infinity];
-  for (let i = 0; i < outline.length; i += 2) {
-    const distance = Math.hypot(outline[i] - x, outline[i + 1] - y);
-    if (distance < smallest) [nearest, smallest] = [i, distance];
-  }
-  if (smallest <= maxDistance) addPointAfter(Math.floor(nearest / 2 / PER_SEGMENT), imageView.clamp([x, y]));
-}
-
-function deletePoint() {
-  const handles = clip.handlesOf(frame);
-  if (selected < 0 || isRequired(handles, selected, run)) return;
-  const previous = Math.max(0, selected - 1);
-  correct(withoutPoint(handles, selected));
-  imageView.focusPoint(previous);
-}
-
-function copyToNextFrame() {
-  if (frame + 1 >= clip.frames) return;
-  const handles = clip.handlesOf(frame);
-  showFrame(frame + 1);
-  correct({ ...handles, pinned: handles.pinned.map(() => false) });
-}
-
-/** Predict the landmarks that were not moved again, given those that were. */
-async function updateOthers() {
-  const [requestClip, frameNumber, handles] = [clip, frame, clip.handlesOf(frame)];
-  try {
-    const { points } = await post(`${requestClip.path}/frames/${frameNumber}/update-others`, handles);
-    const isCurrent = requestClip === clip && clip.handlesOf(frameNumber) === handles;
-    if (isCurrent) correct({ ...handles, points }, { frameNumber });
-  } catch (error) {
-    showStatus(error.message, true);
-  }
-}
-
-// ---- navigation
-
-function openNextToReview() {
-  viewedFrames.add(keyOf(clip.number, frame));
-  const next = clip.framesToReview().find((number) => !viewedFrames.has(keyOf(clip.number, number)));
-  if (next === undefined) showStatus("All frames to review have been viewed");
-  else showFrame(next);
-}
-
-function togglePlayback() {
-  if (playback) {
-    cancelAnimationFrame(playback.request);
-    playback = null;
-  } else {
-    playback = { startFrame: frame, startTime: performance.now() };
-    playback.request = requestAnimationFrame(showPlaybackFrame);
-  }
-  element("play").textContent = playback ? "Pause" : "Play";
-  element("play").setAttribute("aria-pressed", String(playback !== null));
-  if (!playback) showFrame(frame);
-}
-
-function showPlaybackFrame(time) {
-  if (!playback) return;
-  const seconds = Math.max(0, time - playback.startTime) / 1000;
-  const number = (playback.startFrame + Math.floor(seconds * (clip.fps ?? DEFAULT_FPS))) % clip.frames;
-  if (number !== frame) showFrame(number);
-  playback.request = requestAnimationFrame(showPlaybackFrame);
-}
-
-async function openClip(number, frameNumber = 0) {
-  if (playback) togglePlayback();
-  if (number < 0 || number >= clips.length) return;
-  requestedClip = number;
-  element("loading").hidden = false;
+/** Open a clip. Until it is read, and if it cannot be opened, the picture is covered and nothing can be edited. */
+async function openClip(number, frame = 0) {
+  if (!(number in state.clips)) return;
+  playback.pause();
+  imageView.cancelDrag();
+  const listed = state.clips[number];
+  Object.assign(state, { number, clip: null, selected: -1 });
+  delete document.body.dataset.ready;
   element("clip").value = number;
-  let loaded;
+  showStatus("");
+  coverPicture(`Reading and segmenting ${listed.name} …`);
+  window.history.replaceState(null, "", `#clip=${number}&frame=${frame}`);
+  let clip;
   try {
-    loaded = await Clip.load(number, run);
+    clip = await Clip.load(number, state.run);
+    if (state.number !== number || state.clip) return; // another clip was chosen meanwhile
+    listed.problem = "";
   } catch (error) {
-    showStatus(error.message, true);
-    element("loading").hidden = true;
+    if (state.number !== number || state.clip) return;
+    listed.problem = error.message;
+    coverPicture(`${listed.name} cannot be opened. ${error.message}`, true);
+    drawClipList(openClip);
     return;
   }
-  if (requestedClip !== number) return;
-  [clip, selected, history] = [loaded, -1, new History()];
-  element("frame-slider").max = clip.frames - 1;
-  imageView.setSize(clip.width, clip.height);
-  areaCurve.setClip(clip);
+  state.clip = clip;
+  coverPicture(null);
+  view.setClip();
   drawClipNotes(clip);
-  showFrame(frameNumber);
-  element("loading").hidden = true;
+  view.show(frame);
+  view.adaptZoom();
+  redraw();
   document.body.dataset.ready = number; // tests wait for it
-  await clip.fetchFrames(() => {
-    if (clip === loaded && !playback && frame < clip.loadedFrames) imageView.drawFrame(clip.brightnessOf(frame));
-  });
+  await fetchFrames(clip);
 }
 
-const clipTitle = ({ name, corrected }) => (corrected ? `${name} · ${corrected} corrected` : name);
-
-/** Show in the list of clips how many frames of a clip are corrected. */
-function listCorrected(changedClip) {
-  const listed = clips[changedClip.number];
-  listed.corrected = changedClip.corrected.size;
-  element("clip").options[changedClip.number].textContent = clipTitle(listed);
+async function fetchFrames(clip) {
+  let isFirst = true;
+  try {
+    await clip.fetchFrames(() => {
+      if (clip !== state.clip) return;
+      if (isFirst) view.brightness.setClip(clip.brightness.subarray(0, clip.loadedFrames * clip.framePixels));
+      isFirst = false;
+      if (!playback.isPlaying) view.drawImage();
+    });
+  } catch (error) {
+    if (clip !== state.clip) return;
+    state.clip = null;
+    coverPicture(`${clip.name} cannot be shown. ${error.message}`, true);
+  }
 }
 
-async function start() {
-  ({ run, clips } = await getJson("api/clips"));
-  element("clip").replaceChildren(...clips.map((each, number) => new Option(clipTitle(each), number)));
-  if (!run.calibrated) element("update-others").title = "Only for runs of the landmark approach that are calibrated";
-  const address = new URLSearchParams(location.hash.slice(1));
-  const number = Number(address.get("clip"));
-  await openClip(number in clips ? number : 0, Number(address.get("frame")) || 0);
+async function openFrame(number, frame) {
+  if (number !== state.number || !state.clip) await openClip(number, frame);
+  else view.show(frame);
 }
 
-const stepFrames = (count) => showFrame(frame + count);
+/** Show the next frame of the queue that is not reviewed, after the one that is shown. */
+function openNextToReview() {
+  const { clip, frame } = state;
+  const open = clip.unreviewedFrames().filter((each) => each !== frame);
+  const place = clip.to_review.indexOf(frame);
+  const next = open.find((each) => clip.to_review.indexOf(each) > place) ?? open[0];
+  if (next !== undefined) view.show(next);
+  else if (!clip.unreviewedFrames().length) showStatus("All frames are reviewed");
+}
+
+// ---- what buttons and keys do
+
 const actions = {
-  undo: () => stepHistory("undo"),
-  redo: () => stepHistory("redo"),
-  add: addPointAfterSelected,
-  delete: deletePoint,
-  copy: copyToNextFrame,
-  "update-others": updateOthers,
-  restore: () => clip.corrected.has(frame) && correct(null),
-  play: togglePlayback,
-  "previous-frame": () => stepFrames(-1),
-  "next-frame": () => stepFrames(1),
-  "previous-clip": () => openClip(clip.number - 1),
-  "next-clip": () => openClip(clip.number + 1),
+  undo: () => changes.step("undo"),
+  redo: () => changes.step("redo"),
+  accept: () => {
+    changes.judge("accepted");
+    openNextToReview();
+  },
+  reject: () => {
+    element("reject-note").value = state.clip.stateOf(state.frame).note;
+    element("reject-dialog").returnValue = "";
+    element("reject-dialog").showModal();
+  },
+  next: openNextToReview,
+  add: () => changes.addPointAfterSelected(),
+  delete: () => changes.deletePoint(),
+  copy: () => changes.copyToNextFrame(),
+  "update-others": () => changes.updateOthers(),
+  restore: () => changes.set(state.frame, { points: null, verdict: null, note: "" }),
+  "set-ed": () => chooseFrame("ED", changes),
+  "set-es": () => chooseFrame("ES", changes),
+  "restore-beats": () => changes.set(null, { beats: null }),
+  "next-ed": () => view.show(nextOf("ED") ?? state.frame),
+  "next-es": () => view.show(nextOf("ES") ?? state.frame),
+  play: () => (playback.isPlaying ? playback.pause() : playback.play()),
+  "previous-frame": () => view.show(state.frame - 1),
+  "next-frame": () => view.show(state.frame + 1),
+  "previous-clip": () => openClip(state.number - 1),
+  "next-clip": () => openClip(state.number + 1),
+  "summary-next": () => openClip(state.number + 1),
+  "zoom-in": () => imageView.zoom.by(ZOOM_STEP),
+  "zoom-out": () => imageView.zoom.by(1 / ZOOM_STEP),
+  "zoom-reset": () => imageView.zoom.reset(),
+  "zoom-contour": () => view.zoomToContour(),
+  measure: () => view.ruler.toggle(),
+  "auto-brightness": () => view.brightness.toggleAutomatic(),
+  "reset-brightness": () => view.brightness.reset(),
   "open-help": () => element("help").showModal(),
 };
-for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
-element("clip").addEventListener("change", (event) => openClip(Number(event.target.value)));
-element("frame-slider").addEventListener("input", (event) => showFrame(Number(event.target.value)));
-for (const id of ["threshold-source", "threshold-level"]) element(id).addEventListener("input", drawContour);
-for (const checkbox of document.querySelectorAll("[data-show]")) {
-  checkbox.addEventListener("change", () => {
-    element("threshold-settings").hidden = !isShown("threshold");
-    imageView.showPoints(isShown("points"));
-    drawContour();
-  });
+const WITHOUT_CLIP = new Set(["previous-clip", "next-clip", "open-help"]);
+const WHILE_PLAYING = new Set(["play", "zoom-in", "zoom-out", "zoom-reset", "zoom-contour", "auto-brightness"]);
+
+function run(id) {
+  if (!state.clip && !WITHOUT_CLIP.has(id)) return;
+  if (!WHILE_PLAYING.has(id)) playback.pause();
+  if (!element(id)?.disabled) actions[id](); // some actions have keys only
 }
-listenToKeyboard({
-  actions,
-  stepFrames,
-  openNextToReview,
-  movePoint,
-  isPointSelected: () => selected >= 0,
-  deselect: () => document.activeElement?.blur() || selectPoint(-1),
+
+for (const id of Object.keys(actions)) element(id)?.addEventListener("click", () => run(id));
+element("clip").addEventListener("change", (event) => openClip(Number(event.target.value)));
+element("speed").addEventListener("change", (event) => playback.setSpeed(Number(event.target.value)));
+element("frame-slider").addEventListener("input", (event) => {
+  playback.pause();
+  view.show(Number(event.target.value));
 });
-window.addEventListener("beforeunload", (event) => unsavedFrames.size && event.preventDefault());
-start().catch((error) => showStatus(error.message, true));
+element("reject-dialog").addEventListener("close", () => {
+  if (element("reject-dialog").returnValue !== "reject") return;
+  changes.judge("rejected", element("reject-note").value.trim());
+  openNextToReview();
+});
+listenToKeyboard({
+  run,
+  movePoint: (dx, dy) => changes.movePoint(dx, dy),
+  pan: (move) => imageView.zoom.pan(move),
+  isPointSelected: () => state.selected >= 0,
+  isLocked: () => !state.clip,
+  deselect: () => {
+    view.ruler.toggle(false);
+    document.activeElement?.blur();
+    if (state.clip) pointCallbacks.select(-1);
+  },
+});
+releaseFocusAfterClicks();
+window.addEventListener("beforeunload", (event) => saver.isAllSaved || event.preventDefault());
+
+async function start() {
+  setUpTheme();
+  setUpHint();
+  Object.assign(state, await getJson("api/clips"));
+  element("clip").replaceChildren(...state.clips.map((each, number) => new Option(titleOf(each), number)));
+  drawClipList(openClip);
+  if (!state.run.calibrated) element("update-others").title = "Only for landmark runs that are calibrated";
+  const address = new URLSearchParams(location.hash.slice(1));
+  const number = Number(address.get("clip"));
+  await openClip(number in state.clips ? number : 0, Number(address.get("frame")) || 0);
+}
+
+start().catch((error) => coverPicture(error.message, true));

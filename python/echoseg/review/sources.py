@@ -1,0 +1,161 @@
+"""The files of a review: which files an input names, and which of them can be shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from echoseg.datasets.clips import read_recording
+from echoseg.datasets.corrections import name_in_tables
+from echoseg.datasets.formats import FORMATS, read_dataset
+from echoseg.datasets.recording import Recording
+from echoseg.datasets.tracings import check_name, stem_of
+from echoseg.errors import DataError
+from echoseg.inference.input_files import inputs_in
+from echoseg.io.clip import Clip
+from echoseg.io.reading import read_clip
+from echoseg.utils.parallel import map_in_order
+
+
+@dataclass(frozen=True, eq=False)
+class ReviewClip:
+    """A file to review.
+
+    Attributes:
+        path: The file.
+        name: The name of the file in the tables of corrections.
+        recording: The recording with an expert's tracings; None if there is none.
+    """
+
+    path: Path
+    name: str
+    recording: Recording | None = None
+
+
+def find_review_clips(
+    inputs: Sequence[Path], data: Path | None, structure: str | None = None
+) -> tuple[list[ReviewClip], str | None]:
+    """Find the files to review and their tracings.
+
+    Args:
+        inputs: Videos, folders of videos, or data sets.
+        data: A data set with tracings of the videos; None if there is none.
+        structure: The name of the structure whose tracings are read; see `echoseg.datasets.formats.read_dataset`.
+
+    Returns:
+        The files, and the kind of their tracings, "chords" or "points"; None if there are no tracings.
+
+    Raises:
+        DataError: An input is missing, no file is found, two files have the same name, a name cannot be written to a
+            table, or the inputs have tracings of both kinds.
+    """
+    review_clips, kinds = [], []
+    traced: list[ReviewClip] = []
+    if data is not None:
+        traced, kind = _read_data(data, structure)
+        kinds.append(kind)
+    counts = Counter(review_clip.path.name for review_clip in traced)
+    by_name = {review_clip.path.name: review_clip for review_clip in traced if counts[review_clip.path.name] == 1}
+    for path in inputs:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder; check the path")
+        if path.is_dir() and any(dataset_format.matches(path) for dataset_format in FORMATS.values()):
+            of_dataset, kind = _read_data(path, structure)
+            kinds.append(kind)
+            review_clips += of_dataset
+        elif path.is_dir():
+            files = inputs_in(path, [file.name for file in path.iterdir()])
+            review_clips += [by_name.get(file.name) or ReviewClip(file, file.name) for file in files]
+        else:
+            review_clips.append(by_name.get(path.name) or ReviewClip(path, path.name))
+    if not review_clips:
+        raise DataError(f"{inputs[0]}: the folder contains no file with frames; give videos, or a folder of videos")
+    _check_names(review_clips)
+    if len(set(kinds)) > 1:
+        raise DataError(
+            f"{inputs[0]}: some tracings are chords and some are points; review these data sets one after the other"
+        )
+    return review_clips, kinds[0] if kinds else None
+
+
+def separate_unreadable(
+    review_clips: Sequence[ReviewClip], inputs: Sequence[Path]
+) -> tuple[list[ReviewClip], list[str]]:
+    """Read the files to review, and leave out those that cannot be shown.
+
+    The recordings of a data set are not read here, unless they are inputs by name; `echoseg check` reads them.
+
+    Args:
+        review_clips: The files, as `find_review_clips` returns them.
+        inputs: The inputs that the user gave.
+
+    Returns:
+        The files that can be shown, and a line for each other file: file, cause and cure.
+
+    Raises:
+        DataError: No file can be shown.
+    """
+    given = {path.name for path in inputs}
+    checked = [clip for clip in review_clips if clip.recording is None or clip.path.name in given]
+    problems = {
+        clip: problem for clip, problem in zip(checked, map_in_order(_find_problem, checked), strict=True) if problem
+    }
+    lines = list(problems.values())
+    if len(lines) == len(review_clips):
+        raise DataError(lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""))
+    return [clip for clip in review_clips if clip not in problems], lines
+
+
+def _find_problem(review_clip: ReviewClip) -> str:
+    try:
+        read_source(review_clip)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def read_source(review_clip: ReviewClip) -> Clip:
+    """Read the clip of a file.
+
+    Args:
+        review_clip: The file.
+
+    Raises:
+        DataError: The file is damaged, or a stack over time, which the page does not show.
+    """
+    recording = review_clip.recording
+    clip = read_clip(review_clip.path) if recording is None else read_recording(recording)
+    if clip.time_points > 1:
+        raise DataError(
+            f"{review_clip.path}: is a stack over time, which the page does not show; save the time points to review as"
+            " files of their own, with the axes x, y, slices"
+        )
+    return clip
+
+
+def _check_names(review_clips: Sequence[ReviewClip]) -> None:
+    """Check that all names can be written to tables and are unique.
+
+    Raises:
+        DataError: A name contains characters that a table cannot contain, or two files have the same name.
+    """
+    for review_clip in review_clips:
+        name = review_clip.name
+        if check_name(stem_of(name)) or name.strip() != name or set(name) & set(',"'):
+            raise DataError(f"{review_clip.path}: this name cannot be written to a table; rename the file")
+    name, count = Counter(review_clip.name for review_clip in review_clips).most_common(1)[0]
+    if count > 1:
+        raise DataError(
+            f"two files have the name {name}; review them one after the other, each with its own --corrections"
+        )
+
+
+def _read_data(folder: Path, structure: str | None) -> tuple[list[ReviewClip], str]:
+    """The files of a data set, and the kind of its tracings."""
+    dataset = read_dataset(folder, structure)
+    review_clips = [
+        ReviewClip(recording.path, name_in_tables(recording), recording) for recording in dataset.recordings
+    ]
+    return review_clips, dataset.kind

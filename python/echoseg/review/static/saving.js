@@ -1,0 +1,94 @@
+// Saving changes, and what the user sees of it.
+
+import { post, SaveQueue } from "./api.js";
+import { askUser, element } from "./messages.js";
+
+const nameOf = ({ frame }) => (frame === null ? "The beats" : `The change of frame ${frame + 1}`);
+
+/** An entry: {clip, frame, seconds, drags}; frame is null for the beats of the clip. */
+export class Saver {
+  #unsaved = new Set(); // keys
+  #failed = new Map(); // key → entry
+  #queue = new SaveQueue((entry) => this.#send(entry), (entry, error) => this.#fail(entry, error));
+
+  /** onSaved(entry, response) is called after each entry; onReplaced(clip) when another tab's change was taken. */
+  constructor({ onSaved, onReplaced }) {
+    Object.assign(this, { onSaved, onReplaced });
+    this.#show();
+  }
+
+  get isAllSaved() {
+    return this.#unsaved.size === 0;
+  }
+
+  put(entry) {
+    const key = keyOf(entry);
+    this.#unsaved.add(key);
+    this.#queue.put(key, entry);
+    this.#show();
+  }
+
+  async #send(entry) {
+    const { clip, frame, seconds, drags } = entry;
+    const key = keyOf(entry);
+    const path = frame === null ? `${clip.path}/beats` : `${clip.path}/frames/${frame}`;
+    const state = clip.stateOf(frame);
+    const response = await post(path, { ...state, version: clip.versions.get(frame) ?? 0, seconds, drags });
+    if (response.conflict) {
+      this.#ask(entry, response.conflict);
+      return;
+    }
+    clip.versions.set(frame, response.version);
+    const isCurrent = clip.stateOf(frame) === state; // else the next entry of the queue saves it
+    if (isCurrent) this.#unsaved.delete(key);
+    this.#failed.delete(key);
+    this.#show();
+    this.onSaved(entry, response, isCurrent);
+  }
+
+  #fail(entry, error) {
+    this.#failed.set(keyOf(entry), entry);
+    this.#show();
+    const count = this.#failed.size;
+    const subject = count === 1 ? `${nameOf(entry)} is` : `${count} changes are`;
+    askUser(`${subject} not saved: ${error.message}.`, [
+      ["Try again", () => {
+        const entries = [...this.#failed.values()];
+        this.#failed.clear();
+        entries.forEach((each) => this.put(each));
+      }],
+    ]);
+  }
+
+  /** other: the state that another tab has saved since this one loaded it. */
+  #ask(entry, other) {
+    const { clip, frame } = entry;
+    this.#failed.set(keyOf(entry), entry);
+    this.#show();
+    const what = frame === null ? "The beats were" : `Frame ${frame + 1} was`;
+    askUser(`${what} also changed in another tab. Which change do you want to keep?`, [
+      ["The other tab's", () => {
+        clip.setSaved(frame, other);
+        this.#unsaved.delete(keyOf(entry));
+        this.#failed.delete(keyOf(entry));
+        this.#show();
+        this.onReplaced(clip);
+      }],
+      ["This tab's", () => {
+        clip.versions.set(frame, other.version);
+        this.#failed.delete(keyOf(entry));
+        this.put({ ...entry, seconds: 0, drags: 0 });
+      }],
+    ]);
+  }
+
+  #show() {
+    const [unsaved, failed] = [this.#unsaved.size, this.#failed.size];
+    const box = element("save-state");
+    box.dataset.state = failed ? "failed" : unsaved ? "saving" : "saved";
+    box.textContent = failed ? `⚠ ${failed} not saved` : unsaved ? `Saving ${unsaved} …` : "✓ Saved";
+    box.title = failed || unsaved ? "Changes that are not saved yet" : "All changes are saved";
+  }
+}
+
+const keyOf = ({ clip, frame }) => `${clip.number}/${frame ?? "beats"}`;
