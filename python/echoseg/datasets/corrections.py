@@ -62,7 +62,7 @@ def verify_checksums(table: Path) -> None:
 def correct(dataset: Dataset, file: Path) -> Dataset:
     """Replace tracings of a data set by corrected ones; corrected tracings of other frames are added.
 
-    The phases of the frames stay unchanged.
+    The phases of the frames and their observers stay unchanged.
 
     Args:
         dataset: The data set.
@@ -84,9 +84,12 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         if corrected is not None:
             faults += corrected.faults
             phases = name_phases(recording, [order_contour(tracing.coordinates) for tracing in recording.tracings])
-            by_frame = {tracing.frame: phase for tracing, phase in zip(recording.tracings, phases, strict=True)}
+            by_frame = {
+                tracing.frame: {"phase": phase, "observer": tracing.observer}
+                for tracing, phase in zip(recording.tracings, phases, strict=True)
+            }
             tracings = {
-                tracing.frame: dataclasses.replace(tracing, phase=by_frame.get(tracing.frame, ""))
+                tracing.frame: dataclasses.replace(tracing, **by_frame.get(tracing.frame, {}))
                 for tracing in (*recording.tracings, *corrected.tracings)
             }
             recording = dataclasses.replace(recording, tracings=tuple(tracings[frame] for frame in sorted(tracings)))

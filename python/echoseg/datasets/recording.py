@@ -14,6 +14,8 @@ from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import printable
 from echoseg.io.file_types import SUFFIXES, unread_reason
 
+UNNAMED = "unnamed"
+"""The name of an observer without one, in results."""
 MINIMUM_ROWS = {"chords": 4, "points": 3}
 """Kind of tracing → minimum number of rows: the long axis and three chords, or three points."""
 
@@ -178,7 +180,7 @@ def observers_note(recordings: Iterable[Recording], observers: Sequence[str]) ->
     frames = sum(len({tracing.frame for tracing in recording.others}) for recording in recordings)
     if not frames:
         return ""
-    listed = ", ".join(observer or "without a name" for observer in observers)
+    listed = ", ".join(observer or UNNAMED for observer in observers)
     return f"{frames} frames are traced by several observers ({listed}); of each, the tracing of the first one is used"
 
 

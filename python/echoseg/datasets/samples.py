@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
+from echoseg.datasets.recording import UNNAMED, Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
 from echoseg.geometry.crop import Box, Crop, fov_box
@@ -138,14 +138,14 @@ def _decode(
             "sex": recording.sex,
             "age": recording.age,
         }
-        observers = {tracing.observer: crop.points(contour)} if others[tracing.frame] else {}
+        observers = {tracing.observer or UNNAMED: crop.points(contour)} if others[tracing.frame] else {}
         for other in others[tracing.frame]:
             outline = order_contour(other.coordinates, ordering)
             if reason := _find_problem(other, outline, image, decoded, crop.box):
                 reason = f"frame {other.frame} of {recording.name} {reason}"
                 result.faults.append(Fault(other.file, other.row or None, reason))
             else:
-                observers[other.observer] = crop.points(outline)
+                observers[other.observer or UNNAMED] = crop.points(outline)
         several = observers if len(observers) > 1 else {}
         result.samples.append(Sample(crop.frames(image[None])[0], crop.points(contour), metadata, several))
     return result

@@ -163,7 +163,7 @@ def compare_observers(cases: Cases, methods: Sequence[Method]) -> pd.DataFrame:
         measured = _measure(part, partial(_fill, drawn))
         for name in OF_IMAGES:
             scores = pd.DataFrame({method.name: method.cases[name].to_numpy()[traced] for method in methods})
-            scores[f"observer {observer}".strip()] = measured[name]
+            scores[f"observer {observer}"] = measured[name]
             rows = compare_scores(name, scores, part.table["patient"].to_numpy())
             tables.append(rows.assign(unit=cases.unit if name in ("hd95", "assd") else "", observer=observer))
     if not tables:
