@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.samples import name_phases
@@ -84,7 +85,7 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         if corrected is not None:
             faults += corrected.faults
             phases = name_phases(recording, [order_contour(tracing.coordinates) for tracing in recording.tracings])
-            by_frame = {
+            by_frame: dict[int, dict[str, Any]] = {
                 tracing.frame: {"phase": phase, "observer": tracing.observer}
                 for tracing, phase in zip(recording.tracings, phases, strict=True)
             }
