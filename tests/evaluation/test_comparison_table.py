@@ -42,9 +42,9 @@ def test_ef_is_compared_with_the_listed_one_or_that_of_the_tracings():
 
 def test_groups_are_those_of_the_evaluation_and_by_area():
     images = pd.DataFrame({"patient": list("aabbcc"), "phase": ["ED", "ES"] * 3, "view": ["A4C"] * 6})
-    volumes = pd.DataFrame({"patient": list("abc"), "listed_ef": [30.0, 60.0, np.nan], "true_ef": np.nan})
+    efs = pd.Series({"a": 30.0, "b": 60.0, "c": np.nan})
     dice = pd.DataFrame({"one": np.linspace(0.8, 0.9, 6), "two": 0.85})
-    groups = compare_groups(dice, images, volumes, np.arange(6.0))
+    groups = compare_groups(dice, images, efs, np.arange(6.0))
     found = groups[groups["method"] == "two"]
     assert list(zip(found["by"], found["group"], found["cases"], strict=True)) == [
         *(("phase", "ED", 3), ("phase", "ES", 3)),

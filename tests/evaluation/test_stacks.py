@@ -199,13 +199,19 @@ def test_volumes_and_ejection_fractions_by_patient():
     assert [summary[phase]["stacks"] for phase in ("any", "ED", "ES")] == [1, 2, 1]
     assert summary["ED"]["bias_ml"] == pytest.approx((-3 - 0.24) / 2)
     assert summary["ED"]["mae_ml"] == pytest.approx((3 + 0.24) / 2)
-    assert summary["ef"] == pytest.approx({"patients": 1, "ef": 60, "true_ef": 56.25, "bias": 3.75, "mae": 3.75})
+    assert summary["ED"]["volume_similarity"] == pytest.approx((1 - 3 / 93 + 1 - 0.24 / 0.72) / 2)
+    assert summary["ED"]["ci95"]["bias_ml"] == pytest.approx([-3, -0.24])  # of two patients
+    ef = {name: value for name, value in summary["ef"].items() if name != "ci95"}
+    assert ef == pytest.approx({"patients": 1, "ef": 60, "true_ef": 56.25, "bias": 3.75, "mae": 3.75})
     images = {"dice": 0, "dice_ci95": (0, 0), "dice_all_pixels": 0, "iou": 0, "hd95_px": 0, "assd_px": 0, "images": 4}
     images |= {"empty_predictions": 0, "patients": 2, "all_black": images}
     rows = [line.split() for line in metrics_table({**images, "stacks": summary}, "test").split("\n")]
     score = f"{summary['ED']['volume_dice']:.4f}"
-    assert ["volume,", "ml,", "ED", "2", score, "22.6", "24.2", "-1.6", "1.6"] in rows
-    assert ["EF,", "%", "1", "60.0", "56.2", "3.8", "3.8"] in rows
+    (ed,) = (row for row in rows if row[:3] == ["volume,", "ml,", "ED"])
+    assert ed[3:6] == ["2", score, "22.6"]
+    assert ed[-2:] == ["1.6", "(0.2–3.0)"]
+    (ef,) = (row for row in rows if row[:2] == ["EF,", "%"])
+    assert ef[2:4] == ["1", "60.0"]
 
 
 def test_two_stacks_of_one_phase_have_no_ejection_fraction():

@@ -116,7 +116,7 @@ def test_names_are_shown_only_on_request(run, tmp_path):
 
 
 def test_names_in_reasons_are_hidden():
-    assert hide_names("Lost is not in FileList.csv") == "… is not in …"
+    assert hide_names("Lost is not in FileList.csv") == "… is not in FileList.csv"
     assert hide_names("frame 11 of Erika Mustermann: its contour has no area") == "frame … of … its contour has no area"
     assert hide_names("matches several files (Erika, Max)") == "matches several files …"
 

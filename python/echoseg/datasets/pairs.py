@@ -3,9 +3,9 @@
 A mask has the name of its image followed by `_gt`, `_seg`, `_label` or `_mask`, or it is in a folder `masks/`,
 `labels/` and so on beside the folder of the images, or both. Masks of several observers have the name of the image
 followed by `_observer1`, `_reader2`, `_rater_a` and so on; the first one in alphabetical order, or one without such an
-ending, trains. Files may be in subfolders up to two levels deep, for
-example one per patient, or `train/`, `val/` and `test/`, which then are the splits. The patient is the folder, or else
-the part of the name before phase, view and number (`p1_4CH_ED`, `p1_slice03`); see `echoseg.datasets.patients`.
+ending, trains. Files may be in subfolders up to two levels deep, for example one per patient, or `train/`, `val/` and
+`test/`, which then are the splits. The patient is the folder, or else the part of the name before phase, view and
+number (`p1_4CH_ED`, `p1_slice03`); see `echoseg.datasets.patients`.
 """
 
 from __future__ import annotations

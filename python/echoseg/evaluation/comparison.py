@@ -102,7 +102,8 @@ def compare_methods(
     table = pd.concat(tables, ignore_index=True)
     units = {"hd95": cases.unit, "assd": cases.unit, "ef_error": "points"}
     table.insert(1, "unit", table["measure"].map(units).fillna(""))
-    groups = compare_groups(scores["dice"], cases.table, methods[0].volumes, cases.true_areas())
+    efs = errors.groupby("patient")["reference_ef"].mean()
+    groups = compare_groups(scores["dice"], cases.table, efs, cases.true_areas())
     return Comparison(cases, methods, split, errors, table, groups, compare_observers(cases, methods))
 
 

@@ -102,20 +102,20 @@ def compare_scores(measure: str, scores: pd.DataFrame, patients: np.ndarray) -> 
     return table.assign(p_holm=holm_correction(table["p"].to_numpy(np.float64)))
 
 
-def compare_groups(dice: pd.DataFrame, images: pd.DataFrame, volumes: pd.DataFrame, areas: np.ndarray) -> pd.DataFrame:
+def compare_groups(dice: pd.DataFrame, images: pd.DataFrame, efs: pd.Series, areas: np.ndarray) -> pd.DataFrame:
     """Compare the Dice of methods in groups of the images.
 
     Args:
         dice: (N, methods), the Dice, the reference first.
         images: A table of the N images; see `echoseg.evaluation.subgroups.image_groups`.
-        volumes: The volumes of the reference.
+        efs: The reference EF of patients, percent.
         areas: (N,) float, the true areas.
 
     Returns:
         The rows of `compare_scores` for each group, without tests, after the columns `by` and `group`. The groups are
         those of `echoseg.evaluation.subgroups.image_groups`, and thirds of the true area.
     """
-    groups = list(image_groups(images, volumes))
+    groups = list(image_groups(images, efs))
     if len(areas) >= _MIN_CASES:
         thirds = np.digitize(areas, np.quantile(areas, [1 / 3, 2 / 3]))
         groups += [("true area", name, pd.Series(thirds == number)) for number, name in enumerate(_SIZES)]

@@ -25,6 +25,7 @@ from echoseg.evaluation.subgroups import subgroups
 from echoseg.geometry.ragged import pad_contours
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.metrics.bootstrap import mean_interval
 from echoseg.metrics.landmark_error import landmark_error
 from echoseg.metrics.overlap import POOR_DICE, dice
 from echoseg.ops import fill_polygons
@@ -133,6 +134,8 @@ def evaluate(
         extra |= {"ef_bands_videos": bands} if (bands := ef_bands(videos)) else {}
         names = [name for name in ("dice", *STEADINESS) if videos[name].notna().any()]
         extra["videos"] = {name: float(videos[name].mean()) for name in names}
+        patients = videos["patient"].to_numpy()
+        extra["videos"]["ci95"] = {name: list(mean_interval(videos[name].to_numpy(), patients)) for name in names}
     summary = {**summarise_images(images, true_masks, both_empty=both_empty), "structure": store.structure, **extra}
     seconds = watch.seconds()
     seconds["measures"] = time.perf_counter() - started - seconds["prediction"]
@@ -213,7 +216,7 @@ def summarise_tables(images: pd.DataFrame, volumes: pd.DataFrame, stacks: pd.Dat
         volumes: See `Evaluation`.
         stacks: See `Evaluation`.
     """
-    entries: dict[str, Any] = {"subgroups": subgroups(images, volumes), **agreements(volumes)}
+    entries: dict[str, Any] = {"subgroups": subgroups(images, volumes, stacks), **agreements(volumes)}
     entries["ef_bands"] = ef_bands(volumes)
     entries["stacks"] = summarise_stacks(stacks) if len(stacks) else {}
     return {name: entry for name, entry in entries.items() if entry}

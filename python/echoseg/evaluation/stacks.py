@@ -7,6 +7,7 @@ The volume of a stack is the sum over all its slices, blank ones included, of th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import pandas as pd
 from echoseg.datasets.store import Store
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Predictor
+from echoseg.metrics.bootstrap import mean_interval
 from echoseg.metrics.overlap import dice
 from echoseg.metrics.volumes import MM3_PER_ML, slice_volumes
 from echoseg.models.codec import fill_contours
@@ -98,7 +100,7 @@ def _ejection_fractions(table: pd.DataFrame) -> pd.DataFrame:
     return (100 * (1 - end_systole / end_diastole.where(end_diastole > 0))).set_axis(["ef", "true_ef"], axis=1)
 
 
-def summarise_stacks(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+def summarise_stacks(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Compute the entry `stacks` of `metrics.json`: means over stacks by phase, and over patients with both phases.
 
     Args:
@@ -106,19 +108,29 @@ def summarise_stacks(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
     Returns:
         For each phase, or "any" if it is unknown: the number of stacks, and the means of volume_dice, volume_ml,
-        true_volume_ml, of the error, bias_ml, and of the absolute error, mae_ml. For "ef", if there are patients with
-        both phases: the number of patients, and the means ef and true_ef, percent, and bias and mae, percentage points.
+        true_volume_ml, of the error, bias_ml, of the absolute error, mae_ml, and of volume_similarity, 1 minus the
+        absolute error divided by the sum of both volumes. For "ef", if there are patients with both phases: the number
+        of patients, and the means ef and true_ef, percent, and bias and mae, percentage points. `ci95` holds the 95 %
+        interval of each mean over patients.
     """
-    summary: dict[str, dict[str, float]] = {}
+    summary: dict[str, dict[str, Any]] = {}
     for phase, stacks in table.groupby("phase"):
-        means = {name: float(stacks[name].mean()) for name in ("volume_dice", *_VOLUMES)}
         errors = stacks["volume_ml"] - stacks["true_volume_ml"]
-        error_means = {"bias_ml": float(errors.mean()), "mae_ml": float(errors.abs().mean())}
-        summary[str(phase) or "any"] = {"stacks": len(stacks), **means, **error_means}
+        total = stacks["volume_ml"] + stacks["true_volume_ml"]
+        similarity = 1 - errors.abs() / total.where(total > 0)
+        values = {name: stacks[name] for name in ("volume_dice", *_VOLUMES)}
+        values |= {"bias_ml": errors, "mae_ml": errors.abs(), "volume_similarity": similarity}
+        summary[str(phase) or "any"] = {"stacks": len(stacks), **_means(values, stacks["patient"])}
     patients = table.dropna(subset=["ef", "true_ef"]).drop_duplicates("patient")
     if len(patients):
-        means = {name: float(patients[name].mean()) for name in ("ef", "true_ef")}
         errors = patients["ef"] - patients["true_ef"]
-        error_means = {"bias": float(errors.mean()), "mae": float(errors.abs().mean())}
-        summary["ef"] = {"patients": len(patients), **means, **error_means}
+        values = {"ef": patients["ef"], "true_ef": patients["true_ef"], "bias": errors, "mae": errors.abs()}
+        summary["ef"] = {"patients": len(patients), **_means(values, patients["patient"])}
     return summary
+
+
+def _means(values: dict[str, pd.Series], patients: pd.Series) -> dict[str, Any]:
+    """The means by name, and their intervals over patients as `ci95`."""
+    known = {name: column for name, column in values.items() if column.notna().any()}
+    intervals = {name: list(mean_interval(column.to_numpy(), patients.to_numpy())) for name, column in known.items()}
+    return {**{name: float(column.mean()) for name, column in values.items()}, "ci95": intervals}

@@ -15,7 +15,9 @@ import pandas as pd
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.run_data import training_store
-from echoseg.report.run_summary import RunSummary, read_run_summary
+from echoseg.manuscript.formats import AUTHOR
+from echoseg.report.licences import SYNTHETIC
+from echoseg.report.run_summary import PRIVATE_DATA, RunSummary, read_run_summary
 from echoseg.training.checkpoint import CONFIG, load_run
 from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
@@ -30,7 +32,8 @@ _PLAIN_WORD = re.compile(
     r"lies|line|list|listed|longer|mask|masks|matches|missing|more|neither|needs|no|nor|not|number|"
     r"of|on|one|only|or|other|outside|page|pages|patient|patients|phase|phases|point|points|range|"
     r"read|reading|row|rows|same|several|shuffled|size|subgroup|than|that|the|their|to|too|traced|"
-    r"tracing|two|twice|unknown|valid|value|video|videos|view|volume|was|which|without|with|zero"
+    r"tracing|two|twice|unknown|valid|value|video|videos|view|volume|was|which|without|with|zero|"
+    r"filelist\.csv|volumetracings\.csv"
 )
 """The words of reasons. Any other word may be a name, and is replaced by "…"."""
 
@@ -69,8 +72,10 @@ class RunFacts:
 
     @property
     def data_title(self) -> str:
-        """The data set as the subject of a sentence."""
-        return f"the data set {self.run.data}" if self.names or self.run.data[:1].isupper() else self.run.data
+        """The data set as the object of a sentence."""
+        if self.run.data == PRIVATE_DATA:
+            return f"{AUTHOR} the data set]"
+        return self.run.data if self.run.data == SYNTHETIC else f"the data set {self.run.data}"
 
     def count(self, split: str, what: str) -> int | None:
         """The number of "patients" or "images" of a split; None if it is unknown."""

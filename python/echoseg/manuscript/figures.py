@@ -17,9 +17,10 @@ from matplotlib.ticker import MaxNLocator
 
 from echoseg.evaluation.ejection import reference_values
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
-from echoseg.manuscript.measures import counted
+from echoseg.manuscript.measures import counted, minus
 from echoseg.metrics.agreement import agreement
 from echoseg.report.charts import AMBER, BLUE, GREY, draw_curves, training_curves
+from echoseg.report.run_summary import PRIVATE_DATA
 
 _BIN = 0.02  # of Dice
 _PHASES = {"ED": (BLUE, "-"), "ES": (AMBER, "--")}
@@ -98,7 +99,7 @@ def _draw_limits(axis: Axes, entry: dict) -> None:
             axis.axhline(value, color=BLUE, ls="-" if name == "bias" else "--", lw=1)
             if interval is not None:
                 axis.axhspan(*interval, color=BLUE, alpha=0.12, lw=0)
-            axis.annotate(f"{value:+.1f}", (1, value), (-2, 2), xycoords=axis.get_yaxis_transform(),
+            axis.annotate(minus(f"{value:+.1f}"), (1, value), (-2, 2), xycoords=axis.get_yaxis_transform(),
                           textcoords="offset points", ha="right", fontsize=7, color=BLUE)  # fmt: skip
 
 
@@ -152,7 +153,7 @@ def flow_boxes(facts: RunFacts) -> tuple[list[str], str]:
     if not len(counts):
         return [], ""
     parts = [counted(number, name) for name, number in _contents(facts)]
-    top = "\n".join([facts.run.data, *parts])
+    top = "\n".join(["data set" if facts.run.data == PRIVATE_DATA else facts.run.data, *parts])
     images = int(counts["images"].sum())
     used = f"used: {counted(images, 'traced image')}\nof {counted(facts.data['used_patients'], 'patient')}"
     splits = [

@@ -45,8 +45,10 @@ _LATEX = {
     "∩": r"$\cap$",
     "∪": r"$\cup$",
     "→": r"$\rightarrow$",
-    "σ": r"$\sigma$",
+    "µ": r"$\mu$",
+    "Σ": r"$\Sigma$",
     "γ": r"$\gamma$",
+    "σ": r"$\sigma$",
     "…": r"\dots{}",
 }
 _LAST_LATIN = 0x17F  # the characters up to here have glyphs in the T1 encoding

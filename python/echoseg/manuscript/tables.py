@@ -9,7 +9,7 @@ from typing import Any
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.formats import Table
 from echoseg.manuscript.measures import counted, minus
-from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows
+from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows, subgroup_table
 from echoseg.report.protocol_table import protocol_notes, protocol_rows
 from echoseg.report.run_summary import last_part
 from echoseg.training.config import SHIPPED
@@ -30,6 +30,7 @@ def make_tables(facts: RunFacts, splits: Sequence[str]) -> list[Table]:
     tables = [data_table(facts)]
     for split in splits:
         tables += [results_of(facts, split), agreement_of(facts, split)]
+        tables.append(subgroups_of(facts, split))
         if entry := facts.run.metrics[split].get("protocol"):
             tables.append(protocol_of(entry, split))
     return [table for table in (*tables, settings_table(facts)) if table.rows]
@@ -77,13 +78,19 @@ def agreement_of(facts: RunFacts, split: str) -> Table:
     return Table(f"agreement_{split}", caption, head, [[minus(cell) or _UNKNOWN for cell in row] for row in rows])
 
 
+def subgroups_of(facts: RunFacts, split: str) -> Table:
+    """The measures of a split by phase, view and other groups."""
+    head, rows = subgroup_table(facts.run.metrics[split])
+    caption = f"Subgroups, split {split}. The confidence intervals are over patients."
+    return Table(f"subgroups_{split}", caption, head, [[minus(cell) or _UNKNOWN for cell in row] for row in rows])
+
+
 def protocol_of(entry: dict[str, Any], split: str) -> Table:
     """A split measured by a benchmark's protocol, beside published results."""
     head, rows = protocol_rows(entry)
     computed, differences, sources = protocol_notes(entry).values()
-    caption = " ".join(
-        [f"Split {split}, measured by the protocol `{entry['name']}`.", *computed, *differences, "Sources:", *sources]
-    )
+    first = f"Split {split}, measured by the protocol `{entry['name']}`."
+    caption = " ".join([first, *computed, *differences, f"Sources: {'; '.join(sources)}."])
     return Table(f"protocol_{split}", caption, head, [[minus(cell) for cell in row] for row in rows])
 
 

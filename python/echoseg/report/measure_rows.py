@@ -142,6 +142,11 @@ def _statistic(entry: dict[str, Any], name: str, form: str) -> str:
         return ""
     if name in _NEED_MANY and entry["videos"] < MIN_VIDEOS:
         return "too few videos"
+    return with_interval(value, ends, form)
+
+
+def with_interval(value: float | None, ends: list[float] | None, form: str) -> str:
+    """A number, followed by its interval in brackets if it is known."""
     limits = span(ends, form)
     return number(value, form) + (f" ({limits})" if limits else "")
 

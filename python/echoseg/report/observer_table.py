@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from echoseg.report.measure_rows import MEASURES, number, span
+from echoseg.report.measure_rows import MEASURES, number, with_interval
 
 
 def observer_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -23,12 +23,9 @@ def observer_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]
     for entry in entries:
         row = [f"{entry['first']} and {entry['second']}", str(entry["images"])]
         for name in known:
-            form = f".{MEASURES[name][1]}f"
-            limits = span(entry["ci95"].get(name), form)
-            row.append(number(entry.get(name), form) + (f" ({limits})" if limits else ""))
+            row.append(with_interval(entry.get(name), entry["ci95"].get(name), f".{MEASURES[name][1]}f"))
         ef = entry.get("ef", {})
-        limits = span(ef.get("limits"), "+.1f")
-        row += [number(ef.get("mae"), ".2f"), number(ef.get("bias"), "+.2f") + (f" ({limits})" if limits else "")]
+        row += [number(ef.get("mae"), ".2f"), with_interval(ef.get("bias"), ef.get("limits"), "+.2f")]
         rows.append(row)
     titles = [MEASURES[name][0] for name in known]
     header = ["observers", "images", *titles, "EF difference, points", "EF bias (limits of agreement)"]

@@ -20,7 +20,7 @@ from echoseg.report import charts
 from echoseg.report.card import card_sections
 from echoseg.report.case_files import read_cases
 from echoseg.report.case_tables import image_table, volume_tables
-from echoseg.report.measure_rows import agreement_table, measure_rows, subgroup_table
+from echoseg.report.measure_rows import MEASURES, agreement_table, measure_rows, subgroup_table, with_interval
 from echoseg.report.run_summary import RunSummary, last_part, read_run_summary
 from echoseg.report.tables import EF_BAND_COLUMNS, ef_band_rows
 from echoseg.report.templating import TEMPLATES
@@ -43,6 +43,7 @@ _STACKS = {
     "volume_dice": ("Dice of the volume", ".3f"),
     "volume_ml": ("predicted volume, ml", ".1f"),
     "true_volume_ml": ("traced volume, ml", ".1f"),
+    "volume_similarity": ("volume similarity", ".3f"),
     "bias_ml": ("bias, ml", "+.1f"),
     "mae_ml": ("MAE, ml", ".1f"),
 }
@@ -138,11 +139,17 @@ def _metrics(run: RunSummary) -> tuple[list[str], list[list[str]]]:
         for title, count in counts.items():
             cells.setdefault(title, {})[means] = count
     used = [title for title in head if any(row.get(title) for row in cells.values())]
-    return ["measure", *used], [[title, *(row.get(name, "") for name in used)] for title, row in cells.items()]
+    order = [title for title, _ in MEASURES.values() if title in cells]
+    order += [title for title in cells if title not in order]
+    return ["measure", *used], [[title, *(cells[title].get(name, "") for name in used)] for title in order]
 
 
 def _in_brackets(value: str, interval: str) -> str:
     return f"{value} ({interval})" if interval else value
+
+
+def _with_interval(entry: dict[str, Any], name: str, form: str) -> str:
+    return with_interval(entry.get(name), entry.get("ci95", {}).get(name), form)
 
 
 def _number(value: Any, form: str) -> str:
@@ -213,6 +220,8 @@ def _cases(run: RunSummary, split: str, images: pd.DataFrame, names: bool) -> di
     middle = worst[max(0, (len(worst) - _PICKED) // 2) :]
     picks = {"worst": worst[:_PICKED], "median": middle[:_PICKED], "best": worst[::-1][:_PICKED]}
     failed = [case for case in worst if failures[case - 1]]
+    if failed[:_PICKED] == picks["worst"]:
+        del picks["worst"]  # they are shown as failures
     if cases is not None:
         kept = {case["case"] for case in cases["cases"]}
         picks = {name: [case for case in chosen if case in kept] for name, chosen in picks.items()}
@@ -236,7 +245,10 @@ def _volumes(run: RunSummary, split: str, names: bool) -> dict[str, Any]:
     metrics = run.metrics[split]
     by_phase = metrics.get("stacks", {})
     stacks = [
-        [{"any": "unknown"}.get(phase, phase), *(_number(entry.get(name), form) for name, (_, form) in _STACKS.items())]
+        [
+            {"any": "unknown"}.get(phase, phase),
+            *(_with_interval(entry, name, form) for name, (_, form) in _STACKS.items()),
+        ]
         for phase, entry in by_phase.items()
         if phase != "ef"
     ]

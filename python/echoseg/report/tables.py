@@ -8,7 +8,14 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows, subgroup_table
+from echoseg.report.measure_rows import (
+    MEASURE_COLUMNS,
+    agreement_table,
+    measure_rows,
+    span,
+    subgroup_table,
+    with_interval,
+)
 from echoseg.report.observer_table import observer_table
 
 if TYPE_CHECKING:
@@ -112,8 +119,14 @@ _WHOLE_VIDEOS = {
 
 def _whole_videos(values: dict) -> list[str]:
     """Accuracy and steadiness of whole videos, as means over the videos."""
-    rows = [[title, f"{values[name]:.4f}"] for name, title in _WHOLE_VIDEOS.items() if name in values]
-    return ["", text_table(["whole videos, as predicted by 'echoseg predict'", "mean"], rows)] if rows else []
+    intervals = values.get("ci95", {})
+    rows = [
+        [title, f"{values[name]:.4f}", span(intervals.get(name), ".4f")]
+        for name, title in _WHOLE_VIDEOS.items()
+        if name in values
+    ]
+    header = ["whole videos, as predicted by 'echoseg predict'", "mean", "95 % interval"]
+    return ["", text_table(header, rows)] if rows else []
 
 
 EF_BAND_COLUMNS = (
@@ -137,12 +150,12 @@ def ef_band_rows(bands: dict, source: str) -> list[list[str]]:
     """
     rows = []
     for name, entry in bands.items():
-        low, high = entry["bias_ci95"]
+        interval = span(entry["bias_ci95"], "+.1f") if entry["videos"] > 1 else ""
         shares = ["", ""]
         if entry["coverage"] is not None:
             shares = [f"{100 * entry['coverage']:.0f} %", f"{entry['width']:.1f}"]
         title = f"EF, {source}" if name == "all" else f"  predicted EF {name}"
-        rows.append([title, str(entry["videos"]), f"{entry['bias']:+.1f}", f"{low:+.1f} to {high:+.1f}", *shares])
+        rows.append([title, str(entry["videos"]), f"{entry['bias']:+.1f}", interval, *shares])
     return rows
 
 
@@ -162,7 +175,9 @@ def _stacks(stacks: dict) -> list[str]:
             title = "volume, ml" if name == "any" else f"volume, ml, {name}"
             count, score = entry["stacks"], f"{entry['volume_dice']:.4f}"
             keys = ("volume_ml", "true_volume_ml", "bias_ml", "mae_ml")
-        rows.append([title, str(count), score, *(f"{entry[key]:.1f}" for key in keys)])
+        intervals = entry.get("ci95", {})
+        cells = [with_interval(entry[key], intervals.get(key), ".1f") for key in keys]
+        rows.append([title, str(count), score, *cells])
     header = ["stacks of slices", "number", "volume Dice", "predicted", "true", "bias", "MAE"]
     return ["", text_table(header, rows)] if rows else []
 
