@@ -78,7 +78,7 @@ def test_what_is_written(compared, place):
     assert written["measure"].unique().tolist() == ["dice", "nsd", "hd95", "assd", "ef_error"]
     pd.testing.assert_frame_equal(written, compared, check_dtype=False, rtol=1e-4)
     groups = pd.read_csv(place / "compared" / "groups.csv")
-    assert {"phase", "size"} <= set(groups["by"])
+    assert {"phase", "true area"} <= set(groups["by"])
 
 
 def test_a_run_equals_its_own_masks(runs, compared, store, tmp_path):

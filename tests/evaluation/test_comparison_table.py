@@ -40,15 +40,16 @@ def test_ef_is_compared_with_the_listed_one_or_that_of_the_tracings():
     np.testing.assert_allclose(errors["ef_error"], [2, 6, np.nan, 0])
 
 
-def test_groups_are_by_phase_view_ef_and_size():
-    table = pd.DataFrame({"patient": list("aabbcc"), "phase": ["ED", "ES"] * 3, "view": ["A4C"] * 5 + [""]})
-    errors = pd.DataFrame({"patient": list("abc"), "reference_ef": [30.0, 60.0, np.nan]})
+def test_groups_are_those_of_the_evaluation_and_by_area():
+    images = pd.DataFrame({"patient": list("aabbcc"), "phase": ["ED", "ES"] * 3, "view": ["A4C"] * 6})
+    efs = pd.Series({"a": 30.0, "b": 60.0, "c": np.nan})
     dice = pd.DataFrame({"one": np.linspace(0.8, 0.9, 6), "two": 0.85})
-    groups = compare_groups(dice, table, np.arange(6.0), errors)
+    groups = compare_groups(dice, images, efs, np.arange(6.0))
     found = groups[groups["method"] == "two"]
     assert list(zip(found["by"], found["group"], found["cases"], strict=True)) == [
-        *(("phase", "ED", 3), ("phase", "ES", 3), ("EF", "below 40", 2), ("EF", "from 55", 2)),
-        *(("size", "small", 2), ("size", "middle", 2), ("size", "large", 2)),
+        *(("phase", "ED", 3), ("phase", "ES", 3)),
+        *(("EF, %", "below 40", 2), ("EF, %", "from 55", 2), ("EF, %", "unknown", 2)),
+        *(("true area", "small", 2), ("true area", "middle", 2), ("true area", "large", 2)),
     ]
     small = found[found["group"] == "small"].iloc[0]
     assert small["difference"] == pytest.approx(0.85 - 0.81)

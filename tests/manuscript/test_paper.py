@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -23,6 +24,7 @@ from echoseg.manuscript.figures import flow_boxes
 from echoseg.manuscript.methods import _AUGMENTATIONS, _LOSSES, _OPTIMIZERS
 from echoseg.manuscript.write import write_paper
 from echoseg.training.config import LOSSES, Config
+from echoseg.training.config_file import load_config
 from echoseg.utils.checksum import parse
 
 NAMES = ("Mustermann1", "Mustermann2", "Mustermann3")
@@ -179,6 +181,20 @@ def test_a_run_that_was_not_evaluated(run, tmp_path):
     assert not (tmp_path / "paper/tables/results_test.csv").exists()
     with pytest.raises(DataError, match="'val' was not evaluated"):
         write_paper(run, tmp_path / "other", splits=["val"])
+
+
+def test_settings_change_the_methods(run, tmp_path):
+    changes = {"approach": "landmark", "landmarks": 7, "scheme": "angle", "loss": "mse", "decode": "argmax"}
+    changes |= {"coordinate_weight": 0.5, "region_weight": 3.0, "fixed_copies": 0.25, "clip": 1.0, "ema": 0.99}
+    changes |= {"attention": True, "dropout": 0.1, "schedule": "constant", "init": "shipped", "validation": "last"}
+    dataclasses.replace(load_config(run / "config.yaml"), **changes).save(run / "config.yaml")
+    (run / "environment.json").write_text("{}")
+    write_paper(run, tmp_path / "paper")
+    text = (tmp_path / "paper/methods.md").read_text()
+    facts = ["7 landmarks", "squared difference", "the maximum of its heatmap", "plus 0.5 times", "counts 3 times"]
+    facts += ["25% were also used", "norm of at most 1.", "decay of 0.99", "attention gates", "dropout of 0.1"]
+    facts += ["which was constant", "the weights that ship", "weights of the last epoch", "[AUTHOR: device]"]
+    assert [fact for fact in facts if fact not in text] == []
 
 
 def test_all_settings_have_words():

@@ -206,7 +206,7 @@ def try_corrections(work: Path, names: Iterable[str]) -> Iterator[str]:
         with contextlib.closing(CorrectionsFolder(folder, drawing, kind="points")) as corrections:
             if list(corrections.of(sources[0].name)) != [0]:
                 yield f"{path.name!r}: its correction is missing"
-        _, videos, faults, _ = read_tracings(folder / "VolumeTracings.csv")
+        _, videos, faults, *_ = read_tracings(folder / "VolumeTracings.csv")
         if list(videos) != [stem_of(sources[0].name)] or faults:
             yield f"{path.name!r}: its tracing has the name {list(videos)}"
 

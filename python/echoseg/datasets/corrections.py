@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.samples import name_phases
@@ -62,7 +63,7 @@ def verify_checksums(table: Path) -> None:
 def correct(dataset: Dataset, file: Path) -> Dataset:
     """Replace tracings of a data set by corrected ones; corrected tracings of other frames are added.
 
-    The phases of the frames stay unchanged.
+    The phases of the frames and their observers stay unchanged.
 
     Args:
         dataset: The data set.
@@ -72,7 +73,8 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         DataError: The file cannot be read, its checksum is wrong, or it has another kind of tracing than the data set.
     """
     verify_checksums(file)
-    kind, traced, faults, _ = read_tracings(file)
+    table = read_tracings(file)
+    kind, traced, faults = table.kind, table.videos, table.nameless
     if kind != dataset.kind:
         raise DataError(
             f"{file}: contains {kind}, but {dataset.folder} {dataset.kind}; review with --data {dataset.folder}"
@@ -83,9 +85,12 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         if corrected is not None:
             faults += corrected.faults
             phases = name_phases(recording, [order_contour(tracing.coordinates) for tracing in recording.tracings])
-            by_frame = {tracing.frame: phase for tracing, phase in zip(recording.tracings, phases, strict=True)}
+            by_frame: dict[int, dict[str, Any]] = {
+                tracing.frame: {"phase": phase, "observer": tracing.observer}
+                for tracing, phase in zip(recording.tracings, phases, strict=True)
+            }
             tracings = {
-                tracing.frame: dataclasses.replace(tracing, phase=by_frame.get(tracing.frame, ""))
+                tracing.frame: dataclasses.replace(tracing, **by_frame.get(tracing.frame, {}))
                 for tracing in (*recording.tracings, *corrected.tracings)
             }
             recording = dataclasses.replace(recording, tracings=tuple(tracings[frame] for frame in sorted(tracings)))

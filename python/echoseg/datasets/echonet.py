@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from echoseg.datasets.patients import BY_NAME, patients_of_names
-from echoseg.datasets.recording import Dataset, Fault, Recording, unread_faults
+from echoseg.datasets.recording import Dataset, Fault, Recording, observers_note, split_observers, unread_faults
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.datasets.tracings import (
     EXTRA_CELLS,
@@ -89,8 +89,8 @@ def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
             reason = f"{recording.name} has no rows in {TRACINGS}"
             list_faults[recording.row] = Fault(FILE_LIST, recording.row, reason, "FileName")
         elif video.tracings:
-            by_frame = tuple(sorted(video.tracings, key=lambda tracing: tracing.frame))
-            recordings.append(Recording(**{**recording.__dict__, "tracings": by_frame, "view": view}))
+            own, others = split_observers(video.tracings, tracings.observers)
+            recordings.append(dataclasses.replace(recording, tracings=own, others=others, view=view))
     for name, video in traced.items():
         trace_faults.append(Fault(TRACINGS, video.row, f"{name} is not in {FILE_LIST}", "FileName"))
     trace_faults = list(dict.fromkeys(trace_faults))  # two tracings may have the same fault
@@ -103,6 +103,8 @@ def read_echonet(folder: str | Path, structure: str | None = None) -> Dataset:
             f"{TRACINGS}: the rows of {tracings.rearranged} tracings were repeated, turned or not in order, and were "
             "brought into order"
         )
+    if note := observers_note(recordings, tracings.observers):
+        notes.append(note)
     name = structure_name(structure or LEFT_VENTRICLE)
     return Dataset(
         folder, tracings.kind, tuple(recordings), faults, structure=name, notes=tuple(notes), patients=source

@@ -1,9 +1,11 @@
 """Reader of folders with pairs of image and mask files: NIfTI, MetaImage, PNG and so on.
 
 A mask has the name of its image followed by `_gt`, `_seg`, `_label` or `_mask`, or it is in a folder `masks/`,
-`labels/` and so on beside the folder of the images, or both. Files may be in subfolders up to two levels deep, for
-example one per patient, or `train/`, `val/` and `test/`, which then are the splits. The patient is the folder, or else
-the part of the name before phase, view and number (`p1_4CH_ED`, `p1_slice03`); see `echoseg.datasets.patients`.
+`labels/` and so on beside the folder of the images, or both. Masks of several observers have the name of the image
+followed by `_observer1`, `_reader2`, `_rater_a` and so on; the first one in alphabetical order, or one without such an
+ending, trains. Files may be in subfolders up to two levels deep, for example one per patient, or `train/`, `val/` and
+`test/`, which then are the splits. The patient is the folder, or else the part of the name before phase, view and
+number (`p1_4CH_ED`, `p1_slice03`); see `echoseg.datasets.patients`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +21,14 @@ from echoseg.datasets import acdc
 from echoseg.datasets.decathlon import DESCRIPTION, find_label
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
 from echoseg.datasets.patients import BY_FOLDER, BY_NAME, names_patient, patients_of_folders, patients_of_names
-from echoseg.datasets.recording import Dataset, Fault, Recording, unread_faults
+from echoseg.datasets.recording import Dataset, Fault, Recording, observers_note, split_observers, unread_faults
 from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 
 _SUFFIX = re.compile(rf"({'|'.join(MASK_SUFFIXES)})$", re.IGNORECASE)
 _MASKS = ("masks", "mask", "labels", "label", "gt", "segmentations", "annotations")
 _IMAGES = ("images", "image", "imgs", "frames", "img")
+_OBSERVER = re.compile(r"[_-]((observer|reader|rater|expert)[_-]?[a-z0-9]+)$", re.IGNORECASE)
 
 
 class _Key(NamedTuple):
@@ -70,6 +73,7 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
         DataError: Nothing is usable, or it is unclear which label to read.
     """
     images, masks = _sort(folder)
+    observers = _observers(masks)
     name_of_structure = structure_name(structure or LEFT_VENTRICLE)
     label = find_label(folder / DESCRIPTION, structure)
     label_text = "all that is not 0"
@@ -85,7 +89,8 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
         key_masks, key_images = masks.get(key, []), images.get(key, [])
         if not key_masks and acdc.is_film_of(key.stem, (other.stem for other in masks)):
             continue
-        if len(key_masks) != 1 or len(key_images) != 1:
+        is_by_observer = len({observers[mask] for mask in key_masks}) == len(key_masks) > 0
+        if not is_by_observer or len(key_images) != 1:
             faults.append(_unpaired(folder, key_images, key_masks))
             continue
         _, phase, view = parse_stem(key.stem)
@@ -93,9 +98,41 @@ def read_pairs(folder: Path, structure: str | None = None) -> Dataset:
         name = "_".join((*key.group, key.stem)) if key.group in repeating else key.stem
         split = _split(key.group) if has_splits else ""
         recording = Recording(name, key_images[0], patients[key], (), split=split, view=view)
-        pairs.append(MaskPair(recording, key_masks[0], phase=phase))
-    dataset = read_masks(folder, pairs, faults, label)
+        pairs += [
+            MaskPair(recording, mask, phase=phase) for mask in sorted(key_masks, key=lambda mask: observers[mask])
+        ]
+    dataset = _join_observers(read_masks(folder, pairs, faults, label), observers)
     return dataclasses.replace(dataset, structure=name_of_structure, label=label_text, patients=source)
+
+
+def _observers(masks: dict[_Key, list[Path]]) -> dict[Path, str]:
+    """The observer of each mask in its name; "" if there is none."""
+    names = {}
+    for key, files in masks.items():
+        for path in files:
+            stem = _SUFFIX.sub("", stem_of(path))
+            marked = _OBSERVER.search(stem) if stem != key.stem else None
+            names[path] = marked[1] if marked else ""
+    return names
+
+
+def _join_observers(dataset: Dataset, observers: Mapping[Path, str]) -> Dataset:
+    """One recording for each image, in place of one for each of its masks."""
+    recordings: dict[str, Recording] = {}
+    for recording in dataset.recordings:
+        tracings = [
+            dataclasses.replace(tracing, observer=observers[dataset.folder / tracing.file])
+            for tracing in recording.tracings
+        ]
+        kept = recordings.setdefault(recording.name, dataclasses.replace(recording, tracings=()))
+        recordings[recording.name] = dataclasses.replace(kept, tracings=(*kept.tracings, *tracings))
+    names = sorted(set(observers.values()))
+    joined = []
+    for recording in recordings.values():
+        own, others = split_observers(recording.tracings, names)
+        joined.append(dataclasses.replace(recording, tracings=own, others=others))
+    note = observers_note(joined, names)
+    return dataclasses.replace(dataset, recordings=tuple(joined), notes=(*dataset.notes, *([note] if note else [])))
 
 
 def _patients(keys: Collection[_Key], repeating: Collection[tuple[str, ...]]) -> tuple[dict[_Key, str], str]:
@@ -128,9 +165,19 @@ def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]
         parents = path.relative_to(folder).parts[:-1]
         group = tuple(part for part in parents if part.lower() not in (*_MASKS, *_IMAGES))
         stem = _SUFFIX.sub("", stem_of(path))
-        is_mask = stem != stem_of(path) or any(part.lower() in _MASKS for part in parents)
+        is_marked = stem != stem_of(path) or _SUFFIX.search(_OBSERVER.sub("", stem)) is not None
+        is_mask = is_marked or any(part.lower() in _MASKS for part in parents)
         (masks if is_mask else images)[_Key(group, stem)].append(path)
+    for key in [key for key in masks if key not in images]:
+        own = key._replace(stem=_without_observer(key.stem))
+        if own in images:
+            masks[own] += masks.pop(key)
     return dict(images), dict(masks)
+
+
+def _without_observer(stem: str) -> str:
+    """The name of an image, given that of a mask by one of several observers, "p1_observer1" or "p1_gt_observer1"."""
+    return _SUFFIX.sub("", _OBSERVER.sub("", stem))
 
 
 def _split(group: tuple[str, ...]) -> str:

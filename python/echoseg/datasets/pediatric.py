@@ -46,10 +46,11 @@ def read_pediatric(folder: Path, structure: str | None = None) -> Dataset:
         view = part.folder.name
         for recording in part.recordings:
             name = recording.name if uses[recording.name] == 1 else f"{view}-{recording.name}"
-            tracings = tuple(
-                dataclasses.replace(tracing, file=f"{view}/{tracing.file}") for tracing in recording.tracings
+            tracings, others = (
+                tuple(dataclasses.replace(tracing, file=f"{view}/{tracing.file}") for tracing in traced)
+                for traced in (recording.tracings, recording.others)
             )
-            recordings.append(dataclasses.replace(recording, name=name, tracings=tracings))
+            recordings.append(dataclasses.replace(recording, name=name, tracings=tracings, others=others))
         faults += [dataclasses.replace(fault, file=f"{view}/{fault.file}") for fault in part.faults]
     notes = dict.fromkeys(note for part in parts for note in part.notes)
     return dataclasses.replace(

@@ -14,6 +14,8 @@ from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import printable
 from echoseg.io.file_types import SUFFIXES, unread_reason
 
+UNNAMED = "unnamed"
+"""The name of an observer without one, in results."""
 MINIMUM_ROWS = {"chords": 4, "points": 3}
 """Kind of tracing → minimum number of rows: the long axis and three chords, or three points."""
 
@@ -90,6 +92,7 @@ class Tracing:
         pieces: Share of the mask's pixels in other pieces than that of the contour.
         holes: Share of the pixels in the contour that the mask leaves out.
         turned: Number of chords of which the ends were exchanged, so that all have the same direction.
+        observer: Who traced; "" if unknown.
     """
 
     frame: int
@@ -100,6 +103,7 @@ class Tracing:
     pieces: float = 0.0
     holes: float = 0.0
     turned: int = 0
+    observer: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +114,7 @@ class Recording:
         name: The name in the file list without suffix; unique in the data set.
         path: The file.
         patient: The patient's identifier; `name` if unknown.
-        tracings: The tracings, sorted by frame.
+        tracings: The tracings, sorted by frame, one for each frame.
         split: The raw Split cell of the data set; "" if it has none.
         fps: Frames per second; nan if unknown.
         ef: Ejection fraction in percent; nan if unknown.
@@ -123,6 +127,7 @@ class Recording:
         quality: Of the images, as the data set names it; "" if unknown.
         sex: Of the patient, as the data set names it; "" if unknown.
         age: Of the patient in years; nan if unknown.
+        others: The tracings of the same frames by other observers.
     """
 
     name: str
@@ -141,6 +146,42 @@ class Recording:
     quality: str = ""
     sex: str = ""
     age: float = math.nan
+    others: tuple[Tracing, ...] = ()
+
+
+def split_observers(
+    tracings: Iterable[Tracing], observers: Sequence[str]
+) -> tuple[tuple[Tracing, ...], tuple[Tracing, ...]]:
+    """Separate the tracing of each frame that trains a network from those of other observers.
+
+    Args:
+        tracings: The tracings of a recording, at most one of each frame by each observer.
+        observers: The observers; a frame's tracing is that of the first of them who has traced it.
+
+    Returns:
+        The tracings, one for each frame, sorted by frame; and the others, sorted by frame and observer. Other observers
+        who saw nothing to trace are left out.
+    """
+    ordered = sorted(tracings, key=lambda tracing: (tracing.frame, observers.index(tracing.observer)))
+    first: dict[int, Tracing] = {}
+    for tracing in ordered:
+        first.setdefault(tracing.frame, tracing)
+    others = (tracing for tracing in ordered if first[tracing.frame] is not tracing and len(tracing.coordinates))
+    return tuple(first.values()), tuple(others)
+
+
+def observers_note(recordings: Iterable[Recording], observers: Sequence[str]) -> str:
+    """A note on who traced how many frames that several observers traced; "" if there are none.
+
+    Args:
+        recordings: The recordings.
+        observers: The observers; the first one's tracings train.
+    """
+    frames = sum(len({tracing.frame for tracing in recording.others}) for recording in recordings)
+    if not frames:
+        return ""
+    listed = ", ".join(observer or UNNAMED for observer in observers)
+    return f"{frames} frames are traced by several observers ({listed}); of each, the tracing of the first one is used"
 
 
 @dataclass(frozen=True, eq=False)

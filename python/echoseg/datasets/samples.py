@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
+from echoseg.datasets.recording import UNNAMED, Dataset, Fault, Recording, Tracing
 from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_area, order_contour
 from echoseg.geometry.crop import Box, Crop, fov_box
@@ -32,11 +33,13 @@ class Sample:
         image: (H, W) uint8, grey.
         contour: (P, 2) float32, pixels of `image`; (0, 2) for a blank slice.
         metadata: One row of the store's table of samples.
+        observers: If several observers traced the frame, their contours by name, `contour` first.
     """
 
     image: NDArray[np.uint8]
     contour: NDArray[np.float32]
     metadata: dict[str, Any]
+    observers: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,9 @@ def _decode(
     result = RecordingSamples()
     contours = [order_contour(tracing.coordinates, ordering) for tracing in recording.tracings]
     file = recording.path.relative_to(folder).as_posix()
+    others: defaultdict[int, list[Tracing]] = defaultdict(list)
+    for tracing in recording.others:
+        others[tracing.frame].append(tracing)
     try:
         decoded = decode_clip(recording.path, [tracing.frame for tracing in recording.tracings])
         if not decoded.frames and decoded.passed == 0:
@@ -132,7 +138,16 @@ def _decode(
             "sex": recording.sex,
             "age": recording.age,
         }
-        result.samples.append(Sample(crop.frames(image[None])[0], crop.points(contour), metadata))
+        observers = {tracing.observer or UNNAMED: crop.points(contour)} if others[tracing.frame] else {}
+        for other in others[tracing.frame]:
+            outline = order_contour(other.coordinates, ordering)
+            if reason := _find_problem(other, outline, image, decoded, crop.box):
+                reason = f"frame {other.frame} of {recording.name} {reason}"
+                result.faults.append(Fault(other.file, other.row or None, reason))
+            else:
+                observers[other.observer or UNNAMED] = crop.points(outline)
+        several = observers if len(observers) > 1 else {}
+        result.samples.append(Sample(crop.frames(image[None])[0], crop.points(contour), metadata, several))
     return result
 
 

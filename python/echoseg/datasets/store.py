@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,11 @@ from echoseg.datasets.statement import count_reasons, describe_dataset, log_stat
 from echoseg.datasets.store_files import (
     CURE,
     FORMAT,
+    Observers,
     check_hashes,
     map_arrays,
     read_manifest,
+    read_observers,
     read_samples,
     write_frames,
     write_metadata,
@@ -61,6 +63,8 @@ class Store:
             the recording's file in the data set's folder), file (of the tracing), list_row (of the file list), pieces,
             holes and turned (see `recording.Tracing`); "" or 0 if unknown.
         manifest: The content of `manifest.json`; `faults` are dicts with file, row, column and reason.
+        observers: If several observers traced some images, their contours by observer and index of the image, among
+            them those in `points`, which are of the first observer of each image.
     """
 
     path: Path
@@ -69,6 +73,7 @@ class Store:
     offsets: NDArray[np.int64]
     samples: pd.DataFrame
     manifest: dict[str, Any]
+    observers: Observers = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -145,7 +150,7 @@ def open_store(path: str | Path) -> Store:
         raise DataError(f"{path / 'samples.csv'}: {len(samples)} rows for {count} frames; {CURE}")
     if ((lengths == 0) != (samples["blank"] == 1)).any():
         raise DataError(f"{path / 'samples.csv'}: column blank does not fit offsets.npy; {CURE}")
-    return Store(path, frames, points, offsets, samples, manifest)
+    return Store(path, frames, points, offsets, samples, manifest, read_observers(path, manifest["sha256"]))
 
 
 def is_store(path: str | Path) -> bool:
@@ -159,6 +164,7 @@ def write_store(
     contours: Sequence[NDArray[np.float32]],
     samples: pd.DataFrame,
     manifest: dict[str, Any],
+    observers: Observers | None = None,
 ) -> Store:
     """Write a store atomically, and open it.
 
@@ -168,6 +174,7 @@ def write_store(
         contours: N arrays (P, 2) float32, pixels, with at least three points each, or none for a blank slice.
         samples: N rows with at least the columns of `Store.samples`.
         manifest: Entries of the manifest, for example `faults`, `ordering` and `source`.
+        observers: The contours of images that several observers traced; see `Store.observers`.
 
     Raises:
         FileExistsError: `out` exists.
@@ -179,7 +186,7 @@ def write_store(
         raise ValueError(f"{len(frames)} frames, {len(contours)} contours and {len(samples)} samples do not match")
     with new_folder(Path(out)) as folder:
         np.save(folder / "frames.npy", np.ascontiguousarray(frames))
-        write_metadata(folder, frames.shape, contours, samples, manifest)
+        write_metadata(folder, frames.shape, contours, samples, manifest, observers)
     return open_store(out)
 
 
@@ -328,6 +335,7 @@ def _prepare(
         _refuse_faults(folder, faults)
     contours: list[NDArray[np.float32]] = []
     metadata: list[dict[str, Any]] = []
+    observers: dict[str, dict[int, NDArray[np.float32]]] = {}
 
     def images() -> Iterator[NDArray[np.uint8]]:
         bar = tqdm(total=len(dataset.recordings), desc="decode", unit="video", disable=None)
@@ -335,6 +343,8 @@ def _prepare(
             for decoded in decode_dataset(dataset, **options):
                 faults.extend(decoded.faults)
                 for sample in decoded.samples:
+                    for observer, contour in sample.observers.items():
+                        observers.setdefault(observer, {})[len(contours)] = contour
                     contours.append(sample.contour)
                     metadata.append(sample.metadata)
                     yield sample.image
@@ -360,7 +370,7 @@ def _prepare(
             "files": hash_files(folder),
             "faults": [asdict(fault) for fault in faults],
         }
-        write_metadata(temporary, (count, *options["size"]), contours, pd.DataFrame(metadata), manifest)
+        write_metadata(temporary, (count, *options["size"]), contours, pd.DataFrame(metadata), manifest, observers)
     return open_store(out)
 
 

@@ -3,6 +3,8 @@
 - `frames.npy` (N, H, W) uint8, `points.npy` (M, 2) float32, `offsets.npy` (N+1,) int64: image i has the contour
   `points[offsets[i]:offsets[i + 1]]`, which is empty for a blank slice.
 - `samples.csv`: one row of metadata per image.
+- `observers.csv`, if several observers traced some images: their contours, one row per point, and among them the
+  contours in `points.npy`.
 - `manifest.json`: versions, the source, the faults, the SHA-256 of the other files and of each source file, and a
   checksum of itself.
 """
@@ -11,9 +13,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,8 @@ from echoseg.errors import DataError
 from echoseg.utils.checksum import add_checksum, parse
 from echoseg.utils.files import hash_file
 
+Observers: TypeAlias = Mapping[str, Mapping[int, NDArray[np.float32]]]
+"""Observer → index of the image → contour, (P, 2) float32, pixels of the store's frames."""
 FORMAT = 8
 """Version of the format; increased when existing stores would be read incorrectly. Stores of format 4 lack the blank
 slices, so the volumes of their stacks would be too small; those of format 6 lack what a check reports of masks, those
@@ -32,6 +36,7 @@ CURE = "run echoseg prepare again"
 
 _ARRAYS = {"frames.npy": (np.uint8, 3), "points.npy": (np.float32, 2), "offsets.npy": (np.int64, 1)}
 _HASHED = (*_ARRAYS, "samples.csv")
+_OBSERVERS = "observers.csv"
 _TEXT_COLUMNS = ("video", "patient", "phase", "split", "view")
 _INTEGER_COLUMNS = ("frame", "row", "height", "width")
 _ORIGIN = {"path": "", "file": "", "list_row": 0, "pieces": 0.0, "holes": 0.0, "turned": 0}  # and their defaults
@@ -75,6 +80,7 @@ def write_metadata(
     contours: Sequence[NDArray[np.float32]],
     samples: pd.DataFrame,
     manifest: dict[str, Any],
+    observers: Observers | None = None,
 ) -> None:
     """Write all files except `frames.npy`, which must exist.
 
@@ -85,6 +91,7 @@ def write_metadata(
         samples: N rows. Without the columns of the crop, the whole frame is the sample; without those of the origin or
             of subgroups, these are unknown.
         manifest: Entries of the manifest.
+        observers: The contours of images that several observers traced.
 
     Raises:
         ValueError: A column is missing, or a contour has too few points, the wrong shape or a value that is not finite.
@@ -108,6 +115,8 @@ def write_metadata(
     }
     samples = samples.assign(**{name: value for name, value in defaults.items() if name not in samples})
     samples.assign(blank=(np.diff(offsets) == 0).astype(int)).to_csv(folder / "samples.csv", index=False)
+    if observers:
+        _write_observers(folder / _OBSERVERS, observers)
     entries = {
         "ordering": None,
         "fov_mm": None,
@@ -119,7 +128,7 @@ def write_metadata(
         "size": list(shape[1:]),
         "samples": shape[0],
         "patients": int(samples["patient"].nunique()),
-        "sha256": {name: hash_file(folder / name) for name in _HASHED},
+        "sha256": {name: hash_file(folder / name) for name in (*_HASHED, *([_OBSERVERS] if observers else []))},
     }
     text = json.dumps(add_checksum(entries), indent=1, ensure_ascii=False)
     (folder / "manifest.json").write_text(text, encoding="utf-8")
@@ -154,7 +163,7 @@ def check_hashes(folder: Path, sha256: dict[str, str]) -> None:
     Raises:
         DataError: A file cannot be read, or was changed.
     """
-    for name in _HASHED:
+    for name in (*_HASHED, *({_OBSERVERS} & sha256.keys())):
         try:
             actual = hash_file(folder / name)
         except OSError as error:
@@ -192,6 +201,38 @@ def read_samples(folder: Path) -> pd.DataFrame:
     if not dtypes.keys() <= set(samples.columns):
         raise DataError(f"{path}: lacks columns; {CURE}")
     return samples.assign(**numbers)
+
+
+def read_observers(folder: Path, sha256: dict[str, str]) -> Observers:
+    """Read `observers.csv`; empty if the store has none.
+
+    Args:
+        folder: The store.
+        sha256: The names and hashes in the manifest, which have been checked.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    if _OBSERVERS not in sha256:
+        return {}
+    observers: dict[str, dict[int, NDArray[np.float32]]] = {}
+    try:
+        table = pd.read_csv(folder / _OBSERVERS, dtype=dict.fromkeys(("observer", "x", "y"), str), na_filter=False)
+        for (observer, index), rows in table.groupby(["observer", "sample"], sort=False):
+            points = [[float(x), float(y)] for x, y in zip(rows["x"], rows["y"], strict=True)]
+            observers.setdefault(str(observer), {})[int(index)] = np.array(points, np.float32)
+    except (OSError, ValueError, KeyError):
+        raise DataError(f"{folder / _OBSERVERS}: missing or damaged; {CURE}") from None
+    return observers
+
+
+def _write_observers(path: Path, observers: Observers) -> None:
+    tables = [
+        pd.DataFrame(contour, columns=["x", "y"]).assign(observer=observer, sample=index)
+        for observer, contours in observers.items()
+        for index, contour in contours.items()
+    ]
+    pd.concat(tables)[["observer", "sample", "x", "y"]].to_csv(path, index=False)
 
 
 def _package_version() -> str:

@@ -1,7 +1,7 @@
 """Reads a table of tracings: rows of chords or points, each with the name of its video and the number of its frame.
 
 The header determines the kind: chords `FileName,X1,Y1,X2,Y2,Frame` (EchoNet-Dynamic) or points `FileName,X,Y,Frame`
-(EchoNet-Pediatric).
+(EchoNet-Pediatric). With a column `Observer`, a frame may be traced once by each observer.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from echoseg.io.file_types import SUFFIXES
 from echoseg.utils.table import EXTRA, Table, quote, read_numbers, read_table
 
 TRACINGS = "VolumeTracings.csv"
+_OBSERVER = "Observer"
 EXTRA_CELLS = "more cells than the header has columns"
 
 _COORDINATES = {"chords": ("X1", "Y1", "X2", "Y2"), "points": ("X", "Y")}
@@ -70,7 +71,7 @@ def check_name(name: str) -> str:
 
 @dataclass
 class _RowGroup:
-    """Consecutive rows with the same FileName and Frame cell: one tracing, if there is no fault.
+    """Consecutive rows with the same FileName, Frame and Observer cell: one tracing, if there is no fault.
 
     Attributes:
         name: The video's name without suffix.
@@ -78,10 +79,11 @@ class _RowGroup:
         stop: Position after the last row.
         row: Line number of the first row.
         frame: The frame number; -1 if it is invalid.
+        observer: Who traced; "" without such a column.
         faults: What is wrong with the rows.
         is_fragment: Whether FileName or Frame is invalid and the group is too short to be a tracing, so that its rows
             may belong to a neighbouring group.
-        repeated: Further groups with the same name and frame, which are parts of this one.
+        repeated: Further groups with the same name, frame and observer, which are parts of this one.
         is_part: Whether this is such a further group.
     """
 
@@ -90,6 +92,7 @@ class _RowGroup:
     stop: int
     row: int
     frame: int = -1
+    observer: str = ""
     faults: Sequence[Fault] = ()
     is_fragment: bool = False
     repeated: list[_RowGroup] = field(default_factory=list)
@@ -119,12 +122,14 @@ class TracingTable(NamedTuple):
         videos: The tracings and faults of each video, by its name without suffix.
         nameless: The faults of rows without a usable video name. Each row is part of a tracing or covered by a fault.
         rearranged: The number of tracings whose rows were brought into order; see `geometry.chords.arrange_chords`.
+        observers: The observers in the order of the table.
     """
 
     kind: str
     videos: dict[str, VideoTracings]
     nameless: list[Fault]
     rearranged: int
+    observers: tuple[str, ...]
 
 
 def read_tracings(path: Path) -> TracingTable:
@@ -136,7 +141,8 @@ def read_tracings(path: Path) -> TracingTable:
     Raises:
         DataError: The table or a column is missing, or the table is empty.
     """
-    table = read_table(path, *(("FileName", *names, "Frame") for names in _COORDINATES.values()))
+    needed = (("FileName", *names, "Frame") for names in _COORDINATES.values())
+    table = read_table(path, *needed, optional=(_OBSERVER,))
     kind = "chords" if set(_COORDINATES["chords"]) <= set(table.cells.columns) else "points"
     coordinates, problems = _check_cells(table, _COORDINATES[kind])
     groups = _group_rows(table.cells, kind, problems)
@@ -168,8 +174,8 @@ def read_tracings(path: Path) -> TracingTable:
                 turned = int((~(rows[1:, None] == original).all(axis=2).any(axis=1)).sum())
         video.faults |= dict.fromkeys(faults)
         if not faults:
-            video.tracings.append(Tracing(frame=group.frame, coordinates=rows, row=group.row, turned=turned))
-    return TracingTable(kind, videos, nameless, rearranged)
+            video.tracings.append(Tracing(group.frame, rows, group.row, turned=turned, observer=group.observer))
+    return TracingTable(kind, videos, nameless, rearranged, tuple(dict.fromkeys(group.observer for group in groups)))
 
 
 def _check_cells(table: Table, names: Sequence[str]) -> tuple[NDArray[np.float32], Problems]:
@@ -191,12 +197,14 @@ def _check_cells(table: Table, names: Sequence[str]) -> tuple[NDArray[np.float32
 
 
 def _group_rows(table: pd.DataFrame, kind: str, problems: Problems) -> list[_RowGroup]:
-    """Split the table where the FileName or the Frame cell changes; groups with an invalid cell get a fault."""
+    """Split the table where the FileName, Frame or Observer cell changes; groups with an invalid cell get a fault."""
     name_codes, names = pd.factorize(table["FileName"].str.strip())
     frame_codes, frame_cells = pd.factorize(table["Frame"].str.strip())
+    observers = table[_OBSERVER].str.strip() if _OBSERVER in table else pd.Series("", index=table.index)
+    observer_codes, observer_names = pd.factorize(observers)
     numbers, _ = read_numbers(pd.Series(frame_cells))
     files, frames = names.tolist(), frame_cells.tolist()
-    change = (np.diff(name_codes) != 0) | (np.diff(frame_codes) != 0)
+    change = np.diff(np.stack([name_codes, frame_codes, observer_codes]), axis=1).any(axis=0)
     edges = [0, *(np.flatnonzero(change) + 1).tolist(), len(table)]
     invalid = np.fromiter(problems, dtype=np.intp, count=len(problems))
     bounds = np.searchsorted(invalid, edges).tolist()
@@ -207,7 +215,8 @@ def _group_rows(table: pd.DataFrame, kind: str, problems: Problems) -> list[_Row
     groups = []
     for (start, stop), (low, high) in zip(itertools.pairwise(edges), itertools.pairwise(bounds), strict=True):
         file, frame = name_codes[start], frame_codes[start]
-        group = _RowGroup(name=stems[file], start=start, stop=stop, row=int(rows[start]))
+        observer = str(observer_names[observer_codes[start]])
+        group = _RowGroup(name=stems[file], start=start, stop=stop, row=int(rows[start]), observer=observer)
         key_problems = [("FileName", f"{quote(files[file])} {bad_names[file]}")] if bad_names[file] else []
         key_problems += [("Frame", bad_frames[frame])] if bad_frames[frame] else []
         untraced = _is_untraced(frames[frame])
@@ -250,14 +259,14 @@ def _reject_neighbours_of_fragments(groups: list[_RowGroup]) -> None:
 
 
 def _unite_repeated(groups: list[_RowGroup], coordinates: NDArray[np.float32], kind: str) -> None:
-    """Unite the groups of rows with the same name and frame.
+    """Unite the groups of rows with the same name, frame and observer.
 
     The rows of a chord tracing have an order of their own, so that they may stand anywhere in the table. Points are
     used if the same rows stand there twice; otherwise their order is unknown, and the frame is rejected.
     """
-    first: dict[tuple[str, int], _RowGroup] = {}
+    first: dict[tuple[str, int, str], _RowGroup] = {}
     for group in groups:
-        other = first.setdefault((group.name, group.frame), group)
+        other = first.setdefault((group.name, group.frame, group.observer), group)
         if group.frame < 0 or other is group:
             continue
         same = np.array_equal(coordinates[other.start : other.stop], coordinates[group.start : group.stop])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from echoseg.metrics.surface import surface_distances
 from echoseg.models.codec import fill_contours
 from echoseg.ops import normalized_surface_dice
 
+OF_IMAGES = ("dice", "nsd", "hd95", "assd")
+"""The measures of images, columns of `Method.cases`."""
 _BATCH = 256  # images that are drawn at once
 
 
@@ -37,7 +40,7 @@ class Method:
     Attributes:
         name: Its name in tables and figures.
         contours: N contours, (P, 2) float32, pixels of the original frames; of masks, that of the largest piece.
-        cases: A row per image: dice, nsd, hd95, assd and area_px; distances in `Cases.unit`.
+        cases: A row per image: `OF_IMAGES` and area_px; distances in `Cases.unit`.
         volumes: A table of volumes from the traced frames; see `echoseg.evaluation.ejection.traced_volumes`.
     """
 
@@ -58,6 +61,8 @@ class Comparison:
         volumes: A row per video and method; see `echoseg.evaluation.comparison_table.ef_errors`.
         table: A row per measure and method; see `echoseg.evaluation.comparison_table.compare_scores`.
         groups: The same for the Dice in groups of the images.
+        observers: The same for the images that further observers traced, after the name of the `observer`, who is one
+            of the methods there. The first observer's contours are the true ones.
     """
 
     cases: Cases
@@ -66,6 +71,7 @@ class Comparison:
     volumes: pd.DataFrame
     table: pd.DataFrame
     groups: pd.DataFrame
+    observers: pd.DataFrame
 
 
 def compare_methods(
@@ -86,10 +92,7 @@ def compare_methods(
     methods = [_predict(run, cases) for run in runs]
     methods += [_read_masks(name, folder, cases) for name, folder in folders.items()]
     patients = cases.table["patient"].to_numpy()
-    scores = {
-        name: pd.DataFrame({method.name: method.cases[name] for method in methods})
-        for name in ("dice", "nsd", "hd95", "assd")
-    }
+    scores = {name: pd.DataFrame({method.name: method.cases[name] for method in methods}) for name in OF_IMAGES}
     tables = [compare_scores(name, table, patients) for name, table in scores.items()]
     errors = ef_errors({method.name: method.volumes for method in methods})
     by_video = errors.pivot(index="video", columns="method", values="ef_error").reindex(columns=list(scores["dice"]))
@@ -99,8 +102,9 @@ def compare_methods(
     table = pd.concat(tables, ignore_index=True)
     units = {"hd95": cases.unit, "assd": cases.unit, "ef_error": "points"}
     table.insert(1, "unit", table["measure"].map(units).fillna(""))
-    groups = compare_groups(scores["dice"], cases.table, cases.true_areas(), errors)
-    return Comparison(cases, methods, split, errors, table, groups)
+    efs = errors.groupby("patient")["reference_ef"].mean()
+    groups = compare_groups(scores["dice"], cases.table, efs, cases.true_areas())
+    return Comparison(cases, methods, split, errors, table, groups, compare_observers(cases, methods))
 
 
 def _predict(run: ComparedRun, cases: Cases) -> Method:
@@ -117,10 +121,8 @@ def _predict(run: ComparedRun, cases: Cases) -> Method:
         for case, contour in zip(chosen, prediction.contours, strict=True):
             contours[case] = store.crop(found[case]).points_in_frame(contour)
 
-    def draw(chosen: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        return fill_contours([contours[case] for case in chosen], size)
-
-    return Method(run.name, contours, _measure(cases, draw), pd.concat(volumes, ignore_index=True))
+    measured = _measure(cases, partial(_fill, contours))
+    return Method(run.name, contours, measured, pd.concat(volumes, ignore_index=True))
 
 
 def _read_masks(name: str, folder: MaskFolder, cases: Cases) -> Method:
@@ -139,6 +141,41 @@ def _read_masks(name: str, folder: MaskFolder, cases: Cases) -> Method:
     empty = np.broadcast_to(np.float32(0), (len(contours), *store.size))  # probabilities, which masks do not have
     volumes = traced_volumes(store, cases.indices, Prediction(in_store, pieces, empty))
     return Method(name, contours, measured, volumes)
+
+
+def compare_observers(cases: Cases, methods: Sequence[Method]) -> pd.DataFrame:
+    """Compare methods, and further observers, with the first observer on the images that these observers traced.
+
+    Args:
+        cases: The images.
+        methods: The methods, the reference first.
+
+    Returns:
+        The table `Comparison.observers`; empty if each image was traced by one observer.
+    """
+    store, tables = cases.store, []
+    for observer, contours in cases.store.observers.items():
+        further = [i in contours and not np.array_equal(contours[i], store.contour(i)) for i in cases.indices]
+        traced = np.flatnonzero(further)
+        if not len(traced):
+            continue
+        part = cases.take(traced)
+        drawn = [store.crop(i).points_in_frame(contours[i]) for i in part.indices]
+        measured = _measure(part, partial(_fill, drawn))
+        for name in OF_IMAGES:
+            scores = pd.DataFrame({method.name: method.cases[name].to_numpy()[traced] for method in methods})
+            scores[f"observer {observer}"] = measured[name]
+            rows = compare_scores(name, scores, part.table["patient"].to_numpy())
+            tables.append(rows.assign(unit=cases.unit if name in ("hd95", "assd") else "", observer=observer))
+    if not tables:
+        return pd.DataFrame()
+    joined = pd.concat(tables, ignore_index=True)
+    return joined[["observer", *(name for name in joined if name != "observer")]]
+
+
+def _fill(contours: Sequence[np.ndarray], chosen: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The masks of some images, given the contours of all."""
+    return fill_contours([contours[case] for case in chosen], size)
 
 
 def _measure(cases: Cases, draw: Callable[[np.ndarray, tuple[int, int]], np.ndarray]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from echoseg.training.config_file import load_config
 
 _KEY = ["video", "frame"]
 _SPACING = ["spacing_y", "spacing_x"]
+_PROPERTIES = ("phase", "view", "quality", "sex", "age")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,8 @@ class Cases:
     Attributes:
         store: The store of the first run. Its contours are the true ones for all methods.
         indices: (N,) int64, the images in this store.
-        table: A row per image: video, frame, patient, phase, view, path (of the recording's file in the data set),
-            height and width in pixels, spacing_y and spacing_x in mm per pixel, nan if unknown.
+        table: A row per image: video, frame, patient, phase, view, quality, sex, age, path (of the recording's file in
+            the data set), height and width in pixels, spacing_y and spacing_x in mm per pixel, nan if unknown.
         notes: What was left out and why, a line each.
     """
 
@@ -80,6 +81,10 @@ class Cases:
     def unit(self) -> str:
         """The unit of distances: "mm" if the spacing of all images is known, else "px"."""
         return "mm" if self.table[_SPACING].notna().all(axis=None) else "px"
+
+    def take(self, chosen: np.ndarray) -> Cases:
+        """Some of the images, by their places."""
+        return Cases(self.store, self.indices[chosen], self.table.iloc[chosen].reset_index(drop=True))
 
     def true_contours(self) -> list[np.ndarray]:
         """N contours, (P, 2) float32, pixels of the original frames."""
@@ -158,7 +163,7 @@ def choose_cases(runs: Sequence[ComparedRun], split: str) -> Cases:
                 "data by --data FOLDER --split all"
             )
     samples = store.samples.iloc[chosen]
-    table = samples[[*_KEY, "patient", "phase", "view", "path", "height", "width"]].reset_index(drop=True)
+    table = samples[[*_KEY, "patient", *_PROPERTIES, "path", "height", "width"]].reset_index(drop=True)
     scales = np.array([store.crop(i).scale for i in chosen])
     table[_SPACING] = samples[_SPACING].to_numpy() * scales[:, ::-1]
     return Cases(store, chosen, table, tuple(notes))

@@ -8,16 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from echoseg.evaluation.ef_bands import BANDS
 from echoseg.evaluation.ejection import reference_ef
+from echoseg.evaluation.subgroups import image_groups
 from echoseg.metrics.bootstrap import mean_interval
-from echoseg.metrics.conformal import EF_BANDS
 from echoseg.metrics.paired import holm_correction, signed_rank_test
 
 NSD_TOLERANCE = 2.0
 """Tolerance of the normalised surface Dice, in the unit of the distances."""
 _SIZES = ("small", "middle", "large")
-_MIN_CASES = 6  # for groups by size
+_MIN_CASES = 6  # for groups by area
 
 
 class Measure(NamedTuple):
@@ -103,37 +102,28 @@ def compare_scores(measure: str, scores: pd.DataFrame, patients: np.ndarray) -> 
     return table.assign(p_holm=holm_correction(table["p"].to_numpy(np.float64)))
 
 
-def compare_groups(dice: pd.DataFrame, table: pd.DataFrame, areas: np.ndarray, errors: pd.DataFrame) -> pd.DataFrame:
+def compare_groups(dice: pd.DataFrame, images: pd.DataFrame, efs: pd.Series, areas: np.ndarray) -> pd.DataFrame:
     """Compare the Dice of methods in groups of the images.
 
     Args:
         dice: (N, methods), the Dice, the reference first.
-        table: N rows with patient, phase and view.
+        images: A table of the N images; see `echoseg.evaluation.subgroups.image_groups`.
+        efs: The reference EF of patients, percent.
         areas: (N,) float, the true areas.
-        errors: The result of `ef_errors`, whose reference EF is averaged over the videos of a patient.
 
     Returns:
-        The rows of `compare_scores` for each group, without tests, after the columns `by` and `group`: phases, views,
-        bands of the reference EF, and thirds of the true area. Images of unknown phase, view or EF are in no group, and
-        what has one group only is left out.
+        The rows of `compare_scores` for each group, without tests, after the columns `by` and `group`. The groups are
+        those of `echoseg.evaluation.subgroups.image_groups`, and thirds of the true area.
     """
-    ef = table["patient"].map(errors.groupby("patient")["reference_ef"].mean()).to_numpy(np.float64)
-    thirds = (
-        np.digitize(areas, np.quantile(areas, [1 / 3, 2 / 3])) if len(areas) >= _MIN_CASES else np.zeros(len(areas))
-    )
-    labels = {
-        "phase": (table["phase"].to_numpy(), sorted(set(table["phase"]) - {""})),
-        "view": (table["view"].to_numpy(), sorted(set(table["view"]) - {""})),
-        "EF": (np.where(np.isnan(ef), "", np.array(BANDS)[np.digitize(ef, EF_BANDS)]), BANDS),
-        "size": (np.array(_SIZES)[thirds.astype(int)], _SIZES),
-    }
+    groups = list(image_groups(images, efs))
+    if len(areas) >= _MIN_CASES:
+        thirds = np.digitize(areas, np.quantile(areas, [1 / 3, 2 / 3]))
+        groups += [("true area", name, pd.Series(thirds == number)) for number, name in enumerate(_SIZES)]
     parts = []
-    for by, (label, names) in labels.items():
-        found = [name for name in names if (label == name).any()]
-        for name in found if len(found) > 1 else ():
-            chosen = label == name
-            rows = compare_scores("dice", dice[chosen], table["patient"].to_numpy()[chosen])
-            parts.append(rows.drop(columns=["p", "p_holm"]).assign(by=by, group=name))
+    for by, group, is_in in groups:
+        chosen = is_in.to_numpy()
+        rows = compare_scores("dice", dice[chosen], images["patient"].to_numpy()[chosen])
+        parts.append(rows.drop(columns=["p", "p_holm"]).assign(by=by, group=group))
     if not parts:
         return pd.DataFrame()
     joined = pd.concat(parts, ignore_index=True)

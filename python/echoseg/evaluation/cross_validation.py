@@ -22,6 +22,7 @@ from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import landmark_errors, predicted_efs, save_ef_intervals, save_image_domain
 from echoseg.evaluation.evaluate import Evaluation, evaluate
+from echoseg.evaluation.observers import observer_agreement
 from echoseg.evaluation.pooled import pool_evaluations
 from echoseg.geometry.shape import fit_shapes
 from echoseg.inference.predictor import CALIBRATION, SHAPES, load
@@ -109,7 +110,9 @@ def cross_validate(
     runs = [fold.run for fold in folds]
     _write_ensemble(out, plan.config, runs, store, network)
     tests = [evaluate(load(run, device=config.device, network=network), store, "test") for run in runs]
-    return plan.config, pool_evaluations(tests)
+    pooled = pool_evaluations(tests)
+    pooled.summary.update(observer_agreement(store, pooled.indices, pooled.prediction))
+    return plan.config, pooled
 
 
 def _find_folds(config: Config, store: Store, out: Path) -> list[_Fold]:

@@ -19,6 +19,7 @@ from echoseg.evaluation.calibrate import check_calibration
 from echoseg.evaluation.ef_bands import ef_bands
 from echoseg.evaluation.ejection import STEADINESS, agreements, traced_volumes, video_volumes
 from echoseg.evaluation.image_table import measure_images, summarise_images
+from echoseg.evaluation.observers import observer_agreement
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
 from echoseg.evaluation.subgroups import subgroups
 from echoseg.geometry.ragged import pad_contours
@@ -125,6 +126,7 @@ def evaluate(
     volumes = traced_volumes(store, indices, prediction)
     stacks = measure_stacks(predict_stacks(predictor, store, all_indices, steps))
     extra |= summarise_tables(images, volumes, stacks) | ({"postprocess": list(steps)} if steps else {})
+    extra |= observer_agreement(store, indices, prediction)
     videos = pd.DataFrame()
     if whole_videos:
         videos = _measure_videos(predictor, store, indices, volumes, _require(recordings, store), steps)

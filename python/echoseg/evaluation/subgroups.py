@@ -38,11 +38,25 @@ def subgroups(images: pd.DataFrame, volumes: pd.DataFrame, stacks: pd.DataFrame)
         of a patient is the mean of the references, of stacks that of the tracings. The age is in years.
     """
     rows = []
-    for name, groups, order in _properties(images, _reference_efs(volumes, stacks)):
+    for name, group, is_in in image_groups(images, _reference_efs(volumes, stacks)):
+        rows.append({"by": name, "group": group, **_summarise(images[is_in])})
+    return rows
+
+
+def image_groups(images: pd.DataFrame, efs: pd.Series) -> Iterator[tuple[str, str, pd.Series]]:
+    """Find the groups of images, by each property that has at least two groups.
+
+    Args:
+        images: A table of N images with patient and the columns that name a group, in so far as they are known.
+        efs: The reference EF of patients, percent.
+
+    Yields:
+        The property, the name of the group, and (N,) bool: the images in it.
+    """
+    for name, groups, order in _properties(images, efs):
         present = [group for group in (*order, _UNKNOWN) if (groups == group).any()]
         if len(present) > 1:
-            rows += [{"by": name, "group": group, **_summarise(images[groups == group])} for group in present]
-    return rows
+            yield from ((name, group, groups == group) for group in present)
 
 
 def _reference_efs(volumes: pd.DataFrame, stacks: pd.DataFrame) -> pd.Series:

@@ -170,7 +170,7 @@ def _training(facts: RunFacts) -> list[str]:
     length = " to ".join(map(str, sorted({min(facts.epochs), max(facts.epochs)}))) if facts.epochs else config.epochs
     rate = f"a highest learning rate of {config.learning_rate:g}, which {schedule}"
     sentences = [
-        f"The loss was {loss}.",
+        f"The loss was {loss}{_loss_weights(config)}.",
         f"Training started from {start} (seed {config.seed}) and ran for {length} epochs in batches of"
         f" {config.batch_size} images, by {_OPTIMIZERS[config.optimizer]} with a weight decay of"
         f" {config.weight_decay:g} and {rate}.",
@@ -183,15 +183,29 @@ def _training(facts: RunFacts) -> list[str]:
     return [*sentences, *augmentation, _selection(config)]
 
 
+def _loss_weights(config: Config) -> str:
+    """What is added to the loss, or counts more in it."""
+    text = ""
+    if config.approach == "landmark" and config.coordinate_weight:
+        text += f", plus {config.coordinate_weight:g} times the distance of a landmark from the centroid of its heatmap"
+    if config.region_weight != 1:
+        text += f"; within a part of the frame, it counts {config.region_weight:g} times as much"
+    return text
+
+
 def _augmentation(config: Config) -> list[str]:
     parts = [
         text.format(value, exp=math.exp(value))
         for name, text in _AUGMENTATIONS.items()
         if (value := getattr(config, name))
     ]
-    if not parts:
-        return ["The images were not augmented."]
-    return [f"Each image was augmented at random each time: {', '.join(parts)}."]
+    sentences = [f"Each image was augmented at random each time: {', '.join(parts)}."] if parts else []
+    if config.fixed_copies:
+        sentences.append(
+            f"Of the training images, {config.fixed_copies:.0%} were also used as three copies: rotated by 20°,"
+            " enlarged by a fifth, and mirrored."
+        )
+    return sentences or ["The images were not augmented."]
 
 
 def _selection(config: Config) -> str:
@@ -202,7 +216,7 @@ def _selection(config: Config) -> str:
 
 def _hardware(facts: RunFacts) -> list[str]:
     environment = facts.run.environment
-    device = environment.get("device", f"{AUTHOR} device]")
+    device = f"`{environment['device']}`" if "device" in environment else f"{AUTHOR} device]"
     time = f"{facts.minutes:.1f} minutes" if math.isfinite(facts.minutes) else f"{AUTHOR} duration]"
     precision = {"bfloat16": "bfloat16", "float32": "float32"}.get(facts.training.precision, "mixed")
     versions = [
@@ -217,7 +231,7 @@ def _hardware(facts: RunFacts) -> list[str]:
         if name in environment
     ]
     return [
-        f"Training took {time} on the device `{device}` with {precision} computations.",
+        f"Training took {time} on the device {device} with {precision} computations.",
         f"The software was {', '.join(versions)}." if versions else f"{AUTHOR} versions of the software]",
     ]
 
@@ -237,6 +251,8 @@ def _evaluation(facts: RunFacts, splits: Sequence[str]) -> list[str]:
             " volumes at end-diastole and end-systole.",
             f"Their agreement with the reference is given as {'; '.join(terms)}.",
         ]
+    if any("stacks" in values for values in metrics):
+        sentences.append("The volume of a stack is the sum of the areas of its slices times their distance.")
     kind = ", expanded for their number (Hesterberg, 2015)" if all("ci95" in values for values in metrics) else ""
     sentences.append(
         "95 % confidence intervals are percentiles of a bootstrap that resamples patients with all of their images"

@@ -24,8 +24,8 @@ _HEADER = ("measure", "method", "mean", "95 % interval", "difference", "95 % int
 def write_comparison(comparison: Comparison, runs: Sequence[ComparedRun], folder: Path, *, films: int = 0) -> None:
     """Write the tables and figures of a comparison.
 
-    They are `comparison.csv`, `groups.csv`, `cases.csv`, `volumes.csv` if there are volumes, `comparison.md`,
-    `figures/differences.png`, `figures/disagreements.png`, and films.
+    They are `comparison.csv`, `groups.csv`, `cases.csv`, `volumes.csv` if there are volumes, `observers.csv` if there
+    are several observers, `comparison.md`, `figures/differences.png`, `figures/disagreements.png`, and films.
 
     Args:
         comparison: The comparison.
@@ -42,6 +42,8 @@ def write_comparison(comparison: Comparison, runs: Sequence[ComparedRun], folder
     if len(comparison.groups):
         _write(comparison.groups, folder / "groups.csv")
     _write(_case_rows(comparison), folder / "cases.csv")
+    if len(comparison.observers):
+        _write(comparison.observers, folder / "observers.csv")
     if len(comparison.volumes):
         _write(comparison.volumes, folder / "volumes.csv")
     differences_figure(comparison, figures / "differences.png")
@@ -80,7 +82,11 @@ def _page(comparison: Comparison) -> list[str]:
     if len(comparison.groups):
         header = ("Dice by", "group", "images", "patients", *(name for name in _HEADER[1:] if name != "p"))
         lines += ["", "## Groups", "", *_markdown(header, _group_rows(comparison.groups)), ""]
-        lines += ["Size is the true area, in thirds of the images. EF is the reference EF, averaged for each patient."]
+        lines += ["True areas are in thirds of the images. EF is the reference EF, averaged for each patient."]
+    for observer, table in comparison.observers.groupby("observer", sort=False) if len(comparison.observers) else ():
+        first = table.iloc[0]
+        text = f"{first['cases']} images of {first['patients']} patients were traced by observer {observer} too."
+        lines += ["", "## Observers", "", text, "", *_markdown(_HEADER, _rows(table))]
     lines += ["", "## Images", "", "![The Dice of each image](figures/differences.png)", ""]
     return [*lines, "![The images in which the Dice differs most](figures/disagreements.png)"]
 

@@ -16,6 +16,7 @@ from echoseg.report.measure_rows import (
     subgroup_table,
     with_interval,
 )
+from echoseg.report.observer_table import observer_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +75,7 @@ def metrics_table(metrics: dict, split: str) -> str:
     parts = [
         *_optional(subgroup_table(metrics)),
         *_optional(agreement_table(metrics)),
+        *_optional(observer_table(metrics)),
         *_ef_bands(metrics),
         *_whole_videos(metrics.get("videos", {})),
         *_stacks(metrics.get("stacks", {})),
