@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -286,6 +288,40 @@ def test_colours_and_hint_are_remembered(context, served):
     wait_until_ready(page)
     assert not page.locator("#hint").is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != background
+
+
+AXE = Path(os.environ.get("ECHOSEG_AXE", "node_modules/axe-core/axe.min.js"))
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm install --no-save axe-core")
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_accessibility_checker_finds_nothing_serious(browser, served, colours, width):
+    size = {"width": width, "height": 860}
+    with no_errors(browser.new_context(viewport=size, color_scheme=colours, bypass_csp=True)) as context:
+        page = open_page(context, served)
+        page.add_script_tag(path=AXE)
+
+        def findings(part="document"):
+            found = page.evaluate(f"axe.run({part})")["violations"]
+            return [(each["id"], each["nodes"][0]["target"]) for each in found if each["impact"] != "minor"]
+
+        assert findings() == []
+        start = outlines(8)[0]
+        drag(page, start[1], start[1] + (4, 0))
+        page.keyboard.press("Shift+E")
+        for key in ("n", "Enter", "7"):
+            page.keyboard.press(key)
+        saved(page)
+        assert findings() == []
+        for key, dialog in (("x", "#reject-dialog"), ("?", "#help")):
+            page.keyboard.press(key)
+            assert findings(f"'{dialog}'") == []
+            page.keyboard.press("Escape")
+        (served.data / "Videos" / "b.avi").write_bytes(b"")
+        page.keyboard.press("]")
+        wait_for_text(page, "#cover", "cannot be opened")
+        assert findings() == []
 
 
 def test_the_help_lists_every_key():

@@ -4,6 +4,7 @@ import { element, showStatus } from "./messages.js";
 import { state } from "./state.js";
 
 const NAMES = ["ED", "ES"];
+const MEANINGS = ["end-diastole", "end-systole"];
 
 /** A button for each ED and ES frame. */
 export function drawBeats(openFrame) {
@@ -12,19 +13,20 @@ export function drawBeats(openFrame) {
     const item = document.createElement("li");
     const isUsed = clip.isBeatUsed(beat);
     item.classList.toggle("unused", !isUsed);
-    item.append(`Beat ${number + 1} `, ...beat.map((at, i) => beatButton(NAMES[i], at, frame, openFrame)));
+    const buttons = beat.map((at, i) => beatButton(`${NAMES[i]} ${at + 1}`, at === frame, () => openFrame(at)));
+    buttons.forEach((button, i) => (button.title = `Show ${MEANINGS[i]} of beat ${number + 1}`));
+    item.append(`Beat ${number + 1} `, ...buttons);
     return item;
   });
   element("beat-list").replaceChildren(...items);
   element("no-beats").hidden = items.length > 0;
 }
 
-function beatButton(name, at, frame, openFrame) {
+function beatButton(text, isCurrent, action) {
   const button = document.createElement("button");
-  button.textContent = `${name} ${at + 1}`;
-  button.setAttribute("aria-label", `Show ${name === "ED" ? "end-diastole" : "end-systole"}, frame ${at + 1}`);
-  button.setAttribute("aria-current", String(at === frame));
-  button.addEventListener("click", () => openFrame(at));
+  button.textContent = text;
+  button.setAttribute("aria-current", String(isCurrent));
+  button.addEventListener("click", action);
   return button;
 }
 

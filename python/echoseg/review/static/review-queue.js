@@ -34,12 +34,13 @@ export function drawReview(openFrame) {
 }
 
 function queueItem(clip, frame, current, openFrame) {
-  const [item, button, detail] = ["li", "button", "span"].map((name) => document.createElement(name));
+  const [item, button, detail, spoken] = ["li", "button", "span", "span"].map((name) => document.createElement(name));
   const outcome = outcomeOf(clip, frame);
   const uncertainty = uncertaintyOf(clip, frame);
   detail.textContent = outcome ? SIGNS[outcome] : uncertainty;
-  button.append(`${frame + 1} `, detail);
-  button.setAttribute("aria-label", `Frame ${frame + 1}, ${outcome || `not reviewed, uncertainty ${uncertainty}`}`);
+  spoken.textContent = `, ${outcome || "not reviewed"}`;
+  spoken.className = "for-screen-readers";
+  button.append(`${frame + 1} `, detail, spoken);
   button.setAttribute("aria-current", String(frame === current));
   button.dataset.outcome = outcome;
   button.addEventListener("click", () => openFrame(frame));
