@@ -42,7 +42,7 @@ class FakePredictor:
     """Predicts `outlines` for every clip."""
 
     def __init__(self, approach: str) -> None:
-        self.config = SimpleNamespace(approach=approach)
+        self.config = SimpleNamespace(approach=approach, structure="left ventricle")
         self.codec = CODEC if approach == "landmark" else MaskCodec()
         self.calibration = Calibration(6.25, 1.0, 0.5, ERROR_CORRELATION) if approach == "landmark" else None
 

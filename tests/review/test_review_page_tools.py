@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -160,6 +163,32 @@ def test_corrections_are_carried_to_the_other_frames(context, served):
     page.locator("#carry").click()
     sync_api.expect(carried).not_to_have_attribute("d", re.compile("^M"))
     np.testing.assert_allclose(positions(page), loaded.handles[2].points, atol=1e-3)
+
+
+@pytest.mark.parametrize("served", ["landmark", "mask"], indirect=True)
+def test_the_export_has_the_corrected_masks(context, served, tmp_path):
+    page = open_page(context, served)
+    before = positions(page)
+    drag(page, before[1], before[1] + (4, 0))
+    saved(page)
+    states = {frame: state for frame, (state, _) in served.corrections.states("a.avi").items()}
+    loaded = served.clips.open(0)
+    for carry, expected in (
+        (True, served.clips.carried(loaded, states)),
+        (False, served.clips.corrected(loaded, states)),
+    ):
+        page.locator("#carry").set_checked(carry)
+        with page.expect_download() as download:
+            page.locator("#export").click()
+        assert download.value.suggested_filename == "a.avi.zip"
+        with zipfile.ZipFile(download.value.path()) as archive:
+            archive.extractall(tmp_path)
+        pages = cv2.imreadmulti(str(tmp_path / "masks.tif"), flags=cv2.IMREAD_UNCHANGED)[1]
+        np.testing.assert_array_equal(np.array(pages), 255 * expected.masks)
+        table = pd.read_csv(tmp_path / "frames.csv")
+        np.testing.assert_array_equal(table["area_px"], expected.areas)
+        assert list(pd.read_csv(tmp_path / "beats.csv")["ed"]) == [ed for ed, _ in loaded.facts["beats"]]
+        assert len(list((tmp_path / "png" / "masks").iterdir())) == 8
 
 
 # ---- looking at the picture

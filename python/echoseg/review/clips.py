@@ -162,15 +162,24 @@ class Clips:
             loaded: The clip.
             states: The states of frames.
         """
-        contours = list(loaded.prediction.contours)
-        axes = None if loaded.prediction.axes is None else loaded.prediction.axes.copy()
+        prediction = loaded.prediction
+        contours = list(prediction.contours)
+        copied = {"axes": prediction.axes, "landmarks": prediction.landmarks, "area_std": prediction.area_std}
+        changes: dict[str, Any] = {name: value.copy() for name, value in copied.items() if value is not None}
         for frame, state in states.items():
             if state.handles is None:
                 continue
-            contours[frame] = self.drawing.join(state.handles)
-            if axes is not None:
-                axes[frame] = self.drawing.axis(state.handles)
-        return replace(loaded.prediction, contours=contours, axes=axes, ef_intervals=None)
+            handles = state.handles
+            contours[frame] = self.drawing.join(handles)
+            if "axes" in changes:
+                changes["axes"][frame] = self.drawing.axis(handles)
+            if "landmarks" in changes:
+                numbered = handles.landmarks >= 0
+                changes["landmarks"][frame] = np.nan  # of landmarks that were deleted
+                changes["landmarks"][frame, handles.landmarks[numbered]] = handles.points[numbered]
+            if "area_std" in changes:
+                changes["area_std"][frame] = 0
+        return replace(prediction, contours=contours, ef_intervals=None, **changes)
 
     def carried(self, loaded: LoadedClip, states: Mapping[int, FrameState]) -> Prediction:
         """The prediction of a cine with its corrections carried to the other frames.

@@ -16,12 +16,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement
+from echoseg.inference.predictor import Prediction
 from echoseg.inference.propagation import changed_frames
 from echoseg.ops import fill_polygons
 from echoseg.review.clips import Clips, LoadedClip, contours_json
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
+from echoseg.review.export import export
 from echoseg.review.handles import ADDED, Drawing, Handles, predicted_handles
 from echoseg.review.security import Guard
 from echoseg.review.tables import FrameState
@@ -124,7 +127,7 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
     def facts(number: int) -> dict[str, Any]:
         found = _open(clips, number)
         states = _states(found, corrections)
-        measured = _measure(clips, found, corrections)
+        measured = _measure(clips, found, _corrected(clips, found, corrections), corrections)
         current = {
             frame: {**_state_json(state, version), **_frame_json(clips, found, frame, state.handles, measured)}
             for frame, (state, version) in states.items()
@@ -145,6 +148,20 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
             frame for frame in np.flatnonzero(is_changed).tolist() if not states.get(frame, FrameState()).is_reviewed
         ]
         return {**contours_json(prediction, handles, measured), "changed": changed}
+
+    @app.get("/api/clips/{number}/export")
+    def export_clip(number: int, carry: bool) -> Response:
+        found = _open(clips, number)
+        states = {frame: state for frame, (state, _) in _states(found, corrections).items()}
+        is_carried = carry and not found.facts["thickness"]
+        prediction = clips.carried(found, states) if is_carried else clips.corrected(found, states)
+        measured = _measure(clips, found, prediction, corrections)
+        try:
+            archive = export(found, prediction, measured, clips.predictor.config.structure or LEFT_VENTRICLE)
+        except DataError as error:
+            raise HTTPException(507, str(error)) from None
+        headers = {"content-disposition": "attachment"}  # the page names the file
+        return Response(archive, media_type="application/zip", headers=headers)
 
     @app.get("/api/clips/{number}/frames")
     def frames(number: int, start: int, stop: int) -> Response:
@@ -176,7 +193,7 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
             except OutdatedError:
                 other = corrections.states(file)[frame]
                 return JSONResponse(_state_json(*other), status_code=409)
-        measured = _measure(clips, found, corrections)
+        measured = _measure(clips, found, _corrected(clips, found, corrections), corrections)
         return {"version": version, **_frame_json(clips, found, frame, handles, measured), "ef": _ef(measured)}
 
     @app.post("/api/clips/{number}/beats")
@@ -193,7 +210,8 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
                 )
             except OutdatedError:
                 return JSONResponse(_beats_json(found, corrections), status_code=409)
-        return {"version": version, "ef": _ef(_measure(clips, found, corrections))}
+        measured = _measure(clips, found, _corrected(clips, found, corrections), corrections)
+        return {"version": version, "ef": _ef(measured)}
 
     @app.post("/api/clips/{number}/frames/{frame}/update-others")
     def update_others(number: int, frame: int, points: Points) -> dict[str, Any]:
@@ -297,10 +315,13 @@ def _beats_json(found: LoadedClip, corrections: CorrectionsFolder) -> dict[str, 
     return {"version": version, "beats": beats}
 
 
-def _measure(clips: Clips, found: LoadedClip, corrections: CorrectionsFolder) -> Measurement:
-    states = _states(found, corrections)
-    prediction = clips.corrected(found, {frame: state for frame, (state, _) in states.items()})
-    rejected = {frame for frame, (state, _) in states.items() if state.verdict == "rejected"}
+def _corrected(clips: Clips, found: LoadedClip, corrections: CorrectionsFolder) -> Prediction:
+    return clips.corrected(found, {frame: state for frame, (state, _) in _states(found, corrections).items()})
+
+
+def _measure(clips: Clips, found: LoadedClip, prediction: Prediction, corrections: CorrectionsFolder) -> Measurement:
+    """The measurement with the chosen beats, of which those with rejected frames are left out."""
+    rejected = {frame for frame, (state, _) in _states(found, corrections).items() if state.verdict == "rejected"}
     return clips.measure(found, prediction, beats=_beats_json(found, corrections)["beats"], rejected=rejected)
 
 

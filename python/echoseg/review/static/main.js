@@ -150,6 +150,14 @@ function openNextToReview() {
   else if (!clip.openFrames().length) showStatus("All frames are reviewed");
 }
 
+/** Download the masks, areas and volumes of the clip. */
+function download() {
+  const link = document.createElement("a");
+  link.href = `${state.clip.path}/export?carry=${element("carry").checked}`;
+  link.download = `${state.clip.name}.zip`;
+  link.click();
+}
+
 // ---- what buttons and keys do
 
 const actions = {
@@ -188,6 +196,7 @@ const actions = {
   measure: () => view.ruler.toggle(),
   "auto-brightness": () => view.brightness.toggleAutomatic(),
   "reset-brightness": () => view.brightness.reset(),
+  export: () => download(),
   "open-help": () => element("help").showModal(),
 };
 const WITHOUT_CLIP = new Set(["previous-clip", "next-clip", "open-help"]);
