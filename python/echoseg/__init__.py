@@ -15,11 +15,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from echoseg.api import Run, compare, evaluate, predict_files, train
+    from echoseg.api import Run, compare, evaluate, train
     from echoseg.datasets.formats import read_dataset
     from echoseg.datasets.recording import Dataset
     from echoseg.datasets.store import Store, prepare
     from echoseg.errors import DataError
+    from echoseg.file_prediction import predict_files
     from echoseg.inference.measure import Measurement, measure
     from echoseg.inference.predictor import Prediction, Predictor, load
     from echoseg.inference.suggest import suggest
@@ -41,7 +42,7 @@ _HOMES = {
     "evaluate": "api",
     "load": "inference.predictor",
     "measure": "inference.measure",
-    "predict_files": "api",
+    "predict_files": "file_prediction",
     "prepare": "datasets.store",
     "read_clip": "io.reading",
     "read_dataset": "datasets.formats",

@@ -32,7 +32,7 @@ def _shipped(tmp_path, monkeypatch):
         assert shipped is None
         return predict_files(run, *arguments, **settings)
 
-    monkeypatch.setattr("echoseg.api.predict_files", predict)
+    monkeypatch.setattr("echoseg.file_prediction.predict_files", predict)
     monkeypatch.chdir(tmp_path)
 
 
@@ -61,11 +61,11 @@ def test_it_opens_the_review_page_of_the_video(monkeypatch):
 
 
 def test_nothing_is_left_if_the_video_cannot_be_segmented(monkeypatch, capsys):
-    predict_files = functools.partial(echoseg.api.predict_files)
+    predict_files = functools.partial(echoseg.file_prediction.predict_files)
 
     def fail(*arguments, **settings):
         return predict_files(*arguments, **settings).assign(error="out of memory")
 
-    monkeypatch.setattr("echoseg.api.predict_files", fail)
+    monkeypatch.setattr("echoseg.file_prediction.predict_files", fail)
     assert "PHANTOM000000.avi: out of memory" in failure(capsys, "demo", "--no-browser")
     assert not Path("echoseg-demo").exists()

@@ -54,16 +54,21 @@ def test_no_file_comes_twice_before_every_file_has_come(seed, candidates, files,
         left[names[position]] -= 1
 
 
-def test_an_uncertain_frame_goes_first_and_its_like_last():
-    statistics = np.array([[0.0, 0], [0, 0.01], [5, 5], [5, -5]])
-    chosen = choose(table_of(list("abcd"), [0.5, 0.49, 0.4, 0.3], [1.0, 1, 1, 1]), statistics, 4)
-    assert chosen[0] == 0
-    assert chosen[-1] == 1
-
-
-def test_an_image_that_is_unlike_the_training_goes_first():
-    chosen = choose(table_of(list("abc"), [0.2, 0.2, 0.2], [0.3, 2.0, 0.5]), np.zeros((3, 2)), 1)
-    assert chosen == [1]
+def test_each_group_of_images_gives_its_most_uncertain_typical_frame():
+    rng = np.random.default_rng(3)
+    centres, sizes = np.array([[0.0, 0], [20, 0], [0, 20]]), [9, 5, 3]
+    statistics = np.concatenate([centre + rng.normal(0, 0.5, (n, 2)) for centre, n in zip(centres, sizes, strict=True)])
+    statistics[8] = [4.0, 4.0]  # of the first group, but not typical
+    uncertainty = rng.random(17)
+    uncertainty[8] = 2.0
+    group = np.repeat([0, 1, 2], sizes)
+    chosen = choose(table_of([f"{i}" for i in range(17)], uncertainty, 1.0), statistics, 3)
+    assert group[chosen].tolist() == [0, 1, 2]  # the largest first
+    for number, position in enumerate(chosen):
+        members = np.flatnonzero(group == number)
+        distances = np.linalg.norm(statistics[members] - statistics[members].mean(axis=0), axis=1)
+        typical = members[np.argsort(distances)[: (len(members) + 1) // 2]]
+        assert position == typical[uncertainty[typical].argmax()]
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ from echoseg.geometry.level_set import NO_CONTOUR
 from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
-from echoseg.review import clips
+from echoseg.review import handles
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
 from echoseg.review.review_queue import MAX_SUGGESTED, review_queue
@@ -341,10 +341,10 @@ def test_points_on_the_contour_of_a_mask(tmp_path):
 def test_points_of_empty_masks():
     drawing = drawing_of(MaskCodec())
     square = np.array([[10, 10], [20, 10], [20, 20], [10, 20]], np.float32)
-    points = clips._points_on([NO_CONTOUR, NO_CONTOUR, square, NO_CONTOUR, square + 5, NO_CONTOUR], (40, 48), drawing)
+    points = handles._points_on([NO_CONTOUR, NO_CONTOUR, square, NO_CONTOUR, square + 5, NO_CONTOUR], (40, 48), drawing)
     np.testing.assert_allclose(points[[0, 1, 2]], points[[3, 3, 3]])
     np.testing.assert_allclose(points[[4, 5]], points[[2, 2]] + 5, atol=1e-4)
-    circle = clips._points_on([NO_CONTOUR], (40, 48), drawing)[0]
+    circle = handles._points_on([NO_CONTOUR], (40, 48), drawing)[0]
     np.testing.assert_allclose(np.linalg.norm(circle - (24, 20), axis=1), 40 / 6)
 
 
@@ -368,6 +368,31 @@ def test_clips_of_the_inputs(tmp_path):
     bad = shutil.copy(data / "Videos" / "a.avi", tmp_path / "a,b.avi")
     with pytest.raises(DataError, match="rename the file"):
         find_review_clips([Path(bad)], None)
+
+
+def test_a_table_of_suggested_frames_in_place_of_files(tmp_path):
+    data = write_folder(tmp_path / "data")
+    write_video(tmp_path / "b.avi")
+    table = tmp_path / "next.csv"
+    rows = [("b.avi", 3), (str(data / "Videos" / "a.avi"), 1), ("b.avi", 0)]
+    table.write_text("file,frame,uncertainty\n" + "".join(f"{file},{frame},0.1\n" for file, frame in rows))
+    sources, kind = find_review_clips([table], data)
+    assert [(source.name, source.suggested) for source in sources] == [("b.avi", (3, 0)), ("a.avi", (1,))]
+    assert kind == "chords"
+    assert sources[1].recording is not None
+    for cell, reason in (
+        ("b.avi,x", "next.csv:2:frame: 'x' is not the number"),
+        ("c.avi,1", "next.csv:2:file: 'c.avi'"),
+    ):
+        table.write_text(f"file,frame\n{cell}\n")
+        with pytest.raises(DataError, match=re.escape(reason)):
+            find_review_clips([table], None)
+
+
+def test_suggested_frames_are_the_queue_if_the_clip_has_them():
+    prediction = of_landmarks(np.zeros((3, 5, 2)), CODEC, (32, 32))
+    assert review_queue(prediction, (2, 0, 7), is_stack=False).frames == [2, 0]
+    assert review_queue(prediction, (7,), is_stack=False).frames == []
 
 
 UNREADABLE = {

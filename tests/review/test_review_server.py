@@ -289,8 +289,10 @@ def post(page, cookie, path, **body):
 def test_verdicts_are_saved_and_beats_of_rejected_frames_are_left_out(page, cookie):
     facts = json.loads(request(page.port, "GET", "/api/clips/2", Cookie=cookie)[2])
     (ed, es), *others = facts["beats"]
-    assert change(page, cookie, es, None, clip=2, verdict="accepted")[0] == 200
-    status, rejected = change(page, cookie, ed, None, clip=2, verdict="rejected", note=' "cut",\n off ')
+    versions = {frame: page.corrections.version("c.avi", frame) for frame in (ed, es)}
+    assert change(page, cookie, es, None, clip=2, version=versions[es], verdict="accepted")[0] == 200
+    rejection = {"verdict": "rejected", "note": ' "cut",\n off '}
+    status, rejected = change(page, cookie, ed, None, clip=2, version=versions[ed], **rejection)
     assert status == 200
     used = [beat for beat in others if ed not in beat]
     volumes = np.array(facts["volumes"])
@@ -304,8 +306,8 @@ def test_verdicts_are_saved_and_beats_of_rejected_frames_are_left_out(page, cook
     assert change(page, cookie, ed, points_of(ed), clip=2, version=1, verdict="rejected")[0] == 422
     assert change(page, cookie, ed, None, clip=2, version=1, verdict="perhaps")[0] == 422
     assert change(page, cookie, ed, None, clip=2, version=1, verdict="rejected", note="x" * 301)[0] == 422
-    for frame in (ed, es):
-        assert change(page, cookie, frame, None, clip=2, version=1)[0] == 200
+    for frame, version in versions.items():
+        assert change(page, cookie, frame, None, clip=2, version=version + 1)[0] == 200
 
 
 def test_beats_are_chosen(page, cookie):
@@ -319,6 +321,26 @@ def test_beats_are_chosen(page, cookie):
     for beats in ([[0, 8]], [[-1, 2]], [[3, 3]], [[1]], [[0, 1]] * 1001):
         assert post(page, cookie, "/api/clips/1/beats", version=1, beats=beats)[0] == 422
     assert post(page, cookie, "/api/clips/1/beats", version=1, beats=None)[0] == 200
+
+
+def test_corrections_are_carried_to_the_frames_that_are_not_reviewed(page, cookie):
+    path = "/api/clips/2/carried"
+    assert json.loads(request(page.port, "GET", path, Cookie=cookie)[2]) is None, "nothing is corrected"
+    sent = points_of(1, moved=(4.0, 0.0))
+    sent["pinned"] = [False, True, False, False, False]
+    version = page.corrections.version("c.avi", 1)
+    assert change(page, cookie, 1, sent, clip=2, version=version)[0] == 200
+    accepted = page.corrections.version("c.avi", 3)
+    assert change(page, cookie, 3, None, clip=2, version=accepted, verdict="accepted")[0] == 200
+    carried = json.loads(request(page.port, "GET", path, Cookie=cookie)[2])
+    shifts = np.array(carried["points"]) - outlines(8)
+    np.testing.assert_allclose(shifts[1, 1], (4.0, 0.0), atol=1e-3)
+    assert carried["area_std"][1] == 0
+    assert carried["areas"][3] == page.clips.open(2).facts["areas"][3], "an accepted frame stays"
+    assert (shifts[[0, 2], 1, 0] > 2).all(), "the neighbours follow"
+    assert not {1, 3} & set(carried["changed"])
+    for frame, earlier in ((1, version), (3, accepted)):
+        assert change(page, cookie, frame, None, clip=2, version=earlier + 1)[0] == 200
 
 
 def test_a_restored_mask_has_its_predicted_area(tmp_path):

@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from echoseg.api import predict_files
     from echoseg.errors import DataError
+    from echoseg.file_prediction import predict_files
     from echoseg.phantom import write_phantom
     from echoseg.phantom.patient import Patient
     from echoseg.utils.files import new_folder

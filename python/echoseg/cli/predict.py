@@ -91,9 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from echoseg.api import predict_files
     from echoseg.datasets.structure import LEFT_VENTRICLE
     from echoseg.errors import DataError
+    from echoseg.file_prediction import predict_files
     from echoseg.report.patient_volumes import volumes_text
     from echoseg.training.config_file import load_config
     from echoseg.training.logs import configure_logging

@@ -1,23 +1,25 @@
 """Suggests which frames of which files a person should label next.
 
-A frame is worth labelling if the network is uncertain of it, and if it is unlike the training images and the frames
-that are labelled anyway. The frames are chosen one after the other, each with the largest product of its uncertainty
-and its distance from those chosen before; no file gets a second frame before every file has one.
+A frame is worth labelling if the network is uncertain of it, if many others look like it, and if the other frames that
+are labelled do not. The files are divided into groups of similar images, as many as frames are wanted. Each group gives
+the frame of which the network is most uncertain, of the half of its files nearest to its mean. No file gets a second
+frame before every file has one.
 
-Source: The greedy choice of distant images: Sener and Savarese, "Active Learning for Convolutional Neural Networks: A
-Core-Set Approach", ICLR 2018; uncertain and different ones: Ash et al., "Deep Batch Active Learning by Diverse,
-Uncertain Gradient Lower Bounds", ICLR 2020.
+Source: Hacohen, Dekel and Weinshall, "Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets",
+ICML 2022, who find that typical images of different groups are worth most where few are labelled.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.cluster.vq import kmeans2
 from tqdm import tqdm
 
 from echoseg.errors import DataError
@@ -166,7 +168,7 @@ def find_candidates(predictor: Predictor, clip: Clip) -> tuple[pd.DataFrame, np.
 
 
 def choose(candidates: pd.DataFrame, statistics: np.ndarray, count: int) -> list[int]:
-    """Choose frames that are uncertain and different.
+    """Choose frames that are uncertain, typical and different.
 
     Args:
         candidates: What `find_candidates` returns for all files, with `file`.
@@ -177,17 +179,48 @@ def choose(candidates: pd.DataFrame, statistics: np.ndarray, count: int) -> list
         The positions of the chosen rows, in the order in which they were chosen.
     """
     scaled = (statistics - statistics.mean(axis=0)) / (statistics.std(axis=0) + 1e-6)
-    weights = candidates["uncertainty"].rank(pct=True).to_numpy()
-    distances = candidates["unlike"].rank(pct=True).fillna(1).to_numpy() * np.sqrt(scaled.shape[1])
+    uncertainty = candidates["uncertainty"].to_numpy()
     files = candidates["file"].to_numpy()
-    used = np.zeros(len(candidates), dtype=int)  # frames of the same file that are chosen
-    free = np.ones(len(candidates), dtype=bool)
+    left = np.arange(len(candidates))
     chosen: list[int] = []
-    while len(chosen) < count and free.any():
-        allowed = free & (used == used[free].min())
-        best = int(np.where(allowed, weights * distances, -1).argmax())
-        chosen.append(best)
-        free[best] = False
-        used[files == files[best]] += 1
-        distances = np.minimum(distances, np.linalg.norm(scaled - scaled[best], axis=1))
+    while len(chosen) < count and len(left):
+        # of each file the most uncertain frame
+        ordered = left[np.argsort(-uncertainty[left], kind="stable")]
+        first = ordered[np.sort(np.unique(files[ordered], return_index=True)[1])]
+        wanted = min(count - len(chosen), len(first))
+        groups = _groups(scaled[first], wanted)
+        picked = [int(first[group[uncertainty[first[group]].argmax()]]) for group in groups]
+        # images that are equal make fewer groups
+        picked += [place for place in first.tolist() if place not in picked][: wanted - len(picked)]
+        chosen += picked
+        left = np.setdiff1d(left, first)
+    return chosen
+
+
+def _groups(points: np.ndarray, count: int) -> list[np.ndarray]:
+    """Divide (N, D) points into groups of similar ones by k-means.
+
+    Returns:
+        The indices of each group, the largest group first; of each group only the half that is nearest to its mean.
+        There are at most `count` groups.
+    """
+    start = np.unique(points[_spread(points, count)], axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a group that became empty
+        means, labels = kmeans2(points, start, minit="matrix")
+    distances = np.linalg.norm(points - means[labels], axis=1)
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    groups.sort(key=len, reverse=True)
+    return [group[np.argsort(distances[group], kind="stable")[: (len(group) + 1) // 2]] for group in groups]
+
+
+def _spread(points: np.ndarray, count: int) -> list[int]:
+    """Indices of distant points: the one nearest to the mean, then always the farthest from those before."""
+    distances = -np.linalg.norm(points - points.mean(axis=0), axis=1)
+    chosen = [int(distances.argmax())]
+    distances = np.full(len(points), np.inf)
+    while len(chosen) < count:
+        distances = np.minimum(distances, np.linalg.norm(points - points[chosen[-1]], axis=1))
+        distances[chosen] = -1
+        chosen.append(int(distances.argmax()))
     return chosen

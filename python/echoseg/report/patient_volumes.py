@@ -25,7 +25,7 @@ def volumes_text(table: pd.DataFrame, structure: str) -> str:
     """List the volumes of stacks for the terminal.
 
     Args:
-        table: The result of `echoseg.api.predict_files`.
+        table: The result of `echoseg.file_prediction.predict_files`.
         structure: The name of what is segmented.
 
     Returns:

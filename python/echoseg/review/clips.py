@@ -11,14 +11,15 @@ import numpy as np
 
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
-from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.inference.measure import Measurement, measure, volume_deviations
 from echoseg.inference.predictor import Prediction, Predictor
+from echoseg.inference.propagation import CorrectedFrame, propagate
 from echoseg.inference.unlike_note import unlike_note
 from echoseg.io.clip import Clip
-from echoseg.review.handles import Drawing, Handles, drawing_of
+from echoseg.review.handles import Handles, drawing_of, predicted_handles
 from echoseg.review.review_queue import review_queue
 from echoseg.review.sources import ReviewClip, read_source
+from echoseg.review.tables import FrameState
 
 MAX_LOADED = 3
 """Maximum number of clips in memory."""
@@ -96,10 +97,9 @@ class Clips:
         recording = source.recording
         clip = read_source(source)
         prediction = self.predictor(clip)
-        handles = _handles_of(prediction, self.drawing)
+        handles = predicted_handles(prediction, self.drawing)
         measurement = measure(prediction, clip)
-        queue = review_queue(prediction, is_stack=not np.isnan(clip.thickness))
-        volume_std = volume_deviations(prediction, measurement)
+        queue = review_queue(prediction, source.suggested, is_stack=not np.isnan(clip.thickness))
         tracings = () if recording is None else recording.tracings
         contours = {t.frame: order_contour(t.coordinates) for t in tracings if len(t.coordinates)}
         facts = {
@@ -111,14 +111,9 @@ class Clips:
             "scale": _scale(clip).tolist(),
             "known": measurement.unit == "ml",
             "thickness": _or_none(clip.thickness),
-            "points": np.stack([frame_handles.points for frame_handles in handles]).round(4).tolist(),
-            "outlines": None if prediction.landmarks is not None else [c.tolist() for c in prediction.contours],
             "truth": {frame: contour.round(3).tolist() for frame, contour in contours.items()},
-            "areas": prediction.areas.tolist(),
-            "area_std": None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
-            "volumes": measurement.volumes.tolist(),
+            **contours_json(prediction, handles, measurement),
             "beats": np.stack([measurement.ed, measurement.es], axis=1).tolist(),
-            "volume_std": None if volume_std is None else volume_std.round(3).tolist(),
             "to_review": queue.frames,
             "review_reason": queue.reason,
             "uncertainty": None if queue.uncertainty is None else queue.uncertainty.round(4).tolist(),
@@ -160,36 +155,89 @@ class Clips:
         points[free] = moved[handles.landmarks[free]]
         return Handles(points, handles.landmarks, handles.pinned)
 
+    def corrected(self, loaded: LoadedClip, states: Mapping[int, FrameState]) -> Prediction:
+        """The prediction of a clip with the corrected contours in their frames.
+
+        Args:
+            loaded: The clip.
+            states: The states of frames.
+        """
+        contours = list(loaded.prediction.contours)
+        axes = None if loaded.prediction.axes is None else loaded.prediction.axes.copy()
+        for frame, state in states.items():
+            if state.handles is None:
+                continue
+            contours[frame] = self.drawing.join(state.handles)
+            if axes is not None:
+                axes[frame] = self.drawing.axis(state.handles)
+        return replace(loaded.prediction, contours=contours, axes=axes, ef_intervals=None)
+
+    def carried(self, loaded: LoadedClip, states: Mapping[int, FrameState]) -> Prediction:
+        """The prediction of a cine with its corrections carried to the other frames.
+
+        Accepted frames stay as they are.
+
+        Args:
+            loaded: The clip.
+            states: The states of frames.
+        """
+        prediction, drawing = loaded.prediction, self.drawing
+        known = {}
+        for frame, state in states.items():
+            if state.handles is None and state.verdict != "accepted":
+                continue
+            handles = loaded.handles[frame] if state.handles is None else state.handles
+            numbered = (handles.landmarks >= 0) & (prediction.landmarks is not None)
+            known[frame] = CorrectedFrame(
+                prediction.contours[frame] if state.handles is None else drawing.join(handles),
+                None if prediction.axes is None else drawing.axis(handles),
+                handles.landmarks[numbered],
+                handles.points[numbered],
+                handles.pinned[numbered],
+            )
+        return propagate(self.predictor, prediction, known, loaded.clip.fps)
+
     def measure(
         self,
         loaded: LoadedClip,
-        corrected: Mapping[int, Handles],
+        prediction: Prediction,
         *,
         beats: Sequence[tuple[int, int]] | None = None,
         rejected: Collection[int] = (),
     ) -> Measurement:
-        """Measure a clip with corrected contours.
+        """Measure a clip.
 
         Args:
             loaded: The clip.
-            corrected: The corrected handles by frame.
+            prediction: Its prediction, with corrections.
             beats: The frames of end-diastole and end-systole of each beat; None: those found in the prediction.
             rejected: Frames that cannot be used; beats with such a frame are left out.
 
         Returns:
             The measurement.
         """
-        prediction = loaded.prediction
-        contours = list(prediction.contours)
-        axes = None if prediction.axes is None else prediction.axes.copy()
-        for frame, handles in corrected.items():
-            contours[frame] = self.drawing.join(handles)
-            if axes is not None:
-                axes[frame] = self.drawing.axis(handles)
         used = loaded.facts["beats"] if beats is None else beats
         used = [beat for beat in used if not set(beat) & set(rejected)]
-        changed = replace(prediction, contours=contours, axes=axes, ef_intervals=None)
-        return measure(changed, loaded.clip, beats=np.array(used, dtype=np.int64).reshape(-1, 2))
+        return measure(prediction, loaded.clip, beats=np.array(used, dtype=np.int64).reshape(-1, 2))
+
+
+def contours_json(prediction: Prediction, handles: Sequence[Handles], measurement: Measurement) -> dict[str, Any]:
+    """The contours of all frames, and what is measured of them, as JSON values.
+
+    Args:
+        prediction: A prediction.
+        handles: Its handles, by `predicted_handles`.
+        measurement: Its measurement.
+    """
+    volume_std = volume_deviations(prediction, measurement)
+    return {
+        "points": np.stack([frame_handles.points for frame_handles in handles]).round(4).tolist(),
+        "outlines": None if prediction.landmarks is not None else [c.tolist() for c in prediction.contours],
+        "areas": prediction.areas.tolist(),
+        "area_std": None if prediction.area_std is None else prediction.area_std.round(2).tolist(),
+        "volumes": measurement.volumes.tolist(),
+        "volume_std": None if volume_std is None else volume_std.round(3).tolist(),
+    }
 
 
 def _scale(clip: Clip) -> np.ndarray:
@@ -205,29 +253,3 @@ def _notes(prediction: Prediction) -> list[str]:
 
 def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) and value > 0 else None
-
-
-def _handles_of(prediction: Prediction, drawing: Drawing) -> list[Handles]:
-    """The handles of each frame: its landmarks, or points on the contour of a mask."""
-    points = prediction.landmarks
-    if points is None:
-        points = _points_on(prediction.contours, prediction.size, drawing)
-    numbers, pinned = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
-    return [Handles(frame_points.astype(np.float32), numbers, pinned) for frame_points in points]
-
-
-def _points_on(contours: Sequence[np.ndarray], size: tuple[int, int], drawing: Drawing) -> np.ndarray:
-    """Choose points on the contours, (T, K, 2) float64, pixels.
-
-    A frame without a contour gets the points of the nearest frame with one. If no frame has a contour, the points lie
-    on a circle in the middle.
-    """
-    angle = 2 * np.pi * np.arange(drawing.count) / drawing.count
-    circle = min(size) / 6 * np.stack([np.sin(angle), -np.cos(angle)], axis=1) + (size[1] / 2, size[0] / 2)
-    points = np.repeat(circle[None], len(contours), axis=0)
-    nonempty = np.array([frame for frame, contour in enumerate(contours) if len(contour)], dtype=np.intp)
-    for frame in nonempty:
-        points[frame] = choose_landmarks(contours[frame][None], drawing.count, scheme=drawing.scheme)[0]
-    if len(nonempty):
-        points = points[nonempty[np.abs(np.arange(len(contours))[:, None] - nonempty).argmin(axis=1)]]
-    return points

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from echoseg.geometry.chords import cut_chords
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import long_axis
-from echoseg.geometry.landmarks import SCHEMES
+from echoseg.geometry.landmarks import SCHEMES, choose_landmarks
 from echoseg.geometry.spline import join_points
+from echoseg.inference.predictor import Prediction
 from echoseg.models.codec import Codec
 
 ADDED = -1
@@ -90,3 +92,34 @@ class Drawing:
 def drawing_of(codec: Codec) -> Drawing:
     """The curve through the handles of a codec."""
     return Drawing(codec.scheme, codec.outline, codec.handles)
+
+
+def predicted_handles(prediction: Prediction, drawing: Drawing) -> list[Handles]:
+    """The handles of each frame: its landmarks, or points on the contour of a mask.
+
+    Args:
+        prediction: A prediction of the run.
+        drawing: The curve through the handles.
+    """
+    points = prediction.landmarks
+    if points is None:
+        points = _points_on(prediction.contours, prediction.size, drawing)
+    numbers, pinned = np.arange(drawing.count), np.zeros(drawing.count, dtype=bool)
+    return [Handles(frame_points.astype(np.float32), numbers, pinned) for frame_points in points]
+
+
+def _points_on(contours: Sequence[np.ndarray], size: tuple[int, int], drawing: Drawing) -> np.ndarray:
+    """Choose points on the contours, (T, K, 2) float64, pixels.
+
+    A frame without a contour gets the points of the nearest frame with one. If no frame has a contour, the points lie
+    on a circle in the middle.
+    """
+    angle = 2 * np.pi * np.arange(drawing.count) / drawing.count
+    circle = min(size) / 6 * np.stack([np.sin(angle), -np.cos(angle)], axis=1) + (size[1] / 2, size[0] / 2)
+    points = np.repeat(circle[None], len(contours), axis=0)
+    nonempty = np.array([frame for frame, contour in enumerate(contours) if len(contour)], dtype=np.intp)
+    for frame in nonempty:
+        points[frame] = choose_landmarks(contours[frame][None], drawing.count, scheme=drawing.scheme)[0]
+    if len(nonempty):
+        points = points[nonempty[np.abs(np.arange(len(contours))[:, None] - nonempty).argmin(axis=1)]]
+    return points

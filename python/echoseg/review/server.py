@@ -18,10 +18,11 @@ from pydantic import BaseModel, Field
 
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement
+from echoseg.inference.propagation import changed_frames
 from echoseg.ops import fill_polygons
-from echoseg.review.clips import Clips, LoadedClip
+from echoseg.review.clips import Clips, LoadedClip, contours_json
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
-from echoseg.review.handles import ADDED, Drawing, Handles
+from echoseg.review.handles import ADDED, Drawing, Handles, predicted_handles
 from echoseg.review.security import Guard
 from echoseg.review.tables import FrameState
 
@@ -129,6 +130,21 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
             for frame, (state, version) in states.items()
         }
         return {**found.facts, "states": current, "chosen_beats": _beats_json(found, corrections)}
+
+    @app.get("/api/clips/{number}/carried")
+    def carried(number: int) -> dict[str, Any] | None:
+        found = _open(clips, number)
+        states = {frame: state for frame, (state, _) in _states(found, corrections).items()}
+        if found.facts["thickness"] or all(state.handles is None for state in states.values()):
+            return None
+        prediction = clips.carried(found, states)
+        handles = predicted_handles(prediction, clips.drawing)
+        measured = clips.measure(found, prediction)
+        is_changed = changed_frames(found.prediction, prediction)
+        changed = [
+            frame for frame in np.flatnonzero(is_changed).tolist() if not states.get(frame, FrameState()).is_reviewed
+        ]
+        return {**contours_json(prediction, handles, measured), "changed": changed}
 
     @app.get("/api/clips/{number}/frames")
     def frames(number: int, start: int, stop: int) -> Response:
@@ -283,9 +299,9 @@ def _beats_json(found: LoadedClip, corrections: CorrectionsFolder) -> dict[str, 
 
 def _measure(clips: Clips, found: LoadedClip, corrections: CorrectionsFolder) -> Measurement:
     states = _states(found, corrections)
-    corrected = {frame: state.handles for frame, (state, _) in states.items() if state.handles is not None}
+    prediction = clips.corrected(found, {frame: state for frame, (state, _) in states.items()})
     rejected = {frame for frame, (state, _) in states.items() if state.verdict == "rejected"}
-    return clips.measure(found, corrected, beats=_beats_json(found, corrections)["beats"], rejected=rejected)
+    return clips.measure(found, prediction, beats=_beats_json(found, corrections)["beats"], rejected=rejected)
 
 
 def _ef(measured: Measurement) -> float | None:

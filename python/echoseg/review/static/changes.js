@@ -68,7 +68,8 @@ export class Changes {
   judge(verdict, note) {
     const { clip, frame } = state;
     const before = clip.stateOf(frame);
-    this.set(frame, { points: verdict === "rejected" ? null : before.points, verdict, note: note ?? before.note });
+    const accepted = before.points ?? (clip.carried ? clip.handlesOf(frame) : null); // what was carried is kept
+    this.set(frame, { points: verdict === "accepted" ? accepted : null, verdict, note: note ?? before.note });
   }
 
   movePoint(dx, dy) {

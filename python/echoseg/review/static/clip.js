@@ -9,6 +9,7 @@ import { areClose, outlineOf, volumeOf } from "./handles.js";
 import { fill, meanOverBeats } from "./measure.js";
 
 const MAX_CACHED_PROBABILITIES = 64; // frames
+const CARRIED = ["points", "outlines", "areas", "volumes", "area_std", "volume_std"]; // what the server sends by frame
 const UNCHANGED = Object.freeze({ points: null, verdict: null, note: "" });
 const FOUND_BEATS = Object.freeze({ beats: null });
 
@@ -32,6 +33,7 @@ export class Clip {
     this.currentAreas = [...this.areas];
     this.currentVolumes = [...this.volumes];
     this.mask = new Uint8Array(this.framePixels); // of the contour that was measured last
+    this.carried = null; // see setCarried
     this.versions = new Map(); // frame → the version of its state on the server
     this.#states = new Map();
     for (const [frame, saved] of Object.entries(facts.states)) this.setSaved(Number(frame), saved);
@@ -72,9 +74,10 @@ export class Clip {
     return { points: this.points[frame], landmarks: this.landmarks, pinned: this.landmarks.map(() => false) };
   }
 
-  /** The handles of a frame: corrected if it is corrected, else predicted. */
+  /** The handles of a frame: corrected if it is corrected, else with what is carried from corrected frames. */
   handlesOf(frame) {
-    return this.stateOf(frame).points ?? this.predictedHandles(frame);
+    const carried = this.carried?.points[frame];
+    return this.stateOf(frame).points ?? { ...this.predictedHandles(frame), ...(carried && { points: carried }) };
   }
 
   predictedOutline(frame) {
@@ -83,6 +86,12 @@ export class Clip {
       this.#predictedOutlines.set(frame, outline);
     }
     return this.#predictedOutlines.get(frame);
+  }
+
+  /** The outline of a frame that is not corrected, with what is carried to it; null if nothing is. */
+  carriedOutline(frame) {
+    if (!this.carried || this.isCorrected(frame)) return null;
+    return this.carried.outlines?.[frame].flat() ?? outlineOf(this.handlesOf(frame), this.run);
   }
 
   /** The outline, area and volume of handles; also draws their mask. */
@@ -100,7 +109,30 @@ export class Clip {
     this.#states.set(frame, state);
     if (frame === null) return;
     const { points } = state;
-    this.setMeasured(frame, points ? this.measure(points) : { area: this.areas[frame], volume: this.volumes[frame] });
+    if (!points && this.carried) this.#withdraw(frame);
+    this.setMeasured(frame, points ? this.measure(points) : this.#measuredBefore(frame));
+  }
+
+  /** Set the contours to which the corrections were carried, as the server sends them; null: those of the prediction. */
+  setCarried(carried) {
+    this.carried = carried;
+    for (let frame = 0; frame < this.frames; frame++) {
+      if (!this.isCorrected(frame)) this.setMeasured(frame, this.#measuredBefore(frame));
+    }
+  }
+
+  /** Show the prediction in a frame that was corrected, until the server has computed what is carried without it. */
+  #withdraw(frame) {
+    if (!this.correctedFrames().length) this.setCarried(null);
+    for (const name of this.carried ? CARRIED : []) {
+      if (this.carried[name]) this.carried[name][frame] = this[name][frame];
+    }
+  }
+
+  /** Area and volume of a frame that is not corrected. */
+  #measuredBefore(frame) {
+    const { areas, volumes } = this.carried ?? this;
+    return { area: areas[frame], volume: volumes[frame] };
   }
 
   setMeasured(frame, { area, volume }) {
@@ -120,6 +152,10 @@ export class Clip {
   correctedFrames = () => [...this.#states.keys()].filter((frame) => frame !== null && this.isCorrected(frame));
   framesWith = (verdict) => [...this.#states.keys()].filter((frame) => this.stateOf(frame).verdict === verdict);
   unreviewedFrames = () => this.to_review.filter((frame) => !this.isReviewed(frame));
+
+  changedFrames = () => (this.carried?.changed ?? []).filter((frame) => !this.isReviewed(frame));
+  /** The frames that a person should still look at. */
+  openFrames = () => [...new Set([...this.unreviewedFrames(), ...this.changedFrames()])];
 
   currentBeats = () => this.stateOf(null).beats ?? this.beats;
   isBeatUsed = ([ed, es]) => [ed, es].every((frame) => this.stateOf(frame).verdict !== "rejected");

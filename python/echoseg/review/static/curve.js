@@ -36,7 +36,7 @@ export class Curve {
     this.svg.addEventListener("pointermove", (event) => event.buttons && openFrameAt(event));
   }
 
-  /** Draw what stays while a person corrects: the predicted values, their interval (null: unknown) and the axes. */
+  /** Draw what stays while a person corrects: the axes and the predicted values; deviations are null if unknown. */
   setClip({ title, values, deviations }) {
     this.#count = values.length;
     const upper = values.map((value, t) => value + 1.96 * (deviations?.[t] ?? 0));
@@ -44,7 +44,6 @@ export class Curve {
     this.root.querySelector("figcaption").textContent = title;
     this.svg.setAttribute("viewBox", `0 0 ${Math.max(1, values.length - 1)} ${HEIGHT}`);
     this.paths.prediction.setAttribute("d", this.#line(values));
-    this.paths.interval.setAttribute("d", deviations ? this.#interval(values, deviations) : "");
     const levels = ticks(this.#top, TICKS);
     this.yAxis.replaceChildren(...levels.map((level) => this.#label(level, "top", this.#y(level))));
     this.paths.grid.setAttribute("d", levels.map((level) => `M0 ${this.#y(level)}H${this.#count}`).join(""));
@@ -52,11 +51,11 @@ export class Curve {
     this.xAxis.replaceChildren(...frames.map((frame) => this.#label(frame + 1, "left", this.#x(frame))));
   }
 
-  /** Draw the current values, the beats, and dots at the corrected frames. */
-  drawCurrent(values, frames, beats) {
-    const { correction, dots } = this.paths;
-    const isChanged = frames.length > 0;
-    correction.setAttribute("d", isChanged ? this.#line(values) : "");
+  /** Draw the current values, their interval, dots at the corrected frames, and the beats. */
+  drawCurrent(values, deviations, frames, beats) {
+    const { interval, correction, dots } = this.paths;
+    interval.setAttribute("d", deviations ? this.#interval(values, deviations) : "");
+    correction.setAttribute("d", frames.length ? this.#line(values) : "");
     dots.setAttribute("d", frames.map((t) => `M${t} ${this.#y(values[t])}h0`).join(""));
     const marks = beats.flatMap(([ed, es]) => [["ED", ed], ["ES", es]]);
     this.marks.replaceChildren(...marks.map(([name, frame]) => this.#label(name, "left", this.#x(frame))));

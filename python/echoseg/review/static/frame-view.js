@@ -51,6 +51,7 @@ export class FrameView {
   setClip() {
     const { clip } = state;
     element("frame-slider").max = clip.frames - 1;
+    element("carry-setting").hidden = clip.thickness !== null;
     element("truth-layer").hidden = !Object.keys(clip.truth).length;
     this.imageView.setSize(clip.width, clip.height);
     this.ruler.setClip(clip);
@@ -116,9 +117,10 @@ export class FrameView {
     const measured = dragged ? drawn : { area: clip.currentAreas[frame], volume: clip.currentVolumes[frame] };
     this.imageView.drawOutline("truth", isShown("truth") ? clip.truth[frame]?.flat() : null);
     this.imageView.drawOutline("prediction", isShown("prediction") ? clip.predictedOutline(frame) : null);
-    this.imageView.drawOutline("correction", isCorrected && isShown("correction") ? outline : null);
+    const current = isCorrected ? outline : clip.carriedOutline(frame);
+    this.imageView.drawOutline("correction", isShown("correction") ? current : null, { isDashed: !isCorrected });
     this.imageView.drawPoints(handles, state.run, state.selected);
-    this.#drawOverlay(isCorrected);
+    this.#drawOverlay(isCorrected || clip.carried !== null);
     this.#drawNumbers(measured);
     if (this.isPlaying()) return;
     drawBeats((at) => this.show(at));
@@ -133,13 +135,15 @@ export class FrameView {
     clip.setMeasured(frame, measured);
     drawMeasurements(clip, frame, measured);
     const corrected = dragged ? [...clip.correctedFrames(), frame] : clip.correctedFrames();
-    const areas = clip.currentAreas.map((area) => shownArea(clip, area));
-    this.curves.area.drawCurrent(areas, corrected, clip.currentBeats());
-    this.curves.volume.drawCurrent(clip.currentVolumes, corrected, clip.currentBeats());
+    const { area_std, volume_std } = clip.carried ?? clip;
+    const beats = clip.currentBeats();
+    const areas = (pixels) => pixels?.map((area) => shownArea(clip, area)) ?? null;
+    this.curves.area.drawCurrent(areas(clip.currentAreas), areas(area_std), corrected, beats);
+    this.curves.volume.drawCurrent(clip.currentVolumes, volume_std, corrected, beats);
     for (const curve of Object.values(this.curves)) curve.drawCursor(frame);
     if (dragged) clip.setMeasured(frame, saved); // the drag may be cancelled
-    const isOpen = clip.unreviewedFrames().includes(frame);
-    const badge = [roleOf(clip, frame), outcomeOf(clip, frame) || (isOpen ? "to review" : "")].filter(Boolean);
+    const task = clip.openFrames().includes(frame) ? "to review" : "";
+    const badge = [roleOf(clip, frame), outcomeOf(clip, frame) || task].filter(Boolean);
     element("badge").textContent = badge.join(" · ");
   }
 
@@ -174,7 +178,7 @@ export class FrameView {
     const enabled = {
       undo: this.history.canUndo,
       redo: this.history.canRedo,
-      next: clip.to_review.length > 0,
+      next: clip.openFrames().length > 0,
       add: isSelected && !isAnnulusStart(handles, selected, run),
       delete: isSelected && !isRequired(handles, selected, run),
       copy: frame + 1 < clip.frames,

@@ -74,11 +74,12 @@ export class ImageView {
   }
 
   /** outline: x0, y0, x1, y1, …; null hides the layer. */
-  drawOutline(layer, outline) {
+  drawOutline(layer, outline, { isDashed = false } = {}) {
     const points = [];
     for (let i = 0; i < (outline?.length ?? 0); i += 2) {
       points.push(`${outline[i].toFixed(3)} ${outline[i + 1].toFixed(3)}`);
     }
+    this.paths[layer].classList.toggle("dashed", isDashed);
     this.paths[layer].setAttribute("d", points.length ? `M${points.join("L")}Z` : "");
   }
 

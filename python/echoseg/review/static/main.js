@@ -2,6 +2,7 @@
 
 import { getJson } from "./api.js";
 import { chooseFrame, nextOf } from "./beats.js";
+import { Carrying } from "./carrying.js";
 import { Changes } from "./changes.js";
 import { Clip } from "./clip.js";
 import { FrameView } from "./frame-view.js";
@@ -10,10 +11,10 @@ import { listenToKeyboard, releaseFocusAfterClicks } from "./keyboard.js";
 import { drawClipNotes } from "./measurements.js";
 import { coverPicture, element, showStatus } from "./messages.js";
 import { Playback } from "./playback.js";
+import { setUpHint, setUpTheme } from "./preferences.js";
 import { drawClipList, recordProgress, titleOf } from "./review-queue.js";
 import { Saver } from "./saving.js";
 import { state } from "./state.js";
-import { setUpHint, setUpTheme } from "./preferences.js";
 
 const ZOOM_STEP = 1.5;
 
@@ -31,9 +32,20 @@ const playback = new Playback({
 const saver = new Saver({
   onSaved: ({ clip, frame }, response, isCurrent) => {
     if (isCurrent && frame !== null) clip.setMeasured(frame, response);
-    if (clip === state.clip && !state.dragged) view.draw();
+    if (clip !== state.clip) return;
+    if (!state.dragged) view.draw();
+    carrying.update(clip);
   },
-  onReplaced: (clip) => clip === state.clip && redraw(),
+  onReplaced: (clip) => {
+    if (clip !== state.clip) return;
+    redraw();
+    carrying.update(clip);
+  },
+});
+
+const carrying = new Carrying({
+  getClip: () => state.clip,
+  onCarried: (clip) => clip === state.clip && !state.dragged && redraw(),
 });
 
 const pointCallbacks = {
@@ -104,7 +116,7 @@ async function openClip(number, frame = 0) {
   view.adaptZoom();
   redraw();
   document.body.dataset.ready = number; // tests wait for it
-  await fetchFrames(clip);
+  await Promise.all([carrying.update(clip), fetchFrames(clip)]);
 }
 
 async function fetchFrames(clip) {
@@ -131,11 +143,11 @@ async function openFrame(number, frame) {
 /** Show the next frame of the queue that is not reviewed, after the one that is shown. */
 function openNextToReview() {
   const { clip, frame } = state;
-  const open = clip.unreviewedFrames().filter((each) => each !== frame);
-  const place = clip.to_review.indexOf(frame);
-  const next = open.find((each) => clip.to_review.indexOf(each) > place) ?? open[0];
+  const order = [...clip.to_review, ...clip.changedFrames()];
+  const open = clip.openFrames().filter((each) => each !== frame);
+  const next = open.find((each) => order.indexOf(each) > order.indexOf(frame)) ?? open[0];
   if (next !== undefined) view.show(next);
-  else if (!clip.unreviewedFrames().length) showStatus("All frames are reviewed");
+  else if (!clip.openFrames().length) showStatus("All frames are reviewed");
 }
 
 // ---- what buttons and keys do

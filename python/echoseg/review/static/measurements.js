@@ -40,10 +40,11 @@ function efSource(clip, frame) {
   const beats = clip.currentBeats();
   if (!beats.length) return "No beat was found, so there is no EF. Choose an ED and an ES frame under the picture.";
   const role = roleOf(clip, frame);
+  const effect = element("carry").checked ? "changes EF only as far as it is carried to them" : "does not change EF";
   const sentences = [
     role
       ? `Frame ${frame + 1} is ${role}: EF follows its contour.`
-      : `Frame ${frame + 1} is neither ED nor ES: a correction here does not change EF.`,
+      : `Frame ${frame + 1} is neither ED nor ES: a correction here ${effect}.`,
   ];
   beats.forEach((beat, number) => {
     if (clip.isBeatUsed(beat)) return;

@@ -19,6 +19,9 @@ export function drawReview(openFrame) {
   element("progress").value = reviewed;
   element("progress-text").textContent = total ? `${reviewed} of ${total} reviewed` : "Nothing to review";
   element("review-list").replaceChildren(...clip.to_review.map((each) => queueItem(clip, each, frame, openFrame)));
+  const changed = clip.changedFrames().filter((each) => !clip.to_review.includes(each));
+  element("changed-panel").hidden = !changed.length;
+  element("changed-list").replaceChildren(...changed.map((each) => queueItem(clip, each, frame, openFrame)));
   element("review-note").textContent = total && reviewed === total ? "" : clip.review_reason;
   element("summary").hidden = !total || reviewed < total;
   element("summary-text").textContent = summary(clip);
@@ -33,8 +36,7 @@ export function drawReview(openFrame) {
 function queueItem(clip, frame, current, openFrame) {
   const [item, button, detail] = ["li", "button", "span"].map((name) => document.createElement(name));
   const outcome = outcomeOf(clip, frame);
-  const percent = 100 * clip.uncertainty[frame];
-  const uncertainty = clip.area_std ? `±${(1.96 * percent).toFixed(0)} %` : `${percent.toFixed(1)} %`;
+  const uncertainty = uncertaintyOf(clip, frame);
   detail.textContent = outcome ? SIGNS[outcome] : uncertainty;
   button.append(`${frame + 1} `, detail);
   button.setAttribute("aria-label", `Frame ${frame + 1}, ${outcome || `not reviewed, uncertainty ${uncertainty}`}`);
@@ -43,6 +45,14 @@ function queueItem(clip, frame, current, openFrame) {
   button.addEventListener("click", () => openFrame(frame));
   item.append(button);
   return item;
+}
+
+/** The uncertainty of the area, in percent; "" if it is unknown. */
+function uncertaintyOf(clip, frame) {
+  if (!clip.uncertainty) return "";
+  if (!clip.area_std) return `${(100 * clip.uncertainty[frame]).toFixed(1)} %`;
+  const { area_std, areas } = clip.carried ?? clip;
+  return `±${((196 * area_std[frame]) / Math.max(1, areas[frame])).toFixed(0)} %`;
 }
 
 function summary(clip) {

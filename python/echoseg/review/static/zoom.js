@@ -5,6 +5,7 @@ const WHEEL_SPEED = 0.0015; // change of the factor's logarithm by pixel
 const PINCH_SPEED = 0.01; // the same, for a wheel event that a touchpad sends for a pinch
 const LINE_HEIGHT = 30; // pixels of a wheel event that counts lines
 const MARGIN = 0.2; // around a box that is zoomed to
+const BUTTONS = 0.05; // of the view, by which the box is moved up, away from the buttons below
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -46,7 +47,7 @@ export class Zoom {
   toBox(low, high) {
     const size = Math.max(high[0] - low[0], high[1] - low[1], 1e-6) * (1 + 2 * MARGIN);
     const factor = clamp(1 / size, 1, MAX_FACTOR);
-    this.#set(factor, low.map((from, i) => (from + high[i]) / 2 - 0.5 / factor));
+    this.#set(factor, low.map((from, i) => (from + high[i]) / 2 - (0.5 - BUTTONS * i) / factor));
   }
 
   /** Move the picture so that a point is in the view, if it is not: in parts of the picture. */

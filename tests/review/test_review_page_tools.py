@@ -1,0 +1,301 @@
+"""The review page in a real browser: reviewing, beats, carrying, and how the picture is looked at."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("fastapi")
+# ruff: noqa: E402
+
+import pathlib
+
+from _review_page import (
+    MARKS,
+    drag,
+    no_errors,
+    on_screen,
+    open_page,
+    points,
+    positions,
+    saved,
+    wait_for_text,
+    wait_until_ready,
+)
+from _reviewing import outlines
+from echoseg import review
+from echoseg.review.tables import FrameState
+
+pytestmark = MARKS
+
+
+def states_of(served, name="a.avi"):
+    return {frame: state for frame, (state, _) in served.corrections.states(name).items() if state != FrameState()}
+
+
+# ---- reviewing
+
+
+def test_frames_are_accepted_and_rejected_until_the_summary(context, served):
+    page = open_page(context, served)
+    wait_for_text(page, "#progress-text", "^0 of 2 reviewed$")
+    page.keyboard.press("n")
+    assert page.inner_text("#frame-number") == "8 / 8"
+    assert "to review" in page.inner_text("#badge")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#frame-number") == "4 / 8", "accepting goes on to the next frame"
+    wait_for_text(page, "#progress-text", "^1 of 2 reviewed$")
+    page.keyboard.press("x")
+    page.keyboard.type("poor image, n")
+    page.keyboard.press("Enter")
+    wait_for_text(page, "#summary-text", "^All frames are reviewed: 1 accepted, 1 rejected\\.")
+    saved(page)
+    assert states_of(served) == {7: FrameState(None, "accepted"), 3: FrameState(None, "rejected", "poor image, n")}
+    assert "✓ reviewed" in page.locator("#clip option").first.inner_text()
+
+    page.keyboard.press("x")
+    page.keyboard.press("Escape")
+    assert states_of(served)[3].note == "poor image, n", "a dialog that is closed changes nothing"
+    page.reload()
+    wait_until_ready(page)
+    wait_for_text(page, "#progress-text", "^2 of 2 reviewed$")
+    wait_for_text(page, "#frame-state", "rejected: poor image, n")
+    page.locator("#summary-next").click()
+    page.wait_for_selector("body[data-ready='1']")
+
+
+def test_undo_works_over_frames_clips_and_reloads(context, served):
+    page = open_page(context, served)
+    start = outlines(8)[0]
+    drag(page, start[1], start[1] + (4, 0))
+    page.keyboard.press(".")
+    page.keyboard.press("Enter")
+    page.keyboard.press("]")
+    page.wait_for_selector("body[data-ready='1']")
+    page.keyboard.press("Enter")
+    saved(page)
+    assert (sorted(states_of(served)), sorted(states_of(served, "b.avi"))) == ([0, 1], [0])
+    page.reload()
+    wait_until_ready(page)
+    page.keyboard.press("z")
+    page.keyboard.press("z")
+    page.wait_for_selector("body[data-ready='0']")
+    wait_for_text(page, "#status", "^Undone$")
+    assert page.inner_text("#frame-number") == "2 / 8", "the frame of the change is shown"
+    page.keyboard.press("z")
+    wait_for_text(page, "#frame-number", "^1 / 8$")
+    saved(page)
+    assert (states_of(served), states_of(served, "b.avi")) == ({}, {})
+    page.keyboard.press("Shift+Z")
+    saved(page)
+    np.testing.assert_allclose(served.corrections.of("a.avi")[0][0].points[1], start[1] + (4, 0), atol=0.05)
+
+
+# ---- beats
+
+
+def test_ed_and_es_are_shown_and_chosen(context, served):
+    page = open_page(context, served)
+    (ed, es), *_ = served.clips.open(0).facts["beats"]
+    page.keyboard.press("s")
+    assert page.inner_text("#frame-number") == f"{es + 1} / 8"
+    assert page.inner_text("#badge").startswith("ES of beat 1")
+    assert "EF follows its contour" in page.inner_text("#ef-source")
+    page.keyboard.press("e")
+    assert page.inner_text("#frame-number") == f"{ed + 1} / 8"
+    before = page.inner_text("#ef")
+    page.locator("#frame-slider").fill("1")
+    assert "neither ED nor ES: a correction here changes EF only as far as" in page.inner_text("#ef-source")
+    page.locator("#carry").click()
+    assert "neither ED nor ES: a correction here does not change EF" in page.inner_text("#ef-source")
+    page.keyboard.press("Shift+S")
+    saved(page)
+    assert page.inner_text("#ef") != before
+    assert served.corrections.beats("a.avi")[0][0] == (ed, 1)
+    page.reload()
+    wait_until_ready(page)
+    assert page.locator("#beat-list button").nth(1).inner_text() == "ES 2"
+    page.locator("#restore-beats").click()
+    saved(page)
+    assert page.inner_text("#ef") == before
+    assert served.corrections.beats("a.avi")[0] is None
+    page.locator("#beat-list button").first.click()
+    assert page.inner_text("#frame-number") == f"{ed + 1} / 8"
+
+
+# ---- carrying
+
+
+@pytest.mark.parametrize("served", ["landmark", "mask"], indirect=True)
+def test_corrections_are_carried_to_the_other_frames(context, served):
+    page = open_page(context, served)
+    loaded = served.clips.open(0)
+    before = positions(page)
+    drag(page, before[1], before[1] + (4, 0))
+    saved(page)
+    page.keyboard.press(".")
+    carried = page.locator("path[data-layer=correction].dashed")
+    sync_api.expect(carried).to_have_attribute("d", re.compile("^M"))
+    states = {frame: state for frame, (state, _) in served.corrections.states("a.avi").items()}
+    expected = served.clips.carried(loaded, states)
+    if expected.landmarks is not None:
+        np.testing.assert_allclose(positions(page), expected.landmarks[1], atol=1e-3)
+    volumes = served.clips.measure(loaded, expected).volumes
+    known = served.clips.measure(loaded, expected).mean_ef
+    assert float(page.inner_text("#volume").split()[0]) == pytest.approx(volumes[1], abs=0.5)
+    assert float(page.inner_text("#ef").split()[0]) == pytest.approx(known, abs=0.06)
+    assert page.inner_text("#volume-predicted") != page.inner_text("#volume")
+
+    page.keyboard.press("Enter")  # what was carried is accepted as it is shown
+    saved(page)
+    accepted = states_of(served)[1]
+    assert accepted.verdict == "accepted"
+    assert not accepted.handles.pinned.any()
+    page.locator("#frame-slider").fill("2")
+    page.locator("#carry").click()
+    sync_api.expect(carried).not_to_have_attribute("d", re.compile("^M"))
+    np.testing.assert_allclose(positions(page), loaded.handles[2].points, atol=1e-3)
+
+
+# ---- looking at the picture
+
+
+def zoom_factor(page) -> float:
+    view, stage = (page.locator(selector).bounding_box() for selector in ("#image-view", ".stage"))
+    return stage["width"] / view["width"]
+
+
+def test_zoom_and_pan(context, served):
+    page = open_page(context, served)
+    page.locator("#close-hint").click()
+    start = outlines(8)[0]
+    place = on_screen(page, start[1])
+    page.mouse.move(*place)
+    page.mouse.wheel(0, -600)
+    assert zoom_factor(page) > 2
+    box = page.locator("#image-view svg").bounding_box()
+    scale = box["width"] / 48
+    np.testing.assert_allclose(
+        (box["x"] + (start[1][0] + 0.5) * scale, box["y"] + (start[1][1] + 0.5) * scale), place, atol=1.5
+    )
+    drag(page, start[1], start[1] + (2, 0))
+    saved(page)
+    np.testing.assert_allclose(served.corrections.of("a.avi")[0][0].points[1], start[1] + (2, 0), atol=0.05)
+    view = page.locator("#image-view").bounding_box()
+    page.mouse.move(view["x"] + 30, view["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(view["x"] + 80, view["y"] + 60, steps=3)
+    page.mouse.up()
+    assert page.locator("#image-view svg").bounding_box()["x"] == pytest.approx(box["x"] + 50, abs=1.5)
+    page.keyboard.press("0")
+    assert zoom_factor(page) == pytest.approx(1)
+    page.keyboard.press("v")
+    assert zoom_factor(page) > 1
+    shown = page.locator(".points").bounding_box()
+    assert view["x"] <= shown["x"]
+    assert shown["x"] + shown["width"] <= view["x"] + view["width"]
+    for key, factor in (("0", 1), ("+", 1.5), ("-", 1)):
+        page.keyboard.press(key)
+        assert zoom_factor(page) == pytest.approx(factor, abs=0.01)
+
+
+def test_two_fingers_zoom(browser, served):
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    with no_errors(phone) as context:
+        page = open_page(context, served)
+        box = page.locator("#image-view").bounding_box()
+        centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        fingers = context.new_cdp_session(page)
+
+        def touch(kind, apart=None):
+            ends = (
+                []
+                if apart is None
+                else [{"x": centre[0] + sign * apart, "y": centre[1], "id": sign} for sign in (0, 1)]
+            )
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": ends})
+
+        touch("touchStart", 40)
+        for apart in (60, 80, 120):
+            touch("touchMove", apart)
+        touch("touchEnd")
+        assert zoom_factor(page) > 1.5
+        assert states_of(served) == {}
+        toolbar, picture = (page.locator(each).bounding_box() for each in ("#undo", "#image-view"))
+        assert toolbar["y"] - (picture["y"] + picture["height"]) < 60, "Undo is beside the picture"
+
+
+def test_the_circles_that_grab_points_do_not_overlap(browser, served):
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    with no_errors(phone) as context:
+        page = open_page(context, served)
+        for _ in range(3):
+            page.locator(".points g").first.focus()
+            page.keyboard.press("a")
+        places = positions(page)
+        radii = np.array(
+            points(page).locator(".target").evaluate_all("all => all.map((each) => Number(each.getAttribute('r')))")
+        )
+        distances = np.linalg.norm(places[:, None] - places, axis=2) + np.diag(np.full(len(places), np.inf))
+        assert (radii[:, None] + radii <= distances + 1e-4).all()
+
+
+def test_brightness_scale_and_ruler(context, served):
+    page = open_page(context, served)
+
+    def shown_levels():
+        read = "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+        return np.array(page.locator("canvas.image").evaluate(read)).reshape(-1, 4)[:, 0]
+
+    recorded = served.clips.open(0).clip.frames[0].ravel()
+    sync_api.expect(page.locator("#cover")).to_be_hidden()
+    np.testing.assert_array_equal(shown_levels(), recorded)
+    page.locator("#brightness").fill("60")
+    brighter = shown_levels()
+    assert (brighter >= recorded).all()
+    assert brighter.mean() > recorded.mean()
+    page.keyboard.press("b")
+    page.reload()
+    wait_until_ready(page)
+    assert page.locator("#auto-brightness").get_attribute("aria-pressed") == "true"
+    page.locator("#reset-brightness").click()
+    np.testing.assert_array_equal(shown_levels(), recorded)
+
+    assert page.inner_text(".scale-bar") == "10 px"
+    bar = page.locator(".scale-bar").bounding_box()["width"]
+    assert bar == pytest.approx(10 * page.locator("#image-view svg").bounding_box()["width"] / 48, rel=0.01)
+    page.keyboard.press("m")
+    drag(page, np.array([10, 10]), np.array([13, 14]))
+    wait_for_text(page, ".ruler-length", "^5\\.0 px$")
+    page.keyboard.press("Escape")
+    wait_for_text(page, ".ruler-length", "^$")
+    assert states_of(served) == {}
+
+
+def test_colours_and_hint_are_remembered(context, served):
+    page = open_page(context, served)
+    assert page.locator("#hint").is_visible()
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator("#close-hint").click()
+    page.locator("#theme").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != background
+    page.reload()
+    wait_until_ready(page)
+    assert not page.locator("#hint").is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != background
+
+
+def test_the_help_lists_every_key():
+    static = review.__path__[0] + "/static/"
+    with pathlib.Path(static + "keyboard.js").open(encoding="utf-8") as file:
+        listed = re.search(r"BUTTON_KEYS = \{(.*?)\};", file.read(), re.DOTALL)[1]
+    keys = {quoted or bare for quoted, bare in re.findall(r'(?:"([^"]+)"|(\w+)): "', listed)}
+    with pathlib.Path(static + "index.html").open(encoding="utf-8") as file:
+        helped = set(re.findall(r"<kbd>([^<]+)</kbd>", file.read()))
+    names = {" ": "Space", "=": "+"}
+    shifted = {key for key in keys if len(key) == 1 and key.isupper()}
+    assert {names.get(key, key) for key in keys - shifted} <= helped
+    assert {key.lower() for key in shifted} <= helped
