@@ -1,6 +1,6 @@
 """A race against nnU-Net: the same patients, the same minutes, the same measures.
 
-    pip install -c constraints.txt '.[race]'
+    pip install nnunetv2 -c constraints.txt .    # in an environment of its own: nnU-Net needs torchvision
     python bench/nnunet.py WORK --minutes 10 --seeds 0 1 2    # run again to continue after an interruption
 
 The contenders are nnU-Net (2-D), and echoseg with landmarks and with masks. Each trains on the training and validation
@@ -32,7 +32,7 @@ import pandas as pd
 CONTENDERS = ("nnunet", "landmark", "mask")
 _DATASET, _NAME = 1, "Dataset001_echoseg"
 _TRIAL = 4  # steps that are timed
-_STEPS = 25  # of nnU-Net in an epoch
+_STEPS = 25  # of nnU-Net in an epoch, which has 250 in its own plan
 
 
 def splits_of(store: Any) -> np.ndarray:

@@ -370,6 +370,31 @@ def test_clips_of_the_inputs(tmp_path):
         find_review_clips([Path(bad)], None)
 
 
+def test_a_table_of_suggested_frames_in_place_of_files(tmp_path):
+    data = write_folder(tmp_path / "data")
+    write_video(tmp_path / "b.avi")
+    table = tmp_path / "next.csv"
+    rows = [("b.avi", 3), (str(data / "Videos" / "a.avi"), 1), ("b.avi", 0)]
+    table.write_text("file,frame,uncertainty\n" + "".join(f"{file},{frame},0.1\n" for file, frame in rows))
+    sources, kind = find_review_clips([table], data)
+    assert [(source.name, source.suggested) for source in sources] == [("b.avi", (3, 0)), ("a.avi", (1,))]
+    assert kind == "chords"
+    assert sources[1].recording is not None
+    for cell, reason in (
+        ("b.avi,x", "next.csv:2:frame: 'x' is not the number"),
+        ("c.avi,1", "next.csv:2:file: 'c.avi'"),
+    ):
+        table.write_text(f"file,frame\n{cell}\n")
+        with pytest.raises(DataError, match=re.escape(reason)):
+            find_review_clips([table], None)
+
+
+def test_suggested_frames_are_the_queue_if_the_clip_has_them():
+    prediction = of_landmarks(np.zeros((3, 5, 2)), CODEC, (32, 32))
+    assert review_queue(prediction, (2, 0, 7), is_stack=False).frames == [2, 0]
+    assert review_queue(prediction, (7,), is_stack=False).frames == []
+
+
 UNREADABLE = {
     "no frames": ("a.avi", lambda content: content[: content.index(b"00dc")], "it is cut off"),
     "empty": ("a.avi", lambda content: b"", "is empty"),

@@ -5,8 +5,8 @@ their intervals, and a signed-rank test. Images of patients that a run was
 trained on are left out.
 
 Writes to --out: comparison.md and comparison.csv, groups.csv (by phase, view,
-EF and size), cases.csv (one row for each image and method), volumes.csv (one
-row for each video and method), and images in figures/.
+EF, area), cases.csv (one row for each image and method), volumes.csv (one row
+for each video and method), and images in figures/.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from echoseg.cli.flags import add_device, add_run_and_inputs, add_smooth, split_run, whole_number
@@ -25,7 +26,11 @@ _SHOWN = 5  # files that cannot be opened
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_run_and_inputs(parser, "videos or other files with frames, folders of them, or data sets with tracings")
+    add_run_and_inputs(
+        parser,
+        "videos or other files with frames, folders of them, data sets with tracings, or a table"
+        " that 'echoseg suggest' wrote, whose frames come first",
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -54,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="port at which the page is served; 0 takes any that is free (default: %(default)s)",
     )
     parser.add_argument("--no-browser", action="store_true", help="print the link of the page without opening it")
+    parser.add_argument(
+        "--export",
+        type=Path,
+        metavar="FOLDER",
+        help="serve no page; write the corrected and accepted frames as a data set, in the layout of EchoNet-Dynamic"
+        " with copies of the files, from which 'echoseg train --data FOLDER --init RUN' learns; must not exist",
+    )
     add_smooth(parser)
     add_device(parser)
 
@@ -65,15 +77,17 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.usage_error(f"--host {arguments.host}: give an address of this computer, such as 127.0.0.1")
     if address.is_unspecified:
         arguments.usage_error(f"--host {arguments.host}: give one address of this computer, not all of them")
-    try:
-        from echoseg.review.server import make_app, serve
-    except ModuleNotFoundError as error:
-        raise DataError(f"{error.name} is missing; pip install 'echoseg[review]'") from None
+    if arguments.export is None:
+        try:
+            from echoseg.review.server import make_app, serve
+        except ModuleNotFoundError as error:
+            raise DataError(f"{error.name} is missing; pip install 'echoseg[review]'") from None
     import webbrowser
 
     from echoseg.inference.predictor import load
     from echoseg.review.clips import Clips
     from echoseg.review.corrections_folder import CorrectionsFolder
+    from echoseg.review.session_export import export_session
     from echoseg.review.sources import find_review_clips, separate_unreadable
 
     run_folder, inputs = split_run(arguments)
@@ -93,6 +107,13 @@ def run(arguments: argparse.Namespace) -> None:
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
     folder = arguments.corrections or (run_folder or Path()) / "corrections"
     corrections = CorrectionsFolder(folder, clips.drawing, kind=kind)
+    if arguments.export is not None:
+        with closing(corrections):
+            exported = export_session(clips, corrections, arguments.export)
+        for line in exported.left_out:
+            print(f"left out: {line}", file=sys.stderr)
+        print(f"written to {arguments.export}: {exported.frames} frames of {exported.files} files")
+        return
     links: list[str] = []
 
     def announce(link: str) -> None:

@@ -4,7 +4,7 @@ most from them.
 A frame is suggested if the network is uncertain of it, and if its image is
 unlike the training images and the frames suggested before it. No file is
 suggested twice before every file has been. Prints the frames, and writes them
-to --out as a table.
+to --out as a table, which 'echoseg review' takes in place of files.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from echoseg.geometry.contour import contour_area
 from echoseg.inference.predictor import Predictor, load
 from echoseg.phantom.cached import cached_phantom
 from echoseg.training.checkpoint import CONFIG, fold_name
-from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
 
 _KEY = ["video", "frame"]
@@ -176,13 +175,9 @@ def _with_splits(name: str, path: Path, data: RunData, device: str) -> ComparedR
         return ComparedRun(name, data, np.full(count, ""), [(data.predictor, np.arange(count))])
     if not folds:
         return ComparedRun(name, data, config.splits(data.store.samples), [(data.predictor, np.arange(count))])
-    parts = [(load(run, device=device), np.flatnonzero(_fold_splits(run, data.store) == "test")) for run in folds]
+    splits = [load_config(run / CONFIG).splits(data.store.samples) for run in folds]
+    parts = [(load(run, device=device), np.flatnonzero(own == "test")) for run, own in zip(folds, splits, strict=True)]
     return ComparedRun(name, data, np.full(count, "test"), parts)
-
-
-def _fold_splits(run: Path, store: Store) -> np.ndarray:
-    config: Config = load_config(run / CONFIG)
-    return config.splits(store.samples)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

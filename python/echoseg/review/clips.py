@@ -99,7 +99,7 @@ class Clips:
         prediction = self.predictor(clip)
         handles = predicted_handles(prediction, self.drawing)
         measurement = measure(prediction, clip)
-        queue = review_queue(prediction, is_stack=not np.isnan(clip.thickness))
+        queue = review_queue(prediction, source.suggested, is_stack=not np.isnan(clip.thickness))
         tracings = () if recording is None else recording.tracings
         contours = {t.frame: order_contour(t.coordinates) for t in tracings if len(t.coordinates)}
         facts = {

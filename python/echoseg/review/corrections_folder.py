@@ -205,13 +205,22 @@ class CorrectionsFolder:
         if self._versions.get(key, 0) != version:
             raise OutdatedError
 
+    @property
+    def tracing_header(self) -> str:
+        """The first line of a table of tracings."""
+        return ",".join(_TRACING_COLUMNS[self._kind])
+
+    def tracing_rows(self, file: str, frame: int, handles: Handles) -> list[str]:
+        """The rows of the contour of a frame in a table of tracings."""
+        tracing = (self._drawing.chords if self._kind == "chords" else self._drawing.join)(handles)
+        return [f"{file},{','.join(f'{value:.4f}' for value in row)},{frame}" for row in tracing]
+
     def _stored(self, key: tuple[str, int], state: FrameState) -> StoredState:
         file, frame = key
         rows = {}
         if state.handles is not None:
-            tracing = (self._drawing.chords if self._kind == "chords" else self._drawing.join)(state.handles)
             rows[LANDMARKS] = landmark_rows(file, frame, state.handles)
-            rows[TRACINGS] = [f"{file},{','.join(f'{value:.4f}' for value in row)},{frame}" for row in tracing]
+            rows[TRACINGS] = self.tracing_rows(file, frame, state.handles)
         if state.verdict or state.note:
             rows[REVIEWS] = [review_row(file, frame, state)]
         return StoredState(state, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,17 +28,21 @@ class ReviewQueue(NamedTuple):
     uncertainty: np.ndarray | None
 
 
-def review_queue(prediction: Prediction, *, is_stack: bool) -> ReviewQueue:
+def review_queue(prediction: Prediction, suggested: Sequence[int] = (), *, is_stack: bool) -> ReviewQueue:
     """Choose the frames that a person should look at.
 
-    These are the frames that the predictor has marked for review. If it has marked none, up to `MAX_SUGGESTED` of the
-    most uncertain frames are suggested.
+    These are the frames that `echoseg suggest` chose, or else those that the predictor has marked for review. If it has
+    marked none, up to `MAX_SUGGESTED` of the most uncertain frames are suggested.
 
     Args:
         prediction: The prediction of the clip.
+        suggested: The frames that `echoseg suggest` chose; frames that the clip does not have are left out.
         is_stack: Whether the clip is a stack of slices.
     """
     uncertainty = frame_uncertainty(prediction)
+    chosen = [frame for frame in suggested if frame < len(prediction)]
+    if chosen:
+        return ReviewQueue(chosen, "Label these frames: 'echoseg suggest' chose them.", uncertainty)
     if uncertainty is None:
         reason = "How certain the network is of each frame is unknown. Look at the ED and ES frames."
         return ReviewQueue([], reason, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from echoseg.datasets.clips import read_recording
@@ -17,6 +17,7 @@ from echoseg.inference.input_files import inputs_in
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.utils.parallel import map_in_order
+from echoseg.utils.table import quote, read_numbers, read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +28,13 @@ class ReviewClip:
         path: The file.
         name: The name of the file in the tables of corrections.
         recording: The recording with an expert's tracings; None if there is none.
+        suggested: The frames that `echoseg suggest` chose.
     """
 
     path: Path
     name: str
     recording: Recording | None = None
+    suggested: tuple[int, ...] = ()
 
 
 def find_review_clips(
@@ -40,7 +43,7 @@ def find_review_clips(
     """Find the files to review and their tracings.
 
     Args:
-        inputs: Videos, folders of videos, or data sets.
+        inputs: Videos, folders of videos, data sets, or tables that `echoseg suggest` wrote.
         data: A data set with tracings of the videos; None if there is none.
         structure: The name of the structure whose tracings are read; see `echoseg.datasets.formats.read_dataset`.
 
@@ -48,8 +51,8 @@ def find_review_clips(
         The files, and the kind of their tracings, "chords" or "points"; None if there are no tracings.
 
     Raises:
-        DataError: An input is missing, no file is found, two files have the same name, a name cannot be written to a
-            table, or the inputs have tracings of both kinds.
+        DataError: An input is missing or a damaged table, no file is found, two files have the same name, a name cannot
+            be written to a table, or the inputs have tracings of both kinds.
     """
     review_clips, kinds = [], []
     traced: list[ReviewClip] = []
@@ -68,6 +71,10 @@ def find_review_clips(
         elif path.is_dir():
             files = inputs_in(path, [file.name for file in path.iterdir()])
             review_clips += [by_name.get(file.name) or ReviewClip(file, file.name) for file in files]
+        elif path.suffix.lower() == ".csv":
+            for file, frames in _read_suggestions(path).items():
+                found = by_name.get(file.name) or ReviewClip(file, file.name)
+                review_clips.append(replace(found, suggested=frames))
         else:
             review_clips.append(by_name.get(path.name) or ReviewClip(path, path.name))
     if not review_clips:
@@ -98,7 +105,7 @@ def separate_unreadable(
         DataError: No file can be shown.
     """
     given = {path.name for path in inputs}
-    checked = [clip for clip in review_clips if clip.recording is None or clip.path.name in given]
+    checked = [clip for clip in review_clips if clip.recording is None or clip.suggested or clip.path.name in given]
     problems = {
         clip: problem for clip, problem in zip(checked, map_in_order(_find_problem, checked), strict=True) if problem
     }
@@ -106,6 +113,27 @@ def separate_unreadable(
     if len(lines) == len(review_clips):
         raise DataError(lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""))
     return [clip for clip in review_clips if clip not in problems], lines
+
+
+def _read_suggestions(path: Path) -> dict[Path, tuple[int, ...]]:
+    """The frames of each file in a table that `echoseg suggest` wrote, in its order.
+
+    Raises:
+        DataError: The table is damaged, or a file is missing.
+    """
+    cells = read_table(path, ("file", "frame")).cells
+    numbers, bad = read_numbers(cells["frame"])
+    frames: dict[Path, tuple[int, ...]] = {}
+    for row, name, number, is_bad in zip(cells.index, cells["file"], numbers, bad, strict=True):
+        if is_bad or number < 0 or number != int(number):
+            raise DataError(
+                f"{path}:{row}:frame: {quote(cells['frame'][row])} is not the number of a frame; fix the cell"
+            )
+        file = Path(name) if Path(name).exists() else path.parent / name
+        if not file.exists():
+            raise DataError(f"{path}:{row}:file: {quote(name)} does not exist; run echoseg suggest again")
+        frames[file] = (*frames.get(file, ()), int(number))
+    return frames
 
 
 def _find_problem(review_clip: ReviewClip) -> str:
