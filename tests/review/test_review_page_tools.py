@@ -298,6 +298,7 @@ def test_brightness_scale_and_ruler(context, served):
     assert page.inner_text(".scale-bar") == "10 px"
     bar = page.locator(".scale-bar").bounding_box()["width"]
     assert bar == pytest.approx(10 * page.locator("#image-view svg").bounding_box()["width"] / 48, rel=0.01)
+    page.evaluate("scrollTo(0, 0)")
     page.keyboard.press("m")
     drag(page, np.array([10, 10]), np.array([13, 14]))
     wait_for_text(page, ".ruler-length", "^5\\.0 px$")

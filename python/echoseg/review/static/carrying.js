@@ -22,10 +22,11 @@ export class Carrying {
   /** Fetch the contours of a clip after a change was saved. */
   async update(clip) {
     const number = ++this.#requests;
+    const { changes } = clip;
     const isNeeded = this.box.checked && clip.thickness === null && clip.correctedFrames().length > 0;
     try {
       const carried = isNeeded ? await getJson(`${clip.path}/carried`) : null;
-      if (number !== this.#requests) return; // a later change is on its way
+      if (number !== this.#requests || clip.changes !== changes) return; // the next change is on its way
       clip.setCarried(carried);
       this.onCarried(clip);
     } catch (error) {

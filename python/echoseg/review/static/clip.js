@@ -34,6 +34,7 @@ export class Clip {
     this.currentVolumes = [...this.volumes];
     this.mask = new Uint8Array(this.framePixels); // of the contour that was measured last
     this.carried = null; // see setCarried
+    this.changes = 0; // how often a state was set
     this.versions = new Map(); // frame → the version of its state on the server
     this.#states = new Map();
     for (const [frame, saved] of Object.entries(facts.states)) this.setSaved(Number(frame), saved);
@@ -106,6 +107,7 @@ export class Clip {
   }
 
   setState(frame, state) {
+    this.changes += 1;
     this.#states.set(frame, state);
     if (frame === null) return;
     const { points } = state;
