@@ -78,7 +78,7 @@ def test_a_header_with_far_too_many_columns_is_refused(tmp_path):
 def test_many_faults_in_one_video_are_found_in_linear_time(tmp_path):
     rows = [f"a,1,1,{frame}" for _ in range(2) for frame in range(30_000)]  # all tracings are shuffled
     (tmp_path / TRACINGS).write_text("FileName,X,Y,Frame\n" + "\n".join(rows))
-    _, traced, _, _ = read_tracings(tmp_path / TRACINGS)
+    traced = read_tracings(tmp_path / TRACINGS).videos
     assert len(traced["a"].faults) == 30_000
 
 
