@@ -361,6 +361,8 @@ def test_clips_of_the_inputs(tmp_path):
     assert find_review_clips([data / "Videos" / "a.avi"], None)[1] is None
     with pytest.raises(DataError, match=r"two files have the name a\.avi"):
         find_review_clips([data, data / "Videos" / "a.avi"], None)
+    with pytest.raises(DataError, match=r"b\.avii: no such file or folder; check the path"):
+        find_review_clips([data / "Videos" / "a.avi", data / "Videos" / "b.avii"], None)
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "list.csv").write_text("a table")
     with pytest.raises(DataError, match="contains no file with frames"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import zipfile
@@ -305,6 +306,25 @@ def test_brightness_scale_and_ruler(context, served):
     page.keyboard.press("Escape")
     wait_for_text(page, ".ruler-length", "^$")
     assert states_of(served) == {}
+
+
+def test_the_curves_stay_within_their_plots(context, served):
+    page = open_page(context, served)
+    for curve in ("#area-curve", "#volume-curve"):
+        grid = page.locator(f"{curve} [data-part=grid]").bounding_box()
+        plot = page.locator(f"{curve} svg").bounding_box()
+        assert grid["x"] >= plot["x"] - 2
+        assert grid["x"] + grid["width"] <= plot["x"] + plot["width"] + 2
+        assert page.locator(f"{curve} .y-axis span").count() >= 3
+        assert "px" in page.locator(f"{curve} figcaption").inner_text()
+
+
+def test_the_page_says_that_contours_are_smoothed(context, served, monkeypatch):
+    predict = served.clips.predictor
+    monkeypatch.setattr(served.clips, "predictor", lambda clip: dataclasses.replace(predict(clip), smoothed=True))
+    served.clips.predictor.calibration = None
+    page = open_page(context, served)
+    assert page.inner_text("#prediction-name") == "Prediction, smoothed over time"
 
 
 def test_colours_and_hint_are_remembered(context, served):

@@ -119,7 +119,7 @@ class Clips:
             "uncertainty": None if queue.uncertainty is None else queue.uncertainty.round(4).tolist(),
             "ef_interval": None if np.isnan(measurement.ef_interval[0]) else list(measurement.ef_interval),
             "warning": unlike_note(prediction),
-            "notes": _notes(prediction),
+            "smoothed": prediction.smoothed,
             "listed_ef": None if recording is None else _or_none(recording.ef),
         }
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
@@ -252,12 +252,6 @@ def contours_json(prediction: Prediction, handles: Sequence[Handles], measuremen
 def _scale(clip: Clip) -> np.ndarray:
     """(2,) float64: Width and height of a pixel, mm; ones if they are unknown."""
     return np.array(clip.spacing[::-1]) if np.isfinite(clip.spacing).all() else np.ones(2)
-
-
-def _notes(prediction: Prediction) -> list[str]:
-    """What a person should know of a prediction, in sentences."""
-    smoothed = "The predicted contours are smoothed over time; 'echoseg review --no-smooth' shows them as found."
-    return [smoothed] if prediction.smoothed else []
 
 
 def _or_none(value: float) -> float | None:

@@ -22,9 +22,9 @@ from echoseg.inference.measure import Measurement
 from echoseg.inference.predictor import Prediction
 from echoseg.inference.propagation import changed_frames
 from echoseg.ops import fill_polygons
+from echoseg.review.clip_export import export_clip
 from echoseg.review.clips import Clips, LoadedClip, contours_json
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
-from echoseg.review.export import export
 from echoseg.review.handles import ADDED, Drawing, Handles, predicted_handles
 from echoseg.review.security import Guard
 from echoseg.review.tables import FrameState
@@ -150,14 +150,14 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
         return {**contours_json(prediction, handles, measured), "changed": changed}
 
     @app.get("/api/clips/{number}/export")
-    def export_clip(number: int, carry: bool) -> Response:
+    def exported(number: int, carry: bool) -> Response:
         found = _open(clips, number)
         states = {frame: state for frame, (state, _) in _states(found, corrections).items()}
         is_carried = carry and not found.facts["thickness"]
         prediction = clips.carried(found, states) if is_carried else clips.corrected(found, states)
         measured = _measure(clips, found, prediction, corrections)
         try:
-            archive = export(found, prediction, measured, clips.predictor.config.structure or LEFT_VENTRICLE)
+            archive = export_clip(found, prediction, measured, clips.predictor.config.structure or LEFT_VENTRICLE)
         except DataError as error:
             raise HTTPException(507, str(error)) from None
         headers = {"content-disposition": "attachment"}  # the page names the file

@@ -46,7 +46,7 @@ export class Curve {
     this.paths.prediction.setAttribute("d", this.#line(values));
     const levels = ticks(this.#top, TICKS);
     this.yAxis.replaceChildren(...levels.map((level) => this.#label(level, "top", this.#y(level))));
-    this.paths.grid.setAttribute("d", levels.map((level) => `M0 ${this.#y(level)}H${this.#count}`).join(""));
+    this.paths.grid.setAttribute("d", levels.map((level) => `M0 ${this.#y(level)}H${Math.max(1, this.#count - 1)}`).join(""));
     const frames = ticks(Math.max(1, values.length - 1), TICKS).filter(Number.isInteger);
     this.xAxis.replaceChildren(...frames.map((frame) => this.#label(frame + 1, "left", this.#x(frame))));
   }

@@ -24,7 +24,7 @@ const colours = Object.fromEntries(
 );
 
 export class FrameView {
-  /** pointCallbacks: see ImageView; isPlaying(); canStep: {canUndo, canRedo} of the history. */
+  /** pointCallbacks: see ImageView; isPlaying(); history: whose changes can be undone. */
   constructor({ pointCallbacks, isPlaying, history }) {
     Object.assign(this, { isPlaying, history });
     const resize = () => this.ruler?.drawBar();

@@ -64,7 +64,9 @@ export function drawClipNotes(clip) {
   element("beats").hidden = isStack;
   element("warning").hidden = !clip.warning;
   element("warning").textContent = `This clip ${clip.warning}.`;
-  const notes = [...clip.notes];
+  element("prediction-name").textContent = clip.smoothed ? "Prediction, smoothed over time" : "Prediction";
+  const notes = [];
+  if (clip.smoothed) notes.push("'echoseg review --no-smooth' shows the contours that are not smoothed over time.");
   if (!isStack) {
     notes.push("EF: ejection fraction. EDV, ESV: volume at end-diastole (ED) and end-systole (ES). Means over the beats.");
   }

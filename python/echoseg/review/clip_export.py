@@ -17,7 +17,7 @@ from echoseg.review.clips import LoadedClip
 OUTPUTS = ("masks", "frames", "png")
 
 
-def export(loaded: LoadedClip, prediction: Prediction, measurement: Measurement, structure: str) -> bytes:
+def export_clip(loaded: LoadedClip, prediction: Prediction, measurement: Measurement, structure: str) -> bytes:
     """Make a ZIP archive with the masks, frames and beats of a clip.
 
     It contains what `echoseg predict --keep masks frames png` writes: `masks.tif`, or `mask.nii.gz` for a volume;
