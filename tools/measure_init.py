@@ -53,14 +53,14 @@ def other_scanner(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.array(changed).round().astype(np.uint8)
 
 
-def phantoms(work: Path) -> Store:
-    """The phantoms of the other scanner."""
+def phantoms(work: Path, patients: int, seed: int, frames: int | None = None) -> Store:
+    """The phantoms of the other scanner; see `write_phantom_store`."""
     path = work / "other-scanner"
     if not is_store(path):
-        store = write_phantom_store(work / "phantoms", patients=PATIENTS, seed=SEED)
-        frames = other_scanner(store.frames, np.random.default_rng(SEED))
+        store = write_phantom_store(work / "phantoms", patients=patients, seed=seed, frames=frames)
+        changed = other_scanner(store.frames, np.random.default_rng(seed))
         contours = [store.contour(index) for index in range(len(store))]
-        write_store(path, frames, contours, store.samples, store.manifest)
+        write_store(path, changed, contours, store.samples, store.manifest)
     return open_store(path)
 
 
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--sunnybrook", type=Path, metavar="FOLDER", help="Sunnybrook Cardiac Data, see docs/data.md")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    stores = {"phantoms": phantoms(arguments.work)}
+    stores = {"phantoms": phantoms(arguments.work, PATIENTS, SEED)}
     cases = [Case("phantoms", count, seed, "all") for seed in SEEDS for count in COUNTS]
     if arguments.sunnybrook:
         stores["mri"] = prepare(arguments.sunnybrook)

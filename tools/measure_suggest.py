@@ -15,32 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from measure_init import other_scanner
+from measure_init import phantoms
 
 import echoseg
-from echoseg.datasets.store import Store, is_store, open_store, write_store
+from echoseg.datasets.store import Store, write_store
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.predictor import Predictor, load
 from echoseg.inference.suggest import choose, find_candidates
 from echoseg.metrics.bootstrap import mean_interval
-from echoseg.phantom import write_phantom_store
 from echoseg.training.config import SHIPPED, Config
 from echoseg.training.loop import train
 
 PATIENTS, SEED, FRAMES, POOL = 400, 733_002, 12, 60
 COUNTS, SEEDS = (10, 20, 40), (10, 11, 12)  # another choice of frames was tried with the seeds 0 and 1
 IMAGES = 2400  # of each training
-
-
-def phantoms(work: Path) -> Store:
-    """The phantoms of the other scanner."""
-    path = work / "pool"
-    if not is_store(path):
-        store = write_phantom_store(work / "phantoms", patients=PATIENTS, seed=SEED, frames=FRAMES)
-        frames = other_scanner(store.frames, np.random.default_rng(SEED))
-        contours = [store.contour(index) for index in range(len(store))]
-        write_store(path, frames, contours, store.samples, store.manifest)
-    return open_store(path)
 
 
 def suggested(predictor: Predictor, store: Store, pool: np.ndarray, labelled: list[int], count: int) -> list[int]:
@@ -87,7 +75,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, metavar="WORK", help="folder for the runs")
     work = parser.parse_args().work
     work.mkdir(parents=True, exist_ok=True)
-    store = phantoms(work)
+    store = phantoms(work, PATIENTS, SEED, FRAMES)
     splits, patients = store.samples["split"].to_numpy(), store.samples["patient"].to_numpy()
     rows = []
     for seed in SEEDS:

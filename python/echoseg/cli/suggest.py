@@ -1,10 +1,11 @@
 """Suggest which frames of which files to label next, so that a training learns
 most from them.
 
-A frame is suggested if the network is uncertain of it, and if its image is
-unlike the training images and the frames suggested before it. No file is
-suggested twice before every file has been. Prints the frames, and writes them
-to --out as a table, which 'echoseg review' takes in place of files.
+The files are divided into groups of similar images, as many as frames are
+wanted. Each group gives the frame of which the network is least certain, among
+its typical images. No file is suggested twice before every file has been.
+Prints the frames, and writes them to --out as a table, which 'echoseg review'
+takes in place of files.
 """
 
 from __future__ import annotations
