@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "draw.hpp"
@@ -38,6 +39,25 @@ void mark_line(detail::Pixel a, detail::Pixel b, uint64_t* words, int64_t pitch)
     }
 }
 
+// An edge inside the image that is taller than wide: marks its line and flips its crossings, in one pass. Up to kMaxTall
+// rows, the error of a crossing is below half a pixel, so that a crossing exactly on a pixel is on the line.
+constexpr int64_t kMaxTall = 1 << 15;
+
+void trace_steep(detail::Pixel a, detail::Pixel b, uint64_t* words, uint64_t* marks, int64_t pitch) {
+    if (b.y < a.y) std::swap(a, b);
+    const int64_t sign = b.x < a.x ? -1 : 1, step = (((b.x - a.x) * sign) << 32) / (b.y - a.y);
+    const int64_t dx = sign * (step >> 16), dline = sign * step;
+    // Bresenham's line in 32.32 fixed point: it rounds to the nearest pixel, and a half to the left.
+    int64_t x = a.x * 65536 + 65535, line = (a.x << 32) + (int64_t{1} << 31) - kMaxTall;
+    words += a.y * pitch;
+    marks += a.y * pitch;
+    for (int64_t rows = b.y - a.y; rows > 0; --rows, words += pitch, marks += pitch, x += dx, line += dline) {
+        flip(words, x >> 16);
+        set(marks, line >> 32);
+    }
+    set(marks, b.x);
+}
+
 }  // namespace
 
 MaskWriter::MaskWriter(ImageSize size, int64_t masks) : size_(size), stream_(masks * size.pixels() > kStreamBytes) {
@@ -45,23 +65,38 @@ MaskWriter::MaskWriter(ImageSize size, int64_t masks) : size_(size), stream_(mas
     if (stream_) buffer_.resize(static_cast<size_t>(strip_ * size.width + 64));
 }
 
-void MaskWriter::write(const uint64_t* words, int64_t pitch, RowRange range, uint8_t* mask) {
+// expand(y, rows, out, end) converts rows from row y of the range on.
+template <typename Expand>
+void MaskWriter::write_range(RowRange range, uint8_t* mask, const Expand& expand) {
     const simd::RowKernels& kernels = simd::row_kernels();
     const int64_t width = size_.width, below = (size_.height - range.end) * width;
     uint8_t* out = mask + range.first * width;
     if (!stream_) {
         std::memset(mask, 0, static_cast<size_t>(range.first * width));
-        kernels.expand(words, range.count(), pitch, width, out, mask + size_.pixels());
+        expand(0, range.count(), out, mask + size_.pixels());
         std::memset(mask + range.end * width, 0, static_cast<size_t>(below));
         return;
     }
     kernels.stream_zeros(mask, range.first * width);
-    for (int64_t y = range.first; y < range.end; y += strip_, words += strip_ * pitch, out += strip_ * width) {
-        const int64_t rows = std::min(strip_, range.end - y);
-        kernels.expand(words, rows, pitch, width, buffer_.data(), buffer_.data() + buffer_.size());
-        kernels.stream_copy(buffer_.data(), rows * width, out);
+    for (int64_t y = 0; y < range.count(); y += strip_) {
+        const int64_t rows = std::min(strip_, range.count() - y);
+        expand(y, rows, buffer_.data(), buffer_.data() + buffer_.size());
+        kernels.stream_copy(buffer_.data(), rows * width, out + y * width);
     }
     kernels.stream_zeros(mask + range.end * width, below);
+}
+
+void MaskWriter::write(const uint64_t* words, int64_t pitch, RowRange range, uint8_t* mask) {
+    write_range(range, mask, [&](int64_t y, int64_t rows, uint8_t* out, uint8_t* end) {
+        simd::row_kernels().expand(words + y * pitch, rows, pitch, size_.width, out, end);
+    });
+}
+
+void MaskWriter::write_crossed(uint64_t* words, uint64_t* marks, int64_t pitch, RowRange range, uint8_t* mask) {
+    write_range(range, mask, [&](int64_t y, int64_t rows, uint8_t* out, uint8_t* end) {
+        simd::row_kernels().expand_fill(words + y * pitch, marks ? marks + y * pitch : nullptr, rows, pitch,
+                                        size_.width, out, end);
+    });
 }
 
 void MaskWriter::end() {
@@ -72,22 +107,32 @@ PolygonDrawer::PolygonDrawer(ImageSize size, FillRule rule, int64_t pitch) : siz
     if (rule == FillRule::opencv) marks_.resize(static_cast<size_t>(size.height * pitch));
 }
 
-RowRange PolygonDrawer::draw(const float* points, int64_t count, uint64_t* words) {
+RowRange PolygonDrawer::cross(const float* points, int64_t count, uint64_t* words) {
     if (count == 0) return {};
-    return rule_ == FillRule::center ? draw_center(points, count, words) : draw_opencv(points, count, words);
+    const RowRange range =
+        rule_ == FillRule::center ? cross_center(points, count, words) : cross_opencv(points, count, words);
+    return range.count() > 0 ? range : RowRange{};
 }
 
-RowRange PolygonDrawer::draw_center(const float* points, int64_t count, uint64_t* words) {
-    int32_t crossed[2] = {static_cast<int32_t>(size_.height), 0};
-    simd::row_kernels().cross_rows(points, count, crossed[0], static_cast<int32_t>(size_.width), pitch_, words,
-                                   crossed);
-    if (crossed[0] >= crossed[1]) return {};
-    const RowRange range{crossed[0], crossed[1]};
-    simd::row_kernels().carry_fill(words + range.first * pitch_, range.count(), pitch_, size_.width);
+RowRange PolygonDrawer::draw(const float* points, int64_t count, uint64_t* words) {
+    const RowRange range = cross(points, count, words);
+    simd::row_kernels().carry_fill(words + range.first * pitch_, marks(range), range.count(), pitch_, size_.width);
     return range;
 }
 
-RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t* words) {
+void PolygonDrawer::fill(const float* points, int64_t count, uint64_t* words, MaskWriter& writer, uint8_t* mask) {
+    const RowRange range = cross(points, count, words);
+    writer.write_crossed(words + range.first * pitch_, marks(range), pitch_, range, mask);
+}
+
+RowRange PolygonDrawer::cross_center(const float* points, int64_t count, uint64_t* words) {
+    int32_t crossed[2] = {static_cast<int32_t>(size_.height), 0};
+    simd::row_kernels().cross_rows(points, count, crossed[0], static_cast<int32_t>(size_.width), pitch_, words,
+                                   crossed);
+    return {crossed[0], crossed[1]};
+}
+
+RowRange PolygonDrawer::cross_opencv(const float* points, int64_t count, uint64_t* words) {
     const int64_t height = size_.height, width = size_.width;
     RowRange range{height, 0};
     const auto rounded = [](const float* p) { return detail::Pixel{detail::nearest(p[0]), detail::nearest(p[1])}; };
@@ -99,12 +144,19 @@ RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t
     for (int64_t i = 0; i < count; ++i) {
         const detail::Pixel to = rounded(points + 2 * i);
         detail::Pixel a = from, b = to;
+        bool traced = false;
         if (detail::clip_edge(a, b, height, width)) {
-            mark_line(a, b, marks_.data(), pitch_);
+            const int64_t tall = std::abs(to.y - from.y);
             extend(std::min(a.y, b.y), std::max(a.y, b.y) + 1);
+            traced = a == from && b == to && tall > std::abs(to.x - from.x) && tall <= kMaxTall;
+            if (traced) {
+                trace_steep(a, b, words, marks_.data(), pitch_);
+            } else {
+                mark_line(a, b, marks_.data(), pitch_);
+            }
         }
         detail::FixedEdge edge;
-        if (detail::make_fixed_edge(from, to, a, b, edge)) {
+        if (!traced && detail::make_fixed_edge(from, to, a, b, edge)) {
             const int64_t first = std::max<int64_t>(edge.first_row, 0), end = std::min(edge.end_row, height);
             if (first < end) extend(first, end);
             int64_t x = edge.x + (first - edge.first_row) * edge.dx;
@@ -116,14 +168,6 @@ RowRange PolygonDrawer::draw_opencv(const float* points, int64_t count, uint64_t
             }
         }
         from = to;
-    }
-    if (range.count() <= 0) return {};
-    uint64_t* rows = words + range.first * pitch_;
-    uint64_t* marks = marks_.data() + range.first * pitch_;
-    simd::row_kernels().carry_fill(rows, range.count(), pitch_, width);
-    for (int64_t i = 0; i < range.count() * pitch_; ++i) {
-        rows[i] |= marks[i];
-        marks[i] = 0;
     }
     return range;
 }
@@ -153,10 +197,8 @@ void fill_polygons(const Contours& contours, ImageSize size, FillRule rule, uint
         std::vector<uint64_t> words(static_cast<size_t>(size.height * pitch));
         for (int64_t i = begin; i < end; ++i) {
             const int64_t first = contours.begin(i);
-            const RowRange range = drawer.draw(contours.points + 2 * first, contours.end(i) - first, words.data());
-            uint64_t* rows = words.data() + range.first * pitch;
-            writer.write(rows, pitch, range, masks + i * size.pixels());
-            std::memset(rows, 0, static_cast<size_t>(range.count() * pitch) * sizeof *rows);
+            drawer.fill(contours.points + 2 * first, contours.end(i) - first, words.data(), writer,
+                        masks + i * size.pixels());
         }
         writer.end();
     });

@@ -19,11 +19,20 @@ def inner_landmarks(seed, margin, count=8, per_image=25):
     )
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.0, 0.02, 0.5]))
-def test_argmax_equals_numpy(seed, height, width, nans):
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from([0.0, 0.001, 0.02, 0.5]),
+    st.sampled_from([2.0, 0.0, -0.0, -1.0]),
+)
+def test_argmax_equals_numpy(seed, height, width, nans, largest):
     random = np.random.default_rng(seed)
-    maps = random.integers(-3, 3, (2, 3, height, width)).astype(np.float32)  # many ties
-    maps[random.random(maps.shape) < nans] = np.nan
+    shape = 2, 3, height, width
+    maps = random.integers(-2, 3, shape).astype(np.float32)  # many ties
+    maps *= random.choice([-1.0, 1.0], shape)  # -0 among them
+    maps[maps > largest] = largest
+    maps[random.random(shape) < nans] = random.choice([np.nan, -np.nan])
     maps[random.random(maps.shape) < 0.1] = -np.inf
     points, confidence = decode_heatmaps(maps)
     best = maps.reshape(2, 3, -1).argmax(axis=2)

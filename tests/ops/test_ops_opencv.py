@@ -41,3 +41,14 @@ def test_polygons_and_bands(part):
                 grown = cv2.dilate(mask, kernel, iterations=style["iterations"])
                 shrunk = cv2.erode(mask, kernel, iterations=style["iterations"])
                 np.testing.assert_array_equal(drawn[i], grown ^ shrunk, f"bands of {name}, seed {seed}, image {i}")
+
+
+@pytest.mark.parametrize("height", [2**15, 2**15 + 1, 40000])
+def test_long_edges(height):
+    """Edges of about 2**15 rows, beyond which the crossings may be more than half a pixel from the boundary."""
+    random = np.random.default_rng(height)
+    points = random.integers(0, [24, height], (8, 6, 2)).astype(np.float32)
+    points[:, :2, 1] = 0, height - 1
+    masks = fill_polygons(points, (height, 24), rule="opencv")
+    for contour, mask in zip(points, masks, strict=True):
+        np.testing.assert_array_equal(mask, reference.fill_opencv(contour, mask.shape))

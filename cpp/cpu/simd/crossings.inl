@@ -131,22 +131,53 @@ void cross_rows(const float* points, int64_t count, int32_t height, int32_t widt
     }
 }
 
-void carry_fill(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
+void carry_fill(uint64_t* words, uint64_t* marks, int64_t rows, int64_t pitch, int64_t width) {
     // An odd number of crossings right of the image would set bits beyond the width; they are masked.
     const int64_t used = (width + 63) / 64;
     const uint64_t last = ~static_cast<uint64_t>(0) >> (64 * used - width);
     if (used == 2) {  // a common width; avoids mispredicted inner loops
-        for (int64_t y = 0; y < rows; ++y, words += pitch)
-            words[1] = (words[1] ^ (static_cast<uint64_t>(0) - (words[0] >> 63))) & last;
+        for (int64_t y = 0; y < rows; ++y) {
+            uint64_t* row = words + y * pitch;
+            row[1] = (row[1] ^ (static_cast<uint64_t>(0) - (row[0] >> 63))) & last;
+        }
+    } else {
+        for (int64_t y = 0; y < rows; ++y) {
+            uint64_t* row = words + y * pitch;
+            uint64_t flip = 0;
+            for (int64_t i = 0; i < used - 1; ++i) {
+                row[i] ^= flip;
+                flip = static_cast<uint64_t>(0) - (row[i] >> 63);
+            }
+            row[used - 1] = (row[used - 1] ^ flip) & last;
+        }
+    }
+    if (!marks) return;
+    ECHOSEG_INDEPENDENT
+    for (int64_t i = 0; i < rows * pitch; ++i) {
+        words[i] |= marks[i];
+        marks[i] = 0;
+    }
+}
+
+void expand_fill(uint64_t* words, uint64_t* marks, int64_t rows, int64_t pitch, int64_t width, uint8_t* bytes,
+                 uint8_t* end) {
+    const auto carried = [=](int64_t y) {
+        return [row = words + y * pitch, flip = static_cast<uint64_t>(0)](int64_t i) mutable {
+            const uint64_t crossed = row[i], pixels = crossed ^ flip;
+            row[i] = 0;
+            flip ^= static_cast<uint64_t>(0) - (crossed >> 63);
+            return pixels;
+        };
+    };
+    if (!marks) {
+        write_rows(rows, width, bytes, end, carried);
         return;
     }
-    for (int64_t y = 0; y < rows; ++y) {
-        uint64_t* row = words + y * pitch;
-        uint64_t flip = 0;
-        for (int64_t i = 0; i < used - 1; ++i) {
-            row[i] ^= flip;
-            flip = static_cast<uint64_t>(0) - (row[i] >> 63);
-        }
-        row[used - 1] = (row[used - 1] ^ flip) & last;
-    }
+    write_rows(rows, width, bytes, end, [=](int64_t y) {
+        return [pixels = carried(y), row = marks + y * pitch](int64_t i) mutable {
+            const uint64_t marked = row[i];
+            row[i] = 0;
+            return pixels(i) | marked;
+        };
+    });
 }

@@ -47,8 +47,12 @@ struct RowKernels {
     // rows[0] … rows[1] by the rows crossed. carry_fill then completes the rows.
     void (*cross_rows)(const float* points, int64_t count, int32_t height, int32_t width, int64_t pitch,
                        uint64_t* words, int32_t rows[2]);
-    // In each row: if the last pixel of a word is set, flips all following words. Clears the bits from `width` on.
-    void (*carry_fill)(uint64_t* words, int64_t rows, int64_t pitch, int64_t width);
+    // In each row: if the last pixel of a word is set, flips all following words. Clears the bits from `width` on. Then
+    // sets the bits of `marks`, unless it is null, and clears `marks`.
+    void (*carry_fill)(uint64_t* words, uint64_t* marks, int64_t rows, int64_t pitch, int64_t width);
+    // carry_fill and expand in one pass, which also clears `words`.
+    void (*expand_fill)(uint64_t* words, uint64_t* marks, int64_t rows, int64_t pitch, int64_t width, uint8_t* bytes,
+                        uint8_t* end);
     // Clears the bits from `width` on in each row.
     void (*mask_rows)(uint64_t* words, int64_t rows, int64_t pitch, int64_t width);
     // Bits to bytes, 0 or 1. May write beyond the last row, but not beyond `end`.

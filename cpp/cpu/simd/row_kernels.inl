@@ -29,20 +29,26 @@ void mask_rows(uint64_t* words, int64_t rows, int64_t pitch, int64_t width) {
     }
 }
 
-void expand(const uint64_t* words, int64_t rows, int64_t pitch, int64_t width, uint8_t* bytes, uint8_t* end) {
+// row(y) returns a function that is called once for each word of row y, in order, and returns its pixels.
+template <typename Row>
+inline void write_rows(int64_t rows, int64_t width, uint8_t* bytes, uint8_t* end, const Row& row) {
     const int64_t used = (width + 63) / 64;
     for (int64_t y = 0; y < rows; ++y) {
-        const uint64_t* row = words + y * pitch;
+        auto pixels = row(y);
         uint8_t* out = bytes + y * width;
         // Bytes written beyond the end of a row are overwritten by the next row.
         const int64_t whole = end - out >= 64 * used ? used : width / 64;
-        for (int64_t i = 0; i < whole; ++i) expand_word(row + i, out + 64 * i);
+        for (int64_t i = 0; i < whole; ++i) expand_word(pixels(i), out + 64 * i);
         if (whole < used) {
             uint8_t tail[64];
-            expand_word(row + whole, tail);
+            expand_word(pixels(whole), tail);
             memcpy(out + 64 * whole, tail, static_cast<size_t>(width - 64 * whole));
         }
     }
+}
+
+void expand(const uint64_t* words, int64_t rows, int64_t pitch, int64_t width, uint8_t* bytes, uint8_t* end) {
+    write_rows(rows, width, bytes, end, [=](int64_t y) { return [=](int64_t i) { return words[y * pitch + i]; }; });
 }
 
 void pack(const uint8_t* bytes, int64_t rows, int64_t pitch, int64_t width, uint64_t* words) {
@@ -196,43 +202,53 @@ void clear_rows(void* first, int64_t bytes, int64_t rows, int64_t pitch) {
     }
 }
 
-// Maps the bits of floats to integers of the same order; -0 and 0 are equal.
-inline int32_t ordered(int32_t bits) {
-    const int32_t whole = bits == INT32_MIN ? 0 : bits;
-    return whole < 0 ? INT32_MIN - whole : whole;
+// NaN if one of the values is NaN. Compares bits as integers, since the compiler may reorder a maximum of integers but
+// not of floats: the largest is the maximum, unless all signs are set; then the smallest is.
+inline float maximum(const float* values, int64_t count) {
+    const auto bits_at = [values](int64_t i) {
+        int32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        return bits;
+    };
+    int32_t best = INT32_MIN, magnitude = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        const int32_t bits = bits_at(i), here = bits & INT32_MAX;
+        best = bits > best ? bits : best;
+        magnitude = here > magnitude ? here : magnitude;
+    }
+    if (magnitude > 0x7f800000) return NAN;
+    int32_t smallest = best;
+    if (best < 0)
+        for (int64_t i = 0; i < count; ++i) {
+            const int32_t bits = bits_at(i);
+            smallest = bits < smallest ? bits : smallest;
+        }
+    float result;
+    memcpy(&result, &smallest, sizeof result);
+    return result;
 }
 
 int64_t argmax(const float* values, int64_t count) {
-    // Finds the first run of values that contains the maximum, then searches that run. Compares integers, since the
-    // compiler may reorder a maximum of integers but not of floats.
-    constexpr int64_t kRun = 256;
-    int32_t best = INT32_MIN;
-    int64_t best_run = 0;
-    bool nan = false;
-    for (int64_t run = 0; run < count && !nan; run += kRun) {
-        const int64_t n = count - run < kRun ? count - run : kRun;
-        int32_t top = INT32_MIN, largest = 0;
-        for (int64_t i = 0; i < n; ++i) {
-            int32_t bits;
-            memcpy(&bits, values + run + i, sizeof bits);
-            const int32_t key = ordered(bits), magnitude = bits & INT32_MAX;
-            top = key > top ? key : top;
-            largest = magnitude > largest ? magnitude : largest;
-        }
-        nan = largest > 0x7f800000;
-        if (nan || top > best) {
-            best = top;
-            best_run = run;
-        }
+    // Finds the first run that contains the maximum, then its first part that does, since a loop with an early exit is
+    // not vectorised.
+    constexpr int64_t kRun = 512, kPart = 32;
+    float best = -HUGE_VALF;
+    int64_t at = 0;
+    for (int64_t run = 0; run < count && best == best; run += kRun) {
+        const float here = maximum(values + run, count - run < kRun ? count - run : kRun);
+        if (here <= best) continue;
+        best = here;
+        at = run;
     }
-    int64_t i = best_run;
-    if (nan) {
-        while (values[i] == values[i]) ++i;
-        return i;
+    if (best != best) {
+        while (values[at] == values[at]) ++at;
+        return at;
     }
-    for (;; ++i) {
-        int32_t bits;
-        memcpy(&bits, values + i, sizeof bits);
-        if (ordered(bits) == best) return i;
+    for (; at + kPart <= count; at += kPart) {
+        int32_t found = 0;
+        for (int64_t i = 0; i < kPart; ++i) found |= static_cast<int32_t>(values[at + i] == best);
+        if (found) break;
     }
+    while (values[at] != best) ++at;
+    return at;
 }

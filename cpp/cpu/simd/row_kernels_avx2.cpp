@@ -23,13 +23,13 @@
 namespace echoseg::avx2 {
 namespace {
 
-inline void expand_word(const uint64_t* bits, uint8_t* out) {
+inline void expand_word(uint64_t word, uint8_t* out) {
     const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3,
                                             3, 3, 3, 3, 3, 3, 3);
     const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201u));
     const __m256i one = _mm256_set1_epi8(1);
     int32_t halves[2];
-    memcpy(halves, bits, sizeof halves);
+    memcpy(halves, &word, sizeof halves);
     for (int half = 0; half < 2; ++half) {
         const __m256i copies = _mm256_shuffle_epi8(_mm256_set1_epi32(halves[half]), spread);
         const __m256i set = _mm256_min_epu8(_mm256_and_si256(copies, bit), one);
@@ -86,6 +86,7 @@ const RowKernels kRowKernelsAvx2 = {
     "avx2",
     avx2::cross_rows,
     avx2::carry_fill,
+    avx2::expand_fill,
     avx2::mask_rows,
     avx2::expand,
     avx2::pack,

@@ -24,9 +24,7 @@
 namespace echoseg::avx512 {
 namespace {
 
-inline void expand_word(const uint64_t* bits, uint8_t* out) {
-    _mm512_storeu_si512(out, _mm512_maskz_set1_epi8(*bits, 1));
-}
+inline void expand_word(uint64_t word, uint8_t* out) { _mm512_storeu_si512(out, _mm512_maskz_set1_epi8(word, 1)); }
 
 inline uint64_t pack_word(const uint8_t* in) {
     const __m512i bytes = _mm512_loadu_si512(in);
@@ -68,6 +66,7 @@ const RowKernels kRowKernelsAvx512 = {
     "avx512",
     avx512::cross_rows,
     avx512::carry_fill,
+    avx512::expand_fill,
     avx512::mask_rows,
     avx512::expand,
     avx512::pack,

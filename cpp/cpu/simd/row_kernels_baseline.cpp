@@ -28,6 +28,7 @@ const RowKernels kRowKernelsBaseline = {
     "baseline",
     baseline::cross_rows,
     baseline::carry_fill,
+    baseline::expand_fill,
     baseline::mask_rows,
     baseline::expand,
     baseline::pack,

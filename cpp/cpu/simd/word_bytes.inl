@@ -1,8 +1,7 @@
 // Portable versions of functions for which other levels have instructions: conversion between one word and 64 bytes,
 // eight bytes at a time by multiplication; float16; streaming.
 
-inline void expand_word(const uint64_t* bits, uint8_t* out) {
-    const uint64_t word = *bits;
+inline void expand_word(uint64_t word, uint8_t* out) {
     for (int i = 0; i < 8; ++i) {
         // Copies the byte to all eight bytes, keeps bit i of copy i and moves it to the lowest bit.
         const uint64_t copies = ((word >> (8 * i)) & 0xff) * 0x0101010101010101u;

@@ -24,6 +24,8 @@ struct Pixel {
     int64_t x, y;
 };
 
+ECHOSEG_HD inline bool operator==(Pixel a, Pixel b) { return a.x == b.x && a.y == b.y; }
+
 ECHOSEG_HD inline bool inside(Pixel p, int64_t height, int64_t width) {
     return p.x >= 0 && p.x < width && p.y >= 0 && p.y < height;
 }
