@@ -31,7 +31,7 @@ from _review_page import (
     wait_for_text,
     wait_until_ready,
 )
-from _reviewing import outlines
+from _reviewing import outlines, review_server
 from echoseg import review
 from echoseg.review.tables import FrameState
 
@@ -190,6 +190,32 @@ def test_the_export_has_the_corrected_masks(context, served, tmp_path):
         np.testing.assert_array_equal(table["area_px"], expected.areas)
         assert list(pd.read_csv(tmp_path / "beats.csv")["ed"]) == [ed for ed, _ in loaded.facts["beats"]]
         assert len(list((tmp_path / "png" / "masks").iterdir())) == 8
+
+
+def test_the_page_says_who_the_second_reader_is_and_shows_no_other_corrections(browser, tmp_path):
+    for reader in ("", "Bea"):
+        with review_server(tmp_path, reader=reader) as served, no_errors(browser.new_context()) as context:
+            page = open_page(context, served)
+            assert page.is_visible("#reader") == bool(reader)
+            if reader:
+                assert page.inner_text("#reader") == "Reader: Bea"
+            assert states_of(served) == {}
+            before = positions(page)
+            np.testing.assert_allclose(before, served.clips.open(0).handles[0].points, atol=1e-3)
+            drag(page, before[1], before[1] + (4, 0))
+            saved(page)
+            assert list(states_of(served)) == [0]
+
+
+def test_the_export_says_why_there_is_no_segmentation(context, served, monkeypatch):
+    monkeypatch.setattr("echoseg.report.dicom_segmentation.is_dicom_source", lambda _: True)
+    monkeypatch.setattr("echoseg.report.dicom_segmentation.find_spec", lambda _: None)
+    page = open_page(context, served)
+    with page.expect_download():
+        page.locator("#export").click()
+    wait_for_text(page, "#export-note", r"no segmentation\.dcm: .*pip install 'echoseg\[dicomseg\]'")
+    page.keyboard.press("]")
+    sync_api.expect(page.locator("#export-note")).to_have_text("")
 
 
 # ---- looking at the picture

@@ -163,7 +163,7 @@ async function download() {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
     const note = JSON.parse(response.headers.get("x-note"));
-    showExportNote(note && `The ZIP file has no DICOM segmentation. ${note}`, Boolean(note));
+    showExportNote(note && `The ZIP file has no segmentation.dcm: ${note}`, Boolean(note));
   } catch (error) {
     showExportNote(error.message, true);
   }
@@ -252,6 +252,8 @@ async function start() {
   Object.assign(state, await getJson("api/clips"));
   element("clip").replaceChildren(...state.clips.map((each, number) => new Option(titleOf(each), number)));
   drawClipList(openClip);
+  element("reader").hidden = !state.reader;
+  element("reader").textContent = `Reader: ${state.reader}`;
   if (!state.run.calibrated) element("update-others").title = "Only for landmark runs that are calibrated";
   const address = new URLSearchParams(location.hash.slice(1));
   const number = Number(address.get("clip"));
