@@ -23,6 +23,7 @@ from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import LandmarkCodec, MaskCodec
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
+from echoseg.review.learning import Learning
 from echoseg.review.security import Guard
 from echoseg.review.server import make_app, server_config
 from echoseg.review.sources import find_review_clips
@@ -69,7 +70,8 @@ def review_server(folder: Path, approach: str = "landmark") -> Iterator[SimpleNa
     links: list[str] = []
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    guard = Guard(make_app(clips, corrections), host="127.0.0.1", port=port, announce=links.append)
+    learning = Learning(clips, corrections, run=None, device="cpu")
+    guard = Guard(make_app(clips, corrections, learning), host="127.0.0.1", port=port, announce=links.append)
     links.append(guard.link)
     server = uvicorn.Server(server_config(guard))
     thread = threading.Thread(target=server.run, args=([listening],))
@@ -78,8 +80,9 @@ def review_server(folder: Path, approach: str = "landmark") -> Iterator[SimpleNa
         while not server.started:
             assert thread.is_alive(), "the server ended at once"
             time.sleep(0.005)
-        yield SimpleNamespace(port=port, links=links, corrections=corrections, clips=clips, data=data)
+        yield SimpleNamespace(port=port, links=links, corrections=corrections, clips=clips, data=data, learning=learning)
     finally:
+        learning.stop()
         server.should_exit = True
         thread.join()
         listening.close()

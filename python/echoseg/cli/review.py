@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.usage_error(f"--host {arguments.host}: give one address of this computer, not all of them")
     if arguments.export is None:
         try:
+            from echoseg.review.learning import Learning
             from echoseg.review.server import make_app, serve
         except ModuleNotFoundError as error:
             raise DataError(f"{error.name} is missing; pip install 'echoseg[review]'") from None
@@ -127,7 +128,10 @@ def run(arguments: argparse.Namespace) -> None:
         if not arguments.no_browser:
             webbrowser.open(link)
 
+    learning = Learning(clips, corrections, run=run_folder, device=arguments.device)
     try:
-        serve(make_app(clips, corrections), host=arguments.host, port=arguments.port, announce=announce)
+        serve(make_app(clips, corrections, learning), host=arguments.host, port=arguments.port, announce=announce)
     except KeyboardInterrupt:
         print(f"\nreviewed: {len(sources)} files; the corrections are in {folder}")
+    finally:
+        learning.stop()
