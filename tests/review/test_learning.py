@@ -6,7 +6,6 @@ import contextlib
 import json
 import time
 
-import numpy as np
 import pytest
 import yaml
 
@@ -15,15 +14,12 @@ pytest.importorskip("starlette.testclient")
 from starlette.testclient import TestClient
 
 from _folders import write_folder
-from _reviewing import FakePredictor
+from _reviewing import FakePredictor, reviewed
 from echoseg.errors import DataError
 from echoseg.inference.predictor import load
 from echoseg.review import learning as module
-from echoseg.review.clips import Clips
-from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.learning import Learning, LearningState
 from echoseg.review.server import make_app
-from echoseg.review.sources import find_review_clips
 from echoseg.review.tables import FrameState
 from echoseg.training.checkpoint import build, save_weights
 from echoseg.training.config import Config
@@ -50,11 +46,8 @@ def learning_from(folder, files, predictor=None, run=None):
     if predictor is None:
         predictor = FakePredictor("landmark")
         predictor.config = Config(approach="landmark", landmarks=5, size=(48, 48), width=4, depth=2)
-    clips = Clips(predictor, find_review_clips([folder], None)[0])
-    with contextlib.closing(CorrectionsFolder(folder / "corrections", clips.drawing, kind="chords")) as corrections:
-        for file in files:
-            state, effort = FrameState(None, "accepted"), {"seconds": 1.0, "drags": 0}
-            corrections.save(file, 2, state, version=0, before=np.zeros((5, 2)), effort=effort)
+    states = {(file, 2): FrameState(None, "accepted") for file in files}
+    with reviewed(folder, [folder], states, predictor=predictor) as (clips, corrections):
         learning = Learning(clips, corrections, run=run, device="cpu")
         try:
             yield learning, corrections

@@ -33,6 +33,7 @@ from _review_page import (
 )
 from _reviewing import outlines
 from echoseg import review
+from echoseg.review.learning import LearningState
 from echoseg.review.tables import FrameState
 
 pytestmark = MARKS
@@ -190,6 +191,30 @@ def test_the_export_has_the_corrected_masks(context, served, tmp_path):
         np.testing.assert_array_equal(table["area_px"], expected.areas)
         assert list(pd.read_csv(tmp_path / "beats.csv")["ed"]) == [ed for ed, _ in loaded.facts["beats"]]
         assert len(list((tmp_path / "png" / "masks").iterdir())) == 8
+
+
+@pytest.mark.slow
+def test_learning_shows_its_progress_and_its_verdict(context, served, monkeypatch):
+    learning, calls = served.learning, []
+    monkeypatch.setattr(learning, "start", lambda: calls.append("start"))
+    monkeypatch.setattr(learning, "stop", lambda: calls.append("stop"))
+    monkeypatch.setattr(learning, "state", LearningState("training", 0.255, 90.5))
+    page = open_page(context, served)  # as if another tab had started it
+    sync_api.expect(page.locator("#learn-text")).to_have_text("Learning: 25 %, 2 min left")
+    assert page.locator("#learn").is_disabled()
+    page.click("#stop-learning")
+    learning.state = LearningState("comparing", 1.0)
+    sync_api.expect(page.locator("#learn-text")).to_have_text("Comparing with the network before …")
+    verdict = {"images": 4, "patients": 2, "before": 0.8, "after": 0.9, "difference": 0.1, "low": -0.02, "high": 0.2}
+    learning.state = LearningState("done", 1.0, run="/runs/learned", verdict=verdict)
+    result = page.locator("#learn-result")
+    sync_api.expect(result).to_contain_text("Dice 0.800 before, 0.900 after, +0.100 (95 % −0.020 to +0.200).")
+    assert page.inner_text("#learn-run") == "/runs/learned"
+    assert not page.is_visible("#stop-learning")
+    learning.state = LearningState("failed", message="out of memory")
+    page.click("#learn")
+    sync_api.expect(result).to_have_text("Failed: out of memory")
+    assert calls == ["stop", "start"]
 
 
 # ---- looking at the picture

@@ -16,9 +16,14 @@ import ipaddress
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from echoseg.cli.flags import add_device, add_run_and_inputs, add_smooth, split_run, whole_number
 from echoseg.errors import DataError
+
+if TYPE_CHECKING:
+    from echoseg.review.clips import Clips
+    from echoseg.review.corrections_folder import CorrectionsFolder
 
 HELP = "correct predicted contours by hand, in the browser"
 EXAMPLE = "  echoseg review runs/landmark-1 data/Videos --data data"
@@ -66,6 +71,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve no page; write the corrected and accepted frames as a data set, in the layout of EchoNet-Dynamic"
         " with copies of the files, from which 'echoseg train --data FOLDER --init RUN' learns; must not exist",
     )
+    parser.add_argument(
+        "--export-masks",
+        type=Path,
+        metavar="FOLDER",
+        help="serve no page; write a folder for each file with a corrected or accepted frame, with what 'Download as"
+        " ZIP' gives: masks as TIFF, PNG and NIfTI, of DICOM files also as DICOM segmentation (it needs pip install"
+        " 'echoseg[dicomseg]'), areas, volumes and beats; corrections are carried to the other frames; must not exist",
+    )
     add_smooth(parser)
     add_device(parser)
 
@@ -77,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.usage_error(f"--host {arguments.host}: give an address of this computer, such as 127.0.0.1")
     if address.is_unspecified:
         arguments.usage_error(f"--host {arguments.host}: give one address of this computer, not all of them")
-    if arguments.export is None:
+    if arguments.export is None and arguments.export_masks is None:
         try:
             from echoseg.review.learning import Learning
             from echoseg.review.server import make_app, serve
@@ -88,7 +101,6 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.inference.predictor import load
     from echoseg.review.clips import Clips
     from echoseg.review.corrections_folder import CorrectionsFolder
-    from echoseg.review.session_export import export_session
     from echoseg.review.sources import find_review_clips, separate_unreadable
 
     run_folder, inputs = split_run(arguments)
@@ -108,12 +120,9 @@ def run(arguments: argparse.Namespace) -> None:
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
     folder = arguments.corrections or (run_folder or Path()) / "corrections"
     corrections = CorrectionsFolder(folder, clips.drawing, kind=kind)
-    if arguments.export is not None:
+    if arguments.export is not None or arguments.export_masks is not None:
         with closing(corrections):
-            exported = export_session(clips, corrections, arguments.export)
-        for line in exported.left_out:
-            print(f"left out: {line}", file=sys.stderr)
-        print(f"written to {arguments.export}: {exported.frames} frames of {exported.files} files")
+            _export(clips, corrections, arguments)
         return
     links: list[str] = []
 
@@ -135,3 +144,19 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"\nreviewed: {len(sources)} files; the corrections are in {folder}")
     finally:
         learning.stop()
+
+
+def _export(clips: Clips, corrections: CorrectionsFolder, arguments: argparse.Namespace) -> None:
+    from echoseg.review.clip_export import export_clips
+    from echoseg.review.session_export import export_session
+
+    if arguments.export is not None:
+        session = export_session(clips, corrections, arguments.export)
+        for line in session.left_out:
+            print(f"left out: {line}", file=sys.stderr)
+        print(f"written to {arguments.export}: {session.frames} frames of {session.files} files")
+    if arguments.export_masks is not None:
+        masks = export_clips(clips, corrections, arguments.export_masks)
+        for line in masks.notes:
+            print(f"no DICOM segmentation: {line}", file=sys.stderr)
+        print(f"written to {arguments.export_masks}: the masks of {masks.files} files")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import socket
 from collections.abc import Callable, Iterator
@@ -17,13 +18,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement
-from echoseg.inference.predictor import Prediction
 from echoseg.inference.propagation import changed_frames
 from echoseg.ops import fill_polygons
-from echoseg.review.clip_export import export_clip
+from echoseg.review.clip_export import zip_clip
+from echoseg.review.clip_states import chosen_beats, measure_reviewed, states_of, versioned_states
 from echoseg.review.clips import Clips, LoadedClip, contours_json
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import ADDED, Drawing, Handles, predicted_handles
@@ -136,18 +136,17 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
     @app.get("/api/clips/{number}")
     def facts(number: int) -> dict[str, Any]:
         found = _open(clips, number)
-        states = _states(found, corrections)
-        measured = _measure(clips, found, _corrected(clips, found, corrections), corrections)
+        measured = _measured(clips, found, corrections)
         current = {
             frame: {**_state_json(state, version), **_frame_json(clips, found, frame, state.handles, measured)}
-            for frame, (state, version) in states.items()
+            for frame, (state, version) in versioned_states(found, corrections).items()
         }
         return {**found.facts, "states": current, "chosen_beats": _beats_json(found, corrections)}
 
     @app.get("/api/clips/{number}/carried")
     def carried(number: int) -> dict[str, Any] | None:
         found = _open(clips, number)
-        states = {frame: state for frame, (state, _) in _states(found, corrections).items()}
+        states = states_of(found, corrections)
         if found.facts["thickness"] or all(state.handles is None for state in states.values()):
             return None
         prediction = clips.carried(found, states)
@@ -162,15 +161,11 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
     @app.get("/api/clips/{number}/export")
     def exported(number: int, carry: bool) -> Response:
         found = _open(clips, number)
-        states = {frame: state for frame, (state, _) in _states(found, corrections).items()}
-        is_carried = carry and not found.facts["thickness"]
-        prediction = clips.carried(found, states) if is_carried else clips.corrected(found, states)
-        measured = _measure(clips, found, prediction, corrections)
         try:
-            archive = export_clip(found, prediction, measured, clips.predictor.config.structure or LEFT_VENTRICLE)
+            archive, note = zip_clip(clips, found, corrections, carry=carry)
         except DataError as error:
             raise HTTPException(507, str(error)) from None
-        headers = {"content-disposition": "attachment"}  # the page names the file
+        headers = {"content-disposition": "attachment", "x-note": json.dumps(note)}  # the page names the file
         return Response(archive, media_type="application/zip", headers=headers)
 
     @app.get("/api/clips/{number}/frames")
@@ -203,7 +198,7 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
             except OutdatedError:
                 other = corrections.states(file)[frame]
                 return JSONResponse(_state_json(*other), status_code=409)
-        measured = _measure(clips, found, _corrected(clips, found, corrections), corrections)
+        measured = _measured(clips, found, corrections)
         return {"version": version, **_frame_json(clips, found, frame, handles, measured), "ef": _ef(measured)}
 
     @app.post("/api/clips/{number}/beats")
@@ -220,7 +215,7 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
                 )
             except OutdatedError:
                 return JSONResponse(_beats_json(found, corrections), status_code=409)
-        measured = _measure(clips, found, _corrected(clips, found, corrections), corrections)
+        measured = _measured(clips, found, corrections)
         return {"version": version, "ef": _ef(measured)}
 
     @app.post("/api/clips/{number}/frames/{frame}/update-others")
@@ -306,12 +301,6 @@ def _saving() -> Iterator[None]:
         raise HTTPException(507, f"the change was not saved: {error.strerror}") from None
 
 
-def _states(found: LoadedClip, corrections: CorrectionsFolder) -> dict[int, tuple[FrameState, int]]:
-    """The changed frames that the clip has; the tables may have been written for a longer file."""
-    count = len(found.clip.frames)
-    return {frame: state for frame, state in corrections.states(found.source.name).items() if frame < count}
-
-
 def _progress(clips: Clips, number: int, corrections: CorrectionsFolder) -> dict[str, Any]:
     """How far the review of a clip is; the frames to review are unknown until the clip is opened."""
     name, queue = clips.sources[number].name, clips.queue(number)
@@ -337,21 +326,12 @@ def _state_json(state: FrameState, version: int) -> dict[str, Any]:
 
 
 def _beats_json(found: LoadedClip, corrections: CorrectionsFolder) -> dict[str, Any]:
-    """The chosen beats; beats with frames that the clip does not have are not shown."""
-    beats, version = corrections.beats(found.source.name)
-    if beats is not None and max((frame for beat in beats for frame in beat), default=0) >= len(found.clip.frames):
-        beats = None
+    beats, version = chosen_beats(found, corrections)
     return {"version": version, "beats": beats}
 
 
-def _corrected(clips: Clips, found: LoadedClip, corrections: CorrectionsFolder) -> Prediction:
-    return clips.corrected(found, {frame: state for frame, (state, _) in _states(found, corrections).items()})
-
-
-def _measure(clips: Clips, found: LoadedClip, prediction: Prediction, corrections: CorrectionsFolder) -> Measurement:
-    """The measurement with the chosen beats, of which those with rejected frames are left out."""
-    rejected = {frame for frame, (state, _) in _states(found, corrections).items() if state.verdict == "rejected"}
-    return clips.measure(found, prediction, beats=_beats_json(found, corrections)["beats"], rejected=rejected)
+def _measured(clips: Clips, found: LoadedClip, corrections: CorrectionsFolder) -> Measurement:
+    return measure_reviewed(clips, found, clips.corrected(found, states_of(found, corrections)), corrections)
 
 
 def _ef(measured: Measurement) -> float | None:

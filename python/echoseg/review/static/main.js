@@ -1,6 +1,6 @@
 // The page: which clip is open, and what buttons and keys do.
 
-import { getJson } from "./api.js";
+import { get, getJson } from "./api.js";
 import { chooseFrame, nextOf } from "./beats.js";
 import { Carrying } from "./carrying.js";
 import { Changes } from "./changes.js";
@@ -10,7 +10,7 @@ import { withMovedPoint } from "./handles.js";
 import { listenToKeyboard, releaseFocusAfterClicks } from "./keyboard.js";
 import { Learning } from "./learning.js";
 import { drawClipNotes } from "./measurements.js";
-import { coverPicture, element, showStatus } from "./messages.js";
+import { coverPicture, element, showExportNote, showStatus } from "./messages.js";
 import { Playback } from "./playback.js";
 import { setUpHint, setUpTheme } from "./preferences.js";
 import { drawClipList, recordProgress, titleOf } from "./review-queue.js";
@@ -97,6 +97,7 @@ async function openClip(number, frame = 0) {
   delete document.body.dataset.ready;
   element("clip").value = number;
   showStatus("");
+  showExportNote("");
   coverPicture(`Reading and segmenting ${listed.name} …`);
   window.history.replaceState(null, "", `#clip=${number}&frame=${frame}`);
   let clip;
@@ -154,11 +155,21 @@ function openNextToReview() {
 }
 
 /** Download the masks, areas and volumes of the clip. */
-function download() {
-  const link = document.createElement("a");
-  link.href = `${state.clip.path}/export?carry=${element("carry").checked}`;
-  link.download = `${state.clip.name}.zip`;
-  link.click();
+async function download() {
+  const { clip } = state;
+  showExportNote("Writing …");
+  try {
+    const response = await get(`${clip.path}/export?carry=${element("carry").checked}`);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = `${clip.name}.zip`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    const note = JSON.parse(response.headers.get("x-note"));
+    showExportNote(note && `The ZIP file has no DICOM segmentation. ${note}`, Boolean(note));
+  } catch (error) {
+    showExportNote(error.message, true);
+  }
 }
 
 // ---- what buttons and keys do
