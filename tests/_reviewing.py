@@ -24,6 +24,7 @@ from echoseg.models.codec import LandmarkCodec, MaskCodec
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles, drawing_of
+from echoseg.review.learning import Learning
 from echoseg.review.security import Guard
 from echoseg.review.server import make_app, server_config
 from echoseg.review.sources import find_review_clips
@@ -71,7 +72,8 @@ def review_server(folder: Path, approach: str = "landmark", reader: str = "") ->
     links: list[str] = []
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    guard = Guard(make_app(clips, corrections), host="127.0.0.1", port=port, announce=links.append)
+    learning = Learning(clips, corrections, run=None, device="cpu")
+    guard = Guard(make_app(clips, corrections, learning), host="127.0.0.1", port=port, announce=links.append)
     links.append(guard.link)
     server = uvicorn.Server(server_config(guard))
     thread = threading.Thread(target=server.run, args=([listening],))
@@ -80,8 +82,11 @@ def review_server(folder: Path, approach: str = "landmark", reader: str = "") ->
         while not server.started:
             assert thread.is_alive(), "the server ended at once"
             time.sleep(0.005)
-        yield SimpleNamespace(port=port, links=links, corrections=corrections, clips=clips, data=data)
+        yield SimpleNamespace(
+            port=port, links=links, corrections=corrections, clips=clips, data=data, learning=learning
+        )
     finally:
+        learning.stop()
         server.should_exit = True
         thread.join()
         listening.close()
@@ -112,10 +117,10 @@ def handles_of(frame, shift):
 
 
 @contextlib.contextmanager
-def reviewed(folder, inputs, states, approach="landmark"):
+def reviewed(folder, inputs, states, approach="landmark", predictor=None):
     """The clips and the corrections of a review in which frames, by file and number, have got these states."""
     sources, kind = find_review_clips(inputs, None)
-    clips = Clips(FakePredictor(approach), sources)
+    clips = Clips(predictor or FakePredictor(approach), sources)
     kind = kind or ("chords" if approach == "landmark" else "points")
     with contextlib.closing(CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind)) as corrections:
         for (file, frame), state in states.items():

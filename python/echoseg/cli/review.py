@@ -137,7 +137,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     with closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=arguments.reader or "")) as corrections:
         if arguments.export is None and arguments.export_masks is None:
-            _serve(clips, corrections, address, arguments)
+            _serve(clips, corrections, run_folder, address, arguments)
         else:
             _export(clips, corrections, arguments)
 
@@ -155,11 +155,13 @@ def _address(arguments: argparse.Namespace) -> ipaddress.IPv4Address | ipaddress
 def _serve(
     clips: Clips,
     corrections: CorrectionsFolder,
+    run_folder: Path | None,
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
     arguments: argparse.Namespace,
 ) -> None:
     import webbrowser
 
+    from echoseg.review.learning import Learning
     from echoseg.review.server import make_app, serve
 
     links: list[str] = []
@@ -176,10 +178,13 @@ def _serve(
         if not arguments.no_browser:
             webbrowser.open(link)
 
+    learning = Learning(clips, corrections, run=run_folder, device=arguments.device)
     try:
-        serve(make_app(clips, corrections), host=arguments.host, port=arguments.port, announce=announce)
+        serve(make_app(clips, corrections, learning), host=arguments.host, port=arguments.port, announce=announce)
     except KeyboardInterrupt:
         print(f"\nreviewed: {len(clips.sources)} files; the corrections are in {corrections.folder}")
+    finally:
+        learning.stop()
 
 
 def _export(clips: Clips, corrections: CorrectionsFolder, arguments: argparse.Namespace) -> None:

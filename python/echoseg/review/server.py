@@ -7,6 +7,7 @@ import json
 import math
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from importlib import resources
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ from echoseg.review.clip_states import chosen_beats, measure_reviewed, states_of
 from echoseg.review.clips import Clips, LoadedClip, contours_json
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import ADDED, Drawing, Handles, predicted_handles
+from echoseg.review.learning import Learning
 from echoseg.review.security import Guard
 from echoseg.review.tables import FrameState
 
@@ -73,7 +75,13 @@ class BeatsChange(Effort):
     beats: list[tuple[int, int]] | None = Field(max_length=MAX_BEATS)
 
 
-def make_app(clips: Clips, corrections: CorrectionsFolder) -> FastAPI:
+class LearningChange(BaseModel):
+    """Whether the network is to learn from the corrections, or to stop."""
+
+    learn: bool
+
+
+def make_app(clips: Clips, corrections: CorrectionsFolder, learning: Learning) -> FastAPI:
     """Make the application of the page.
 
     It accepts every request: put a `security.Guard` in front of it.
@@ -81,6 +89,7 @@ def make_app(clips: Clips, corrections: CorrectionsFolder) -> FastAPI:
     Args:
         clips: The clips to review.
         corrections: Where corrections are read from and saved to.
+        learning: What trains on the corrections.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -91,6 +100,7 @@ def make_app(clips: Clips, corrections: CorrectionsFolder) -> FastAPI:
     _serve_page(app)
     _serve_clips(app, clips, corrections)
     _serve_changes(app, clips, corrections)
+    _serve_learning(app, learning)
     return app
 
 
@@ -217,6 +227,25 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
         except DataError as error:
             raise HTTPException(422, str(error)) from None
         return {"points": handles.points.round(4).tolist()}
+
+
+def _serve_learning(app: FastAPI, learning: Learning) -> None:
+    @app.get("/api/learning")
+    def state() -> dict[str, Any]:
+        return asdict(learning.state)
+
+    @app.post("/api/learning")
+    def change(wanted: LearningChange) -> dict[str, Any]:
+        if wanted.learn:
+            try:
+                learning.start()
+            except DataError as error:
+                raise HTTPException(422, str(error)) from None
+            except OSError as error:
+                raise HTTPException(507, f"the frames were not written: {error.strerror}") from None
+        else:
+            learning.stop()
+        return asdict(learning.state)
 
 
 def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]) -> None:

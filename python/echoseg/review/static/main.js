@@ -8,6 +8,7 @@ import { Clip } from "./clip.js";
 import { FrameView } from "./frame-view.js";
 import { withMovedPoint } from "./handles.js";
 import { listenToKeyboard, releaseFocusAfterClicks } from "./keyboard.js";
+import { Learning } from "./learning.js";
 import { drawClipNotes } from "./measurements.js";
 import { coverPicture, element, showExportNote, showStatus } from "./messages.js";
 import { Playback } from "./playback.js";
@@ -75,6 +76,8 @@ const changes = new Changes({ saver, openFrame, redraw });
 const view = new FrameView({ pointCallbacks, isPlaying: () => playback.isPlaying, history: changes.history });
 const { imageView } = view;
 changes.imageView = imageView;
+
+const learning = new Learning();
 
 function redraw() {
   view.draw();
@@ -208,9 +211,11 @@ const actions = {
   "auto-brightness": () => view.brightness.toggleAutomatic(),
   "reset-brightness": () => view.brightness.reset(),
   export: () => download(),
+  learn: () => learning.start(),
+  "stop-learning": () => learning.stop(),
   "open-help": () => element("help").showModal(),
 };
-const WITHOUT_CLIP = new Set(["previous-clip", "next-clip", "open-help"]);
+const WITHOUT_CLIP = new Set(["previous-clip", "next-clip", "open-help", "learn", "stop-learning"]);
 const WHILE_PLAYING = new Set(["play", "zoom-in", "zoom-out", "zoom-reset", "zoom-contour", "auto-brightness"]);
 
 function run(id) {
@@ -254,6 +259,7 @@ async function start() {
   drawClipList(openClip);
   element("reader").hidden = !state.reader;
   element("reader").textContent = `Reader: ${state.reader}`;
+  learning.show();
   if (!state.run.calibrated) element("update-others").title = "Only for landmark runs that are calibrated";
   const address = new URLSearchParams(location.hash.slice(1));
   const number = Number(address.get("clip"));
