@@ -33,7 +33,7 @@ from echoseg.review.session_export import export_session
 IMAGES = 2400
 """The number of images that a training sees: that of the measurements in docs/correcting.md."""
 MAX_FOLDS = 3
-_KEPT = (
+_SHARED_SETTINGS = (
     *("approach", "size", "fov_mm", "network", "width", "depth", "norm", "dropout", "attention", "skips", "bottleneck"),
     *("landmarks", "scheme", "outline", "heatmap", "sigma", "radius", "band_kernel", "band_iterations", "decode"),
     "loss",
@@ -132,7 +132,7 @@ class Learning:
         config = self._clips.predictor.config
         store = prepare(folder / "data", size=config.size, fov_mm=config.fov_mm)
         folds = min(MAX_FOLDS, store.samples["patient"].nunique())
-        settings = {name: value for name, value in config.values().items() if name in _KEPT}
+        settings = {name: value for name, value in config.values().items() if name in _SHARED_SETTINGS}
         init = "shipped" if self._before is None else str(self._before.absolute())
         settings |= {"init": init, "device": self._device, "validation": "none"}
         if folds < 2:
