@@ -13,7 +13,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("fastapi")
 # ruff: noqa: E402
 
-from _review_page import MARKS, drag, no_errors, open_page, positions, saved, wait_for_text
+from _review_page import MARKS, drag, no_errors, open_page, positions, saved, states_of, wait_for_text
 from _reviewing import review_server
 
 pytestmark = MARKS
@@ -52,12 +52,12 @@ def test_the_page_says_who_the_second_reader_is_and_shows_no_other_corrections(b
             assert page.is_visible("#reader") == bool(reader)
             if reader:
                 assert page.inner_text("#reader") == "Reader: Bea"
-            assert served.corrections.states("a.avi") == {}
+            assert states_of(served) == {}
             before = positions(page)
             np.testing.assert_allclose(before, served.clips.open(0).handles[0].points, atol=1e-3)
             drag(page, before[1], before[1] + (4, 0))
             saved(page)
-            assert list(served.corrections.states("a.avi")) == [0]
+            assert list(states_of(served)) == [0]
 
 
 def test_the_export_says_why_there_is_no_segmentation(context, served, monkeypatch):

@@ -25,6 +25,7 @@ from _review_page import (
     points,
     positions,
     saved,
+    states_of,
     wait_for_text,
     wait_until_ready,
 )
@@ -34,10 +35,6 @@ from echoseg.review.learning import LearningState
 from echoseg.review.tables import FrameState
 
 pytestmark = MARKS
-
-
-def states_of(served, name="a.avi"):
-    return {frame: state for frame, (state, _) in served.corrections.states(name).items() if state != FrameState()}
 
 
 # ---- reviewing
@@ -99,35 +96,6 @@ def test_undo_works_over_frames_clips_and_reloads(context, served):
 
 
 # ---- beats
-
-
-def test_ed_and_es_are_shown_and_chosen(context, served):
-    page = open_page(context, served)
-    (ed, es), *_ = served.clips.open(0).facts["beats"]
-    page.keyboard.press("s")
-    assert page.inner_text("#frame-number") == f"{es + 1} / 8"
-    assert page.inner_text("#badge").startswith("ES of beat 1")
-    assert "EF follows its contour" in page.inner_text("#ef-source")
-    page.keyboard.press("e")
-    assert page.inner_text("#frame-number") == f"{ed + 1} / 8"
-    before = page.inner_text("#ef")
-    page.locator("#frame-slider").fill("1")
-    assert "neither ED nor ES: a correction here changes EF only as far as" in page.inner_text("#ef-source")
-    page.locator("#carry").click()
-    assert "neither ED nor ES: a correction here does not change EF" in page.inner_text("#ef-source")
-    page.keyboard.press("Shift+S")
-    saved(page)
-    assert page.inner_text("#ef") != before
-    assert served.corrections.beats("a.avi")[0][0] == (ed, 1)
-    page.reload()
-    wait_until_ready(page)
-    assert page.locator("#beat-list button").nth(1).inner_text() == "ES 2"
-    page.locator("#restore-beats").click()
-    saved(page)
-    assert page.inner_text("#ef") == before
-    assert served.corrections.beats("a.avi")[0] is None
-    page.locator("#beat-list button").first.click()
-    assert page.inner_text("#frame-number") == f"{ed + 1} / 8"
 
 
 # ---- carrying

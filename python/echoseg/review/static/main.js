@@ -1,7 +1,7 @@
 // The page: which clip is open, and what buttons and keys do.
 
 import { get, getJson } from "./api.js";
-import { chooseFrame, nextOf } from "./beats.js";
+import { chooseFrame, nextOf, samePhaseOfNextBeat } from "./beats.js";
 import { Carrying } from "./carrying.js";
 import { Changes } from "./changes.js";
 import { Clip } from "./clip.js";
@@ -189,7 +189,8 @@ const actions = {
   next: openNextToReview,
   add: () => changes.addPointAfterSelected(),
   delete: () => changes.deletePoint(),
-  copy: () => changes.copyToNextFrame(),
+  copy: () => changes.copyTo(state.frame + 1),
+  "copy-to-beat": () => changes.copyTo(samePhaseOfNextBeat(state.clip.currentBeats(), state.frame, state.clip.frames)),
   "update-others": () => changes.updateOthers(),
   restore: () => changes.set(state.frame, { points: null, verdict: null, note: "" }),
   "set-ed": () => chooseFrame("ED", changes),
