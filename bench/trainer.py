@@ -7,7 +7,8 @@ GPU it is a CUDA graph, as the step of a training is. The epoch is that of `echo
 includes loading, augmentation and drawing of every batch, and writing of weights, state and log. Both take turns of a
 few steps, so that other load of the machine slows them equally.
 Ratios are also given by processor time, which excludes waiting for the disk and is reliable on a busy machine (with
-OMP_NUM_THREADS=1, since waiting threads use processor time).
+OMP_NUM_THREADS=1, since waiting threads use processor time). On a CUDA device, one more epoch runs under PyTorch's
+profiler, which counts the kernel launches of a step and the time that the device works on it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from echoseg.training.step import Learned, make_recorder
 from echoseg.training.task_settings import APPROACHES
 
 TURN = 5  # steps
+LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch")
 
 
 def bare_step(config: Config, device: torch.device) -> Callable[[], object]:
@@ -107,6 +109,23 @@ def measure(config: Config, store: Store) -> tuple[np.ndarray, str]:
     return np.array(rows[1:]), trainer.config.precision
 
 
+def profile_step(config: Config, store: Store) -> str:
+    """The launches of a step on a CUDA device and its time there, without bare steps in between."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = loop._Trainer(config, store, Path(folder) / "run", Ranks(), Interrupts(), Custom())
+        trainer.begin()
+        with trainer.bar, trainer.saver:
+            trainer.train_epoch()  # records the graph
+            trainer.end_epoch()
+            with torch.profiler.profile() as profiler:
+                trainer.train_epoch()
+                wait(trainer.device)
+    events, steps = profiler.key_averages(), len(trainer.batches)
+    launches = sum(event.count for event in events if event.key.startswith(LAUNCHES))
+    device = sum(event.self_device_time_total for event in events)  # microseconds
+    return f"{launches / steps:.1f} launches a step, {device / 1e3 / steps:.2f} ms on the device"
+
+
 def clocks() -> np.ndarray:
     """(2,) float64, seconds: wall time, and processor time of this process."""
     return np.array([time.perf_counter(), time.process_time()])
@@ -152,6 +171,8 @@ def main() -> None:
             f"by processor time {np.median(bare_work / epoch_work):.3f}; "
             f"data and drawing {100 * np.median(inputs / epoch):.1f}%"
         )
+        if torch.device(arguments.device).type == "cuda":
+            print(profile_step(config, store))
     if hasattr(os, "getloadavg"):
         print(f"{os.cpu_count()} processors, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
 

@@ -16,5 +16,5 @@ for shape in "16 16" "16 64" "64 64"; do
         python3 bench/trainer.py --device cuda --width "$1" --batch-size "$2" --images 6400 --epochs 3 "$graph"
     done
 done
-python3 -m echoseg phantom build/phantom10000 --videos 10000
+python3 -m echoseg phantom build/phantom10000 --store --videos 10000
 python3 -m echoseg train --approach landmark --data build/phantom10000 --out build/default-on-gpu --log text

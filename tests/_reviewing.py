@@ -17,17 +17,20 @@ import uvicorn
 
 from _folders import write_folder
 from _predictions import of_landmarks, of_probabilities
-from echoseg.inference.predictor import Prediction
+from echoseg.inference.predictor import Prediction, load
 from echoseg.io.clip import Clip
 from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import LandmarkCodec, MaskCodec
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
+from echoseg.review.handles import Handles, drawing_of
+from echoseg.review.learning import Learning
 from echoseg.review.security import Guard
 from echoseg.review.server import make_app, server_config
 from echoseg.review.sources import find_review_clips
 
 CODEC = LandmarkCodec(5, "anatomical", "cubic", "gaussian", 2.5, 10.0, 3, 0, "argmax")
+EFFORT = {"seconds": 1.0, "drags": 1}
 ERROR_CORRELATION = np.eye(10) * 0.4 + 0.6
 
 
@@ -58,18 +61,19 @@ class FakePredictor:
 
 
 @contextlib.contextmanager
-def review_server(folder: Path, approach: str = "landmark") -> Iterator[SimpleNamespace]:
+def review_server(folder: Path, approach: str = "landmark", reader: str = "") -> Iterator[SimpleNamespace]:
     """Run the server of a page; gives its port, links, corrections, clips and data."""
     data = folder / "data"
     if not data.exists():
         write_folder(data)
     sources, kind = find_review_clips([data], None)
     clips = Clips(FakePredictor(approach), sources)
-    corrections = CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind)
+    corrections = CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind, reader=reader)
     links: list[str] = []
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    guard = Guard(make_app(clips, corrections), host="127.0.0.1", port=port, announce=links.append)
+    learning = Learning(clips, corrections, run=None, device="cpu")
+    guard = Guard(make_app(clips, corrections, learning), host="127.0.0.1", port=port, announce=links.append)
     links.append(guard.link)
     server = uvicorn.Server(server_config(guard))
     thread = threading.Thread(target=server.run, args=([listening],))
@@ -78,8 +82,11 @@ def review_server(folder: Path, approach: str = "landmark") -> Iterator[SimpleNa
         while not server.started:
             assert thread.is_alive(), "the server ended at once"
             time.sleep(0.005)
-        yield SimpleNamespace(port=port, links=links, corrections=corrections, clips=clips, data=data)
+        yield SimpleNamespace(
+            port=port, links=links, corrections=corrections, clips=clips, data=data, learning=learning
+        )
     finally:
+        learning.stop()
         server.should_exit = True
         thread.join()
         listening.close()
@@ -102,3 +109,25 @@ def request(port, method, path, *, body=None, **headers):
         return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
     finally:
         connection.close()
+
+
+def handles_of(frame, shift):
+    """The predicted handles of a frame, moved by some pixels, of which one is pinned."""
+    return Handles(outlines(frame + 1)[frame] + np.float32(shift), np.arange(5), np.arange(5) == 1)
+
+
+@contextlib.contextmanager
+def reviewed(folder, inputs, states, approach="landmark", predictor=None):
+    """The clips and the corrections of a review in which frames, by file and number, have got these states."""
+    sources, kind = find_review_clips(inputs, None)
+    clips = Clips(predictor or FakePredictor(approach), sources)
+    kind = kind or ("chords" if approach == "landmark" else "points")
+    with contextlib.closing(CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind)) as corrections:
+        for (file, frame), state in states.items():
+            corrections.save(file, frame, state, version=0, before=outlines(frame + 1)[frame], effort=EFFORT)
+        yield clips, corrections
+
+
+def drawing_of_weights():
+    """The drawing of the landmark network that ships."""
+    return drawing_of(load(device="cpu").codec)

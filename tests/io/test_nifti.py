@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echoseg.io.nifti import slices_affine, write_mask
-from echoseg.io.reading import open_volume, read_voxels
+from echoseg.io.clip import Clip
+from echoseg.io.nifti import slices_affine, write_clip_mask, write_mask
+from echoseg.io.reading import open_volume, read_clip, read_voxels
 
 SHAPE, SIDES = (5, 7, 4), (1.25, 1.5, 8.0)
 
@@ -127,3 +128,32 @@ def test_mask_of_a_metaimage(tmp_path):
     np.testing.assert_array_equal(np.asarray(mask.dataobj), voxels % 3 == 0)
     expected = [[-1.25, 0, 0, -10], [0, -1.5, 0, -20], [0, 0, 8, 30], [0, 0, 0, 1]]  # MetaImage is LPS+, NIfTI is RAS+
     np.testing.assert_array_equal(mask.affine, expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "times", "fps", "spacing", "thickness", "units"),
+    [
+        ((6, 5, 7), 1, 40.0, (0.5, 0.25), np.nan, ("mm", "sec")),
+        ((6, 5, 7), 1, np.nan, (np.nan, np.nan), np.nan, ("unknown", "unknown")),
+        ((1, 5, 7), 1, np.nan, (0.5, 0.25), np.nan, ("mm", "unknown")),
+        ((6, 5, 7), 2, 40.0, (0.5, 0.25), 8.0, ("mm", "sec")),
+    ],
+)
+def test_masks_of_a_film_have_its_spacing_and_frame_time(tmp_path, shape, times, fps, spacing, thickness, units):
+    masks = np.random.default_rng(0).integers(0, 2, shape).astype(np.uint8)
+    write_clip_mask(tmp_path / "m.nii.gz", masks, Clip(masks, fps, spacing, thickness, time_points=times))
+    image = nibabel.load(tmp_path / "m.nii.gz")
+    assert image.header.get_xyzt_units() == units
+    is_stack = np.isfinite(thickness)
+    sides = (spacing[1], spacing[0], thickness if is_stack else 1) if units[0] == "mm" else (1, 1, 1)
+    assert image.header.get_zooms() == pytest.approx((*sides, 1 / fps if units[1] == "sec" else 1))
+    assert image.get_data_dtype() == np.uint8
+    slices = shape[0] // times if is_stack else 1
+    assert image.shape == (7, 5, slices, shape[0] // slices)
+    for number, mask in enumerate(masks):
+        time, part = divmod(number, slices)
+        np.testing.assert_array_equal(np.asarray(image.dataobj)[:, :, part, time].T, mask)
+    if not is_stack and len(masks) > 1:
+        read = read_clip(tmp_path / "m.nii.gz")
+        np.testing.assert_array_equal(read.frames, masks)
+        np.testing.assert_allclose((read.fps, *read.spacing), (fps, *(sides[:2][::-1])))

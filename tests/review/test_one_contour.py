@@ -16,6 +16,7 @@ from echoseg.phantom import write_phantom
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles
+from echoseg.review.learning import Learning
 from echoseg.review.server import make_app
 from echoseg.review.sources import find_review_clips
 
@@ -66,7 +67,8 @@ def test_page_and_predict_give_the_same_volumes(run, phantoms, tmp_path):
     clips = Clips(predictor, review_clips)
     corrections = CorrectionsFolder(tmp_path / "corrections", clips.drawing, kind="points")
     with_beats = 0
-    with TestClient(make_app(clips, corrections)) as client:
+    learning = Learning(clips, corrections, run=None, device="cpu")
+    with TestClient(make_app(clips, corrections, learning)) as client:
         for number, review_clip in enumerate(review_clips):
             page = client.get(f"/api/clips/{number}").json()
             row, beats = table.loc[str(review_clip.path)], np.array(page["beats"], dtype=int).reshape(-1, 2)

@@ -368,7 +368,7 @@ def test_the_command_names_what_it_leaves_out_and_serves_the_rest(tmp_path, monk
     bad.write_bytes(b"")
     served = []
 
-    def make_app(clips, corrections):
+    def make_app(clips, corrections, learning):
         corrections.close()
         served.append(clips)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import zipfile
 from pathlib import Path
 
-import cv2
 import numpy as np
-import pandas as pd
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -28,18 +25,16 @@ from _review_page import (
     points,
     positions,
     saved,
+    states_of,
     wait_for_text,
     wait_until_ready,
 )
 from _reviewing import outlines
 from echoseg import review
+from echoseg.review.learning import LearningState
 from echoseg.review.tables import FrameState
 
 pytestmark = MARKS
-
-
-def states_of(served, name="a.avi"):
-    return {frame: state for frame, (state, _) in served.corrections.states(name).items() if state != FrameState()}
 
 
 # ---- reviewing
@@ -103,35 +98,6 @@ def test_undo_works_over_frames_clips_and_reloads(context, served):
 # ---- beats
 
 
-def test_ed_and_es_are_shown_and_chosen(context, served):
-    page = open_page(context, served)
-    (ed, es), *_ = served.clips.open(0).facts["beats"]
-    page.keyboard.press("s")
-    assert page.inner_text("#frame-number") == f"{es + 1} / 8"
-    assert page.inner_text("#badge").startswith("ES of beat 1")
-    assert "EF follows its contour" in page.inner_text("#ef-source")
-    page.keyboard.press("e")
-    assert page.inner_text("#frame-number") == f"{ed + 1} / 8"
-    before = page.inner_text("#ef")
-    page.locator("#frame-slider").fill("1")
-    assert "neither ED nor ES: a correction here changes EF only as far as" in page.inner_text("#ef-source")
-    page.locator("#carry").click()
-    assert "neither ED nor ES: a correction here does not change EF" in page.inner_text("#ef-source")
-    page.keyboard.press("Shift+S")
-    saved(page)
-    assert page.inner_text("#ef") != before
-    assert served.corrections.beats("a.avi")[0][0] == (ed, 1)
-    page.reload()
-    wait_until_ready(page)
-    assert page.locator("#beat-list button").nth(1).inner_text() == "ES 2"
-    page.locator("#restore-beats").click()
-    saved(page)
-    assert page.inner_text("#ef") == before
-    assert served.corrections.beats("a.avi")[0] is None
-    page.locator("#beat-list button").first.click()
-    assert page.inner_text("#frame-number") == f"{ed + 1} / 8"
-
-
 # ---- carrying
 
 
@@ -166,30 +132,28 @@ def test_corrections_are_carried_to_the_other_frames(context, served):
     np.testing.assert_allclose(positions(page), loaded.handles[2].points, atol=1e-3)
 
 
-@pytest.mark.parametrize("served", ["landmark", "mask"], indirect=True)
-def test_the_export_has_the_corrected_masks(context, served, tmp_path):
-    page = open_page(context, served)
-    before = positions(page)
-    drag(page, before[1], before[1] + (4, 0))
-    saved(page)
-    states = {frame: state for frame, (state, _) in served.corrections.states("a.avi").items()}
-    loaded = served.clips.open(0)
-    for carry, expected in (
-        (True, served.clips.carried(loaded, states)),
-        (False, served.clips.corrected(loaded, states)),
-    ):
-        page.locator("#carry").set_checked(carry)
-        with page.expect_download() as download:
-            page.locator("#export").click()
-        assert download.value.suggested_filename == "a.avi.zip"
-        with zipfile.ZipFile(download.value.path()) as archive:
-            archive.extractall(tmp_path)
-        pages = cv2.imreadmulti(str(tmp_path / "masks.tif"), flags=cv2.IMREAD_UNCHANGED)[1]
-        np.testing.assert_array_equal(np.array(pages), 255 * expected.masks)
-        table = pd.read_csv(tmp_path / "frames.csv")
-        np.testing.assert_array_equal(table["area_px"], expected.areas)
-        assert list(pd.read_csv(tmp_path / "beats.csv")["ed"]) == [ed for ed, _ in loaded.facts["beats"]]
-        assert len(list((tmp_path / "png" / "masks").iterdir())) == 8
+@pytest.mark.slow
+def test_learning_shows_its_progress_and_its_verdict(context, served, monkeypatch):
+    learning, calls = served.learning, []
+    monkeypatch.setattr(learning, "start", lambda: calls.append("start"))
+    monkeypatch.setattr(learning, "stop", lambda: calls.append("stop"))
+    monkeypatch.setattr(learning, "state", LearningState("training", 0.255, 90.5))
+    page = open_page(context, served)  # as if another tab had started it
+    sync_api.expect(page.locator("#learn-text")).to_have_text("Learning: 25 %, 2 min left")
+    assert page.locator("#learn").is_disabled()
+    page.click("#stop-learning")
+    learning.state = LearningState("comparing", 1.0)
+    sync_api.expect(page.locator("#learn-text")).to_have_text("Comparing with the network before …")
+    verdict = {"images": 4, "patients": 2, "before": 0.8, "after": 0.9, "difference": 0.1, "low": -0.02, "high": 0.2}
+    learning.state = LearningState("done", 1.0, run="/runs/learned", verdict=verdict)
+    result = page.locator("#learn-result")
+    sync_api.expect(result).to_contain_text("Dice 0.800 before, 0.900 after, +0.100 (95 % −0.020 to +0.200).")
+    assert page.inner_text("#learn-run") == "/runs/learned"
+    assert not page.is_visible("#stop-learning")
+    learning.state = LearningState("failed", message="out of memory")
+    page.click("#learn")
+    sync_api.expect(result).to_have_text("Failed: out of memory")
+    assert calls == ["stop", "start"]
 
 
 # ---- looking at the picture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from _folders import write_folder, write_video
-from _reviewing import CODEC, FakePredictor, outlines
+from _reviewing import CODEC, EFFORT, drawing_of_weights, handles_of, reviewed
 from echoseg.cli import main
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.store import prepare
@@ -17,29 +17,10 @@ from echoseg.geometry.contour import order_contour
 from echoseg.models.weights import weights_folder
 from echoseg.ops import fill_polygons
 from echoseg.phantom import write_phantom
-from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
-from echoseg.review.handles import Handles, drawing_of
+from echoseg.review.handles import drawing_of
 from echoseg.review.session_export import export_session
-from echoseg.review.sources import find_review_clips
 from echoseg.review.tables import FrameState
-
-EFFORT = {"seconds": 1.0, "drags": 1}
-
-
-def handles_of(frame, shift):
-    return Handles(outlines(8)[frame] + np.float32(shift), np.arange(5), np.arange(5) == 1)
-
-
-@contextlib.contextmanager
-def reviewed(folder, inputs, states, approach="landmark"):
-    sources, kind = find_review_clips(inputs, None)
-    clips = Clips(FakePredictor(approach), sources)
-    kind = kind or ("chords" if approach == "landmark" else "points")
-    with contextlib.closing(CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind)) as corrections:
-        for (file, frame), state in states.items():
-            corrections.save(file, frame, state, version=0, before=outlines(8)[frame], effort=EFFORT)
-        yield clips, corrections
 
 
 def test_corrected_and_accepted_frames_are_exported(tmp_path):
@@ -114,9 +95,3 @@ def test_a_training_learns_from_an_exported_session(tmp_path, capsys, monkeypatc
         "cpu",
     ]
     assert main([*training, "--out", "learned", "--test-fold", "none"]) == 0
-
-
-def drawing_of_weights():
-    from echoseg.inference.predictor import load
-
-    return drawing_of(load(device="cpu").codec)

@@ -20,6 +20,7 @@ from echoseg.datasets.tracings import TRACINGS, read_tracings
 from echoseg.errors import DataError
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
+from echoseg.review.learning import Learning
 from echoseg.review.server import make_app, serve
 from echoseg.review.sources import find_review_clips
 from echoseg.review.tables import LANDMARKS
@@ -57,7 +58,8 @@ class Review(Workload):
         corrections = CorrectionsFolder(self.corrections, clips.drawing, kind="chords")
         with contextlib.suppress(KeyboardInterrupt):
             link = lambda text: os.write(self.link_writer, text.encode() + b"\n")  # noqa: E731
-            serve(make_app(clips, corrections), host="127.0.0.1", port=0, announce=link)
+            learning = Learning(clips, corrections, run=None, device="cpu")
+            serve(make_app(clips, corrections, learning), host="127.0.0.1", port=0, announce=link)
 
     def _use(self, pid: int) -> None:
         """Check that all confirmed corrections are there, save some more, and end the server."""

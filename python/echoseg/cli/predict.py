@@ -22,7 +22,7 @@ from echoseg.cli.flags import add_device, add_postprocess, add_run_and_inputs, a
 
 HELP = "segment videos, DICOM files, volumes and images"
 EXAMPLE = "  echoseg predict runs/landmark-1 clip.avi videos/ --out predicted"
-_KEEP = ("masks", "overlay", "gif", "frames", "png")
+_KEEP = ("masks", "overlay", "gif", "frames", "png", "nifti")
 _SHOWN = 5  # failures
 
 
@@ -51,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " volume. frames: frames.csv, with area, volume, phase and landmarks of each frame; for a stack, slices.csv and"
         " stack.json. overlay: overlay.avi, the frames with the contour; for a stack, slices.png, slices.avi and"
         " view3d.html. gif: overlay.gif or slices.gif, the same as the AVI. png: png/masks and png/overlays, an"
-        " image of each frame, named by file and frame. --keep without a name writes none of them"
+        " image of each frame, named by file and frame. nifti: mask.nii.gz of videos and images too, with pixel size"
+        " and frame time where they are known. --keep without a name writes none of them"
         " (default: masks overlay frames)",
     )
     parser.add_argument(

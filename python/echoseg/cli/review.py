@@ -13,12 +13,18 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import re
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from echoseg.cli.flags import add_device, add_run_and_inputs, add_smooth, split_run, whole_number
 from echoseg.errors import DataError
+
+if TYPE_CHECKING:
+    from echoseg.review.clips import Clips
+    from echoseg.review.corrections_folder import CorrectionsFolder
 
 HELP = "correct predicted contours by hand, in the browser"
 EXAMPLE = "  echoseg review runs/landmark-1 data/Videos --data data"
@@ -45,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " ./corrections)",
     )
     parser.add_argument(
+        "--reader",
+        type=_reader_name,
+        metavar="NAME",
+        help="name of a second person who reviews the same files; the corrections are kept apart, in readers/NAME of"
+        " --corrections, and the page shows none of the others' (default: the first reader, without a name)",
+    )
+    parser.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
@@ -66,28 +79,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve no page; write the corrected and accepted frames as a data set, in the layout of EchoNet-Dynamic"
         " with copies of the files, from which 'echoseg train --data FOLDER --init RUN' learns; must not exist",
     )
+    parser.add_argument(
+        "--export-masks",
+        type=Path,
+        metavar="FOLDER",
+        help="serve no page; write a folder for each file with a corrected or accepted frame, with what 'Download as"
+        " ZIP' gives: masks as TIFF, PNG and NIfTI, of DICOM files also as DICOM segmentation (it needs pip install"
+        " 'echoseg[dicomseg]'), areas, volumes and beats; corrections are carried to the other frames; must not exist",
+    )
+    parser.add_argument(
+        "--agreement",
+        type=Path,
+        metavar="FOLDER",
+        help="serve no page; compare the readers in the frames that two of them have corrected or accepted: Dice,"
+        " distances of contours and landmarks, EDV, ESV and EF; must not exist",
+    )
     add_smooth(parser)
     add_device(parser)
 
 
+def _reader_name(text: str) -> str:
+    if not re.fullmatch(r"\w[\w-]{0,39}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: give a name of up to 40 letters, digits, '-' and '_'")
+    return text
+
+
 def run(arguments: argparse.Namespace) -> None:
-    try:
-        address = ipaddress.ip_address(arguments.host)
-    except ValueError:
-        arguments.usage_error(f"--host {arguments.host}: give an address of this computer, such as 127.0.0.1")
-    if address.is_unspecified:
-        arguments.usage_error(f"--host {arguments.host}: give one address of this computer, not all of them")
-    if arguments.export is None:
+    address = _address(arguments)
+    if arguments.export is None and arguments.export_masks is None and arguments.agreement is None:
         try:
-            from echoseg.review.server import make_app, serve
+            import echoseg.review.server  # noqa: F401
         except ModuleNotFoundError as error:
             raise DataError(f"{error.name} is missing; pip install 'echoseg[review]'") from None
-    import webbrowser
-
     from echoseg.inference.predictor import load
     from echoseg.review.clips import Clips
     from echoseg.review.corrections_folder import CorrectionsFolder
-    from echoseg.review.session_export import export_session
     from echoseg.review.sources import find_review_clips, separate_unreadable
 
     run_folder, inputs = split_run(arguments)
@@ -106,14 +132,38 @@ def run(arguments: argparse.Namespace) -> None:
     clips = Clips(predictor, sources)
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
     folder = arguments.corrections or (run_folder or Path()) / "corrections"
-    corrections = CorrectionsFolder(folder, clips.drawing, kind=kind)
-    if arguments.export is not None:
-        with closing(corrections):
-            exported = export_session(clips, corrections, arguments.export)
-        for line in exported.left_out:
-            print(f"left out: {line}", file=sys.stderr)
-        print(f"written to {arguments.export}: {exported.frames} frames of {exported.files} files")
+    if arguments.agreement is not None:
+        _compare_readers(clips, folder, kind, arguments.agreement)
         return
+    with closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=arguments.reader or "")) as corrections:
+        if arguments.export is None and arguments.export_masks is None:
+            _serve(clips, corrections, run_folder, address, arguments)
+        else:
+            _export(clips, corrections, arguments)
+
+
+def _address(arguments: argparse.Namespace) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        address = ipaddress.ip_address(arguments.host)
+    except ValueError:
+        arguments.usage_error(f"--host {arguments.host}: give an address of this computer, such as 127.0.0.1")
+    if address.is_unspecified:
+        arguments.usage_error(f"--host {arguments.host}: give one address of this computer, not all of them")
+    return address
+
+
+def _serve(
+    clips: Clips,
+    corrections: CorrectionsFolder,
+    run_folder: Path | None,
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+    arguments: argparse.Namespace,
+) -> None:
+    import webbrowser
+
+    from echoseg.review.learning import Learning
+    from echoseg.review.server import make_app, serve
+
     links: list[str] = []
 
     def announce(link: str) -> None:
@@ -123,11 +173,56 @@ def run(arguments: argparse.Namespace) -> None:
             return
         if not address.is_loopback:
             print("caution: other computers on the network can reach this page and read what it sends", flush=True)
-        print(f"corrections: {folder}\npage (the link works once): {link}\nCtrl-C ends the review", flush=True)
+        place = f"corrections: {corrections.folder}"
+        print(f"{place}\npage (the link works once): {link}\nCtrl-C ends the review", flush=True)
         if not arguments.no_browser:
             webbrowser.open(link)
 
+    learning = Learning(clips, corrections, run=run_folder, device=arguments.device)
     try:
-        serve(make_app(clips, corrections), host=arguments.host, port=arguments.port, announce=announce)
+        serve(make_app(clips, corrections, learning), host=arguments.host, port=arguments.port, announce=announce)
     except KeyboardInterrupt:
-        print(f"\nreviewed: {len(sources)} files; the corrections are in {folder}")
+        print(f"\nreviewed: {len(clips.sources)} files; the corrections are in {corrections.folder}")
+    finally:
+        learning.stop()
+
+
+def _export(clips: Clips, corrections: CorrectionsFolder, arguments: argparse.Namespace) -> None:
+    from echoseg.review.clip_export import export_clips
+    from echoseg.review.session_export import export_session
+
+    if arguments.export is not None:
+        session = export_session(clips, corrections, arguments.export)
+        for line in session.left_out:
+            print(f"left out: {line}", file=sys.stderr)
+        print(f"written to {arguments.export}: {session.frames} frames of {session.files} files")
+    if arguments.export_masks is not None:
+        masks = export_clips(clips, corrections, arguments.export_masks)
+        for line in masks.notes:
+            print(f"no DICOM segmentation: {line}", file=sys.stderr)
+        print(f"written to {arguments.export_masks}: the masks of {masks.files} files")
+
+
+def _compare_readers(clips: Clips, folder: Path, kind: str, out: Path) -> None:
+    from echoseg.report.observer_table import observer_table
+    from echoseg.report.tables import text_table
+    from echoseg.review.corrections_folder import CorrectionsFolder, readers_of
+    from echoseg.review.reader_agreement import FIRST_READER, reader_agreement, write_agreement
+
+    names = readers_of(folder)
+    if len(names) < 2:
+        raise DataError(
+            f"{folder}: has the corrections of {len(names)} readers; let a second person review the same files with"
+            " --reader NAME"
+        )
+    with ExitStack() as stack:
+        opened = {
+            name or FIRST_READER: stack.enter_context(
+                closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=name))
+            )
+            for name in names
+        }
+        found = reader_agreement(clips, opened)
+    write_agreement(found, out)
+    print(text_table(*observer_table({"observers": found.observers})))
+    print(f"written to {out}: {len(found.frames)} comparisons of frames")

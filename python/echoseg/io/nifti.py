@@ -1,4 +1,4 @@
-"""Writes masks of a volume's slices as a NIfTI file that any viewer overlays on that volume."""
+"""Writes masks as a NIfTI file: those of a volume over that volume, and those of any other clip with its spacing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
+from echoseg.io.clip import Clip
 from echoseg.io.volume import Volume, load_nifti
 
 
@@ -30,6 +31,29 @@ def write_mask(path: Path, masks: NDArray[np.uint8], volume: Volume) -> None:
             if mask.header[text].dtype.kind == "S":
                 mask.header[text] = b""
     mask.set_data_dtype(np.uint8)
+    mask.header["cal_min"], mask.header["cal_max"] = 0, 1
+    nibabel.save(mask, path)
+
+
+def write_clip_mask(path: Path, masks: NDArray[np.uint8], clip: Clip) -> None:
+    """Write masks of a clip that is no volume, with its pixel spacing and frame time where they are known.
+
+    The axes are column, row, slice and time. A film has one slice, and a single image one time point. The header has no
+    orientation, since frames have none.
+
+    Args:
+        path: The `.nii` or `.nii.gz` file to write.
+        masks: (T, H, W) uint8, 0 or 1.
+        clip: The clip that they segment.
+    """
+    is_stack = np.isfinite(clip.thickness)
+    slices = len(masks) // clip.time_points if is_stack else 1
+    voxels = masks.reshape(-1, slices, *masks.shape[1:]).transpose(3, 2, 1, 0)
+    mask = nibabel.Nifti1Image(np.ascontiguousarray(voxels), None)
+    has_spacing, has_rate = bool(np.isfinite(clip.spacing).all()), bool(np.isfinite(clip.fps))
+    sides = (clip.spacing[1], clip.spacing[0], clip.thickness if is_stack else 1.0) if has_spacing else (1.0, 1.0, 1.0)
+    mask.header.set_zooms((*sides, 1 / clip.fps if has_rate else 1.0))
+    mask.header.set_xyzt_units("mm" if has_spacing else "unknown", "sec" if has_rate else "unknown")
     mask.header["cal_min"], mask.header["cal_max"] = 0, 1
     nibabel.save(mask, path)
 

@@ -1,4 +1,4 @@
-"""Writes predicted masks in the format of the file that they segment."""
+"""Writes predicted masks in the format of the file that they segment, and as NIfTI."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import cv2
 import numpy as np
 
 from echoseg.errors import DataError
-from echoseg.io.nifti import write_mask
+from echoseg.io.clip import Clip
+from echoseg.io.nifti import write_clip_mask, write_mask
 from echoseg.io.reading import open_volume
 from echoseg.io.volume import is_volume
 from echoseg.utils.files import opencv_name
+
+NIFTI = "mask.nii.gz"
 
 
 def write_masks(source: Path, masks: np.ndarray, folder: Path) -> None:
@@ -25,10 +28,29 @@ def write_masks(source: Path, masks: np.ndarray, folder: Path) -> None:
     Raises:
         DataError: The file cannot be written.
     """
-    if is_volume(source) or source.is_dir():
-        write_mask(folder / "mask.nii.gz", masks, open_volume(source))
+    if _is_volume(source):
+        write_mask(folder / NIFTI, masks, open_volume(source))
         return
     path = folder / "masks.tif"
     deflate = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE)
     if not cv2.imwritemulti(opencv_name(path), list(masks * 255), deflate):
         raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
+
+
+def write_nifti(source: Path, clip: Clip, masks: np.ndarray, folder: Path) -> None:
+    """Write `mask.nii.gz`, over a volume or a DICOM series, and as `write_clip_mask` says for any other file.
+
+    Args:
+        source: The file or the folder of a series.
+        clip: The clip that was read from it.
+        masks: (T, H, W) uint8, 0 or 1.
+        folder: The folder to write to.
+    """
+    if _is_volume(source):
+        write_mask(folder / NIFTI, masks, open_volume(source))
+    else:
+        write_clip_mask(folder / NIFTI, masks, clip)
+
+
+def _is_volume(source: Path) -> bool:
+    return is_volume(source) or source.is_dir()

@@ -29,7 +29,7 @@ from echoseg.report.figures import (
 )
 from echoseg.report.film import film, frame_rate, write_gif
 from echoseg.report.image_files import write_frame_images
-from echoseg.report.mask_files import write_masks
+from echoseg.report.mask_files import write_masks, write_nifti
 from echoseg.report.overlay import write_video
 from echoseg.report.stack_files import STACK_OUTPUTS, write_stack
 from echoseg.report.thresholds import write_thresholds
@@ -185,6 +185,10 @@ def _write_masks(source: Path, clip: Clip, prediction: Prediction, measurement: 
     write_masks(source, prediction.masks, folder)
 
 
+def _write_nifti(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
+    write_nifti(source, clip, prediction.masks, folder)
+
+
 def _write_frames(source: Path, clip: Clip, prediction: Prediction, measurement: Measurement, folder: Path) -> None:
     table = pd.DataFrame({"frame": np.arange(len(clip.frames)), "area_px": prediction.areas})
     if prediction.area_intervals is not None and prediction.review is not None:
@@ -217,6 +221,7 @@ OUTPUTS = {
     "overlay": _write_overlay,
     "gif": _write_gif,
     "png": _write_png,
+    "nifti": _write_nifti,
 }
 """The functions that write the outputs, by name.
 
@@ -226,6 +231,7 @@ OUTPUTS = {
 - `overlay`: `overlay.avi`, the film of the clip.
 - `gif`: `overlay.gif`, the same as an animated GIF.
 - `png`: `png/masks/` and `png/overlays/`, an image per frame, named by the file and the frame.
+- `nifti`: `mask.nii.gz`, of any clip; its axes are column, row, slice and time.
 
 `write_stack` writes those of a stack of slices.
 """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from importlib import resources
 from typing import Annotated, Any, Literal
 
@@ -16,16 +18,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.inference.measure import Measurement
-from echoseg.inference.predictor import Prediction
 from echoseg.inference.propagation import changed_frames
 from echoseg.ops import fill_polygons
-from echoseg.review.clip_export import export_clip
+from echoseg.review.clip_export import zip_clip
+from echoseg.review.clip_states import chosen_beats, measure_reviewed, states_of, versioned_states
 from echoseg.review.clips import Clips, LoadedClip, contours_json
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import ADDED, Drawing, Handles, predicted_handles
+from echoseg.review.learning import Learning
 from echoseg.review.security import Guard
 from echoseg.review.tables import FrameState
 
@@ -73,7 +75,13 @@ class BeatsChange(Effort):
     beats: list[tuple[int, int]] | None = Field(max_length=MAX_BEATS)
 
 
-def make_app(clips: Clips, corrections: CorrectionsFolder) -> FastAPI:
+class LearningChange(BaseModel):
+    """Whether the network is to learn from the corrections, or to stop."""
+
+    learn: bool
+
+
+def make_app(clips: Clips, corrections: CorrectionsFolder, learning: Learning) -> FastAPI:
     """Make the application of the page.
 
     It accepts every request: put a `security.Guard` in front of it.
@@ -81,6 +89,7 @@ def make_app(clips: Clips, corrections: CorrectionsFolder) -> FastAPI:
     Args:
         clips: The clips to review.
         corrections: Where corrections are read from and saved to.
+        learning: What trains on the corrections.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -91,6 +100,7 @@ def make_app(clips: Clips, corrections: CorrectionsFolder) -> FastAPI:
     _serve_page(app)
     _serve_clips(app, clips, corrections)
     _serve_changes(app, clips, corrections)
+    _serve_learning(app, learning)
     return app
 
 
@@ -120,24 +130,24 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
                 "count": drawing.count,
                 "calibrated": clips.predictor.calibration is not None,
             },
+            "reader": corrections.reader,
             "clips": [_progress(clips, number, corrections) for number in range(len(clips.sources))],
         }
 
     @app.get("/api/clips/{number}")
     def facts(number: int) -> dict[str, Any]:
         found = _open(clips, number)
-        states = _states(found, corrections)
-        measured = _measure(clips, found, _corrected(clips, found, corrections), corrections)
+        measured = _measured(clips, found, corrections)
         current = {
             frame: {**_state_json(state, version), **_frame_json(clips, found, frame, state.handles, measured)}
-            for frame, (state, version) in states.items()
+            for frame, (state, version) in versioned_states(found, corrections).items()
         }
         return {**found.facts, "states": current, "chosen_beats": _beats_json(found, corrections)}
 
     @app.get("/api/clips/{number}/carried")
     def carried(number: int) -> dict[str, Any] | None:
         found = _open(clips, number)
-        states = {frame: state for frame, (state, _) in _states(found, corrections).items()}
+        states = states_of(found, corrections)
         if found.facts["thickness"] or all(state.handles is None for state in states.values()):
             return None
         prediction = clips.carried(found, states)
@@ -152,15 +162,11 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
     @app.get("/api/clips/{number}/export")
     def exported(number: int, carry: bool) -> Response:
         found = _open(clips, number)
-        states = {frame: state for frame, (state, _) in _states(found, corrections).items()}
-        is_carried = carry and not found.facts["thickness"]
-        prediction = clips.carried(found, states) if is_carried else clips.corrected(found, states)
-        measured = _measure(clips, found, prediction, corrections)
         try:
-            archive = export_clip(found, prediction, measured, clips.predictor.config.structure or LEFT_VENTRICLE)
+            archive, note = zip_clip(clips, found, corrections, carry=carry)
         except DataError as error:
             raise HTTPException(507, str(error)) from None
-        headers = {"content-disposition": "attachment"}  # the page names the file
+        headers = {"content-disposition": "attachment", "x-note": json.dumps(note)}  # the page names the file
         return Response(archive, media_type="application/zip", headers=headers)
 
     @app.get("/api/clips/{number}/frames")
@@ -193,7 +199,7 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
             except OutdatedError:
                 other = corrections.states(file)[frame]
                 return JSONResponse(_state_json(*other), status_code=409)
-        measured = _measure(clips, found, _corrected(clips, found, corrections), corrections)
+        measured = _measured(clips, found, corrections)
         return {"version": version, **_frame_json(clips, found, frame, handles, measured), "ef": _ef(measured)}
 
     @app.post("/api/clips/{number}/beats")
@@ -210,7 +216,7 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
                 )
             except OutdatedError:
                 return JSONResponse(_beats_json(found, corrections), status_code=409)
-        measured = _measure(clips, found, _corrected(clips, found, corrections), corrections)
+        measured = _measured(clips, found, corrections)
         return {"version": version, "ef": _ef(measured)}
 
     @app.post("/api/clips/{number}/frames/{frame}/update-others")
@@ -221,6 +227,25 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
         except DataError as error:
             raise HTTPException(422, str(error)) from None
         return {"points": handles.points.round(4).tolist()}
+
+
+def _serve_learning(app: FastAPI, learning: Learning) -> None:
+    @app.get("/api/learning")
+    def state() -> dict[str, Any]:
+        return asdict(learning.state)
+
+    @app.post("/api/learning")
+    def change(wanted: LearningChange) -> dict[str, Any]:
+        if wanted.learn:
+            try:
+                learning.start()
+            except DataError as error:
+                raise HTTPException(422, str(error)) from None
+            except OSError as error:
+                raise HTTPException(507, f"the frames were not written: {error.strerror}") from None
+        else:
+            learning.stop()
+        return asdict(learning.state)
 
 
 def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -277,12 +302,6 @@ def _saving() -> Iterator[None]:
         raise HTTPException(507, f"the change was not saved: {error.strerror}") from None
 
 
-def _states(found: LoadedClip, corrections: CorrectionsFolder) -> dict[int, tuple[FrameState, int]]:
-    """The changed frames that the clip has; the tables may have been written for a longer file."""
-    count = len(found.clip.frames)
-    return {frame: state for frame, state in corrections.states(found.source.name).items() if frame < count}
-
-
 def _progress(clips: Clips, number: int, corrections: CorrectionsFolder) -> dict[str, Any]:
     """How far the review of a clip is; the frames to review are unknown until the clip is opened."""
     name, queue = clips.sources[number].name, clips.queue(number)
@@ -308,21 +327,12 @@ def _state_json(state: FrameState, version: int) -> dict[str, Any]:
 
 
 def _beats_json(found: LoadedClip, corrections: CorrectionsFolder) -> dict[str, Any]:
-    """The chosen beats; beats with frames that the clip does not have are not shown."""
-    beats, version = corrections.beats(found.source.name)
-    if beats is not None and max((frame for beat in beats for frame in beat), default=0) >= len(found.clip.frames):
-        beats = None
+    beats, version = chosen_beats(found, corrections)
     return {"version": version, "beats": beats}
 
 
-def _corrected(clips: Clips, found: LoadedClip, corrections: CorrectionsFolder) -> Prediction:
-    return clips.corrected(found, {frame: state for frame, (state, _) in _states(found, corrections).items()})
-
-
-def _measure(clips: Clips, found: LoadedClip, prediction: Prediction, corrections: CorrectionsFolder) -> Measurement:
-    """The measurement with the chosen beats, of which those with rejected frames are left out."""
-    rejected = {frame for frame, (state, _) in _states(found, corrections).items() if state.verdict == "rejected"}
-    return clips.measure(found, prediction, beats=_beats_json(found, corrections)["beats"], rejected=rejected)
+def _measured(clips: Clips, found: LoadedClip, corrections: CorrectionsFolder) -> Measurement:
+    return measure_reviewed(clips, found, clips.corrected(found, states_of(found, corrections)), corrections)
 
 
 def _ef(measured: Measurement) -> float | None:

@@ -16,7 +16,6 @@ from echoseg.datasets.tracings import TRACINGS, stem_of
 from echoseg.errors import DataError
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
-from echoseg.review.tables import FrameState
 from echoseg.utils.files import naming, new_folder
 
 
@@ -52,7 +51,7 @@ def export_session(clips: Clips, corrections: CorrectionsFolder, out: Path) -> E
         (folder / VIDEOS).mkdir()
         for number, source in enumerate(clips.sources):
             states = {frame: state for frame, (state, _) in corrections.states(source.name).items()}
-            kept = {frame: state for frame, state in sorted(states.items()) if _is_kept(state)}
+            kept = {frame: state for frame, state in sorted(states.items()) if state.is_kept}
             if not kept:
                 continue
             if source.path.is_dir():
@@ -74,7 +73,3 @@ def export_session(clips: Clips, corrections: CorrectionsFolder, out: Path) -> E
         lines = [corrections.tracing_header, *tracings]
         (folder / TRACINGS).write_text("\n".join([*lines, ""]), encoding="utf-8")
     return ExportedSession(len(files), frames, left_out)
-
-
-def _is_kept(state: FrameState) -> bool:
-    return state.handles is not None or state.verdict == "accepted"

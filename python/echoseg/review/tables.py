@@ -46,6 +46,11 @@ class FrameState(NamedTuple):
         """Whether the frame is corrected, accepted or rejected."""
         return self.handles is not None or bool(self.verdict)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the frame is corrected or accepted, so that its contour is the person's."""
+        return self.handles is not None or self.verdict == "accepted"
+
 
 def landmark_rows(file: str, frame: int, handles: Handles) -> list[str]:
     """The rows of `Landmarks.csv` for a corrected frame."""

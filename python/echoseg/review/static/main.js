@@ -1,15 +1,16 @@
 // The page: which clip is open, and what buttons and keys do.
 
-import { getJson } from "./api.js";
-import { chooseFrame, nextOf } from "./beats.js";
+import { get, getJson } from "./api.js";
+import { chooseFrame, nextOf, samePhaseOfNextBeat } from "./beats.js";
 import { Carrying } from "./carrying.js";
 import { Changes } from "./changes.js";
 import { Clip } from "./clip.js";
 import { FrameView } from "./frame-view.js";
 import { withMovedPoint } from "./handles.js";
 import { listenToKeyboard, releaseFocusAfterClicks } from "./keyboard.js";
+import { Learning } from "./learning.js";
 import { drawClipNotes } from "./measurements.js";
-import { coverPicture, element, showStatus } from "./messages.js";
+import { coverPicture, element, showExportNote, showStatus } from "./messages.js";
 import { Playback } from "./playback.js";
 import { setUpHint, setUpTheme } from "./preferences.js";
 import { drawClipList, recordProgress, titleOf } from "./review-queue.js";
@@ -76,6 +77,8 @@ const view = new FrameView({ pointCallbacks, isPlaying: () => playback.isPlaying
 const { imageView } = view;
 changes.imageView = imageView;
 
+const learning = new Learning();
+
 function redraw() {
   view.draw();
   recordProgress();
@@ -94,6 +97,7 @@ async function openClip(number, frame = 0) {
   delete document.body.dataset.ready;
   element("clip").value = number;
   showStatus("");
+  showExportNote("");
   coverPicture(`Reading and segmenting ${listed.name} …`);
   window.history.replaceState(null, "", `#clip=${number}&frame=${frame}`);
   let clip;
@@ -151,11 +155,21 @@ function openNextToReview() {
 }
 
 /** Download the masks, areas and volumes of the clip. */
-function download() {
-  const link = document.createElement("a");
-  link.href = `${state.clip.path}/export?carry=${element("carry").checked}`;
-  link.download = `${state.clip.name}.zip`;
-  link.click();
+async function download() {
+  const { clip } = state;
+  showExportNote("Writing …");
+  try {
+    const response = await get(`${clip.path}/export?carry=${element("carry").checked}`);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = `${clip.name}.zip`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    const note = JSON.parse(response.headers.get("x-note"));
+    showExportNote(note && `The ZIP file has no segmentation.dcm: ${note}`, Boolean(note));
+  } catch (error) {
+    showExportNote(error.message, true);
+  }
 }
 
 // ---- what buttons and keys do
@@ -175,7 +189,8 @@ const actions = {
   next: openNextToReview,
   add: () => changes.addPointAfterSelected(),
   delete: () => changes.deletePoint(),
-  copy: () => changes.copyToNextFrame(),
+  copy: () => changes.copyTo(state.frame + 1),
+  "copy-to-beat": () => changes.copyTo(samePhaseOfNextBeat(state.clip.currentBeats(), state.frame, state.clip.frames)),
   "update-others": () => changes.updateOthers(),
   restore: () => changes.set(state.frame, { points: null, verdict: null, note: "" }),
   "set-ed": () => chooseFrame("ED", changes),
@@ -197,9 +212,11 @@ const actions = {
   "auto-brightness": () => view.brightness.toggleAutomatic(),
   "reset-brightness": () => view.brightness.reset(),
   export: () => download(),
+  learn: () => learning.start(),
+  "stop-learning": () => learning.stop(),
   "open-help": () => element("help").showModal(),
 };
-const WITHOUT_CLIP = new Set(["previous-clip", "next-clip", "open-help"]);
+const WITHOUT_CLIP = new Set(["previous-clip", "next-clip", "open-help", "learn", "stop-learning"]);
 const WHILE_PLAYING = new Set(["play", "zoom-in", "zoom-out", "zoom-reset", "zoom-contour", "auto-brightness"]);
 
 function run(id) {
@@ -241,6 +258,9 @@ async function start() {
   Object.assign(state, await getJson("api/clips"));
   element("clip").replaceChildren(...state.clips.map((each, number) => new Option(titleOf(each), number)));
   drawClipList(openClip);
+  element("reader").hidden = !state.reader;
+  element("reader").textContent = `Reader: ${state.reader}`;
+  learning.show();
   if (!state.run.calibrated) element("update-others").title = "Only for landmark runs that are calibrated";
   const address = new URLSearchParams(location.hash.slice(1));
   const number = Number(address.get("clip"));

@@ -8,6 +8,12 @@ export function showStatus(text, isError = false) {
   element("status").classList.toggle("error", isError);
 }
 
+/** Show a message about the export of the clip that is shown. */
+export function showExportNote(text, isError = false) {
+  element("export-note").textContent = text;
+  element("export-note").classList.toggle("error", isError);
+}
+
 /** Show a question with a button for each answer: [[label, action], …]. */
 export function askUser(text, answers) {
   const box = element("alert");

@@ -1,0 +1,159 @@
+"""Learning from the corrections while the page is open."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+
+import pytest
+import yaml
+
+pytest.importorskip("fastapi")
+pytest.importorskip("starlette.testclient")
+from starlette.testclient import TestClient
+
+from _folders import write_folder
+from _reviewing import FakePredictor, reviewed
+from echoseg.errors import DataError
+from echoseg.inference.predictor import load
+from echoseg.review import learning as module
+from echoseg.review.learning import Learning, LearningState
+from echoseg.review.server import make_app
+from echoseg.review.tables import FrameState
+from echoseg.training.checkpoint import build, save_weights
+from echoseg.training.config import Config
+
+EVENTS = """
+import json, sys
+for name in ("a warning", "an epoch", "the last epoch"):
+    steps = {} if name == "a warning" else {"step": 1 if name == "an epoch" else 2, "steps": 2}
+    print(json.dumps({"message": name, **steps}), file=sys.stderr, flush=True)
+"""
+COMPARISON = """
+    out = sys.argv[sys.argv.index("--out") + 1]
+    os.mkdir(out)
+    with open(out + "/comparison.csv", "w") as table:
+        table.write("measure,method,cases,patients,mean,difference,difference_low,difference_high\\n")
+        table.write("dice,before,3,2,0.8,,,\\ndice,run,3,2,0.9,0.1,0.05,\\nnsd,before,3,2,0.5,,,\\n")
+"""
+ENDLESS = "import sys, time; print('{}', file=sys.stderr, flush=True); time.sleep(600)"
+
+
+@contextlib.contextmanager
+def learning_from(folder, files, predictor=None, run=None):
+    """Learning from an accepted frame of each of these files."""
+    if predictor is None:
+        predictor = FakePredictor("landmark")
+        predictor.config = Config(approach="landmark", landmarks=5, size=(48, 48), width=4, depth=2)
+    states = {(file, 2): FrameState(None, "accepted") for file in files}
+    with reviewed(folder, [folder], states, predictor=predictor) as (clips, corrections):
+        learning = Learning(clips, corrections, run=run, device="cpu")
+        try:
+            yield learning, corrections
+        finally:
+            learning.stop()
+
+
+def wait_for(learning, *stages):
+    deadline = time.monotonic() + 300
+    while learning.state.stage not in stages and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert learning.state.stage in stages, learning.state
+    return learning.state
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECHOSEG_CACHE", str(tmp_path / "cache"))
+    return write_folder(tmp_path / "data")
+
+
+def test_one_patient_is_learned_from_without_a_comparison(folder, monkeypatch):
+    monkeypatch.setattr(module, "_CODE", EVENTS)
+    with learning_from(folder, ["a.avi"]) as (learning, _):
+        assert learning.state == LearningState()
+        learning.start()
+        state = wait_for(learning, "done", "failed")
+        out = folder / "corrections-learned-1"
+        assert state == LearningState("done", 1.0, run=str(out / "run"))
+        settings = yaml.safe_load((out / "settings.yaml").read_text(encoding="utf-8"))
+        assert (settings["init"], settings["test_fold"], settings["epochs"]) == ("shipped", "none", module.IMAGES)
+        assert (settings["landmarks"], settings["size"], settings["width"]) == (5, [48, 48], 4)
+        assert "folds" not in settings
+        learning.start()
+        assert wait_for(learning, "done", "failed").run == str(folder / "corrections-learned-2" / "run")
+
+
+def test_several_patients_are_left_out_once_each_and_compared(folder, monkeypatch):
+    code = EVENTS + "import os\nif sys.argv[2] == 'compare':" + COMPARISON
+    monkeypatch.setattr(module, "_CODE", code)
+    with learning_from(folder, ["a.avi", "b.avi"]) as (learning, _):
+        learning.start()
+        state = wait_for(learning, "done", "failed")
+    settings = yaml.safe_load((folder / "corrections-learned-1" / "settings.yaml").read_text(encoding="utf-8"))
+    assert (settings["folds"], settings["epochs"]) == (2, module.IMAGES)
+    assert "test_fold" not in settings
+    expected = {"before": 0.8, "after": 0.9, "difference": 0.1, "low": 0.05, "high": None, "images": 3, "patients": 2}
+    assert (state.verdict, state.message) == (expected, "")
+
+
+def test_a_comparison_that_is_not_possible_leaves_the_network(folder, monkeypatch):
+    code = EVENTS + "if sys.argv[2] == 'compare': sys.exit('echoseg: no image is fair to all runs')"
+    monkeypatch.setattr(module, "_CODE", code)
+    with learning_from(folder, ["a.avi", "b.avi"]) as (learning, _):
+        learning.start()
+        state = wait_for(learning, "done", "failed")
+    assert (state.message, state.verdict) == ("no image is fair to all runs", None)
+    assert state.run.endswith("run")
+
+
+def test_a_training_that_fails_says_why(folder, monkeypatch):
+    monkeypatch.setattr(module, "_CODE", EVENTS + "sys.exit('echoseg: out of memory; make it smaller')")
+    with learning_from(folder, ["a.avi"]) as (learning, _):
+        learning.start()
+        assert wait_for(learning, "failed").message == "out of memory; make it smaller"
+        monkeypatch.setattr(module, "_CODE", "import os; os._exit(7)")
+        learning.start()
+        assert wait_for(learning, "failed").message == "train ended with exit code 7"
+
+
+def test_learning_is_stopped_and_not_begun_twice(folder, monkeypatch):
+    monkeypatch.setattr(module, "_CODE", ENDLESS)
+    with learning_from(folder, ["a.avi"]) as (learning, corrections):
+        with TestClient(make_app(learning._clips, corrections, learning)) as client:
+            assert client.get("/api/learning").json()["stage"] == "idle"
+            assert client.post("/api/learning", json={"learn": True}).json()["stage"] == "training"
+            response = client.post("/api/learning", json={"learn": True})
+            assert (response.status_code, response.json()["detail"]) == (422, "the network is learning already")
+            assert client.post("/api/learning", json={"learn": False}).json()["stage"] == "stopped"
+            assert client.post("/api/learning", json={"learn": "perhaps"}).status_code == 422
+        learning.start()
+    assert learning.state.stage == "stopped"
+
+
+def test_nothing_is_written_without_a_reviewed_frame(folder):
+    with learning_from(folder, []) as (learning, _):
+        with pytest.raises(DataError, match="no frame is corrected or accepted yet"):
+            learning.start()
+        assert not list(folder.glob("corrections-learned-*"))
+
+
+@pytest.mark.slow
+def test_a_small_network_learns(tmp_path, monkeypatch):
+    """With the real commands: two patients, one epoch of each training."""
+    monkeypatch.setenv("ECHOSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(module, "IMAGES", 1)
+    run, config = tmp_path / "before", Config(approach="mask", size=(32, 32), width=4, depth=2)
+    run.mkdir()
+    config.save(run / "config.yaml")
+    save_weights(run / "model.safetensors", build(config)[0])
+    data = write_folder(tmp_path / "data")
+    with learning_from(data, ["a.avi", "b.avi"], load(run, device="cpu"), run) as (learning, _):
+        learning.start()
+        state = wait_for(learning, "done", "failed")
+    assert state.stage == "done", state
+    assert (state.message, state.verdict["patients"], state.verdict["images"]) == ("", 2, 2)
+    metrics = json.loads((data / "corrections-learned-1" / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test"]["images"] == 2
+    assert load(state.run, device="cpu").config.folds == 2
