@@ -12,6 +12,7 @@ import pytest
 from _reviewing import CODEC
 from echoseg.ops import fill_polygons
 from echoseg.review.handles import Handles, drawing_of
+from echoseg.review.tables import FrameState
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -99,3 +100,8 @@ def true_area(points) -> int:
     count = len(points)
     handles = Handles(np.asarray(points, np.float32), np.arange(count), np.zeros(count, bool))
     return int(fill_polygons(DRAWING.join(handles)[None], SIZE).sum())
+
+
+def states_of(served, name="a.avi") -> dict[int, FrameState]:
+    """The states that are saved, by frame, without those of which every change was undone."""
+    return {frame: state for frame, (state, _) in served.corrections.states(name).items() if state != FrameState()}

@@ -61,14 +61,14 @@ class FakePredictor:
 
 
 @contextlib.contextmanager
-def review_server(folder: Path, approach: str = "landmark") -> Iterator[SimpleNamespace]:
+def review_server(folder: Path, approach: str = "landmark", reader: str = "") -> Iterator[SimpleNamespace]:
     """Run the server of a page; gives its port, links, corrections, clips and data."""
     data = folder / "data"
     if not data.exists():
         write_folder(data)
     sources, kind = find_review_clips([data], None)
     clips = Clips(FakePredictor(approach), sources)
-    corrections = CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind)
+    corrections = CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind, reader=reader)
     links: list[str] = []
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]

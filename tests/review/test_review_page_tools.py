@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import zipfile
 from pathlib import Path
 
-import cv2
 import numpy as np
-import pandas as pd
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -28,6 +25,7 @@ from _review_page import (
     points,
     positions,
     saved,
+    states_of,
     wait_for_text,
     wait_until_ready,
 )
@@ -37,10 +35,6 @@ from echoseg.review.learning import LearningState
 from echoseg.review.tables import FrameState
 
 pytestmark = MARKS
-
-
-def states_of(served, name="a.avi"):
-    return {frame: state for frame, (state, _) in served.corrections.states(name).items() if state != FrameState()}
 
 
 # ---- reviewing
@@ -104,35 +98,6 @@ def test_undo_works_over_frames_clips_and_reloads(context, served):
 # ---- beats
 
 
-def test_ed_and_es_are_shown_and_chosen(context, served):
-    page = open_page(context, served)
-    (ed, es), *_ = served.clips.open(0).facts["beats"]
-    page.keyboard.press("s")
-    assert page.inner_text("#frame-number") == f"{es + 1} / 8"
-    assert page.inner_text("#badge").startswith("ES of beat 1")
-    assert "EF follows its contour" in page.inner_text("#ef-source")
-    page.keyboard.press("e")
-    assert page.inner_text("#frame-number") == f"{ed + 1} / 8"
-    before = page.inner_text("#ef")
-    page.locator("#frame-slider").fill("1")
-    assert "neither ED nor ES: a correction here changes EF only as far as" in page.inner_text("#ef-source")
-    page.locator("#carry").click()
-    assert "neither ED nor ES: a correction here does not change EF" in page.inner_text("#ef-source")
-    page.keyboard.press("Shift+S")
-    saved(page)
-    assert page.inner_text("#ef") != before
-    assert served.corrections.beats("a.avi")[0][0] == (ed, 1)
-    page.reload()
-    wait_until_ready(page)
-    assert page.locator("#beat-list button").nth(1).inner_text() == "ES 2"
-    page.locator("#restore-beats").click()
-    saved(page)
-    assert page.inner_text("#ef") == before
-    assert served.corrections.beats("a.avi")[0] is None
-    page.locator("#beat-list button").first.click()
-    assert page.inner_text("#frame-number") == f"{ed + 1} / 8"
-
-
 # ---- carrying
 
 
@@ -165,32 +130,6 @@ def test_corrections_are_carried_to_the_other_frames(context, served):
     page.locator("#carry").click()
     sync_api.expect(carried).not_to_have_attribute("d", re.compile("^M"))
     np.testing.assert_allclose(positions(page), loaded.handles[2].points, atol=1e-3)
-
-
-@pytest.mark.parametrize("served", ["landmark", "mask"], indirect=True)
-def test_the_export_has_the_corrected_masks(context, served, tmp_path):
-    page = open_page(context, served)
-    before = positions(page)
-    drag(page, before[1], before[1] + (4, 0))
-    saved(page)
-    states = {frame: state for frame, (state, _) in served.corrections.states("a.avi").items()}
-    loaded = served.clips.open(0)
-    for carry, expected in (
-        (True, served.clips.carried(loaded, states)),
-        (False, served.clips.corrected(loaded, states)),
-    ):
-        page.locator("#carry").set_checked(carry)
-        with page.expect_download() as download:
-            page.locator("#export").click()
-        assert download.value.suggested_filename == "a.avi.zip"
-        with zipfile.ZipFile(download.value.path()) as archive:
-            archive.extractall(tmp_path)
-        pages = cv2.imreadmulti(str(tmp_path / "masks.tif"), flags=cv2.IMREAD_UNCHANGED)[1]
-        np.testing.assert_array_equal(np.array(pages), 255 * expected.masks)
-        table = pd.read_csv(tmp_path / "frames.csv")
-        np.testing.assert_array_equal(table["area_px"], expected.areas)
-        assert list(pd.read_csv(tmp_path / "beats.csv")["ed"]) == [ed for ed, _ in loaded.facts["beats"]]
-        assert len(list((tmp_path / "png" / "masks").iterdir())) == 8
 
 
 @pytest.mark.slow

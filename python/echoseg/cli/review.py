@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import re
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " ./corrections)",
     )
     parser.add_argument(
+        "--reader",
+        type=_reader_name,
+        metavar="NAME",
+        help="name of a second person who reviews the same files; the corrections are kept apart, in readers/NAME of"
+        " --corrections, and the page shows none of the others' (default: the first reader, without a name)",
+    )
+    parser.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
@@ -79,25 +87,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " ZIP' gives: masks as TIFF, PNG and NIfTI, of DICOM files also as DICOM segmentation (it needs pip install"
         " 'echoseg[dicomseg]'), areas, volumes and beats; corrections are carried to the other frames; must not exist",
     )
+    parser.add_argument(
+        "--agreement",
+        type=Path,
+        metavar="FOLDER",
+        help="serve no page; compare the readers in the frames that two of them have corrected or accepted: Dice,"
+        " distances of contours and landmarks, EDV, ESV and EF; must not exist",
+    )
     add_smooth(parser)
     add_device(parser)
 
 
+def _reader_name(text: str) -> str:
+    if not re.fullmatch(r"\w[\w-]{0,39}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: give a name of up to 40 letters, digits, '-' and '_'")
+    return text
+
+
 def run(arguments: argparse.Namespace) -> None:
-    try:
-        address = ipaddress.ip_address(arguments.host)
-    except ValueError:
-        arguments.usage_error(f"--host {arguments.host}: give an address of this computer, such as 127.0.0.1")
-    if address.is_unspecified:
-        arguments.usage_error(f"--host {arguments.host}: give one address of this computer, not all of them")
-    if arguments.export is None and arguments.export_masks is None:
+    address = _address(arguments)
+    if arguments.export is None and arguments.export_masks is None and arguments.agreement is None:
         try:
-            from echoseg.review.learning import Learning
-            from echoseg.review.server import make_app, serve
+            import echoseg.review.server  # noqa: F401
         except ModuleNotFoundError as error:
             raise DataError(f"{error.name} is missing; pip install 'echoseg[review]'") from None
-    import webbrowser
-
     from echoseg.inference.predictor import load
     from echoseg.review.clips import Clips
     from echoseg.review.corrections_folder import CorrectionsFolder
@@ -119,11 +132,38 @@ def run(arguments: argparse.Namespace) -> None:
     clips = Clips(predictor, sources)
     kind = kind or ("points" if clips.drawing.straight is None else "chords")
     folder = arguments.corrections or (run_folder or Path()) / "corrections"
-    corrections = CorrectionsFolder(folder, clips.drawing, kind=kind)
-    if arguments.export is not None or arguments.export_masks is not None:
-        with closing(corrections):
-            _export(clips, corrections, arguments)
+    if arguments.agreement is not None:
+        _compare_readers(clips, folder, kind, arguments.agreement)
         return
+    with closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=arguments.reader or "")) as corrections:
+        if arguments.export is None and arguments.export_masks is None:
+            _serve(clips, corrections, run_folder, address, arguments)
+        else:
+            _export(clips, corrections, arguments)
+
+
+def _address(arguments: argparse.Namespace) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        address = ipaddress.ip_address(arguments.host)
+    except ValueError:
+        arguments.usage_error(f"--host {arguments.host}: give an address of this computer, such as 127.0.0.1")
+    if address.is_unspecified:
+        arguments.usage_error(f"--host {arguments.host}: give one address of this computer, not all of them")
+    return address
+
+
+def _serve(
+    clips: Clips,
+    corrections: CorrectionsFolder,
+    run_folder: Path | None,
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+    arguments: argparse.Namespace,
+) -> None:
+    import webbrowser
+
+    from echoseg.review.learning import Learning
+    from echoseg.review.server import make_app, serve
+
     links: list[str] = []
 
     def announce(link: str) -> None:
@@ -133,7 +173,8 @@ def run(arguments: argparse.Namespace) -> None:
             return
         if not address.is_loopback:
             print("caution: other computers on the network can reach this page and read what it sends", flush=True)
-        print(f"corrections: {folder}\npage (the link works once): {link}\nCtrl-C ends the review", flush=True)
+        place = f"corrections: {corrections.folder}"
+        print(f"{place}\npage (the link works once): {link}\nCtrl-C ends the review", flush=True)
         if not arguments.no_browser:
             webbrowser.open(link)
 
@@ -141,7 +182,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         serve(make_app(clips, corrections, learning), host=arguments.host, port=arguments.port, announce=announce)
     except KeyboardInterrupt:
-        print(f"\nreviewed: {len(sources)} files; the corrections are in {folder}")
+        print(f"\nreviewed: {len(clips.sources)} files; the corrections are in {corrections.folder}")
     finally:
         learning.stop()
 
@@ -160,3 +201,28 @@ def _export(clips: Clips, corrections: CorrectionsFolder, arguments: argparse.Na
         for line in masks.notes:
             print(f"no DICOM segmentation: {line}", file=sys.stderr)
         print(f"written to {arguments.export_masks}: the masks of {masks.files} files")
+
+
+def _compare_readers(clips: Clips, folder: Path, kind: str, out: Path) -> None:
+    from echoseg.report.observer_table import observer_table
+    from echoseg.report.tables import text_table
+    from echoseg.review.corrections_folder import CorrectionsFolder, readers_of
+    from echoseg.review.reader_agreement import FIRST_READER, reader_agreement, write_agreement
+
+    names = readers_of(folder)
+    if len(names) < 2:
+        raise DataError(
+            f"{folder}: has the corrections of {len(names)} readers; let a second person review the same files with"
+            " --reader NAME"
+        )
+    with ExitStack() as stack:
+        opened = {
+            name or FIRST_READER: stack.enter_context(
+                closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=name))
+            )
+            for name in names
+        }
+        found = reader_agreement(clips, opened)
+    write_agreement(found, out)
+    print(text_table(*observer_table({"observers": found.observers})))
+    print(f"written to {out}: {len(found.frames)} comparisons of frames")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from echoseg.datasets.store import Store
@@ -20,8 +21,8 @@ from echoseg.metrics.bootstrap import mean_interval
 
 MODEL = "model"
 """What the model is called beside the observers."""
-MEASURES = ("dice", "nsd_2px", "nsd_2mm", "hd95_px", "hd95_mm")
-"""The measures of two observers; both are treated alike."""
+MEASURES = ("dice", "nsd_2px", "nsd_2mm", "hd95_px", "hd95_mm", "landmark_error_px")
+"""The measures of two observers; both are treated alike. Landmarks are compared if both observers have placed them."""
 
 
 def observer_agreement(store: Store, indices: NDArray[np.int64], prediction: Prediction) -> dict[str, Any]:
@@ -68,14 +69,26 @@ def _as_prediction(store: Store, indices: NDArray[np.int64], contours: Mapping[i
 
 
 def _compare(store: Store, indices: NDArray[np.int64], first: Prediction, second: Prediction) -> dict[str, Any]:
-    images = measure_images(first, second.masks, store.samples.iloc[indices])
+    entry = summarise_pair(measure_images(first, second.masks, store.samples.iloc[indices]))
+    volumes, others = (traced_volumes(store, indices, one) for one in (first, second))
+    if len(volumes):
+        ef = others.set_index("video")["ef"].reindex(volumes["video"]).to_numpy(np.float64)
+        entry["ef"] = agreement(volumes["ef"].to_numpy(np.float64), ef, volumes["patient"].to_numpy())
+    return entry
+
+
+def summarise_pair(images: pd.DataFrame) -> dict[str, Any]:
+    """Summarise how far two observers differ in the images that both traced.
+
+    Args:
+        images: A row for each image, with its patient, by `measure_images` of one observer and the masks of the other.
+
+    Returns:
+        The entries `images`, `patients`, the means of the `MEASURES` and `ci95` of `observer_agreement`.
+    """
     known = [name for name in MEASURES if name in images and images[name].notna().any()]
     patients = images["patient"].to_numpy()
     entry: dict[str, Any] = {"images": len(images), "patients": len(np.unique(patients))}
     entry |= {name: float(images[name].mean()) for name in known}
     entry["ci95"] = {name: list(mean_interval(images[name].to_numpy(), patients)) for name in known}
-    volumes, others = (traced_volumes(store, indices, one) for one in (first, second))
-    if len(volumes):
-        ef = others.set_index("video")["ef"].reindex(volumes["video"]).to_numpy(np.float64)
-        entry["ef"] = agreement(volumes["ef"].to_numpy(np.float64), ef, volumes["patient"].to_numpy())
     return entry

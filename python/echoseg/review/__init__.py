@@ -1,4 +1,4 @@
 """The local page on which a person corrects contours.
 
-This room imports inference, report and what they import.
+This room imports evaluation, report and what they import.
 """

@@ -84,6 +84,7 @@ def write_clip(
             structure=structure,
             is_stack=is_stack,
             algorithm=algorithm,
+            creator=corrections.reader,
         )
     except DataError as error:
         return str(error)

@@ -9,6 +9,8 @@
 - `audit.jsonl`: one line a change, with the file, the frame, what was before and after, seconds and drags.
 - `sha256.json`: the SHA-256 of the tables, so that damage is noticed.
 
+What a second reader did is in `readers/NAME`, a folder of the same kind, so that readers do not see each other's work.
+
 `Reviews.csv` and `Beats.csv` exist from the first verdict and the first choice on. Frames count from 0.
 
 Each change replaces the tables. `Landmarks.csv` is replaced last. `VolumeTracings.csv` is not read back: if a change
@@ -54,8 +56,15 @@ from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import hash_file, naming, replace_file, replace_files
 
 AUDIT = "audit.jsonl"
+READERS = "readers"
 _TRACING_COLUMNS = {"chords": ("FileName", "X1", "Y1", "X2", "Y2", "Frame"), "points": ("FileName", "X", "Y", "Frame")}
 _ALL_FRAMES = -1  # in place of a frame, in the versions of beats
+
+
+def readers_of(folder: Path) -> list[str]:
+    """The readers who have saved something in a folder of corrections; "" is the first one."""
+    places = {"": folder, **{path.name: path for path in sorted((folder / READERS).glob("*"))}}
+    return [name for name, place in places.items() if (place / LANDMARKS).is_file()]
 
 
 class OutdatedError(Exception):
@@ -76,13 +85,15 @@ class CorrectionsFolder:
         folder: The folder; it is made if it is missing.
         drawing: How the points of the run are joined.
         kind: The kind of tracings to write, "chords" or "points".
+        reader: The name of a reader, whose corrections are kept apart, in `readers/NAME`; "" for the first reader.
 
     Raises:
         DataError: A table is damaged or belongs to a run with other landmarks, or another review uses the folder.
     """
 
-    def __init__(self, folder: Path, drawing: Drawing, *, kind: str) -> None:
-        self.folder, self._drawing, self._kind = folder, drawing, kind
+    def __init__(self, folder: Path, drawing: Drawing, *, kind: str, reader: str = "") -> None:
+        folder = folder / READERS / reader if reader else folder
+        self.folder, self.reader, self._drawing, self._kind = folder, reader, drawing, kind
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         self._lock_file = _lock_folder(folder)

@@ -130,6 +130,7 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
                 "count": drawing.count,
                 "calibrated": clips.predictor.calibration is not None,
             },
+            "reader": corrections.reader,
             "clips": [_progress(clips, number, corrections) for number in range(len(clips.sources))],
         }
 

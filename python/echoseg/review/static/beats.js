@@ -44,6 +44,26 @@ export function nextOf(name) {
   return frames.find((at) => at > state.frame) ?? frames[0];
 }
 
+/**
+ * The frame of the next beat in the same phase as a frame; null if there is none.
+ *
+ * Between two events (ED or ES), the phase is the share of the time between them. After the last event of the next beat,
+ * and before the first event of all, frames are counted from the event instead.
+ */
+export function samePhaseOfNextBeat(beats, frame, frames) {
+  const events = beats.flatMap((beat) => beat.map((at, i) => ({ at, name: NAMES[i] }))).sort((a, b) => a.at - b.at);
+  const next = ({ at, name }) => events.find((each) => each.at > at && each.name === name);
+  const index = events.findLastIndex(({ at }) => at <= frame);
+  const start = events[Math.max(index, 0)];
+  const nextStart = start && next(start);
+  if (!nextStart) return null;
+  const end = index < 0 ? undefined : events[index + 1];
+  const nextEnd = end && next(end);
+  const stretch = nextEnd && nextEnd.at > nextStart.at ? (nextEnd.at - nextStart.at) / (end.at - start.at) : 1;
+  const found = Math.round(nextStart.at + (frame - start.at) * stretch);
+  return found > frame && found < frames ? found : null;
+}
+
 /** Make the shown frame ED or ES of the beat whose ED or ES is nearest. */
 export function chooseFrame(name, changes) {
   const { clip, frame } = state;

@@ -112,10 +112,10 @@ export class Changes {
     this.imageView.focusPoint(previous);
   }
 
-  /** Copy the contour to the next frame and show it. */
-  async copyToNextFrame() {
+  /** Copy the contour to another frame and show it. */
+  async copyTo(frame) {
     const handles = state.clip.handlesOf(state.frame);
-    await this.openFrame(state.number, state.frame + 1);
+    await this.openFrame(state.number, frame);
     this.correct({ ...handles, pinned: handles.pinned.map(() => false) });
   }
 

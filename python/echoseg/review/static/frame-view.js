@@ -1,6 +1,6 @@
 // Draws the frame that is shown: image, outlines, points, overlay, measurements and curves.
 
-import { drawBeats, roleOf } from "./beats.js";
+import { drawBeats, roleOf, samePhaseOfNextBeat } from "./beats.js";
 import { Brightness } from "./brightness.js";
 import { Curve } from "./curve.js";
 import { isAnnulusStart, isRequired } from "./handles.js";
@@ -182,6 +182,7 @@ export class FrameView {
       add: isSelected && !isAnnulusStart(handles, selected, run),
       delete: isSelected && !isRequired(handles, selected, run),
       copy: frame + 1 < clip.frames,
+      "copy-to-beat": samePhaseOfNextBeat(clip.currentBeats(), frame, clip.frames) !== null,
       "update-others": run.calibrated && handles.pinned.some((pinned, i) => pinned && handles.landmarks[i] >= 0),
       restore: points !== null || verdict !== null,
     };

@@ -2,7 +2,7 @@
 
 const BUTTON_KEYS = {
   z: "undo", Z: "redo", Enter: "accept", x: "reject", n: "next", a: "add", Delete: "delete", Backspace: "delete",
-  c: "copy", r: "update-others", p: "restore", E: "set-ed", S: "set-es", e: "next-ed", s: "next-es",
+  c: "copy", C: "copy-to-beat", r: "update-others", p: "restore", E: "set-ed", S: "set-es", e: "next-ed", s: "next-es",
   " ": "play", ",": "previous-frame", ".": "next-frame", "[": "previous-clip", "]": "next-clip", "?": "open-help",
   "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", 0: "zoom-reset", v: "zoom-contour", b: "auto-brightness", m: "measure",
 };

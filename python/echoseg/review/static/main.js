@@ -1,7 +1,7 @@
 // The page: which clip is open, and what buttons and keys do.
 
 import { get, getJson } from "./api.js";
-import { chooseFrame, nextOf } from "./beats.js";
+import { chooseFrame, nextOf, samePhaseOfNextBeat } from "./beats.js";
 import { Carrying } from "./carrying.js";
 import { Changes } from "./changes.js";
 import { Clip } from "./clip.js";
@@ -166,7 +166,7 @@ async function download() {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
     const note = JSON.parse(response.headers.get("x-note"));
-    showExportNote(note && `The ZIP file has no DICOM segmentation. ${note}`, Boolean(note));
+    showExportNote(note && `The ZIP file has no segmentation.dcm: ${note}`, Boolean(note));
   } catch (error) {
     showExportNote(error.message, true);
   }
@@ -189,7 +189,8 @@ const actions = {
   next: openNextToReview,
   add: () => changes.addPointAfterSelected(),
   delete: () => changes.deletePoint(),
-  copy: () => changes.copyToNextFrame(),
+  copy: () => changes.copyTo(state.frame + 1),
+  "copy-to-beat": () => changes.copyTo(samePhaseOfNextBeat(state.clip.currentBeats(), state.frame, state.clip.frames)),
   "update-others": () => changes.updateOthers(),
   restore: () => changes.set(state.frame, { points: null, verdict: null, note: "" }),
   "set-ed": () => chooseFrame("ED", changes),
@@ -257,6 +258,8 @@ async function start() {
   Object.assign(state, await getJson("api/clips"));
   element("clip").replaceChildren(...state.clips.map((each, number) => new Option(titleOf(each), number)));
   drawClipList(openClip);
+  element("reader").hidden = !state.reader;
+  element("reader").textContent = `Reader: ${state.reader}`;
   learning.show();
   if (!state.run.calibrated) element("update-others").title = "Only for landmark runs that are calibrated";
   const address = new URLSearchParams(location.hash.slice(1));
