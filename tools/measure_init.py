@@ -91,8 +91,7 @@ def measure(store: Store, case: Case, init: str, work: Path) -> pd.DataFrame:
         store = open_store(path) if is_store(path) else selected(store, *draw(store, case), path)
         epochs = math.ceil(IMAGES / (store.samples["split"] == "TRAIN").sum())
         settings = {"landmarks": 13, "epochs": epochs, "validation": "none", "seed": case.seed}
-        start = None if init == "none" else init
-        train(Config(approach="landmark", data=str(path), init=start, **settings), store, work / name)
+        train(Config(approach="landmark", data=str(path), init=init, **settings), store, work / name)
         images = evaluate(load(work / name), store, "test").images[["video", "frame", "patient", "dice"]]
         images.assign(**case._asdict(), init=init).to_csv(table, index=False)
     return pd.read_csv(table, dtype={"patient": str})

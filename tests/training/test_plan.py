@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from echoseg.datasets.store import write_store
-from echoseg.training.config import Config
+from echoseg.training.config import SHIPPED, Config
 from echoseg.training.config_file import load_config
 from echoseg.training.loop import train
-from echoseg.training.plan import make_plan
+from echoseg.training.plan import FEW_TO_INIT, make_plan
 from echoseg.training.presets import PRESETS
 
 CPU = torch.device("cpu")
@@ -79,6 +79,32 @@ def test_few_patients_are_all_trained_on(disc_store):
     assert plan(named).config.validation == "split"
     assert plan(few, validation="split").config.validation == "split"
     assert plan(few, patience=3).config.validation == "split"
+
+
+def init_of(store, **settings):
+    return make_plan(Config(**{"device": "cpu", **settings}), store, CPU).config.init
+
+
+def test_few_patients_in_apical_views_start_from_the_weights_that_ship(disc_store, tmp_path):
+    """The store names its splits: 32 of its 48 images are for training."""
+    apical = with_samples(stretched(disc_store, tmp_path / "long", 1.6), view="A4C")
+    training = apical.samples["split"].str.upper() == "TRAIN"
+
+    def with_patients(count):
+        names = np.where(training, np.cumsum(training) % count, 100 + np.arange(48)).astype(str)
+        return with_samples(apical, patient=names)
+
+    few = with_patients(FEW_TO_INIT)
+    assert init_of(few) == init_of(few, approach="mask") == SHIPPED
+    assert init_of(few, landmarks=5) == SHIPPED
+    assert init_of(few, folds=2) is None  # each fold has a plan of its own
+    assert init_of(few, init="none") == "none"
+    assert init_of(few, width=8) == init_of(few, size=(64, 64)) == init_of(few, attention=True) == "none"
+    assert init_of(few, preset="rodriguez", width=16) == "none"
+    assert init_of(with_patients(FEW_TO_INIT + 1)) == "none"
+    assert init_of(with_samples(few, view="PSAX")) == init_of(disc_store) == "none"
+    for entry in ({"structure": "left atrium"}, {"source": "phantom version 3, seed 0"}):
+        assert init_of(dataclasses.replace(few, manifest=few.manifest | entry)) == "none"
 
 
 def test_what_is_given_is_kept(disc_store):

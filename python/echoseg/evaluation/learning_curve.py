@@ -45,7 +45,7 @@ def learning_curve(
         counts: The numbers of training images; None takes all images, a half, a quarter, an eighth and a sixteenth.
         seeds: The number of trainings of each number, with the seeds 0, 1, …
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        **settings: Fields of `Config` for all trainings.
+        **settings: Fields of `Config` for all trainings. They start from random weights unless `init` is given.
 
     Returns:
         A table with a row per training: images, patients, seed, epochs, and dice, dice_low, dice_high (the 95 %
@@ -57,7 +57,8 @@ def learning_curve(
     """
     if out.exists():
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
-    base = Config(**{**settings, "device": device})
+    settings = {"init": "none", **settings, "device": device}
+    base = Config(**settings)
     store = prepare(data or cached_phantom(size=base.size, ordering=base.ordering), **base.store_options)
     available = int((base.splits(store.samples) == "train").sum())
     if counts is None:
@@ -69,7 +70,7 @@ def learning_curve(
     cases = list(itertools.product(range(seeds), counts))
     for seed, count in tqdm(cases, desc="learning curve", disable=None):
         run = out / f"{count}-images-seed-{seed}"
-        config = train(Config(**{**settings, "device": device, "images": count, "seed": seed}), store, run)
+        config = train(Config(**{**settings, "images": count, "seed": seed}), store, run)
         training = store.samples[config.splits(store.samples) == "train"]
         summary = evaluate(load(run, device=device), store, "test").summary
         low, high = summary["dice_ci95"]

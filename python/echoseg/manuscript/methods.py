@@ -161,9 +161,8 @@ def _network(facts: RunFacts) -> list[str]:
 def _training(facts: RunFacts) -> list[str]:
     config, own = facts.training, facts.run.environment
     loss = "the author's own" if "custom loss" in own else _LOSSES[str(config.loss)]
-    start = {None: "random weights", SHIPPED: "the weights that ship with echoseg"}.get(
-        config.init, "the weights of another run"
-    )
+    starts = dict.fromkeys((None, "none"), "random weights") | {SHIPPED: "the weights that ship with echoseg"}
+    start = starts.get(config.init, "the weights of another run")
     schedule = "rose over the first tenth of the steps and then fell to zero as a cosine"
     if config.schedule == "constant":
         schedule = "was constant"

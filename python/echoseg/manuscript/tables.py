@@ -100,7 +100,7 @@ def settings_table(facts: RunFacts) -> Table:
     settings = {**dataclasses.asdict(config), "data": facts.run.data}
     if not facts.names:  # paths, an expression for the names of the data, and what may be a patient's name
         hidden = {"corrections", "patients"}
-        hidden |= {"init"} if config.init != SHIPPED else set()
+        hidden |= {"init"} if config.init not in (SHIPPED, "none") else set()
         hidden |= {"test_fold"} if config.test_fold is not None and _is_name(config.test_fold) else set()
         settings |= {name: HIDDEN for name in hidden if settings[name]}
     rows = [[f"`{name}`", _text(value)] for name, value in settings.items() if value is not None]

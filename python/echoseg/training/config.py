@@ -201,8 +201,9 @@ class Config(TaskSettings):
 
     init: str | None = setting(
         None,
-        "Weights to start from. shipped: the network that ships with echoseg, which has width 16; or a run folder. A "
-        "last layer with another number of landmarks starts from random weights. Default, or none: random weights",
+        "Weights to start from. shipped: the network that ships with echoseg, which has width 16; none: random "
+        "weights; or a run folder. A last layer with another number of landmarks starts from random weights. Default: "
+        "shipped if there are at most 20 patients to learn from, in apical views of the left ventricle; else none",
         metavar="RUN",
     )
 
@@ -346,9 +347,7 @@ class Config(TaskSettings):
             raise DataError(
                 f"size {self.size[0]}x{self.size[1]}: both sides must be 2, 3, … times {unit} (2 to the depth)"
             )
-        if self.init == "none":
-            object.__setattr__(self, "init", None)
-        if self.init not in (None, SHIPPED):
+        if self.init not in (None, "none", SHIPPED):
             object.__setattr__(self, "init", str(Path(self.init).resolve()))
         if self.data is not None:
             if not self.data:

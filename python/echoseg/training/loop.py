@@ -143,6 +143,8 @@ class _Trainer:
     ) -> None:
         self.run, self.store, self.ranks, self.interrupts, self.custom = run, store, ranks, interrupts, custom
         self.device = device = choose_device(ranks.device or config.device)
+        if custom.network is not None and config.init is None:
+            config = dataclasses.replace(config, init="none")  # the weights that ship are those of the U-Net
         self.plan = make_plan(config, store, device, ranks)
         self.config = config = self.plan.config
         split = config.splits(store.samples)
@@ -152,8 +154,8 @@ class _Trainer:
         torch.manual_seed(config.seed)
         self.model: nn.Module
         self.model, self.codec = checkpoint.build(config, custom.network)
-        if config.init is not None and not checkpoint.has_state(run):
-            load_initial_weights(self.model, config.init, config.approach)
+        if config.init not in (None, "none") and not checkpoint.has_state(run):
+            load_initial_weights(self.model, str(config.init), config.approach)
         self.custom_names = custom.names(self.model)
         if ranks.count > 1 and device.type == "cuda":
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)

@@ -17,11 +17,15 @@ import torch
 
 from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.store import Store
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.geometry.contour import contour_elongation
 from echoseg.geometry.ragged import pad_contours
 from echoseg.models.codec import scheme_for
+from echoseg.models.weights import weights_folder
 from echoseg.training.batch_size import choose_batch_size, scale_learning_rate
-from echoseg.training.config import Config
+from echoseg.training.checkpoint import CONFIG
+from echoseg.training.config import SHIPPED, Config
+from echoseg.training.config_file import load_config
 from echoseg.training.copies import COPIES
 from echoseg.training.distributed import Ranks
 from echoseg.training.optimization import faster_precision
@@ -30,6 +34,8 @@ from echoseg.training.splits import find_boundaries, traced_patients
 PLAN = "plan.json"
 FEW_PATIENTS = 8
 """With fewer patients, none is held back for validation."""
+FEW_TO_INIT = 20
+"""With at most so many patients to learn from, a training starts from the weights that ship."""
 ROUND = 1.3
 """Contours are round if their median elongation is less. It is 1.1 in short-axis slices, 1.9 in apical views."""
 _SHORT_AXIS = ("PSAX", "SAX")
@@ -37,6 +43,8 @@ _TURNS = {"rotation": 180.0, "flip": 0.5}
 _SHORT_AXIS_OTHERS = {"shift": 0.15, "gain": 0.4, "shade": 0.4, "gamma": 0.4, "noise": 0.1}
 _ORIENTED = {"rotation": 20.0, "flip": 0.0, "shift": 0.1, "gain": 1.0, "shade": 1.5, "gamma": 0.5, "noise": 0.2}
 _MIN_EPOCHS, _IMAGES = 10, 12_800
+_OF_SHIPPED = ("size", "network", "width", "depth", "norm", "attention", "skips", "bottleneck")
+"""Settings that a training shares with the networks that ship, to start from their weights."""
 _DEFAULTS = {
     "size": "the default, that of EchoNet-Dynamic",
     "fov_mm": "the default, the whole frame",
@@ -112,6 +120,7 @@ def make_plan(config: Config, store: Store, device: torch.device, ranks: Ranks |
         plan = plan.filled({"scheme": Choice(scheme_for(store, config.scheme), reason)})
     if config.folds is None:
         plan = plan.changed(split_boundaries=find_boundaries(plan.config, store.samples))
+        plan = plan.filled(_initial_weights(plan.config, store))
         plan = _with_length(plan, store, device, ranks or Ranks())
     return plan.filled({"precision": _precision(device, ranks or Ranks())}) if config.precision == "auto" else plan
 
@@ -135,20 +144,54 @@ def _validation(config: Config, store: Store) -> dict[str, Choice]:
 
 
 def _augmentation(store: Store) -> dict[str, Choice]:
-    traced = np.flatnonzero(~store.blank)
-    views = set(store.samples["view"].iloc[traced]) - {""}
-    elongation = float(np.median(_elongations(store, traced)))
-    if views <= set(_SHORT_AXIS) and (views or elongation < ROUND):
-        seen = f"view {' and '.join(sorted(views))}" if views else f"round contours, elongation {elongation:.2f}"
+    seen = _short_axis(store)
+    if seen is not None:
         reasons = dict.fromkeys(_TURNS, f"slices of the short axis have no fixed orientation; {seen}")
         reasons |= dict.fromkeys(_SHORT_AXIS_OTHERS, f"as measured on slices of the short axis; {seen}")
         values = _TURNS | _SHORT_AXIS_OTHERS
         return {name: Choice(values[name], reason, from_data=True) for name, reason in reasons.items()}
-    seen = f"view {' and '.join(sorted(views))}" if views else f"elongation of the contours {elongation:.2f}"
+    views = _views(store)
+    seen = f"view {views}" if views else f"elongation of the contours {_median_elongation(store):.2f}"
     return {
         name: Choice(value, f"the default for images with a fixed orientation; {seen}")
         for name, value in _ORIENTED.items()
     }
+
+
+def _short_axis(store: Store) -> str | None:
+    """What shows that the images are slices of the short axis; None if they are not."""
+    views, elongation = _views(store), _median_elongation(store)
+    if views:
+        return f"view {views}" if set(views.split(" and ")) <= set(_SHORT_AXIS) else None
+    return f"round contours, elongation {elongation:.2f}" if elongation < ROUND else None
+
+
+def _views(store: Store) -> str:
+    """The known views of the traced images."""
+    return " and ".join(sorted(set(store.samples["view"][~store.blank]) - {""}))
+
+
+def _median_elongation(store: Store) -> float:
+    return float(np.median(_elongations(store, np.flatnonzero(~store.blank))))
+
+
+def _initial_weights(config: Config, store: Store) -> dict[str, Choice]:
+    training = store.samples[config.splits(store.samples) == "train"]
+    patients = len(set(traced_patients(training)))
+    shipped = load_config(weights_folder(config.approach) / CONFIG)
+    is_apical = store.structure == LEFT_VENTRICLE and _short_axis(store) is None
+    if config.preset is not None:
+        choice = Choice("none", "the work of this preset starts from random weights")
+    elif store.manifest.get("source", "").startswith("phantom"):
+        choice = Choice("none", "the networks that ship have learned from such phantoms")
+    elif not is_apical or any(getattr(config, name) != getattr(shipped, name) for name in _OF_SHIPPED):
+        choice = Choice("none", "the networks that ship are for other images or have other layers")
+    elif patients > FEW_TO_INIT:
+        choice = Choice("none", f"{patients} patients to learn from; measured with at most {FEW_TO_INIT}")
+    else:
+        reason = f"{patients} patients to learn from are few, and the network that ships knows such views"
+        choice = Choice(SHIPPED, reason, from_data=True)
+    return {"init": choice}
 
 
 def _elongations(store: Store, indices: np.ndarray) -> np.ndarray:
