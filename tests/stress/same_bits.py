@@ -106,7 +106,7 @@ def _without_times(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _page(path: Path) -> str:
-    return re.sub(r'(?s)<section id="times">.*?</section>', "", path.read_text(encoding="utf-8"))
+    return re.sub(r'(?s)<details id="times">.*?</details>', "", path.read_text(encoding="utf-8"))
 
 
 def _state(path: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import os
 import pytest
 import torch
 
+import echoseg
+from echoseg.cli import main
 from echoseg.training.config import Config
 from echoseg.training.loop import train
 from echoseg.training.validation import Validation
@@ -24,6 +26,18 @@ def test_two_trainings_write_the_same_files(approach, precision, disc_store, tmp
     assert differences(tmp_path / "one", tmp_path / "two") == []
     assert "model.safetensors" in differences(tmp_path / "one", tmp_path / "three")
     assert not equal_files(tmp_path / "one/training_state.pt", tmp_path / "three/training_state.pt")
+
+
+@pytest.mark.slow
+def test_reports_differ_in_the_times_alone(disc_store, tmp_path):
+    reports = [tmp_path / name / "report.html" for name in ("one", "two")]
+    for report in reports:
+        run = tmp_path / "run"
+        echoseg.train(disc_store, approach="mask", out=run, device="cpu", **TINY | {"epochs": 1})
+        assert main(["report", str(run)]) == 0
+        run.rename(report.parent)
+    assert reports[0].read_bytes() != reports[1].read_bytes()
+    assert equal_files(*reports)
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
