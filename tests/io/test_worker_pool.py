@@ -343,6 +343,7 @@ READERS = {
     "echoseg.io.video.read_video",
     "echoseg.io.video.decode_frames",
     "echoseg.io.dicom.read_dicom",
+    "echoseg.io.dicom.read_header",
     "echoseg.io.multiframe.open_frames",
     "echoseg.io.series.series_files",
     "echoseg.io.series.open_series",

@@ -63,6 +63,33 @@ def _starts_implicit(head: bytes) -> bool:
     return following == group and next_element > element and next_length % 2 == 0
 
 
+HEADER_ELEMENTS = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality"),
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
+    *("Rows", "Columns", "NumberOfFrames", "FrameOfReferenceUID", "PositionReferenceIndicator"),
+    *("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+)
+"""What an object that refers to an image repeats of its header."""
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Read the elements `HEADER_ELEMENTS` of a header that have a value, in the JSON model of DICOM.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    import pydicom
+
+    with naming_cause(path):
+        data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER_ELEMENTS), force=is_dicom(path))
+        return {
+            tag: element
+            for tag, element in data.to_json_dict(suppress_invalid_tags=True).items()
+            if element.get("Value")
+        }
+
+
 def read_dicom(path: Path, axis3: str | None = None) -> Clip:
     """Read a cine or a single image; or the frames of an MR or CT file as a stack, if they are slices.
 

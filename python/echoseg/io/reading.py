@@ -6,12 +6,13 @@ this module.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from echoseg.io.image import is_image
 from echoseg.io.video import DecodedFrames, check_numbers
 from echoseg.io.volume import Volume, is_volume, to_grey
 from echoseg.io.worker_pool import Arrays, Metadata, request
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 _NAN = float("nan")
 _axis3: ContextVar[str | None] = ContextVar("axis3", default=None)
@@ -195,6 +199,28 @@ def series_files(folder: Path) -> set[Path]:
         return {folder / os.fsdecode(name) for name in names.tobytes().split(b"\0") if name}
 
     return request("series files", folder, build)
+
+
+def read_dicom_headers(path: Path) -> list[tuple[str, Dataset]]:
+    """Read what an object that refers to images repeats of their headers; see `dicom.HEADER_ELEMENTS`.
+
+    Args:
+        path: A DICOM file, or a folder with a series.
+
+    Returns:
+        The name and the header of the file, or of each slice in order. Elements without a value are left out.
+
+    Raises:
+        DataError: A file is missing or damaged, or the folder holds no complete series, or several.
+    """
+
+    def build(_: Metadata, arrays: Arrays) -> list[tuple[str, Dataset]]:
+        import pydicom
+
+        (text,) = arrays
+        return [(str(name), pydicom.Dataset.from_json(header)) for name, header in json.loads(text.tobytes())]
+
+    return request("DICOM headers", path, build)
 
 
 def is_clip(path: Path) -> bool:

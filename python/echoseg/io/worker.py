@@ -112,6 +112,14 @@ def _series_files(path: Path, argument: Any) -> Response:
     return {}, [np.frombuffer(b"\0".join(os.fsencode(file.name) for file in series_files(path)), np.uint8)]
 
 
+def _dicom_headers(path: Path, argument: Any) -> Response:
+    from echoseg.io import series
+
+    paths = [found.path for found in series.open_series(path).slices] if path.is_dir() else [path]
+    headers = [[each.name, dicom.read_header(each)] for each in paths]
+    return {}, [np.frombuffer(json.dumps(headers).encode(), np.uint8)]
+
+
 def _decode_frames(path: Path, numbers: list[int]) -> Response:
     decoded = video.decode_frames(path, numbers)
     metadata = {
@@ -146,9 +154,10 @@ TASKS: dict[str, Callable[[Path, Any], Response]] = {
     "volume": _open_volume,
     "voxels": _read_voxels,
     "series files": _series_files,
+    "DICOM headers": _dicom_headers,
 }
 """Task name → the function that reads a file, given its path and the request's argument."""
-FOLDER_TASKS = frozenset(("slices", "volume", "voxels", "series files"))
+FOLDER_TASKS = frozenset(("slices", "volume", "voxels", "series files", "DICOM headers"))
 """The tasks that also read a folder, with a DICOM series."""
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from echoseg.datasets.structure import structure_name
 from echoseg.errors import DataError
 from echoseg.io.dicom import is_dicom, naming_cause
-from echoseg.io.series import Series, open_series
+from echoseg.io.reading import open_volume, read_dicom_headers
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -106,42 +106,32 @@ def write_dicom_segmentation(
             f"{source}: no DICOM segmentation is written of slices in one file; use mask.nii.gz, or save each slice as"
             " a file"
         )
+    headers = read_dicom_headers(source)
+    if is_stack:
+        voxels = open_volume(source).restore(masks)  # (column, row, slice)
+        masks = np.moveaxis(voxels, -1, 0).transpose(0, 2, 1)
     with naming_cause(source), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom's, about names of patients
+        _complete(headers, (*_REQUIRED, *_OF_STACK) if is_stack else _REQUIRED)
         made = {"structure": structure_name(structure), "algorithm": algorithm, "creator": creator}
-        if is_stack:
-            segmentation = _of_stack(open_series(source), masks, **made)
-        else:
-            segmentation = _of_film(_headers(source, _REQUIRED), masks, **made)
-        segmentation.save_as(path)
+        segment = _segmentation if is_stack else _of_film  # slices have their geometry
+        segment([header for _, header in headers], masks, **made).save_as(path)
 
 
-def _headers(source: Path, required: Sequence[str]) -> list[Dataset]:
-    """The headers of a file, or of a series in the order of its slices, without pixels.
+def _complete(headers: list[tuple[str, Dataset]], required: Sequence[str]) -> None:
+    """Check the headers of files, and add what anonymised files may lack; in a segmentation it may be empty.
 
     Raises:
-        DataError: A header lacks a required attribute. The message lacks the file's name.
+        DataError: A header lacks a required attribute. The message lacks the name of a single file.
     """
-    import pydicom
-
-    paths = [found.path for found in open_series(source).slices] if source.is_dir() else [source]
-    headers: list[Dataset] = [pydicom.dcmread(path, stop_before_pixels=True, force=True) for path in paths]
-    for path, header in zip(paths, headers, strict=True):
+    for file, header in headers:
         for name in required:
-            if not header.get(name):
-                part = "" if path == source else f"{path.name}: "
+            if name not in header:
+                part = f"{file}: " if len(headers) > 1 else ""
                 raise DataError(f"{part}its header has no {name}, which a DICOM segmentation needs; export it again")
         for name in (*_OF_PATIENT, *_OF_STUDY):
-            if name not in header:  # anonymised files may lack them; in a segmentation they may be empty
+            if name not in header:
                 setattr(header, name, None)
-    return headers
-
-
-def _of_stack(series: Series, masks: NDArray[np.uint8], **made: str) -> Any:
-    """The segmentation of a series of slices, with their geometry."""
-    voxels = series.volume.restore(masks)  # (column, row, slice)
-    headers = _headers(series.volume.path, (*_REQUIRED, *_OF_STACK))
-    return _segmentation(headers, np.moveaxis(voxels, -1, 0).transpose(0, 2, 1), **made)
 
 
 def _of_film(headers: list[Dataset], masks: NDArray[np.uint8], **made: str) -> Any:
