@@ -82,7 +82,7 @@ def draw(store: Store, case: Case) -> tuple[list[str], list[str]]:
     return chosen.tolist(), test
 
 
-def measure(store: Store, case: Case, init: str, work: Path) -> pd.DataFrame:
+def measure(store: Store, case: Case, init: str, landmarks: int, work: Path) -> pd.DataFrame:
     """Train and test a network: a row per test image."""
     name = "-".join(map(str, [*case, init]))
     table = work / f"{name}.csv"
@@ -90,7 +90,7 @@ def measure(store: Store, case: Case, init: str, work: Path) -> pd.DataFrame:
         path = work / f"{name}-store"
         store = open_store(path) if is_store(path) else selected(store, *draw(store, case), path)
         epochs = math.ceil(IMAGES / (store.samples["split"] == "TRAIN").sum())
-        settings = {"landmarks": 13, "epochs": epochs, "validation": "none", "seed": case.seed}
+        settings = {"landmarks": landmarks, "epochs": epochs, "validation": "none", "seed": case.seed}
         train(Config(approach="landmark", data=str(path), init=init, **settings), store, work / name)
         images = evaluate(load(work / name), store, "test").images[["video", "frame", "patient", "dice"]]
         images.assign(**case._asdict(), init=init).to_csv(table, index=False)
@@ -114,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, metavar="WORK", help="folder for the runs")
     parser.add_argument("--sunnybrook", type=Path, metavar="FOLDER", help="Sunnybrook Cardiac Data, see docs/data.md")
+    parser.add_argument("--landmarks", type=int, default=13, help="13 are those of the network that ships")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     stores = {"phantoms": phantoms(arguments.work, PATIENTS, SEED)}
@@ -125,7 +126,7 @@ def main() -> None:
         cases = sorted(cases + mri, key=lambda case: case.seed)
     tables = []
     for case in cases:
-        tables += [measure(stores[case.data], case, init, arguments.work) for init in STARTS]
+        tables += [measure(stores[case.data], case, init, arguments.landmarks, arguments.work) for init in STARTS]
         images = pd.concat(tables)
         images.to_csv(arguments.work / "dice.csv", index=False)
         print(f"after {case}:", *summary(images), sep="\n", flush=True)

@@ -108,6 +108,15 @@ def test_a_comparison_that_is_not_possible_leaves_the_network(folder, monkeypatc
     assert state.run.endswith("run")
 
 
+def test_a_stopped_comparison_leaves_the_network(folder, monkeypatch):
+    monkeypatch.setattr(module, "_CODE", EVENTS + "import time\nif sys.argv[2] == 'compare': time.sleep(600)")
+    with learning_from(folder, ["a.avi", "b.avi"]) as (learning, _):
+        learning.start()
+        wait_for(learning, "comparing")
+        learning.stop()
+    assert (learning.state.stage, learning.state.message) == ("done", "the comparison was stopped")
+
+
 def test_a_training_that_fails_says_why(folder, monkeypatch):
     monkeypatch.setattr(module, "_CODE", EVENTS + "sys.exit('echoseg: out of memory; make it smaller')")
     with learning_from(folder, ["a.avi"]) as (learning, _):

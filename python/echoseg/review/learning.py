@@ -147,17 +147,8 @@ class Learning:
 
     def _train(self, folder: Path, run: Path, trainings: int) -> None:
         started, finished = time.monotonic(), 0
-        arguments: list[str | Path] = [
-            "--config",
-            folder / "settings.yaml",
-            "--data",
-            folder / "data",
-            "--out",
-            run,
-            "--log",
-            "json",
-        ]
-        for event in self._run("train", *arguments):
+        inputs: list[str | Path] = ["--config", folder / "settings.yaml", "--data", folder / "data"]
+        for event in self._run("train", *inputs, "--out", run, "--log", "json"):
             if "step" not in event:
                 continue
             share = event["step"] / event["steps"]
@@ -168,22 +159,14 @@ class Learning:
 
     def _compare(self, folder: Path, run: Path) -> LearningState:
         out = folder / "compared"
-        options: list[str | Path] = [
-            "--data",
-            folder / "data",
-            "--split",
-            "all",
-            "--out",
-            out,
-            "--device",
-            self._device,
-        ]
+        options: list[str | Path] = ["--data", folder / "data", "--split", "all", "--device", self._device]
         network = self._before or weights_folder(self._clips.predictor.config.approach)
         try:
-            for _ in self._run("compare", network, run, *options):
+            for _ in self._run("compare", network, run, *options, "--out", out):
                 pass
         except DataError as error:  # such as that the network before has learned from these patients
-            return LearningState("done", 1.0, message=str(error), run=str(run))
+            message = "the comparison was stopped" if self._stopping.is_set() else str(error)
+            return LearningState("done", 1.0, message=message, run=str(run))
         with (out / "comparison.csv").open(newline="", encoding="utf-8") as table:
             before, after = (row for row in csv.DictReader(table) if row["measure"] == "dice")
         columns = {"images": "cases", "patients": "patients", "after": "mean"}

@@ -151,7 +151,7 @@ def _augmentation(store: Store) -> dict[str, Choice]:
         values = _TURNS | _SHORT_AXIS_OTHERS
         return {name: Choice(values[name], reason, from_data=True) for name, reason in reasons.items()}
     views = _views(store)
-    seen = f"view {views}" if views else f"elongation of the contours {_median_elongation(store):.2f}"
+    seen = f"view {' and '.join(views)}" if views else f"elongation of the contours {_median_elongation(store):.2f}"
     return {
         name: Choice(value, f"the default for images with a fixed orientation; {seen}")
         for name, value in _ORIENTED.items()
@@ -160,15 +160,15 @@ def _augmentation(store: Store) -> dict[str, Choice]:
 
 def _short_axis(store: Store) -> str | None:
     """What shows that the images are slices of the short axis; None if they are not."""
-    views, elongation = _views(store), _median_elongation(store)
-    if views:
-        return f"view {views}" if set(views.split(" and ")) <= set(_SHORT_AXIS) else None
+    if views := _views(store):
+        return f"view {' and '.join(views)}" if set(views) <= set(_SHORT_AXIS) else None
+    elongation = _median_elongation(store)
     return f"round contours, elongation {elongation:.2f}" if elongation < ROUND else None
 
 
-def _views(store: Store) -> str:
+def _views(store: Store) -> list[str]:
     """The known views of the traced images."""
-    return " and ".join(sorted(set(store.samples["view"][~store.blank]) - {""}))
+    return sorted(set(store.samples["view"][~store.blank]) - {""})
 
 
 def _median_elongation(store: Store) -> float:

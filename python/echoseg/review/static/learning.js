@@ -58,8 +58,8 @@ function resultText({ stage, message, verdict }) {
   if (stage === "stopped") return "Stopped.";
   if (stage !== "done") return "";
   if (verdict) return `${verdictText(verdict)} The new network is in`;
-  const reason = message || "correct frames of a second patient to see what a network gains on patients that it has not seen.";
-  return `Learned, but not compared: ${reason} The new network is in`;
+  const reason = message || "correct frames of a second patient to see what a network gains on patients that it has not seen";
+  return `Learned, but not compared: ${reason}. The new network is in`;
 }
 
 function verdictText({ images, patients, before, after, difference, low, high }) {
