@@ -5,8 +5,8 @@
 namespace echoseg::bindings {
 namespace {
 
-py::object render(Call& call, py::handle points, py::handle size, py::handle kind, py::handle sigma, py::handle radius,
-                  py::handle band, py::handle dtype, py::handle out, py::handle previous) {
+py::object draw_heatmaps(Call& call, py::handle points, py::handle size, py::handle kind, py::handle sigma,
+                         py::handle radius, py::handle band, py::handle dtype, py::handle out, py::handle previous) {
     const HeatmapOptions options = heatmap_options(kind, sigma, radius, dtype);
     const ImageSize image = image_size(size);
     const Array& marks = call.input("landmarks", points, Type::float32, {"N", "K", int64_t{2}});
@@ -32,8 +32,8 @@ py::object render(Call& call, py::handle points, py::handle size, py::handle kin
 }  // namespace
 
 void register_heatmap(py::module_& m) {
-    define(m, "render_heatmaps", &render, py::arg("landmarks"), py::arg("size"), py::arg("kind"), py::arg("sigma"),
-           py::arg("radius"), py::arg("band"), py::arg("dtype"), py::arg("out"), py::arg("previous"));
+    define(m, "render_heatmaps", &draw_heatmaps, py::arg("landmarks"), py::arg("size"), py::arg("kind"),
+           py::arg("sigma"), py::arg("radius"), py::arg("band"), py::arg("dtype"), py::arg("out"), py::arg("previous"));
 }
 
 }  // namespace echoseg::bindings

@@ -5,10 +5,10 @@
 namespace echoseg::bindings {
 namespace {
 
-py::object render(Call& call, py::handle points, py::handle landmark_points, py::handle size, py::handle offsets,
-                  py::handle rule, py::handle kernel_size, py::handle shape, py::handle iterations, py::handle kind,
-                  py::handle sigma, py::handle radius, py::handle dtype, py::handle mask_out, py::handle band_out,
-                  py::handle heatmaps_out, py::handle previous) {
+py::object draw_targets(Call& call, py::handle points, py::handle landmark_points, py::handle size, py::handle offsets,
+                        py::handle rule, py::handle kernel_size, py::handle shape, py::handle iterations,
+                        py::handle kind, py::handle sigma, py::handle radius, py::handle dtype, py::handle mask_out,
+                        py::handle band_out, py::handle heatmaps_out, py::handle previous) {
     const TargetOptions options{mask_rule(rule), structuring_element(kernel_size, shape, iterations),
                                 heatmap_options(kind, sigma, radius, dtype)};
     const ImageSize image = image_size(size);
@@ -39,10 +39,10 @@ py::object render(Call& call, py::handle points, py::handle landmark_points, py:
 }  // namespace
 
 void register_targets(py::module_& m) {
-    define(m, "render_targets", &render, py::arg("contours"), py::arg("landmarks"), py::arg("size"), py::arg("offsets"),
-           py::arg("rule"), py::arg("kernel_size"), py::arg("shape"), py::arg("iterations"), py::arg("kind"),
-           py::arg("sigma"), py::arg("radius"), py::arg("dtype"), py::arg("mask"), py::arg("band"), py::arg("heatmaps"),
-           py::arg("previous"));
+    define(m, "render_targets", &draw_targets, py::arg("contours"), py::arg("landmarks"), py::arg("size"),
+           py::arg("offsets"), py::arg("rule"), py::arg("kernel_size"), py::arg("shape"), py::arg("iterations"),
+           py::arg("kind"), py::arg("sigma"), py::arg("radius"), py::arg("dtype"), py::arg("mask"), py::arg("band"),
+           py::arg("heatmaps"), py::arg("previous"));
 }
 
 }  // namespace echoseg::bindings

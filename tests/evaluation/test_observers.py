@@ -45,6 +45,7 @@ def as_prediction(store, shift):
     return Prediction(contours, np.ones(len(store), np.int64), np.zeros((len(store), *store.size), np.float32))
 
 
+@pytest.mark.slow
 def test_each_pair_is_measured_on_the_images_of_both(store):
     prediction = as_prediction(store, 3)
     entries = observer_agreement(store, np.arange(COUNT), prediction)["observers"]
@@ -77,6 +78,7 @@ def test_only_images_of_several_observers_count(store):
     assert observer_agreement(alone, np.arange(COUNT), prediction) == {}
 
 
+@pytest.mark.slow
 def test_table_of_observers(store):
     metrics = observer_agreement(store, np.arange(COUNT), as_prediction(store, 1))
     header, rows = observer_table(metrics)

@@ -33,11 +33,25 @@ TABLES = ("data", "results_test", "agreement_test", "settings", "claim")
 
 @pytest.fixture
 def run(tmp_path) -> Path:
+    return make_run(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Path, Path]:
+    """A run and the parts of its paper, for tests that only read them."""
+    folder = tmp_path_factory.mktemp("paper")
+    run = make_run(folder)
+    (run / "Mustermann.txt").write_text("a note")
+    assert write_paper(run, folder / "paper") == []
+    return run, folder / "paper"
+
+
+def make_run(parent: Path) -> Path:
     """A run folder, without weights, on a data set with a fault, of which the test split was evaluated."""
-    data = write_folder(tmp_path / "Erika_data", NAMES)
+    data = write_folder(parent / "Erika_data", NAMES)
     with (data / "VolumeTracings.csv").open("a") as table:
         table.write(f"Lost.avi,1,2,3,4,2\n{NAMES[0]}.avi,1,2,3,4,{FRAMES + 3}\n")
-    folder = tmp_path / "run"
+    folder = parent / "run"
     folder.mkdir()
     settings = {"approach": "mask", "data": str(data), "size": (32, 32), "width": 4, "depth": 2, "epochs": 2}
     chosen = {"batch_size": 8, "rotation": 20.0, "flip": 0.0, "noise": 0.2, "validation": "split", "seed": 7}
@@ -68,9 +82,8 @@ def text_of(folder: Path) -> str:
     )
 
 
-def test_the_folder_holds_all_parts(run, tmp_path):
-    out = tmp_path / "paper"
-    assert write_paper(run, out) == []
+def test_the_folder_holds_all_parts(made):
+    _, out = made
     figures = {f"figures/{name}.pdf" for name in ("flow", "curves", "dice_test", "bland_altman_test")}
     tables = {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("tex", "md", "csv")}
     texts = {"main.tex", "methods.md", "methods.tex", "model_card.md", "model_card.tex", "manifest.json"}
@@ -80,16 +93,16 @@ def test_the_folder_holds_all_parts(run, tmp_path):
     assert all(name.removeprefix("figures/") in main_text for name in figures)
 
 
-def test_tables_and_methods_hold_the_facts(run, tmp_path):
-    write_paper(run, tmp_path / "paper")
-    data = (tmp_path / "paper/tables/data.csv").read_text().splitlines()
+def test_tables_and_methods_hold_the_facts(made):
+    _, paper = made
+    data = (paper / "tables/data.csv").read_text().splitlines()
     assert data == ["split,patients,images", "training,1,2", "validation,1,2", "test,1,2"]
-    results = (tmp_path / "paper/tables/results_test.csv").read_text()
+    results = (paper / "tables/results_test.csv").read_text()
     assert "foreground Dice,0.8250,0.7500–0.9000" in results
     assert "HD95, px" in results
-    agreement = (tmp_path / "paper/tables/agreement_test.csv").read_text().splitlines()
+    agreement = (paper / "tables/agreement_test.csv").read_text().splitlines()
     assert {"bias,−1.25", "R²,0.75", "lower 95 % limit of agreement,−11.5"} <= set(agreement)
-    methods = (tmp_path / "paper/methods.md").read_text()
+    methods = (paper / "methods.md").read_text()
     for fact in ("32 × 32 pixels", "6 usable traced images of 3 patients", "rotation by up to ±20°", "seed 7",
                  "2 epochs", "1.1 minutes", "PyTorch 2.9", "2 files, frames or rows could not be used"):  # fmt: skip
         assert fact in methods
@@ -97,6 +110,7 @@ def test_tables_and_methods_hold_the_facts(run, tmp_path):
     assert "[AUTHOR: ethics approval" in methods
 
 
+@pytest.mark.slow
 def test_a_protocol_stands_beside_published_results(run, tmp_path):
     metrics = json.loads((run / "metrics.json").read_text())
     values = {name: {"value": 0.9, "ci95": [0.8, 0.95]} for name in PROTOCOLS["echonet"].quantities}
@@ -109,9 +123,10 @@ def test_a_protocol_stands_beside_published_results(run, tmp_path):
     assert "tables/protocol_test" in (tmp_path / "paper/main.tex").read_text()
 
 
-def test_names_are_shown_only_on_request(run, tmp_path):
-    write_paper(run, tmp_path / "paper")
-    text = text_of(tmp_path / "paper")
+@pytest.mark.slow
+def test_names_are_shown_only_on_request(made, tmp_path):
+    run, paper = made
+    text = text_of(paper)
     assert not any(name in text for name in ("Mustermann", "Lost", "Erika", "erika"))
     write_paper(run, tmp_path / "named", names=True)
     assert "Erika_data" in text_of(tmp_path / "named").replace(r"\_", "_")
@@ -131,9 +146,9 @@ def test_the_flow_chart_counts_what_was_left_out(run):
     assert left_out.splitlines()[0] == "left out: 2"
 
 
-def test_the_checklist_has_all_items_and_marks_what_is_unknown(run, tmp_path):
-    write_paper(run, tmp_path / "paper")
-    rows = pd.read_csv(tmp_path / "paper/tables/claim.csv")
+def test_the_checklist_has_all_items_and_marks_what_is_unknown(made):
+    _, paper = made
+    rows = pd.read_csv(paper / "tables/claim.csv")
     assert len(rows) == len(ITEMS) == 44
     assert rows["item"].tolist() == list(range(1, 45))
     answers = rows["in this study"]
@@ -142,21 +157,22 @@ def test_the_checklist_has_all_items_and_marks_what_is_unknown(run, tmp_path):
     assert "`test`: 2 images of 1 patient." in answers[31]
 
 
-def test_the_manifest_has_the_hashes_of_the_run(run, tmp_path):
-    (run / "Mustermann.txt").write_text("a note")
-    write_paper(run, tmp_path / "paper")
-    manifest = parse((tmp_path / "paper/manifest.json").read_text(), required=True)
+def test_the_manifest_has_the_hashes_of_the_run(made):
+    run, paper = made
+    manifest = parse((paper / "manifest.json").read_text(), required=True)
     expected = hashlib.sha256((run / "log.csv").read_bytes()).hexdigest()
     assert manifest["files"]["log.csv"] == expected
     assert set(manifest["files"]) == files(run) - {"Mustermann.txt"}
     assert "command" not in manifest["environment"]
 
 
-def test_the_same_run_gives_the_same_bytes(run, tmp_path):
-    for out in ("one", "two"):
-        write_paper(run, tmp_path / out)
-    for name in files(tmp_path / "one"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+@pytest.mark.slow
+def test_the_same_run_gives_the_same_bytes(made, tmp_path):
+    run, paper = made
+    write_paper(run, tmp_path / "again")
+    assert files(tmp_path / "again") == files(paper)
+    for name in files(paper):
+        assert (tmp_path / "again" / name).read_bytes() == (paper / name).read_bytes(), name
 
 
 def test_images_of_other_data_are_external(run):
@@ -165,6 +181,7 @@ def test_images_of_other_data_are_external(run):
     assert read_facts(run).elsewhere == ("test",)
 
 
+@pytest.mark.slow
 def test_without_the_data_the_rest_is_written(run, tmp_path):
     shutil.rmtree(tmp_path / "Erika_data")
     problems = write_paper(run, tmp_path / "paper")
@@ -174,6 +191,7 @@ def test_without_the_data_the_rest_is_written(run, tmp_path):
     assert (tmp_path / "paper/tables/data.csv").read_text().splitlines() == ["split,patients,images", "test,1,2"]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_not_evaluated(run, tmp_path):
     (run / "metrics.json").write_text("{}")
     write_paper(run, tmp_path / "paper")
@@ -183,6 +201,7 @@ def test_a_run_that_was_not_evaluated(run, tmp_path):
         write_paper(run, tmp_path / "other", splits=["val"])
 
 
+@pytest.mark.slow
 def test_settings_change_the_methods(run, tmp_path):
     changes = {"approach": "landmark", "landmarks": 7, "scheme": "angle", "loss": "mse", "decode": "argmax"}
     changes |= {"coordinate_weight": 0.5, "region_weight": 3.0, "fixed_copies": 0.25, "clip": 1.0, "ema": 0.99}
@@ -205,6 +224,7 @@ def test_all_settings_have_words():
     assert set(_AUGMENTATIONS) == augmentations
 
 
+@pytest.mark.slow
 def test_the_commands_flags(run, tmp_path, capsys):
     assert "--paper" in wrong_usage(capsys, "report", run, "--paper", tmp_path / "p", "--out", tmp_path / "page.html")
     assert main(["report", str(run), "--paper", str(tmp_path / "p")]) == 0

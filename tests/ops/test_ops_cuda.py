@@ -140,11 +140,12 @@ uint64_t shared_memory[48 * 1024 / sizeof(uint64_t)];  // see cuda_runtime.h
 def test_operators_with_cuda_kernels_on_the_host(tmp_path, host_objects):
     """A module with these kernels draws on tensors that pretend to be on a device what it draws on NumPy arrays."""
     pybind11 = pytest.importorskip("pybind11", reason="part of [dev]")
-    built = tmp_path / "built.cpp"
-    built.write_text(BUILT_WITH_CUDA, encoding="utf-8")
+    module_source = tmp_path / "module.cpp"  # one file, as CMakeLists.txt has it
+    bindings = "".join(f'#include "{path}"\n' for path in ROOT.glob("cpp/bindings/*.cpp"))
+    module_source.write_text(bindings + BUILT_WITH_CUDA, encoding="utf-8")
     include = [f"-I{path}" for path in (pybind11.get_include(), sysconfig.get_path("include"))]
     flags = [*include, "-fvisibility=hidden", '-DECHOSEG_VERSION="test"']
-    objects = compile_sources([built, *ROOT.glob("cpp/bindings/*.cpp")], tmp_path, *flags)
+    objects = compile_sources([module_source], tmp_path, *flags)
     shutil.copytree(Path(ops.__file__).parents[1], tmp_path / "echoseg", ignore=shutil.ignore_patterns("_core.*.*"))
     module = tmp_path / "echoseg" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
     subprocess.run(["c++", "-shared", "-pthread", *objects, *host_objects, "-o", module], check=True)

@@ -100,6 +100,7 @@ def test_the_old_name_of_the_last_column_is_read(tmp_path):
 TEXTS = st.text(max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.dictionaries(st.integers(0, 7), st.tuples(st.sampled_from(["", "accepted", "rejected"]), TEXTS), max_size=5))
 def test_verdicts_and_notes_are_there_when_the_folder_is_opened_again(states):

@@ -26,6 +26,7 @@ def catch_stderr(monkeypatch, *, terminal=False):
     return stream
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("kind", LOG_KINDS)
 def test_what_each_kind_prints(disc_store, tmp_path, monkeypatch, kind, terminal):

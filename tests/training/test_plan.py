@@ -85,6 +85,7 @@ def init_of(store, **settings):
     return make_plan(Config(**{"device": "cpu", **settings}), store, CPU).config.init
 
 
+@pytest.mark.slow
 def test_few_patients_in_apical_views_start_from_the_weights_that_ship(disc_store, tmp_path):
     """The store names its splits: 32 of its 48 images are for training."""
     apical = with_samples(stretched(disc_store, tmp_path / "long", 1.6), view="A4C")

@@ -75,6 +75,7 @@ def test_without_validation_all_others_train_and_the_last_weights_count(disc_sto
         evaluate(predictor, disc_store, "val")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validation", ["split", "last"])
 def test_the_best_weights_are_kept_or_the_last(disc_store, tmp_path, monkeypatch, validation):
     dice_by_epoch = [0.5, 0.9, 0.3]
@@ -90,6 +91,7 @@ def test_the_best_weights_are_kept_or_the_last(disc_store, tmp_path, monkeypatch
     assert [float(row["val_dice"]) for row in rows] == dice_by_epoch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("approach", ["mask", "landmark"])
 def test_the_curves_are_means_over_the_images(disc_store, tmp_path, approach):
     """Without augmentation, batch norm and progress, the training's means are those of a validation."""
@@ -406,27 +408,29 @@ from echoseg.training.distributed import ranks_of_torchrun
 from echoseg.training.loop import train
 torch.set_num_threads(1)
 with ranks_of_torchrun("cpu") as ranks:
-    config = Config(size=(32, 32), width=4, depth=2, batch_size=8, device="cpu", precision="float32", epochs=3,
-                    approach=sys.argv[3], norm="group")
-    train(config, open_store(sys.argv[1]), Path(sys.argv[2]), ranks=ranks)
+    for approach in ("mask", "landmark"):
+        config = Config(size=(32, 32), width=4, depth=2, batch_size=8, device="cpu", precision="float32", epochs=3,
+                        approach=approach, norm="group")
+        train(config, open_store(sys.argv[1]), Path(sys.argv[2]) / approach, ranks=ranks)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="gloo is built for Linux")
-@pytest.mark.parametrize("approach", ["mask", "landmark"])
-def test_two_ranks_equal_one_with_the_double_batch(disc_store, tmp_path, approach):
+def test_two_ranks_equal_one_with_the_double_batch(disc_store, tmp_path):
     script = tmp_path / "two.py"
     script.write_text(TWO_RANKS)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    command = [*torchrun, str(script), str(disc_store.path), str(tmp_path / "two"), approach]
+    command = [*torchrun, str(script), str(disc_store.path), str(tmp_path / "two")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    # batch statistics are a rank's own on the CPU: hence group norm
-    train(tiny(approach=approach, epochs=3, batch_size=16, norm="group"), disc_store, tmp_path / "one")
-    curves = [np.genfromtxt(tmp_path / name / "log.csv", delimiter=",", names=True) for name in ("one", "two")]
-    for column in ("train_loss", "train_dice", "val_loss", "val_dice"):
-        np.testing.assert_allclose(curves[0][column], curves[1][column], atol=1e-4)
+    for approach in ("mask", "landmark"):
+        # batch statistics are a rank's own on the CPU: hence group norm
+        one, two = tmp_path / "one" / approach, tmp_path / "two" / approach
+        train(tiny(approach=approach, epochs=3, batch_size=16, norm="group"), disc_store, one)
+        curves = [np.genfromtxt(run / "log.csv", delimiter=",", names=True) for run in (one, two)]
+        for column in ("train_loss", "train_dice", "val_loss", "val_dice"):
+            np.testing.assert_allclose(curves[0][column], curves[1][column], atol=1e-4)
 
 
 def test_training_refuses(disc_store, tmp_path):
