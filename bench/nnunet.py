@@ -1,15 +1,17 @@
 """A race against nnU-Net: the same patients, the same minutes, the same measures.
 
-    pip install nnunetv2 -c constraints.txt .    # in an environment of its own: nnU-Net needs torchvision
+    pip install nnunetv2 monai -c constraints.txt .    # in an environment of its own: nnU-Net needs torchvision
     python bench/nnunet.py WORK --minutes 10 --seeds 0 1 2    # run again to continue after an interruption
 
-The contenders are nnU-Net (2-D), and echoseg with landmarks and with masks. Each trains on the training and validation
-patients of a data set for so many minutes, with its own default settings, and segments the test patients; the images of
-the store are given to nnU-Net as PNG. The length of each training is chosen from the time of a few steps, so that the
-learning rate reaches its end. The masks are compared by the same code. nnU-Net's own plan has large batches and epochs
-of 250 steps for a GPU: without one, its network is trained with `--batch` images a step, which is printed.
+The contenders are nnU-Net (2-D), echoseg with landmarks and with masks, and "monai": MONAI's residual U-Net, of the
+size in MONAI's tutorials, trained on masks by echoseg. Each trains on the training and validation patients of a data
+set for so many minutes, with its own default settings, and segments the test patients; the images of the store are
+given to nnU-Net as PNG. The length of each training is chosen from the time of a few steps, so that the learning rate
+reaches its end. The masks are compared by the same code. nnU-Net's own plan has large batches and epochs of 250 steps
+for a GPU: without one, its network is trained with `--batch` images a step, which is printed.
 
-Writes to WORK: a folder for each training, with masks.npy and result.json, and race.csv, a row per image.
+Writes to WORK: a folder for each training, with result.json and the folder masks, which `echoseg compare --masks`
+reads; and race.csv, a row per image.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-CONTENDERS = ("nnunet", "landmark", "mask")
+CONTENDERS = ("nnunet", "landmark", "mask", "monai")
 _DATASET, _NAME = 1, "Dataset001_echoseg"
 _TRIAL = 4  # steps that are timed
 _STEPS = 25  # of nnU-Net in an epoch, which has 250 in its own plan
@@ -48,24 +50,41 @@ def true_masks(store: Any) -> np.ndarray:
     return fill_polygons(pad_contours(store.points, store.offsets), store.size)
 
 
-def train_echoseg(store: Any, approach: str, seed: int, minutes: float, run: Path) -> dict[str, Any]:
+def monai_network(channels: int) -> Any:
+    from monai.networks.nets import UNet
+
+    size = {"channels": (16, 32, 64, 128, 256), "strides": (2, 2, 2, 2), "num_res_units": 2}
+    return UNet(spatial_dims=2, in_channels=1, out_channels=channels, norm="batch", **size)
+
+
+def mask_files(store: Any, run: Path) -> list[Path]:
+    """The file of the mask of each test image."""
+    test = store.samples[splits_of(store) == "test"]
+    return [
+        run / "masks" / f"{video}_frame{frame:04d}.png"
+        for video, frame in zip(test["video"], test["frame"], strict=True)
+    ]
+
+
+def train_echoseg(store: Any, contender: str, seed: int, minutes: float, run: Path) -> dict[str, Any]:
     """Train echoseg and predict the test images."""
     import echoseg
     from echoseg.training.config import Config
     from echoseg.training.loop import train
 
-    settings = {"approach": approach, "seed": seed, "data": str(store.path)}
+    settings = {"approach": "mask" if contender == "monai" else contender, "seed": seed, "data": str(store.path)}
+    network = monai_network if contender == "monai" else None
     times = []
     for epochs in (1, 3):  # the difference is free of what is done once
         started = time.perf_counter()
-        train(Config(epochs=epochs, **settings), store, run / f"trial-{epochs}")
+        train(Config(epochs=epochs, **settings), store, run / f"trial-{epochs}", network=network)
         times.append(time.perf_counter() - started)
     seconds = (times[1] - times[0]) / 2
     epochs = max(1, math.floor((60 * minutes - times[0] + seconds) / seconds))
     started = time.perf_counter()
-    train(Config(epochs=epochs, **settings), store, run / "run")
+    train(Config(epochs=epochs, **settings), store, run / "run", network=network)
     taken = time.perf_counter() - started
-    predict = echoseg.load(run / "run")
+    predict = echoseg.load(run / "run", network=network)
     test = np.flatnonzero(splits_of(store) == "test")
     started = time.perf_counter()
     masks = predict(store.frames[test]).masks
@@ -196,7 +215,9 @@ def run_contender(arguments: argparse.Namespace, contender: str, seed: int) -> N
         result = train_nnunet(store, seed, arguments.minutes, run, arguments.batch)
     else:
         result = train_echoseg(store, contender, seed, arguments.minutes, run)
-    np.save(run / "masks.npy", result.pop("masks"))
+    (run / "masks").mkdir(exist_ok=True)
+    for path, mask in zip(mask_files(store, run), result.pop("masks"), strict=True):
+        cv2.imwrite(str(path), 255 * mask)
     result["memory_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     (run / "result.json").write_text(json.dumps(result))
 
@@ -213,7 +234,7 @@ def measure(arguments: argparse.Namespace, finished: list[tuple[str, int, Path]]
     test = np.flatnonzero(splits_of(store) == "test")
     true, tables = true_masks(store)[test], []
     for contender, seed, run in finished:
-        masks = np.ascontiguousarray(np.load(run / "masks.npy"))
+        masks = np.stack([cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in mask_files(store, run)])
         table = store.samples.iloc[test][["video", "frame", "patient"]].reset_index(drop=True)
         table = table.assign(contender=contender, seed=seed, dice=dice(masks, true))
         table["nsd_1px"] = normalized_surface_dice(masks, true, tolerance=1.0)

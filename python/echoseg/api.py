@@ -31,7 +31,7 @@ from echoseg.report.comparison import write_comparison
 from echoseg.report.protocol_table import protocol_markdown
 from echoseg.report.results import write_attention, write_evaluation, write_run
 from echoseg.training.checkpoint import CONFIG
-from echoseg.training.config import Config
+from echoseg.training.config import PHANTOM, Config
 from echoseg.training.config_file import load_config
 from echoseg.training.distributed import Ranks, ranks_of_torchrun
 from echoseg.training.logs import logger
@@ -128,10 +128,10 @@ def train(
         if ranks.count > 1 and out is None:
             raise DataError("under torchrun, all processes need the same run folder; set it with --out")
         folder = _free_folder(config.approach) if out is None else Path(out)
-        store, trained = _prepare(config, strict, ranks)
+        store, trained, rehearsed = _prepare(config, strict, ranks)
         finish = partial(_finish_run, store=store, network=network)
-        options: dict[str, Any] = {"resume": resume, "ranks": ranks, "network": network, "loss": loss}
-        options |= {"augment": augment, "on_epoch": on_epoch, "on_step": on_step}
+        options: dict[str, Any] = {"resume": resume, "ranks": ranks, "rehearsed": rehearsed, "network": network}
+        options |= {"loss": loss, "augment": augment, "on_epoch": on_epoch, "on_step": on_step}
         if config.folds is not None:
             config, pooled = cross_validate(config, store, folder, trained=trained, finish=finish, **options)
             if pooled is not None:
@@ -258,8 +258,8 @@ def log_faults(store: Store) -> None:
         logger.warning(describe_faults(store.faults))
 
 
-def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
-    """The store of the data set, and the store to train on, in which corrections replace tracings."""
+def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store, Store | None]:
+    """The store of the data set, the store to train on, in which corrections replace tracings, and that to rehearse."""
     if ranks.index > 0:  # the first process prepares the store, which the others then load
         ranks.wait()
     if config.corrections:
@@ -268,10 +268,15 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store]:
     store = trained = prepare(folder, strict=strict, **config.store_options)
     if config.corrections:
         trained = prepare(folder, strict=strict, corrections=config.corrections, **config.store_options)
+    rehearsed = None
+    if config.rehearse is not None:
+        phantom = config.rehearse == PHANTOM
+        earlier = cached_phantom(size=config.size, ordering=config.ordering) if phantom else config.rehearse
+        rehearsed = prepare(earlier, **config.store_options | {"axis3": None, "patients": None})
     if ranks.index == 0:
         log_faults(trained)
         ranks.wait()
-    return store, trained
+    return store, trained, rehearsed
 
 
 def _finish_run(folder: Path, config: Config, *, store: Store, network: NetworkFactory | None) -> None:

@@ -205,14 +205,27 @@ def test_a_run_that_was_not_evaluated(run, tmp_path):
 def test_settings_change_the_methods(run, tmp_path):
     changes = {"approach": "landmark", "landmarks": 7, "scheme": "angle", "loss": "mse", "decode": "argmax"}
     changes |= {"coordinate_weight": 0.5, "region_weight": 3.0, "fixed_copies": 0.25, "clip": 1.0, "ema": 0.99}
-    changes |= {"attention": True, "dropout": 0.1, "schedule": "constant", "init": "shipped", "validation": "last"}
+    changes |= {
+        "rehearse": "phantom",
+        "attention": True,
+        "dropout": 0.1,
+        "schedule": "constant",
+        "init": "shipped",
+        "validation": "last",
+    }
     dataclasses.replace(load_config(run / "config.yaml"), **changes).save(run / "config.yaml")
     (run / "environment.json").write_text("{}")
     write_paper(run, tmp_path / "paper")
     text = (tmp_path / "paper/methods.md").read_text()
     facts = ["7 landmarks", "squared difference", "the maximum of its heatmap", "plus 0.5 times", "counts 3 times"]
     facts += ["25% were also used", "norm of at most 1.", "decay of 0.99", "attention gates", "dropout of 0.1"]
-    facts += ["which was constant", "the weights that ship", "weights of the last epoch", "[AUTHOR: device]"]
+    facts += [
+        "which was constant",
+        "the weights that ship",
+        "synthetic echocardiograms were mixed into each epoch",
+        "weights of the last epoch",
+        "[AUTHOR: device]",
+    ]
     assert [fact for fact in facts if fact not in text] == []
 
 

@@ -9,7 +9,7 @@ from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.formats import AUTHOR
 from echoseg.manuscript.measures import agreement_terms_of, counted, definitions_of
 from echoseg.report.licences import SYNTHETIC
-from echoseg.training.config import SHIPPED, Config
+from echoseg.training.config import PHANTOM, SHIPPED, Config
 from echoseg.training.splits import NO_TEST
 
 _LOSSES = {
@@ -174,6 +174,9 @@ def _training(facts: RunFacts) -> list[str]:
         f" {config.batch_size} images, by {_OPTIMIZERS[config.optimizer]} with a weight decay of"
         f" {config.weight_decay:g} and {rate}.",
     ]
+    if config.rehearse is not None:
+        earlier = "synthetic echocardiograms" if config.rehearse == PHANTOM else "an earlier data set"
+        sentences.append(f"Images of {earlier} were mixed into each epoch, at most as many as there were new ones.")
     if config.clip is not None:
         sentences.append(f"Gradients were scaled down to a norm of at most {config.clip:g}.")
     if config.ema:

@@ -12,7 +12,7 @@ from echoseg.manuscript.measures import counted, minus
 from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows, subgroup_table
 from echoseg.report.protocol_table import protocol_notes, protocol_rows
 from echoseg.report.run_summary import last_part
-from echoseg.training.config import SHIPPED
+from echoseg.training.config import PHANTOM, SHIPPED
 from echoseg.training.splits import NO_TEST
 
 HIDDEN = "not shown"
@@ -101,6 +101,7 @@ def settings_table(facts: RunFacts) -> Table:
     if not facts.names:  # paths, an expression for the names of the data, and what may be a patient's name
         hidden = {"corrections", "patients"}
         hidden |= {"init"} if config.init not in (SHIPPED, "none") else set()
+        hidden |= {"rehearse"} if config.rehearse != PHANTOM else set()
         hidden |= {"test_fold"} if config.test_fold is not None and _is_name(config.test_fold) else set()
         settings |= {name: HIDDEN for name in hidden if settings[name]}
     rows = [[f"`{name}`", _text(value)] for name, value in settings.items() if value is not None]

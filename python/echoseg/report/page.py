@@ -276,6 +276,6 @@ def _settings(run: RunSummary, names: bool) -> list[tuple[str, str]]:
         return _UNKNOWN if value is None else " ".join(last_part(str(part)) for part in parts)
 
     settings = {**dataclasses.asdict(run.config), "data": run.data}
-    if settings["corrections"] and not names:
-        settings["corrections"] = "yes"
+    if not names:
+        settings |= {name: "yes" for name in ("corrections", "rehearse") if settings[name]}
     return [(name, text(value)) for name, value in settings.items()]

@@ -96,6 +96,8 @@ class BatchPlans(Dataset):
         ranks: The processes that share each batch.
         with_frames: Whether a plan brings the frames.
         augment: A user's augmentation in place of echoseg's; needs ``with_frames``.
+        rehearsed: (m,) samples of earlier data. Up to as many of them as there are entries to train on, copies among
+            them, are added to each epoch.
 
     Raises:
         DataError: There are fixed copies, but a user's augmentation in place of echoseg's.
@@ -114,6 +116,7 @@ class BatchPlans(Dataset):
         *,
         with_frames: bool,
         augment: AugmentFunction | None = None,
+        rehearsed: np.ndarray | None = None,
     ) -> None:
         self._frames = store.frames if with_frames else None
         self._landmarks = landmarks
@@ -124,12 +127,15 @@ class BatchPlans(Dataset):
             )
         self._images = len(store)
         self._entries = entries = add_copies(indices, config.fixed_copies, config.seed, len(store))
+        self._rehearsed = np.zeros(0, np.int64) if rehearsed is None else rehearsed
+        self._added = min(len(self._rehearsed), len(entries))
         self._config, self._ranks, self._size = config, ranks, store.size
         self._scheme = config.scheme or "arc"
         self._augment = augment
         self._shuffled = -1, entries  # an epoch and its order
         self._whole = whole = (config.batch_size or BATCH) * ranks.count
-        self.steps = max(1, (len(entries) + whole - ranks.count) // whole)  # no rank may get an empty last batch
+        images = len(entries) + self._added
+        self.steps = max(1, (images + whole - ranks.count) // whole)  # no rank may get an empty last batch
 
     def __getitem__(self, position: tuple[int, int, int]) -> BatchPlan:
         epoch, first, end = position
@@ -169,7 +175,8 @@ class BatchPlans(Dataset):
     def _order(self, epoch: int) -> np.ndarray:
         if self._shuffled[0] != epoch:
             random = np.random.default_rng([self._config.seed, epoch])
-            self._shuffled = epoch, random.permutation(self._entries)
+            added = random.choice(self._rehearsed, self._added, replace=False) if self._added else self._rehearsed
+            self._shuffled = epoch, random.permutation(np.concatenate([self._entries, added]))
         return self._shuffled[1]
 
     def _augmented(self, plan: BatchPlan, augmentation: Augmentation) -> BatchPlan:

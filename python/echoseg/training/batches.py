@@ -57,6 +57,7 @@ class Batches:
         device: The device that trains.
         ranks: The processes that share each batch.
         augment: A user's augmentation in place of echoseg's.
+        rehearsed: (m,) samples of earlier data, of which up to n are added to each epoch, drawn for it.
 
     Attributes:
         frames: The store's frames, or a copy of them on the GPU.
@@ -72,6 +73,7 @@ class Batches:
         device: torch.device,
         ranks: Ranks | None = None,
         augment: AugmentFunction | None = None,
+        rehearsed: np.ndarray | None = None,
     ) -> None:
         self._codec = codec
         self.device = device
@@ -91,6 +93,7 @@ class Batches:
             ranks or Ranks(),
             with_frames=self._plans_bring_frames,
             augment=augment,
+            rehearsed=rehearsed,
         )
         self._greys = grey_names(config)
         self._speckle = draw_speckle(config.seed, self._size).to(self._making_device)

@@ -29,6 +29,8 @@ LOSSES = {
 }
 SHIPPED = "shipped"
 """The value of `init` that stands for the network that ships with echoseg."""
+PHANTOM = "phantom"
+"""The value of `rehearse` that stands for the synthetic data set."""
 # geometry.spline and ops define these.
 OUTLINES = ("cubic", "catmull_rom", "polygon")
 HEATMAPS = ("gaussian", "euclidean")
@@ -36,7 +38,18 @@ DECODERS = ("soft_argmax", "dark", "argmax")
 # Settings that may be edited in the config.yaml of a run: they change where, how fast and how long it trains, and
 # neither the network nor what it learns.
 EDITABLE = {
-    *("data", "corrections", "init", "device", "precision", "compile", "cuda_graph", "workers", "tensorboard"),
+    *(
+        "data",
+        "corrections",
+        "init",
+        "rehearse",
+        "device",
+        "precision",
+        "compile",
+        "cuda_graph",
+        "workers",
+        "tensorboard",
+    ),
     *("epochs", "max_minutes", "patience", "checkpoint_minutes"),
 }
 
@@ -206,6 +219,13 @@ class Config(TaskSettings):
         "shipped if there are at most 20 patients to learn from, in apical views of the left ventricle; else none",
         metavar="RUN",
     )
+    rehearse: str | None = setting(
+        None,
+        "Data that the weights of init have learned from, a folder or a store, so that the network does not forget "
+        "them: in each epoch, as many of their training images are mixed in as there are new ones. phantom: the "
+        "synthetic data set. Default: none",
+        metavar="FOLDER",
+    )
 
     landmarks: int = setting(9, "Number of landmarks of a contour", ge=3, le=256, metavar="N")
     scheme: str | None = setting(
@@ -349,6 +369,8 @@ class Config(TaskSettings):
             )
         if self.init not in (None, "none", SHIPPED):
             object.__setattr__(self, "init", str(Path(self.init).resolve()))
+        if self.rehearse not in (None, PHANTOM):
+            object.__setattr__(self, "rehearse", str(Path(self.rehearse).resolve()))
         if self.data is not None:
             if not self.data:
                 raise DataError("data is empty; name a folder, or leave it out to train on synthetic data")

@@ -44,7 +44,7 @@ from echoseg.training.splits import LEAK, describe_splits
 from echoseg.training.step import SEARCHED_STEPS, TrainStep, make_recorder
 from echoseg.training.stopwatch import Stopwatch
 from echoseg.training.tensorboard import TensorBoardLog
-from echoseg.training.training_sets import fingerprint, training_and_validation
+from echoseg.training.training_sets import add_rehearsed, fingerprint, training_and_validation
 from echoseg.training.validation import Scores, Validation, batch_dice
 from echoseg.utils.files import new_folder
 
@@ -59,6 +59,7 @@ def train(
     *,
     resume: bool = False,
     ranks: Ranks | None = None,
+    rehearsed: Store | None = None,
     network: NetworkFactory | None = None,
     loss: LossFunction | None = None,
     augment: AugmentFunction | None = None,
@@ -78,6 +79,7 @@ def train(
         resume: Go on from where ``run`` was last saved. On the CPU, the result is that of an uninterrupted run, bit
             for bit.
         ranks: This process and those that train together with it.
+        rehearsed: Earlier data, whose training images are mixed in; see ``training_sets.add_rehearsed``.
         network: Makes the network for a number of output channels, in place of the U-Net. It maps (N, 1, H, W) float32
             frames, each with mean 0 and standard deviation 1, to (N, channels, H, W) logits. The settings of the U-Net
             have no effect, but both sides of ``config.size`` stay multiples of 2**``config.depth``.
@@ -102,7 +104,7 @@ def train(
     """
     custom = Custom(network, loss, augment, on_epoch, on_step)
     with noted_interrupts() as interrupts, determinism(config.deterministic):
-        trainer = _Trainer(config, store, run, ranks or Ranks(), interrupts, custom)
+        trainer = _Trainer(config, store, rehearsed, run, ranks or Ranks(), interrupts, custom)
         trainer.resume() if resume else trainer.begin()
         with trainer.bar, trainer.saver:
             while not trainer.is_done():
@@ -136,6 +138,7 @@ class _Trainer:
         self,
         config: Config,
         store: Store,
+        rehearsed: Store | None,
         run: Path,
         ranks: Ranks,
         interrupts: Interrupts,
@@ -150,6 +153,10 @@ class _Trainer:
         split = config.splits(store.samples)
         training, validation = training_and_validation(store, split, config)
         self.data = fingerprint(store, split)
+        together, added, self.rehearsed = store, None, ""
+        if rehearsed is not None:
+            together, added = add_rehearsed(store, rehearsed, config)
+            self.rehearsed = fingerprint(rehearsed, rehearsed.samples["split"].to_numpy())
 
         torch.manual_seed(config.seed)
         self.model: nn.Module
@@ -166,7 +173,7 @@ class _Trainer:
             mode = "reduce-overhead" if device.type == "cuda" else None
             self.network = torch.compile(self.network, mode=mode)  # type: ignore[assignment]
         self.optimizer = make_optimizer(self.model, config)
-        self.batches = Batches(store, training, self.codec, config, device, ranks, custom.augment)
+        self.batches = Batches(together, training, self.codec, config, device, ranks, custom.augment, added)
         self.loss_of = make_loss(config, store.size, device, custom.loss)
         self.validation = Validation(
             self.codec, self.loss_of, store, validation, config, device, ranks, self.batches.frames
@@ -227,7 +234,7 @@ class _Trainer:
         notes += checkpoint.check_settings(self.run, self.config, state.get("settings", {}))
         for note in notes if self.ranks.index == 0 else ():
             logger.warning("%s", note)
-        if state.get("data") != self.data:
+        if (state.get("data"), state.get("rehearsed", "")) != (self.data, self.rehearsed):
             raise DataError(
                 f"{self.run}: the data are not those that the run began with; bring them back or start another run"
             )
@@ -388,6 +395,7 @@ class _Trainer:
             return
         state: dict[str, Any] = {
             "data": self.data,
+            "rehearsed": self.rehearsed,
             "settings": self.config.values(),
             "custom": self.custom_names,
             "progress": dataclasses.asdict(self.progress),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 
 import numpy as np
+import pandas as pd
 
+from echoseg.datasets.split import assign_splits
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.training.config import Config
@@ -60,6 +63,45 @@ def _cure(store: Store, name: str, config: Config) -> str:
             f"it has {listed}; correct its splits (the Split column or the folders), or draw others by --split-shares"
         )
     return f"it has {listed}; choose the patient to test on by --test-fold, or draw others by --split-shares"
+
+
+def add_rehearsed(store: Store, rehearsed: Store, config: Config) -> tuple[Store, np.ndarray]:
+    """Append the training images of earlier data to a store.
+
+    Args:
+        store: The store to train on.
+        rehearsed: The earlier data, with frames of the same size.
+        config: Whether landmarks and blank slices are trained on.
+
+    Returns:
+        A store in memory, in which the images of `store` come first, and the indices of those that were appended: the
+        training images of `rehearsed`, without those of patients who are in `store` too.
+
+    Raises:
+        DataError: No image is left, or landmarks are not chosen in the same way in both.
+    """
+    if config.approach == "landmark" and rehearsed.manifest["ordering"] != store.manifest["ordering"]:
+        raise DataError(
+            f"{rehearsed.source}: its contours are ordered as {rehearsed.manifest['ordering']}, those of {store.source}"
+            f" as {store.manifest['ordering']}, so that landmarks would change their places; leave out rehearse"
+        )
+    samples = rehearsed.samples
+    is_new = ~samples["patient"].isin(store.samples["patient"])
+    is_training = assign_splits(samples["split"], samples["patient"]) == "train"
+    chosen = np.flatnonzero(is_training & is_new & (~rehearsed.blank | config.learns_blanks))
+    if not len(chosen):
+        raise DataError(
+            f"{rehearsed.source}: no image to rehearse; its training split has no patient but those to learn"
+        )
+    contours = [rehearsed.contour(index) for index in chosen.tolist()]
+    joined = dataclasses.replace(
+        store,
+        frames=np.concatenate([store.frames, rehearsed.frames[chosen]]),
+        points=np.concatenate([store.points, *contours]),
+        offsets=np.append(store.offsets, store.offsets[-1] + np.cumsum([len(contour) for contour in contours])),
+        samples=pd.concat([store.samples, samples.iloc[chosen]], ignore_index=True),
+    )
+    return joined, np.arange(len(store), len(joined))
 
 
 def fingerprint(store: Store, split: np.ndarray) -> str:
