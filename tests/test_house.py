@@ -28,7 +28,7 @@ IMPORTS = {
     "quality": "utils ops geometry io datasets evaluation",
     "report": "utils ops geometry io metrics datasets training inference evaluation quality",
     "manuscript": "utils datasets metrics training evaluation report",
-    "review": "utils ops geometry io datasets metrics models inference evaluation report",
+    "review": "utils ops geometry io datasets metrics models training inference evaluation report",
     "cli": "utils ops geometry datasets phantom training inference evaluation quality report manuscript review",
 }
 """Room → the rooms that it imports, from the bottom of the package to its top."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import time
 
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 from _folders import write_folder
 from _reviewing import FakePredictor, reviewed
+from echoseg.datasets.store import prepare
 from echoseg.errors import DataError
 from echoseg.inference.predictor import load
 from echoseg.review import learning as module
@@ -81,6 +83,7 @@ def test_one_patient_is_learned_from_without_a_comparison(folder, monkeypatch):
         assert (settings["init"], settings["test_fold"], settings["epochs"]) == ("shipped", "none", module.IMAGES)
         assert (settings["landmarks"], settings["size"], settings["width"]) == (5, [48, 48], 4)
         assert "folds" not in settings
+        assert settings["rehearse"] == "phantom"
         learning.start()
         assert wait_for(learning, "done", "failed").run == str(folder / "corrections-learned-2" / "run")
 
@@ -148,12 +151,34 @@ def test_nothing_is_written_without_a_reviewed_frame(folder):
         assert not list(folder.glob("corrections-learned-*"))
 
 
+def test_nothing_is_rehearsed_if_landmarks_would_change_their_places(folder):
+    store = prepare(folder)
+    points = dataclasses.replace(store, manifest=store.manifest | {"kind": "points", "ordering": "given"})
+    with learning_from(folder, ["a.avi"]) as (learning, _):
+        assert learning._rehearsed(store) == "phantom"
+        assert learning._rehearsed(points) is None
+
+
+@pytest.mark.parametrize("data", [None, "moved", "reviewed"])
+def test_earlier_data_are_rehearsed_if_there_are_any(folder, monkeypatch, tmp_path, data):
+    monkeypatch.setattr(module, "_CODE", EVENTS)
+    where = {None: None, "moved": str(tmp_path / "nowhere"), "reviewed": str(folder)}[data]
+    predictor = FakePredictor("mask")
+    predictor.config = Config(approach="mask", size=(48, 48), width=4, depth=2, data=where)
+    with learning_from(folder, ["a.avi", "b.avi"], predictor, tmp_path / "run") as (learning, _):
+        learning.start()
+        wait_for(learning, "done", "failed")
+    settings = yaml.safe_load((folder / "corrections-learned-1" / "settings.yaml").read_text(encoding="utf-8"))
+    assert settings["rehearse"] == ("phantom" if data is None else None)
+
+
 @pytest.mark.slow
 def test_a_small_network_learns(tmp_path, monkeypatch):
-    """With the real commands: two patients, one epoch of each training."""
+    """With the real commands: two patients, one epoch of each training, and two patients of earlier data."""
     monkeypatch.setenv("ECHOSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(module, "IMAGES", 1)
-    run, config = tmp_path / "before", Config(approach="mask", size=(32, 32), width=4, depth=2)
+    earlier = str(write_folder(tmp_path / "earlier", ("Earlier1", "Earlier2", "Earlier3")))
+    run, config = tmp_path / "before", Config(approach="mask", size=(32, 32), width=4, depth=2, data=earlier)
     run.mkdir()
     config.save(run / "config.yaml")
     save_weights(run / "model.safetensors", build(config)[0])
@@ -165,4 +190,5 @@ def test_a_small_network_learns(tmp_path, monkeypatch):
     assert (state.message, state.verdict["patients"], state.verdict["images"]) == ("", 2, 2)
     metrics = json.loads((data / "corrections-learned-1" / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["images"] == 2
-    assert load(state.run, device="cpu").config.folds == 2
+    learned = load(state.run, device="cpu").config
+    assert (learned.folds, learned.rehearse) == (2, earlier)

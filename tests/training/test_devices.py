@@ -150,10 +150,10 @@ def test_an_open_batch_size_is_chosen_once(disc_store, tmp_path, monkeypatch):
     cuda = torch.device("cuda")
     long = dataclasses.replace(config, epochs=2000)
     chosen = make_plan(long, disc_store, cuda).config
-    assert (chosen.batch_size, chosen.learning_rate) == (64, 2 * config.learning_rate)
+    assert (chosen.batch_size, chosen.learning_rate) == (64, 2 * 3e-3)
     assert make_plan(chosen, disc_store, cuda).config == chosen  # as when a run is resumed
     given = dataclasses.replace(long, batch_size=24)
-    assert make_plan(given, disc_store, cuda).config.learning_rate == config.learning_rate
+    assert make_plan(given, disc_store, cuda).config.learning_rate == 3e-3
     assert make_plan(long, disc_store, cuda, Ranks(0, 2)).config.batch_size == batch_size.BATCH
 
 

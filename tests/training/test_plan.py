@@ -85,6 +85,10 @@ def init_of(store, **settings):
     return make_plan(Config(**{"device": "cpu", **settings}), store, CPU).config.init
 
 
+def rate_of(store, **settings):
+    return make_plan(Config(**{"device": "cpu", **settings}), store, CPU).config.learning_rate
+
+
 @pytest.mark.slow
 def test_few_patients_in_apical_views_start_from_the_weights_that_ship(disc_store, tmp_path):
     """The store names its splits: 32 of its 48 images are for training."""
@@ -98,6 +102,10 @@ def test_few_patients_in_apical_views_start_from_the_weights_that_ship(disc_stor
     few = with_patients(FEW_TO_INIT)
     assert init_of(few) == init_of(few, approach="mask") == SHIPPED
     assert init_of(few, landmarks=5) == SHIPPED
+    assert rate_of(few) == 1e-3
+    assert rate_of(few, learning_rate=0.1) == 0.1
+    assert rate_of(few, init="none") == rate_of(disc_store) == 3e-3
+    assert rate_of(few, folds=2) is None  # each fold has a plan of its own
     assert init_of(few, folds=2) is None  # each fold has a plan of its own
     assert init_of(few, init="none") == "none"
     assert init_of(few, width=8) == init_of(few, size=(64, 64)) == init_of(few, attention=True) == "none"

@@ -25,6 +25,7 @@ from echoseg.training.step import CudaRecorder, Learned, TrainStep, make_recorde
 
 CPU = torch.device("cpu")
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 6, "device": "cpu", "precision": "float32"}
+TINY |= {"learning_rate": 3e-3}
 SETTINGS = [
     {"approach": "mask"},
     {"approach": "landmark", "coordinate_weight": 0.1, "precision": "bfloat16"},

@@ -466,7 +466,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
     assert (np.diff(rates[:10]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()
     assert rates[-1] < 0.01
-    assert learning_rate(99, 100, tiny(schedule="constant")) == tiny().learning_rate
+    assert learning_rate(99, 100, tiny(schedule="constant", learning_rate=2.0)) == 2.0
 
 
 def test_predictor_at_any_size(disc_store, tmp_path):

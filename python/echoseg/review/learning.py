@@ -2,7 +2,8 @@
 
 The commands `train` and `compare` run in processes of their own, so that the page stays usable. With corrected frames
 of two patients or more, each patient is left out of one training, and the networks before and after are compared on
-the patients that were left out. The network after is the ensemble of these trainings.
+the patients that were left out. The network after is the ensemble of these trainings. Images from which the network
+before has learned are mixed in, so that it does not forget them.
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ from typing import Any
 
 import yaml
 
-from echoseg.datasets.store import prepare
+from echoseg.datasets.store import Store, prepare
 from echoseg.errors import DataError
 from echoseg.models.weights import weights_folder
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.session_export import export_session
+from echoseg.training.config import PHANTOM
+from echoseg.training.training_sets import add_rehearsed
 
 IMAGES = 2400
-"""The number of images that a training sees: that of the measurements in docs/correcting.md."""
+"""The number of new images that a training sees: that of the measurements in docs/correcting.md."""
 MAX_FOLDS = 3
 _SHARED_SETTINGS = (
     *("approach", "size", "fov_mm", "network", "width", "depth", "norm", "dropout", "attention", "skips", "bottleneck"),
@@ -142,8 +145,20 @@ class Learning:
             images = len(store) * (folds - 1) / folds
             settings["folds"] = folds
         settings["epochs"] = math.ceil(IMAGES / images)
+        settings["rehearse"] = self._rehearsed(store)
         (folder / "settings.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
         return folds
+
+    def _rehearsed(self, store: Store) -> str | None:
+        """The data of the network before, if some of them can be mixed into a training on `store`."""
+        config = self._clips.predictor.config
+        if self._before is None or config.data is None:
+            return PHANTOM if config.approach == "mask" or store.has_chords else None
+        try:
+            add_rehearsed(store, prepare(config.data, **config.store_options), config)
+        except (DataError, OSError):  # they have been moved, or all of them are reviewed
+            return None
+        return config.data
 
     def _train(self, folder: Path, run: Path, trainings: int) -> None:
         started, finished = time.monotonic(), 0

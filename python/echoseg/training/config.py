@@ -133,10 +133,11 @@ class Config(TaskSettings):
         metavar="N",
     )
     optimizer: str = setting("adamw", "Optimizer. sgd: with Nesterov momentum 0.9", choices=("adamw", "adam", "sgd"))
-    learning_rate: float = setting(
-        3e-3,
+    learning_rate: float | None = setting(
+        None,
         "Highest learning rate of the schedule. Where a CUDA device's batch size is left open, it is the one for 16 "
-        "images, and is multiplied by the square root of batch-size / 16",
+        "images, and is multiplied by the square root of batch-size / 16. Default: 0.003, or 0.001 where init gives "
+        "weights to start from",
         gt=0,
         le=10,
         metavar="RATE",

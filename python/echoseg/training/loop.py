@@ -104,7 +104,7 @@ def train(
     """
     custom = Custom(network, loss, augment, on_epoch, on_step)
     with noted_interrupts() as interrupts, determinism(config.deterministic):
-        trainer = _Trainer(config, store, rehearsed, run, ranks or Ranks(), interrupts, custom)
+        trainer = _Trainer(config, store, run, ranks or Ranks(), interrupts, custom, rehearsed)
         trainer.resume() if resume else trainer.begin()
         with trainer.bar, trainer.saver:
             while not trainer.is_done():
@@ -138,11 +138,11 @@ class _Trainer:
         self,
         config: Config,
         store: Store,
-        rehearsed: Store | None,
         run: Path,
         ranks: Ranks,
         interrupts: Interrupts,
         custom: Custom,
+        rehearsed: Store | None = None,
     ) -> None:
         self.run, self.store, self.ranks, self.interrupts, self.custom = run, store, ranks, interrupts, custom
         self.device = device = choose_device(ranks.device or config.device)

@@ -51,6 +51,7 @@ def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
     On a CUDA device it is one kernel, whose learning rate is a tensor there, so that a CUDA graph can contain it.
     """
     parameters = list(model.parameters())
+    assert config.learning_rate is not None
     rate: float | Tensor = config.learning_rate
     options: dict[str, Any] = {"weight_decay": config.weight_decay}
     if all(parameter.is_cuda and parameter.is_floating_point() for parameter in parameters):
@@ -76,6 +77,7 @@ def learning_rate(step: int, steps: int, config: Config) -> float:
         steps: Number of steps of the whole training.
         config: Schedule: constant, or linear up over the first tenth of the steps and a cosine down to zero.
     """
+    assert config.learning_rate is not None
     if config.schedule == "constant":
         return config.learning_rate
     warm_up = max(1, steps // 10)

@@ -121,6 +121,7 @@ def make_plan(config: Config, store: Store, device: torch.device, ranks: Ranks |
     if config.folds is None:
         plan = plan.changed(split_boundaries=find_boundaries(plan.config, store.samples))
         plan = plan.filled(_initial_weights(plan.config, store))
+        plan = plan.filled({"learning_rate": _learning_rate(plan.config)})
         plan = _with_length(plan, store, device, ranks or Ranks())
     return plan.filled({"precision": _precision(device, ranks or Ranks())}) if config.precision == "auto" else plan
 
@@ -194,6 +195,12 @@ def _initial_weights(config: Config, store: Store) -> dict[str, Choice]:
     return {"init": choice}
 
 
+def _learning_rate(config: Config) -> Choice:
+    if config.init == "none":
+        return Choice(3e-3, "the default")
+    return Choice(1e-3, "a third of the default: the weights have learned already, and should not forget", True)
+
+
 def _elongations(store: Store, indices: np.ndarray) -> np.ndarray:
     """(n,) elongations of contours, in mm where the spacing is known, else in pixels of the original frames."""
     samples = store.samples.iloc[indices]
@@ -222,6 +229,7 @@ def _with_length(plan: Plan, store: Store, device: torch.device, ranks: Ranks) -
         alone = device if ranks.count == 1 else torch.device("cpu")
         batch = choose_batch_size(total, config.size, config.width, channels, alone)
         plan = plan.filled({"batch_size": Choice(batch, f"for the device {alone.type} and {total:,} images in all")})
+        assert config.learning_rate is not None
         plan = plan.changed(learning_rate=scale_learning_rate(config.learning_rate, batch))
     return plan
 
