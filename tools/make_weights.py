@@ -31,7 +31,7 @@ from echoseg.utils.checksum import add_checksum, verify_checksum
 PATIENTS, SEED, FRAMES = 6700, 1911, 5
 SETTINGS: dict[str, dict[str, Any]] = {
     "landmark": {"landmarks": 13, "width": 16, "batch_size": 32, "epochs": 6},
-    "mask": {"width": 16, "batch_size": 32, "epochs": 2, "init": "landmark"},
+    "mask": {"width": 16, "batch_size": 32, "epochs": 2, "init": "landmark", "learning_rate": 3e-3},
 }
 _COPIED = ("log.csv", *OPTIONAL_FILES)
 

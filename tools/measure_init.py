@@ -24,6 +24,7 @@ from echoseg.datasets.store import Store, is_store, open_store, prepare, write_s
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.predictor import load
 from echoseg.metrics.bootstrap import mean_interval
+from echoseg.models.weights import weights_folder
 from echoseg.phantom import write_phantom_store
 from echoseg.training.config import SHIPPED, Config
 from echoseg.training.loop import train
@@ -31,7 +32,9 @@ from echoseg.training.loop import train
 PATIENTS, SEED = 400, 733_001
 COUNTS, MRI_COUNTS, SEEDS = (2, 5, 10, 20, 100), (1, 2), (0, 1, 2)
 IMAGES = 6400  # of each training: half of the default
-STARTS = ("none", SHIPPED)
+UNTRAINED = "untrained"
+STARTS = (UNTRAINED, "none", SHIPPED)
+"""The network that ships as it is, and trainings from random weights and from those that ship."""
 
 
 class Case(NamedTuple):
@@ -89,10 +92,12 @@ def measure(store: Store, case: Case, init: str, landmarks: int, work: Path) -> 
     if not table.exists():
         path = work / f"{name}-store"
         store = open_store(path) if is_store(path) else selected(store, *draw(store, case), path)
-        epochs = math.ceil(IMAGES / (store.samples["split"] == "TRAIN").sum())
-        settings = {"landmarks": landmarks, "epochs": epochs, "validation": "none", "seed": case.seed}
-        train(Config(approach="landmark", data=str(path), init=init, **settings), store, work / name)
-        images = evaluate(load(work / name), store, "test").images[["video", "frame", "patient", "dice"]]
+        run = weights_folder("landmark") if init == UNTRAINED else work / name
+        if init != UNTRAINED:
+            epochs = math.ceil(IMAGES / (store.samples["split"] == "TRAIN").sum())
+            settings = {"landmarks": landmarks, "epochs": epochs, "validation": "none", "seed": case.seed}
+            train(Config(approach="landmark", data=str(path), init=init, **settings), store, run)
+        images = evaluate(load(run), store, "test").images[["video", "frame", "patient", "dice"]]
         images.assign(**case._asdict(), init=init).to_csv(table, index=False)
     return pd.read_csv(table, dtype={"patient": str})
 
@@ -103,11 +108,12 @@ def summary(images: pd.DataFrame) -> Iterator[str]:
         by_patient = group.pivot_table(index="patient", columns="init", values="dice").dropna()
         if len(by_patient.columns) < len(STARTS):
             continue
-        gains = by_patient[SHIPPED] - by_patient["none"]
-        low, high = mean_interval(gains.to_numpy(), gains.index.tolist())
         means = ", ".join(f"{init} {by_patient[init].mean():.4f}" for init in STARTS)
-        seeds = group["seed"].nunique()
-        yield f"{data}, {count} patients, {seeds} seeds: {means}, gain {gains.mean():+.4f} ({low:+.4f} to {high:+.4f})"
+        yield f"{data}, {count} patients, {group['seed'].nunique()} seeds: {means}"
+        for other in STARTS[:2]:
+            gains = by_patient[SHIPPED] - by_patient[other]
+            low, high = mean_interval(gains.to_numpy(), gains.index.tolist())
+            yield f"    {SHIPPED} minus {other}: {gains.mean():+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def main() -> None:
