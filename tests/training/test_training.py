@@ -63,6 +63,20 @@ def test_a_tiny_network_learns_discs(disc_store, tmp_path, approach, network):
     assert again.summary["dice"] == pytest.approx(best, abs=1e-5)
 
 
+@pytest.mark.slow
+def test_short_epochs_without_validation_are_saved_together(disc_store, tmp_path, monkeypatch):
+    saved = []
+    save_state = checkpoint.save_state
+    monkeypatch.setattr(checkpoint, "save_state", lambda run, state: saved.append(state) or save_state(run, state))
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_SAVES", 1e6)
+    train(tiny(epochs=20, validation="none", images=8), disc_store, tmp_path / "run")
+    assert [state["progress"]["epoch"] for state in saved] == [20]
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == [str(i + 1) for i in range(20)]
+    model, last = (tmp_path / "run" / name for name in ("model.safetensors", "last.safetensors"))
+    assert model.read_bytes() == last.read_bytes()
+
+
 def test_without_validation_all_others_train_and_the_last_weights_count(disc_store, tmp_path):
     train(tiny(epochs=2, validation="none"), disc_store, tmp_path / "run")
     model, last = (tmp_path / "run" / name for name in ("model.safetensors", "last.safetensors"))

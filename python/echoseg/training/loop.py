@@ -49,6 +49,7 @@ from echoseg.training.validation import Scores, Validation, batch_dice
 from echoseg.utils.files import new_folder
 
 _STEPS_BETWEEN_AGREEMENTS = 20  # of several ranks
+_SECONDS_BETWEEN_SAVES = 5.0  # of epochs whose weights are not the best of several
 _DECODED_BATCHES = 4  # of an epoch, for the training Dice; decoding takes time
 
 
@@ -349,7 +350,11 @@ class _Trainer:
         if better:
             progress.best_dice, progress.best_epoch = shown[-1], progress.epoch
         keep = better or self.config.validation == "last"
-        self._save(weights=self.best if keep else None, log=list(progress.log))
+        interval = min(_SECONDS_BETWEEN_SAVES, 60 * self.config.checkpoint_minutes)
+        is_recent = time.monotonic() - self.saver.submitted < interval
+        can_wait = (val is None or not keep) and self.custom.on_epoch is None
+        if not (is_recent and can_wait) or self.is_done():
+            self._save(weights=self.best if keep else None, log=list(progress.log))
         if self.ranks.index == 0:
             if self.board is not None:
                 self.board.add(LOG_COLUMNS, row)
