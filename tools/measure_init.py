@@ -14,7 +14,7 @@ import argparse
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -85,7 +85,7 @@ def draw(store: Store, case: Case) -> tuple[list[str], list[str]]:
     return chosen.tolist(), test
 
 
-def measure(store: Store, case: Case, init: str, landmarks: int, work: Path) -> pd.DataFrame:
+def measure(store: Store, case: Case, init: str, work: Path, **settings: Any) -> pd.DataFrame:
     """Train and test a network: a row per test image."""
     name = "-".join(map(str, [*case, init]))
     table = work / f"{name}.csv"
@@ -95,7 +95,7 @@ def measure(store: Store, case: Case, init: str, landmarks: int, work: Path) -> 
         run = weights_folder("landmark") if init == UNTRAINED else work / name
         if init != UNTRAINED:
             epochs = math.ceil(IMAGES / (store.samples["split"] == "TRAIN").sum())
-            settings = {"landmarks": landmarks, "epochs": epochs, "validation": "none", "seed": case.seed}
+            settings |= {"epochs": epochs, "validation": "none", "seed": case.seed}
             train(Config(approach="landmark", data=str(path), init=init, **settings), store, run)
         images = evaluate(load(run), store, "test").images[["video", "frame", "patient", "dice"]]
         images.assign(**case._asdict(), init=init).to_csv(table, index=False)
@@ -121,7 +121,9 @@ def main() -> None:
     parser.add_argument("work", type=Path, metavar="WORK", help="folder for the runs")
     parser.add_argument("--sunnybrook", type=Path, metavar="FOLDER", help="Sunnybrook Cardiac Data, see docs/data.md")
     parser.add_argument("--landmarks", type=int, default=13, help="13 are those of the network that ships")
+    parser.add_argument("--learning-rate", type=float, help="highest learning rate (default: that of the plan)")
     arguments = parser.parse_args()
+    settings = {"landmarks": arguments.landmarks, "learning_rate": arguments.learning_rate}
     arguments.work.mkdir(parents=True, exist_ok=True)
     stores = {"phantoms": phantoms(arguments.work, PATIENTS, SEED)}
     cases = [Case("phantoms", count, seed, "all") for seed in SEEDS for count in COUNTS]
@@ -132,7 +134,7 @@ def main() -> None:
         cases = sorted(cases + mri, key=lambda case: case.seed)
     tables = []
     for case in cases:
-        tables += [measure(stores[case.data], case, init, arguments.landmarks, arguments.work) for init in STARTS]
+        tables += [measure(stores[case.data], case, init, arguments.work, **settings) for init in STARTS]
         images = pd.concat(tables)
         images.to_csv(arguments.work / "dice.csv", index=False)
         print(f"after {case}:", *summary(images), sep="\n", flush=True)

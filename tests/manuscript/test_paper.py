@@ -54,8 +54,9 @@ def make_run(parent: Path) -> Path:
     folder = parent / "run"
     folder.mkdir()
     settings = {"approach": "mask", "data": str(data), "size": (32, 32), "width": 4, "depth": 2, "epochs": 2}
-    chosen = {"batch_size": 8, "rotation": 20.0, "flip": 0.0, "noise": 0.2, "validation": "split", "seed": 7}
-    Config(**settings, **chosen).save(folder / "config.yaml")
+    chosen = {"batch_size": 8, "learning_rate": 3e-3, "validation": "split", "seed": 7}
+    augmentation = {"rotation": 20.0, "flip": 0.0, "noise": 0.2}
+    Config(**settings, **chosen, **augmentation).save(folder / "config.yaml")
     environment = {"echoseg": {"version": "0.1"}, "torch": "2.9", "device": "cpu", "command": [str(data)]}
     (folder / "environment.json").write_text(json.dumps(environment))
     (folder / "log.csv").write_text("epoch,train_loss,val_dice,epoch_seconds\n1,2.5,0.5,30\n2,1.5,0.8,36\n")

@@ -103,6 +103,8 @@ def test_few_patients_in_apical_views_start_from_the_weights_that_ship(disc_stor
     assert init_of(few) == init_of(few, approach="mask") == SHIPPED
     assert init_of(few, landmarks=5) == SHIPPED
     assert rate_of(few) == 1e-3
+    assert rate_of(few, init="runs/before") == 1e-3
+    assert rate_of(with_samples(few, view="PSAX"), init="shipped") == 3e-3
     assert rate_of(few, learning_rate=0.1) == 0.1
     assert rate_of(few, init="none") == rate_of(disc_store) == 3e-3
     assert rate_of(few, folds=2) is None  # each fold has a plan of its own

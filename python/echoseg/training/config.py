@@ -137,7 +137,7 @@ class Config(TaskSettings):
         None,
         "Highest learning rate of the schedule. Where a CUDA device's batch size is left open, it is the one for 16 "
         "images, and is multiplied by the square root of batch-size / 16. Default: 0.003, or 0.001 where init gives "
-        "weights to start from",
+        "weights that know such images",
         gt=0,
         le=10,
         metavar="RATE",

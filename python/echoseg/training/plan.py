@@ -121,7 +121,7 @@ def make_plan(config: Config, store: Store, device: torch.device, ranks: Ranks |
     if config.folds is None:
         plan = plan.changed(split_boundaries=find_boundaries(plan.config, store.samples))
         plan = plan.filled(_initial_weights(plan.config, store))
-        plan = plan.filled({"learning_rate": _learning_rate(plan.config)})
+        plan = plan.filled({"learning_rate": _learning_rate(plan.config, store)})
         plan = _with_length(plan, store, device, ranks or Ranks())
     return plan.filled({"precision": _precision(device, ranks or Ranks())}) if config.precision == "auto" else plan
 
@@ -180,12 +180,11 @@ def _initial_weights(config: Config, store: Store) -> dict[str, Choice]:
     training = store.samples[config.splits(store.samples) == "train"]
     patients = len(set(traced_patients(training)))
     shipped = load_config(weights_folder(config.approach) / CONFIG)
-    is_apical = store.structure == LEFT_VENTRICLE and _short_axis(store) is None
     if config.preset is not None:
         choice = Choice("none", "the work of this preset starts from random weights")
     elif store.manifest.get("source", "").startswith("phantom"):
         choice = Choice("none", "the networks that ship have learned from such phantoms")
-    elif not is_apical or any(getattr(config, name) != getattr(shipped, name) for name in _OF_SHIPPED):
+    elif not _is_apical(store) or any(getattr(config, name) != getattr(shipped, name) for name in _OF_SHIPPED):
         choice = Choice("none", "the networks that ship are for other images or have other layers")
     elif patients > FEW_TO_INIT:
         choice = Choice("none", f"{patients} patients to learn from; measured with at most {FEW_TO_INIT}")
@@ -195,9 +194,16 @@ def _initial_weights(config: Config, store: Store) -> dict[str, Choice]:
     return {"init": choice}
 
 
-def _learning_rate(config: Config) -> Choice:
+def _is_apical(store: Store) -> bool:
+    """Whether the images are of the kind that the networks that ship know."""
+    return store.structure == LEFT_VENTRICLE and _short_axis(store) is None
+
+
+def _learning_rate(config: Config, store: Store) -> Choice:
     if config.init == "none":
         return Choice(3e-3, "the default")
+    if config.init == SHIPPED and not _is_apical(store):
+        return Choice(3e-3, "the default: the network that ships does not know such images")
     return Choice(1e-3, "a third of the default: the weights have learned already, and should not forget", True)
 
 
