@@ -38,18 +38,8 @@ DECODERS = ("soft_argmax", "dark", "argmax")
 # Settings that may be edited in the config.yaml of a run: they change where, how fast and how long it trains, and
 # neither the network nor what it learns.
 EDITABLE = {
-    *(
-        "data",
-        "corrections",
-        "init",
-        "rehearse",
-        "device",
-        "precision",
-        "compile",
-        "cuda_graph",
-        "workers",
-        "tensorboard",
-    ),
+    *("data", "corrections", "init", "rehearse"),
+    *("device", "precision", "compile", "cuda_graph", "workers", "tensorboard"),
     *("epochs", "max_minutes", "patience", "checkpoint_minutes"),
 }
 
