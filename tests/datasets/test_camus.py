@@ -141,6 +141,12 @@ def test_the_first_release_is_read_with_metaimages_and_volumes(tmp_path):
     np.testing.assert_array_equal(fill_polygons(first.tracings[0].coordinates[None], (40, 48))[0], ellipse(16.0))
 
 
+def test_a_byte_order_mark_is_ignored(folder):
+    for path in folder.rglob("Info_*.cfg"):
+        path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert [tracing.phase for tracing in read_dataset(folder).recordings[0].tracings] == ["ED", "", "ES"]
+
+
 def test_published_subgroups_are_the_splits(folder):
     (folder / "database_split").mkdir()
     (folder / "database_split/subgroup_training.txt").write_text("patient0002\n")
@@ -153,6 +159,9 @@ def test_published_subgroups_are_the_splits(folder):
     (folder / "database_split/subgroup_testing.txt").write_text("patient0001\n")
     assert [recording.split for recording in read_dataset(folder).recordings] == ["TEST"] * 2 + ["TRAIN"] * 2
     assert folder / "database_split/subgroup_testing.txt" in files_of(folder)
+    store = prepare(folder / "database_nifti", size=(40, 48))  # the subgroup files lie beside this folder
+    assert list(store.samples["split"]) == ["TEST"] * 6 + ["TRAIN"] * 6
+    assert "../database_split/subgroup_testing.txt" in store.manifest["files"]
 
 
 def replace_mask(folder, frames):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import unicodedata
 
@@ -433,9 +434,19 @@ TABLES = {
         LIST,
         lambda text: (text.replace("\n", ",ä\n").replace(",ä", ",Arzt für Kardiologie", 1)).encode("cp1252"),
     ),
+    "unknown and decimal commas": (
+        LIST,
+        lambda text: text.replace(",", ";").replace(".", ",").replace("55,5;", "n.a.;", 1),
+    ),
     "tracings with semicolons": (
         TRACINGS,
         lambda text: text.replace(",", ";").replace(".0000", "").replace(".", ",").replace(",avi", ".avi"),
+    ),
+    "frames with decimal commas": (
+        TRACINGS,
+        lambda text: re.sub(r";(\d)$", r";\1,0", text.replace(",", ";").replace(".", ","), flags=re.M).replace(
+            ",avi", ".avi"
+        ),
     ),
 }
 
@@ -511,3 +522,13 @@ def test_a_comma_that_may_separate_thousands_is_refused(folder):
     )
     (fault,) = read_echonet(folder).faults
     assert (fault.column, fault.reason) == ("EDV", "'1,090' is not a number")
+
+
+def test_fractions_are_taken_for_percentages_and_noted(folder):
+    for row, value in ((2, "0.555"), (3, ""), (4, "1")):
+        set_cell(folder / LIST, row, 1, value)
+    dataset = read_echonet(folder)
+    np.testing.assert_allclose([recording.ef for recording in dataset.recordings], [55.5, np.nan, 100])
+    assert dataset.notes == ("FileList.csv: no EF is greater than 1, so they are taken for fractions, not percentages",)
+    set_cell(folder / LIST, 3, 1, "56")
+    assert (read_echonet(folder).recordings[0].ef, read_echonet(folder).notes) == (0.555, ())

@@ -56,6 +56,14 @@ def test_the_first_of_several_channels_is_read(tmp_path):
     assert [recording.path.name for recording in dataset.recordings] == ["a_0000.nii.gz", "b_0000.nii.gz"]
 
 
+def test_a_number_at_the_end_is_a_channel_only_where_the_mask_lacks_it(tmp_path):
+    folder = write_decathlon(tmp_path, {"background": 0, "LV": 1}, cases=("slice_0002",))
+    for number in (1, 3):
+        save_nifti(folder / f"imagesTr/slice_000{number}.nii.gz", np.zeros_like(STACK))
+    faults = [str(fault) for fault in read_dataset(folder).faults]
+    assert faults == [f"imagesTr/slice_000{number}.nii.gz: has no mask in labelsTr" for number in (1, 3)]
+
+
 def test_the_label_is_chosen_by_name(tmp_path):
     mask = STACK.copy()
     mask[:, :, 24:] *= 3

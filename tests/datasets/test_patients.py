@@ -233,6 +233,7 @@ def test_a_rule_tells_patients_of_names_of_ones_own(tmp_path):
     assert sorted(set(prepare(tmp_path).samples["patient"])) == ["2021", "2022"]
     store = prepare(tmp_path, tmp_path / "store", patients="-([a-z]+)-")
     assert sorted(set(store.samples["patient"])) == ["anna", "bert"]
+    assert prepare(store.path, patients="-([a-z]+)-").path == store.path
     with pytest.raises(DataError, match="without the rule"):
         prepare(store.path, patients="(b)")
 
@@ -251,6 +252,19 @@ def test_a_wrong_rule_is_refused(tmp_path, rule, reason):
     with pytest.raises(DataError) as caught:
         read_dataset(tmp_path, patients=rule)
     assert reason in str(caught.value)
+
+
+def test_a_rule_that_cannot_be_read_is_not_ignored(tmp_path):
+    save_pair(tmp_path, "a1-b")
+    path = tmp_path / "dataset.json"
+    path.write_text('{"patients": "^a([0-9])-"}', encoding="utf-8-sig")
+    assert read_dataset(tmp_path).recordings[0].patient == "1"
+    path.write_text('{"patients": "^a([0-9])-",}')
+    with pytest.raises(DataError, match=r"dataset\.json:1:27: invalid JSON"):
+        read_dataset(tmp_path)
+    path.write_bytes(b'{"patients": "\xe4"}')
+    with pytest.raises(DataError, match=r"dataset\.json: is no JSON in UTF-8"):
+        read_dataset(tmp_path)
 
 
 def test_the_statement_is_printed_and_kept(tmp_path, capsys):

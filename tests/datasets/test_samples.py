@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import nibabel
 import numpy as np
 import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from _folders import SIZE, chord_lines, edit_lines, ellipse_chords, set_cell, write_folder, write_video
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.datasets.samples import Sample, decode_dataset
+from echoseg.datasets.store import prepare
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.crop import Box, Crop
 
@@ -165,3 +169,39 @@ def moved(recording, pixels):
     (tracing,) = recording.tracings
     tracing = dataclasses.replace(tracing, coordinates=tracing.coordinates + np.float32([pixels, 0]), file="a.nii")
     return dataclasses.replace(recording, tracings=(tracing,))
+
+
+def test_frames_of_a_dicom_file_are_samples(tmp_path):
+    folder = write_folder(tmp_path / "data", ("a",))
+    (folder / "Videos/a.avi").unlink()
+    frames = np.broadcast_to(40 * np.arange(6, dtype=np.uint8)[:, None, None], (6, *SIZE))
+    data = FileDataset("", {}, file_meta=FileMetaDataset(), preamble=bytes(128))
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.SOPClassUID, data.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.3.1", "1.2.3"
+    data.NumberOfFrames, data.Rows, data.Columns = frames.shape
+    data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
+    data.BitsAllocated, data.BitsStored, data.HighBit = 8, 8, 7
+    data.PixelData = frames.tobytes()
+    data.save_as(folder / "Videos/a.dcm")
+    samples, faults = decode(folder, size=SIZE)
+    assert [int(sample.image[0, 0]) for sample in samples] == [80, 200]
+    assert not faults
+
+
+def test_turned_videos_are_noted(tmp_path, caplog):
+    folder = write_folder(tmp_path / "data", ("a", "b"))
+    path = folder / "Videos/a.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25, SIZE)  # turned, it has the size of b.avi
+    for _ in range(6):
+        writer.write(np.zeros((*SIZE[::-1], 3), np.uint8))
+    writer.release()
+    (folder / "Videos/a.avi").unlink()
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    content[matrix : matrix + 36] = np.array([0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30], ">i4").tobytes()
+    path.write_bytes(content)
+    with caplog.at_level("INFO", "echoseg"):
+        store = prepare(folder, size=SIZE)
+    note = "1 videos are turned, as their headers ask for, such as Videos/a.mp4; their tracings are taken for those of"
+    assert store.manifest["understood"]["notes"][0].startswith(note)
+    assert note in caplog.text

@@ -138,6 +138,9 @@ def test_the_axis_can_be_said(tmp_path, folder):
     (tmp_path / "dataset.json").write_text(json.dumps({"axis3": "depth"}))
     with pytest.raises(DataError, match=r'a\.nii\.gz: dataset\.json has the "axis3" \'depth\'; use "time" or "slices"'):
         open_volume(film)
+    (tmp_path / "dataset.json").write_text('{"axis3": "time",}')
+    with pytest.raises(DataError, match=r"dataset\.json:1:18: invalid JSON"):
+        open_volume(film)
     with pytest.raises(ValueError, match="axis3"):
         read_clip(film, axis3="depth")
 

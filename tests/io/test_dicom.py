@@ -170,6 +170,10 @@ def test_the_sector_of_a_single_image_comes_from_its_region(tmp_path):
     assert clip.square == (10, 30, 100)
     np.testing.assert_array_equal(clip.frames[0, 10:110, 40:120], still[0, 10:110, 40:120])
     assert clip.frames.astype(int).sum() == clip.frames[0, 10:110, 40:120].astype(int).sum()
+    beyond = region((10, 40, SIZE[0] + 1, SIZE[1] + 1))  # its last row and column are the first beyond the frame
+    clip = read_clip(write_dicom(tmp_path / "d.dcm", still, SequenceOfUltrasoundRegions=[beyond]))
+    assert clip.spacing == (1.0, 0.5)
+    assert not clip.frames[0, :10].any()
     other = read_clip(write_dicom(tmp_path / "c.dcm", still, SequenceOfUltrasoundRegions=[region((0, 0, 240, 320))]))
     assert np.isnan(other.spacing).all()
     np.testing.assert_array_equal(other.frames, still)

@@ -32,6 +32,12 @@ def test_the_cure_is_named(tmp_path, name):
         read_clip(tmp_path / name)
 
 
+def test_a_photograph_that_is_called_jpg_is_no_video(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(NOT_READ["a.heic"][0] + bytes(99))
+    with pytest.raises(DataError, match=r"a\.jpg: cannot be opened as an image; convert it to PNG"):
+        read_clip(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("name", ["README", "README.md", "a.csv", "a.json", "notes.txt", ".a.zip", "._a.heic", "a.py"])
 def test_tables_texts_and_hidden_files_are_passed_over(tmp_path, name):
     (tmp_path / name).write_bytes(b"")

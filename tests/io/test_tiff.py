@@ -11,7 +11,7 @@ import tifffile
 
 from echoseg.errors import DataError
 from echoseg.io.reading import axis3_taken_for, read_clip
-from echoseg.io.tiff import PageAxes, read_page_axes
+from echoseg.io.tiff import PageAxes, count_pages, read_page_axes
 
 PAGES = np.random.default_rng(0).integers(0, 256, (6, 20, 30), dtype=np.uint8)
 NAN = math.nan
@@ -35,6 +35,14 @@ CASES = {
     "frames of ImageJ": (
         {"imagej": True, "metadata": {"axes": "TYX", "finterval": 0.04}},
         (1, 1, (NAN, NAN), NAN, 25),
+    ),
+    "frames of ImageJ in milliseconds": (
+        {"imagej": True, "metadata": {"axes": "TYX", "finterval": 20, "tunit": "msec"}},
+        (1, 1, (NAN, NAN), NAN, 50),
+    ),
+    "frames of ImageJ in an unknown unit": (
+        {"imagej": True, "metadata": {"axes": "TYX", "finterval": 20, "tunit": "frames"}},
+        (1, 1, (NAN, NAN), NAN, NAN),
     ),
     "slices of OME": (
         {"ome": True, "metadata": {"axes": "ZYX", "PhysicalSizeX": 1500, "PhysicalSizeY": 1250, "PhysicalSizeZ": 8000}},
@@ -61,7 +69,8 @@ def test_the_pages_are_what_the_description_says(tmp_path, case):
     assert clip.time_points == time_points
     assert math.isnan(clip.thickness) == (slices == 1)
     np.testing.assert_allclose((*clip.spacing, clip.thickness, clip.fps), (*spacing, thickness, fps))
-    assert clip.note == ""
+    is_guessed = case == "slices of tifffile"
+    assert clip.note == ("its slices are taken to be 1 mm apart" if is_guessed else "")
 
 
 @pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {}])
@@ -86,7 +95,7 @@ def test_without_a_description_the_user_can_say_it(tmp_path, options):
     assert math.isnan(clip.thickness)
     assert 'to overrule this, use --axis3 slices or "axis3" in dataset.json' in clip.note
     with axis3_taken_for("slices"):
-        assert (read_clip(path).thickness, read_clip(path).note) == (1, "")
+        assert (read_clip(path).thickness, read_clip(path).note) == (1, "its slices are taken to be 1 mm apart")
     assert (math.isnan(read_clip(path, axis3="time").thickness), read_clip(path, axis3="time").note) == (True, "")
     (tmp_path / "dataset.json").write_text(json.dumps({"axis3": "slices"}))
     assert read_clip(path).thickness == 1
@@ -155,3 +164,18 @@ def test_a_description_that_cannot_be_read_says_nothing(tmp_path, text):
 
 def test_what_is_no_tiff_says_nothing():
     assert repr(read_page_axes(b"II*\0")) == repr(PageAxes())
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_pages_that_are_missing_are_not_ignored(tmp_path, bigtiff, byteorder):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, bigtiff=bigtiff, byteorder=byteorder) as writer:
+        for page in PAGES:
+            writer.write(page, photometric="minisblack", contiguous=False)
+    content = path.read_bytes()
+    assert len(read_clip(path).frames) == count_pages(content) == 6
+    for share in (0.3, 0.6, 0.95, 0.995):
+        path.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(DataError, match=r"a\.tif: .*(missing or damaged|is damaged)"):
+            read_clip(path)

@@ -9,7 +9,7 @@ import pytest
 
 from _folders import FRAMES, SIZE, SUNNYBROOK, grey_of, write_video
 from echoseg.errors import DataError
-from echoseg.io.reading import read_clip, read_frames
+from echoseg.io.reading import decode_clip, read_clip, read_frames
 from echoseg.io.video import decode_frames
 
 JPEG_START = b"\xff\xd8\xff"
@@ -163,6 +163,16 @@ def test_frames_that_the_header_asks_to_turn_are_turned_and_noted(tmp_path):  # 
     clip = read_clip(path)
     np.testing.assert_allclose(clip.frames[0].astype(int), np.rot90(frame, -1), atol=20)
     assert clip.note == "the frames are turned by 90 degrees, as the header asks for"
+    assert decode_clip(path, [0]).turned == 90
+
+
+@pytest.mark.parametrize(("scale", "rate", "fps"), [(1, 50, 50), (1, 2000, np.nan), (2, 1, np.nan), (1, 0, np.nan)])
+def test_an_implausible_rate_is_unknown(video, tmp_path, scale, rate, fps):
+    content = bytearray(video.read_bytes())
+    strh = content.index(b"strh") + 28
+    content[strh : strh + 8] = np.array([scale, rate], "<u4").tobytes()
+    (tmp_path / "a.avi").write_bytes(content)
+    np.testing.assert_equal(read_clip(tmp_path / "a.avi").fps, fps)
 
 
 @pytest.mark.parametrize("kept", ["up to the index", "half of the index", "the first bytes"])

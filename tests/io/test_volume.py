@@ -163,10 +163,16 @@ def test_header_and_image_in_two_files(tmp_path, voxels, kind):
         open_volume(tmp_path / "a.hdr")
 
 
-def test_the_transform_of_a_metaimage_is_applied(tmp_path, voxels):
+@pytest.mark.parametrize("field", ["TransformMatrix", "Rotation", "Orientation"])
+def test_the_transform_of_a_metaimage_is_applied(tmp_path, voxels, field):
     data = voxels[::-1, ::-1].astype("<i2").tobytes(order="F")
-    path = write_mhd(tmp_path, voxels, data, TransformMatrix="-1 0 0 0 -1 0 0 0 1")
+    path = write_mhd(tmp_path, voxels, data, **{field: "-1 0 0 0 -1 0 0 0 1"})
     np.testing.assert_array_equal(read_voxels(open_volume(path)), voxels.transpose(2, 1, 0))
+
+
+def test_voxels_that_are_text_are_refused(tmp_path, voxels):
+    with pytest.raises(DataError, match=r"a\.mhd: its voxels are written as text; save it in binary form"):
+        open_volume(write_mhd(tmp_path, voxels, b"1 2 3", BinaryData="False"))
 
 
 def declare_too_much(path: Path) -> None:

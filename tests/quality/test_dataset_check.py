@@ -36,6 +36,21 @@ def test_a_store_and_a_list_of_points_have_no_orderings(data, tmp_path):
         assert not check.masks
 
 
+def test_the_axis_is_that_of_the_store(data, tmp_path):
+    store = prepare(data, tmp_path / "store", size=(48, 48), axis3="slices")
+    assert len(check_dataset(store.path, axis3="slices").store) == 6
+    with pytest.raises(DataError, match="made without axis3 'time'"):
+        check_dataset(store.path, axis3="time")
+
+
+def test_findings_of_both_views_name_their_own_list(tmp_path):
+    for view in ("A4C", "PSAX"):
+        set_cell(write_folder(tmp_path / view) / "FileList.csv", 2, 2, "140")  # an ESV greater than the EDV
+    found = check_dataset(tmp_path).findings
+    places = {(finding.file, finding.row) for finding in found if finding.reason == "ESV greater than EDV"}
+    assert places == {("A4C/FileList.csv", 2), ("PSAX/FileList.csv", 2)}
+
+
 def test_faults_are_findings_or_raise_if_strict(data):
     set_cell(data / "VolumeTracings.csv", 3, 1, "forty")
     left_out = [finding for finding in check_dataset(data).findings if finding.kind == "left out"]

@@ -29,7 +29,7 @@ def phase_of(stem: str, folder: Path) -> str:
     frame, info = _FRAME.fullmatch(stem), folder / INFO
     if frame is None or not info.is_file():
         return ""
-    lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = info.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     found = {int(match[2]): match[1] for line in lines if (match := _LINE.fullmatch(line))}
     return found.get(int(frame[1]), "")
 

@@ -112,7 +112,7 @@ def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str]
     """
     file = path.relative_to(folder).as_posix()
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else None
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n") if path.is_file() else None
     except OSError:
         lines = None
     if lines is None:
@@ -159,7 +159,7 @@ def _read_splits(patients: Path) -> dict[str, str]:
     for parent, pattern in _subgroup_patterns(patients):
         for path in filter(Path.is_file, parent.glob(pattern)):
             name = _SUBGROUPS.get(path.stem.removeprefix("subgroup_"))
-            lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if name else []
+            lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n") if name else []
             for row, line in enumerate(lines, start=1):
                 for patient in line.split():
                     if name and splits.setdefault(patient, name) != name:

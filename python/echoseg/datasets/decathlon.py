@@ -9,16 +9,16 @@ Sources: http://medicaldecathlon.com, https://github.com/MIC-DKFZ/nnUNet/blob/ma
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from echoseg.datasets.masks import FILE_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
-from echoseg.datasets.patients import DESCRIPTION, patients_of_names
-from echoseg.datasets.recording import Dataset, Fault, Recording, format_location, unread_faults
+from echoseg.datasets.patients import patients_of_names
+from echoseg.datasets.recording import Dataset, Fault, Recording, unread_faults
 from echoseg.datasets.structure import Label, choose_label
 from echoseg.errors import DataError
+from echoseg.io.description import DESCRIPTION, read_description
 from echoseg.io.label_image import label_of_colour
 
 IMAGES, LABELS = "imagesTr", "labelsTr"
@@ -32,8 +32,8 @@ def matches(folder: Path) -> bool:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """List the description, the images and the masks."""
-    return [folder / DESCRIPTION, *_list_images(folder / IMAGES), *_list_images(folder / LABELS)]
+    """List the images and the masks."""
+    return [*_list_images(folder / IMAGES), *_list_images(folder / LABELS)]
 
 
 def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
@@ -52,7 +52,7 @@ def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
         images.setdefault(stem_of(path), path)
         images.setdefault(without_channel(stem_of(path)), path)
     faults = unread_faults(folder, (*(folder / IMAGES).iterdir(), *(folder / LABELS).iterdir()), FILE_SUFFIXES)
-    pairs, used = [], set()
+    pairs, used = [], set[str]()
     masks = _list_images(folder / LABELS)
     patients = patients_of_names({stem_of(mask) for mask in masks})
     for mask in masks:
@@ -62,12 +62,11 @@ def read_decathlon(folder: Path, structure: str | None = None) -> Dataset:
             faults.append(Fault(f"{LABELS}/{mask.name}", None, f"has no image {IMAGES}/{stem}_0000 or {stem}"))
             continue
         _, phase, view = parse_stem(stem)
-        used.add(without_channel(stem_of(image)))
+        used |= {stem, stem_of(image)}
         recording = Recording(stem, image, patients[stem], (), view=view)
         pairs.append(MaskPair(recording, mask, phase=phase))
-    for path in images.values():
-        if without_channel(stem_of(path)) not in used:
-            used.add(without_channel(stem_of(path)))
+    for path in _list_images(folder / IMAGES):
+        if used.isdisjoint((stem_of(path), without_channel(stem_of(path)))):
             faults.append(Fault(f"{IMAGES}/{path.name}", None, f"has no mask in {LABELS}"))
     if not pairs and not faults:
         raise DataError(f"{folder / LABELS}: is empty; put the masks there, and their images into {IMAGES}")
@@ -90,16 +89,12 @@ def read_label(path: Path, structure: str | None = None) -> Label:
     """
     if not path.is_file():
         raise DataError(f'{path}: missing; it names the labels of the masks, as in {{"labels": {{"LV": 1}}}}')
+    content = read_description(path)
     try:
-        labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
+        labels = content["labels"]
         named = dict(_parse_label(key, value) for key, value in labels.items())
-    except json.JSONDecodeError as error:
-        location = format_location(str(path), error.lineno, str(error.colno))
-        raise DataError(f"{location}: invalid JSON ({error.msg}); fix it") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise DataError(
-            f'{path}: lacks the labels, or cannot be read; it needs them as in {{"labels": {{"LV": 1}}}}'
-        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise DataError(f'{path}: lacks the labels; it needs them as in {{"labels": {{"LV": 1}}}}') from None
     declared = tuple(sorted({value for values in named.values() for value in values}))
     background = next((values for name, values in named.items() if name.lower() == "background"), (0,))
     named = {name: values for name, values in named.items() if values != background and name.lower() != "ignore"}
@@ -118,11 +113,8 @@ def find_label(path: Path, structure: str | None = None) -> Label | None:
     """
     if not path.is_file():
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        content = {}
-    has_other_keys = isinstance(content, dict) and bool(content.keys() & {"axis3", "patients"})
+    content = read_description(path)
+    has_other_keys = bool(content.keys() & {"axis3", "patients"})
     return None if "labels" not in content and has_other_keys else read_label(path, structure)
 
 

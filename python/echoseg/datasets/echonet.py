@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from echoseg.datasets.patients import BY_NAME, patients_of_names
@@ -137,6 +138,10 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
         numbers[column.lower()], bad = read_numbers(texts, blank=True, decimal=table.decimal, units=units)
         for row, cell in texts[bad].items():
             problems[row].append((column, f"{quote(cell)} is not a number"))
+    with_ef = numbers["ef"][np.isfinite(numbers["ef"])]
+    are_fractions = with_ef.size and 0 < with_ef.max() <= 1
+    if are_fractions:
+        numbers["ef"] = 100 * numbers["ef"]
     for row in cells.index[cells[EXTRA].str.strip() != ""]:
         problems[row].append(("", EXTRA_CELLS))
     ages, _ = read_numbers(cells.get("Age", blank), blank=True, decimal=table.decimal)  # unknown where it is no number
@@ -146,6 +151,8 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
     patients = cells[patient_columns[0]].str.strip().tolist() if patient_columns else [""] * len(cells)
     unused = [*patient_columns[1:], *table.unused]
     notes = [f"{FILE_LIST}: columns that are not used: {', '.join(unused)[:200]}"] if unused else []
+    if are_fractions:
+        notes.append(f"{FILE_LIST}: no EF is greater than 1, so they are taken for fractions, not percentages")
 
     videos = _find_videos(folder / VIDEOS)
     listed: list[Recording] = []

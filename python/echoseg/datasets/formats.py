@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echoseg.datasets import camus, decathlon, echonet, pairs, pediatric
-from echoseg.datasets.patients import DESCRIPTION, apply_rule
+from echoseg.datasets.patients import apply_rule
 from echoseg.datasets.recording import Dataset
 from echoseg.errors import DataError
+from echoseg.io.description import DESCRIPTION
 
 
 class Format(NamedTuple):

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echoseg.datasets import acdc
-from echoseg.datasets.decathlon import DESCRIPTION, find_label
+from echoseg.datasets.decathlon import find_label
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, MaskPair, parse_stem, read_masks, stem_of
 from echoseg.datasets.patients import BY_FOLDER, BY_NAME, names_patient, patients_of_folders, patients_of_names
 from echoseg.datasets.recording import Dataset, Fault, Recording, observers_note, split_observers, unread_faults
 from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
+from echoseg.io.description import DESCRIPTION
 
 _SUFFIX = re.compile(rf"({'|'.join(MASK_SUFFIXES)})$", re.IGNORECASE)
 _MASKS = ("masks", "mask", "labels", "label", "gt", "segmentations", "annotations")

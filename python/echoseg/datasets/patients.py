@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -17,10 +16,10 @@ from pathlib import Path
 from echoseg.datasets.recording import Dataset, Recording
 from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.errors import DataError
+from echoseg.io.description import DESCRIPTION, read_description
 
 VIEWS = {"2ch": "A2C", "a2c": "A2C", "4ch": "A4C", "a4c": "A4C", "psax": "PSAX", "sax": "SAX"}
 """Views in the names of files and folders."""
-DESCRIPTION = "dataset.json"
 BY_NAME, BY_FOLDER = "by the file's name", "by the folder"
 
 Folder = tuple[str, ...]
@@ -184,7 +183,8 @@ def apply_rule(dataset: Dataset, rule: str | None) -> Dataset:
             file's path in the data set. None takes the rule of the key "patients" in `dataset.json`.
 
     Raises:
-        DataError: The rule is no regular expression with one group, or does not match a file.
+        DataError: The rule is no regular expression with one group, or does not match a file, or `dataset.json` is no
+            valid JSON.
     """
     source = "--patients"
     if rule is None:
@@ -213,11 +213,8 @@ def _match(pattern: re.Pattern[str], recording: Recording, folder: Path, source:
 
 
 def _described_rule(path: Path) -> str | None:
-    """The rule in a `dataset.json`; None if there is none. Other faults of the file are those of its other readers."""
-    try:
-        rule = json.loads(path.read_text(encoding="utf-8"))["patients"]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-    if not isinstance(rule, str):
+    """The rule in a `dataset.json`; None if there is none."""
+    rule = read_description(path).get("patients")
+    if rule is not None and not isinstance(rule, str):
         raise DataError(f'{path}: patients is no text; give a regular expression, as in {{"patients": "^(p[0-9]+)_"}}')
     return rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,17 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class RecordingSamples:
-    """The samples of one recording, in the order of its frames, and the faults found while decoding it."""
+    """The samples of one recording.
+
+    Attributes:
+        samples: In the order of its frames.
+        faults: The faults found while decoding it.
+        is_turned: Whether its frames were turned, as the header of the file asks for.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    is_turned: bool = False
 
 
 def decode_dataset(
@@ -99,6 +106,7 @@ def _decode(
     except DataError as error:
         result.faults.append(Fault(file, None, str(error).removeprefix(f"{recording.path}: ")))
         return result
+    result = replace(result, is_turned=bool(decoded.turned))
     for tracing, contour, phase in zip(recording.tracings, contours, name_phases(recording, contours), strict=True):
         image = decoded.frames.get(tracing.frame)
         height, width = (0, 0) if image is None else image.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from echoseg.datasets.formats import files_of
@@ -27,7 +28,7 @@ def hash_source(folder: Path, corrections: Path | None, options: object) -> str:
     digest = hashlib.sha256(repr(options).encode())
     for path in files_of(folder):
         status = path.stat(follow_symlinks=path.exists())  # a broken link is reported later, as a fault of its video
-        digest.update(repr((path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns)).encode())
+        digest.update(repr((_name(path, folder), status.st_size, status.st_mtime_ns)).encode())
     if corrections is not None and corrections.is_file():
         digest.update(corrections.read_bytes())
     return digest.hexdigest()
@@ -40,7 +41,7 @@ def hash_files(folder: Path) -> dict[str, str]:
         DataError: The folder is missing or in no known format.
     """
     files = list(files_of(folder))
-    names = (path.relative_to(folder).as_posix() for path in files)
+    names = (_name(path, folder) for path in files)
     return dict(zip(names, map_in_order(_hash, files), strict=True))
 
 
@@ -62,6 +63,11 @@ def changed_files(folder: Path, hashes: dict[str, str]) -> dict[str, str]:
     now = hash_files(folder)
     changes = {name: "gone" if name not in now else "changed" for name in hashes if now.get(name) != hashes[name]}
     return changes | {name: "new" for name in now if name not in hashes}
+
+
+def _name(path: Path, folder: Path) -> str:
+    """The path from the folder; some files of a data set may be beside it."""
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _hash(path: Path) -> str:

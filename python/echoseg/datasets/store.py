@@ -7,6 +7,7 @@ gigabyte.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,7 +24,7 @@ from echoseg.datasets.formats import format_of, read_dataset
 from echoseg.datasets.recording import Fault
 from echoseg.datasets.samples import CROP_COLUMNS, decode_dataset
 from echoseg.datasets.source_files import hash_files, hash_source
-from echoseg.datasets.statement import count_reasons, describe_dataset, log_statement
+from echoseg.datasets.statement import NOTICE, count_reasons, describe_dataset, log_statement
 from echoseg.datasets.store_files import (
     CURE,
     FORMAT,
@@ -37,7 +38,7 @@ from echoseg.datasets.store_files import (
     write_metadata,
 )
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
-from echoseg.errors import DataError
+from echoseg.errors import DataError, printable
 from echoseg.geometry.contour import ORDERINGS
 from echoseg.geometry.crop import Box, Crop
 from echoseg.io.reading import axis3_of, axis3_taken_for
@@ -281,7 +282,7 @@ def _open_as(
         raise DataError(
             f"{path}: has the structure {actual!r}, but {structure!r} was requested; prepare the data again"
         )
-    if patients not in (None, store.manifest.get("patients")):
+    if patients not in (None, store.manifest.get("patient_rule")):
         raise DataError(f"{path}: was made without the rule {patients!r} for patients; prepare the data again with it")
     return store
 
@@ -329,12 +330,13 @@ def _prepare(
     if corrections is not None:
         dataset = correct(dataset, corrections)
     faults = list(dataset.faults)
-    understood = {"understood": describe_dataset(dataset, format_of(folder))}
-    log_statement(understood)
+    understood = describe_dataset(dataset, format_of(folder))
+    log_statement({"understood": understood})
     if strict:
         _refuse_faults(folder, faults)
     contours: list[NDArray[np.float32]] = []
     metadata: list[dict[str, Any]] = []
+    turned: list[str] = []
     observers: dict[str, dict[int, NDArray[np.float32]]] = {}
 
     def images() -> Iterator[NDArray[np.uint8]]:
@@ -342,6 +344,7 @@ def _prepare(
         with bar:
             for decoded in decode_dataset(dataset, **options):
                 faults.extend(decoded.faults)
+                turned.extend(sample.metadata["path"] for sample in decoded.samples[:1] if decoded.is_turned)
                 for sample in decoded.samples:
                     for observer, contour in sample.observers.items():
                         observers.setdefault(observer, {})[len(contours)] = contour
@@ -356,13 +359,17 @@ def _prepare(
             _refuse_faults(folder, faults)
         if not any(map(len, contours)):
             raise DataError(f"{folder}: contains nothing usable; {faults[0]} (fault 1 of {len(faults)})")
+        if turned:
+            note = f"{len(turned)} videos are turned, as their headers ask for, such as {printable(turned[0])}"
+            understood["notes"].insert(0, f"{note}; their tracings are taken for those of turned frames")
+            logging.getLogger("echoseg").log(NOTICE, "note: %s", understood["notes"][0])
         manifest = {
             "source": source or _hash(folder, corrections, reading, options),
             "folder": str(folder.resolve()),
             "kind": dataset.kind,
             "structure": dataset.structure,
-            "patients": reading["patients"],
-            "understood": understood["understood"] | {"left_out": count_reasons(faults)},
+            "patient_rule": reading["patients"],
+            "understood": understood | {"left_out": count_reasons(faults)},
             "ordering": options["ordering"] or ("chords" if dataset.kind == "chords" else "given"),
             "fov_mm": options["fov_mm"],
             "axis3": axis3_of(folder),

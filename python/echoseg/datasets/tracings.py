@@ -145,7 +145,7 @@ def read_tracings(path: Path) -> TracingTable:
     table = read_table(path, *needed, optional=(_OBSERVER,))
     kind = "chords" if set(_COORDINATES["chords"]) <= set(table.cells.columns) else "points"
     coordinates, problems = _check_cells(table, _COORDINATES[kind])
-    groups = _group_rows(table.cells, kind, problems)
+    groups = _group_rows(table, kind, problems)
     _reject_neighbours_of_fragments(groups)
     _unite_repeated(groups, coordinates, kind)
     edges = np.array([*(group.start for group in groups), len(coordinates)])
@@ -196,19 +196,20 @@ def _check_cells(table: Table, names: Sequence[str]) -> tuple[NDArray[np.float32
     return values, dict(sorted(problems.items()))
 
 
-def _group_rows(table: pd.DataFrame, kind: str, problems: Problems) -> list[_RowGroup]:
+def _group_rows(table: Table, kind: str, problems: Problems) -> list[_RowGroup]:
     """Split the table where the FileName, Frame or Observer cell changes; groups with an invalid cell get a fault."""
-    name_codes, names = pd.factorize(table["FileName"].str.strip())
-    frame_codes, frame_cells = pd.factorize(table["Frame"].str.strip())
-    observers = table[_OBSERVER].str.strip() if _OBSERVER in table else pd.Series("", index=table.index)
+    cells = table.cells
+    name_codes, names = pd.factorize(cells["FileName"].str.strip())
+    frame_codes, frame_cells = pd.factorize(cells["Frame"].str.strip())
+    observers = cells[_OBSERVER].str.strip() if _OBSERVER in cells else pd.Series("", index=cells.index)
     observer_codes, observer_names = pd.factorize(observers)
-    numbers, _ = read_numbers(pd.Series(frame_cells))
+    numbers, _ = read_numbers(pd.Series(frame_cells), decimal=table.decimal)
     files, frames = names.tolist(), frame_cells.tolist()
     change = np.diff(np.stack([name_codes, frame_codes, observer_codes]), axis=1).any(axis=0)
-    edges = [0, *(np.flatnonzero(change) + 1).tolist(), len(table)]
+    edges = [0, *(np.flatnonzero(change) + 1).tolist(), len(cells)]
     invalid = np.fromiter(problems, dtype=np.intp, count=len(problems))
     bounds = np.searchsorted(invalid, edges).tolist()
-    rows = table.index.to_numpy()
+    rows = cells.index.to_numpy()
     stems = [stem_of(cell) for cell in files]
     bad_names = [check_name(stem) for stem in stems]
     bad_frames = [_check_frame(cell, number) for cell, number in zip(frames, numbers.tolist(), strict=True)]

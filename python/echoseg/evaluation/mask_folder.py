@@ -21,11 +21,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg.datasets.decathlon import DESCRIPTION, find_label, without_channel
+from echoseg.datasets.decathlon import find_label, without_channel
 from echoseg.datasets.masks import FILE_SUFFIXES, read_pair, select_structure, stem_of
 from echoseg.errors import DataError
 from echoseg.evaluation.comparison_cases import Cases
 from echoseg.geometry.crop import paste
+from echoseg.io.description import DESCRIPTION
 from echoseg.io.image import is_image
 from echoseg.io.reading import open_volume, read_labels, read_voxels
 from echoseg.io.volume import is_volume

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg.datasets.decathlon import DESCRIPTION, LABELS, find_label, without_channel
+from echoseg.datasets.decathlon import LABELS, find_label, without_channel
 from echoseg.datasets.masks import FILE_SUFFIXES, MASK_SUFFIXES, read_pair, stem_of, structure_pixels
+from echoseg.io.description import DESCRIPTION
 from echoseg.io.file_types import VOLUME_SUFFIXES
 
 _TIFF_SUFFIXES = (".tif", ".tiff")

@@ -8,7 +8,6 @@ files of the data set may decide; see `siblings`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.errors import DataError
+from echoseg.io.description import DESCRIPTION, read_description
 
 AXIS3 = ("time", "slices")
 """What the third axis of a volume can be."""
 
-_DESCRIPTION, _FOLDERS = "dataset.json", 3
+_FOLDERS = 3
 _MAX_DESCRIPTION_BYTES = 1 << 20
 _SEQUENCE = re.compile(r"sequence|cine", re.IGNORECASE)
 _VIEW = re.compile(r"(?<![a-z0-9])([24]ch|a[24]c|plax|psax)(?![a-z0-9])", re.IGNORECASE)
@@ -130,16 +130,13 @@ def described_axis3(path: Path) -> str | None:
     """Read what the nearest `dataset.json` says, in the folder of a file or one of the two above it; None if nothing.
 
     Raises:
-        DataError: It has another value than those in `AXIS3`.
+        DataError: It has another value than those in `AXIS3`, or is no valid JSON.
     """
     for folder in list(path.absolute().parents)[:_FOLDERS]:
-        description = folder / _DESCRIPTION
-        try:
-            if not description.is_file() or description.stat().st_size > _MAX_DESCRIPTION_BYTES:
-                continue
-            axis3 = json.loads(description.read_text(encoding="utf-8")).get("axis3")
-        except (OSError, ValueError, AttributeError, RecursionError):  # the reader of the data set refuses it
-            return None
+        description = folder / DESCRIPTION
+        if not description.is_file() or description.stat().st_size > _MAX_DESCRIPTION_BYTES:
+            continue
+        axis3 = read_description(description).get("axis3")
         if axis3 not in (None, *AXIS3):
             raise DataError(f'{path}: {description.name} has the "axis3" {axis3!r:.40}; use "time" or "slices"')
         return axis3

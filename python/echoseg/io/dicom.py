@@ -320,7 +320,7 @@ def _fit_region(
     That number is 0 if the region and the sector do not overlap enough, or if there is no sector and the region refers
     to a larger screen.
     """
-    scale = int(np.ceil(max(box[2] / size[0], box[3] / size[1])))
+    scale = int(np.ceil(max((box[2] - 1) / size[0], (box[3] - 1) / size[1])))  # some name the first pixel beyond it
     box = tuple(edge / scale for edge in box)
     inside = np.zeros(size, dtype=np.uint8)
     inside[round(box[0]) : round(box[2]), round(box[1]) : round(box[3])] = 1

@@ -59,7 +59,7 @@ _TYPES = {
     rb"\0\0\0\x0cjP  ": ("a JPEG 2000 image", ".jp2", IMAGE_SUFFIXES),
     rb"RIFF....WEBP": ("a WebP image", ".webp", IMAGE_SUFFIXES),
     rb"RIFF....AVI ": ("an AVI video", ".avi", VIDEO_SUFFIXES),
-    rb"....ftyp": ("an MP4 or MOV video", ".mp4", VIDEO_SUFFIXES),
+    rb"....ftyp(?!hei|hev|mif1|msf1|avi[fs])": ("an MP4 or MOV video", ".mp4", VIDEO_SUFFIXES),
     rb"\x1aE\xdf\xa3": ("a Matroska or WebM video", ".mkv", VIDEO_SUFFIXES),
     rb"NRRD000": ("an NRRD file", ".nrrd", (".nrrd", ".nhdr")),
     rb"(ObjectType|NDims) *=": ("a MetaImage", ".mha", (".mha", ".mhd")),

@@ -20,7 +20,7 @@ from echoseg.errors import DataError
 from echoseg.io.axes import OVERRULE, described_axis3
 from echoseg.io.clip import MAX_BYTES
 from echoseg.io.file_types import IMAGE_SUFFIXES
-from echoseg.io.tiff import PageAxes, read_page_axes
+from echoseg.io.tiff import PageAxes, count_pages, read_page_axes
 
 _STORED = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 _ORIENTATION = 274  # tag
@@ -95,6 +95,7 @@ def read_pages(path: Path, axis3: str | None = None) -> Pages:
     images = images or _decode_by_pillow(content)
     if not images:
         raise DataError(f"{path}: {_describe_failure(content)}")
+    _check_count(path, content, len(images))
     notes = []
     orientation = _orientation(content)
     if orientation in _AS_STORED:
@@ -136,7 +137,10 @@ def _with_axes(path: Path, pages: Pages, axes: PageAxes, axis3: str | None) -> P
     slices, time_points = (axes.slices, axes.time_points) if axis3 is None else (count, 1)
     if axis3 == "time" or slices == 1:
         return pages
-    thickness = axes.thickness if axes.thickness > 0 else 1.0
+    thickness = axes.thickness
+    if not thickness > 0:
+        thickness = 1.0
+        pages = pages._replace(note="; ".join(filter(None, (pages.note, "its slices are taken to be 1 mm apart"))))
     return pages._replace(thickness=thickness, time_points=time_points, fps=axes.fps if time_points > 1 else np.nan)
 
 
@@ -153,6 +157,7 @@ def read_stored(path: Path) -> list[NDArray[Any]]:
     images = _decode(content, np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if not images:
         raise DataError(f"{path}: {_describe_failure(content)}")
+    _check_count(path, content, len(images))
     turned = content.startswith(_TIFF) and _AS_STORED.get(_orientation(content))
     return [np.asarray(turned(image) if turned else image) for image in images]
 
@@ -187,6 +192,17 @@ def _decode_by_pillow(content: bytes) -> list[NDArray[Any]]:
             ]
     except Exception:  # Pillow raises exceptions of many types for damaged files
         return []
+
+
+def _check_count(path: Path, content: bytes, decoded: int) -> None:
+    """Refuse a TIFF of which not all pages could be decoded.
+
+    Raises:
+        DataError: The file is cut off, or a page is damaged.
+    """
+    if content.startswith(_TIFF) and (pages := count_pages(content)) != decoded:
+        number = "some" if pages is None else pages - decoded
+        raise DataError(f"{path}: {number} of its pages are missing or damaged; copy the file again, or replace it")
 
 
 def _describe_failure(content: bytes) -> str:

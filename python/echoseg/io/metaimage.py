@@ -33,6 +33,7 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
+_MATRICES = ("TransformMatrix", "Rotation", "Orientation")  # names of the same field
 
 
 def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndarray, dict[str, str]]:
@@ -60,7 +61,8 @@ def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndar
             raise ValueError("not an image or volume")
         sizes = fields.get("ElementSpacing", fields.get("ElementSize", "1 " * count)).split()
         spacing = tuple(float(word) for word in sizes)
-        rotation = np.array(fields.get("TransformMatrix", "").split() or np.eye(count).ravel(), dtype=float)
+        matrix = next((fields[key] for key in _MATRICES if key in fields), "")
+        rotation = np.array(matrix.split() or np.eye(count).ravel(), dtype=float)
         rotation = rotation.reshape(count, count).T  # the file lists the direction of one axis after the other
         words = next((fields[key] for key in ("Offset", "Position", "Origin") if key in fields), "0 " * count).split()
         origin = np.array(words, dtype=float)
@@ -73,6 +75,8 @@ def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], np.ndar
         raise DataError(f"{path}: HeaderSize is {fields['HeaderSize']!r}; it must be a number of bytes, or -1")
     if last and fields["ElementDataFile"].upper() == "LOCAL":  # the voxels follow the header
         fields |= {"ElementDataFile": path.name, "HeaderSize": str(last.end())}
+    if fields.get("BinaryData", "").lower() == "false":
+        raise DataError(f"{path}: its voxels are written as text; save it in binary form")
     if fields.get("ElementNumberOfChannels", "1") != "1":
         raise DataError(f"{path}: is a colour image; save it in grey")
     if fields.get("ElementType") not in _TYPES:

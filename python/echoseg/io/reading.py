@@ -85,7 +85,7 @@ def read_clip(path: str | os.PathLike[str], *, axis3: str | None = None) -> Clip
         with axis3_taken_for(axis3):
             task, build = ("pages", _build_pages) if is_image(path) else ("slices", _build_clip)
             return request(task, path, build, _axis3.get())
-    if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
+    if _is_dicom(path):
         with axis3_taken_for(axis3):
             return request("dicom", path, _build_clip, _axis3.get())
     if path.is_file() and not video.is_video(path) and (reason := unread_reason(path) or header_reason(path)):
@@ -125,7 +125,7 @@ def decode_clip(path: Path, frames: Sequence[int]) -> DecodedFrames:
         DataError: The file is missing or damaged, or its decoder crashed or exceeded the time or memory limit.
         ValueError: `frames` is empty, or has negative or non-increasing numbers.
     """
-    if is_volume(path) or is_image(path):
+    if is_volume(path) or is_image(path) or _is_dicom(path):
         images = read_clip(path).frames
         return DecodedFrames({frame: images[frame] for frame in frames if frame < len(images)}, len(images), 0, _NAN)
     return _decode_frames(path, frames)
@@ -228,6 +228,10 @@ def is_clip(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES) or is_dicom(path)
 
 
+def _is_dicom(path: Path) -> bool:
+    return path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path)
+
+
 def _decode_frames(path: Path, frames: Sequence[int]) -> DecodedFrames:
     return request("video frames", path, _build_decoded, check_numbers(frames))
 
@@ -263,7 +267,8 @@ def _build_planes(metadata: Metadata, arrays: Arrays) -> NDArray[Any]:
 
 def _build_decoded(metadata: Metadata, arrays: Arrays) -> DecodedFrames:
     frames = {int(number): _check_grey(frame, 2) for number, frame in zip(metadata["numbers"], arrays, strict=True)}
-    return DecodedFrames(frames, int(metadata["passed"]), int(metadata["declared"]), float(metadata["fps"]))
+    passed, declared, turned = (int(metadata[name]) for name in ("passed", "declared", "turned"))
+    return DecodedFrames(frames, passed, declared, float(metadata["fps"]), turned)
 
 
 def _check_grey(frames: NDArray[Any], dimensions: int) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ import io
 import json
 import math
 import re
+import struct
 from typing import Any, NamedTuple
 
 from PIL import Image
@@ -20,6 +21,7 @@ from PIL import Image
 _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION = 270, 282, 283  # tags
 _MAX_DESCRIPTION = 1 << 20
 _MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "micron": 1e-3, "microns": 1e-3, "µm": 1e-3, "μm": 1e-3, "mm": 1.0}
+_SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "min": 60.0}
 _MILLIMETRES |= {"cm": 10.0, "m": 1000.0, "\\u00b5m": 1e-3}
 
 
@@ -63,14 +65,32 @@ def read_page_axes(content: bytes) -> PageAxes:
         return PageAxes()
 
 
+def count_pages(content: bytes) -> int | None:
+    """Count the pages of a TIFF by its directories; None if one of them is beyond the end of the file."""
+    order = "<" if content.startswith(b"II") else ">"
+    is_big = content[2:4] in (b"+\0", b"\0+")
+    start, entries, entry, pointer = (8, "Q", 20, "Q") if is_big else (4, "H", 12, "I")
+    found: set[int] = set()
+    try:
+        (offset,) = struct.unpack_from(order + pointer, content, start)
+        while offset and offset not in found:
+            found.add(offset)
+            (number,) = struct.unpack_from(order + entries, content, offset)
+            (offset,) = struct.unpack_from(order + pointer, content, offset + struct.calcsize(entries) + entry * number)
+    except (struct.error, OverflowError):
+        return None
+    return len(found)
+
+
 def _imagej(fields: dict[str, str], resolution: list[float]) -> PageAxes:
     slices, times, channels = (int(fields.get(name, "1")) for name in ("slices", "frames", "channels"))
     unit = _MILLIMETRES.get(fields.get("unit", "").strip().lower(), math.nan)
-    spacing, interval = float(fields.get("spacing", "nan")), float(fields.get("finterval", "0"))
+    seconds = _SECONDS.get(fields.get("tunit", "sec").strip().lower(), math.nan)
+    spacing, interval = float(fields.get("spacing", "nan")), float(fields.get("finterval", "0")) * seconds
     if times == 1 and fields.get("hyperstack") != "true" and math.isnan(spacing):
         slices = 1  # the images of any stack
     sides = [unit / per_unit if per_unit > 0 else math.nan for per_unit in resolution]
-    fps = 1 / interval if interval > 0 else float(fields.get("fps", "nan"))
+    fps = 1 / interval if interval > 0 else float(fields.get("fps", "nan")) if interval == 0 else math.nan
     images = int(fields.get("images", "0"))
     return PageAxes(channels, slices, times, (sides[0], sides[1]), abs(spacing) * unit, fps, images=images)
 

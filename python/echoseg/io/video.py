@@ -72,7 +72,7 @@ class DecodedFrames(NamedTuple):
         frames: Frame number → (H, W) uint8, grey. Damaged frames are missing.
         passed: Number of frames that the decoder passed, damaged ones included.
         declared: Number of frames that the header declares; 0 if it declares none or an estimate. It may be wrong.
-        fps: Frames per second in the header, or 25 if the header has no plausible value.
+        fps: Frames per second in the header; nan if the header has no plausible value.
         turned: The degrees by which the frames are turned, clockwise, as the header asks for.
     """
 
@@ -123,7 +123,7 @@ def decode_frames(path: Path, frames: Sequence[int] | None = None) -> DecodedFra
             passed += 1
             if size > MAX_BYTES:
                 raise DataError(f"{path}: contains more than {MAX_BYTES >> 30} GiB of frames; split the file")
-    return DecodedFrames(decoded, passed, declared, rate if 1 <= rate <= 1000 else 25.0, turned)
+    return DecodedFrames(decoded, passed, declared, rate if 1 <= rate <= 1000 else np.nan, turned)
 
 
 def stack_frames(path: Path, decoded: DecodedFrames, frames: Sequence[int] | None) -> NDArray[np.uint8]:

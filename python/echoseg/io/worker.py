@@ -127,6 +127,7 @@ def _decode_frames(path: Path, numbers: list[int]) -> Response:
         "passed": decoded.passed,
         "declared": decoded.declared,
         "fps": decoded.fps,
+        "turned": decoded.turned,
     }
     return metadata, list(decoded.frames.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,7 +74,8 @@ def check_dataset(
     if is_store(path):
         opened = open_store(path)
         size, fov_mm = opened.size, opened.manifest["fov_mm"]
-        store = prepare(path, size=size, fov_mm=fov_mm, structure=structure, patients=patients, strict=strict)
+        options: dict[str, Any] = {"structure": structure, "patients": patients, "axis3": axis3, "strict": strict}
+        store = prepare(path, size=size, fov_mm=fov_mm, **options)
     else:
         store = prepare(path, structure=structure, patients=patients, axis3=axis3, strict=strict)
         with axis3_taken_for(axis3):

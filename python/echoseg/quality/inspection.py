@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import pandas as pd
 
@@ -150,9 +151,10 @@ def _from_fault(fault: Fault) -> Finding:
 def _from_suspect(suspect: Suspect, samples: pd.DataFrame, first: int) -> Finding:
     image = samples.loc[suspect.images[0] if suspect.images else first]
     in_file_list = not suspect.images or suspect.reason in _IN_FILE_LIST
-    file, row = (FILE_LIST, image["list_row"]) if in_file_list else (image["file"], image["row"])
-    if in_file_list and not row:
-        file = image["path"]
+    file, row = image["file"], image["row"]
+    if in_file_list:
+        row = image["list_row"]
+        file = PurePosixPath(file).with_name(FILE_LIST).as_posix() if row else image["path"]
     return Finding(
         SUSPICIOUS,
         suspect.reason,

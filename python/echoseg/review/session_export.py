@@ -58,7 +58,7 @@ def export_session(clips: Clips, corrections: CorrectionsFolder, out: Path) -> E
                 left_out.append(f"{source.path}: is a series of files; save it as one file to export it")
                 continue
             # the name in the tables may be that of a list, without suffix
-            name = stem_of(source.name) + source.path.name[len(source.path.stem) :]
+            name = stem_of(source.name) + source.path.name[len(stem_of(source.path.name)) :]
             with naming(source.path):
                 shutil.copyfile(source.path, folder / VIDEOS / name)
             for frame, state in kept.items():

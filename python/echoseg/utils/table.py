@@ -30,7 +30,7 @@ _BLANK = b" \t\v\f,;|\x1f"
 _BLANK_LINES = re.compile(rb"(?:[\s,;|]*[\r\n])?")
 _DELIMITER_LINE = re.compile(rb'"?sep=(.)"?[ ,;|\t]*(?:\r\n|\r|\n)', re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+\s*")
-_UNKNOWN = ("", "nan", "na", "n/a", "none", "null", "-")
+_UNKNOWN = ("", "nan", "na", "n/a", "n.a.", "none", "null", "-")
 _MAX_QUOTE = 60  # characters of a cell in a message
 _MAX_LINES = 20  # of a quoted cell
 _MIN_CELLS, _CELLS_PER_BYTE = 2**20, 8  # a table may have this many cells in any case, and this many more per byte
@@ -164,7 +164,7 @@ def read_numbers(
 
     Args:
         cells: Text.
-        blank: Whether a cell may be blank (empty, nan, na, n/a, none, null, -); its value is then nan.
+        blank: Whether a cell may be blank (empty, nan, na, n/a, n.a., none, null, -); its value is then nan.
         decimal: "," if a comma may stand for the decimal point; not in columns that also contain points, since the
             comma may separate thousands there.
         units: What may follow a number, in lower case, as in "43 %".
@@ -180,7 +180,7 @@ def read_numbers(
     values, texts = values.copy(), cells[bad].str.strip()
     for unit in units:
         texts = texts.where(~texts.str.lower().str.endswith(unit), texts.str[: -len(unit)].str.strip())
-    if decimal and not cells.str.contains(".", regex=False).any():
+    if decimal and not cells.str.contains(r"\.\d").any():
         is_decimal = [bool(_DECIMAL_COMMA.fullmatch(text)) for text in texts]
         texts = texts.where(~np.array(is_decimal), texts.str.replace(decimal, ".", regex=False))
     values[bad] = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
