@@ -1,11 +1,12 @@
 """Measure what a training gains from starting with the weights that ship, by the number of patients.
 
-    python tools/measure_init.py WORK [--sunnybrook FOLDER]    # run again to continue after an interruption
+    python tools/measure_init.py WORK                          # run again to continue after an interruption
+    python tools/measure_init.py WORK --sunnybrook FOLDER
 
-Trains landmark networks on few and many patients, from random weights and from those that ship, with three seeds each,
-and tests them on patients that none has seen. The data are phantoms whose images are changed to those of a scanner
-that the networks that ship do not know, and MRI slices: Sunnybrook Cardiac Data, where each patient is left out once.
-Prints a table of Dice with the paired difference; WORK gets the runs and dice.csv, a row per image.
+Trains networks on few and many patients, from random weights and from those that ship, with three seeds each, and
+tests them on patients that none has seen. The data are phantoms whose images are changed to those of a scanner that
+the networks that ship do not know; with `--sunnybrook`, MRI slices of which each patient is left out once. Prints a
+table of Dice with the paired difference; WORK gets the runs and dice.csv, a row per image.
 """
 
 from __future__ import annotations
@@ -92,11 +93,11 @@ def measure(store: Store, case: Case, init: str, work: Path, **settings: Any) ->
     if not table.exists():
         path = work / f"{name}-store"
         store = open_store(path) if is_store(path) else selected(store, *draw(store, case), path)
-        run = weights_folder("landmark") if init == UNTRAINED else work / name
+        run = weights_folder(settings["approach"]) if init == UNTRAINED else work / name
         if init != UNTRAINED:
             epochs = math.ceil(IMAGES / (store.samples["split"] == "TRAIN").sum())
             settings |= {"epochs": epochs, "validation": "none", "seed": case.seed}
-            train(Config(approach="landmark", data=str(path), init=init, **settings), store, run)
+            train(Config(data=str(path), init=init, **settings), store, run, resume=run.exists())
         images = evaluate(load(run), store, "test").images[["video", "frame", "patient", "dice"]]
         images.assign(**case._asdict(), init=init).to_csv(table, index=False)
     return pd.read_csv(table, dtype={"patient": str})
@@ -120,21 +121,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, metavar="WORK", help="folder for the runs")
     parser.add_argument("--sunnybrook", type=Path, metavar="FOLDER", help="Sunnybrook Cardiac Data, see docs/data.md")
+    parser.add_argument("--approach", choices=("mask", "landmark"), default="landmark")
     parser.add_argument("--landmarks", type=int, default=13, help="13 are those of the network that ships")
     parser.add_argument("--learning-rate", type=float, help="highest learning rate (default: that of the plan)")
     arguments = parser.parse_args()
-    settings = {"landmarks": arguments.landmarks, "learning_rate": arguments.learning_rate}
+    names = ("approach", "landmarks", "learning_rate")
+    settings = {name: value for name, value in vars(arguments).items() if name in names}
     arguments.work.mkdir(parents=True, exist_ok=True)
-    stores = {"phantoms": phantoms(arguments.work, PATIENTS, SEED)}
-    cases = [Case("phantoms", count, seed, "all") for seed in SEEDS for count in COUNTS]
     if arguments.sunnybrook:
-        stores["mri"] = prepare(arguments.sunnybrook)
-        patients = sorted(set(stores["mri"].samples["patient"]))
-        mri = [Case("mri", count, seed, patient) for seed in SEEDS for count in MRI_COUNTS for patient in patients]
-        cases = sorted(cases + mri, key=lambda case: case.seed)
+        store = prepare(arguments.sunnybrook)
+        tested = sorted(set(store.samples["patient"]))
+        cases = [Case("mri", count, seed, one) for seed in SEEDS for count in MRI_COUNTS for one in tested]
+    else:
+        store = phantoms(arguments.work, PATIENTS, SEED)
+        cases = [Case("phantoms", count, seed, "all") for seed in SEEDS for count in COUNTS]
     tables = []
     for case in cases:
-        tables += [measure(stores[case.data], case, init, arguments.work, **settings) for init in STARTS]
+        tables += [measure(store, case, init, arguments.work, **settings) for init in STARTS]
         images = pd.concat(tables)
         images.to_csv(arguments.work / "dice.csv", index=False)
         print(f"after {case}:", *summary(images), sep="\n", flush=True)
