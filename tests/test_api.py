@@ -109,6 +109,13 @@ def test_predictor_gives_the_same_for_paths_clips_and_frames_as_predict_files(ru
         assert table[name][0] == getattr(measurement, f"mean_{name}") or math.isnan(table[name][0])
 
 
+@pytest.mark.parametrize("wrong", [{"format": "xlsx"}, {"keep": "masks"}, {"keep": ["overlays"]}])
+def test_predict_files_refuses_unknown_outputs_before_it_begins(run, data, tmp_path, wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
+        echoseg.predict_files(run, [data], tmp_path / "out", device="cpu", **wrong)
+    assert not (tmp_path / "out").exists()
+
+
 def test_predictor_rejects_invalid_input(run):
     predict = echoseg.load(run, device="cpu")
     with pytest.raises(echoseg.DataError, match=r"nowhere\.avi"):

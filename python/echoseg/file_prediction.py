@@ -24,7 +24,7 @@ from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import Predictor, load
 from echoseg.io.reading import axis3_taken_for
 from echoseg.models.weights import weights_folder
-from echoseg.report.results import write_prediction
+from echoseg.report.results import OUTPUTS, write_prediction
 from echoseg.training.distributed import ranks_of_torchrun
 from echoseg.training.logs import logger
 
@@ -98,10 +98,14 @@ def predict_files(
         DataError: The run cannot be used, no file is found, a step is unknown, `patients`, `truth` or `bsa` cannot
             be used, or results cannot be written.
         FileExistsError: `out` exists.
-        ValueError: `approach` is unknown.
+        ValueError: `approach` or `format` is unknown, or `keep` has an unknown name.
     """
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise DataError("format 'parquet' needs another package; pip install 'echoseg[parquet]'")
+    if format not in ("csv", "parquet"):
+        raise ValueError(f"format: expected csv or parquet, got {format!r}")
+    if isinstance(keep, str) or not OUTPUTS.keys() >= set(keep):
+        raise ValueError(f"keep: expected some of {', '.join(OUTPUTS)} in a list, got {keep!r}")
     out, keep = Path(out), sorted(set(keep))
     run = weights_folder(approach) if run is None else Path(run)
     with axis3_taken_for(axis3), ranks_of_torchrun(device, patience=_TIMEOUT) as ranks:

@@ -532,3 +532,11 @@ def test_fractions_are_taken_for_percentages_and_noted(folder):
     assert dataset.notes == ("FileList.csv: no EF is greater than 1, so they are taken for fractions, not percentages",)
     set_cell(folder / LIST, 3, 1, "56")
     assert (read_echonet(folder).recordings[0].ef, read_echonet(folder).notes) == (0.555, ())
+
+
+def test_a_rate_that_no_film_has_is_not_used(folder):
+    set_cell(folder / LIST, 2, 6, "0")
+    set_cell(folder / LIST, 3, 6, "5000")
+    dataset = read_echonet(folder)
+    np.testing.assert_array_equal([recording.fps for recording in dataset.recordings], [np.nan, np.nan, 50])
+    assert dataset.notes == ("FileList.csv: the FPS of 2 videos is not between 1 and 1000, and is not used",)

@@ -108,7 +108,10 @@ def test_key_depends_on_settings_and_file(videos):
     assert before == find(videos / "a.avi", settings="x")
     assert before != find(videos / "a.avi", settings="y")
     os.utime(videos / "a.avi", (1, 1))
-    assert before != find(videos / "a.avi", settings="x")
+    changed = find(videos / "a.avi", settings="x")
+    assert before != changed
+    (videos / "dataset.json").write_text('{"axis3": "time"}')
+    assert changed != find(videos / "a.avi", settings="x")
 
 
 def test_wrong_frame_count_in_a_header_is_noted(videos, predictor, tmp_path):
@@ -161,6 +164,13 @@ def test_unexpected_exceptions_and_lack_of_memory_become_rows(videos, predictor,
     monkeypatch.setattr(Predictor, "__call__", lambda _, clip: run_out(clip))
     rows = list(segment_files(find(videos), predictor, tmp_path, None))
     assert [row["error"][:13] for row in rows] == ["cannot be rea", "", "cannot be rea", "out of memory"]
+
+    def refuse(*_):
+        raise DataError("its pixels are too small")
+
+    monkeypatch.setattr(Predictor, "__call__", refuse)
+    (row,) = segment_files(find(videos / "b.avi"), predictor, tmp_path, None)
+    assert row["error"] == "its pixels are too small"
     monkeypatch.setattr(Predictor, "__call__", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(segment_files(find(videos / "b.avi"), predictor, tmp_path, None))

@@ -22,8 +22,10 @@ from echoseg.metrics.conformal import EFIntervals, Offsets
 from echoseg.models.codec import THRESHOLD
 from echoseg.models.traceable import TRACEABLE_DECODERS
 from echoseg.ops import decode_heatmaps
+from echoseg.report.run_summary import read_run_summary
 from echoseg.training import checkpoint
 from echoseg.training.config import DECODERS, Config
+from echoseg.utils.checksum import add_checksum
 
 pytestmark = pytest.mark.slow
 
@@ -185,8 +187,13 @@ def test_repository_predicts_like_the_run(tmp_path):
     run = write_run(tmp_path / "run", **{name: str(tmp_path / "somebody" / name) for name in ("data", "corrections")})
     folder = tmp_path / "repository"
     folder.mkdir()
-    write_repository(run, folder, "# card\n")
-    assert {path.name for path in folder.iterdir()} == {"README.md", "config.json", "config.yaml", "model.safetensors"}
+    metrics = {"test": add_checksum({"dice": 0.9, "data": "somebody", "seconds": {}})}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    write_repository(run, folder, "# card\n", "EchoNet-Dynamic")
+    files = {"README.md", "config.json", "config.yaml", "metrics.json", "model.safetensors"}
+    assert {path.name for path in folder.iterdir()} == files
+    summary = read_run_summary(folder)
+    assert (summary.data, {**summary.metrics["test"]}) == ("EchoNet-Dynamic", {"dice": 0.9})
     for path in folder.glob("*.*[ln]"):
         assert "somebody" not in path.read_text()
     frames = np.random.default_rng(0).integers(0, 256, (2, 50, 60), dtype=np.uint8)

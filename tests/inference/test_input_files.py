@@ -110,5 +110,16 @@ def test_the_axes_of_volumes_are_stated(tmp_path):
     ) in input_lines(files, None)
 
 
+def test_a_uid_has_no_suffix(tmp_path):
+    folder = tmp_path / "videos"
+    names = ["1.2.840.113.5", "1.2.840.113.6"]
+    for name in names:
+        (folder / name).write_bytes(bytes(128) + b"DICM")
+    files = find(folder)
+    assert [file.name for file in files] == names
+    assert len({file.patient for file in files}) == 2
+    assert "2 without suffix" in input_lines(files, None)[0]
+
+
 def test_without_volumes_no_axes_are_stated(videos):
     assert not any("axes" in line for line in input_lines(find(videos), None))

@@ -122,6 +122,7 @@ def test_clip_without_frames(codec):
         ("closing=wide", "closing=5"),
         ("closing=", "above 0"),
         ("closing=-1", "above 0"),
+        ("closing=0.4", r"above 0\.5"),
         ("threshold=nan", "above 0"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.inference.suggest import choose, frame_uncertainty, most_uncertain, suggest
 from echoseg.phantom import write_phantom
+from echoseg.report.tables import suggestion_table
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
@@ -102,6 +104,23 @@ def test_the_command(folder, tmp_path, capsys):
     assert printed.out.count("PHANTOM") == 2
     assert printed.err.count("left out: ") == 1
     assert main(["suggest", str(tmp_path / "missing"), "--device", "cpu"]) == 1
+
+
+def test_files_that_do_not_fit_are_named_and_an_unknown_uncertainty_is_unknown(tmp_path, monkeypatch):
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    monkeypatch.setattr("echoseg.inference.suggest.frame_uncertainty", lambda prediction: None)
+    frames = suggest(None, [tmp_path], 2, out=tmp_path / "new" / "next.csv", device="cpu")
+    assert frames["uncertainty"].isna().all()
+    assert suggestion_table(frames).count("unknown") == 2
+    assert (tmp_path / "new" / "next.csv").exists()
+
+    def refuse(*arguments):
+        raise DataError("its pixels are too small")
+
+    monkeypatch.setattr("echoseg.inference.suggest.find_candidates", refuse)
+    with pytest.raises(DataError, match=r"a\.png: its pixels are too small"):
+        suggest(None, [tmp_path], 2, device="cpu")
 
 
 def test_a_folder_without_files(tmp_path):

@@ -175,6 +175,12 @@ def test_a_predictor_smooths_cines_and_marks_the_frames_that_stand_out(tracks):
     np.testing.assert_array_equal(prediction.contours[17], predictor.codec.join(prediction.landmarks)[17])
 
 
+def test_points_that_do_not_move_stand_out_nowhere():
+    points = np.random.default_rng(0).uniform(0, 112, (13, 2)).astype(np.float32)
+    for frames in (30, 100):
+        assert smooth_tracks(np.repeat(points[None], frames, axis=0)).distances.max() < 0.1
+
+
 def test_arrays_and_stacks_are_not_smoothed_nor_anything_on_request(tracks):
     measured = tracks[1].astype(np.float32)
     predictor = TrackPredictor(measured, smooth=True)

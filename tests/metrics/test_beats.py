@@ -79,6 +79,8 @@ def test_missing_sizes_are_interpolated():
     curve = cosine(beats=2)
     curve[[40, 41]], curve[70], curve[80] = 0, np.nan, 5000
     assert find_beats(curve, 60).tolist() == [[0, 30], [60, 90]]
+    curve[[28, 29, 30, 31]] = 0  # a beat ends where the nearest size is known
+    assert find_beats(curve, 60).tolist() == [[0, 32], [60, 90]]
     for too_few in ([], [5.0], [0.0, 0.0], [np.nan, np.inf, 3.0]):
         assert find_beats(np.array(too_few)).shape == (0, 2)
 
@@ -89,6 +91,7 @@ def test_missing_sizes_are_interpolated():
 )
 def test_any_curve_gives_beats_in_order(curve, fps):
     ed, es = find_beats(curve, fps).T
+    assert (np.isfinite(curve[ed]) & (curve[ed] > 0) & np.isfinite(curve[es]) & (curve[es] > 0)).all()
     assert ((ed >= 0) & (es < max(1, len(curve)))).all()
     if len(ed) > 1:
         assert (ed < es).all()

@@ -106,6 +106,15 @@ def test_the_segment_says_what_it_is_and_how_it_was_made(tmp_path):
     assert data.SeriesInstanceUID != "1.2.8"
 
 
+@pytest.mark.parametrize("character_set", ["ISO_IR 100", "ISO_IR 192"])
+def test_names_are_written_in_unicode(tmp_path, character_set):
+    masks = masks_of((2, 8, 8))
+    names = {"SpecificCharacterSet": character_set, "PatientName": "Müller^Jürgen"}
+    source = write_film(tmp_path / "a.dcm", masks.shape, **names)
+    data, _ = written(tmp_path, source, masks, creator="Łukasz 山田")
+    assert (data.PatientName, data.ContentCreatorName) == ("Müller^Jürgen", "Łukasz 山田^")
+
+
 def test_an_image_of_one_frame_has_no_number_of_a_frame(tmp_path):
     masks = masks_of((1, 9, 11)) + 1
     masks[0, 4:] = 0

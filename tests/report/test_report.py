@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from _predictions import of_probabilities
 from echoseg.cli.predict import _KEEP
@@ -108,6 +108,16 @@ def test_film_of_a_few_frames_and_of_empty_predictions(count):
     assert len(list(film(clip, empty, measured))) == count
 
 
+def test_a_frame_that_was_emptied_leaves_the_others_of_the_curve():
+    clip, prediction, measured = beating(20, landmarks=True)
+    prediction = dataclasses.replace(prediction, area_std=0.1 * prediction.areas)
+    whole = list(film(clip, prediction, measured))
+    emptied = list(film(clip, prediction.emptied(np.arange(20) == 10), measured))
+    side = whole[0].shape[1]
+    left = np.s_[side:, : side // 2 - 40]
+    np.testing.assert_array_equal(emptied[0][left], whole[0][left])
+
+
 def test_film_shows_the_square_of_a_clip_and_marks_frames_to_review():
     clip, prediction, measured = beating(20, landmarks=True)
     clip = dataclasses.replace(clip, square=(10, 16, 32))
@@ -128,7 +138,9 @@ def test_gif_runs_at_the_films_speed(tmp_path, fps, frames, duration):
     write_gif(tmp_path / "film.gif", film(clip, prediction, measured), fps=fps)
     with Image.open(tmp_path / "film.gif") as shown:
         assert shown.n_frames == frames
-        assert shown.info["duration"] == duration // 10 * 10
+        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(shown)]
+        assert sum(durations) == pytest.approx(frames * 1000 / fps * (4 if fps == 200 else 1), abs=5)
+        assert set(durations) <= {duration // 10 * 10, -(-duration // 10) * 10}
         assert shown.width <= 336
         shown.seek(3)
         scale = shown.width / 64

@@ -174,7 +174,7 @@ def _read_evaluation(folder: Path) -> str:
 def _export(run: Path, out: Path) -> None:
     if not out.exists():
         with new_folder(out) as folder:
-            write_repository(run, folder, "# A card")
+            write_repository(run, folder, "# A card", None)
 
 
 def _read_repository(folder: Path) -> str:

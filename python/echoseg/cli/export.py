@@ -43,11 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from echoseg.inference.export import export_graph, write_repository
     from echoseg.report.card import card_facts, model_card
+    from echoseg.report.licences import SYNTHETIC
+    from echoseg.report.run_summary import read_run_summary
     from echoseg.utils.files import new_folder
 
     if arguments.format == "huggingface":
         with new_folder(arguments.out) as folder:
-            write_repository(arguments.run_folder, folder, model_card(arguments.run_folder))
+            data = read_run_summary(arguments.run_folder).data
+            card = model_card(arguments.run_folder)
+            write_repository(arguments.run_folder, folder, card, None if data == SYNTHETIC else data)
     else:
         worst = export_graph(
             arguments.run_folder, arguments.out, format=arguments.format, facts=card_facts(arguments.run_folder)

@@ -20,6 +20,7 @@ from echoseg.datasets.patients import BY_FOLDER
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.structure import LEFT_VENTRICLE, choose_label
 from echoseg.errors import DataError
+from echoseg.io.clip import plausible_rate
 from echoseg.io.file_types import VOLUME_SUFFIXES
 from echoseg.utils.table import quote
 
@@ -129,7 +130,9 @@ def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str]
                 found[key] = float(value)
             except ValueError:
                 found[key] = math.nan
-            if not math.isfinite(found[key]) or (key in ("ed", "es") and not 1 <= found[key] < 1e6):
+            is_rate, is_frame = key in _INFO_KEYS["fps"], key in ("ed", "es")
+            value_is_valid = math.isfinite(plausible_rate(found[key]) if is_rate else found[key])
+            if not value_is_valid or (is_frame and not 1 <= found[key] < 1e6):
                 faults.append(Fault(file, row, f"{quote(value)} is not a number in the valid range", key.upper()))
                 del found[key]
     values = {name: next((found[key] for key in keys if key in found), math.nan) for name, keys in _INFO_KEYS.items()}

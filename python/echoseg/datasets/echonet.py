@@ -31,6 +31,7 @@ from echoseg.datasets.tracings import (
     stem_of,
 )
 from echoseg.errors import DataError
+from echoseg.io.clip import plausible_rate
 from echoseg.io.file_types import SUFFIXES
 from echoseg.io.reading import is_clip
 from echoseg.utils.table import EXTRA, quote, read_numbers, read_table
@@ -142,6 +143,9 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
     are_fractions = with_ef.size and 0 < with_ef.max() <= 1
     if are_fractions:
         numbers["ef"] = 100 * numbers["ef"]
+    rates = numbers["fps"]
+    numbers["fps"] = np.array([plausible_rate(rate) for rate in rates.tolist()])
+    implausible = int((np.isfinite(rates) & np.isnan(numbers["fps"])).sum())
     for row in cells.index[cells[EXTRA].str.strip() != ""]:
         problems[row].append(("", EXTRA_CELLS))
     ages, _ = read_numbers(cells.get("Age", blank), blank=True, decimal=table.decimal)  # unknown where it is no number
@@ -151,6 +155,8 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
     patients = cells[patient_columns[0]].str.strip().tolist() if patient_columns else [""] * len(cells)
     unused = [*patient_columns[1:], *table.unused]
     notes = [f"{FILE_LIST}: columns that are not used: {', '.join(unused)[:200]}"] if unused else []
+    if implausible:
+        notes.append(f"{FILE_LIST}: the FPS of {implausible} videos is not between 1 and 1000, and is not used")
     if are_fractions:
         notes.append(f"{FILE_LIST}: no EF is greater than 1, so they are taken for fractions, not percentages")
 

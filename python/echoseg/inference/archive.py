@@ -177,6 +177,8 @@ def _predict(
     try:
         with watch.measure("network"):
             return file, clip, predictor(clip), "", watch
+    except DataError as error:
+        return file, None, None, str(error), watch
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise

@@ -28,6 +28,7 @@ from echoseg.models.traceable import Traceable
 from echoseg.phantom.patient import Patient
 from echoseg.training.checkpoint import BEST, CONFIG, load_run
 from echoseg.training.config import Config
+from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import replace_file
 
 TOLERANCE = 1e-4
@@ -83,18 +84,20 @@ def export_graph(run: Path, out: Path, *, format: str, facts: Mapping[str, str] 
     return largest
 
 
-def write_repository(run: Path, folder: Path, card: str) -> None:
+def write_repository(run: Path, folder: Path, card: str, data: str | None) -> None:
     """Write the files of a Hugging Face model repository. `echoseg.load` opens the folder like a run.
 
     Args:
         run: The run folder.
         folder: An empty folder.
         card: The model card, Markdown, written to `README.md`; see `echoseg.report.card`.
+        data: The name of the data set that the run was trained on; None if it was synthetic.
 
     Raises:
         DataError: There is no run, or one of its files is damaged.
     """
-    config = dataclasses.replace(load_run(run)[0], data=None, corrections=None)  # remove paths of this machine
+    # without the paths of this machine
+    config = dataclasses.replace(load_run(run)[0], data=None if data is None else f"/{data}", corrections=None)
     config.save(folder / CONFIG)
     metadata = {"library_name": "echoseg", "echoseg_version": version("echoseg"), **dataclasses.asdict(config)}
     (folder / "config.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
@@ -102,6 +105,13 @@ def write_repository(run: Path, folder: Path, card: str) -> None:
     for name in (BEST, *OPTIONAL_FILES):
         if (run / name).exists():
             (folder / name).write_bytes((run / name).read_bytes())  # errors of copyfile name the wrong file
+    measured = run / "metrics.json"
+    if measured.exists():
+        metrics = json.loads(measured.read_text(encoding="utf-8"))
+        for split, entry in metrics.items():
+            numbers = {name: value for name, value in entry.items() if name not in ("data", "seconds", "checksum")}
+            metrics[split] = add_checksum(numbers)
+        (folder / measured.name).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     load(folder, device="cpu")
 
 

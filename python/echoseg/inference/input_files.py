@@ -18,7 +18,9 @@ from echoseg.errors import DataError
 from echoseg.inference.body_surface import body_surface_areas
 from echoseg.inference.predictor import OPTIONAL_FILES
 from echoseg.inference.truth import find_truth, is_truth
-from echoseg.io.file_types import unread_reason
+from echoseg.io.axes import DESCRIBED_FOLDERS
+from echoseg.io.description import DESCRIPTION
+from echoseg.io.file_types import suffix_of, unread_reason
 from echoseg.io.reading import is_clip, series_files
 from echoseg.training.checkpoint import BEST, CONFIG
 from echoseg.utils.files import hash_file
@@ -200,7 +202,7 @@ def _is_input(path: Path) -> bool:
 def _without_suffix(name: str) -> str:
     """Remove the suffix, unless only dots would be left: ".." from "...avi" would be the parent folder."""
     path = PurePosixPath(name)
-    stem = PurePosixPath(path.name.removesuffix(".gz") or ".").stem
+    stem = path.name.removesuffix(suffix_of(path.name))
     return path.with_name(stem).as_posix() if stem.strip(".") else name
 
 
@@ -210,6 +212,8 @@ def _is_reserved(name: str) -> bool:
 
 
 def _key(origin: object, path: Path) -> str:
-    statuses = [file.stat() for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    descriptions = (folder / DESCRIPTION for folder in path.absolute().parents[:DESCRIBED_FOLDERS])
+    files = [*(sorted(path.iterdir()) if path.is_dir() else [path]), *filter(Path.is_file, descriptions)]
+    statuses = [file.stat() for file in files]
     versions = [value for status in statuses for value in (status.st_size, status.st_mtime_ns)]
     return hashlib.sha256(repr((origin, *versions)).encode()).hexdigest()[:16]

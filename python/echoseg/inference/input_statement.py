@@ -10,6 +10,7 @@ from pathlib import Path
 from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError, printable
 from echoseg.inference.input_files import InputFile
+from echoseg.io.file_types import suffix_of
 from echoseg.io.reading import open_volume
 from echoseg.io.volume import is_volume
 from echoseg.utils.parallel import map_in_order
@@ -24,7 +25,7 @@ def input_lines(files: Sequence[InputFile], structure: str | None) -> list[str]:
         files: The files, at least one.
         structure: The name of the structure that the run segments; None: the left ventricle.
     """
-    types = Counter("".join(file.path.suffixes[-2:]).lower() if file.path.is_file() else "series" for file in files)
+    types = Counter(suffix_of(file.path.name).lower() if file.path.is_file() else "series" for file in files)
     shown = ", ".join(f"{number} {kind or 'without suffix'}" for kind, number in types.most_common(_SHOWN))
     names: dict[str, list[str]] = defaultdict(list)
     for file in files:

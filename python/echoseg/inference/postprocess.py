@@ -37,10 +37,12 @@ class Step(NamedTuple):
     Attributes:
         change: A function of prediction, codec and parameter that returns the changed prediction.
         default: The default of the parameter; None for a step without one.
+        above: What the parameter must exceed.
     """
 
     change: Callable[[Prediction, Codec, float], Prediction]
     default: float | None
+    above: float = 0.0
 
 
 def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec) -> Prediction:
@@ -107,8 +109,10 @@ def parse_step(name: str) -> tuple[Step, float]:
         parameter = float(text)
     except ValueError:
         parameter = np.nan
-    if not 0 < parameter < np.inf:
-        raise DataError(f"post-processing {name!r}: expected a number above 0, as in {key}={step.default:g}")
+    if not step.above < parameter < np.inf:
+        raise DataError(
+            f"post-processing {name!r}: expected a number above {step.above:g}, as in {key}={step.default:g}"
+        )
     return step, parameter
 
 
@@ -174,6 +178,6 @@ STEPS: dict[str, Step] = {
     "threshold": Step(_threshold, 0.4),
     "reject_blank": Step(_reject_blank, 0.5),
     "reject_bright": Step(_reject_bright, 0.3),
-    "closing": Step(_closing, 5.0),
+    "closing": Step(_closing, 5.0, above=0.5),  # rounds to at least 1
 }
 """Steps by name."""

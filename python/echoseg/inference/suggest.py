@@ -100,9 +100,10 @@ def suggest(
 
     Returns:
         A table with a row for each frame, the first being the most important: file, frame, uncertainty (the relative
-        standard deviation of the area), and unlike (the distance from the training images, as a multiple of the limit
-        beyond which `echoseg predict` warns; nan if it is unknown). `table.attrs["errors"]` has a line for each file
-        that cannot be read. There are fewer rows if the files have too few frames.
+        standard deviation of the area; nan if the run is not calibrated), and unlike (the distance from the training
+        images, as a multiple of the limit beyond which `echoseg predict` warns; nan if it is unknown).
+        `table.attrs["errors"]` has a line for each file that cannot be used. There are fewer rows if the files have too
+        few frames.
 
     Raises:
         DataError: The run cannot be used, an input is missing, or no file can be read.
@@ -111,6 +112,8 @@ def suggest(
     """
     if out is not None and Path(out).exists():
         raise FileExistsError(f"{out}: exists already; choose another file")
+    if out is not None:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
     predictor = load(run, approach=approach, device=device)
     files: dict[Path, None] = {}
     for path in map(Path, paths):
@@ -123,7 +126,11 @@ def suggest(
         if clip is None:
             errors.append(f"{path}: {error}")
             continue
-        table, features = find_candidates(predictor, clip)
+        try:
+            table, features = find_candidates(predictor, clip)
+        except DataError as reason:
+            errors.append(f"{path}: {reason}")
+            continue
         tables.append(table.assign(file=str(path)))
         statistics.append(features)
     if not tables:
@@ -158,9 +165,11 @@ def find_candidates(predictor: Predictor, clip: Clip) -> tuple[pd.DataFrame, np.
     prediction = predictor(clip)
     uncertainty = frame_uncertainty(prediction)
     if uncertainty is None:
-        uncertainty = np.ones(len(prediction))
+        uncertainty = np.full(len(prediction), np.nan)
     is_cine = bool(np.isnan(clip.thickness))
-    order = most_uncertain(uncertainty, min_distance=MIN_DISTANCE if is_cine else 1)[:_CANDIDATES]
+    order = most_uncertain(np.nan_to_num(uncertainty, nan=1.0), min_distance=MIN_DISTANCE if is_cine else 1)[
+        :_CANDIDATES
+    ]
     unlike = np.full(len(prediction), np.nan) if prediction.image_distances is None else prediction.image_distances
     frames = Crop(Box(0, 0, *prediction.size), predictor.config.size).frames(clip.frames[order])
     table = pd.DataFrame({"frame": order, "uncertainty": uncertainty[order], "unlike": unlike[order]})
@@ -179,7 +188,7 @@ def choose(candidates: pd.DataFrame, statistics: np.ndarray, count: int) -> list
         The positions of the chosen rows, in the order in which they were chosen.
     """
     scaled = (statistics - statistics.mean(axis=0)) / (statistics.std(axis=0) + 1e-6)
-    uncertainty = candidates["uncertainty"].to_numpy()
+    uncertainty = candidates["uncertainty"].fillna(1.0).to_numpy()
     files = candidates["file"].to_numpy()
     left = np.arange(len(candidates))
     chosen: list[int] = []

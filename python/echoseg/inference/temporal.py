@@ -27,6 +27,7 @@ _RATIOS = 4.0 ** np.arange(-7, 4)
 _NEIGHBOURS = np.array([0.25, 1.0, 4.0])
 _FREEDOM = 4.0  # degrees of freedom of Student's t distribution
 _ITERATIONS = 8
+_MIN_SCALE = 1e-8  # square pixels: the differences of points that do not move are rounding errors
 _BAND = 4  # sub-diagonals: second differences of two interleaved coordinates
 
 
@@ -115,7 +116,7 @@ def _fit(measured: np.ndarray, weighted: np.ndarray, known: np.ndarray, ratio: f
     roughness = (np.diff(tracks, n=2, axis=0) ** 2).sum() / ratio
     # the second-order random walk leaves position and velocity free: two numbers for each coordinate
     degrees = 2 * (known.sum() - 2 * count)
-    scale = max((misfit + roughness) / degrees, np.finfo(np.float64).tiny)
+    scale = max((misfit + roughness) / degrees, _MIN_SCALE)
     determinants = 2 * np.log(factor[0]).sum() + 2 * count * (frames - 2) * np.log(ratio)
     return _Fit(ratio, tracks, scale, -(degrees * np.log(scale) + determinants) / 2)
 

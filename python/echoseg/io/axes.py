@@ -22,7 +22,9 @@ from echoseg.io.description import DESCRIPTION, read_description
 AXIS3 = ("time", "slices")
 """What the third axis of a volume can be."""
 
-_FOLDERS = 3
+DESCRIBED_FOLDERS = 3
+"""How many of the folders above a file may have a `dataset.json` that describes it, the nearest first."""
+
 _MAX_DESCRIPTION_BYTES = 1 << 20
 _SEQUENCE = re.compile(r"sequence|cine", re.IGNORECASE)
 _VIEW = re.compile(r"(?<![a-z0-9])([24]ch|a[24]c|plax|psax)(?![a-z0-9])", re.IGNORECASE)
@@ -132,7 +134,7 @@ def described_axis3(path: Path) -> str | None:
     Raises:
         DataError: It has another value than those in `AXIS3`, or is no valid JSON.
     """
-    for folder in list(path.absolute().parents)[:_FOLDERS]:
+    for folder in list(path.absolute().parents)[:DESCRIBED_FOLDERS]:
         description = folder / DESCRIPTION
         if not description.is_file() or description.stat().st_size > _MAX_DESCRIPTION_BYTES:
             continue

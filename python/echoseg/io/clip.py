@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,11 @@ MAX_PIXELS = 1 << 26
 """Limit for the pixels of one frame. A file that declares more is refused."""
 MAX_BYTES = 1 << 32
 """Limit for the decoded size of one file. A file that declares more is refused."""
+
+
+def plausible_rate(rate: float) -> float:
+    """The rate of a film, frames per second, if it is between 1 and 1000; else nan."""
+    return rate if 1 <= rate <= 1000 else math.nan
 
 
 @dataclass(frozen=True, eq=False)

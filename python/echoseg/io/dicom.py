@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io.axes import described_axis3
-from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip
+from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip, plausible_rate
 from echoseg.io.sector import box_of, find_sector, middle_square, overlap_of_boxes
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def _frame_rate(data: Dataset) -> float:
     rates = [1000 / interval] if interval > 0 else []
     for name in ("CineRate", "RecommendedDisplayFrameRate"):
         rates += numbers(data, name)
-    return next((rate for rate in rates if 1 <= rate <= 1000), np.nan)
+    return next((rate for rate in map(plausible_rate, rates) if rate > 0), np.nan)
 
 
 def _region(data: Dataset) -> tuple[tuple[float, ...], tuple[float, float]] | None:

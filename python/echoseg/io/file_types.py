@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 
 VIDEO_SUFFIXES = (
     ".avi",
@@ -68,6 +68,17 @@ _TYPES = {
     rb"\x1f\x8b": ("compressed by gzip", "", (".nii", ".nii.gz")),
 }
 """The first bytes of types that are read, as patterns: the name of the type, its suffix, and those that do as well."""
+
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file's name, with one of compression, as in ".nii.gz"; "" for a UID, which names DICOM files."""
+    if _UID.fullmatch(name):
+        return ""
+    inner, compression = (name[:-3], name[-3:]) if name.lower().endswith(".gz") else (name, "")
+    return PurePath(inner).suffix + compression
 
 
 def unread_reason(path: Path) -> str:

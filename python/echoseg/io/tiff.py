@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from echoseg.io.clip import plausible_rate
+
 _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION = 270, 282, 283  # tags
 _MAX_DESCRIPTION = 1 << 20
 _MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "micron": 1e-3, "microns": 1e-3, "µm": 1e-3, "μm": 1e-3, "mm": 1.0}
@@ -90,7 +92,7 @@ def _imagej(fields: dict[str, str], resolution: list[float]) -> PageAxes:
     if times == 1 and fields.get("hyperstack") != "true" and math.isnan(spacing):
         slices = 1  # the images of any stack
     sides = [unit / per_unit if per_unit > 0 else math.nan for per_unit in resolution]
-    fps = 1 / interval if interval > 0 else float(fields.get("fps", "nan")) if interval == 0 else math.nan
+    fps = plausible_rate(float(fields.get("fps", "nan")) if interval == 0 else 1 / interval)
     images = int(fields.get("images", "0"))
     return PageAxes(channels, slices, times, (sides[0], sides[1]), abs(spacing) * unit, fps, images=images)
 
@@ -112,7 +114,7 @@ def _ome(fields: dict[str, str]) -> PageAxes:
         times,
         (sides["Y"], sides["X"]),
         sides["Z"],
-        1 / interval if interval > 0 else math.nan,
+        plausible_rate(1 / interval) if interval > 0 else math.nan,
         order.find("T") < order.find("Z"),
     )
 

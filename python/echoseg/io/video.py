@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.errors import DataError
-from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip
+from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip, plausible_rate
 from echoseg.io.raw_avi import RawAvi, WithEmptyFrames, empty_frames, open_raw_avi
 from echoseg.utils.files import opencv_name
 
@@ -123,7 +123,7 @@ def decode_frames(path: Path, frames: Sequence[int] | None = None) -> DecodedFra
             passed += 1
             if size > MAX_BYTES:
                 raise DataError(f"{path}: contains more than {MAX_BYTES >> 30} GiB of frames; split the file")
-    return DecodedFrames(decoded, passed, declared, rate if 1 <= rate <= 1000 else np.nan, turned)
+    return DecodedFrames(decoded, passed, declared, plausible_rate(rate), turned)
 
 
 def stack_frames(path: Path, decoded: DecodedFrames, frames: Sequence[int] | None) -> NDArray[np.uint8]:

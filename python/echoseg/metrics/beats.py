@@ -28,8 +28,8 @@ def find_beats(sizes: np.ndarray, fps: float = float("nan")) -> np.ndarray:
         fps: Frames per second; nan if unknown.
 
     Returns:
-        (B, 2) int64: the frame numbers of ED and ES of each beat. A clip with less than one beat has one row with its
-        extremes. A curve without beats, or with fewer than two sizes, has no rows.
+        (B, 2) int64: the frame numbers of ED and ES of each beat, whose sizes are known. A clip with less than one beat
+        has one row with its extremes. A curve without beats, or with fewer than two sizes, has no rows.
     """
     sizes = np.asarray(sizes, dtype=np.float64)
     valid = np.flatnonzero(np.isfinite(sizes) & (sizes > 0))
@@ -42,7 +42,12 @@ def find_beats(sizes: np.ndarray, fps: float = float("nan")) -> np.ndarray:
     if extent <= max(_MIN_RANGE * curve.mean(), _MIN_RANGE_TO_NOISE * np.median(np.abs(interpolated - curve))):
         return np.empty((0, 2), dtype=np.int64)
     beats = [beat for beat in _find_contractions(curve, extent, fps) if _is_complete(curve, extent, *beat)]
-    return np.array(beats or [(curve.argmax(), curve.argmin())], dtype=np.int64)
+    found = np.array(beats, dtype=np.int64).reshape(-1, 2)
+    found = valid[np.abs(valid - found[..., None]).argmin(axis=2)]  # the nearest frames whose sizes are known
+    found = found[(np.diff(found.ravel(), append=len(sizes)) > 0).reshape(-1, 2).all(axis=1)]
+    if not len(found):
+        found = valid[[[curve[valid].argmax(), curve[valid].argmin()]]]
+    return found.astype(np.int64)
 
 
 def _find_contractions(curve: np.ndarray, extent: float, fps: float) -> list[tuple[int, int]]:

@@ -202,7 +202,7 @@ def _segmentation(
     description = SegmentDescription(
         1, structure, codes.SCT.AnatomicalStructure, getattr(codes.SCT, _CODES[structure]), algorithm, identification
     )
-    return Segmentation(
+    segmentation = Segmentation(
         headers,
         masks,
         "BINARY",
@@ -219,3 +219,6 @@ def _segmentation(
         content_creator_name=f"{creator}^" if creator else None,
         omit_empty_frames=False,
     )
+    if not creator.isascii():
+        segmentation.SpecificCharacterSet = "ISO_IR 192"  # UTF-8
+    return segmentation

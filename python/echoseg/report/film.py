@@ -71,7 +71,9 @@ def write_gif(path: Path, images: Iterator[np.ndarray], *, fps: float) -> None:
     chosen = [_shrink(image) for t, image in enumerate(images) if t % step == 0]
     palette = chosen[len(chosen) // 2].quantize()
     first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in chosen]
-    first.save(path, save_all=True, append_images=others, duration=round(1000 * step / fps), loop=0)
+    starts = 10 * np.round(np.arange(len(chosen) + 1) * 100 * step / fps)  # a GIF counts in hundredths of a second
+    durations = np.diff(starts).astype(int).tolist()
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
 
 
 def _shrink(image: np.ndarray) -> Image.Image:
@@ -84,6 +86,8 @@ def _draw_curve(prediction: Prediction, measurement: Measurement, width: int) ->
     """The panel without its cursor, and the position of each frame on its curve, (T, 2) int32, pixels."""
     height = max(96, width // 3 // 2 * 2)
     areas, intervals = prediction.areas, prediction.area_intervals
+    if intervals is not None:
+        intervals = np.nan_to_num(intervals)  # of frames without a contour
     highest = max(1, areas.max() if intervals is None else intervals.max())
     columns = np.linspace(_MARGIN, width - _MARGIN, len(areas))
 

@@ -108,14 +108,16 @@ def write_stack(
 
 def _slice_table(clip: Clip, prediction: Prediction, measurement: Measurement) -> pd.DataFrame:
     """The columns of `slices.csv` that are known, a row for each slice."""
-    pixel_area, truth = clip.spacing[0] * clip.spacing[1], measurement.truth
-    table = pd.DataFrame({"slice": np.arange(len(clip.frames)), "area_mm2": prediction.areas * pixel_area})
+    is_known = bool(np.isfinite(clip.spacing).all())
+    unit, pixel_area = ("mm2", clip.spacing[0] * clip.spacing[1]) if is_known else ("px", 1.0)
+    truth = measurement.truth
+    table = pd.DataFrame({"slice": np.arange(len(clip.frames)), f"area_{unit}": prediction.areas * pixel_area})
     if measurement.confidence is not None:
         table["mean_probability"], table["max_probability"] = measurement.confidence.T
     if prediction.review is not None:
         table["review"] = prediction.review.astype(int)
     if truth is not None:
-        table["true_area_mm2"], table["dice"] = truth.masks.sum(axis=(1, 2)) * pixel_area, truth.dice
+        table[f"true_area_{unit}"], table["dice"] = truth.masks.sum(axis=(1, 2)) * pixel_area, truth.dice
     return table
 
 
