@@ -89,6 +89,24 @@ def test_the_mask_of_an_image_has_its_name(tmp_path):
     check(tmp_path / "masks", cases, {"p1_frame03": [ellipse(9)]})
 
 
+def test_images_with_one_name_in_several_folders_have_masks_of_their_own(tmp_path):
+    masks = {f"{patient}_ED": [ellipse(radius)] for patient, radius in (("p1", 12), ("p2", 6))}
+    for name, (mask,) in masks.items():
+        save_image(tmp_path / "data" / name[:2] / "ED.png", make_image(mask))
+        save_image(tmp_path / "data" / name[:2] / "ED_gt.png", mask)
+        save_image(tmp_path / "by folder" / name[:2] / "ED.png", mask)
+        save_image(tmp_path / "by name" / f"{name}.png", mask)
+    cases = cases_of(tmp_path / "data")
+    check(tmp_path / "by folder", cases, masks)
+    check(tmp_path / "by name", cases, masks)
+    shutil.rmtree(tmp_path / "by folder" / "p2")
+    with pytest.raises(DataError, match=r"no mask for 1 of 2 images \(p2_ED frame 0\).*in the folders of the data set"):
+        MaskFolder(tmp_path / "by folder", cases)
+    (tmp_path / "by folder" / "p1").rename(tmp_path / "by folder" / "another")
+    with pytest.raises(DataError, match="no mask for 2 of 2 images"):  # ED.png may be of either patient
+        MaskFolder(tmp_path / "by folder", cases)
+
+
 def test_a_description_says_which_label_is_the_structure(videos, tmp_path):
     masks = masks_of(videos)
     for name, frames in masks.items():

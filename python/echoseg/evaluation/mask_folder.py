@@ -8,11 +8,15 @@ The mask of frame 12 of the video or stack NAME is one of these:
 - page or slice 12 of `NAME/masks.tif` or `NAME/mask.nii.gz`, as `echoseg predict` writes them.
 
 The mask of a single image has the name of its image.
+
+A mask that lies in the folder as its image lies in the data set is that image's. Anywhere else, masks are found by
+names that only one file of the data set has.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +59,9 @@ class MaskFolder:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; give one with masks")
         files = _list_files(folder)
+        recordings = cases.store.samples[["video", "path"]].drop_duplicates()
+        named = {(name, row.path or row.video) for row in recordings.itertuples() for name in _names(row)}
+        self._sharing = Counter(name for name, _ in named)
         self._read: tuple[Path, NDArray[np.uint8]] = Path(), np.empty((0, 1, 1), np.uint8)
         self._files = [self._find(row, files) for row in cases.table.itertuples()]
         missing = [row for row, file in zip(cases.table.itertuples(), self._files, strict=True) if file is None]
@@ -63,7 +70,8 @@ class MaskFolder:
             raise DataError(
                 f"{folder}: has no mask for {len(missing)} of {len(self._files)} images ({listed}"
                 f"{', …' if len(missing) > _MAX_LISTED else ''}); name them NAME_frame0012, or NAME with a page for "
-                "each frame, and write an empty mask where nothing was found"
+                "each frame, in the folders of the data set if several images have one NAME, and write an empty mask "
+                "where nothing was found"
             )
 
     def read(self, case: int) -> NDArray[np.uint8]:
@@ -92,8 +100,8 @@ class MaskFolder:
 
     def _find(self, row: Any, files: dict[str, list[Path]]) -> tuple[Path, int] | None:
         """The file of an image's mask, and its page in it; None if there is none."""
-        own = stem_of(Path(row.path)) if row.path else row.video
-        for name in dict.fromkeys((row.video, row.video.replace("/", "_"), own, without_channel(own))):
+        unique = [name for name in _names(row) if self._sharing[name] == 1]
+        for name in [_place(Path(row.path)), *unique] if row.path else unique:
             for key, page in ((f"{name}\0{row.frame}", 0), (name, row.frame)):
                 found = files.get(key, [])
                 if len(found) > 1:
@@ -103,8 +111,19 @@ class MaskFolder:
         return None
 
 
+def _names(row: Any) -> dict[str, None]:
+    """The names that the masks of a recording may have, given its row of the samples."""
+    own = stem_of(Path(row.path)) if row.path else row.video
+    return dict.fromkeys((row.video, row.video.replace("/", "_"), own, without_channel(own)))
+
+
+def _place(path: Path) -> str:
+    """A relative path without its suffix, after a "/" that no name has."""
+    return f"/{(path.parent / stem_of(path)).as_posix()}"
+
+
 def _list_files(folder: Path) -> dict[str, list[Path]]:
-    """The files of masks by what they show: "NAME", or "NAME\\0FRAME" for one frame."""
+    """The files of masks by what they show: "NAME" or "/FOLDER/NAME", with "\\0FRAME" for one frame."""
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         is_mask = path.name.lower().endswith(FILE_SUFFIXES) and path.is_file()
@@ -114,15 +133,15 @@ def _list_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def _keys(path: Path) -> Iterator[str]:
-    stem = stem_of(path)
     if "overlays" in path.parts:  # as `echoseg predict --keep png` writes them beside the masks
         return
-    if stem in _FOLDER_FILES and len(path.parts) > 1:
-        yield path.parent.as_posix()
+    if stem_of(path) in _FOLDER_FILES and len(path.parts) > 1:
+        yield from (f"/{path.parent.as_posix()}", path.parent.as_posix())
         return
-    yield stem  # the name of an image may end in a number of a frame too
-    if one := _FRAME.fullmatch(stem):
-        yield f"{one[1]}\0{int(one[2])}"
+    for name in (_place(path), stem_of(path)):
+        yield name  # the name of an image may end in a number of a frame too
+        if one := _FRAME.fullmatch(name):
+            yield f"{one[1]}\0{int(one[2])}"
 
 
 def _read(path: Path, image: Path | None, structure: str) -> NDArray[np.uint8]:
