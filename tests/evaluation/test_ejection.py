@@ -140,6 +140,38 @@ def test_single_frame_files_are_paired_and_stacks_and_short_axis_views_are_left_
         assert agreements(empty) == {}
 
 
+def test_an_ed_and_an_es_image_of_which_one_has_a_spacing_give_no_ef(folder, caplog):
+    store = prepare(folder, size=(40, 48))
+    samples = store.samples.assign(
+        patient=store.samples["video"], video=store.samples["video"] + store.samples["phase"]
+    )
+    known = np.where(samples["video"].isin(["aED", "bED", "bES"]), 2.0, np.nan)
+    store = dataclasses.replace(store, samples=samples.assign(spacing_y=known, spacing_x=known))
+    with caplog.at_level("WARNING", logger="echoseg"):
+        table = traced_volumes(store, np.arange(len(store)), perfect_prediction(store))
+    assert table[["video", "unit"]].to_numpy().tolist() == [["bED", "ml"], ["cED", "px3"]]
+    assert "no EF of a/: only one of the two images" in caplog.text
+
+
+def test_whole_videos_of_both_views_of_a_patient_keep_their_traced_ef(folder):
+    store = prepare(folder, size=(40, 48))
+    views = {"a": "A4C", "b": "A2C", "c": "A4C"}
+    unknown = dict.fromkeys(("ef", "edv", "esv"), np.nan)
+    recordings = {
+        recording.name: dataclasses.replace(recording, view=views[recording.name], patient="p", **unknown)
+        for recording in read_echonet(folder).recordings
+    }
+    samples = store.samples.assign(
+        view=store.samples["video"].map(views), patient="p", spacing_y=2.0, spacing_x=2.0, **unknown
+    )
+    samples.loc[samples["video"] == "c", "patient"] = "q"
+    store = dataclasses.replace(store, samples=samples)
+    evaluation = evaluate(GreyLevelPredictor(), store, "all", recordings=recordings, whole_videos=True)
+    assert evaluation.volumes["video"].tolist() == ["c", "a+b"]
+    assert evaluation.videos["video"].tolist() == ["a", "b", "c"]
+    assert evaluation.videos["true_ef"].notna().all()
+
+
 def test_volumes_of_whole_videos_are_means_over_beats(folder):
     names = ("a", "b")
     widths = 12 + 4 * np.cos(np.linspace(0, 4 * np.pi, 81))

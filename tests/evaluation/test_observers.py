@@ -102,6 +102,18 @@ def test_a_comparison_has_further_observers_as_methods(store):
     assert compare_observers(cases.take(np.array([10, 11])), [Method("run", [], values, pd.DataFrame())]).empty
 
 
+def test_distances_of_observers_have_the_unit_of_all_images(store):
+    """In pixels, if the spacing of any image is unknown, even of one that a further observer has not traced."""
+    known = np.where(np.arange(COUNT) < COUNT - 1, 0.1, np.nan)
+    tables = []
+    for spacing in (known, np.nan):
+        cases = Cases(store, np.arange(COUNT), store.samples.assign(spacing_y=spacing, spacing_x=spacing))
+        values = pd.DataFrame(dict.fromkeys(OF_IMAGES, np.linspace(0.5, 1, COUNT)))
+        tables.append(compare_observers(cases, [Method("run", [], values, pd.DataFrame())]))
+    assert set(tables[0].loc[tables[0]["measure"] == "hd95", "unit"]) == {"px"}
+    pd.testing.assert_frame_equal(*tables)
+
+
 @pytest.mark.slow
 def test_observers_of_a_data_set_are_evaluated_and_compared(tmp_path):
     data = write_folder(tmp_path / "data")

@@ -121,7 +121,7 @@ def _predict(run: ComparedRun, cases: Cases) -> Method:
         for case, contour in zip(chosen, prediction.contours, strict=True):
             contours[case] = store.crop(found[case]).points_in_frame(contour)
 
-    measured = _measure(cases, partial(_fill, contours))
+    measured = _measure(cases, partial(_fill, contours), cases.unit)
     return Method(run.name, contours, measured, pd.concat(volumes, ignore_index=True))
 
 
@@ -134,7 +134,7 @@ def _read_masks(name: str, folder: MaskFolder, cases: Cases) -> Method:
         contours.extend(mask_contour(mask) for mask in masks)
         return masks
 
-    measured = _measure(cases, read)
+    measured = _measure(cases, read, cases.unit)
     store = cases.store
     in_store = [store.crop(i).points(contour) for i, contour in zip(cases.indices, contours, strict=True)]
     pieces = np.array([int(len(contour) > 0) for contour in contours])
@@ -161,7 +161,7 @@ def compare_observers(cases: Cases, methods: Sequence[Method]) -> pd.DataFrame:
             continue
         part = cases.take(traced)
         drawn = [store.crop(i).points_in_frame(contours[i]) for i in part.indices]
-        measured = _measure(part, partial(_fill, drawn))
+        measured = _measure(part, partial(_fill, drawn), cases.unit)
         for name in OF_IMAGES:
             scores = pd.DataFrame({method.name: method.cases[name].to_numpy()[traced] for method in methods})
             scores[f"observer {observer}"] = measured[name]
@@ -178,12 +178,13 @@ def _fill(contours: Sequence[np.ndarray], chosen: np.ndarray, size: tuple[int, i
     return fill_contours([contours[case] for case in chosen], size)
 
 
-def _measure(cases: Cases, draw: Callable[[np.ndarray, tuple[int, int]], np.ndarray]) -> pd.DataFrame:
+def _measure(cases: Cases, draw: Callable[[np.ndarray, tuple[int, int]], np.ndarray], unit: str) -> pd.DataFrame:
     """Measure masks in the pixels of the original frames.
 
     Args:
         cases: The images.
         draw: The masks of some images, which have one size; it is called in the order of the images.
+        unit: The unit of distances, "mm" or "px".
     """
     true_contours, parts = cases.true_contours(), []
     table = cases.table.fillna({"spacing_y": 0.0, "spacing_x": 0.0})
@@ -194,7 +195,7 @@ def _measure(cases: Cases, draw: Callable[[np.ndarray, tuple[int, int]], np.ndar
         for chosen in np.array_split(numbers, -(-len(numbers) // _BATCH)):
             predicted = draw(chosen, (height, width))
             true = fill_contours([true_contours[case] for case in chosen], (height, width))
-            scale = (spacing[0], spacing[1]) if cases.unit == "mm" else None
+            scale = (spacing[0], spacing[1]) if unit == "mm" else None
             hd95, assd = surface_distances(predicted, true, spacing=scale)
             nsd = normalized_surface_dice(predicted, true, tolerance=NSD_TOLERANCE, spacing=scale)
             values = {"dice": dice(predicted, true), "nsd": nsd, "hd95": hd95, "assd": assd}

@@ -33,10 +33,12 @@ from echoseg.metrics.volumes import (
     scale_contours,
 )
 from echoseg.models.codec import fill_contours
+from echoseg.training.logs import logger
 from echoseg.utils.parallel import map_in_order
 
 _BIPLANE_VIEWS = ("A4C", "A2C")  # perpendicular to each other
 _SHORT_AXIS_VIEWS = ("PSAX", "SAX")  # do not show the long axis, which the method of discs needs
+_MAX_LISTED = 5
 _QUANTITIES = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("edv", "esv", "ef")]
 STEADINESS = ("neighbour_dice", "area_jitter_percent", "base_jitter_px", "base_drift_px")
 """Columns of the results of `echoseg.metrics.steadiness.steadiness`."""
@@ -49,8 +51,9 @@ INTERVAL = ["ef_low", "ef_high"]
 def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) -> pd.DataFrame:
     """Compute volumes by the method of discs from the traced frames of each video with an ED and an ES frame.
 
-    Files with a single frame are paired by patient and view. If a patient has both apical views and their spacing is
-    known, the two rows are replaced by one biplane row. Stacks and short-axis views are left out.
+    Files with a single frame are paired by patient and view, unless the spacing of only one of them is known. If a
+    patient has both apical views and their spacing is known, the two rows are replaced by one biplane row. Stacks and
+    short-axis views are left out.
 
     Args:
         store: The store that was evaluated.
@@ -108,7 +111,7 @@ def video_volumes(
     Args:
         predictor: The predictor.
         recordings: The recordings; single images, stacks and short-axis views are left out.
-        traced: The result of `traced_volumes`, with the true volumes.
+        traced: The result of `single_view_volumes`, with the true volumes.
         contours: By name of the video and frame: the true contours, (P, 2) float32, in pixels of the video.
         steps: Post-processing steps; see `echoseg.inference.postprocess`.
 
@@ -205,7 +208,13 @@ def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
     has_both = frames.groupby("video")["phase"].transform("nunique") == 2
     frames["pair"] = np.where(has_both, frames["video"], frames["patient"] + "/" + frames["view"])
     ed, es = (frames[frames["phase"] == phase].drop_duplicates("pair") for phase in ("ED", "ES"))
-    pairs = ed.merge(es[["pair", "index"]], on="pair", suffixes=("", "_es"))
+    pairs = ed.merge(es[["pair", "unit", "index"]], on=["pair", "unit"], suffixes=("", "_es"))
+    if mixed := sorted(set(ed["pair"]) & set(es["pair"]) - set(pairs["pair"])):
+        logger.warning(
+            "no EF of %s%s: only one of the two images, ED and ES, has a spacing; give both or neither one",
+            ", ".join(mixed[:_MAX_LISTED]),
+            ", …" if len(mixed) > _MAX_LISTED else "",
+        )
     renamed = {"index": "ed", "index_es": "es", **{name: f"listed_{name}" for name in ("edv", "esv", "ef")}}
     return pairs.rename(columns=renamed)[["video", "patient", "view", "unit", *renamed.values()]]
 

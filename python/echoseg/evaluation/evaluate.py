@@ -17,7 +17,7 @@ from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
 from echoseg.evaluation.ef_bands import ef_bands
-from echoseg.evaluation.ejection import STEADINESS, agreements, traced_volumes, video_volumes
+from echoseg.evaluation.ejection import STEADINESS, agreements, single_view_volumes, traced_volumes, video_volumes
 from echoseg.evaluation.image_table import measure_images, summarise_images
 from echoseg.evaluation.observers import observer_agreement
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
@@ -129,7 +129,8 @@ def evaluate(
     extra |= observer_agreement(store, indices, prediction)
     videos = pd.DataFrame()
     if whole_videos:
-        videos = _measure_videos(predictor, store, indices, volumes, _require(recordings, store), steps)
+        traced_videos = single_view_volumes(store, indices, prediction)
+        videos = _measure_videos(predictor, store, indices, traced_videos, _require(recordings, store), steps)
         extra |= agreements(videos, "_videos")
         extra |= {"ef_bands_videos": bands} if (bands := ef_bands(videos)) else {}
         names = [name for name in ("dice", *STEADINESS) if videos[name].notna().any()]
@@ -226,7 +227,7 @@ def _measure_videos(
     predictor: Predictor,
     store: Store,
     indices: np.ndarray,
-    volumes: pd.DataFrame,
+    traced: pd.DataFrame,
     recordings: Mapping[str, Recording],
     steps: Sequence[str],
 ) -> pd.DataFrame:
@@ -235,7 +236,7 @@ def _measure_videos(
     samples = store.samples.iloc[indices]
     for index, video, frame in zip(indices, samples["video"], samples["frame"], strict=True):
         contours.setdefault(video, {})[frame] = store.crop(index).points_in_frame(store.contour(index))
-    return video_volumes(predictor, [recordings[name] for name in contours], volumes, contours, steps=steps)
+    return video_volumes(predictor, [recordings[name] for name in contours], traced, contours, steps=steps)
 
 
 def _require(recordings: Mapping[str, Recording] | None, store: Store) -> Mapping[str, Recording]:
