@@ -23,7 +23,7 @@ from echoseg.evaluation.comparison_cases import choose_cases, load_compared_runs
 from echoseg.evaluation.cross_validation import cross_validate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.evaluation.protocols import apply_protocol
-from echoseg.evaluation.run_data import load_run_data
+from echoseg.evaluation.run_data import load_run_data, was_trained_on
 from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import load
 from echoseg.phantom.cached import cached_phantom
@@ -189,9 +189,11 @@ def evaluate(
         if protocol is not None:
             entry = apply_protocol(protocol, evaluation, run_data.store, split, steps=postprocess)
             evaluation.summary["protocol"] = entry
+        evaluation.summary["own_data"] = run_data.is_own or was_trained_on(Path(run), run_data.store)
+        write_evaluation(evaluation, run_data.store, split, target)
+        if protocol is not None:
             page = partial(Path.write_text, data=protocol_markdown(entry), encoding="utf-8")
             replace_file(target / f"protocol_{protocol}_{split}.md", page)
-        write_evaluation(evaluation, run_data.store, split, target)
         write_attention(run_data.predictor, evaluation, run_data.store, split, target)
     return evaluation.summary
 
@@ -231,16 +233,17 @@ def compare(
         cases.
 
     Raises:
-        DataError: A run, the data or a mask cannot be used, a mask is missing, or no image is fair to all runs.
+        DataError: A run, the data or a mask cannot be used, a mask is missing, a name in `masks` is that of a run, or
+            no image is fair to all runs.
         FileExistsError: `out` exists.
-        ValueError: There are fewer than two methods, or two have the same name.
+        ValueError: There are fewer than two methods.
     """
     folders = {name: Path(folder) for name, folder in (masks or {}).items()}
     if not runs or len(runs) + len(folders) < 2:
         raise ValueError("a comparison needs a run, and another run or a folder of masks")
     compared = load_compared_runs(runs, data, device=device)
     if repeated := {run.name for run in compared} & folders.keys():
-        raise ValueError(f"masks: {min(repeated)!r} is the name of a run; give another name")
+        raise DataError(f"masks: {min(repeated)!r} is the name of a run; give another name")
     for store in {run.data.store.path: run.data.store for run in compared}.values():
         log_faults(store)
     with new_folder(Path(out)) as folder:

@@ -134,6 +134,10 @@ def test_data_that_were_moved_are_known_again(runs, store, tmp_path):
     shorter = store.samples.drop(columns="blank").iloc[:24]
     other = write_store(tmp_path / "other", np.array(store.frames[:24]), contours[:24], shorter, {})
     assert set(load_compared_runs(runs, other, device="cpu")[0].splits) == {""}
+    for data, is_own in ((None, True), (copy, True), (other, False)):
+        split = "test" if is_own else "all"
+        out = tmp_path / f"evaluated {data is None} {is_own}"
+        assert echoseg.evaluate(runs[0], data, split, out=out, device="cpu")["own_data"] is is_own
 
 
 def test_a_cross_validation_predicts_each_image_by_the_fold_that_has_not_seen_it(runs, store, place, tmp_path):
@@ -175,7 +179,7 @@ def test_runs_of_other_sizes_are_compared_in_the_original_frames(place, tmp_path
 def test_what_cannot_be_compared_is_refused(runs, tmp_path):
     with pytest.raises(ValueError, match="another run"):
         echoseg.compare(runs[:1], out=tmp_path / "out")
-    with pytest.raises(ValueError, match="'mask' is the name of a run"):
+    with pytest.raises(DataError, match="'mask' is the name of a run"):
         echoseg.compare(runs, masks={"mask": tmp_path}, out=tmp_path / "out")
     with pytest.raises(DataError, match="is given twice"):
         echoseg.compare([runs[0], runs[0]], out=tmp_path / "out")

@@ -207,6 +207,23 @@ def test_metrics_hold_the_seconds_of_training_testing_and_outputs(disc_store, tm
     assert seconds == {"training": 6.5, "epoch": 3.25, "prediction": 0.5, "measures": 0.25}
 
 
+@pytest.mark.slow
+def test_files_of_an_earlier_evaluation_of_the_split_are_deleted(disc_store, tmp_path):
+    """The page shows the files that it finds, so these must be of the same evaluation as `metrics.json`."""
+    names = ("stacks_{}.csv", "subgroups_{}.csv", "volumes_videos_{}.csv", "protocol_camus_{}.md")
+    figures = ("figures/bland_altman_{}.png", "figures/bland_altman_videos_{}.png")
+    (tmp_path / "figures").mkdir()
+    for name in (*names, *figures):
+        for split in ("val", "test"):
+            (tmp_path / name.format(split)).write_text("earlier")
+    columns = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("ef", "edv", "esv")]
+    no_volumes = pd.DataFrame(columns=["video", "patient", "unit", *columns])
+    write_evaluation(dataclasses.replace(evaluation(2), volumes=no_volumes), disc_store, "val", tmp_path)
+    for name in (*names, *figures):
+        assert not (tmp_path / name.format("val")).exists()
+        assert (tmp_path / name.format("test")).exists()
+
+
 def test_table_lines_up():
     assert text_table(["name", "n"], [["a", "1"], ["longer", "100"]]).split("\n") == [
         "name      n",

@@ -171,7 +171,7 @@ def choose_cases(runs: Sequence[ComparedRun], split: str) -> Cases:
 def _with_splits(name: str, path: Path, data: RunData, device: str) -> ComparedRun:
     config, count = data.predictor.config, len(data.store)
     folds = [] if config.folds is None else [path / fold_name(number + 1) for number in range(config.folds)]
-    if not (data.is_own or any(was_trained_on(run, data.store) for run in (path, *folds))):
+    if not (data.is_own or was_trained_on(path, data.store)):
         return ComparedRun(name, data, np.full(count, ""), [(data.predictor, np.arange(count))])
     if not folds:
         return ComparedRun(name, data, config.splits(data.store.samples), [(data.predictor, np.arange(count))])

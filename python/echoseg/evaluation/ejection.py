@@ -164,7 +164,7 @@ def reference_values(table: pd.DataFrame, quantity: str) -> pd.Series:
         table: A table of volumes.
         quantity: "ef", "edv" or "esv".
     """
-    listed = table[f"listed_{quantity}"]
+    listed = table[f"listed_{quantity}"].astype(np.float64)
     return listed.where(np.isfinite(listed), table[f"true_{quantity}"])
 
 

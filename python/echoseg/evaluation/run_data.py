@@ -210,14 +210,17 @@ def was_trained_on(run: Path, store: Store) -> bool:
     """Whether a run was trained on the frames and contours of a store, wherever the data lie now.
 
     Args:
-        run: The run folder, or that of a fold. Without its training state, the answer is no.
+        run: The run folder, which may be that of a cross-validation. Without training state, the answer is no.
         store: A store that is prepared for the run.
     """
-    try:
-        splits = load_config(run / checkpoint.CONFIG).splits(store.samples)
-        return checkpoint.load_state(run)[0].get("data") == fingerprint(store, splits)
-    except DataError:  # no state, or other data, which lack the run's test fold
-        return False
+    for folder in (run, *run.glob("fold-*")):
+        try:
+            splits = load_config(folder / checkpoint.CONFIG).splits(store.samples)
+            if checkpoint.load_state(folder)[0].get("data") == fingerprint(store, splits):
+                return True
+        except DataError:  # no state, or other data, which lack the run's test fold
+            continue
+    return False
 
 
 def training_store(config: Config) -> Store:

@@ -108,6 +108,7 @@ def read_facts(folder: Path, *, names: bool = False) -> RunFacts:
         parameters=_count_parameters(folder),
         minutes=seconds / 60,
         epochs=tuple(len(log) for log in logs if log is not None),
+        elsewhere=_elsewhere(run),
     )
     try:
         store = training_store(run.config)
@@ -137,8 +138,20 @@ def _of_store(run: RunSummary, store: Store, names: bool) -> dict[str, Any]:
     for fault in store.faults:
         reason = fault.reason.split(";")[0]
         reasons[reason if names else hide_names(reason)] += 1
-    elsewhere = tuple(split for split in run.metrics if not _is_of(run.table(f"images_{split}.csv"), samples))
-    return {"counts": counts, "data": data, "left_out": dict(reasons.most_common()), "elsewhere": elsewhere}
+    left_out = dict(reasons.most_common())
+    return {"counts": counts, "data": data, "left_out": left_out, "elsewhere": _elsewhere(run, samples)}
+
+
+def _elsewhere(run: RunSummary, samples: pd.DataFrame | None = None) -> tuple[str, ...]:
+    """The splits that were measured on other data than those of the training.
+
+    Runs of earlier versions do not say it: of these, the splits with an image that has no row in `samples`.
+    """
+    is_own = {
+        split: values.get("own_data", samples is None or _is_of(run.table(f"images_{split}.csv"), samples))
+        for split, values in run.metrics.items()
+    }
+    return tuple(split for split in is_own if not is_own[split])
 
 
 def _is_of(images: pd.DataFrame | None, samples: pd.DataFrame) -> bool:

@@ -59,6 +59,7 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
         metrics[split] = {}
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: is damaged ({error}); delete it and run 'echoseg evaluate' again") from None
+    _delete_optional_files(split, folder)
     watch = Stopwatch()
     with watch.measure("images"):
         _write_table(evaluation.images, folder / f"images_{split}.csv", "%.5f")
@@ -79,6 +80,14 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     metrics[split] = add_checksum({**evaluation.summary, "data": str(store.path), "seconds": seconds})
     text = json.dumps(metrics, indent=2) + "\n"
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _delete_optional_files(split: str, folder: Path) -> None:
+    """Delete the files that an earlier evaluation of the split has left, and that this one may not write."""
+    names = ("subgroups_{}.csv", "stacks_{}.csv", "volumes_videos_{}.csv", "protocol_*_{}.md")
+    figures = ("figures/bland_altman_{}.png", "figures/bland_altman_videos_{}.png")
+    for path in [path for name in (*names, *figures) for path in folder.glob(name.format(split))]:
+        path.unlink()
 
 
 def write_run(run: Path, store: Store, predictor: Predictor, evaluations: Mapping[str, Evaluation]) -> None:
