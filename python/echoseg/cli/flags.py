@@ -170,9 +170,10 @@ def add_postprocess(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="STEP",
         help="post-processing steps, applied in the given order. threshold=P: a pixel belongs to the structure from"
-        " probability P on (0.4 if not given; mask approach only). reject_blank: no contour in frames where the"
-        " network is not sure to see the structure. closing=N: close gaps with a square of N pixels (5 if not given)."
-        " (default: no step)",
+        " probability P on (0.4 if not given; mask approach only). reject_blank=P: no contour in frames whose"
+        " confidence is below P (0.5 if not given). reject_bright=P: no contour in frames where the mean of the"
+        " probabilities, scaled from 0 to 1, is above P (0.3 if not given; mask approach only). closing=N: close gaps"
+        " with a square of N pixels (5 if not given). (default: no step)",
     )
 
 

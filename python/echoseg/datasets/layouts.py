@@ -26,7 +26,7 @@ _NNUNET = """\
 - `labelsTr/`: the mask of each case, `CASE.nii.gz`, of the same size: integers, 0 is background.
 - `imagesTs/`: images without a mask, for `echoseg predict`.
 - `dataset.json`: the names of the labels, here only {label}. If the masks have more of them, name them all there, and
-  choose one by `--structure NAME` in each command; without it, the one that is named LV is taken.
+  choose one by `--structure NAME` of `check`, `prepare` and `train`; without it, the one that is named LV is taken.
 
 Start the name of a case with the patient, followed by phase, view or number: `anna_ED`, `anna_4CH_ES` and
 `anna_slice03` belong to one patient, and always to the same split.

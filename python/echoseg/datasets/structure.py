@@ -11,6 +11,7 @@ from echoseg.errors import DataError
 
 LEFT_VENTRICLE = "left ventricle"
 
+_CHOICE = "choose one of these by --structure of check, prepare or train (a run segments what it was trained on)"
 _CAVITY = r"( ?(c|cavity|blood ?pool|endo|endocardi(um|al)|lumen))?( (blood ?pool|cavity))?"
 _CHAMBERS = {
     f"{side} {chamber}": re.compile(rf"({side[0]}{chamber[0]}|{side} {chamber[:-2]}({ending})){_CAVITY}")
@@ -72,12 +73,10 @@ def choose_label(labels: Mapping[str, tuple[int, ...]], structure: str | None, s
         matching = [structure]
     listed = ", ".join(labels)[:200] or "none"
     if len(matching) > 1:
-        raise DataError(f"{source}: several labels could be the {wanted} ({listed}); choose one by --structure NAME")
+        raise DataError(f"{source}: several labels could be the {wanted} ({listed}); {_CHOICE}")
     if not matching:
         title = "LV or left ventricle" if structure is None else structure
-        raise DataError(
-            f"{source}: no label is named {title} ({listed}); choose one of these by --structure NAME, or rename it"
-        )
+        raise DataError(f"{source}: no label is named {title} ({listed}); {_CHOICE}, or rename it")
     label = matching[0]
     is_unique = list(names.values()).count(names[label]) == 1
     return Label(structure_name(label) if is_unique else label, labels[label])
