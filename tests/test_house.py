@@ -27,7 +27,7 @@ IMPORTS = {
     "evaluation": "utils ops geometry io metrics datasets phantom models training inference",
     "quality": "utils ops geometry io datasets evaluation",
     "report": "utils ops geometry io metrics datasets training inference evaluation quality",
-    "manuscript": "utils datasets metrics training evaluation report",
+    "manuscript": "utils datasets metrics training inference evaluation report",
     "review": "utils ops geometry io datasets metrics models training inference evaluation report",
     "cli": "utils ops geometry datasets phantom training inference evaluation quality report manuscript review",
 }

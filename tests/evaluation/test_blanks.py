@@ -136,6 +136,9 @@ def test_blank_slices_are_scored_by_setting(store):
     assert list(everything.images["dice"]) == [1, 1, 1, 0]  # empty against empty is 1, a false positive is 0
     assert everything.summary["dice"] == 0.75
     assert everything.summary["empty_predictions"] == 0
+    assert "blanks_averaged" not in evaluation.summary
+    assert everything.summary["blanks_averaged"] is True
+    assert "both masks empty, with a Dice of 1" in metrics_table(everything.summary, "test")
     for result in (evaluation, everything):
         (row,) = result.stacks.to_dict("records")
         assert (row["slices"], row["volume_ml"], row["true_volume_ml"]) == (4, 0.75, 0.5)

@@ -18,10 +18,12 @@ from _folders import FRAMES, TRACED, write_folder
 from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.evaluation.protocols import PROTOCOLS
+from echoseg.inference.postprocess import STEPS
 from echoseg.manuscript.checklist import ITEMS
 from echoseg.manuscript.facts import hide_names, read_facts
 from echoseg.manuscript.figures import flow_boxes
-from echoseg.manuscript.methods import _AUGMENTATIONS, _LOSSES, _OPTIMIZERS
+from echoseg.manuscript.methods import _AUGMENTATIONS, _LOSSES, _OPTIMIZERS, _POSTPROCESSING, methods_sections
+from echoseg.manuscript.tables import results_of
 from echoseg.manuscript.write import write_paper
 from echoseg.training.config import LOSSES, Config
 from echoseg.training.config_file import load_config
@@ -75,6 +77,12 @@ def make_run(parent: Path) -> Path:
     metrics |= {"assd_px": 1.0, "dice_all_pixels": 0.98, "empty_predictions": 0, "ef": ef, "data": "/erika/store"}
     (folder / "metrics.json").write_text(json.dumps({"test": metrics}))
     return folder
+
+
+def change_metrics(run: Path, **changes) -> None:
+    """Change entries of the test split."""
+    metrics = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps({"test": metrics["test"] | changes}))
 
 
 def text_of(folder: Path) -> str:
@@ -180,6 +188,39 @@ def test_images_of_other_data_are_external(run):
     images = pd.read_csv(run / "images_test.csv")
     images.assign(video="other").to_csv(run / "images_test.csv", index=False)
     assert read_facts(run).elsewhere == ("test",)
+
+
+@pytest.mark.parametrize("are_gone", [False, True])
+def test_images_of_other_data_may_have_the_names_of_those_of_the_training(run, tmp_path, are_gone):
+    change_metrics(run, own_data=False)
+    if are_gone:
+        shutil.rmtree(tmp_path / "Erika_data")
+    assert read_facts(run).elsewhere == ("test",)
+    change_metrics(run, own_data=True)
+    assert read_facts(run).elsewhere == ()
+
+
+def test_post_processing_and_blank_slices_are_named(run):
+    change_metrics(run, postprocess=["threshold=0.3", "closing"], blanks={"images": 3})
+    facts = read_facts(run)
+    text = " ".join(methods_sections(facts, ["test"])["Evaluation"])
+    assert (
+        "by a threshold of 0.3 for the probability of a pixel, then a morphological closing with a square of 5" in text
+    )
+    assert "`test` leave out slices on which nothing is traced" in text
+    assert "`threshold=0.3`, `closing`" in results_of(facts, "test").caption
+    change_metrics(run, blanks_averaged=True)
+    text = " ".join(methods_sections(read_facts(run), ["test"])["Evaluation"])
+    assert "`test` include slices on which nothing is traced" in text
+    assert set(_POSTPROCESSING) == set(STEPS)
+
+
+@pytest.mark.slow
+def test_a_patient_may_be_called_na(run, tmp_path):
+    for name in ("images_test.csv", "volumes_test.csv"):
+        (run / name).write_text((run / name).read_text().replace(NAMES[2], "NA"))
+    assert write_paper(run, tmp_path / "paper") == []
+    assert (tmp_path / "paper/figures/bland_altman_test.pdf").exists()
 
 
 @pytest.mark.slow

@@ -20,9 +20,10 @@ from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.report.card import model_card
 from echoseg.report.case_files import read_cases, write_cases
+from echoseg.report.case_tables import volume_tables
 from echoseg.report.charts import training_curves
 from echoseg.report.page import write_report
-from echoseg.report.run_summary import last_part
+from echoseg.report.run_summary import last_part, read_run_summary
 from echoseg.training.config import Config
 from echoseg.utils.checksum import add_checksum
 
@@ -236,6 +237,40 @@ def test_volumes_in_ml_and_in_cubic_pixels_have_tables_of_their_own(tmp_path):
     assert "EDV, predicted, ml" in heads[1][1]
     assert "px³" not in heads[1][1]
     assert "EDV, predicted, px³" in heads[2][1]
+
+
+def test_the_dice_of_videos_is_that_of_their_traced_frames(tmp_path):
+    run = write_run(tmp_path / "run", "test", volumes=True)
+    table = pd.read_csv(run / "volumes_test.csv").assign(dice=0.9)
+    table.to_csv(run / "volumes_videos_test.csv", index=False)
+    pd.read_csv(run / "stacks_test.csv").assign(dice=0.8).to_csv(run / "stacks_test.csv", index=False)
+    tables = volume_tables(read_run_summary(run), "test", names=False)
+    heads = {table.file: table.head for table in tables.values()}
+    assert "Dice of its traced frames" in heads["volumes_videos_test.csv"]
+    assert "Dice of its slices" in heads["stacks_test.csv"]
+
+
+def test_post_processing_and_averaged_blank_slices_are_named(tmp_path):
+    run = write_run(tmp_path / "run", "test")
+    entries = json.loads((run / "metrics.json").read_text())
+    for more, is_named in (({}, False), ({"postprocess": ["closing=9"], "blanks_averaged": True}, True)):
+        (run / "metrics.json").write_text(json.dumps({"test": entries["test"] | {"both_empty": 2} | more}))
+        write_report(run, tmp_path / "page.html")
+        text = read_page(tmp_path / "page.html").text
+        assert ("Post-processing, in this order: closing=9." in text) == is_named
+        assert ("The means include blank slices" in text) == is_named
+        assert ("both masks empty, with a Dice of 1" in text) == is_named
+        assert ("not applicable: both masks empty" in text) != is_named
+
+
+def test_words_that_stand_for_missing_values_may_be_names(tmp_path):
+    run = write_run(tmp_path / "run", "test")
+    images = pd.read_csv(run / "images_test.csv").assign(video="None", patient="NA")
+    images.to_csv(run / "images_test.csv", index=False)
+    table = read_run_summary(run).table("images_test.csv")
+    assert set(table["video"]) == {"None"}
+    assert set(table["patient"]) == {"NA"}
+    assert table["hd95_px"].isna().sum() == 1
 
 
 @pytest.mark.parametrize("names", [False, True])

@@ -99,7 +99,8 @@ def evaluate(
     with watch.measure("prediction"):
         prediction = predict_split(predictor, store, indices, split, steps=steps)
     blank = store.blank[indices]
-    extra: dict[str, Any] = {"blanks": _blanks(prediction, store, indices)} if blank.any() else {}
+    extra: dict[str, Any] = {"blanks_averaged": True} if blanks else {}
+    extra |= {"blanks": _blanks(prediction, store, indices)} if blank.any() else {}
     if blank.any() and not blanks:
         traced = np.flatnonzero(~blank)
         if not len(traced):

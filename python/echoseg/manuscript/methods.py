@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from echoseg.inference.postprocess import parse_step
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.formats import AUTHOR
 from echoseg.manuscript.measures import agreement_terms_of, counted, definitions_of
@@ -46,6 +47,13 @@ _AUGMENTATIONS = {
     "noise": "multiplicative speckle noise with a standard deviation of up to {:g}",
 }
 """Setting → what it does; a factor is the exponential of the setting. Source: `echoseg.training.augment`."""
+_POSTPROCESSING = {
+    "threshold": "a threshold of {:g} for the probability of a pixel",
+    "reject_blank": "emptying frames with a confidence below {:g}",
+    "reject_bright": "emptying frames in which the mean of the probabilities, scaled from 0 to 1, is above {:g}",
+    "closing": "a morphological closing with a square of {:g} pixels",
+}
+"""Post-processing step → what it does. Source: `echoseg.inference.postprocess`."""
 
 
 def methods_sections(facts: RunFacts, splits: Sequence[str]) -> dict[str, list[str]]:
@@ -246,6 +254,8 @@ def _evaluation(facts: RunFacts, splits: Sequence[str]) -> list[str]:
         f"The predicted contours were compared with the tracings, on images of the size that the network gets, by"
         f" {'; '.join(definitions_of(metrics))}.",
         "An empty prediction has a Dice of 0 and distances of the image's diagonal.",
+        *_blanks(facts, splits),
+        *_postprocessing(facts, splits),
     ]
     if terms := agreement_terms_of(metrics):
         sentences += [
@@ -265,6 +275,31 @@ def _evaluation(facts: RunFacts, splits: Sequence[str]) -> list[str]:
             sentences.append(f"The split `{split}` is of other data than those of the training.")
         elif split in ("train", "all"):
             sentences.append(f"The split `{split}` contains images of the training.")
+    return sentences
+
+
+def _blanks(facts: RunFacts, splits: Sequence[str]) -> list[str]:
+    """Whether blank slices are in the means, of splits that have such slices."""
+    sentences = []
+    for split in splits:
+        values = facts.run.metrics[split]
+        if "blanks" in values and values.get("blanks_averaged"):
+            sentences.append(
+                f"The means of the split `{split}` include slices on which nothing is traced; there, an empty"
+                " prediction has a Dice of 1 and any other one a Dice of 0."
+            )
+        elif "blanks" in values:
+            sentences.append(f"The means of the split `{split}` leave out slices on which nothing is traced.")
+    return sentences
+
+
+def _postprocessing(facts: RunFacts, splits: Sequence[str]) -> list[str]:
+    sentences = []
+    for split in splits:
+        names = facts.run.metrics[split].get("postprocess", [])
+        steps = [_POSTPROCESSING[name.partition("=")[0]].format(parse_step(name)[1]) for name in names]
+        if steps:
+            sentences.append(f"The predictions of the split `{split}` were post-processed by {', then '.join(steps)}.")
     return sentences
 
 

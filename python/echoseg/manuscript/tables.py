@@ -61,6 +61,8 @@ def results_of(facts: RunFacts, split: str) -> Table:
         f"Segmentation, split {split}: {counted(metrics['images'], 'image')} of"
         f" {counted(metrics['patients'], 'patient')}. The confidence intervals are over patients."
     )
+    if steps := metrics.get("postprocess"):
+        caption += f" The predictions were post-processed: {', '.join(f'`{step}`' for step in steps)}."
     if split in facts.elsewhere:
         caption += " The images are not of the training's data set."
     head = ["measure", *MEASURE_COLUMNS]

@@ -70,19 +70,19 @@ def volume_tables(run: RunSummary, split: str, names: bool) -> dict[str, Table]:
         units = table["unit"].fillna("") if "unit" in table else pd.Series("ml", index=table.index)
         for unit in sorted(set(units)):
             of_unit = f"{title}, volumes in {unit.replace('px3', 'px³')}" if unit else f"{title} without a result"
-            tables[of_unit] = _table(table[units == unit], file, _volume_columns(unit), names)
+            tables[of_unit] = _table(table[units == unit], file, _volume_columns(unit, name), names)
     return tables
 
 
-def _volume_columns(unit: str) -> dict[str, tuple[str, int | None]]:
-    """Column of a table of volumes → its title and number of decimals; None for text."""
+def _volume_columns(unit: str, table: str) -> dict[str, tuple[str, int | None]]:
+    """Column of a table in `_VOLUME_TABLES` → its title and number of decimals; None for text."""
     columns: dict[str, tuple[str, int | None]] = {
         "video": ("video", None),
         "patient": ("patient", None),
         "view": ("view", None),
         "phase": ("phase", None),
         "slices": ("slices", 0),
-        "dice": ("Dice of its slices", 3),
+        "dice": ("Dice of its slices" if table == "stacks" else "Dice of its traced frames", 3),
         "volume_dice": ("Dice of its volume", 3),
         "volume_ml": ("predicted volume, ml", 1),
         "true_volume_ml": ("traced volume, ml", 1),

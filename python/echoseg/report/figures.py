@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from echoseg.evaluation.ejection import reference_ef
 from echoseg.evaluation.evaluate import Evaluation
 from echoseg.inference.predictor import Predictor
 from echoseg.metrics.agreement import agreement
@@ -77,8 +78,10 @@ def bland_altman_figure(table: pd.DataFrame, path: Path) -> None:
         table: A table of volumes from `evaluation.ejection`.
         path: The PNG file to write.
     """
-    listed, true = table["listed_ef"], table["true_ef"]
-    pairs = {"predicted": (table["ef"], listed.fillna(true)), "from the tracings": (true, listed)}
+    pairs = {
+        "predicted": (table["ef"], reference_ef(table)),
+        "from the tracings": (table["true_ef"], table["listed_ef"]),
+    }
     panels = {
         name: (measured, reference, agreement(measured.to_numpy(), reference.to_numpy(), table["patient"].to_numpy()))
         for name, (measured, reference) in pairs.items()

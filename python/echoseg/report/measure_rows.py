@@ -66,6 +66,48 @@ def measure_rows(metrics: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def count_rows(metrics: dict[str, Any]) -> dict[str, str]:
+    """Format numbers of images of one split.
+
+    Args:
+        metrics: The entry of the split in ``metrics.json``, which may be one of an earlier version.
+
+    Returns:
+        Title → number, of those that the split has.
+    """
+    is_averaged = metrics.get("blanks_averaged", False)
+    titles = {
+        "empty_predictions": "empty predictions",
+        "both_empty": "both masks empty, with a Dice of 1" if is_averaged else "not applicable: both masks empty",
+        "images_mm": "images with distances in mm",
+    }
+    rows = {title: str(metrics[name]) for name, title in titles.items() if name in metrics}
+    if failures := metrics.get("failures"):
+        rows["failures: Dice below 0.8 or HD95 above 10 px"] = str(failures["images"])
+    if blanks := metrics.get("blanks"):
+        rows["blank slices left empty"] = f"{blanks['empty_predictions']} of {blanks['images']}"
+        rows["foreground Dice with blank slices"] = f"{blanks['dice_all']:.4f}"
+    return rows
+
+
+def coverage_table(calibration: dict[str, dict[str, float]], title: str) -> tuple[list[str], list[list[str]]]:
+    """Format the entry ``calibration`` of a split: how often the truth lies in its predicted interval.
+
+    Args:
+        calibration: By quantity and level of the interval in percent, the share.
+        title: The title of the first column.
+
+    Returns:
+        The titles of the columns, and a row for each quantity.
+    """
+    levels = [f"{level} %" for level in next(iter(calibration.values()))]
+    rows = [
+        [{"ef": "EF"}.get(name, name), *(f"{100 * share:.0f} %" for share in shares.values())]
+        for name, shares in calibration.items()
+    ]
+    return [title, *levels], rows
+
+
 SUBGROUP_COLUMNS = {
     "images": ("images", "d"),
     "patients": ("patients", "d"),

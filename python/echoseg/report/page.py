@@ -20,7 +20,15 @@ from echoseg.report import charts
 from echoseg.report.card import card_sections
 from echoseg.report.case_files import read_cases
 from echoseg.report.case_tables import image_table, volume_tables
-from echoseg.report.measure_rows import MEASURES, agreement_table, measure_rows, subgroup_table, with_interval
+from echoseg.report.measure_rows import (
+    MEASURES,
+    agreement_table,
+    count_rows,
+    coverage_table,
+    measure_rows,
+    subgroup_table,
+    with_interval,
+)
 from echoseg.report.run_summary import RunSummary, last_part, read_run_summary
 from echoseg.report.tables import EF_BAND_COLUMNS, ef_band_rows
 from echoseg.report.templating import TEMPLATES
@@ -31,10 +39,7 @@ _PICKED = 4  # best, median and worst cases, each
 _UNKNOWN = "–"
 _COUNTS = {
     "loss": ("loss, as in the training", ".4f"),
-    "empty_predictions": ("empty predictions", "d"),
-    "both_empty": ("not applicable: both masks empty", "d"),
     "images": ("images", "d"),
-    "images_mm": ("images with distances in mm", "d"),
     "patients": ("patients", "d"),
 }
 """Entry of ``metrics.json`` → its title and number format."""
@@ -131,12 +136,7 @@ def _metrics(run: RunSummary) -> tuple[list[str], list[list[str]]]:
         counts = {title: _number(values[name], form) for name, (title, form) in _COUNTS.items() if name in values}
         if (black := values.get("all_black", {}).get("dice_all_pixels")) is not None:
             counts["all-pixel Dice of an empty mask"] = _number(black, ".4f")
-        if failures := values.get("failures"):
-            counts["failures: Dice below 0.8 or HD95 above 10 px"] = str(failures["images"])
-        if blanks := values.get("blanks"):
-            counts["blank slices left empty"] = f"{blanks['empty_predictions']} of {blanks['images']}"
-            counts["foreground Dice with blank slices"] = _number(blanks["dice_all"], ".4f")
-        for title, count in counts.items():
+        for title, count in {**counts, **count_rows(values)}.items():
             cells.setdefault(title, {})[means] = count
     used = [title for title in head if any(row.get(title) for row in cells.values())]
     order = [title for title, _ in MEASURES.values() if title in cells]
@@ -199,11 +199,7 @@ def _split(run: RunSummary, split: str, names: bool) -> dict[str, Any]:
         found |= _cases(run, split, images, names)
     if calibration := metrics.get("calibration"):
         found["calibration"] = charts.calibration_curve(calibration)
-        found["levels"] = [f"{level} %" for level in next(iter(calibration.values()))]
-        found["coverage"] = [
-            [{"ef": "EF"}.get(name, name), *(f"{100 * share:.0f} %" for share in shares.values())]
-            for name, shares in calibration.items()
-        ]
+        found["coverage"] = coverage_table(calibration, "quantity")
     for name in ("overlay", "bland_altman", "bland_altman_videos", "attention"):
         path = run.folder / "figures" / f"{name}_{split}.png"
         if path.exists():

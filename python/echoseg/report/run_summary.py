@@ -21,6 +21,7 @@ from echoseg.utils.checksum import verify_checksum
 
 SPLITS = ("test", "val", "train", "all")
 
+_NAMES = ("video", "patient")  # columns in which words such as NA are no missing values
 PRIVATE_DATA = "the user's own data"
 
 
@@ -67,7 +68,8 @@ class RunSummary:
         if not path.exists():
             return None
         try:
-            return pd.read_csv(path, dtype={"video": str, "patient": str}, keep_default_na=True)
+            names = pd.read_csv(path, usecols=lambda name: name in _NAMES, dtype=str, na_filter=False)
+            return pd.read_csv(path).assign(**names)
         except (ValueError, csv.Error) as error:
             raise DataError(f"{path}: is damaged ({error}); run 'echoseg evaluate' again") from None
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from echoseg.report.measure_rows import (
     MEASURE_COLUMNS,
     agreement_table,
+    count_rows,
+    coverage_table,
     measure_rows,
     span,
     subgroup_table,
@@ -64,13 +66,7 @@ def metrics_table(metrics: dict, split: str) -> str:
     rows = [[*row, ""] for row in measure_rows(metrics)]
     for row, name in zip(rows, ("dice", "dice_all_pixels"), strict=False):
         row[-1] = f"{of_empty_mask[name]:.4f}"
-    counts = {title: metrics[name] for name, title in _COUNTS.items() if name in metrics}
-    if failures := metrics.get("failures"):
-        counts["failures: Dice below 0.8 or HD95 above 10 px"] = failures["images"]
-    rows += [[title, str(count)] for title, count in counts.items()]
-    if blanks := metrics.get("blanks"):
-        rows.append(["blank slices left empty", f"{blanks['empty_predictions']} of {blanks['images']}"])
-        rows.append(["foreground Dice with blank slices", f"{blanks['dice_all']:.4f}"])
+    rows += [[title, count] for title, count in count_rows(metrics).items()]
     title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
     parts = [
         *_optional(subgroup_table(metrics)),
@@ -84,13 +80,6 @@ def metrics_table(metrics: dict, split: str) -> str:
     header = ["", *MEASURE_COLUMNS, "empty mask"]
     filled = [row + [""] * (len(header) - len(row)) for row in rows]
     return "\n".join([title, text_table(header, filled), *_note(metrics), *parts])
-
-
-_COUNTS = {
-    "empty_predictions": "empty predictions",
-    "both_empty": "not applicable: both masks empty",
-    "images_mm": "images with a known spacing",
-}
 
 
 def _note(metrics: dict) -> list[str]:
@@ -186,15 +175,10 @@ def _calibration(metrics: dict) -> list[str]:
     """How often the truth lies in its predicted interval, and how many images are marked for review."""
     if "calibration" not in metrics:
         return []
-    coverage, review = metrics["calibration"], metrics["review"]
-    rows = [
-        [{"ef": "EF"}.get(name, name), *(f"{100 * share:.0f} %" for share in shares.values())]
-        for name, shares in coverage.items()
-    ]
-    levels = [f"{level} %" for level in coverage["landmarks"]]
+    review = metrics["review"]
     return [
         "",
-        text_table(["truth in the predicted interval of", *levels], rows),
+        text_table(*coverage_table(metrics["calibration"], "truth in the predicted interval of")),
         f"marked for review: {review['marked']} images, among them {review['poor_marked']} of the {review['poor']} with"
         " a Dice below 0.8",
     ]
