@@ -66,8 +66,8 @@ def test_a_label_is_chosen_by_any_name_of_its_chamber():
 @pytest.mark.parametrize(
     ("labels", "structure", "message"),
     [
-        (["RV", "LA"], None, r"no label is named LV or left ventricle \(RV, LA\); choose one of these by --structure of check"),
-        (["RV", "LA"], "aorta", r"no label is named aorta \(RV, LA\)"),
+        (["RV", "LA"], None, r"no label is named LV or left ventricle \(RV, LA\); choose one of these by --structure"),
+        (["RV", "LA"], "aorta", r"named aorta \(RV, LA\); .* of check, prepare or train .*, or rename it"),
         (["LA"], "RA", r"no label is named RA \(LA\)"),
         (["LA", "left atrium"], "left atrial cavity", r"several labels could be the left atrium \(LA, left atrium\)"),
     ],
