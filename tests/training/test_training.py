@@ -221,6 +221,34 @@ def test_a_run_is_resumed_on_its_own_data_only(disc_store, tmp_path, monkeypatch
 
 
 @pytest.mark.slow
+def test_a_run_is_resumed_with_no_fewer_epochs_than_have_begun(disc_store, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    stopped(monkeypatch, tiny(epochs=6, checkpoint_minutes=1e-9), disc_store, run, 6)  # in the second epoch
+    config = load_config(run / "config.yaml")
+    with pytest.raises(DataError, match=r"config\.yaml: epochs is 1, but epoch 2 has begun; give at least 2"):
+        train(dataclasses.replace(config, epochs=1), disc_store, run, resume=True)
+    train(dataclasses.replace(config, epochs=2), disc_store, run, resume=True)
+    assert len((run / "log.csv").read_text().splitlines()) == 3
+    model = (run / "model.safetensors").read_bytes()
+    train(dataclasses.replace(config, epochs=2), disc_store, run, resume=True)
+    assert (run / "model.safetensors").read_bytes() == model
+
+
+def test_a_run_is_resumed_by_as_many_processes(disc_store, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    stopped(monkeypatch, tiny(epochs=2), disc_store, run, 1)
+    config, state = load_config(run / "config.yaml"), checkpoint.load_state(run)[0]
+    assert state["ranks"] == 1
+    checkpoint.save_state(run, state | {"ranks": 2})
+    message = r"trained by 2 processes, resumed by 1; resume it by torchrun --nproc-per-node 2"
+    with pytest.raises(DataError, match=message):
+        train(config, disc_store, run, resume=True)
+    del state["ranks"]  # of an earlier version
+    checkpoint.save_state(run, state)
+    train(config, disc_store, run, resume=True)
+
+
+@pytest.mark.slow
 def test_a_run_stopped_before_its_first_checkpoint_starts_again(disc_store, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
@@ -293,6 +321,28 @@ def test_a_signal_saves_the_state_at_the_next_step(disc_store, tmp_path, monkeyp
     assert state["progress"]["epoch"] * 4 + state["progress"]["step"] == 6
     train(load_config(tmp_path / "a run" / "config.yaml"), disc_store, tmp_path / "a run", resume=True)
     assert_equal_weights(tmp_path / "whole", tmp_path / "a run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_last_epoch_is_obeyed_too(disc_store, tmp_path, caplog, number):
+    run = tmp_path / "run"
+    with pytest.raises(SystemExit if number == signal.SIGTERM else KeyboardInterrupt):
+        train(tiny(epochs=1), disc_store, run, on_epoch=lambda _: signal.raise_signal(number))
+    (message,) = caplog.messages
+    command = f"echoseg train --resume --out {run}"
+    assert message.endswith(f"after epoch 1, the last one; the state is saved, go on with {command}")
+    assert (run / "last.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_run_that_was_out_of_time_is_finished_until_it_gets_more(disc_store, tmp_path):
+    run = tmp_path / "run"
+    config = train(tiny(epochs=3, max_minutes=1e-6), disc_store, run)
+    kept = [(run / name).read_bytes() for name in ("model.safetensors", "last.safetensors", "log.csv")]
+    train(config, disc_store, run, resume=True)
+    assert [(run / name).read_bytes() for name in ("model.safetensors", "last.safetensors", "log.csv")] == kept
+    train(dataclasses.replace(config, max_minutes=10.0), disc_store, run, resume=True)
+    assert len((run / "log.csv").read_text().splitlines()) == 4
 
 
 @pytest.mark.slow

@@ -16,7 +16,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from echoseg.datasets.statement import NOTICE
 from echoseg.datasets.store import Store
-from echoseg.errors import DataError
 from echoseg.models.normalize import NetworkFactory
 from echoseg.training import checkpoint
 from echoseg.training.augment import AugmentFunction
@@ -38,6 +37,7 @@ from echoseg.training.logs import TrainingEvent, logger, shows_progress_bar
 from echoseg.training.optimization import MovingAverage, learning_rate, load_optimizer, make_loss, make_optimizer
 from echoseg.training.plan import PLAN, make_plan
 from echoseg.training.progress_bar import ProgressBar
+from echoseg.training.resuming import check_state
 from echoseg.training.run_files import LOG_COLUMNS, PARTS, complete_row, save_environment, save_log
 from echoseg.training.saver import Saver, Snapshot
 from echoseg.training.splits import LEAK, describe_splits
@@ -112,6 +112,9 @@ def train(
                 trainer.train_epoch()
                 trainer.end_epoch()
             trainer.finish()
+    if interrupts.caught:  # after the last step
+        trainer.explain_stop()
+        interrupts.obey()
     return trainer.config
 
 
@@ -205,6 +208,12 @@ class _Trainer:
         return self.model if self.average is None else self.average.module
 
     @property
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same when the run is resumed, beside the settings."""
+        names = {"data": self.data, "rehearsed": self.rehearsed, "custom": self.custom_names}
+        return {**names, "ranks": self.ranks.count}
+
+    @property
     def steps_done(self) -> int:
         return self.progress.epoch * len(self.batches) + self.progress.step
 
@@ -232,17 +241,9 @@ class _Trainer:
             return
         state, complaint = checkpoint.load_state(self.run)
         notes = [f"{complaint}; going on from the state before it"] if complaint else []
-        notes += checkpoint.check_settings(self.run, self.config, state.get("settings", {}))
+        notes += check_state(self.run, state, self.config, self._identity)
         for note in notes if self.ranks.index == 0 else ():
             logger.warning("%s", note)
-        if (state.get("data"), state.get("rehearsed", "")) != (self.data, self.rehearsed):
-            raise DataError(
-                f"{self.run}: the data are not those that the run began with; bring them back or start another run"
-            )
-        if (before := state.get("custom", {})) != self.custom_names:
-            raise DataError(
-                f"{self.run}: trained with {_listed(before)}, resumed with {_listed(self.custom_names)}; give the same"
-            )
         checkpoint.fill(self.model, state["model"], self.run / checkpoint.STATE)
         load_optimizer(self.optimizer, state["optimizer"])
         if self.average is not None:
@@ -252,6 +253,8 @@ class _Trainer:
             set_random_state(random, self.device)
         self.progress = _Progress(**state["progress"])
         self.progress.log = [complete_row(row) for row in self.progress.log]
+        limit = self.config.max_minutes
+        self.out_of_time = limit is not None and self.progress.step == 0 and self.progress.minutes >= limit
         self.session = time.monotonic(), self.steps_done
         self.bar.update(self.steps_done)
 
@@ -285,7 +288,7 @@ class _Trainer:
                 self.saver.wait()
             self.saver.check(interval)
             if interrupted:
-                self._explain_stop()
+                self.explain_stop()
                 self.interrupts.obey()
             if self.out_of_time:
                 break
@@ -310,17 +313,17 @@ class _Trainer:
             reasons = (of_any > 0).tolist()
         return reasons[0], reasons[1]
 
-    def _explain_stop(self) -> None:
+    def explain_stop(self) -> None:
+        """Log which signal stopped the training, where, and how to continue it."""
         if self.ranks.index == 0:
+            epoch, step = self.progress.epoch, self.progress.step
+            where = f"in epoch {epoch + 1} of {self.config.epochs} after step {step} of {len(self.batches)}"
             whole = self.run if self.config.split_start is None else self.run.parent  # the cross-validation of a fold
             command = f"echoseg train --resume --out {shlex.quote(str(whole))}"
             logger.warning(
-                "stopped by %s in epoch %d of %d after step %d of %d; the state is saved, go on with %s",
+                "stopped by %s %s; the state is saved, go on with %s",
                 self.interrupts.name,
-                self.progress.epoch + 1,
-                self.config.epochs,
-                self.progress.step,
-                len(self.batches),
+                where if step else f"after epoch {epoch}, the last one",
                 "resume=True and the same functions" if self.custom_names else command,
             )
 
@@ -399,10 +402,8 @@ class _Trainer:
             self.saver.submit(lambda: None)
             return
         state: dict[str, Any] = {
-            "data": self.data,
-            "rehearsed": self.rehearsed,
+            **self._identity,
             "settings": self.config.values(),
-            "custom": self.custom_names,
             "progress": dataclasses.asdict(self.progress),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -424,7 +425,3 @@ class _Trainer:
             checkpoint.save_state(run, state)
 
         self.saver.submit(write)
-
-
-def _listed(names: dict[str, str]) -> str:
-    return ", ".join(f"{part} {name}" for part, name in names.items()) or "echoseg's own network, loss and augmentation"
