@@ -136,6 +136,14 @@ def test_reading_ahead_gives_the_same_batches(disc_store):
         assert torch.equal(a[1], b[1])
 
 
+def test_reading_ahead_draws_no_random_number_of_the_network(disc_store):
+    config = tiny(workers=1)
+    batches = Batches(disc_store, np.arange(20), checkpoint.build(config)[1], config, CPU)
+    before = torch.get_rng_state()
+    assert len(list(batches.epoch(0))) == 3
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_an_epoch_can_be_entered_in_its_middle(disc_store):
     config = tiny()
     for a, b in zip(_collected(disc_store, config)[1:], _collected(disc_store, config, first=1), strict=True):

@@ -127,7 +127,8 @@ class Batches:
         positions = [(epoch, step, min(step + steps, len(self))) for step in range(first, len(self), steps)]
         plans: Iterable[BatchPlan] = (self._plans[position] for position in positions)
         if self.workers:
-            plans = DataLoader(self._plans, batch_size=None, sampler=positions, num_workers=self.workers)
+            own = torch.Generator().manual_seed(epoch)  # torch's global generator would give other numbers to dropout
+            plans = DataLoader(self._plans, batch_size=None, sampler=positions, num_workers=self.workers, generator=own)
         for plan in plans:
             yield from plan.to(self._making_device, drawing_device(self.device)).batches()
 
