@@ -170,6 +170,34 @@ def test_settings_that_would_have_no_effect_are_refused(run, data):
         echoseg.train(out=run.path, resume=True, epochs=5)
     with pytest.raises(ValueError, match="take no data and no settings"):
         echoseg.train(data, config=run.config)
+    with pytest.raises(ValueError, match="take no data and no settings"):
+        echoseg.train(config=run.config, approach="mask")
+    with pytest.raises(ValueError, match="take no data and no settings"):
+        echoseg.train(out=run.path, resume=True, approach="mask")
+
+
+def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path):
+    with pytest.raises(echoseg.DataError, match=r"nowhere: no run to resume \(config\.yaml is missing\)"):
+        echoseg.train(out=tmp_path / "nowhere", resume=True)
+
+
+@pytest.mark.slow
+def test_the_approach_may_come_from_a_file_or_a_preset(data, tmp_path):
+    (tmp_path / "settings.yaml").write_text("approach: mask\n")
+    tiny = {name: value for name, value in TINY.items() if name != "landmarks"} | {"epochs": 1}
+    runs = [
+        echoseg.train(data, out=tmp_path / "file", config=tmp_path / "settings.yaml", **tiny),
+        echoseg.train(data, out=tmp_path / "preset", preset="craciun", **tiny),
+        echoseg.train(data, out=tmp_path / "given", config=tmp_path / "settings.yaml", approach="landmark", **tiny),
+    ]
+    assert [run.config.approach for run in runs] == ["mask", "mask", "landmark"]
+
+
+@pytest.mark.slow
+def test_a_run_or_a_path_can_be_a_setting(run, data, tmp_path):
+    settings = TINY | {"epochs": 1}
+    for number, init in enumerate((run, run.path, str(run.path))):
+        assert echoseg.train(data, out=tmp_path / str(number), init=init, **settings).config.init == str(run.path)
 
 
 @pytest.mark.slow

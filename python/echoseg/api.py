@@ -66,7 +66,7 @@ class Run:
 def train(
     data: str | os.PathLike[str] | Store | None = None,
     *,
-    approach: str = "landmark",
+    approach: str | None = None,
     out: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | Config | None = None,
     resume: bool = False,
@@ -82,10 +82,10 @@ def train(
 
     Args:
         data: A data set in a format that echoseg reads, or a store. None uses a synthetic data set.
-        approach: "landmark" or "mask".
+        approach: "landmark" or "mask"; None takes that of `config`, else that of a preset, else "landmark".
         out: The run folder to write, which must not exist; None uses the next free `runs/APPROACH-N`.
-        config: A YAML file with settings, which are overridden by `**settings`; or a complete configuration, with which
-            neither `data` nor `**settings` may be given.
+        config: A YAML file with settings, which are overridden by `approach` and `**settings`; or a complete
+            configuration, with which neither `data`, `approach` nor `**settings` may be given.
         resume: Whether to continue the run in `out` with its settings, from the last saved state. On the CPU the result
             equals that of an uninterrupted training bit for bit.
         strict: Whether to raise an error if parts of the data set cannot be used, instead of leaving them out.
@@ -108,20 +108,24 @@ def train(
     Raises:
         DataError: A setting or the data cannot be used, or there is no run to resume, or the run is damaged.
         FileExistsError: `out` exists and `resume` is False.
-        ValueError: `resume` is True and `out` is None, or data or settings are given beside a run to resume or beside a
-            complete configuration.
+        ValueError: `resume` is True and `out` is None, or data, an approach or settings are given beside a run to
+            resume or beside a complete configuration.
     """
     if isinstance(network, str):
         settings["network"], network = network, None
+    if approach is not None:
+        settings["approach"] = approach
     if (resume or isinstance(config, Config)) and (data is not None or settings):
         raise ValueError("a run that is resumed, and a complete configuration, take no data and no settings")
     if resume:
         if out is None:
             raise ValueError("resume needs out, the run folder to continue in")
+        if not (Path(out) / CONFIG).is_file():
+            raise DataError(f"{out}: no run to resume ({CONFIG} is missing); train one without resume")
         config = load_config(Path(out) / CONFIG)
     elif not isinstance(config, Config):
         overrides = settings if data is None else {**settings, "data": str(_folder_of(data))}
-        config = load_config(None if config is None else Path(config), approach=approach, **overrides)
+        config = load_config(None if config is None else Path(config), **overrides)
     if out is not None and Path(out).exists() and not resume:
         raise FileExistsError(f"{out}: exists already; choose another folder, or resume the run in it")
     with ranks_of_torchrun(config.device) as ranks:
@@ -273,9 +277,11 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store, 
         trained = prepare(folder, strict=strict, corrections=config.corrections, **config.store_options)
     rehearsed = None
     if config.rehearse is not None:
-        phantom = config.rehearse == PHANTOM
-        earlier = cached_phantom(size=config.size, ordering=config.ordering) if phantom else config.rehearse
-        rehearsed = prepare(earlier, **config.store_options | {"axis3": None, "patients": None})
+        options, earlier = config.store_options | {"axis3": None, "patients": None}, Path(config.rehearse)
+        if config.rehearse == PHANTOM:
+            earlier = cached_phantom(size=config.size, ordering=config.ordering)
+            options["structure"] = None  # a phantom's own, whatever is trained
+        rehearsed = prepare(earlier, **options)
     if ranks.index == 0:
         log_faults(trained)
         ranks.wait()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from _folders import write_folder
 from echoseg.api import train as train_run
 from echoseg.datasets.store import prepare
 from echoseg.errors import DataError
@@ -75,6 +76,23 @@ def test_landmarks_need_contours_in_the_same_order(disc_store):
     with pytest.raises(DataError, match=r"ordered as chords, those of .* as None"):
         add_rehearsed(disc_store, earlier, tiny())
     add_rehearsed(disc_store, earlier, tiny(approach="mask"))
+
+
+def test_another_structure_is_refused(disc_store):
+    earlier = changed(disc_store)
+    atria = dataclasses.replace(disc_store, manifest={**disc_store.manifest, "structure": "left atrium"})
+    with pytest.raises(DataError, match=r"of the left ventricle, those of .* of the left atrium; rehearse data of the"):
+        add_rehearsed(atria, earlier, tiny(approach="mask"))
+    again = dataclasses.replace(earlier, manifest={**earlier.manifest, "structure": "LA"})
+    assert len(add_rehearsed(atria, again, tiny(approach="mask"))[1]) == 32
+
+
+def test_phantoms_are_rehearsed_for_the_left_ventricle_only(tmp_path, monkeypatch):
+    data = write_folder(tmp_path / "data")
+    monkeypatch.setattr("echoseg.api.cached_phantom", lambda **_: write_folder(tmp_path / "phantom", "def"))
+    settings = {"structure": "left atrium", "rehearse": "phantom", "landmarks": 5, **TINY}
+    with pytest.raises(DataError, match=r"phantom: its contours are of the left ventricle, those of .* left atrium"):
+        train_run(data, out=tmp_path / "run", **settings)
 
 
 @pytest.mark.parametrize(("new", "count"), [(12, 12), (32, 24)])

@@ -39,7 +39,7 @@ MAX_FOLDS = 3
 _SHARED_SETTINGS = (
     *("approach", "size", "fov_mm", "network", "width", "depth", "norm", "dropout", "attention", "skips", "bottleneck"),
     *("landmarks", "scheme", "outline", "heatmap", "sigma", "radius", "band_kernel", "band_iterations", "decode"),
-    "loss",
+    *("structure", "loss"),
 )
 """Settings of the network before that the trainings share; the plan chooses the others."""
 _CODE = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from echoseg.cli import main; sys.exit(main())"
@@ -133,7 +133,7 @@ class Learning:
     def _write_settings(self, folder: Path) -> int:
         """Write the settings of the trainings. Returns the number of folds; 0 if there is one patient only."""
         config = self._clips.predictor.config
-        store = prepare(folder / "data", size=config.size, fov_mm=config.fov_mm)
+        store = prepare(folder / "data", size=config.size, fov_mm=config.fov_mm, structure=config.structure)
         folds = min(MAX_FOLDS, store.samples["patient"].nunique())
         settings = {name: value for name, value in config.values().items() if name in _SHARED_SETTINGS}
         init = "shipped" if self._before is None else str(self._before.absolute())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import reprlib
 import types
 from dataclasses import field
@@ -25,6 +26,8 @@ def setting(default: Any, help: str, **limits: Any) -> Any:
 
 def converted(name: str, value: Any, kind: Any) -> Any:
     """Convert a value from YAML or the command line, which have no tuples and write 1 for 1.0, to a setting's type.
+
+    A path may be given where text is expected, such as a ``Path`` or an ``echoseg.api.Run``.
 
     A number that may be left open may also be given as "auto".
 
@@ -51,6 +54,8 @@ def converted(name: str, value: Any, kind: Any) -> Any:
     if target is float and isinstance(value, str):  # YAML reads 1e-3 as text
         with contextlib.suppress(ValueError):
             return float(value)
+    if target is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
     if target is str and isinstance(value, str | int) and not isinstance(value, bool):
         return str(value)
     if (parts := get_args(target)) and isinstance(value, list | tuple) and len(value) == len(parts):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from echoseg.datasets.split import assign_splits
 from echoseg.datasets.store import Store
+from echoseg.datasets.structure import structure_name
 from echoseg.errors import DataError
 from echoseg.training.config import Config
 from echoseg.training.splits import NO_TEST
@@ -78,8 +79,13 @@ def add_rehearsed(store: Store, rehearsed: Store, config: Config) -> tuple[Store
         training images of `rehearsed`, without those of patients who are in `store` too.
 
     Raises:
-        DataError: No image is left, or landmarks are not chosen in the same way in both.
+        DataError: No image is left, the structures differ, or landmarks are not chosen in the same way in both.
     """
+    if structure_name(rehearsed.structure).lower() != structure_name(store.structure).lower():
+        raise DataError(
+            f"{rehearsed.source}: its contours are of the {rehearsed.structure}, those of {store.source} of the "
+            f"{store.structure}; rehearse data of the same structure, or leave out rehearse"
+        )
     if config.approach == "landmark" and rehearsed.manifest["ordering"] != store.manifest["ordering"]:
         raise DataError(
             f"{rehearsed.source}: its contours are ordered as {rehearsed.manifest['ordering']}, those of {store.source}"
