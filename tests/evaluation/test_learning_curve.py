@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
+from echoseg.datasets.store import write_store
 from echoseg.errors import DataError
+from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.learning_curve import learning_curve
+from echoseg.inference.predictor import load
 from echoseg.report.study_figures import learning_curve_figure
 from echoseg.training.config_file import load_config
 
@@ -42,6 +46,24 @@ def test_numbers_halve_and_their_images_are_nested(disc_store, tmp_path):
         config = load_config(tmp_path / "out" / f"{count}-images-seed-0" / "config.yaml")
         sets.append(set(disc_store.samples.index[config.splits(disc_store.samples) == "train"]))
     assert sets[0] < sets[1] < sets[2] < sets[3]
+
+
+def test_the_numbers_are_those_of_the_images_that_are_learned(disc_store, tmp_path):
+    """With six patients, none is held back for validation; the landmark approach leaves out blank slices."""
+    samples = disc_store.samples.drop(columns="blank").assign(split="", patient=list("abcdef") * 8)
+    blank = np.arange(48) < 8
+    contours = [np.empty((0, 2), np.float32) if blank[i] else disc_store.contour(i) for i in range(48)]
+    store = write_store(tmp_path / "data", np.array(disc_store.frames), contours, samples, {})
+    settings = {**TINY, "approach": "landmark", "landmarks": 5, "epochs": 1}
+    table = learning_curve(store.path, tmp_path / "out", seeds=1, device="cpu", **settings)
+    for images, patients in zip(table["images"], table["patients"], strict=True):
+        config = load_config(tmp_path / "out" / f"{images}-images-seed-0" / "config.yaml")
+        assert (config.validation, config.data) == ("none", str(store.path))
+        learned = (config.splits(store.samples) == "train") & ~blank
+        assert np.count_nonzero(learned) == images
+        assert store.samples["patient"][learned].nunique() == patients
+    tested = evaluate(load(tmp_path / "out" / f"{table['images'].max()}-images-seed-0", device="cpu"), store, "test")
+    assert table["images"].max() == 40 - tested.summary["images"]
 
 
 def test_more_images_than_there_are_are_refused(disc_store, tmp_path):

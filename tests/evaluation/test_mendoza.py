@@ -13,6 +13,7 @@ from echoseg.evaluation.mendoza import DICE, IMAGES, TRAININGS, repeat_mendoza
 from echoseg.report.page import write_report
 from echoseg.report.results import write_evaluation
 from echoseg.report.study_figures import dice_histograms_figure
+from echoseg.training.config_file import load_config
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +42,7 @@ def test_both_approaches_stand_beside_the_paper(tmp_path):
     dice_histograms_figure(tables[IMAGES], tmp_path / "dice.png")
     assert cv2.imread(str(tmp_path / "dice.png")).std() > 0
     assert {*json.loads((out / "masks" / "metrics.json").read_text())} == {"val", "test"}
+    assert load_config(out / "masks" / "config.yaml").data == str(data)  # on which `echoseg evaluate` measures it
     write_report(out / "masks", tmp_path / "report.html")
     with pytest.raises(FileExistsError):
         repeat_mendoza(data, out, device="cpu")

@@ -10,16 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from echoseg.datasets.store import prepare
+from echoseg.datasets.store import Store, prepare
 from echoseg.errors import DataError
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.inference.predictor import load
 from echoseg.phantom.cached import cached_phantom
 from echoseg.training.config import Config
+from echoseg.training.devices import choose_device
 from echoseg.training.loop import train
+from echoseg.training.plan import make_plan
+from echoseg.training.training_sets import training_and_validation
 
 _HALVINGS = 4
 _MIN_IMAGES = 4
@@ -59,8 +63,11 @@ def learning_curve(
         raise FileExistsError(f"{out}: exists already; choose another name or remove it")
     settings = {"init": "none", **settings, "device": device}
     base = Config(**settings)
-    store = prepare(data or cached_phantom(size=base.size, ordering=base.ordering), **base.store_options)
-    available = int((base.splits(store.samples) == "train").sum())
+    folder = data or cached_phantom(size=base.size, ordering=base.ordering)
+    store = prepare(folder, **base.store_options)
+    settings["data"] = str(folder)
+    base = make_plan(Config(**settings), store, choose_device(device)).config  # with the validation of the trainings
+    available = len(_training_images(base, store))
     if counts is None:
         counts = sorted({max(_MIN_IMAGES, available >> halvings) for halvings in range(_HALVINGS + 1)})
     if max(counts) > available:
@@ -71,13 +78,12 @@ def learning_curve(
     for seed, count in tqdm(cases, desc="learning curve", disable=None):
         run = out / f"{count}-images-seed-{seed}"
         config = train(Config(**{**settings, "images": count, "seed": seed}), store, run)
-        training = store.samples[config.splits(store.samples) == "train"]
         summary = evaluate(load(run, device=device), store, "test").summary
         low, high = summary["dice_ci95"]
         rows.append(
             {
                 "images": count,
-                "patients": training["patient"].nunique(),
+                "patients": store.samples["patient"].iloc[_training_images(config, store)].nunique(),
                 "seed": seed,
                 "epochs": config.epochs,
                 "dice": summary["dice"],
@@ -89,3 +95,8 @@ def learning_curve(
     table = pd.DataFrame(rows).sort_values(["images", "seed"], ignore_index=True)
     table.to_csv(out / "learning_curve.csv", index=False, float_format="%.5f")
     return table
+
+
+def _training_images(config: Config, store: Store) -> np.ndarray:
+    """The indices of the images that a training learns from: in the landmark approach without blank slices."""
+    return training_and_validation(store, config.splits(store.samples), config)[0]

@@ -5,6 +5,7 @@ Source: Mendoza et al., "EchoNet-Dynamic: U-Net for Cardiac Image Segmentation".
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from echoseg.evaluation.experiments import Experiment, WriteRun, run_experiment,
 from echoseg.phantom.cached import PATIENTS, cached_phantom
 from echoseg.training.config_file import load_config
 from echoseg.training.copies import COPIES
+from echoseg.training.training_sets import training_and_validation
 
 DICE, IMAGES = "Dice of masks and landmarks", "Dice of each test image"
 """Titles of the tables of `repeat_mendoza`."""
@@ -69,11 +71,13 @@ def repeat_mendoza(
         changes = {"images": max(1, round(training.images * scale)), "device": device, **training.changes, **settings}
         config = load_config(None, preset="mendoza", approach=training.approach, **changes)
         folder = data or cached_phantom(patients, size=config.size, ordering=config.ordering)
+        config = dataclasses.replace(config, data=str(folder))
         store = prepare(folder, **config.store_options)
         out.mkdir(parents=True, exist_ok=True)
         run = out / training.name.replace(" ", "-")
         predictor, evaluations = run_experiment(config, store, run, splits=("val", "test"), write=write)
-        images = int((predictor.config.splits(store.samples) == "train").sum())
+        trained, _ = training_and_validation(store, predictor.config.splits(store.samples), predictor.config)
+        images = len(trained)
         for split, evaluation in evaluations.items():
             low, high = evaluation.summary["dice_ci95"]
             rows.append(
