@@ -32,6 +32,9 @@ _WORDS = (
 )
 _WORD = re.compile(rf"(?:^(?:{_LEADING})|(?<=[_\- ])(?:{_WORDS}))(?:[_\- ]|$)", re.IGNORECASE)
 _NUMBERED = re.compile(r"(?<=.)[_\- ](?:frame|fr|slice|sl|time|phase|t|z)[_\- ]?\d+(?=[_\- ]|$)", re.IGNORECASE)
+_ATTACHED = re.compile(  # patient1ED, case1frame2
+    r"((?:^|(?<=[_\- ]))[^\W\d_]*\d+)(?:ed|es|(?:frame|fr|slice|sl|time|phase)\d+)(?=[_\- ]|$)", re.IGNORECASE
+)
 _PATIENT = r"(?:patient|pat|pt|p|subject|subj|sub|case|id)[-_ ]?\d+"  # a number that is said to be a patient's
 _NAMED = re.compile(rf"(?:^|(?<=[_\- ])){_PATIENT}(?=[_\- ]|$)", re.IGNORECASE)
 _VISIT_WORDS = "visit|ses|session|study|scan|series|exam|day|time|run"
@@ -62,12 +65,12 @@ def patient_of_name(stem: str) -> str:
 
 def _without_words(stem: str) -> str:
     """A name without views, phases, and numbers of frames and slices; the name itself if nothing else is in it."""
-    return _WORD.sub("", _NUMBERED.sub("", stem)).strip("_- ") or stem
+    return _WORD.sub("", _ATTACHED.sub(r"\1", _NUMBERED.sub("", stem))).strip("_- ") or stem
 
 
 def names_patient(stem: str) -> bool:
-    """Whether a name says of a number that it is a patient's, as "patient01_ED" does."""
-    return _NAMED.search(stem) is not None
+    """Whether a name says of a number that it is a patient's, as "patient01_ED" and "patient01ED" do."""
+    return _NAMED.search(_without_words(stem)) is not None
 
 
 def patients_of_names(stems: Collection[str]) -> dict[str, str]:
