@@ -184,6 +184,8 @@ def test_attention_figure_shows_the_gates_of_three_images(tmp_path, monkeypatch)
     assert (tmp_path / "figures" / "attention_test.png").stat().st_size > 1000
     predictor.config = dataclasses.replace(config, attention=False)
     write_attention(predictor, evaluation(5), store, "val", tmp_path)
+    outside = checkpoint.build(config, lambda channels: torch.nn.Conv2d(1, channels, 1))
+    write_attention(Predictor(config, *outside, torch.device("cpu")), evaluation(5), store, "val", tmp_path)
     assert not (tmp_path / "figures" / "attention_val.png").exists()
 
 

@@ -23,15 +23,22 @@ def test_configuration_survives_the_file(tmp_path):
     config.save(tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config
     assert load_config(tmp_path / "config.yaml", seed=5).seed == 5
-    (tmp_path / "other.yaml").write_text("learning_rate: 1e-3\ndata: here\n")
-    assert load_config(tmp_path / "other.yaml").learning_rate == 1e-3
-    assert Path(load_config(tmp_path / "other.yaml").data).is_absolute()
+    folders = ("data", "corrections", "init", "rehearse")
+    (tmp_path / "other.yaml").write_text("learning_rate: 1e-3\n" + "".join(f"{name}: here\n" for name in folders))
+    other = load_config(tmp_path / "other.yaml")
+    assert other.learning_rate == 1e-3
+    assert {getattr(other, name) for name in folders} == {str(Path("here").resolve())}
+    words = load_config(None, init="shipped", rehearse="phantom")
+    assert (words.init, words.rehearse) == ("shipped", "phantom")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("data: ''", "data is empty"),
+        ("corrections: ''", "corrections is empty"),
+        ("init: ''", "init is empty"),
+        ("rehearse: ''", "rehearse is empty"),
         ("rotation: .inf", "at most 180"),
         ("size: [16, 16]", "2, 3, … times 16"),
         ("epochz: 3", "unknown setting 'epochz'"),

@@ -33,7 +33,7 @@ from echoseg.models.normalize import NetworkFactory
 from echoseg.models.uncertainty import heatmap_moments
 from echoseg.models.unet import UNet
 from echoseg.models.weights import weights_folder
-from echoseg.training.checkpoint import load_run
+from echoseg.training.checkpoint import load_run, network_name
 from echoseg.training.config import Config
 from echoseg.training.devices import choose_device, place, prediction_batch
 
@@ -320,6 +320,11 @@ class Predictor:
                     moments.append(heatmap_moments(logits.float(), centres, reach=reach))
         points, spreads = (torch.cat(parts).cpu().numpy() if parts else None for parts in (landmarks, moments))
         return np.concatenate(probabilities), points, spreads
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether the network has attention gates; only U-Nets of echoseg have."""
+        return self.config.attention and network_name(self._model) is None
 
     @torch.inference_mode()
     def attention(self, frames: np.ndarray) -> list[np.ndarray]:

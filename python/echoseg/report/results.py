@@ -129,7 +129,7 @@ def _write_table(table: pd.DataFrame, path: Path, number_format: str) -> None:
 
 def write_attention(predictor: Predictor, evaluation: Evaluation, store: Store, split: str, folder: Path) -> None:
     """Write `figures/attention_SPLIT.png` if the network has attention gates; see `write_evaluation`."""
-    if predictor.config.attention:
+    if predictor.has_attention:
         path = folder / "figures" / f"attention_{split}.png"
         attention_figure(evaluation, store.frames[evaluation.indices], predictor, path)
 

@@ -358,14 +358,12 @@ class Config(TaskSettings):
             raise DataError(
                 f"size {self.size[0]}x{self.size[1]}: both sides must be 2, 3, … times {unit} (2 to the depth)"
             )
-        if self.init not in (None, "none", SHIPPED):
-            object.__setattr__(self, "init", str(Path(self.init).resolve()))
-        if self.rehearse not in (None, PHANTOM):
-            object.__setattr__(self, "rehearse", str(Path(self.rehearse).resolve()))
-        if self.data is not None:
-            if not self.data:
-                raise DataError("data is empty; name a folder, or leave it out to train on synthetic data")
-            object.__setattr__(self, "data", str(Path(self.data).resolve()))
+        for name, words in (("data", ()), ("corrections", ()), ("init", ("none", SHIPPED)), ("rehearse", (PHANTOM,))):
+            folder = getattr(self, name)
+            if folder == "":
+                raise DataError(f"{name} is empty; name a folder, or leave it out")
+            if folder is not None and folder not in words:
+                object.__setattr__(self, name, str(Path(folder).resolve()))
 
     @property
     def learns_blanks(self) -> bool:
