@@ -60,6 +60,13 @@ def test_another_network_is_refused(run, settings):
         load_initial_weights(network(**settings), str(run), "landmark")
 
 
+def test_a_cross_validation_is_refused(tmp_path):
+    config = tiny(folds=2)
+    save_weights(tmp_path / BEST, build(config)[0], config)
+    with pytest.raises(DataError, match=r"is a cross-validation; give the run of one fold, such as .*fold-1"):
+        load_initial_weights(network(), str(tmp_path), "landmark")
+
+
 def test_a_missing_run_is_refused(tmp_path):
     with pytest.raises(DataError, match="no such checkpoint"):
         load_initial_weights(network(), str(tmp_path / "nowhere"), "landmark")

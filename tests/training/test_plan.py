@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from echoseg.datasets.store import write_store
+from echoseg.errors import DataError
 from echoseg.training.config import SHIPPED, Config
 from echoseg.training.config_file import load_config
 from echoseg.training.loop import train
@@ -79,6 +80,8 @@ def test_few_patients_are_all_trained_on(disc_store):
     assert plan(named).config.validation == "split"
     assert plan(few, validation="split").config.validation == "split"
     assert plan(few, patience=3).config.validation == "split"
+    with pytest.raises(DataError, match=r"patience 3 .* validation is none; leave out patience, or set"):
+        plan(few, patience=3, validation="none")
 
 
 def init_of(store, **settings):
@@ -116,6 +119,17 @@ def test_few_patients_in_apical_views_start_from_the_weights_that_ship(disc_stor
     assert init_of(with_samples(few, view="PSAX")) == init_of(disc_store) == "none"
     for entry in ({"structure": "left atrium"}, {"source": "phantom version 3, seed 0"}):
         assert init_of(dataclasses.replace(few, manifest=few.manifest | entry)) == "none"
+
+
+@pytest.mark.parametrize(("given", "reason"), [(None, "the default"), (0.01, "as given")])
+def test_the_learning_rate_of_larger_batches_has_its_reason(disc_store, monkeypatch, given, reason):
+    monkeypatch.setattr("echoseg.training.plan.choose_batch_size", lambda *_: 64)
+    chosen = plan(disc_store, learning_rate=given)
+    rate = given or 3e-3
+    assert chosen.config.learning_rate == chosen.choices["learning_rate"].value == 2 * rate
+    expected = f"{reason}; {rate:g} for 16 images, scaled to batches of 64"
+    assert chosen.choices["learning_rate"].reason == expected
+    assert plan(disc_store, learning_rate=given, batch_size=64).config.learning_rate == rate
 
 
 def test_what_is_given_is_kept(disc_store):

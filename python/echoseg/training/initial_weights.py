@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from echoseg.errors import DataError
 from echoseg.models.weights import weights_folder
-from echoseg.training.checkpoint import BEST, read_weights
+from echoseg.training.checkpoint import BEST, fold_name, read_weights
 from echoseg.training.config import SHIPPED
 
 _HEAD = "head."
@@ -24,10 +24,14 @@ def load_initial_weights(model: nn.Module, init: str, approach: str) -> None:
         approach: The approach, "mask" or "landmark".
 
     Raises:
-        DataError: There is no such run, or its network has other layers.
+        DataError: There is no such run, it is a cross-validation, or its network has other layers.
     """
     path = (weights_folder(approach) if init == SHIPPED else Path(init)) / BEST
-    given, own = read_weights(path)[0], model.state_dict()
+    (given, metadata), own = read_weights(path), model.state_dict()
+    if metadata.get("settings", {}).get("folds") is not None:
+        raise DataError(
+            f"init {init}: is a cross-validation; give the run of one fold, such as {path.parent / fold_name(1)}"
+        )
     for name in sorted(given.keys() | own.keys()):
         shapes = [_shape(tensors.get(name)) for tensors in (given, own)]
         if shapes[0] == shapes[1]:

@@ -18,11 +18,12 @@ import torch
 from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.store import Store
 from echoseg.datasets.structure import LEFT_VENTRICLE
+from echoseg.errors import DataError
 from echoseg.geometry.contour import contour_elongation
 from echoseg.geometry.ragged import pad_contours
 from echoseg.models.codec import scheme_for
 from echoseg.models.weights import weights_folder
-from echoseg.training.batch_size import choose_batch_size, scale_learning_rate
+from echoseg.training.batch_size import BATCH, choose_batch_size, scale_learning_rate
 from echoseg.training.checkpoint import CONFIG
 from echoseg.training.config import SHIPPED, Config
 from echoseg.training.config_file import load_config
@@ -107,7 +108,8 @@ def make_plan(config: Config, store: Store, device: torch.device, ranks: Ranks |
         ranks: bfloat16 is chosen only if it is faster on all of them.
 
     Raises:
-        DataError: The store's tracings do not have what the landmark scheme needs, or its splits cannot be used.
+        DataError: The store's tracings do not have what the landmark scheme needs, its splits cannot be used, or
+            patience is given without a validation.
     """
     defaults = {name: Choice(getattr(config, name), reason) for name, reason in _DEFAULTS.items()}
     kept = {name: choice for name, choice in defaults.items() if choice.value == getattr(Config, name)}
@@ -115,6 +117,11 @@ def make_plan(config: Config, store: Store, device: torch.device, ranks: Ranks |
         kept.pop("landmarks", None)
     plan = Plan(dataclasses.replace(config, structure=store.structure), kept)
     plan = plan.filled(_validation(config, store)).filled(_augmentation(store))
+    if plan.config.patience is not None and plan.config.validation == "none":
+        raise DataError(
+            f"patience {config.patience} counts epochs without a higher validation Dice, but validation is none; leave "
+            "out patience, or set validation to split"
+        )
     if config.approach == "landmark":
         reason = f"the tracings are {'chords' if store.has_chords else 'lists of points'}"
         plan = plan.filled({"scheme": Choice(scheme_for(store, config.scheme), reason)})
@@ -236,7 +243,12 @@ def _with_length(plan: Plan, store: Store, device: torch.device, ranks: Ranks) -
         batch = choose_batch_size(total, config.size, config.width, channels, alone)
         plan = plan.filled({"batch_size": Choice(batch, f"for the device {alone.type} and {total:,} images in all")})
         assert config.learning_rate is not None
-        plan = plan.changed(learning_rate=scale_learning_rate(config.learning_rate, batch))
+        rate = scale_learning_rate(config.learning_rate, batch)
+        if rate != config.learning_rate:
+            given = plan.choices.get("learning_rate", Choice(config.learning_rate, "as given"))
+            reason = f"{given.reason}; {config.learning_rate:g} for {BATCH} images, scaled to batches of {batch}"
+            plan = Plan(plan.config, plan.choices | {"learning_rate": given._replace(value=rate, reason=reason)})
+            plan = plan.changed(learning_rate=rate)
     return plan
 
 
