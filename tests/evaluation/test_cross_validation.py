@@ -18,6 +18,7 @@ from echoseg.api import evaluate, train
 from echoseg.cli import main
 from echoseg.datasets.store import write_store
 from echoseg.errors import DataError
+from echoseg.evaluation.cross_validation import cross_validate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.inference.predictor import load
 from echoseg.metrics.bootstrap import mean_interval
@@ -151,6 +152,12 @@ def test_it_goes_on_at_the_fold_that_is_not_finished(run, store, tmp_path, capsy
     assert caplog.messages[-1].endswith(f"go on with echoseg train --resume --out {out}")
     assert "the cross-validation is not finished" in failure(capsys, "evaluate", out)
     finished = (out / "fold-1" / "model.safetensors").stat().st_mtime_ns
+    settings = out / "config.yaml"
+    before = settings.read_text()
+    settings.write_text(before.replace("width: 4", "width: 8"))
+    refusal = failure(capsys, "train", "--resume", "--out", out)
+    assert f"{settings}: width is 8, was 4 when the run was trained; put that back" in refusal
+    settings.write_text(before)
     assert main(["train", "--resume", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "fold 1 of 3: is finished" in printed
@@ -168,6 +175,16 @@ def test_it_goes_on_at_the_fold_that_is_not_finished(run, store, tmp_path, capsy
 def test_more_folds_than_patients_are_refused(store, tmp_path):
     with pytest.raises(DataError, match=r"folds: 13 are more than the data's 12 patients; give at most 12"):
         train(store, out=tmp_path / "run", folds=13, **TINY)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("names", "cure"), [("ab", "--validation none"), ("abc", "or with more folds")])
+@pytest.mark.parametrize("settings", [{"validation": "split"}, {"patience": 3}])
+def test_too_few_patients_for_a_validation_are_refused(disc_store, tmp_path, names, cure, settings):
+    few = dataclasses.replace(disc_store, samples=disc_store.samples.assign(patient=list(names * 24)[:48], split=""))
+    config = load_config(None, folds=2, **settings, **TINY)
+    with pytest.raises(DataError, match=rf"folds: 2 of {len(names)} patients leave 1 for training .*{cure}"):
+        cross_validate(config, few, tmp_path / "run", trained=few, finish=print)
     assert not (tmp_path / "run").exists()
 
 

@@ -86,7 +86,8 @@ def cross_validate(
         first.
 
     Raises:
-        DataError: There are more folds than patients, a fold cannot be trained or resumed, or the data have changed.
+        DataError: There are more folds than patients, a fold cannot be trained or resumed, or the data or the settings
+            have changed.
         FileExistsError: `out` exists.
     """
     ranks = ranks or Ranks()
@@ -119,7 +120,8 @@ def _find_folds(config: Config, store: Store, out: Path) -> list[_Fold]:
     """The folds, and how far they had come.
 
     Raises:
-        DataError: There are more folds than patients, or a finished fold was trained on other data.
+        DataError: There are more folds than patients, a fold has begun with other settings, or a finished one was
+            trained on other data.
     """
     folds = []
     for number, made in enumerate(split_folds(config, store.samples), start=1):
@@ -129,12 +131,35 @@ def _find_folds(config: Config, store: Store, out: Path) -> list[_Fold]:
         is_finished = _has_test(run / "metrics.json")
         if has_begun and (kept.split_start, kept.split_boundaries) != (made.split_start, made.split_boundaries):
             raise DataError(_changed(run))
+        for note in _check_edits(out, made, kept):
+            logger.warning("%s; %s keeps its own", note, checkpoint.fold_name(number))
         if is_finished and checkpoint.has_state(run):
             state = checkpoint.load_state(run)[0]
             if state.get("data") != fingerprint(store, kept.splits(store.samples)):
                 raise DataError(_changed(run))
         folds.append(_Fold(run, kept, has_begun, is_finished))
     return folds
+
+
+def _check_edits(out: Path, config: Config, begun: Config) -> list[str]:
+    """Refuse settings of a cross-validation that are not those with which a fold has begun.
+
+    Args:
+        out: The folder of the cross-validation.
+        config: The settings of the fold that follow from those in `out` now.
+        begun: The settings with which the fold has begun.
+
+    Returns:
+        A sentence for each setting that was edited where that is allowed.
+
+    Raises:
+        DataError: A setting differs that the plan of the fold has not chosen.
+    """
+    chosen = {name for name, value in config.values().items() if value in (None, "auto")}
+    if config.batch_size is None:
+        chosen.add("learning_rate")  # which is scaled to the batch size
+    settings = {name: value for name, value in begun.values().items() if name not in chosen}
+    return checkpoint.check_settings(out, config, settings)
 
 
 def _changed(run: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 from echoseg.datasets.split import (
@@ -135,12 +136,18 @@ def split_folds(config: Config, samples: pd.DataFrame) -> list[Config]:
         For each fold, the settings of an ordinary run that tests on one part of the patients.
 
     Raises:
-        DataError: There are more folds than patients.
+        DataError: There are more folds than patients, or too few patients for a validation.
     """
     assert config.folds is not None
     patients = traced_patients(samples)
     if config.folds > (count := len(set(patients))):
         raise DataError(f"folds: {config.folds} are more than the data's {count} patients; give at most {count}")
+    others = count - math.ceil(count / config.folds)  # of the largest part
+    if others < 2 and config.validation != "none":
+        raise DataError(
+            f"folds: {config.folds} of {count} patients leave {others} for training and validation; train without "
+            "validation and patience, by --validation none" + (", or with more folds" if count > 2 else "")
+        )
     return [
         dataclasses.replace(config, folds=None, split_start=start, split_boundaries=boundaries)
         for start, boundaries in fold_boundaries(patients, config.folds, config.validation != "none")
