@@ -172,6 +172,19 @@ def test_earlier_data_are_rehearsed_if_there_are_any(folder, monkeypatch, tmp_pa
     assert settings["rehearse"] == ("phantom" if data is None else None)
 
 
+def test_the_trainings_have_the_structure_of_the_network(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "_CODE", EVENTS)
+    earlier = str(write_folder(tmp_path / "earlier", ("d", "e", "f")))
+    predictor = FakePredictor("mask")
+    atrium = {"structure": "left atrium", "data": earlier}
+    predictor.config = Config(approach="mask", size=(48, 48), width=4, depth=2, **atrium)
+    with learning_from(folder, ["a.avi"], predictor, tmp_path / "run") as (learning, _):
+        learning.start()
+        wait_for(learning, "done", "failed")
+    settings = yaml.safe_load((folder / "corrections-learned-1" / "settings.yaml").read_text(encoding="utf-8"))
+    assert (settings["structure"], settings["rehearse"]) == ("left atrium", earlier)
+
+
 @pytest.mark.slow
 def test_a_small_network_learns(tmp_path, monkeypatch):
     """With the real commands: two patients, one epoch of each training, and two patients of earlier data."""

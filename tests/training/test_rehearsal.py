@@ -87,6 +87,7 @@ def test_another_structure_is_refused(disc_store):
     assert len(add_rehearsed(atria, again, tiny(approach="mask"))[1]) == 32
 
 
+@pytest.mark.slow
 def test_phantoms_are_rehearsed_for_the_left_ventricle_only(tmp_path, monkeypatch):
     data = write_folder(tmp_path / "data")
     monkeypatch.setattr("echoseg.api.cached_phantom", lambda **_: write_folder(tmp_path / "phantom", "def"))
