@@ -140,8 +140,9 @@ class ConditionalErrors:
 
     def covariances(self) -> np.ndarray:
         """(T, n, n) float64, the conditional covariances within each frame."""
-        solved = np.linalg.solve(self._joint, self._cross.swapaxes(1, 2))
-        return self._covariances - self._cross @ solved
+        rows = self._cross.reshape(-1, len(self._joint))
+        solved = np.linalg.solve(self._joint, rows.T).T.reshape(self._cross.shape)
+        return self._covariances - self._cross @ solved.swapaxes(1, 2)
 
 
 def _roots(covariances: np.ndarray) -> np.ndarray:
