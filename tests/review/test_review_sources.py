@@ -23,8 +23,11 @@ def test_clips_of_the_inputs(tmp_path):
     loose, kind = find_review_clips([data / "Videos"], data)
     assert [len(source.recording.tracings) for source in loose] == [2, 2, 2]
     assert find_review_clips([data / "Videos" / "a.avi"], None)[1] is None
-    with pytest.raises(DataError, match=r"two files have the name a\.avi"):
+    with pytest.raises(DataError, match=r"a\.avi have the same name, a; review them one after"):
         find_review_clips([data, data / "Videos" / "a.avi"], None)
+    shutil.copy(data / "Videos" / "a.avi", tmp_path / "b.mp4")
+    with pytest.raises(DataError, match=r"b\.avi and .*b\.mp4 have the same name, b; review them one after"):
+        find_review_clips([data / "Videos" / "b.avi", tmp_path / "b.mp4"], None)
     with pytest.raises(DataError, match=r"b\.avii: no such file or folder; check the path"):
         find_review_clips([data / "Videos" / "a.avi", data / "Videos" / "b.avii"], None)
     (tmp_path / "none").mkdir()

@@ -51,8 +51,8 @@ def find_review_clips(
         The files, and the kind of their tracings, "chords" or "points"; None if there are no tracings.
 
     Raises:
-        DataError: An input is missing or a damaged table, no file is found, two files have the same name, a name cannot
-            be written to a table, or the inputs have tracings of both kinds.
+        DataError: An input is missing or a damaged table, no file is found, two files have the same name without its
+            suffix, a name cannot be written to a table, or the inputs have tracings of both kinds.
     """
     review_clips, kinds = [], []
     traced: list[ReviewClip] = []
@@ -167,17 +167,22 @@ def _check_names(review_clips: Sequence[ReviewClip]) -> None:
     """Check that all names can be written to tables and are unique.
 
     Raises:
-        DataError: A name contains characters that a table cannot contain, or two files have the same name.
+        DataError: A name contains characters that a table cannot contain, or two files have the same name
+            without its suffix, by which data sets name their files.
     """
     for review_clip in review_clips:
         name = review_clip.name
         if check_name(stem_of(name)) or name.strip() != name or set(name) & set(',"'):
             raise DataError(f"{review_clip.path}: this name cannot be written to a table; rename the file")
-    name, count = Counter(review_clip.name for review_clip in review_clips).most_common(1)[0]
-    if count > 1:
-        raise DataError(
-            f"two files have the name {name}; review them one after the other, each with its own --corrections"
-        )
+    first: dict[str, Path] = {}
+    for review_clip in review_clips:
+        stem = stem_of(review_clip.name)
+        if stem in first:
+            raise DataError(
+                f"{first[stem]} and {review_clip.path} have the same name, {stem}; review them one after the other,"
+                " each with its own --corrections"
+            )
+        first[stem] = review_clip.path
 
 
 def _read_data(folder: Path, structure: str | None) -> tuple[list[ReviewClip], str]:
