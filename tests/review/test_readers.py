@@ -89,6 +89,15 @@ def test_the_frames_that_both_have_reviewed_are_compared(tmp_path):
     assert entry["dice"] == pytest.approx(table["dice"].mean())
 
 
+def test_common_frames_that_the_file_lacks_are_left_out(tmp_path):
+    clips = clips_of(write_folder(tmp_path / "data"))
+    with opened(tmp_path / "c") as first, opened(tmp_path / "c", "Bea") as second:
+        for corrections in (first, second):
+            save(corrections, "a.avi", 8, FrameState(None, "accepted"))
+        with pytest.raises(DataError, match="no frame was corrected or accepted by two readers"):
+            reader_agreement(clips, {FIRST_READER: first, "Bea": second})
+
+
 def test_volumes_come_from_beats_that_the_reader_has_reviewed(tmp_path):
     data = write_folder(tmp_path / "data")
     clips = clips_of(data)

@@ -73,9 +73,13 @@ def reader_agreement(clips: Clips, readers: Mapping[str, CorrectionsFolder]) -> 
             continue
         loaded = clips.open(number)
         names = [name for name in readers if any(name in pair for pair in pairs)]
-        predictions = {name: clips.corrected(loaded, states_of(loaded, readers[name])) for name in names}
+        states = {name: states_of(loaded, readers[name]) for name in names}
+        kept = {name: {frame for frame, state in states[name].items() if state.is_kept} for name in names}
+        predictions = {name: clips.corrected(loaded, states[name]) for name in names}
         for first, second in pairs:
-            both = np.array([frame for frame in sorted(kept[first] & kept[second]) if frame < len(loaded.clip.frames)])
+            both = np.array(sorted(kept[first] & kept[second]), dtype=np.int64)
+            if not len(both):
+                continue
             table = _compare(loaded, both, predictions[first].take(both), predictions[second].take(both))
             frames.append(table.assign(first=first, second=second))
         if np.isnan(loaded.clip.thickness):
