@@ -60,6 +60,15 @@ class FakePredictor:
         return replace(prediction, probabilities=probabilities, covariances=covariances, area_std=deviations)
 
 
+class BlankAfterTwo(FakePredictor):
+    """Predicts no mask from frame 2 on."""
+
+    def __call__(self, clip: Clip) -> Prediction:
+        probabilities = super().__call__(clip).probabilities.copy()
+        probabilities[2:] = 0
+        return of_probabilities(probabilities)
+
+
 @contextlib.contextmanager
 def review_server(folder: Path, approach: str = "landmark", reader: str = "") -> Iterator[SimpleNamespace]:
     """Run the server of a page; gives its port, links, corrections, clips and data."""

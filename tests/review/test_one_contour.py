@@ -93,8 +93,11 @@ def test_page_and_predict_give_the_same_volumes(run, phantoms, tmp_path):
             response = client.post(f"/api/clips/{number}/frames/{frame}", json=change).json()
             corrected = with_contour(loaded.prediction, frame, predictor.codec.join(handles.points), handles, clips)
             expected = echoseg.measure(corrected, loaded.clip, beats=beats)
-            assert (response["volume"], response["ef"]) == (expected.volumes[frame], expected.mean_ef)
-            assert response["ef"] != row["ef"]
+            assert response["volume"] == expected.volumes[frame]
+            volumes = np.array(page["volumes"])
+            volumes[frame] = response["volume"]
+            ef = means(volumes, beats)[2]
+            assert ef == expected.mean_ef != row["ef"]
             assert response["area"] == corrected.areas[frame]
     corrections.close()
     assert with_beats >= 8

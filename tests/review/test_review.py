@@ -25,7 +25,7 @@ pytest.importorskip("uvicorn")
 
 from _folders import ellipse_chords, set_cell, write_folder, write_video
 from _predictions import of_landmarks
-from _reviewing import CODEC, outlines, request, review_server
+from _reviewing import CODEC, FakePredictor, outlines, request, review_server
 from echoseg.cli import main
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.store import prepare
@@ -37,9 +37,11 @@ from echoseg.metrics.calibration import Calibration
 from echoseg.models.codec import MaskCodec
 from echoseg.ops import fill_polygons
 from echoseg.review import handles
+from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder, OutdatedError
 from echoseg.review.handles import Handles, drawing_of
 from echoseg.review.review_queue import MAX_SUGGESTED, review_queue
+from echoseg.review.sources import find_review_clips
 from echoseg.review.tables import FrameState
 from echoseg.training.checkpoint import build, save_weights
 from echoseg.training.config import Config
@@ -77,15 +79,19 @@ def test_corrections_are_there_when_the_folder_is_opened_again(tmp_path):
     with open_corrections(tmp_path) as reopened:
         assert (list(reopened.of("a.avi")), list(reopened.of("b.avi"))) == ([5], [2])
         found, version = reopened.of("b.avi")[2]
-        assert version == 1
+        assert version == 5, "no version of the session before is used again"
         np.testing.assert_allclose(found.points, extra.points, atol=1e-4)
         np.testing.assert_array_equal(found.landmarks, extra.landmarks)
         np.testing.assert_array_equal(reopened.of("a.avi")[5][0].pinned, np.arange(5) == 1)
-        save(reopened, "b.avi", 2, None, version=1)
-        save(reopened, "a.avi", 5, None, version=1)
+        with pytest.raises(OutdatedError):
+            save(reopened, "b.avi", 2, None, version=1)
+        assert save(reopened, "c.avi", 2, extra) == 5
+        assert save(reopened, "c.avi", 2, None, version=5) == 6
+        save(reopened, "b.avi", 2, None, version=5)
+        save(reopened, "a.avi", 5, None, version=5)
     with open_corrections(tmp_path) as reopened:
         assert reopened.of("a.avi") == {}
-    assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 6
+    assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 8
 
 
 def test_the_old_name_of_the_last_column_is_read(tmp_path):
@@ -108,7 +114,7 @@ def test_verdicts_and_notes_are_there_when_the_folder_is_opened_again(states):
         with open_corrections(Path(folder)) as corrections:
             for frame, (verdict, note) in states.items():
                 judge(corrections, "a.avi", frame, FrameState(None, verdict, note))
-            save(corrections, "a.avi", 7, handles_of(7), version=corrections.version("a.avi", 7))
+            save(corrections, "a.avi", 7, handles_of(7), version=int(7 in states))
         with open_corrections(Path(folder)) as reopened:
             found = {frame: state for frame, (state, _) in reopened.states("a.avi").items()}
             assert list(reopened.of("a.avi")) == [7]
@@ -132,10 +138,28 @@ def test_chosen_beats_are_there_when_the_folder_is_opened_again(tmp_path):
             corrections.save_beats("a.avi", None, version=0, effort=EFFORT)
     assert (tmp_path / "Beats.csv").read_text() == "FileName,ED,ES\na.avi,1,4\na.avi,5,7\n"
     with open_corrections(tmp_path) as reopened:
-        assert reopened.beats("a.avi") == (((1, 4), (5, 7)), 1)
+        assert reopened.beats("a.avi") == (((1, 4), (5, 7)), 4)
         assert reopened.beats("b.avi") == (None, 0)
     line = json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[0])
     assert (line["beats_before"], line["beats_after"]) == (None, [[1, 4], [5, 7]])
+
+
+def test_accepted_points_are_there_when_the_folder_is_opened_again(tmp_path):
+    accepted, blank = (FrameState(None, "accepted", "", points) for points in ((1.5, 2.0) * 5, ()))
+    with open_corrections(tmp_path) as corrections:
+        judge(corrections, "a.avi", 0, accepted)
+        judge(corrections, "a.avi", 1, blank)
+        judge(corrections, "a.avi", 2, FrameState(None, "accepted"))
+    with open_corrections(tmp_path) as reopened:
+        found = [state for state, _ in reopened.states("a.avi").values()]
+        assert found == [accepted, blank, FrameState(None, "accepted")]
+    (tmp_path / "sha256.json").unlink()
+    set_cell(tmp_path / "Reviews.csv", 2, 4, "1.5 2.0")
+    with pytest.raises(DataError, match=r"Reviews\.csv:2:Points: these are not the x and y of the run's 5 points"):
+        CorrectionsFolder(tmp_path, DRAWING, kind="chords")
+    (tmp_path / "Reviews.csv").write_text("FileName,Frame,Verdict,Note\na.avi,3,accepted,\n")  # an earlier version
+    with open_corrections(tmp_path) as reopened:
+        assert reopened.states("a.avi")[3][0] == FrameState(None, "accepted")
 
 
 def test_a_damaged_verdict_is_reported_with_its_row(tmp_path):
@@ -219,12 +243,12 @@ def test_a_save_that_fails_changes_nothing_and_can_be_tried_again(tmp_path, monk
             with pytest.raises(OSError, match="No space"):
                 save(corrections, "a.avi", 0, handles_of(shift=2.0), version=1)
         assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-        assert corrections.version("a.avi", 0) == 1
+        assert corrections.states("a.avi")[0][1] == 1
     with open_corrections(tmp_path) as reopened:
-        assert save(reopened, "a.avi", 0, handles_of(shift=3.0), version=1) == 2
+        assert save(reopened, "a.avi", 0, handles_of(shift=3.0), version=2) == 3
     (tmp_path / "audit.jsonl").write_bytes((tmp_path / "audit.jsonl").read_bytes()[:-5])  # a crash while it was written
     with open_corrections(tmp_path) as reopened:
-        save(reopened, "a.avi", 0, None, version=1)
+        save(reopened, "a.avi", 0, None, version=2)
     lines = (tmp_path / "audit.jsonl").read_text().splitlines()
     assert len(lines) == 3
     assert json.loads(lines[2])["after"] is None
@@ -389,6 +413,28 @@ def test_unusable_addresses_are_refused(capsys):
             main(["review", "run", "video", "--host", host])
         assert stop.value.code == 2
         assert "--host" in capsys.readouterr().err
+
+
+def test_options_that_exclude_each_other_and_folders_without_corrections(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["review", "video", "--agreement", "a", "--export", "b"])
+    assert stop.value.code == 2
+    assert "leave out --export" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "a.avi", frames=3)
+    for option in ("--export", "--export-masks"):
+        assert main(["review", "a.avi", "--corrections", "typo", option, "out", "--device", "cpu"]) == 1
+        assert capsys.readouterr().err == "echoseg: typo: has no corrections; check --corrections and --reader\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.avi"]
+
+
+def test_the_clips_that_were_opened_last_stay_in_memory(tmp_path):
+    data = write_folder(tmp_path / "data", "abcd")
+    clips = Clips(FakePredictor("landmark"), find_review_clips([data], None)[0])
+    first = clips.open(0)
+    for number in (1, 2, 0, 3):
+        clips.open(number)
+    assert clips.open(0) is first
 
 
 def test_a_missing_extra_is_reported(monkeypatch, capsys):

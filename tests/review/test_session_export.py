@@ -7,8 +7,18 @@ import contextlib
 import numpy as np
 import pytest
 
-from _folders import write_folder, write_video
-from _reviewing import CODEC, EFFORT, drawing_of_weights, handles_of, reviewed
+from _folders import edit_lines, write_folder, write_video
+from _predictions import of_landmarks
+from _reviewing import (
+    CODEC,
+    EFFORT,
+    BlankAfterTwo,
+    FakePredictor,
+    drawing_of_weights,
+    handles_of,
+    outlines,
+    reviewed,
+)
 from echoseg.cli import main
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.store import prepare
@@ -17,6 +27,7 @@ from echoseg.geometry.contour import order_contour
 from echoseg.models.weights import weights_folder
 from echoseg.ops import fill_polygons
 from echoseg.phantom import write_phantom
+from echoseg.review.clip_states import states_of
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import drawing_of
 from echoseg.review.session_export import export_session
@@ -58,6 +69,91 @@ def test_masks_and_files_without_a_data_set(tmp_path):
             export_session(clips, corrections, tmp_path / "out")
     store = prepare(tmp_path / "out", size=(48, 48))
     assert (len(store), store.has_chords) == (1, False)
+
+
+def areas_in(folder):
+    """The area of each exported contour of the only file, by frame."""
+    (recording,) = read_echonet(folder).recordings
+    return {
+        tracing.frame: int(fill_polygons(order_contour(tracing.coordinates)[None], (40, 48)).sum())
+        for tracing in recording.tracings
+    }
+
+
+def test_accepted_masks_are_exported_as_they_were_predicted(tmp_path):
+    write_video(tmp_path / "p1.avi")
+    states = {("p1.avi", frame): FrameState(None, "accepted") for frame in (0, 5)}
+    with reviewed(tmp_path, [tmp_path / "p1.avi"], states, "mask", BlankAfterTwo("mask")) as (clips, corrections):
+        exported = export_session(clips, corrections, tmp_path / "out")
+        assert exported.frames == 1
+        assert areas_in(tmp_path / "out") == {0: clips.open(0).facts["areas"][0]}
+
+
+def test_files_without_a_contour_are_left_out_by_name(tmp_path):
+    write_video(tmp_path / "blank.avi")
+    write_video(tmp_path / "short.avi", frames=2)
+    (tmp_path / "volume.raw").write_bytes(bytes(6 * 40 * 48))
+    (tmp_path / "volume.mhd").write_text(
+        "ObjectType = Image\nNDims = 3\nDimSize = 48 40 6\nElementType = MET_UCHAR\nElementDataFile = volume.raw\n"
+    )
+    states = {(name, 4): FrameState(None, "accepted") for name in ("blank.avi", "short.avi", "volume.mhd")}
+    inputs = [tmp_path / name for name, _ in states]
+    with reviewed(tmp_path, inputs, states, "mask", BlankAfterTwo("mask")) as (clips, corrections):
+        with pytest.raises(DataError, match=r"blank\.avi: has no contour in its corrected and accepted frames"):
+            export_session(clips, corrections, tmp_path / "out")
+        corrections.save("blank.avi", 0, FrameState(None, "accepted"), version=0, before=outlines(1)[0], effort=EFFORT)
+        left_out = export_session(clips, corrections, tmp_path / "out").left_out
+    assert [line.split(": ")[0] for line in left_out] == [str(path) for path in inputs[1:]]
+    assert "consists of several files" in left_out[1]
+
+
+def test_the_patients_of_a_data_set_are_exported(tmp_path):
+    data = write_folder(tmp_path / "data")
+    edit_lines(data / "FileList.csv", lambda lines: lines.__setitem__(slice(0, 4), _with_patients(lines[:4])))
+    states = {(f"{name}.avi", 2): FrameState(handles_of(2, 0)) for name in "abc"}
+    with reviewed(tmp_path, [data], states) as (clips, corrections):
+        export_session(clips, corrections, tmp_path / "out")
+    assert [recording.patient for recording in read_echonet(tmp_path / "out").recordings] == ["P1", "P1", "P2"]
+
+
+def _with_patients(lines):
+    return [f"{line},{cell}" for line, cell in zip(lines, ("PatientId", "P1", "P1", "P2"), strict=True)]
+
+
+class Smaller(FakePredictor):
+    """Predicts smaller contours."""
+
+    def __call__(self, clip):
+        return of_landmarks(outlines(len(clip.frames)) * 0.6 + (9, 8), CODEC, clip.frames.shape[1:])
+
+
+def test_an_accepted_contour_stays_with_another_network(tmp_path):
+    write_video(tmp_path / "p1.avi")
+    inputs = [tmp_path / "p1.avi"]
+    with reviewed(tmp_path, inputs, {}) as (clips, corrections):
+        state = FrameState(None, "accepted", "good", clips.open(0).accepted(2))
+        corrections.save("p1.avi", 2, state, version=0, before=outlines(3)[2], effort=EFFORT)
+        export_session(clips, corrections, tmp_path / "before")
+    with reviewed(tmp_path, inputs, {}) as (clips, corrections):
+        assert states_of(clips.open(0), corrections) == {2: state}, "the network's own contour is no correction"
+    with reviewed(tmp_path, inputs, {}, predictor=Smaller("landmark")) as (clips, corrections):
+        (found,) = states_of(clips.open(0), corrections).values()
+        np.testing.assert_allclose(found.handles.points, outlines(3)[2], atol=1e-3)
+        assert (found.verdict, found.note) == ("accepted", "good")
+        export_session(clips, corrections, tmp_path / "after")
+    assert areas_in(tmp_path / "after") == areas_in(tmp_path / "before")
+
+
+def test_an_accepted_blank_frame_is_not_accepted_with_a_contour(tmp_path):
+    write_video(tmp_path / "p1.avi")
+    inputs = [tmp_path / "p1.avi"]
+    with reviewed(tmp_path, inputs, {}, "mask", BlankAfterTwo("mask")) as (clips, corrections):
+        state = FrameState(None, "accepted", "", clips.open(0).accepted(4))
+        assert state.accepted == ()
+        corrections.save("p1.avi", 4, state, version=0, before=outlines(5)[4], effort=EFFORT)
+        assert states_of(clips.open(0), corrections) == {4: state}
+    with reviewed(tmp_path, inputs, {}, "mask") as (clips, corrections):
+        assert states_of(clips.open(0), corrections) == {4: FrameState()}
 
 
 def test_nothing_is_exported_without_a_reviewed_frame(tmp_path):

@@ -106,6 +106,8 @@ def _reader_name(text: str) -> str:
 
 def run(arguments: argparse.Namespace) -> None:
     address = _address(arguments)
+    if arguments.agreement is not None and (arguments.export is not None or arguments.export_masks is not None):
+        arguments.usage_error("--agreement writes no other files; leave out --export and --export-masks")
     if arguments.export is None and arguments.export_masks is None and arguments.agreement is None:
         try:
             import echoseg.review.server  # noqa: F401
@@ -113,7 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise DataError(f"{error.name} is missing; pip install 'echoseg[review]'") from None
     from echoseg.inference.predictor import load
     from echoseg.review.clips import Clips
-    from echoseg.review.corrections_folder import CorrectionsFolder
+    from echoseg.review.corrections_folder import CorrectionsFolder, readers_of
     from echoseg.review.sources import find_review_clips, separate_unreadable
 
     run_folder, inputs = split_run(arguments)
@@ -135,8 +137,12 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.agreement is not None:
         _compare_readers(clips, folder, kind, arguments.agreement)
         return
+    is_served = arguments.export is None and arguments.export_masks is None
+    if not is_served and (arguments.reader or "") not in readers_of(folder):
+        reader = f" of the reader {arguments.reader}" if arguments.reader else ""
+        raise DataError(f"{folder}: has no corrections{reader}; check --corrections and --reader")
     with closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=arguments.reader or "")) as corrections:
-        if arguments.export is None and arguments.export_masks is None:
+        if is_served:
             _serve(clips, corrections, run_folder, address, arguments)
         else:
             _export(clips, corrections, arguments)

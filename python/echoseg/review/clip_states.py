@@ -10,9 +10,16 @@ from echoseg.review.tables import Beats, FrameState
 
 
 def versioned_states(loaded: LoadedClip, corrections: CorrectionsFolder) -> dict[int, tuple[FrameState, int]]:
-    """The changed frames that the clip has, with their versions; the tables may have been written for a longer file."""
+    """The changed frames that the clip has, with their versions.
+
+    The tables may have been written for a longer file, or with another network; see `LoadedClip.of_this_network`.
+    """
     count = len(loaded.clip.frames)
-    return {frame: state for frame, state in corrections.states(loaded.source.name).items() if frame < count}
+    return {
+        frame: (loaded.of_this_network(frame, state), version)
+        for frame, (state, version) in corrections.states(loaded.source.name).items()
+        if frame < count
+    }
 
 
 def states_of(loaded: LoadedClip, corrections: CorrectionsFolder) -> dict[int, FrameState]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,7 @@ from echoseg.review.tables import FrameState
 
 MAX_LOADED = 3
 """Maximum number of clips in memory."""
+_SAME = 0.01  # pixels; devices differ by less in what one network predicts
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,26 @@ class LoadedClip:
     handles: list[Handles]
     facts: dict[str, Any]
 
+    def accepted(self, frame: int) -> tuple[float, ...]:
+        """What `FrameState.accepted` says of a frame that is accepted as it is predicted."""
+        is_blank = not len(self.prediction.contours[frame])
+        return () if is_blank else tuple(self.handles[frame].points.astype(np.float64).round(4).ravel().tolist())
+
+    def of_this_network(self, frame: int, state: FrameState) -> FrameState:
+        """The state of a frame that may have been accepted with the contour of another network.
+
+        The accepted contour is then a correction of this network's. If another network's blank frame was accepted, and
+        this one predicts a contour, the frame is not accepted yet.
+        """
+        points, predicted = state.accepted, self.accepted(frame)
+        if points is None or (len(points) == len(predicted) and np.allclose(points, predicted, rtol=0, atol=_SAME)):
+            return state
+        if not points:
+            return FrameState(note=state.note)
+        own = self.handles[frame]
+        handles = Handles(np.array(points, np.float32).reshape(-1, 2), own.landmarks, own.pinned)
+        return FrameState(handles, state.verdict, state.note)
+
 
 class Clips:
     """The clips of a review by number. The `MAX_LOADED` clips that were opened last stay in memory.
@@ -61,6 +83,7 @@ class Clips:
         self.predictor, self.sources, self.drawing = predictor, sources, drawing_of(predictor.codec)
         self._loaded: dict[int, LoadedClip] = {}
         self._queues: dict[int, list[int]] = {}
+        self._opened: dict[int, float] = {}  # when each clip was opened last
         self._predicting = threading.Lock()  # one prediction at a time, since each uses all cores
 
     def open(self, number: int) -> LoadedClip:
@@ -78,13 +101,14 @@ class Clips:
         """
         if not 0 <= number < len(self.sources):
             raise KeyError(number)
+        self._opened[number] = time.monotonic()
         loaded = self._loaded.get(number)
         if loaded is not None:
             return loaded
         with self._predicting:
             if number not in self._loaded:
                 if len(self._loaded) == MAX_LOADED:
-                    del self._loaded[next(iter(self._loaded))]
+                    del self._loaded[min(self._loaded, key=self._opened.__getitem__)]
                 self._loaded[number] = self._load(self.sources[number])
                 self._queues[number] = self._loaded[number].facts["to_review"]
             return self._loaded[number]

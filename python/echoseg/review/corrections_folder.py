@@ -3,7 +3,8 @@
 - `Landmarks.csv`: the corrected points, one row a point.
 - `VolumeTracings.csv`: the same contours as tracings, in the columns of the data set's own file.
 - `Reviews.csv`: the frames that were accepted or rejected, and notes, one row a frame. A corrected frame may be
-  accepted too; a rejected frame has no correction.
+  accepted too; a rejected frame has no correction. A frame that was accepted as it was predicted has the points that
+  were predicted, since another network may predict others.
 - `Beats.csv`: the frames of end-diastole and end-systole that a person chose, one row a beat. A file without rows has
   the beats that were found in the prediction.
 - `audit.jsonl`: one line a change, with the file, the frame, what was before and after, seconds and drags.
@@ -38,6 +39,8 @@ import numpy as np
 from echoseg.datasets.corrections import CHECKSUMS, read_checksums
 from echoseg.datasets.tracings import TRACINGS
 from echoseg.errors import DataError
+from echoseg.geometry.chords import cut_chords
+from echoseg.geometry.discs import long_axis
 from echoseg.review.handles import Drawing, Handles
 from echoseg.review.tables import (
     BEATS,
@@ -108,7 +111,11 @@ class CorrectionsFolder:
         except BaseException:
             self.close()
             raise
-        self._versions = dict.fromkeys([*self._states, *((file, _ALL_FRAMES) for file in self._beats)], 1)
+        # the log gets a line for each change, so that no version of an earlier session is used again
+        log = folder / AUDIT
+        self._first_version = 1 + (log.read_bytes().count(b"\n") if log.exists() else 0)
+        changed = [*self._states, *((file, _ALL_FRAMES) for file in self._beats)]
+        self._versions = dict.fromkeys(changed, self._first_version)
 
     def close(self) -> None:
         """Release the folder, so that another review can open it."""
@@ -128,11 +135,6 @@ class CorrectionsFolder:
         with self._lock:
             keys = [key for key in self._versions if key[0] == file and key[1] != _ALL_FRAMES]
             return {key[1]: (self._state(key), self._versions[key]) for key in keys}
-
-    def version(self, file: str, frame: int) -> int:
-        """The number of changes of a frame; 0 for a frame that was never changed."""
-        with self._lock:
-            return self._versions.get((file, frame), 0)
 
     def beats(self, file: str) -> tuple[Beats | None, int]:
         """The beats that a person chose, and their version; None: those found in the prediction."""
@@ -178,8 +180,8 @@ class CorrectionsFolder:
             line = {"frame": frame, "before": before.round(4).tolist(), "after": after, **judged}
             with self._logged(file, line | effort):
                 self._write(states, self._beats)
-            self._states, self._versions[key] = states, version + 1
-            return version + 1
+            self._states = states
+            return self._next_version(key)
 
     def save_beats(self, file: str, beats: Beats | None, *, version: int, effort: dict[str, Any]) -> int:
         """Save the beats of a file.
@@ -206,8 +208,8 @@ class CorrectionsFolder:
             line = {"beats_before": self._beats.get(file), "beats_after": beats}
             with self._logged(file, line | effort):
                 self._write(self._states, chosen)
-            self._beats, self._versions[key] = chosen, version + 1
-            return version + 1
+            self._beats = chosen
+            return self._next_version(key)
 
     def _state(self, key: tuple[str, int]) -> FrameState:
         return self._states[key].state if key in self._states else FrameState()
@@ -216,14 +218,27 @@ class CorrectionsFolder:
         if self._versions.get(key, 0) != version:
             raise OutdatedError
 
+    def _next_version(self, key: tuple[str, int]) -> int:
+        self._versions[key] = max(self._versions.get(key, 0) + 1, self._first_version)
+        return self._versions[key]
+
     @property
     def tracing_header(self) -> str:
         """The first line of a table of tracings."""
         return ",".join(_TRACING_COLUMNS[self._kind])
 
-    def tracing_rows(self, file: str, frame: int, handles: Handles) -> list[str]:
-        """The rows of the contour of a frame in a table of tracings."""
-        tracing = (self._drawing.chords if self._kind == "chords" else self._drawing.join)(handles)
+    def tracing_rows(self, file: str, frame: int, contour: np.ndarray, axis: np.ndarray | None) -> list[str]:
+        """The rows of a frame in a table of tracings.
+
+        Args:
+            file: The file, by its name in the table.
+            frame: The frame of the file.
+            contour: (P, 2) float32, pixels.
+            axis: (2, 2) float64, pixels: The apex and the middle of the base; None: the longest axis of the contour.
+        """
+        tracing = contour
+        if self._kind == "chords":
+            tracing = cut_chords(contour, long_axis(contour[None])[0] if axis is None else axis)
         return [f"{file},{','.join(f'{value:.4f}' for value in row)},{frame}" for row in tracing]
 
     def _stored(self, key: tuple[str, int], state: FrameState) -> StoredState:
@@ -231,7 +246,8 @@ class CorrectionsFolder:
         rows = {}
         if state.handles is not None:
             rows[LANDMARKS] = landmark_rows(file, frame, state.handles)
-            rows[TRACINGS] = self.tracing_rows(file, frame, state.handles)
+            contour, axis = self._drawing.join(state.handles), self._drawing.axis(state.handles)
+            rows[TRACINGS] = self.tracing_rows(file, frame, contour, axis)
         if state.verdict or state.note:
             rows[REVIEWS] = [review_row(file, frame, state)]
         return StoredState(state, rows)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echoseg.geometry.chords import cut_chords
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import long_axis
 from echoseg.geometry.landmarks import SCHEMES, choose_landmarks
@@ -83,10 +82,6 @@ class Drawing:
         base = self._base(handles)
         points = handles.points.astype(np.float64)
         return np.stack([points[handles.landmarks == 0][0], points[base : base + 2].mean(axis=0)])
-
-    def chords(self, handles: Handles) -> np.ndarray:
-        """(21, 4) float32, pixels: The contour as a tracing of chords."""
-        return cut_chords(self.join(handles), self.axis(handles))
 
 
 def drawing_of(codec: Codec) -> Drawing:

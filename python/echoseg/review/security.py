@@ -49,9 +49,10 @@ class Guard:
 
     def __init__(self, app: Any, *, host: str, port: int, announce: Callable[[str], None]) -> None:
         names = {host, "localhost", "127.0.0.1", "::1"} if host in ("127.0.0.1", "::1", "localhost") else {host}
-        hosts = {f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names}
+        bare = {f"[{name}]" if ":" in name else name for name in names}
+        ends = (f":{port}", "") if port == 80 else (f":{port}",)  # browsers leave out port 80
         self._app, self._announce = app, announce
-        self._hosts = {name.encode() for name in hosts}
+        self._hosts = {f"{name}{end}".encode() for name in bare for end in ends}
         self._origins = {b"http://" + name for name in self._hosts}
         self._address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._cookie, self._session = f"echoseg-{port}", secrets.token_urlsafe(32)

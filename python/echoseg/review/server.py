@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -131,6 +130,7 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
                 "calibrated": clips.predictor.calibration is not None,
             },
             "reader": corrections.reader,
+            "corrections": str(corrections.folder.absolute()),
             "clips": [_progress(clips, number, corrections) for number in range(len(clips.sources))],
         }
 
@@ -188,19 +188,19 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
         handles = None if change.points is None else _checked(change.points, clips.drawing, found)
         if handles is not None and change.verdict == "rejected":
             raise HTTPException(422, "a rejected frame cannot be corrected too")
-        state = FrameState(handles, change.verdict or "", change.note)
-        saved = corrections.of(file).get(frame)
-        before = saved[0] if saved else found.handles[frame]
+        accepted = found.accepted(frame) if handles is None and change.verdict == "accepted" else None
+        state = FrameState(handles, change.verdict or "", change.note, accepted)
+        before = states_of(found, corrections).get(frame, FrameState()).handles or found.handles[frame]
         with _saving():
             try:
                 version = corrections.save(
                     file, frame, state, version=change.version, before=before.points, effort=change.logged()
                 )
             except OutdatedError:
-                other = corrections.states(file)[frame]
+                other = versioned_states(found, corrections).get(frame, (FrameState(), 0))
                 return JSONResponse(_state_json(*other), status_code=409)
         measured = _measured(clips, found, corrections)
-        return {"version": version, **_frame_json(clips, found, frame, handles, measured), "ef": _ef(measured)}
+        return {"version": version, **_frame_json(clips, found, frame, handles, measured)}
 
     @app.post("/api/clips/{number}/beats")
     def save_beats(number: int, change: BeatsChange) -> Any:
@@ -216,8 +216,7 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
                 )
             except OutdatedError:
                 return JSONResponse(_beats_json(found, corrections), status_code=409)
-        measured = _measured(clips, found, corrections)
-        return {"version": version, "ef": _ef(measured)}
+        return {"version": version}
 
     @app.post("/api/clips/{number}/frames/{frame}/update-others")
     def update_others(number: int, frame: int, points: Points) -> dict[str, Any]:
@@ -333,10 +332,6 @@ def _beats_json(found: LoadedClip, corrections: CorrectionsFolder) -> dict[str, 
 
 def _measured(clips: Clips, found: LoadedClip, corrections: CorrectionsFolder) -> Measurement:
     return measure_reviewed(clips, found, clips.corrected(found, states_of(found, corrections)), corrections)
-
-
-def _ef(measured: Measurement) -> float | None:
-    return None if math.isnan(measured.mean_ef) else measured.mean_ef
 
 
 def _frame_json(

@@ -1,22 +1,27 @@
 """Exports what a person has reviewed as a data set, on which `echoseg train` trains.
 
 The data set has the layout of EchoNet-Dynamic and copies of the files. Its tracings are the contours that the person
-has corrected or accepted. Rejected frames, and frames that were not looked at, have none.
+has corrected or accepted. Rejected frames, frames without a contour, and frames that were not looked at, have none.
 """
 
 from __future__ import annotations
 
-import csv
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
+
 from echoseg.datasets.echonet import FILE_LIST, VIDEOS
 from echoseg.datasets.tracings import TRACINGS, stem_of
 from echoseg.errors import DataError
+from echoseg.review.clip_states import states_of
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.utils.files import naming, new_folder
+
+_HEADERS_ONLY = (".mhd", ".nhdr", ".hdr")  # another file holds the voxels
 
 
 class ExportedSession(NamedTuple):
@@ -25,7 +30,7 @@ class ExportedSession(NamedTuple):
     Attributes:
         files: The number of files.
         frames: The number of frames with a contour.
-        left_out: A line for each file with a reviewed frame that cannot be copied: file, cause and cure.
+        left_out: A line for each file with a reviewed frame that is not exported: file, cause and cure.
     """
 
     files: int
@@ -42,7 +47,7 @@ def export_session(clips: Clips, corrections: CorrectionsFolder, out: Path) -> E
         out: The folder to write; it must not exist.
 
     Raises:
-        DataError: No frame is corrected or accepted, or an accepted file cannot be read.
+        DataError: No frame is corrected or accepted, or a file cannot be read.
         FileExistsError: `out` exists.
         OSError: A file cannot be copied.
     """
@@ -50,26 +55,33 @@ def export_session(clips: Clips, corrections: CorrectionsFolder, out: Path) -> E
     with new_folder(out) as folder:
         (folder / VIDEOS).mkdir()
         for number, source in enumerate(clips.sources):
-            states = {frame: state for frame, (state, _) in corrections.states(source.name).items()}
-            kept = {frame: state for frame, state in sorted(states.items()) if state.is_kept}
-            if not kept:
+            if not any(state.is_kept for state, _ in corrections.states(source.name).values()):
                 continue
-            if source.path.is_dir():
-                left_out.append(f"{source.path}: is a series of files; save it as one file to export it")
+            if source.path.is_dir() or source.path.suffix.lower() in _HEADERS_ONLY:
+                left_out.append(f"{source.path}: consists of several files; save it as one file to export it")
+                continue
+            loaded = clips.open(number)
+            states = states_of(loaded, corrections)
+            prediction = clips.corrected(loaded, states)
+            kept = np.array([frame for frame in sorted(states) if states[frame].is_kept], dtype=np.int64)
+            kept = kept[[len(prediction.contours[frame]) > 0 for frame in kept]]
+            if not len(kept):
+                left_out.append(f"{source.path}: has no contour in its corrected and accepted frames; correct one")
                 continue
             # the name in the tables may be that of a list, without suffix
             name = stem_of(source.name) + source.path.name[len(stem_of(source.path.name)) :]
             with naming(source.path):
                 shutil.copyfile(source.path, folder / VIDEOS / name)
-            for frame, state in kept.items():
-                handles = clips.open(number).handles[frame] if state.handles is None else state.handles
-                tracings += corrections.tracing_rows(name, frame, handles)
-            files.append((name, "" if source.recording is None else source.recording.split))
+            for frame in kept.tolist():
+                axis = None if prediction.axes is None else prediction.axes[frame]
+                tracings += corrections.tracing_rows(name, frame, prediction.contours[frame], axis)
+            recording = source.recording
+            files.append((name, *(("", None) if recording is None else (recording.split, recording.patient))))
             frames += len(kept)
         if not files:
             raise DataError(left_out[0] if left_out else f"{corrections.folder}: no frame is corrected or accepted yet")
-        with (folder / FILE_LIST).open("w", newline="", encoding="utf-8") as table:
-            csv.writer(table, lineterminator="\n").writerows([("FileName", "Split"), *files])
+        table = pd.DataFrame(files, columns=["FileName", "Split", "PatientId"]).dropna(axis=1, how="all")
+        table.to_csv(folder / FILE_LIST, index=False, lineterminator="\n")
         lines = [corrections.tracing_header, *tracings]
         (folder / TRACINGS).write_text("\n".join([*lines, ""]), encoding="utf-8")
     return ExportedSession(len(files), frames, left_out)

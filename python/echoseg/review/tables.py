@@ -20,10 +20,12 @@ LANDMARKS, REVIEWS, BEATS = "Landmarks.csv", "Reviews.csv", "Beats.csv"
 VERDICTS = ("accepted", "rejected")
 COLUMNS = {
     LANDMARKS: ("FileName", "X", "Y", "Frame", "Landmark", "Pinned"),
-    REVIEWS: ("FileName", "Frame", "Verdict", "Note"),
+    REVIEWS: ("FileName", "Frame", "Verdict", "Note", "Points"),
     BEATS: ("FileName", "ED", "ES"),
 }
 _OLD_LANDMARKS = (*COLUMNS[LANDMARKS][:-1], "Held")  # written before the column was renamed
+
+_NO_CONTOUR = "none"  # in place of points
 
 Beats = tuple[tuple[int, int], ...]
 
@@ -35,11 +37,14 @@ class FrameState(NamedTuple):
         handles: The corrected points; None if the frame is not corrected.
         verdict: A name in `VERDICTS`; "" if there is none.
         note: A text in one line.
+        accepted: Of a frame that was accepted as it was predicted: x and y of its predicted handles, one after the
+            other; empty if no contour was predicted. None of other frames, and in folders of earlier versions.
     """
 
     handles: Handles | None = None
     verdict: str = ""
     note: str = ""
+    accepted: tuple[float, ...] | None = None
 
     @property
     def is_reviewed(self) -> bool:
@@ -64,7 +69,8 @@ def landmark_rows(file: str, frame: int, handles: Handles) -> list[str]:
 def review_row(file: str, frame: int, state: FrameState) -> str:
     """The row of `Reviews.csv` for a frame with a verdict or a note."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow((file, frame, state.verdict, state.note))
+    points = "" if state.accepted is None else " ".join(f"{value:.4f}" for value in state.accepted) or _NO_CONTOUR
+    csv.writer(line, lineterminator="").writerow((file, frame, state.verdict, state.note, points))
     return line.getvalue()
 
 
@@ -80,11 +86,11 @@ def read_states(folder: Path, drawing: Drawing) -> dict[tuple[str, int], FrameSt
         DataError: A table is damaged or belongs to a run with other landmarks.
     """
     states = {key: FrameState(handles) for key, handles in _read_landmarks(folder / LANDMARKS, drawing).items()}
-    for key, verdict, note in _read_reviews(folder / REVIEWS):
+    for key, verdict, note, accepted in _read_reviews(folder / REVIEWS, drawing):
         handles = states.get(key, FrameState()).handles
         if handles is not None and verdict == "rejected":  # a change was interrupted between the tables
             verdict = ""
-        states[key] = FrameState(handles, verdict, note)
+        states[key] = FrameState(handles, verdict, note, accepted if handles is None else None)
     return states
 
 
@@ -119,16 +125,33 @@ def _numbers(path: Path, cells: pd.DataFrame, names: Iterable[str], blank: str =
     return values
 
 
-def _read_reviews(path: Path) -> list[tuple[tuple[str, int], str, str]]:
+def _read_reviews(path: Path, drawing: Drawing) -> list[tuple[tuple[str, int], str, str, tuple[float, ...] | None]]:
     if _is_blank(path):
         return []
-    cells = read_table(path, COLUMNS[REVIEWS]).cells
+    cells = read_table(path, COLUMNS[REVIEWS][:-1], optional=COLUMNS[REVIEWS][-1:]).cells
     frames = _numbers(path, cells, ["Frame"])["Frame"]
     for row, verdict in cells["Verdict"].items():
         if verdict and verdict not in VERDICTS:
             raise DataError(f"{path}:{row}:Verdict: {quote(verdict)} is unknown; write {' or '.join(VERDICTS)}")
-    rows = zip(cells["FileName"], frames, cells["Verdict"], cells["Note"], strict=True)
-    return [((file, int(frame)), verdict, note) for file, frame, verdict, note in rows]
+    texts = cells.get("Points", pd.Series("", index=cells.index))
+    points = [_accepted_points(f"{path}:{row}:Points", text, drawing) for row, text in texts.items()]
+    rows = zip(cells["FileName"], frames, cells["Verdict"], cells["Note"], points, strict=True)
+    return [((file, int(frame)), verdict, note, accepted) for file, frame, verdict, note, accepted in rows]
+
+
+def _accepted_points(place: str, text: str, drawing: Drawing) -> tuple[float, ...] | None:
+    if text in ("", _NO_CONTOUR):
+        return () if text else None
+    try:
+        values = tuple(map(float, text.split()))
+    except ValueError:
+        values = ()
+    if len(values) != 2 * drawing.count or not np.isfinite(values).all():
+        raise DataError(
+            f"{place}: these are not the x and y of the run's {drawing.count} points; fix the cell, or give another"
+            " folder by --corrections"
+        )
+    return values
 
 
 def _read_landmarks(path: Path, drawing: Drawing) -> dict[tuple[str, int], Handles]:

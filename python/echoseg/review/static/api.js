@@ -43,10 +43,6 @@ export class SaveQueue {
     this.onError = onError;
   }
 
-  get isEmpty() {
-    return this.#waiting.size === 0;
-  }
-
   /** key: a name of the frame; entry: {seconds, drags, ...}. */
   put(key, entry) {
     const earlier = this.#waiting.get(key);

@@ -41,12 +41,14 @@ export class Clip {
     this.setSaved(null, facts.chosen_beats);
   }
 
-  /** Fetch all frames in several responses; calls onProgress after each. */
+  /** Fetch all frames that are not here yet, in several responses; calls onProgress after each. */
   async fetchFrames(onProgress) {
+    if (this.loadedFrames) onProgress();
     while (this.loadedFrames < this.frames) {
-      const bytes = await getBytes(`${this.path}/frames?start=${this.loadedFrames}&stop=${this.frames}`);
-      this.brightness.set(bytes, this.loadedFrames * this.framePixels);
-      this.loadedFrames += bytes.length / this.framePixels;
+      const start = this.loadedFrames;
+      const bytes = await getBytes(`${this.path}/frames?start=${start}&stop=${this.frames}`);
+      this.brightness.set(bytes, start * this.framePixels);
+      this.loadedFrames = start + bytes.length / this.framePixels;
       onProgress();
     }
   }
@@ -152,7 +154,6 @@ export class Clip {
   isCorrected = (frame) => this.stateOf(frame).points !== null;
   isReviewed = (frame) => this.isCorrected(frame) || this.stateOf(frame).verdict !== null;
   correctedFrames = () => [...this.#states.keys()].filter((frame) => frame !== null && this.isCorrected(frame));
-  framesWith = (verdict) => [...this.#states.keys()].filter((frame) => this.stateOf(frame).verdict === verdict);
   unreviewedFrames = () => this.to_review.filter((frame) => !this.isReviewed(frame));
 
   changedFrames = () => (this.carried?.changed ?? []).filter((frame) => !this.isReviewed(frame));
