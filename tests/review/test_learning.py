@@ -14,7 +14,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("starlette.testclient")
 from starlette.testclient import TestClient
 
-from _folders import write_folder
+from _folders import write_folder, write_video
 from _reviewing import FakePredictor, reviewed
 from echoseg.datasets.store import prepare
 from echoseg.errors import DataError
@@ -157,6 +157,32 @@ def test_nothing_is_rehearsed_if_landmarks_would_change_their_places(folder):
     with learning_from(folder, ["a.avi"]) as (learning, _):
         assert learning._rehearsed(store) == "phantom"
         assert learning._rehearsed(points) is None
+
+
+def test_another_structure_is_learned_as_that(folder, monkeypatch):
+    monkeypatch.setattr(module, "_CODE", EVENTS)
+    predictor = FakePredictor("mask")
+    predictor.config = Config(approach="mask", structure="left atrium", size=(48, 48), width=4, depth=2)
+    with learning_from(folder, ["a.avi"], predictor) as (learning, _):
+        learning.start()
+        wait_for(learning, "done", "failed")
+    settings = yaml.safe_load((folder / "corrections-learned-1" / "settings.yaml").read_text(encoding="utf-8"))
+    assert (settings["structure"], settings["rehearse"]) == ("left atrium", None)
+
+
+def test_files_that_are_not_learned_from_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECHOSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(module, "_CODE", EVENTS)
+    write_video(tmp_path / "a.avi")
+    write_video(tmp_path / "short.avi", frames=2)
+    with learning_from(tmp_path, ["short.avi"]) as (learning, _):
+        with pytest.raises(DataError, match=r"short\.avi: has no contour"):
+            learning.start()
+        assert not list(tmp_path.glob("corrections-learned-*"))
+    with learning_from(tmp_path, ["a.avi"]) as (learning, _):
+        learning.start()
+        state = wait_for(learning, "done", "failed")
+    assert (state.stage, state.left_out.split(": ")[0]) == ("done", str(tmp_path / "short.avi"))
 
 
 @pytest.mark.parametrize("data", [None, "moved", "reviewed"])

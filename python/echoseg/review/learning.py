@@ -18,13 +18,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from echoseg.datasets.store import Store, prepare
+from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.models.weights import weights_folder
 from echoseg.review.clips import Clips
@@ -37,9 +38,9 @@ IMAGES = 2400
 """The number of new images that a training sees: that of the measurements in docs/correcting.md."""
 MAX_FOLDS = 3
 _SHARED_SETTINGS = (
-    *("approach", "size", "fov_mm", "network", "width", "depth", "norm", "dropout", "attention", "skips", "bottleneck"),
+    *("approach", "size", "fov_mm", "structure", "network", "width", "depth", "norm", "dropout", "attention", "skips"),
     *("landmarks", "scheme", "outline", "heatmap", "sigma", "radius", "band_kernel", "band_iterations", "decode"),
-    *("structure", "loss"),
+    *("bottleneck", "loss"),
 )
 """Settings of the network before that the trainings share; the plan chooses the others."""
 _CODE = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from echoseg.cli import main; sys.exit(main())"
@@ -54,6 +55,7 @@ class LearningState:
         progress: Of the trainings, from 0 to 1.
         seconds_left: Estimated time until the trainings end; None if unknown.
         message: Why it failed, or what is to be known of the result.
+        left_out: Which files it has not learned from, and why.
         run: The folder of the network after; "" until it is trained.
         verdict: The comparison on the patients that were left out: "images", "patients", and the mean Dice "before" and
             "after", with their "difference" and the ends "low" and "high" of its 95 % interval. None without a
@@ -64,6 +66,7 @@ class LearningState:
     progress: float = 0.0
     seconds_left: float | None = None
     message: str = ""
+    left_out: str = ""
     run: str = ""
     verdict: dict[str, float | None] | None = None
 
@@ -100,13 +103,13 @@ class Learning:
                 raise DataError("the network is learning already")
             folder = _free_folder(self._corrections.folder)
             try:
-                export_session(self._clips, self._corrections, folder / "data")
-            except (DataError, OSError):
+                session = export_session(self._clips, self._corrections, folder / "data")
+            except BaseException:
                 folder.rmdir()
                 raise
             self._stopping.clear()
             self.state = LearningState("training")
-            self._thread = threading.Thread(target=self._learn, args=(folder,))
+            self._thread = threading.Thread(target=self._learn, args=(folder, "; ".join(session.left_out)))
             self._thread.start()
 
     def stop(self) -> None:
@@ -119,13 +122,14 @@ class Learning:
         if thread is not None:
             thread.join()
 
-    def _learn(self, folder: Path) -> None:
+    def _learn(self, folder: Path, left_out: str) -> None:
         try:
             folds = self._write_settings(folder)
             run = folder / "run"
             self._train(folder, run, max(1, folds))
             self.state = LearningState("comparing", 1.0, run=str(run))
-            self.state = self._compare(folder, run) if folds else LearningState("done", 1.0, run=str(run))
+            done = self._compare(folder, run) if folds else LearningState("done", 1.0, run=str(run))
+            self.state = replace(done, left_out=left_out)
         except (DataError, OSError) as error:
             is_stopped = self._stopping.is_set()
             self.state = LearningState("stopped") if is_stopped else LearningState("failed", message=str(error))
@@ -153,7 +157,8 @@ class Learning:
         """The data of the network before, if some of them can be mixed into a training on `store`."""
         config = self._clips.predictor.config
         if self._before is None or config.data is None:
-            return PHANTOM if config.approach == "mask" or store.has_chords else None
+            is_possible = store.structure == LEFT_VENTRICLE and (config.approach == "mask" or store.has_chords)
+            return PHANTOM if is_possible else None
         try:
             add_rehearsed(store, prepare(config.data, **config.store_options), config)
         except (DataError, OSError):  # they have been moved, or all of them are reviewed

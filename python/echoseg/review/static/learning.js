@@ -26,7 +26,8 @@ export class Learning {
     try {
       this.#draw(await post("api/learning", { learn }));
     } catch (error) {
-      element("learn-result").textContent = `Not started: ${error.message}.`;
+      await this.show().catch(() => {}); // another tab may have started it
+      element("learn-result").textContent = `Not ${learn ? "started" : "stopped"}: ${error.message}.`;
     }
   }
 
@@ -53,13 +54,14 @@ function runningText({ stage, progress, seconds_left: seconds }) {
   return `Learning: ${Math.floor(100 * progress)} %${left}`;
 }
 
-function resultText({ stage, message, verdict }) {
+function resultText({ stage, message, verdict, left_out: leftOut }) {
   if (stage === "failed") return `Failed: ${message}`;
   if (stage === "stopped") return "Stopped.";
   if (stage !== "done") return "";
-  if (verdict) return `${verdictText(verdict)} The new network is in`;
+  const end = `${leftOut ? `Left out: ${leftOut}. ` : ""}The new network is in`;
+  if (verdict) return `${verdictText(verdict)} ${end}`;
   const reason = message || "correct frames of a second patient to see what a network gains on patients that it has not seen";
-  return `Learned, but not compared: ${reason}. The new network is in`;
+  return `Learned, but not compared: ${reason}. ${end}`;
 }
 
 function verdictText({ images, patients, before, after, difference, low, high }) {
