@@ -8,6 +8,9 @@ import { showStatus } from "./messages.js";
 import { PER_SEGMENT } from "./spline.js";
 import { state } from "./state.js";
 
+/** A note as the server saves it. */
+const inOneLine = (text) => text.trim().replace(/\s+/g, " ").replace(/\p{C}/gu, "");
+
 export class Changes {
   history = new History();
 
@@ -68,8 +71,9 @@ export class Changes {
   judge(verdict, note) {
     const { clip, frame } = state;
     const before = clip.stateOf(frame);
-    const accepted = before.points ?? (clip.carried ? clip.handlesOf(frame) : null); // what was carried is kept
-    this.set(frame, { points: verdict === "accepted" ? accepted : null, verdict, note: note ?? before.note });
+    const isCarried = clip.carriedOutline(frame)?.length > 0; // then what was carried is kept
+    const accepted = before.points ?? (isCarried ? clip.handlesOf(frame) : null);
+    this.set(frame, { points: verdict === "accepted" ? accepted : null, verdict, note: inOneLine(note ?? before.note) });
   }
 
   movePoint(dx, dy) {

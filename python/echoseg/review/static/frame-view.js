@@ -42,6 +42,7 @@ export class FrameView {
       checkbox.addEventListener("change", () => {
         element("threshold-settings").hidden = !isShown("threshold");
         this.imageView.showPoints(isShown("points"));
+        if (!isShown("points")) state.selected = -1;
         this.draw();
       });
     }
@@ -105,13 +106,16 @@ export class FrameView {
 
   drawImage() {
     const { clip, frame } = state;
-    if (clip && frame < clip.loadedFrames) this.imageView.drawFrame(clip.brightnessOf(frame), this.brightness.colours);
+    if (!clip) return;
+    if (frame < clip.loadedFrames) this.imageView.drawFrame(clip.brightnessOf(frame), this.brightness.colours);
+    else this.imageView.clearFrame();
   }
 
   /** Draw everything that a correction may change. */
   draw() {
     const { clip, frame, dragged } = state;
     const handles = dragged ?? clip.handlesOf(frame);
+    if (state.selected >= handles.points.length) state.selected = -1;
     const isCorrected = dragged !== null || clip.isCorrected(frame);
     const { outline, ...drawn } = clip.measure(handles);
     const measured = dragged ? drawn : { area: clip.currentAreas[frame], volume: clip.currentVolumes[frame] };

@@ -1,19 +1,21 @@
 // Undo and redo of all changes, over frames and clips. The browser keeps the changes until the tab is closed.
 
-const KEY = "echoseg-changes"; // in the browser's storage
 const MAX_CHANGES = 200;
 
 /** A change: {clip: name, frame, before, after}; before and after are the states that `Clip` returns. */
 export class History {
+  #key = ""; // in the browser's storage
   #done = [];
   #undone = [];
 
-  constructor() {
+  /** Read the changes in a folder of corrections; each reader has a folder. */
+  open(folder) {
+    this.#key = `echoseg-changes ${folder}`;
     try {
-      const { done, undone } = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+      const { done, undone } = JSON.parse(sessionStorage.getItem(this.#key) ?? "{}");
       [this.#done, this.#undone] = [done ?? [], undone ?? []];
     } catch {
-      sessionStorage.removeItem(KEY);
+      sessionStorage.removeItem(this.#key);
     }
   }
 
@@ -47,6 +49,6 @@ export class History {
   }
 
   #store() {
-    sessionStorage.setItem(KEY, JSON.stringify({ done: this.#done, undone: this.#undone }));
+    sessionStorage.setItem(this.#key, JSON.stringify({ done: this.#done, undone: this.#undone }));
   }
 }

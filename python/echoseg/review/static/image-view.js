@@ -66,6 +66,10 @@ export class ImageView {
     this.image.putImageData(this.imageData, 0, 0);
   }
 
+  clearFrame() {
+    this.image.clearRect(0, 0, this.#width, this.#height);
+  }
+
   /** paint(pixels) writes RGBA bytes. */
   drawOverlay(paint) {
     this.overlayData.data.fill(0);

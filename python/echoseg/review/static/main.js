@@ -102,7 +102,7 @@ async function openClip(number, frame = 0) {
   window.history.replaceState(null, "", `#clip=${number}&frame=${frame}`);
   let clip;
   try {
-    clip = await Clip.load(number, state.run);
+    clip = saver.unsavedClip(number) ?? (await Clip.load(number, state.run));
     if (state.number !== number || state.clip) return; // another clip was chosen meanwhile
     listed.problem = "";
   } catch (error) {
@@ -234,12 +234,15 @@ element("frame-slider").addEventListener("input", (event) => {
 });
 element("reject-dialog").addEventListener("close", () => {
   if (element("reject-dialog").returnValue !== "reject") return;
-  changes.judge("rejected", element("reject-note").value.trim());
+  changes.judge("rejected", element("reject-note").value);
   openNextToReview();
 });
 listenToKeyboard({
   run,
-  movePoint: (dx, dy) => changes.movePoint(dx, dy),
+  movePoint: (dx, dy) => {
+    playback.pause();
+    changes.movePoint(dx, dy);
+  },
   pan: (move) => imageView.zoom.pan(move),
   isPointSelected: () => state.selected >= 0,
   isLocked: () => !state.clip,
@@ -256,6 +259,7 @@ async function start() {
   setUpTheme();
   setUpHint();
   Object.assign(state, await getJson("api/clips"));
+  changes.history.open(state.corrections);
   element("clip").replaceChildren(...state.clips.map((each, number) => new Option(titleOf(each), number)));
   drawClipList(openClip);
   element("reader").hidden = !state.reader;

@@ -14,7 +14,7 @@ export function showExportNote(text, isError = false) {
   element("export-note").classList.toggle("error", isError);
 }
 
-/** Show a question with a button for each answer: [[label, action], …]. */
+/** Show a question with a button for each answer: [[label, action], …]. It takes the place of the one before. */
 export function askUser(text, answers) {
   const box = element("alert");
   box.querySelector("p").textContent = text;
@@ -29,6 +29,10 @@ export function askUser(text, answers) {
   });
   box.querySelector("div").replaceChildren(...buttons);
   box.hidden = false;
+}
+
+export function withdrawQuestion() {
+  element("alert").hidden = true;
 }
 
 /** Cover the picture with a text and lock everything that needs a clip; null uncovers it. */

@@ -1,15 +1,15 @@
 // Saving changes, and what the user sees of it.
 
 import { post, SaveQueue } from "./api.js";
-import { askUser, element } from "./messages.js";
+import { askUser, element, withdrawQuestion } from "./messages.js";
 
 const nameOf = ({ frame }) => (frame === null ? "The beats" : `The change of frame ${frame + 1}`);
 
 /** An entry: {clip, frame, seconds, drags}; frame is null for the beats of the clip. */
 export class Saver {
-  #unsaved = new Set(); // keys
-  #failed = new Map(); // key → entry
-  #queue = new SaveQueue((entry) => this.#send(entry), (entry, error) => this.#fail(entry, error));
+  #unsaved = new Map(); // key → clip
+  #failed = new Map(); // key → {entry, error} or, if another tab has saved the frame, {entry, other: its state}
+  #queue = new SaveQueue((entry) => this.#send(entry), (entry, error) => this.#fail(entry, { error }));
 
   /** onSaved(entry, response) is called after each entry; onReplaced(clip) when another tab's change was taken. */
   constructor({ onSaved, onReplaced }) {
@@ -21,9 +21,14 @@ export class Saver {
     return this.#unsaved.size === 0;
   }
 
+  /** The clip of a number as this page has changed it, if not all changes are saved. */
+  unsavedClip(number) {
+    return [...this.#unsaved.values()].find((clip) => clip.number === number);
+  }
+
   put(entry) {
     const key = keyOf(entry);
-    this.#unsaved.add(key);
+    this.#unsaved.set(key, entry.clip);
     this.#queue.put(key, entry);
     this.#show();
   }
@@ -35,48 +40,61 @@ export class Saver {
     const state = clip.stateOf(frame);
     const response = await post(path, { ...state, version: clip.versions.get(frame) ?? 0, seconds, drags });
     if (response.conflict) {
-      this.#ask(entry, response.conflict);
+      this.#fail(entry, { other: response.conflict });
       return;
     }
     clip.versions.set(frame, response.version);
     const isCurrent = clip.stateOf(frame) === state; // else the next entry of the queue saves it
     if (isCurrent) this.#unsaved.delete(key);
-    this.#failed.delete(key);
-    this.#show();
+    this.#resolve(key);
     this.onSaved(entry, response, isCurrent);
   }
 
-  #fail(entry, error) {
-    this.#failed.set(keyOf(entry), entry);
+  #fail(entry, reason) {
+    this.#failed.set(keyOf(entry), { entry, ...reason });
     this.#show();
-    const count = this.#failed.size;
-    const subject = count === 1 ? `${nameOf(entry)} is` : `${count} changes are`;
+    this.#ask();
+  }
+
+  #resolve(key) {
+    if (this.#failed.delete(key)) this.#ask();
+    this.#show();
+  }
+
+  /** Ask about what is not saved: one conflict after the other, and then about all changes that failed. */
+  #ask() {
+    const failed = [...this.#failed.values()];
+    const conflict = failed.find(({ other }) => other);
+    if (conflict) this.#askWhichToKeep(conflict);
+    else if (failed.length) this.#askToTryAgain(failed);
+    else withdrawQuestion();
+  }
+
+  #askToTryAgain(failed) {
+    const { entry, error } = failed.at(-1);
+    const subject = failed.length === 1 ? `${nameOf(entry)} is` : `${failed.length} changes are`;
     askUser(`${subject} not saved: ${error.message}.`, [
       ["Try again", () => {
-        const entries = [...this.#failed.values()];
         this.#failed.clear();
-        entries.forEach((each) => this.put(each));
+        failed.forEach((each) => this.put(each.entry));
       }],
     ]);
   }
 
   /** other: the state that another tab has saved since this one loaded it. */
-  #ask(entry, other) {
+  #askWhichToKeep({ entry, other }) {
     const { clip, frame } = entry;
-    this.#failed.set(keyOf(entry), entry);
-    this.#show();
     const what = frame === null ? "The beats were" : `Frame ${frame + 1} was`;
     askUser(`${what} also changed in another tab. Which change do you want to keep?`, [
       ["The other tab's", () => {
         clip.setSaved(frame, other);
         this.#unsaved.delete(keyOf(entry));
-        this.#failed.delete(keyOf(entry));
-        this.#show();
+        this.#resolve(keyOf(entry));
         this.onReplaced(clip);
       }],
       ["This tab's", () => {
         clip.versions.set(frame, other.version);
-        this.#failed.delete(keyOf(entry));
+        this.#resolve(keyOf(entry));
         this.put({ ...entry, seconds: 0, drags: 0 });
       }],
     ]);

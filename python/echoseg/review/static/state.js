@@ -3,6 +3,7 @@
 export const state = {
   run: null, // the settings of the run, as the server sends them
   reader: "", // the name of the second reader; "" for the first one
+  corrections: "", // the folder of the corrections
   clips: [], // {name, …} of each clip, by number
   number: 0, // of the clip that is chosen
   clip: null, // the chosen clip; null while it is read and if it cannot be opened. Then nothing can be edited
