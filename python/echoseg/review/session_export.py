@@ -10,7 +10,6 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from echoseg.datasets.echonet import FILE_LIST, VIDEOS
@@ -63,16 +62,15 @@ def export_session(clips: Clips, corrections: CorrectionsFolder, out: Path) -> E
             loaded = clips.open(number)
             states = states_of(loaded, corrections)
             prediction = clips.corrected(loaded, states)
-            kept = np.array([frame for frame in sorted(states) if states[frame].is_kept], dtype=np.int64)
-            kept = kept[[len(prediction.contours[frame]) > 0 for frame in kept]]
-            if not len(kept):
+            kept = [frame for frame in sorted(states) if states[frame].is_kept and len(prediction.contours[frame])]
+            if not kept:
                 left_out.append(f"{source.path}: has no contour in its corrected and accepted frames; correct one")
                 continue
             # the name in the tables may be that of a list, without suffix
             name = stem_of(source.name) + source.path.name[len(stem_of(source.path.name)) :]
             with naming(source.path):
                 shutil.copyfile(source.path, folder / VIDEOS / name)
-            for frame in kept.tolist():
+            for frame in kept:
                 axis = None if prediction.axes is None else prediction.axes[frame]
                 tracings += corrections.tracing_rows(name, frame, prediction.contours[frame], axis)
             recording = source.recording
