@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +29,8 @@ from echoseg.training.logs import LOG_KINDS
         (["train", "--data", "data", "--out", "new", "--device", "cuda:99"], "cuda:99"),
         (["train", "--data", "data", "--out", "new", "--size", "100", "100"], "times 16"),
         (["train", "--resume", "--out", "data"], "config.yaml"),
-        (["evaluate", "data"], "no run folder"),
+        (["train", "--data", "data", "--out", "new", "--init", "nowhere"], "check the path of the run"),
+        (["evaluate", "data"], "give the folder of a run"),
         (["compare", "data", "nowhere", "--out", "new"], "data: no run folder"),
         (["predict", "data", "a.avi", "--out", "new"], "a.avi: no such file"),
         (["predict", "a.avi", "--out", "new"], "a.avi: no such file"),
@@ -58,6 +62,10 @@ def test_failures_are_one_line_and_leave_nothing(data, tmp_path, monkeypatch, ca
         ["train", "--epochs", "x"],
         ["train", "--preset", "seed9"],
         ["train", "--resume", "--preset", "rodriguez", "--out", "new"],
+        ["check", "data", "--store", "store", "--out", "new"],
+        ["evaluate", "run", "--compare-postprocess", "--videos"],
+        ["evaluate", "run", "--compare-postprocess", "--postprocess", "closing"],
+        ["review", "a.avi", "--port", "65536"],
         ["experiments", "--scale", "2"],
         ["experiments", "--paper", "nobody"],
         ["experiments", "--paper", "rodriguez", "--landmarks"],
@@ -188,3 +196,24 @@ def test_info_reports_two_packages_of_opencv(monkeypatch, capsys, installed):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == (len(installed) > 1)
     assert all("run 'pip uninstall opencv-python opencv-python-headless'" in line for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+@pytest.mark.parametrize("arguments", [["--version"], ["info"]])
+def test_an_output_that_cannot_be_written_is_one_line(arguments):
+    code = f"import sys; from echoseg.cli import main; sys.exit(main({arguments}))"
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (ended.returncode, ended.stderr) == (1, "echoseg: No space left on device\n")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="pipes differ on Windows")
+def test_a_closed_output_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = "import sys; from echoseg.cli import main; sys.exit(main(['--version']))"
+    ended = subprocess.run([sys.executable, "-u", "-c", code], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")

@@ -104,14 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first, known = arguments[0], [*COMMANDS, "-h", "--help", "--version"]
     if first not in known:
         parser.error(f"unknown {'flag' if first.startswith('-') else 'command'} {first}{did_you_mean(first, known)}")
-    parsed = parser.parse_args(arguments)
     try:
+        parsed = parser.parse_args(arguments)
         parsed.run(parsed)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:  # the reader of the output, such as head, has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python has not written yet
+        _discard_output()
         return 1
     except DataError as error:
         return _fail(str(error), 1)
@@ -121,6 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         near = error.object[max(0, error.start - 40) : error.end + 10]
         return _fail(f"a name is not UTF-8, near {near!r}; rename it, or, if it is UTF-8, set PYTHONUTF8=1", 1)
     except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:  # it is the output that cannot be written
+            _discard_output()
         name = f"{error.filename}: " if error.filename else ""
         return _fail(f"{name}{error.strerror or error}", 1)
     except (MemoryError, RuntimeError) as error:
@@ -136,7 +140,7 @@ class _PrintVersion(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from importlib.metadata import version
 
-        print(f"echoseg {version('echoseg')}")
+        print(f"echoseg {version('echoseg')}", flush=True)
         parser.exit()
 
 
@@ -152,6 +156,11 @@ def _open_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # stays open
         elif mode == "w" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def _discard_output() -> None:
+    """Let Python write what it has not written yet to nowhere: it would fail again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _fail(message: str, code: int) -> int:

@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead, compare the files of DATA with those that STORE was made from by 'echoseg prepare', print each"
         " that changed, and fail (exit code 1) if one did",
     )
+    parser.set_defaults(usage_error=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -56,6 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.utils.files import new_folder
 
     if arguments.store:
+        for flag in ("out", "landmarks", "strict"):
+            if getattr(arguments, flag):
+                arguments.usage_error(f"--store compares files only; leave out --{flag}")
         print_changes(arguments.data, arguments.store)
         return
     if arguments.out and arguments.out.exists():

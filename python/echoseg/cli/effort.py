@@ -69,6 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.report.tables import beat_effort_table, effort_table
     from echoseg.utils.files import replace_file
 
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
     measured = load_run_data(arguments.run_folder, arguments.data, device=arguments.device)
     if arguments.propagate:
         effort = measured.beat_effort(arguments.split, arguments.radius[0])

@@ -71,6 +71,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.ladder and not arguments.compare_postprocess:
         arguments.usage_error("--ladder belongs to --compare-postprocess; give both")
+    if arguments.compare_postprocess:
+        for flag, is_used in (("videos", True), ("blanks", True), ("postprocess", not arguments.ladder)):
+            if is_used and getattr(arguments, flag):
+                arguments.usage_error(f"--compare-postprocess has steps and measures of its own; leave out --{flag}")
     if arguments.protocol and (arguments.compare_postprocess or arguments.blanks):
         other = "--compare-postprocess" if arguments.compare_postprocess else "--blanks"
         arguments.usage_error(f"--protocol says how to measure, and {other} changes that; leave one of them out")

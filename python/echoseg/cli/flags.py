@@ -199,8 +199,8 @@ def positive_number(text: str) -> float:
     return number
 
 
-def whole_number(minimum: int) -> Callable[[str], int]:
-    """An argparse type: a whole number of at least `minimum`."""
+def whole_number(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
+    """An argparse type: a whole number of at least `minimum`, and at most `maximum`."""
 
     def convert(text: str) -> int:
         try:
@@ -209,6 +209,8 @@ def whole_number(minimum: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from None
         if number < minimum:
             raise argparse.ArgumentTypeError(f"expected at least {minimum}, got {number}")
+        if maximum is not None and number > maximum:
+            raise argparse.ArgumentTypeError(f"expected at most {maximum}, got {number}")
         return number
 
     return convert

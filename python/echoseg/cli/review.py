@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--port",
-        type=whole_number(0),
+        type=whole_number(0, 65535),
         default=0,
         metavar="N",
         help="port at which the page is served; 0 takes any that is free (default: %(default)s)",

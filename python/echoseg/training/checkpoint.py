@@ -89,7 +89,8 @@ def load_run(run: Path, network: NetworkFactory | None = None) -> tuple[Config, 
             or ``network`` is missing or makes another network.
     """
     if not (run / CONFIG).is_file():
-        raise DataError(f"{run}: no run folder ({CONFIG} is missing); make one with 'echoseg train --out {run}'")
+        cure = "give the folder of a run" if run.exists() else f"make one with 'echoseg train --out {run}'"
+        raise DataError(f"{run}: no run folder ({CONFIG} is missing); {cure}")
     config = load_config(run / CONFIG)
     if config.folds is not None and not (run / BEST).exists():
         raise DataError(
@@ -206,7 +207,8 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             raise ValueError("its content is not what was written")
         return tensors, values
     except FileNotFoundError:
-        raise DataError(f"{path}: no such checkpoint; was the run stopped in its first epoch?") from None
+        cause = "was the run stopped in its first epoch?" if path.parent.is_dir() else "check the path of the run"
+        raise DataError(f"{path}: no such checkpoint; {cause}") from None
     except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(f"{path}: damaged ({_first_line(error)})") from error
 

@@ -33,7 +33,8 @@ def choose_device(name: str) -> torch.device:
             raise RuntimeError("expected cpu, cuda or mps")
         torch.zeros(1, device=device)  # some virtual machines list a GPU on which this fails
     except (RuntimeError, AssertionError) as error:
-        raise DataError(f"device {name!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu") from None
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise DataError(f"device {name!r} cannot be used ({reason}); try --device cpu") from None
     return device
 
 
