@@ -57,9 +57,11 @@ def test_out_is_overwritten():
         np.full((5, 64, 64), 9, np.uint8),
         np.full((5, 3, 64, 64), np.nan, np.float32),
     )
-    assert render_targets(contours, landmarks, (64, 64), out=out) is out
-    for a, b in zip(out, fresh, strict=True):
-        np.testing.assert_array_equal(a, b)
+    for given in (out, Targets(out.mask, None, None), Targets(None, out.band, out.heatmaps)):
+        drawn = render_targets(contours, landmarks, (64, 64), out=given)
+        for array, old, expected in zip(drawn, given, fresh, strict=True):
+            assert old is None or array is old
+            np.testing.assert_array_equal(array, expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -122,6 +123,7 @@ def test_invalid_tensors():
 def test_numpy_works_without_torch():
     program = """
 import sys
+import types
 import numpy as np
 from echoseg import ops
 mask = ops.fill_polygons(np.random.rand(2, 9, 2).astype(np.float32) * 20, (20, 20))
@@ -129,3 +131,9 @@ ops.render_targets(np.zeros((2, 9, 2), np.float32), np.zeros((2, 3, 2), np.float
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_arrays_of_a_subclass_while_torch_is_imported(monkeypatch):
+    masks = np.ones((1, 8, 8), np.uint8).view(type("Subclass", (np.ndarray,), {}))
+    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))  # as while another thread imports it
+    np.testing.assert_array_equal(ops.dilate(masks), masks)

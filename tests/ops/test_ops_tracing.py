@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -78,6 +80,51 @@ def test_modes_see_every_operator_that_allocates(operator):
     for result, real in zip(results, expected, strict=True):
         assert isinstance(result, FakeTensor)
         assert (result.shape, result.dtype, result.device) == (real.shape, real.dtype, real.device)
+
+
+@every_operator
+@pytest.mark.parametrize("wrong", [lambda tensor: tensor.numpy(), lambda tensor: tensor.tolist()])
+def test_modes_do_not_change_the_errors_of_types(wrong, operator):
+    arrays, outs = to_torch(operator.arrays), to_torch(operator.outs)
+    for name in [*list(arrays)[1:], *outs]:
+        mixed = {key: wrong(tensor) if key == name else tensor for key, tensor in (arrays | outs).items()}
+        parts = {key: mixed[key] for key in arrays}, {key: mixed[key] for key in outs}
+        with pytest.raises(TypeError, match=f"{name} must be ") as expected:
+            operator.run(*parts)
+        with Dispatched(), pytest.raises(TypeError) as error:
+            operator.run(*parts)
+        assert str(error.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("offsets", [torch.zeros(0, dtype=torch.int64), torch.tensor(3)])
+@pytest.mark.parametrize("draw", [ops.fill_polygons, ops.border_band_from_contours])
+def test_modes_do_not_change_the_errors_of_offsets(draw, offsets):
+    points = CONTOURS.reshape(-1, 2)
+    with pytest.raises(ValueError, match="offsets must ") as expected:
+        draw(points, SIZE, offsets=offsets)
+    with Dispatched(), pytest.raises(ValueError, match="offsets must ") as error:
+        draw(points, SIZE, offsets=offsets)
+    assert str(error.value) == str(expected.value)
+
+
+PREVIOUS_WITHOUT_OUT = {
+    "render_heatmaps": lambda marks: ops.render_heatmaps(marks, SIZE, previous=marks),
+    "render_targets": lambda marks: ops.render_targets(CONTOURS, marks, SIZE, previous=marks).heatmaps,
+}
+
+
+@pytest.mark.parametrize("draw", PREVIOUS_WITHOUT_OUT.values(), ids=PREVIOUS_WITHOUT_OUT)
+def test_modes_require_out_for_previous(draw):
+    for mode in (contextlib.nullcontext(), torch.device("cpu"), Dispatched(), Called()):
+        with mode, pytest.raises(ValueError, match="previous requires out"):
+            draw(CONTOURS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", PREVIOUS_WITHOUT_OUT.values(), ids=PREVIOUS_WITHOUT_OUT)
+def test_torch_compile_requires_out_for_previous(draw):
+    with pytest.raises(ValueError, match="previous requires out"):
+        torch.compile(draw, backend="eager")(CONTOURS)
 
 
 @pytest.mark.parametrize("change", [lambda t: t, torch.nn.Parameter, lambda t: t.clone().requires_grad_()])

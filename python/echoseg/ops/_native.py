@@ -32,7 +32,7 @@ def kernels(array: Any) -> ModuleType:
     ``torch.compile`` and ``torch.export`` cannot trace native functions. The native module finds out by itself which
     other calls torch must see, and hands them to ``_torch``.
     """
-    if type(array) is not np.ndarray:
+    if not isinstance(array, np.ndarray):  # NumPy may run while another thread imports torch
         torch = sys.modules.get("torch")
         if torch is not None and torch.compiler.is_compiling():
             from . import _torch

@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from ._native import core
@@ -62,25 +63,29 @@ OPERATORS = {name: _register(name, schema) for name, schema in _SCHEMAS.items()}
 
 
 def fill_polygons(points: Tensor, size: Size, offsets: Optional, rule: str, out: Optional) -> Tensor:
+    _require_tensors(offsets=offsets, out=out)
     dtype = torch.float32 if rule == "coverage" else torch.uint8
-    out = _output(out, (_count(points, offsets), *size), dtype, points)
+    out = _output(out, (*_count(points, offsets), *size), dtype, points)
     OPERATORS["fill_polygons"](points, size, offsets, rule, out)
     return out
 
 
 def dilate(masks: Tensor, kernel_size: int, shape: str, iterations: int, out: Optional) -> Tensor:
+    _require_tensors(out=out)
     out = _output(out, masks.shape, torch.uint8, masks)
     OPERATORS["dilate"](masks, kernel_size, shape, iterations, out)
     return out
 
 
 def erode(masks: Tensor, kernel_size: int, shape: str, iterations: int, out: Optional) -> Tensor:
+    _require_tensors(out=out)
     out = _output(out, masks.shape, torch.uint8, masks)
     OPERATORS["erode"](masks, kernel_size, shape, iterations, out)
     return out
 
 
 def border_band(masks: Tensor, kernel_size: int, shape: str, iterations: int, out: Optional) -> Tensor:
+    _require_tensors(out=out)
     out = _output(out, masks.shape, torch.uint8, masks)
     OPERATORS["border_band"](masks, kernel_size, shape, iterations, out)
     return out
@@ -96,7 +101,8 @@ def border_band_from_contours(
     iterations: int,
     out: Optional,
 ) -> Tensor:
-    out = _output(out, (_count(contours, offsets), *size), torch.uint8, contours)
+    _require_tensors(offsets=offsets, out=out)
+    out = _output(out, (*_count(contours, offsets), *size), torch.uint8, contours)
     OPERATORS["border_band_from_contours"](contours, size, offsets, rule, kernel_size, shape, iterations, out)
     return out
 
@@ -112,6 +118,8 @@ def render_heatmaps(
     out: Optional,
     previous: Optional,
 ) -> Tensor:
+    _require_tensors(band=band, out=out, previous=previous)
+    _require_out(previous, out)
     out = _output(out, (*landmarks.shape[:2], *size), getattr(torch, dtype), landmarks)
     OPERATORS["render_heatmaps"](landmarks, size, kind, sigma, radius, band, dtype, out, previous)
     return out
@@ -125,10 +133,13 @@ def render_targets(
     *settings: Any,  # rule, kernel_size, shape, iterations, kind, sigma, radius, dtype, mask, band, heatmaps, previous
 ) -> tuple[Tensor, Tensor, Tensor]:
     *options, dtype, mask, band, heatmaps, previous = settings
-    count, per_image = landmarks.shape[:2]
-    mask = _output(mask, (count, *size), torch.uint8, contours)
-    band = _output(band, (count, *size), torch.uint8, contours)
-    heatmaps = _output(heatmaps, (count, per_image, *size), getattr(torch, dtype), contours)
+    _require_tensors(landmarks=landmarks, offsets=offsets, previous=previous)
+    _require_tensors(**{"out.mask": mask, "out.band": band, "out.heatmaps": heatmaps})
+    _require_out(previous, heatmaps)
+    shape = (*_count(contours, offsets), *size)
+    mask = _output(mask, shape, torch.uint8, contours)
+    band = _output(band, shape, torch.uint8, contours)
+    heatmaps = _output(heatmaps, (*landmarks.shape[:2], *size), getattr(torch, dtype), contours)
     OPERATORS["render_targets"](contours, landmarks, size, offsets, *options, dtype, mask, band, heatmaps, previous)
     return mask, band, heatmaps
 
@@ -136,6 +147,7 @@ def render_targets(
 def decode_heatmaps(
     heatmaps: Tensor, method: str, window: float, points: Optional, confidence: Optional
 ) -> tuple[Tensor, Tensor]:
+    _require_tensors(**{"out points": points, "out confidence": confidence})
     planes = heatmaps.shape[:2]
     points = _output(points, (*planes, 2), torch.float32, heatmaps)
     confidence = _output(confidence, planes, torch.float32, heatmaps)
@@ -144,6 +156,7 @@ def decode_heatmaps(
 
 
 def distance_transform(masks: Tensor, spacing: Sequence[float] | None, out: Optional) -> Tensor:
+    _require_tensors(out=out)
     out = _output(out, masks.shape, torch.float32, masks)
     OPERATORS["distance_transform"](masks, spacing, out)
     return out
@@ -152,6 +165,7 @@ def distance_transform(masks: Tensor, spacing: Sequence[float] | None, out: Opti
 def surface_distances(
     predicted: Tensor, true: Tensor, spacing: Sequence[float] | None, hd95: Optional, assd: Optional
 ) -> tuple[Tensor, Tensor]:
+    _require_tensors(true=true, **{"out hd95": hd95, "out assd": assd})
     hd95 = _output(hd95, predicted.shape[:1], torch.float64, predicted)
     assd = _output(assd, predicted.shape[:1], torch.float64, predicted)
     OPERATORS["surface_distances"](predicted, true, spacing, hd95, assd)
@@ -161,13 +175,29 @@ def surface_distances(
 def normalized_surface_dice(
     predicted: Tensor, true: Tensor, tolerance: float, spacing: Sequence[float] | None, out: Optional
 ) -> Tensor:
+    _require_tensors(true=true, out=out)
     out = _output(out, predicted.shape[:1], torch.float64, predicted)
     OPERATORS["normalized_surface_dice"](predicted, true, tolerance, spacing, out)
     return out
 
 
-def _count(points: Tensor, offsets: Optional) -> int:
-    return points.shape[0] if offsets is None else offsets.shape[0] - 1
+def _require_tensors(**arrays: Any) -> None:
+    """Raises the native module's error in place of the RuntimeError that torch raises for other types."""
+    for name, array in arrays.items():
+        if isinstance(array, np.ndarray):
+            raise TypeError(f"{name} must be of the same framework as the other arrays (NumPy or torch)")
+        if array is not None and not isinstance(array, Tensor):
+            raise TypeError(f"{name} must be a NumPy array or a torch tensor, not {type(array).__name__}")
+
+
+def _require_out(previous: Optional, out: Optional) -> None:
+    """Raises the native module's error, which does not occur once ``out`` is allocated."""
+    if previous is not None and out is None:
+        raise ValueError("previous requires out: pass the output that was drawn from these landmarks")
+
+
+def _count(points: Tensor, offsets: Optional) -> Size:
+    return points.shape[:1] if offsets is None else (torch.sym_max(offsets.numel() - 1, 0),)
 
 
 def _output(out: Optional, shape: Size, dtype: torch.dtype, like: Tensor) -> Tensor:

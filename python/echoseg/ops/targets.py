@@ -61,7 +61,7 @@ def render_targets(
             band are always written completely.
 
     Returns:
-        ``out``, or new Targets in the framework and on the device of ``contours``.
+        The arrays of ``out``, or new ones in the framework and on the device of ``contours``.
 
     Raises:
         TypeError: If an argument has the wrong type or dtype, or arrays of NumPy and torch are mixed.
@@ -101,4 +101,4 @@ def render_targets(
         heatmaps,
         previous,
     )
-    return Targets(*drawn) if out is None else out
+    return Targets(*drawn)
