@@ -189,21 +189,37 @@ def test_attention_figure_shows_the_gates_of_three_images(tmp_path, monkeypatch)
     assert not (tmp_path / "figures" / "attention_val.png").exists()
 
 
-def test_damaged_metrics_are_reported_and_not_replaced(disc_store, tmp_path):
-    (tmp_path / "metrics.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_damaged_metrics_are_reported_and_not_replaced(disc_store, tmp_path, text):
+    (tmp_path / "metrics.json").write_text(text)
     with pytest.raises(DataError, match=r"metrics\.json"):
         write_evaluation(evaluation(2), disc_store, "val", tmp_path)
-    assert (tmp_path / "metrics.json").read_text() == "{"
+    assert (tmp_path / "metrics.json").read_text() == text
+
+
+def with_seconds(**seconds):
+    names = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("ef", "edv", "esv")]
+    no_volumes = pd.DataFrame(columns=["video", "patient", "unit", *names])
+    return dataclasses.replace(evaluation(2), volumes=no_volumes, seconds=seconds)
+
+
+@pytest.mark.slow
+def test_splits_that_are_evaluated_at_the_same_time_are_all_kept(disc_store, tmp_path, monkeypatch):
+    def draw(*arguments):  # while figures are drawn, another process finishes
+        (tmp_path / "metrics.json").write_text('{"test": {"dice": 0.5}, "val": {}}')
+
+    monkeypatch.setattr("echoseg.report.results.overlay_figure", draw)
+    write_evaluation(with_seconds(), disc_store, "val", tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics.keys() == {"test", "val"}
+    assert metrics["test"] == {"dice": 0.5}
+    assert metrics["val"]["data"] == str(disc_store.path)
 
 
 @pytest.mark.slow
 def test_metrics_hold_the_seconds_of_training_testing_and_outputs(disc_store, tmp_path):
     (tmp_path / "log.csv").write_text("epoch,val_dice,epoch_seconds\n1,0.5,4\n2,0.6,2.5\n")
-    names = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("ef", "edv", "esv")]
-    no_volumes = pd.DataFrame(columns=["video", "patient", "unit", *names])
-    seconds = {"prediction": 0.5, "measures": 0.25}
-    timed = dataclasses.replace(evaluation(2), volumes=no_volumes, seconds=seconds)
-    write_evaluation(timed, disc_store, "val", tmp_path)
+    write_evaluation(with_seconds(prediction=0.5, measures=0.25), disc_store, "val", tmp_path)
     seconds = json.loads((tmp_path / "metrics.json").read_text())["val"]["seconds"]
     assert seconds.pop("outputs").keys() == {"images", "overlay", "cases", "volumes"}
     assert seconds == {"training": 6.5, "epoch": 3.25, "prediction": 0.5, "measures": 0.25}

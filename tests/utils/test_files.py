@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -96,6 +98,41 @@ def test_errors_name_the_final_path(tmp_path, error, filename, message):
     assert caught.value.filename == (str(tmp_path / filename) if filename else "elsewhere/video.avi")
     assert names(tmp_path) == ["s"]
     assert (tmp_path / "s").read_text() == "before"
+
+
+def test_writers_of_one_file_at_the_same_time(tmp_path):
+    """Each writer finishes its content while the other one is about to rename."""
+    path, both = tmp_path / "m.json", threading.Barrier(2)
+
+    def write(temporary, text):
+        with temporary.open("w") as file:
+            both.wait()
+            file.write(text)
+            file.flush()
+            both.wait()
+
+    def replace(text):
+        replace_file(path, lambda temporary: write(temporary, text))
+        return path.read_text()
+
+    texts = ["a" * 5000, "b" * 7000]
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(replace, texts)) <= set(texts)
+    assert names(tmp_path) == ["m.json"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks")
+def test_temporary_files_of_killed_processes_are_removed(tmp_path):
+    (tmp_path / ".m.json.01234567.part").mkdir()
+    (tmp_path / ".m.json.01234567.part" / "m.json").write_text("partial")
+    (tmp_path / ".other.json.01234567.part").mkdir()
+    replace_file(tmp_path / "m.json", lambda temporary: temporary.write_text("whole"))
+    assert names(tmp_path) == [".other.json.01234567.part", "m.json"]
+
+
+def test_a_file_of_the_longest_possible_name(tmp_path):
+    replace_file(tmp_path / ("a" * 250 + ".json"), lambda temporary: temporary.write_text("whole"))
+    assert names(tmp_path) == ["a" * 250 + ".json"]
 
 
 def test_an_error_whose_message_names_the_path_is_unchanged(tmp_path):

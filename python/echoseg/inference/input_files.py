@@ -25,7 +25,7 @@ from echoseg.io.reading import is_clip, series_files
 from echoseg.training.checkpoint import BEST, CONFIG
 from echoseg.utils.files import hash_file
 
-_RESERVED = re.compile(r"manifest-\d+\.jsonl|results\.(csv|parquet)(\.part)?|\..*\.part", re.IGNORECASE)
+_RESERVED = re.compile(r"manifest-\d+\.jsonl|results\.(csv|parquet)|\..*\.part", re.IGNORECASE)
 _RUN_FILES = (CONFIG, BEST, *OPTIONAL_FILES)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,11 +55,7 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     path = folder / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        metrics[split] = {}
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: is damaged ({error}); delete it and run 'echoseg evaluate' again") from None
+    _read_metrics(path)
     _delete_optional_files(split, folder)
     watch = Stopwatch()
     with watch.measure("images"):
@@ -77,7 +74,8 @@ def write_evaluation(evaluation: Evaluation, store: Store, split: str, folder: P
         if len(evaluation.stacks):
             _write_table(evaluation.stacks, folder / f"stacks_{split}.csv", "%.4f")
     seconds = {**training_seconds(folder), **evaluation.seconds, "outputs": watch.seconds()}
-    metrics[split] = add_checksum({**evaluation.summary, "data": str(store.path), "seconds": seconds})
+    entry = add_checksum({**evaluation.summary, "data": str(store.path), "seconds": seconds})
+    metrics = _read_metrics(path) | {split: entry}  # another process may have added its split in the meantime
     text = json.dumps(metrics, indent=2) + "\n"
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -88,6 +86,14 @@ def _delete_optional_files(split: str, folder: Path) -> None:
     figures = ("figures/bland_altman_{}.png", "figures/bland_altman_videos_{}.png")
     for path in [path for name in (*names, *figures) for path in folder.glob(name.format(split))]:
         path.unlink()
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    """The content of `metrics.json`; empty if there is none."""
+    try:
+        return {**json.loads(path.read_text(encoding="utf-8"))} if path.exists() else {}
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: is damaged ({error}); delete it and run 'echoseg evaluate' again") from None
 
 
 def write_run(run: Path, store: Store, predictor: Predictor, evaluations: Mapping[str, Evaluation]) -> None:

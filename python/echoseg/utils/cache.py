@@ -26,7 +26,8 @@ def cache_folder() -> Path:
     if chosen:
         return Path(chosen)
     folder = platformdirs.user_cache_path("echoseg")
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    # Path.exists raises an error where a folder may not be searched
+    existing = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
     return folder if existing.is_dir() and os.access(existing, os.W_OK) else _temporary_folder()
 
 

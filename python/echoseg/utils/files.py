@@ -37,9 +37,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise exists
     with naming(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(out.parent.glob(f".{glob.escape(out.name[:_MAX_NAME])}.????????.part"))
-    temporary, lock = _make_locked(out)
-    try:
+    with _temporary_beside(out) as temporary:
         with naming(out, temporary):
             yield temporary
             for folder, _, files in os.walk(temporary):
@@ -54,17 +52,10 @@ def new_folder(out: Path) -> Iterator[Path]:
                 raise exists from None
             raise
         _force_folder_to_disk(out.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    finally:
-        if lock is not None:
-            with contextlib.suppress(OSError):
-                os.close(lock)
 
 
 def replace_file(path: Path, write: Callable[[Path], object], *, keep: Path | None = None) -> None:
-    """Write or replace a file atomically.
+    """Write or replace a file atomically, also if several processes or threads write it at the same time.
 
     Args:
         path: The file to write.
@@ -81,7 +72,8 @@ def replace_file(path: Path, write: Callable[[Path], object], *, keep: Path | No
 def replace_files(files: Mapping[Path, Callable[[Path], object]], *, keep: Path | None = None) -> None:
     """Write or replace several files of one folder; see `replace_file`.
 
-    All files are synced to disk before the first one is renamed; they are renamed in the given order.
+    They are written to a temporary folder, as by `new_folder`, and synced to disk before the first one is renamed; they
+    are renamed in the given order.
 
     Args:
         files: Path → the function that writes the content.
@@ -90,8 +82,9 @@ def replace_files(files: Mapping[Path, Callable[[Path], object]], *, keep: Path 
     Raises:
         OSError: A file cannot be written; `filename` is its path.
     """
-    temporaries = {path: path.with_name(path.name + ".part") for path in files}
-    try:
+    first = next(iter(files))
+    with _temporary_beside(first) as folder:
+        temporaries = {path: folder / path.name for path in files}
         for path, temporary in temporaries.items():
             with naming(path, temporary):
                 files[path](temporary)
@@ -101,12 +94,7 @@ def replace_files(files: Mapping[Path, Callable[[Path], object]], *, keep: Path 
                 if keep is not None and path.exists():
                     path.replace(keep)
                 temporary.replace(path)
-        _force_folder_to_disk(path.parent)
-    except BaseException:
-        for temporary in temporaries.values():
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-        raise
+        _force_folder_to_disk(first.parent)
 
 
 def check_avi(path: Path) -> None:
@@ -123,7 +111,7 @@ def check_avi(path: Path) -> None:
 
 
 def remove_abandoned(folders: Iterable[Path]) -> None:
-    """Remove temporary folders of `new_folder` that no running process has locked.
+    """Remove temporary folders of `new_folder` and `replace_files` that no running process has locked.
 
     Without file locks, for example on Windows, nothing is removed.
     """
@@ -155,6 +143,20 @@ def opencv_name(path: Path) -> str:
         return os.fsencode(path).decode()
     except UnicodeDecodeError:
         raise DataError(f"{path}: its name is not UTF-8, which OpenCV needs; rename it") from None
+
+
+@contextlib.contextmanager
+def _temporary_beside(out: Path) -> Iterator[Path]:
+    """A new folder beside `out` that is removed at the end; those that killed processes left are removed first."""
+    remove_abandoned(out.parent.glob(f".{glob.escape(out.name[:_MAX_NAME])}.????????.part"))
+    temporary, lock = _make_locked(out)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            with contextlib.suppress(OSError):
+                os.close(lock)
 
 
 def _make_locked(out: Path) -> tuple[Path, int | None]:
