@@ -216,23 +216,25 @@ def bench_cuda(race, work, size):
     inputs = work.inputs(count, shape)
     expected = [np.empty((count, *of_image(shape)), dtype) for dtype, of_image in work.writes]
     work.make(*inputs, expected)()
-    read, written = (sum(array.nbytes for array in arrays) for arrays in (inputs, expected))
-
-    l2 = torch.cuda.get_device_properties(DEVICE).L2_cache_size
-    sets = [fresh_set(inputs, expected) for _ in range(max(2, -(-4 * l2 // (read + written))))]
+    moved = sum(array.nbytes for array in (inputs if work.reads else expected))
     large = torch.zeros(LARGE // 4, dtype=torch.float32, device=DEVICE)
-    race.enter("floor", large.max if work.reads else large.zero_, LARGE / (read if work.reads else written) * count)
+    race.enter("floor", large.max if work.reads else large.zero_, LARGE / moved * count)
     for who, contender, images in race.entrants({"echoseg": Contender(work.make), **work.peers}, count, shape):
-        runs = [
-            contender.make(*(array[:images] for array in arrays), [array[:images] for array in out])
-            for arrays, out in sets
-        ]
+        part = [[array[:images] for array in arrays] for arrays in (inputs, expected)]
+        sets = [fresh_set(*part) for _ in range(1 if race.check_only else number_of_sets(*part))]
+        runs = [contender.make(*arrays, out) for arrays, out in sets]
         runs[0]()
-        for got, ours in list(zip(sets[0][1], expected, strict=True))[: work.checked]:
+        for got, ours in list(zip(sets[0][1], part[1], strict=True))[: work.checked]:
             off = max(work.off, contender.off)
-            np.testing.assert_allclose(got[:images].cpu().numpy(), ours[:images], atol=off, rtol=0, err_msg=who)
+            np.testing.assert_allclose(got.cpu().numpy(), ours, atol=off, rtol=0, err_msg=who)
         race.enter(who, in_turns(runs), images)
     race.start(f"CUDA: {name}, {size}", clock)
+
+
+def number_of_sets(inputs, expected):
+    """As many as are together four times as large as the L2 cache, also where a contender gets fewer images."""
+    l2 = torch.cuda.get_device_properties(DEVICE).L2_cache_size
+    return max(2, -(-4 * l2 // sum(array.nbytes for array in (*inputs, *expected))))
 
 
 def fresh_set(inputs, expected):

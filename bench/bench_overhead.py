@@ -32,7 +32,11 @@ def bench_fresh_memory(race, size, work):
         "heatmaps": (lambda out=None: render_heatmaps(marks, shape, sigma=SIGMA, out=out), out.heatmaps),
         "targets": (lambda out=None: render_targets(points, marks, shape, out=out, **STYLE), out),
     }[work]
-    raw = [array.view(np.uint8) for array in (into if work == "targets" else [into])]
+    into_all = into if work == "targets" else [into]
+    raw = [array.view(np.uint8) for array in into_all]
+    draw(into)
+    for got, fresh in zip(into_all, draw() if work == "targets" else [draw()], strict=True):
+        np.testing.assert_array_equal(got, fresh)
     race.enter("floor", lambda: [array.fill(0) for array in raw], count)
     race.enter("echoseg", lambda: draw(into), count)
     race.enter("echoseg, fresh memory", draw, count)
@@ -56,7 +60,7 @@ SINGLE = {
         "echoseg": Contender(bench_polygon.echoseg_opencv),
         "echoseg, torch tensors": Contender(on_tensors(bench_polygon.echoseg_opencv)),
         "cv2.fillPoly": Contender(bench_polygon.opencv),
-        "numba scanline": Contender(bench_polygon.numba_scanline, needs="numba"),
+        "numba scanline, rule center": Contender(bench_polygon.numba_scanline, needs="numba", rule="center"),
     },
     "whole target": {
         "floor": Contender(bench_targets.floor),
@@ -72,6 +76,12 @@ SINGLE = {
 def bench_one_image(race, work):
     points, marks, out = arrays(*ONE)
     for name, contender, images in race.entrants(SINGLE[work], *ONE):
-        inputs = (points, out.mask) if work == "fill" else (points, marks, out)
-        race.enter(name, contender.make(*inputs), images)
+        run = contender.make(*((points, out.mask) if work == "fill" else (points, marks, out)))
+        if name != "floor":
+            run()
+            if work == "fill":
+                np.testing.assert_array_equal(out.mask, fill_polygons(points, ONE[1], rule=contender.rule), name)
+            else:
+                bench_targets.check(out, render_targets(points, marks, ONE[1], rule="opencv", **STYLE), name)
+        race.enter(name, run, images)
     race.start(f"{work}, one image, 112×112")

@@ -67,7 +67,7 @@ def main() -> None:
                         took[name].append(time.process_time() - started)
             rates = {name: batch / float(np.median(times)) for name, times in took.items()}
             for name, rate in rates.items():
-                print(f"batch {batch:2d}  {name:26s} {rate:7.0f} frames/s  {rate / rates['echoseg, as found']:.2f} ×")
+                print(f"batch {batch:2d}  {name:26s} {rate:7.0f} frames/s  {rate / rates['echoseg']:.2f} ×")
 
 
 if __name__ == "__main__":

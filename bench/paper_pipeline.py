@@ -137,7 +137,7 @@ def main() -> None:
     store = open_store(cached_phantom())
     # Seven landmarks and the border band, as Rodríguez Valencia et al. draw them; landmarks are chosen by "arc" in all.
     common = {"epochs": arguments.epochs, "device": arguments.device, "scheme": "arc", "landmarks": 7}
-    config = Config(**common, band_iterations=2, learning_rate=3e-3)
+    config = Config(**common, band_iterations=2, learning_rate=3e-3, batch_size=16)
     recipe = {**PRESETS["rodriguez"]["landmark"], "width": config.width, "batch_size": config.batch_size}
     of_paper = Config(**{**recipe, **common})
     with tempfile.TemporaryDirectory() as name:
