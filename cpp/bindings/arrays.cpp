@@ -221,7 +221,8 @@ void Call::read_numpy(Array& array, Type type, std::initializer_list<Axis> shape
     const bool native = order == '=' || order == '|' || order == (PY_LITTLE_ENDIAN ? '<' : '>');
     if (!native || (view.flags() & kLayout) != kLayout)
         throw py::value_error(std::string(array.name) +
-                              " must be contiguous, aligned and in native byte order; use numpy.ascontiguousarray");
+                              " must be contiguous, aligned and in native byte order; use numpy.array(x, dtype=numpy." +
+                              facts(type).name + ", order=\"C\")");
     array.data = static_cast<uint8_t*>(const_cast<void*>(view.data()));
 }
 
@@ -281,7 +282,7 @@ void Call::check_memory() const {
     for (int i = 0; i < count_; ++i) {
         const Array& array = at(i);
         if (reinterpret_cast<uintptr_t>(array.data) % static_cast<uintptr_t>(array.item_bytes) != 0)
-            throw py::value_error(std::string(array.name) + " must be aligned to its dtype; use a copy");
+            throw py::value_error(std::string(array.name) + " must be aligned to its dtype; call .clone() on it");
     }
     for (int i = 0; i < count_; ++i) {
         const Array& out = at(i);

@@ -68,15 +68,16 @@ class Call {
     const Array& previous(py::handle landmarks, py::handle out, int64_t count, int64_t per_image);
 
     // Runs a kernel without the GIL: cpu(number of threads), or cuda(launch) with a workspace of so many bytes. Values
-    // can be checked by `cpu` only, since reading those on a CUDA device would wait for the device.
+    // can be checked by `cpu` only, since reading those on a CUDA device would wait for the device. `parts` is into how
+    // many parts threads can divide the work.
     template <typename Cpu, typename Cuda, typename Bytes>
-    void run(int64_t images, const Cpu& cpu, const Cuda& cuda, const Bytes& workspace_bytes) {
+    void run(int64_t parts, const Cpu& cpu, const Cuda& cuda, const Bytes& workspace_bytes) {
         check_memory();
         const Array& first = at(0);
         if (first.device.type == dlpack::kCuda) {
             on_cuda(first.object, first.device.index, workspace_bytes(), cuda);
         } else {
-            const int threads = images > 1 && in_loader_worker() ? 1 : 0;  // 0: the default number
+            const int threads = parts > 1 && in_loader_worker() ? 1 : 0;  // 0: the default number
             const py::gil_scoped_release unlocked;
             cpu(threads);
         }

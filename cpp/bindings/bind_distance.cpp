@@ -12,7 +12,8 @@ py::object transform(Call& call, py::handle masks, py::handle pixel_spacing, py:
     const ImageSize size = image_size(in.shape[1], in.shape[2]);
     const Array& distances = call.output("out", out, Type::float32, {count, size.height, size.width});
     call.run(
-        count, [&](int threads) { distance_transform(in.data, count, size, steps, distances.as<float>(), threads); },
+        count * size.pixels(),
+        [&](int threads) { distance_transform(in.data, count, size, steps, distances.as<float>(), threads); },
         [&](const cuda::Launch& launch) {
             cuda::distance_transform(in.data, count, size, steps, distances.as<float>(), launch);
         },
