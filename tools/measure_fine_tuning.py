@@ -73,7 +73,7 @@ def measure(new: Store, earlier: Store, split: str, variant: str, seed: int, wor
             config = Config(data=str(path), init=SHIPPED, epochs=epochs, **settings)
             train(config, store, run, resume=run.exists(), rehearsed=None if config.rehearse is None else earlier)
         tested(run, stores, variant=variant, seed=seed).to_csv(table, index=False)
-    return pd.read_csv(table, dtype={"patient": str})
+    return pd.read_csv(table, dtype={"patient": str, "variant": str})
 
 
 def report(images: pd.DataFrame) -> str:
