@@ -15,6 +15,7 @@ from _predictions import of_landmarks, of_probabilities
 from echoseg.errors import DataError
 from echoseg.geometry.level_set import level_set_contour, mask_contour
 from echoseg.inference.postprocess import STEPS, postprocess, with_threshold
+from echoseg.metrics.conformal import EFIntervals, Offsets
 from echoseg.models.codec import LandmarkCodec, MaskCodec, fill_contours
 
 MASK = MaskCodec()
@@ -91,6 +92,13 @@ def test_another_threshold_of_a_smoothed_cine_is_smoothed_too():
     jitter = {smoothed: np.abs(np.diff(prediction.areas, n=2)).mean() for smoothed, prediction in lower.items()}
     assert jitter[True] < 0.3 * jitter[False]
     assert lower[True].areas.mean() == pytest.approx(lower[False].areas.mean(), rel=0.02)
+
+
+def test_intervals_of_ef_are_those_of_unchanged_predictions():
+    intervals = EFIntervals(Offsets((-5.0,) * 3, (5.0,) * 3))
+    prediction = dataclasses.replace(of_probabilities(np.full((2, 4, 4), 0.9)), ef_intervals=intervals)
+    assert postprocess(prediction, [], MASK).ef_intervals is intervals
+    assert postprocess(prediction, ["closing"], MASK).ef_intervals is None
 
 
 def test_steps_are_applied_in_the_given_order():

@@ -19,6 +19,7 @@ from echoseg.inference.measure import measure
 from echoseg.inference.predictor import Predictor
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip, read_frames
+from echoseg.report import figures
 from echoseg.report.figures import overlay_figure
 from echoseg.report.film import GREY, REVIEW, film, write_gif
 from echoseg.report.overlay import LANDMARK, PREDICTED, TRUE, draw_overlay, write_video
@@ -159,11 +160,20 @@ def evaluation(count):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 3, 30])
-def test_overlay_figure_of_few_and_many_images(tmp_path, count):
+@pytest.mark.parametrize("count", [1, 3, 5, 12, 30])
+def test_overlay_figure_of_few_and_many_images(tmp_path, monkeypatch, count):
+    drawn = []
+    save = figures.save_figure
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: (drawn.append(figure), save(figure, path)))
     frames, contours = np.zeros((count, 64, 64), np.uint8), [mask_contour(square())] * count
     overlay_figure(evaluation(count), frames, contours, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+    titles = [title for axis in drawn[0].axes if (title := axis.get_title().split("\n")[0])]
+    assert len(set(titles)) == len(titles) == min(count, 12)
+    kinds = [title.partition("case")[0] for title in titles]
+    assert (
+        kinds == [kind for kind in ("best: ", "median: ", "worst: ") for _ in range(4)] if count > 11 else [""] * count
+    )
 
 
 @pytest.mark.slow

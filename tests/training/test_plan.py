@@ -167,3 +167,10 @@ def test_a_run_says_why_and_keeps_it(disc_store, tmp_path, caplog):
 
 def test_the_number_of_epochs_is_a_line_of_the_plan(disc_store):
     assert "plan: epochs 400 (12,800 images, at least 10 epochs; an epoch has 32)" in plan(disc_store).lines()
+
+
+def test_folds_do_not_use_the_splits_of_the_data(disc_store):
+    few = with_samples(disc_store, patient=(np.arange(48) // 8).astype(str))
+    assert "VAL" in few.samples["split"].str.upper().tolist()
+    validations = [make_plan(Config(device="cpu", folds=folds), few, CPU).config.validation for folds in (None, 3)]
+    assert validations == ["split", "none"]

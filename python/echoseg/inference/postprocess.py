@@ -54,7 +54,7 @@ def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec) -> P
         codec: The codec of the predictor.
 
     Returns:
-        The changed prediction.
+        The changed prediction, after any step without intervals of EF, which are those of unchanged predictions.
 
     Raises:
         DataError: A step is unknown, its parameter is not a positive number, or the prediction lacks the values that
@@ -66,7 +66,7 @@ def postprocess(prediction: Prediction, names: Sequence[str], codec: Codec) -> P
         if len(changed) > 1 and not any(map(len, changed.contours)) and any(map(len, prediction.contours)):
             logger.warning("post-processing %r has emptied all %d frames; change its number", name, len(changed))
         prediction = changed
-    return prediction
+    return replace(prediction, ef_intervals=None) if names else prediction
 
 
 def check_steps(names: Sequence[str], predictor: Predictor | None = None) -> None:

@@ -35,6 +35,8 @@ def curves_figure(log: pd.DataFrame, path: Path) -> None:
 def overlay_figure(evaluation: Evaluation, frames: np.ndarray, true_contours: Sequence[np.ndarray], path: Path) -> None:
     """Draw the best, median and worst images of a split, four each, with predicted and true contours.
 
+    Fewer than twelve images are all drawn, the best one first.
+
     The number of a case is its row in `images_SPLIT.csv`, so that the figure shows no name.
 
     Args:
@@ -47,13 +49,19 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, true_contours: Se
     order = np.argsort(-scores, kind="stable")
     columns = min(4, len(order))
     middle = (len(order) - columns) // 2
-    picks = {"best": order[:columns], "median": order[middle : middle + columns], "worst": order[-columns:]}
+    if len(order) < 3 * columns or columns < 4:
+        rows = [("", order[start : start + columns]) for start in range(0, len(order), columns)]
+    else:
+        starts = {"best: ": 0, "median: ": middle, "worst: ": len(order) - columns}
+        rows = [(title, order[start : start + columns]) for title, start in starts.items()]
 
-    figure = Figure(figsize=(2.3 * columns, 7.6), layout="constrained")
+    figure = Figure(figsize=(2.3 * columns, 0.4 + 2.4 * len(rows)), layout="constrained")
     landmarks = evaluation.prediction.landmarks
-    axes = figure.subplots(len(picks), columns, squeeze=False)
-    for row, (name, chosen) in zip(axes, picks.items(), strict=True):
-        for axis, i in zip(row, chosen, strict=True):
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for row, (title, chosen) in zip(axes, rows, strict=True):
+        for axis, i in zip(row, chosen, strict=False):
             image = draw_overlay(
                 frames[i],
                 predicted=evaluation.prediction.contours[i],
@@ -61,8 +69,7 @@ def overlay_figure(evaluation: Evaluation, frames: np.ndarray, true_contours: Se
                 landmarks=None if landmarks is None else landmarks[i],
             )
             axis.imshow(image)
-            axis.set_axis_off()
-            axis.set_title(f"{name}: case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
+            axis.set_title(f"{title}case {i + 1}\nDice {scores[i]:.3f}", fontsize=9)
     for label, colour in (("true", TRUE), ("predicted", PREDICTED)):
         axes[0, 0].plot([], [], color=np.array(colour) / 255, label=label)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)

@@ -180,10 +180,10 @@ def _statistic(entry: dict[str, Any], name: str, form: str) -> str:
         value, ends = ((entry.get(key) or [None, None])[_LIMITS.index(name)] for key in ("limits", "limits_ci95"))
     else:
         value, ends = entry.get(name), (entry.get("ci95") or {}).get(name)
+    if name in _NEED_MANY and 0 < entry["videos"] < MIN_VIDEOS:
+        return "too few videos"
     if value is None:
         return ""
-    if name in _NEED_MANY and entry["videos"] < MIN_VIDEOS:
-        return "too few videos"
     return with_interval(value, ends, form)
 
 

@@ -325,11 +325,11 @@ def beat_effort_table(effort: pd.DataFrame) -> str:
 
 
 def suggestion_table(frames: pd.DataFrame) -> str:
-    """Format the result of ``inference.suggest.suggest``: a row for each frame, counted from 1."""
+    """Format the result of ``inference.suggest.suggest``: a row for each frame, counted from 0."""
     known = frames.assign(
         uncertainty=(100 * frames["uncertainty"]).map("±{:.0f} %".format), unlike=frames["unlike"].map("{:.2f}".format)
     ).where(frames.notna(), "unknown")
-    rows = [[row.file, str(row.frame + 1), row.uncertainty, row.unlike] for row in known.itertuples(index=False)]
+    rows = [[row.file, str(row.frame), row.uncertainty, row.unlike] for row in known.itertuples(index=False)]
     return text_table(["file", "frame", "uncertainty of the area", "unlike the training images"], rows)
 
 

@@ -137,7 +137,7 @@ def _landmark_heatmaps_figure(
     for axis in axes.flat[len(landmarks) :]:
         axis.set_axis_off()
     for k, (axis, heatmap) in enumerate(zip(axes.flat, heatmaps, strict=False)):
-        _show(axis, frame, f"landmark {k + 1}", landmarks=landmarks[k : k + 1])
+        _show(axis, frame, f"landmark {k}", landmarks=landmarks[k : k + 1])
         axis.imshow(heatmap, cmap="magma", alpha=np.sqrt(heatmap), vmin=0, vmax=1)
     save_figure(figure, path)
 

@@ -138,7 +138,7 @@ def _validation(config: Config, store: Store) -> dict[str, Choice]:
     words = store.samples["split"].str.strip().str.lower()
     if config.split_shares or config.split_counts:
         choice = Choice("split", "a part of the patients was asked for")
-    elif "val" in words.map(SPLIT_WORDS).tolist():
+    elif config.folds is None and "val" in words.map(SPLIT_WORDS).tolist():
         choice = Choice("split", "the data name the patients to validate on")
     elif config.patience is not None:
         choice = Choice("split", "patience was asked for")
