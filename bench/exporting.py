@@ -27,6 +27,7 @@ from echoseg.phantom.patient import Patient
 from echoseg.training.checkpoint import load_run
 
 TURNS = 20
+OURS = "echoseg"
 
 
 def contenders(run: Path, folder: Path) -> dict[str, Callable[[np.ndarray], Any]]:
@@ -40,7 +41,7 @@ def contenders(run: Path, folder: Path) -> dict[str, Callable[[np.ndarray], Any]
     model = load_run(run)[1]
     return {
         "floor: the network alone": lambda frames: model(torch.from_numpy(frames)),
-        "echoseg": echoseg.load(run, device="cpu"),
+        OURS: echoseg.load(run, device="cpu"),
         "onnxruntime": lambda frames: session.run(None, {"frames": frames}),
         "torch.export archive": lambda frames: archive(torch.from_numpy(frames)),
     }
@@ -67,7 +68,7 @@ def main() -> None:
                         took[name].append(time.process_time() - started)
             rates = {name: batch / float(np.median(times)) for name, times in took.items()}
             for name, rate in rates.items():
-                print(f"batch {batch:2d}  {name:26s} {rate:7.0f} frames/s  {rate / rates['echoseg']:.2f} ×")
+                print(f"batch {batch:2d}  {name:26s} {rate:7.0f} frames/s  {rate / rates[OURS]:.2f} ×")
 
 
 if __name__ == "__main__":

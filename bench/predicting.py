@@ -54,7 +54,7 @@ def measure(predictor: Predictor, files: list[InputFile], folder: Path) -> dict[
     for turn, start in enumerate(range(0, len(files), TURN)):
         turn_files = files[start : start + TURN]
         clips = [read_clip(file.path) for file in turn_files]
-        work: dict[str, Callable[[], object]] = {
+        work: dict[str, Callable[[], list]] = {
             DECODING: lambda turn_files=turn_files: [
                 None for _ in map_in_order(read_clip, (file.path for file in turn_files))
             ],
@@ -67,7 +67,7 @@ def measure(predictor: Predictor, files: list[InputFile], folder: Path) -> dict[
             result = work[name]()
             seconds[name].append(clocks() - started)
             if name in KEEP:
-                rows.append(repr(result))
+                rows.append(repr([{**row, "seconds": {}} for row in result]))
         if len(set(rows)) > 1:
             raise RuntimeError("the same videos gave different rows")
     return {name: np.array(turns) for name, turns in seconds.items()}
