@@ -79,7 +79,9 @@ def test_closing_removes_landmarks_that_are_not_on_the_contour():
     closed = postprocess(prediction, ["closing=7"], codec)
     assert closed.areas[0] > prediction.areas[0]
     assert closed.landmarks is closed.axes is closed.covariances is closed.area_std is closed.review is None
-    assert postprocess(prediction, ["closing=1"], codec) is prediction
+    unchanged = postprocess(prediction, ["closing=1"], codec)
+    assert unchanged.contours is prediction.contours
+    assert unchanged.landmarks is prediction.landmarks
 
 
 def test_another_threshold_of_a_smoothed_cine_is_smoothed_too():

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import time
 
+import numpy as np
 import pytest
 import yaml
 
@@ -20,6 +21,7 @@ from echoseg.datasets.store import prepare
 from echoseg.errors import DataError
 from echoseg.inference.predictor import load
 from echoseg.review import learning as module
+from echoseg.review.handles import Handles
 from echoseg.review.learning import Learning, LearningState
 from echoseg.review.server import make_app
 from echoseg.review.tables import FrameState
@@ -43,12 +45,12 @@ ENDLESS = "import sys, time; print('{}', file=sys.stderr, flush=True); time.slee
 
 
 @contextlib.contextmanager
-def learning_from(folder, files, predictor=None, run=None):
-    """Learning from an accepted frame of each of these files."""
+def learning_from(folder, files, predictor=None, run=None, handles=None):
+    """Learning from a frame of each of these files, accepted with these handles or as it is predicted."""
     if predictor is None:
         predictor = FakePredictor("landmark")
         predictor.config = Config(approach="landmark", landmarks=5, size=(48, 48), width=4, depth=2)
-    states = {(file, 2): FrameState(None, "accepted") for file in files}
+    states = {(file, 2): FrameState(handles, "accepted") for file in files}
     with reviewed(folder, [folder], states, predictor=predictor) as (clips, corrections):
         learning = Learning(clips, corrections, run=run, device="cpu")
         try:
@@ -222,7 +224,12 @@ def test_a_small_network_learns(tmp_path, monkeypatch):
     config.save(run / "config.yaml")
     save_weights(run / "model.safetensors", build(config)[0])
     data = write_folder(tmp_path / "data")
-    with learning_from(data, ["a.avi", "b.avi"], load(run, device="cpu"), run) as (learning, _):
+    predictor = load(run, device="cpu")
+    count = predictor.codec.handles
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    circle = np.stack([24 + 9 * np.cos(angles), 20 + 9 * np.sin(angles)], axis=1).astype(np.float32)
+    handles = Handles(circle, np.arange(count), np.zeros(count, bool))
+    with learning_from(data, ["a.avi", "b.avi"], predictor, run, handles) as (learning, _):
         learning.start()
         state = wait_for(learning, "done", "failed")
     assert state.stage == "done", state

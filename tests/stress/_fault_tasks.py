@@ -154,7 +154,7 @@ def _read_archive(folder: Path) -> str:
 def _correct(folder: Path, *, shift: float) -> None:
     with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as corrections:
         points = outlines(8)[3] + np.float32(shift)
-        version = corrections.version("a.avi", 3)
+        _, version = corrections.of("a.avi").get(3, (None, 0))
         handles = Handles(points, np.arange(5), np.zeros(5, bool))
         corrections.save("a.avi", 3, FrameState(handles), version=version, before=outlines(8)[3], effort={})
 
