@@ -295,7 +295,10 @@ def test_the_page_of_a_run_with_parts_missing(tmp_path, landmarks):
         assert "0.9123" in read_page(tmp_path / "page.html").text
     (run / "metrics.json").unlink()
     write_report(run, tmp_path / "page.html")
-    assert "The run was not evaluated yet" in read_page(tmp_path / "page.html").text
+    assert "run echoseg evaluate run." in " ".join(read_page(tmp_path / "page.html").text.split())
+    write_report(write_run(tmp_path / "all", test_fold="none"), tmp_path / "all.html")
+    advice = "run echoseg evaluate all --data FOLDER --split all."
+    assert advice in " ".join(read_page(tmp_path / "all.html").text.split())
     with pytest.raises(DataError, match="'val' was not evaluated"):
         write_report(run, tmp_path / "page.html", splits=["val"])
     (run / "metrics.json").write_text("[")
