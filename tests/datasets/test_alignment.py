@@ -126,6 +126,16 @@ def test_a_lost_header_is_told(tmp_path, case, lost):
         read_pair(image, save(tmp_path / "b.nii", labels((7, 9, 4)), affines[1]))
 
 
+@pytest.mark.parametrize("lost", ["mask", "image"])
+def test_a_film_and_a_file_without_a_header_correspond(tmp_path, lost):
+    film, default = np.diag([0.3, 0.3, 1, 1]), np.eye(4)  # by their headers, one has time points, the other slices
+    image = save(tmp_path / "a.nii", labels((90, 70, 4)), film if lost == "mask" else default)
+    mask = save(tmp_path / "a_gt.nii", labels((90, 70, 4)), default if lost == "mask" else film)
+    found = read_pair(image, mask)
+    np.testing.assert_array_equal(found.values, read_pair(image, image).values)
+    assert any("has no position in its header" in note for _, note in found.notes)
+
+
 def test_a_spacing_without_a_position_is_compared(tmp_path):
     image = save(tmp_path / "a.nii", labels((9, 7, 4)), turned(0))
     mask = nibabel.Nifti1Image(labels((9, 7, 4)), None)

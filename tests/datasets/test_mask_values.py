@@ -132,6 +132,7 @@ SEVERAL = {
     "any palette": ({"LV": 1, "RV": 2}, palette([(9, 9, 200), (200, 0, 9), (3, 200, 0)])),
     "colours": ({"LV": "#ff0000", "RV": "#00ff00"}, colours((0, 0, 0), RED, GREEN)),
     "colours by number": ({"#ff0000": "LV", "#00ff00": "RV"}, colours((0, 0, 0), RED, GREEN)),
+    "white of a palette": ({"LV": "#ffffff", "RV": "#ff0000"}, palette([(0, 0, 0), (255, 255, 255), RED])),
     "colours of a palette": ({"LV": "#800000", "RV": "#008000"}, palette(VOC)),
     "greys": ({"LV": 127, "RV": 255}, lambda mask: np.array([0, 127, 255], np.uint8)[mask]),
     "scaled to 8 bits": ({"LV": 1, "RV": 2}, lambda mask: np.array([0, 128, 255], np.uint8)[mask]),
@@ -492,3 +493,14 @@ def test_rewritten_masks_are_the_same_or_refused_by_name(tmp_path_factory, rewri
     for recording in dataset.recordings:
         filled = fill_polygons(recording.tracings[0].coordinates[None], SIZE)[0]
         np.testing.assert_array_equal(filled, by_name[recording.name] > 0)
+
+
+def test_a_gif_that_has_dropped_unused_colours_is_read_by_the_others(tmp_path):
+    grey = [(0, 0, 0), (1, 1, 1), (2, 2, 2), (3, 3, 3)]
+    masks = [palette(grey)(two(lv, *((1, 3) if number % 2 else (1, 2)))) for number, lv in enumerate(LV)]
+    labels = {"LV": 1, "MYO": 2, "RV": 3}
+    folder = write(tmp_path, masks, suffix=".gif")
+    with pytest.raises(DataError, match="labels"):  # not taken for the same labels in silence
+        read_dataset(folder)
+    (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
+    check(read_dataset(folder))

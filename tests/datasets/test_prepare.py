@@ -137,6 +137,14 @@ def test_the_cache_is_used_until_something_changes(folder, monkeypatch):
     assert third.samples["ef"][0] == 10
 
 
+def test_a_data_set_that_was_moved_has_its_new_folder(folder, tmp_path):
+    first = prepare(folder)
+    folder.rename(tmp_path / "moved")
+    store = prepare(tmp_path / "moved")
+    assert store.path == first.path
+    assert store.source == Path(store.manifest["understood"]["folder"]) == (tmp_path / "moved").resolve()
+
+
 def test_a_damaged_store_in_the_cache_is_replaced(folder):
     path = prepare(folder).path
     os.truncate(path / "frames.npy", 200)
@@ -240,6 +248,9 @@ def test_corrections_that_do_not_fit_are_reported(tmp_path):
         prepare(write_points_folder(tmp_path / "points"), size=SIZE, corrections=table)
     with pytest.raises(DataError, match="is already a store"):
         prepare(store.path, size=SIZE, corrections=table)
+    beyond = corrected_table(tmp_path / "beyond.csv", [99], name="a")
+    (fault,) = prepare(data, size=SIZE, corrections=beyond).manifest["faults"]
+    assert (fault["file"], fault["row"], fault["reason"][:15]) == (str(beyond), 2, "frame 99 of a i")
     with pytest.raises(DataError, match=r"none\.csv: missing"):
         prepare(data, size=SIZE, corrections=tmp_path / "none.csv")
 

@@ -16,6 +16,7 @@ from echoseg.datasets.samples import Sample, decode_dataset
 from echoseg.datasets.store import prepare
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.crop import Box, Crop
+from echoseg.io.clip import Clip
 
 TRACINGS = "VolumeTracings.csv"
 
@@ -205,3 +206,19 @@ def test_turned_videos_are_noted(tmp_path, caplog):
     note = "1 videos are turned, as their headers ask for, such as Videos/a.mp4; their tracings are taken for those of"
     assert store.manifest["understood"]["notes"][0].startswith(note)
     assert note in caplog.text
+
+
+def test_what_a_file_says_of_its_pixels_is_used_as_in_prediction(tmp_path, monkeypatch):
+    folder = write_folder(tmp_path / "data", ("a",))
+    (folder / "Videos/a.avi").rename(folder / "Videos/a.dcm")
+    frames = np.random.default_rng(0).integers(0, 256, (6, *SIZE), dtype=np.uint8)
+    clip = Clip(frames, 50.0, (0.5, 0.25), np.nan, square=(4, 6, 32))
+    monkeypatch.setattr("echoseg.io.reading.read_clip", lambda path: clip)
+    samples, _ = decode(folder, size=(64, 64))
+    assert {sample.metadata["spacing_y"] for sample in samples} == {0.25}
+    assert {sample.metadata["spacing_x"] for sample in samples} == {0.125}
+    expected = Crop(Box(4, 6, 32, 32), (64, 64))
+    np.testing.assert_array_equal(samples[0].image, expected.frames(frames[2:3])[0])
+    (narrow, *_), _ = decode(folder, size=(64, 64), fov_mm=14.0)
+    assert narrow.metadata["crop_width"] == 56
+    assert narrow.metadata["crop_height"] == 28

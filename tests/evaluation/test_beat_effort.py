@@ -50,6 +50,16 @@ def test_cines_with_few_traced_frames_are_refused(recordings):
     few = [dataclasses.replace(recordings[0], tracings=recordings[0].tracings[:2])]
     with pytest.raises(DataError, match="no video has 5 traced frames or more"):
         beat_effort(echoseg.load(device="cpu"), few)
+    slices = [dataclasses.replace(recordings[0], thickness=8.0)]
+    with pytest.raises(DataError, match="no video has 5 traced frames or more"):
+        beat_effort(echoseg.load(device="cpu"), slices)
+
+
+def test_tracings_beyond_the_end_of_the_file_are_left_out(recordings):
+    last = recordings[0].tracings[-1]
+    beyond = dataclasses.replace(last, frame=last.frame + 100)
+    longer = [dataclasses.replace(recordings[0], tracings=(*recordings[0].tracings, beyond))]
+    assert beat_effort(echoseg.load(device="cpu"), longer, goal=0.5)["frames"].tolist() == [60, 60]
 
 
 def test_the_command_prints_both_ways(folder, tmp_path, capsys):

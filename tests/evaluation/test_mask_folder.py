@@ -9,6 +9,7 @@ import cv2
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from _folders import write_folder
 from _masks import SIZE, STACK, ellipse, make_image, save_image, save_nifti
@@ -116,6 +117,19 @@ def test_a_description_says_which_label_is_the_structure(videos, tmp_path):
         MaskFolder(tmp_path / "masks", videos).read(0)
     description = {"labels": {"background": 0, "wall": 1, "LV": 2}}
     (tmp_path / "masks" / "dataset.json").write_text(json.dumps(description))
+    check(tmp_path / "masks", videos, masks)
+
+
+def test_a_description_may_name_colours_of_palettes(videos, tmp_path):
+    masks = masks_of(videos)
+    for name, frames in masks.items():
+        for frame, mask in enumerate(frames):
+            image = Image.fromarray((mask > 0).astype(np.uint8))
+            image.putpalette([0, 0, 0, 255, 0, 0])
+            path = tmp_path / "masks" / f"{name}_frame{frame:04d}.png"
+            path.parent.mkdir(exist_ok=True)
+            image.save(path)
+    (tmp_path / "masks" / "dataset.json").write_text(json.dumps({"labels": {"LV": "#ff0000"}}))
     check(tmp_path / "masks", videos, masks)
 
 

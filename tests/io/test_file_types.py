@@ -38,6 +38,14 @@ def test_a_photograph_that_is_called_jpg_is_no_video(tmp_path):
         read_clip(tmp_path / "a.jpg")
 
 
+@pytest.mark.parametrize("name", ["IM0001", "1.2.840.4.5"])
+def test_a_dicom_file_without_a_suffix_is_not_to_be_renamed(tmp_path, name):
+    (tmp_path / name).write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(DataError) as caught:
+        read_clip(tmp_path / name)
+    assert "rename" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["README", "README.md", "a.csv", "a.json", "notes.txt", ".a.zip", "._a.heic", "a.py"])
 def test_tables_texts_and_hidden_files_are_passed_over(tmp_path, name):
     (tmp_path / name).write_bytes(b"")

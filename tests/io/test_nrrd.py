@@ -63,6 +63,18 @@ def test_spacings_without_directions(tmp_path):
     np.testing.assert_array_equal(read_voxels(volume), VOXELS.transpose(2, 1, 0))
 
 
+def test_units_of_spacings(tmp_path):
+    volume = open_volume(write(tmp_path / "a.nrrd", spacings="0.1 0.2 0.8", units='"cm" "cm" "cm"'))
+    assert (*volume.spacing, volume.thickness) == pytest.approx((2, 1, 8))
+    assert np.isnan(open_volume(write(tmp_path / "b.nrrd", spacings="1 2 8", units='"px" "px" "px"')).spacing).all()
+
+
+@pytest.mark.parametrize("fields", [{"spacings": "1 2 0.02"}, {"spacings": "1 2 20", "units": '"mm" "mm" "ms"'}])
+def test_an_axis_of_time_has_a_rate(tmp_path, fields):
+    volume = open_volume(write(tmp_path / "a.nrrd", kinds="domain domain time", **fields))
+    assert (volume.spacing, volume.fps) == ((2.0, 1.0), pytest.approx(50))
+
+
 @pytest.mark.parametrize("first", [False, True])
 def test_an_axis_of_time_is_one(tmp_path, first):
     frames = VOXELS.transpose(2, 0, 1) if first else VOXELS

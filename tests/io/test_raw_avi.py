@@ -94,6 +94,17 @@ def test_an_empty_chunk_of_motion_jpeg_repeats_the_frame_before_it(tmp_path, has
     assert [int(decoded[number][9, 9]) for number in (2, 3)] == pytest.approx([60, 140], abs=2)
 
 
+def test_empty_chunks_at_the_start_are_no_frames(tmp_path):
+    path = write_frames_avi(tmp_path / "a.avi", [np.full((32, 40), grey, np.uint8) for grey in (20, 60, 100, 140)])
+    content = path.read_bytes()
+    content = content[: content.index(b"idx1")].replace(b"MJPG", b"mjpg")  # FFmpeg decodes it
+    path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
+    for number in (1, 0):
+        empty_chunk(path, number, b"00dc")
+    decoded = decode_clip(path, [0, 1, 2, 3]).frames
+    assert {number: int(frame[9, 9]) for number, frame in decoded.items()} == pytest.approx({2: 100, 3: 140}, abs=2)
+
+
 def add_index(path):
     content = path.read_bytes()
     movie = content.index(b"movi")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -166,6 +167,12 @@ def test_a_calibrated_run_gives_covariances_intervals_and_review_flags(run, disc
     assert review["poor_marked"] <= review["poor"] == (images["dice"] < 0.8).sum()
     (low, high), area, deviation = prediction.area_intervals[0], prediction.areas[0], prediction.area_std[0]
     assert (low, high) == pytest.approx((max(0, area - 1.96 * deviation), area + 1.96 * deviation))
+
+
+@pytest.mark.parametrize("changes", [{"view": "SAX"}, {"thickness": 8.0}])
+def test_slices_have_no_volumes_by_the_method_of_discs(run, disc_store, changes):
+    slices = dataclasses.replace(disc_store, samples=disc_store.samples.assign(**changes))
+    assert set(evaluate(load(run, device="cpu"), slices, "test").summary["calibration"]) == {"landmarks", "area"}
 
 
 @pytest.mark.slow

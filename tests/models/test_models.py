@@ -64,6 +64,16 @@ def test_unet_variants_learn(norm, attention, bottleneck, residual):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("width", [1, 3, 8, 12, 20])
+def test_group_normalization_takes_any_width(width):
+    assert UNet(1, width=width, depth=2, norm="group")(torch.zeros(1, 16, 16, dtype=torch.uint8)).shape == (
+        1,
+        1,
+        16,
+        16,
+    )
+
+
 @pytest.mark.parametrize("skips", [False, True])
 def test_without_skips_all_passes_through_the_deepest_level(skips):
     torch.manual_seed(0)

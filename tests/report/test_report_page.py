@@ -21,7 +21,7 @@ from echoseg.errors import DataError
 from echoseg.report.card import model_card
 from echoseg.report.case_files import read_cases, write_cases
 from echoseg.report.case_tables import volume_tables
-from echoseg.report.charts import training_curves
+from echoseg.report.charts import dice_bins, training_curves
 from echoseg.report.page import write_report
 from echoseg.report.run_summary import last_part, read_run_summary
 from echoseg.training.config import Config
@@ -275,7 +275,8 @@ def test_words_that_stand_for_missing_values_may_be_names(tmp_path):
 
 @pytest.mark.parametrize("names", [False, True])
 def test_names_and_folders_stay_out_unless_asked_for(tmp_path, names):
-    run = write_run(tmp_path / "run", "test", volumes=True)
+    private = {"test_fold": "erika-7", "patients": "^(erika-[0-9])", "init": "/home/runs/erika"}
+    run = write_run(tmp_path / "run", "test", volumes=True, **({} if names else private))
     assert main(["report", str(run), *(["--names"] if names else [])]) == 0
     page = read_page(run / "report.html")
     assert (PATIENT in page.text) == names
@@ -283,6 +284,14 @@ def test_names_and_folders_stay_out_unless_asked_for(tmp_path, names):
     for folder in ("/home", "erika"):
         assert folder not in (run / "report.html").read_text()
     assert ("--out=x" in page.text) == names
+
+
+@pytest.mark.parametrize("lowest", [0.0, 0.05, 0.15, 0.5, 0.93, 1.0])
+def test_histograms_of_dice_hold_all_values(lowest):
+    edges = dice_bins(lowest)
+    assert len(edges) > 10
+    assert edges[-1] == 1
+    assert np.histogram([lowest, 1.0, 1.0], edges)[0].sum() == 3
 
 
 @pytest.mark.slow

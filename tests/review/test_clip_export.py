@@ -18,6 +18,7 @@ from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.review.clip_export import export_clips, zip_clip
 from echoseg.review.clip_states import states_of
+from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import Handles
 from echoseg.review.tables import FrameState
@@ -46,6 +47,13 @@ def test_a_folder_for_each_reviewed_file(tmp_path):
         assert names == {"masks.tif", "mask.nii.gz", "frames.csv", "beats.csv", "png"}
         with pytest.raises(FileExistsError):
             export_clips(clips, corrections, tmp_path / "out")
+
+
+def test_without_a_correction_nothing_is_carried(tmp_path, monkeypatch):
+    data = write_folder(tmp_path / "data")
+    monkeypatch.setattr(Clips, "carried", None)
+    with reviewed(tmp_path, [data], {("a.avi", 3): FrameState(None, "accepted")}) as (clips, corrections):
+        assert export_clips(clips, corrections, tmp_path / "out") == (1, [])
 
 
 def test_nothing_is_exported_without_a_reviewed_frame(tmp_path):

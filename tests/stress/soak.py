@@ -26,7 +26,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import cv2
 import nibabel as nib
@@ -92,10 +92,10 @@ def measure_growth(samples: list[Sample]) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def echoseg(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+def echoseg(*arguments: object, stderr: BinaryIO | None = None) -> Iterator[subprocess.Popen[str]]:
     """Run a command; it is terminated at the end of the context."""
     command = [sys.executable, "-m", "echoseg", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         try:
             yield process
         finally:
@@ -106,19 +106,21 @@ def train(folder: Path, count: int) -> list[Sample]:
     """Train a small landmark network to `folder / "run"` with all augmentations; counts batches."""
     write_phantom_store(folder / "store", patients=PATIENTS, workers=1)
     tiny = f"--epochs {-(-count // STEPS)} --batch-size {BATCH} --width 2 --depth 2 --precision float32 --device cpu"
-    # an epoch takes longer than the time between two savings, so that the log has each epoch at once
     every = "--flip 0.5 --attenuation 0.5 --shadow 0.5 --blur 0.5 --checkpoint-minutes 0.001"
-    log, run = folder / "run/log.csv", folder / "run"
+    events = folder / "events.jsonl"  # log.csv may have several epochs at once
 
     def done() -> int:
-        return STEPS * (log.read_bytes().count(b"\n") - 1) if log.exists() else 0
+        return STEPS * events.read_bytes().count(b'"epoch"')
 
-    options = ["--approach", "landmark", "--data", folder / "store", "--out", run, *tiny.split(), *every.split()]
-    with echoseg("train", *options) as process:
+    options = ["--approach", "landmark", "--data", folder / "store", "--out", folder / "run", "--log", "json"]
+    with (
+        events.open("wb") as stream,
+        echoseg("train", *options, *tiny.split(), *every.split(), stderr=stream) as process,
+    ):
         samples = sample_until_done(process, done, count)
         process.communicate()
     if process.returncode:
-        raise SystemExit(f"train failed with exit code {process.returncode}")
+        raise SystemExit(f"train failed with exit code {process.returncode}: {events.read_text()[-500:]}")
     return samples
 
 

@@ -101,7 +101,7 @@ def test_boundaries_of_other_splits_are_not_taken_over(tmp_path):
     config = tiny(split_shares=[0.8, 0.1, 0.1], split_boundaries=[0.1, 0.2, 1])
     config.save(tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml", seed=3).split_boundaries == (0.1, 0.2, 1)
-    for change in ({"split_shares": [0.6, 0.2, 0.2]}, {"data": "other"}):
+    for change in ({"split_shares": [0.6, 0.2, 0.2]}, {"data": "other"}, {"validation": "none"}):
         assert load_config(tmp_path / "config.yaml", **change).split_boundaries is None
 
 

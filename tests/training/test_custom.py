@@ -108,6 +108,17 @@ def cross_entropy(logits, targets):
     return F.binary_cross_entropy_with_logits(logits, targets)
 
 
+def test_a_loss_that_is_not_a_number_ends_the_training(disc_store, tmp_path):
+    with pytest.raises(DataError, match="the loss of epoch 1 is nan; train again with a smaller --learning-rate"):
+        train(
+            tiny(approach="mask", epochs=2),
+            disc_store,
+            tmp_path / "run",
+            loss=lambda logits, targets: cross_entropy(logits, targets) * float("nan"),
+        )
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
 def test_a_loss_from_outside_takes_the_place_of_the_own(disc_store, tmp_path):
     train(tiny(approach="mask", loss="bce", epochs=2), disc_store, tmp_path / "own")
     train(tiny(approach="mask", loss="dice", epochs=2), disc_store, tmp_path / "given", loss=cross_entropy)

@@ -25,6 +25,7 @@ from echoseg.cli.flags import add_device, add_log, whole_number
 from echoseg.evaluation.papers import PAPERS
 
 HELP = "repeat published experiments, or compare landmark settings"
+_SEED, _SEEDS = 0, 3
 EXAMPLE = "  echoseg experiments --data data --scale 0.1 --width 16"
 
 
@@ -73,14 +74,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed",
         type=whole_number(0),
-        default=0,
+        default=_SEED,
         metavar="N",
         help="random seed of a paper's trainings (default: %(default)s)",
     )
     parser.add_argument(
         "--seeds",
         type=whole_number(1),
-        default=3,
+        default=_SEEDS,
         metavar="N",
         help="with --landmarks or --learning-curve: number of trainings of each row, with the seeds 0, 1, ..."
         " (default: %(default)s)",
@@ -93,6 +94,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if not 0 < arguments.scale <= 1:
         arguments.usage_error(f"--scale is {arguments.scale:g}, expected more than 0 and at most 1")
+
+    is_paper = not (arguments.landmarks or arguments.learning_curve)
+    if not is_paper and arguments.seed != _SEED:
+        arguments.usage_error("--seed is that of a paper's trainings; give --seeds, the number of seeds")
+    if is_paper and arguments.seeds != _SEEDS:
+        arguments.usage_error("--seeds belongs to --landmarks and --learning-curve; give --seed")
 
     from echoseg.training.logs import configure_logging
 

@@ -108,6 +108,8 @@ def run(arguments: argparse.Namespace) -> None:
     address = _address(arguments)
     if arguments.agreement is not None and (arguments.export is not None or arguments.export_masks is not None):
         arguments.usage_error("--agreement writes no other files; leave out --export and --export-masks")
+    if arguments.agreement is not None and arguments.reader is not None:
+        arguments.usage_error("--agreement compares all readers; leave out --reader")
     if arguments.export is None and arguments.export_masks is None and arguments.agreement is None:
         try:
             import echoseg.review.server  # noqa: F401

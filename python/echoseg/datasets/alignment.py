@@ -65,11 +65,14 @@ def align_mask(mask: Volume, image: Volume) -> tuple[Volume, str]:
 def _without_position(mask: Volume, image: Volume) -> tuple[Volume, str]:
     """The correspondence by the order of the files, unless the spacings contradict it."""
     sides, expected = _sides(mask), _sides(image)
+    count = min(len(sides), len(expected))  # rows and columns only, if one of the two headers has lost the slices
+    has_slices = len(sides) == len(expected)
+    sides, expected = sides[-count:], expected[-count:]
     known = [spacing for spacing in (sides, expected) if any(side not in (0, 1) and side > 0 for side in spacing)]
     if len(known) == 2 and not same_sides(*known):
         texts = [format_sides(spacing) for spacing in known]
         raise DataError(f"{mask.path}: has the spacing {texts[0]} mm, its image {texts[1]} mm; {_CURE}")
-    same = (mask.affine is None) == (image.affine is None) and same_sides(sides, expected)
+    same = (mask.affine is None) == (image.affine is None) and has_slices and same_sides(sides, expected)
     lost = "it" if mask.affine is None or _is_default(mask) else "its image"
     note = "" if same else f"{lost} has no position in its header; its voxels are taken for those of its image"
     return _as_image(mask, image, (0, 1, 2), ()), note

@@ -91,7 +91,10 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
             }
             tracings = {
                 tracing.frame: dataclasses.replace(tracing, **by_frame.get(tracing.frame, {}))
-                for tracing in (*recording.tracings, *corrected.tracings)
+                for tracing in (
+                    *recording.tracings,
+                    *(dataclasses.replace(tracing, file=str(file)) for tracing in corrected.tracings),
+                )
             }
             recording = dataclasses.replace(recording, tracings=tuple(tracings[frame] for frame in sorted(tracings)))
         recordings.append(recording)

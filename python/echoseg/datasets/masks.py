@@ -41,7 +41,7 @@ MASK_SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "se
 _PHASE = re.compile(r"(?:^|[_\- ])(ed|es)(?=[_\- ]|$)", re.IGNORECASE)
 _VIEW = re.compile(rf"(?:^|[_\- ])({'|'.join(VIEWS)})(?=[_\- ]|$)", re.IGNORECASE)
 _SLICE = re.compile(r".+[_-](slice|z)[_-]?\d+([_-].*)?", re.IGNORECASE)
-_PALETTES = (".png", ".bmp", ".tif", ".tiff")  # the images that may have a palette
+_PALETTES = (".png", ".bmp", ".tif", ".tiff", ".gif")  # the images that may have a palette
 
 
 class MaskPair(NamedTuple):

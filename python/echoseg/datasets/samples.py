@@ -107,17 +107,19 @@ def _decode(
         result.faults.append(Fault(file, None, str(error).removeprefix(f"{recording.path}: ")))
         return result
     result = replace(result, is_turned=bool(decoded.turned))
+    listed = recording.spacing if np.isfinite(recording.spacing).all() else decoded.spacing
     for tracing, contour, phase in zip(recording.tracings, contours, name_phases(recording, contours), strict=True):
         image = decoded.frames.get(tracing.frame)
         height, width = (0, 0) if image is None else image.shape
-        crop = Crop(fov_box(Box(0, 0, height, width), recording.spacing, fov_mm), size)
+        region = Box(*decoded.square, decoded.square[2]) if decoded.square else Box(0, 0, height, width)
+        crop = Crop(fov_box(region, listed, fov_mm), size)
         reason = _find_problem(tracing, contour, image, decoded, crop.box)
         if image is None or reason:
             reason = f"frame {tracing.frame} of {recording.name} {reason}"
             column = "Frame" if tracing.row and tracing.frame >= decoded.passed else ""
             result.faults.append(Fault(tracing.file, tracing.row or None, reason, column))
             continue
-        spacing = np.array(recording.spacing) / crop.scale[::-1]
+        spacing = np.array(listed) / crop.scale[::-1]
         metadata = {
             "video": recording.name,
             "frame": tracing.frame,

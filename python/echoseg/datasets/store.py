@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -290,7 +290,10 @@ def _open_as(
 def _prepare_cached(
     folder: Path, strict: bool, corrections: Path | None, reading: dict[str, str | None], **options: Any
 ) -> Store:
-    """The cached store of a data set; it is made if it does not exist or is damaged."""
+    """The cached store of a data set; it is made if it does not exist or is damaged.
+
+    A data set that was moved, or copied with the times of its files, has the same store.
+    """
     source = _hash(folder, corrections, reading, options)
     path = cache_folder() / "stores" / source[:32]
     remove_abandoned(path.parent.glob(".*.????????.part"))
@@ -300,8 +303,10 @@ def _prepare_cached(
         except DataError:
             shutil.rmtree(path, ignore_errors=True)
         else:
-            log_statement(store.manifest)
-            return store
+            understood = {**store.manifest["understood"], "folder": str(folder.resolve())}
+            manifest = {**store.manifest, "folder": str(folder.resolve()), "understood": understood}
+            log_statement(manifest)
+            return replace(store, manifest=manifest)
     try:
         return _prepare(folder, path, strict, corrections, reading, source, **options)
     except FileExistsError:  # another process has made the same store

@@ -6,6 +6,7 @@ the cine has the Dice that is the goal.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -93,7 +94,7 @@ def beat_effort(
 
     Args:
         predictor: The predictor.
-        recordings: The recordings. Those with fewer than `MIN_TRACED` traced frames are left out.
+        recordings: The recordings. Stacks, and those with fewer than `MIN_TRACED` traced frames, are left out.
         goal: The Dice that each traced frame should reach.
         radius: The radius of the brush, pixels of the frames.
 
@@ -107,7 +108,8 @@ def beat_effort(
     Raises:
         DataError: No recording has enough traced frames, or one cannot be read.
     """
-    traced = [recording for recording in recordings if len(recording.tracings) >= MIN_TRACED]
+    cines = (recording for recording in recordings if math.isnan(recording.thickness))
+    traced = [recording for recording in cines if len(recording.tracings) >= MIN_TRACED]
     if not traced:
         raise DataError(
             f"{recordings[0].path.parent if recordings else 'data'}: no video has {MIN_TRACED} traced frames or more; "
@@ -117,7 +119,10 @@ def beat_effort(
     for recording in tqdm(traced, desc="correct", unit="video", disable=None):
         clip = read_recording(recording)
         prediction = predictor(clip)
-        truth = {tracing.frame: order_contour(tracing.coordinates) for tracing in recording.tracings}
+        present = (tracing for tracing in recording.tracings if tracing.frame < len(clip.frames))
+        truth = {tracing.frame: order_contour(tracing.coordinates) for tracing in present}
+        if not truth:
+            continue
         masks = dict(zip(truth, fill_contours(list(truth.values()), prediction.size), strict=True))
         user = _User(predictor, truth, masks, goal, radius)
         for carried in (False, True):

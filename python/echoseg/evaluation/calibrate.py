@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from echoseg.datasets.store import Store
-from echoseg.evaluation.ejection import reference_ef, single_view_volumes
+from echoseg.evaluation.ejection import SHORT_AXIS_VIEWS, reference_ef, single_view_volumes
 from echoseg.geometry.contour import contour_area
 from echoseg.geometry.discs import disc_volumes, ejection_fraction, ejection_fraction_deviations
 from echoseg.geometry.shape import fit_shapes
@@ -139,22 +139,23 @@ def check_calibration(
     prediction: Prediction,
     true_landmarks: np.ndarray,
     contours: np.ndarray,
-    images: pd.DataFrame,
+    samples: pd.DataFrame,
 ) -> dict[str, dict[str, float]]:
     """Measure how often the truth lies in the predicted intervals of landmarks, areas, volumes and EF.
 
-    Volumes are computed by the method of discs, EF by video.
+    Volumes are computed by the method of discs, EF by video; of images that show the long axis, not of slices.
 
     Args:
         predictor: A calibrated predictor.
         prediction: The prediction for N images, with covariances.
         true_landmarks: (N, K, 2) float, pixels.
         contours: (N, P, 2) float, pixels, the true contours.
-        images: A table with N rows and the columns video and phase.
+        samples: A table with N rows and the columns video, phase, view and thickness.
 
     Returns:
         The results of `ellipse_coverage` for "landmarks", and of `interval_coverage` for "area", "volume" and "ef".
-        There is no "ef" if no video has an end-diastolic and an end-systolic image.
+        There is no "volume" without images that show the long axis, and no "ef" if no video has such an end-diastolic
+        and end-systolic image.
     """
     calibration, codec = predictor.calibration, predictor.codec
     landmarks, covariances = prediction.landmarks, prediction.covariances
@@ -169,13 +170,18 @@ def check_calibration(
     def discs(landmarks: np.ndarray) -> np.ndarray:
         return disc_volumes(codec.join(landmarks), codec.axes(landmarks))
 
-    volumes, true = discs(landmarks), disc_volumes(contours, codec.axes(true_landmarks))
+    shown = np.flatnonzero(samples["thickness"].isna() & ~samples["view"].isin(SHORT_AXIS_VIEWS))
+    if not len(shown):
+        return coverage
+    landmarks, covariances, true_landmarks = landmarks[shown], covariances[shown], true_landmarks[shown]
+    volumes, true = discs(landmarks), disc_volumes(contours[shown], codec.axes(true_landmarks))
     # image by image: without axes, disc_volumes needs memory for all pairs of points
     single_images = zip(landmarks[:, None], covariances[:, None], strict=True)
     deviations = np.concatenate([calibration.deviations(discs, *image) for image in single_images])
     coverage["volume"] = interval_coverage(volumes - true, deviations)
 
-    phases = [images[images["phase"] == phase].reset_index() for phase in ("ED", "ES")]
+    samples = samples.iloc[shown].reset_index(drop=True)
+    phases = [samples[samples["phase"] == phase].reset_index() for phase in ("ED", "ES")]
     ed, es = pd.merge(*phases, on="video")[["index_x", "index_y"]].to_numpy().T
     if len(ed):
         errors = ejection_fraction(volumes[ed], volumes[es]) - ejection_fraction(true[ed], true[es])

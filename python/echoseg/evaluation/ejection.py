@@ -37,7 +37,8 @@ from echoseg.training.logs import logger
 from echoseg.utils.parallel import map_in_order
 
 _BIPLANE_VIEWS = ("A4C", "A2C")  # perpendicular to each other
-_SHORT_AXIS_VIEWS = ("PSAX", "SAX")  # do not show the long axis, which the method of discs needs
+SHORT_AXIS_VIEWS = ("PSAX", "SAX")
+"""Views that do not show the long axis, which the method of discs needs."""
 _MAX_LISTED = 5
 _QUANTITIES = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("edv", "esv", "ef")]
 STEADINESS = ("neighbour_dice", "area_jitter_percent", "base_jitter_px", "base_drift_px")
@@ -119,7 +120,7 @@ def video_volumes(
         A table with a row per video: `COLUMNS`; `INTERVAL`; `beats`, the number of beats; `dice`, the mean over the
         traced frames; `STEADINESS`; and `error`, the reason why a video could not be read, or "".
     """
-    recordings = [recording for recording in recordings if recording.view not in _SHORT_AXIS_VIEWS]
+    recordings = [recording for recording in recordings if recording.view not in SHORT_AXIS_VIEWS]
     rows = []
     bar = tqdm(recordings, desc="evaluate videos", unit="video", disable=None)
     for recording, (clip, error) in zip(bar, map_in_order(_read, recordings), strict=True):
@@ -204,7 +205,7 @@ def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
     has_spacing = samples[["spacing_y", "spacing_x"]].notna().all(axis=1)
     frames = samples.assign(unit=np.where(has_spacing, "ml", "px3"), index=samples.index)
     frames = frames[frames["thickness"].isna() & frames["phase"].isin(["ED", "ES"])]
-    frames = frames[~frames["view"].isin(_SHORT_AXIS_VIEWS)]
+    frames = frames[~frames["view"].isin(SHORT_AXIS_VIEWS)]
     has_both = frames.groupby("video")["phase"].transform("nunique") == 2
     frames["pair"] = np.where(has_both, frames["video"], frames["patient"] + "/" + frames["view"])
     ed, es = (frames[frames["phase"] == phase].drop_duplicates("pair") for phase in ("ED", "ES"))

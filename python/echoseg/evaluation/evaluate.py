@@ -120,9 +120,9 @@ def evaluate(
             images["area_std_px"], images["review"] = prediction.area_std, prediction.review.astype(int)
             extra["review"] = count_reviews(images)
             traced = np.flatnonzero(~store.blank[indices])
-            table = images.iloc[traced].reset_index(drop=True)
+            samples = store.samples.iloc[indices[traced]]
             extra["calibration"] = check_calibration(
-                predictor, prediction.take(traced), true_landmarks[traced], contours[traced], table
+                predictor, prediction.take(traced), true_landmarks[traced], contours[traced], samples
             )
     volumes = traced_volumes(store, indices, prediction)
     stacks = measure_stacks(predict_stacks(predictor, store, all_indices, steps))

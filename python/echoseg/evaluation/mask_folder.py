@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.datasets.decathlon import find_label, without_channel
+from echoseg.datasets.mask_values import uses_colours
 from echoseg.datasets.masks import FILE_SUFFIXES, read_pair, select_structure, stem_of
 from echoseg.errors import DataError
 from echoseg.evaluation.comparison_cases import Cases
@@ -146,15 +147,15 @@ def _keys(path: Path) -> Iterator[str]:
 
 def _read(path: Path, image: Path | None, structure: str) -> NDArray[np.uint8]:
     """(T, H, W) uint8 of 0 and 1; `image` gives the orientation of volumes."""
+    descriptions = (folder / DESCRIPTION for folder in (path.parent, path.parent.parent))
+    description = next((file for file in descriptions if file.is_file()), None)
+    label = find_label(description, structure) if description else None
     if is_image(path):
-        values = read_labels(path)
+        values = read_labels(path, by_colour=uses_colours([], label))
     elif image is not None and (is_volume(image) or image.is_dir()) and image.exists():
         values = read_pair(image, path).values
     else:
         values = read_voxels(open_volume(path))
-    descriptions = (folder / DESCRIPTION for folder in (path.parent, path.parent.parent))
-    description = next((file for file in descriptions if file.is_file()), None)
-    label = find_label(description, structure) if description else None
     return select_structure(values, label, path, path.parent).astype(np.uint8)
 
 

@@ -104,7 +104,8 @@ class RunData:
         if self.recordings is None:
             raise DataError(f"{self.data}: a store does not contain whole videos; give --data the folder of videos")
         names = self.store.samples["video"].iloc[split_indices(self.predictor, self.store, split)].unique()
-        return beat_effort(self.predictor, [self.recordings[name] for name in names], radius=radius)
+        with axis3_taken_for(self.axis3):
+            return beat_effort(self.predictor, [self.recordings[name] for name in names], radius=radius)
 
     def postprocess_ablation(self, split: str) -> pd.DataFrame:
         """Evaluate each post-processing step alone.
@@ -203,6 +204,7 @@ def prepare_run_data(
         options["patients"] = None  # the rule is for the names of the data that the run was trained on
     store = prepare(folder, **options)
     is_own = is_own or own in (folder.resolve(), store.source)
+    is_own = is_own or (config.folds is not None and was_trained_on(Path(run), store))  # which folder it is in now
     return RunData(predictor, folder, store, axis3, is_own)
 
 

@@ -159,7 +159,7 @@ def find_candidates(predictor: Predictor, clip: Clip) -> tuple[pd.DataFrame, np.
         clip: The clip of the file.
 
     Returns:
-        The most uncertain frames, a table with frame, uncertainty and unlike; see `suggest_frames`. And the statistics
+        The most uncertain frames, a table with frame, uncertainty and unlike; see `suggest`. And the statistics
         that describe their images; see `echoseg.metrics.image_domain.image_statistics`.
     """
     prediction = predictor(clip)

@@ -106,7 +106,9 @@ def content_reason(path: Path) -> str:
     if reason := next((reason for start, reason in _CONTENTS.items() if text.startswith(start.lower())), ""):
         return reason
     found = next((item for start, item in _TYPES.items() if re.match(start, head, re.DOTALL)), None)
-    if found is None or path.name.lower().endswith(found[2]):
+    name = path.name.lower()
+    is_read_anyway = found is not None and found[2] in (DICOM_SUFFIXES, VIDEO_SUFFIXES) and not name.endswith(SUFFIXES)
+    if found is None or is_read_anyway or name.endswith(found[2]):
         return ""
     return f"is {found[0]} by its content; {f'rename it to {found[1]}' if found[1] else 'unpack it'}"
 

@@ -143,8 +143,11 @@ def _vectors(fields: dict[str, str], order: list[int]) -> np.ndarray | None:
 
 
 def _spacings(fields: dict[str, str], order: list[int]) -> tuple[float, ...]:
-    words = fields.get("spacings", "").split()
-    return tuple(float(words[axis]) for axis in order) if len(words) == len(order) else ()
+    words, units = fields.get("spacings", "").split(), re.findall(r'"([^"]*)"', fields.get("units", ""))
+    if len(words) != len(order):
+        return ()
+    factors = {**_MILLIMETRES, "ms": 0.001, "s": 1.0, "sec": 1.0} if len(units) == len(words) else {}
+    return tuple(float(words[axis]) * (factors.get(units[axis], math.nan) if factors else 1.0) for axis in order)
 
 
 def _affine(fields: dict[str, str], vectors: np.ndarray) -> np.ndarray | None:

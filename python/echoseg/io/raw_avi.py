@@ -92,17 +92,20 @@ class WithEmptyFrames:
     """
 
     def __init__(self, capture: cv2.VideoCapture, is_empty: NDArray[np.bool_]) -> None:
-        self.capture, self.is_empty, self.number = capture, is_empty, -1
+        self.capture, self.is_empty, self.number, self.has_frame = capture, is_empty, -1, False
 
     def grab(self) -> bool:
         """Go to the next frame; False at the end."""
         self.number += 1
-        if 0 < self.number < len(self.is_empty) and self.is_empty[self.number]:
+        if self.number < len(self.is_empty) and self.is_empty[self.number]:
             return True
-        return bool(self.capture.grab())
+        self.has_frame = bool(self.capture.grab())
+        return self.has_frame
 
     def retrieve(self) -> tuple[bool, NDArray[np.uint8] | None]:
         """Whether the frame is whole, and its pixels."""
+        if not self.has_frame:  # no frame is before the empty ones
+            return False, None
         success, image = self.capture.retrieve()
         return success, None if image is None else np.asarray(image, np.uint8)
 

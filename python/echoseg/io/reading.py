@@ -126,8 +126,9 @@ def decode_clip(path: Path, frames: Sequence[int]) -> DecodedFrames:
         ValueError: `frames` is empty, or has negative or non-increasing numbers.
     """
     if is_volume(path) or is_image(path) or _is_dicom(path):
-        images = read_clip(path).frames
-        return DecodedFrames({frame: images[frame] for frame in frames if frame < len(images)}, len(images), 0, _NAN)
+        clip = read_clip(path)
+        found = {frame: clip.frames[frame] for frame in frames if frame < len(clip.frames)}
+        return DecodedFrames(found, len(clip.frames), 0, _NAN, spacing=clip.spacing, square=clip.square)
     return _decode_frames(path, frames)
 
 

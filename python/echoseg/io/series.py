@@ -185,9 +185,10 @@ def clip_of(series: Series, voxels: NDArray[Any]) -> Clip:
     if series.is_film:
         fps = 1000 / float(np.median(np.diff([found.trigger_time for found in series.slices])))
     elif series.phases > 1:
+        place = "a folder" if series.slices[0].frame is None else "a file"
         notes.append(
             f"{series.phases} phases at each of {len(frames)} positions, of which the first after the R wave was read;"
-            " copy the images of another phase into a folder of their own to read that"
+            f" save the images of another phase in {place} of their own to read that"
         )
     return Clip(frames, fps, series.volume.spacing, series.volume.thickness, note="; ".join(notes))
 

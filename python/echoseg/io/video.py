@@ -74,6 +74,8 @@ class DecodedFrames(NamedTuple):
         declared: Number of frames that the header declares; 0 if it declares none or an estimate. It may be wrong.
         fps: Frames per second in the header; nan if the header has no plausible value.
         turned: The degrees by which the frames are turned, clockwise, as the header asks for.
+        spacing: (row, column) mm per pixel; nan if unknown, as in all videos.
+        square: (top, left, side) of the region to segment; see `Clip`.
     """
 
     frames: dict[int, Frame]
@@ -81,6 +83,8 @@ class DecodedFrames(NamedTuple):
     declared: int
     fps: float
     turned: int = 0
+    spacing: tuple[float, float] = (np.nan, np.nan)
+    square: tuple[int, int, int] | None = None
 
 
 def read_video(path: Path) -> Clip:

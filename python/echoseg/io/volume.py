@@ -313,7 +313,9 @@ def _find_axes(
 def _read_header(path: Path) -> _Header:
     """Read a header; checks that the file is large enough for the declared shape."""
     if other := _OTHER_FORMATS.get(path.suffix.lower()):
-        return _Header(*other.read_header(path)[:3])
+        read = _Header(*other.read_header(path)[:3])
+        interval = read.zooms[3] if len(read.zooms) > 3 else 0.0
+        return read._replace(fps=1 / interval if 1 / _MAX_FPS <= interval <= 1 / _MIN_FPS else math.nan)
     try:
         image = load_nifti(path)
         header, shape = image.header, tuple(int(side) for side in image.shape)

@@ -19,10 +19,9 @@ from echoseg.evaluation.ejection import reference_values
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.measures import counted, minus
 from echoseg.metrics.agreement import agreement
-from echoseg.report.charts import AMBER, BLUE, GREY, draw_curves, training_curves
+from echoseg.report.charts import AMBER, BLUE, GREY, dice_bins, draw_curves, training_curves
 from echoseg.report.run_summary import PRIVATE_DATA
 
-_BIN = 0.02  # of Dice
 _PHASES = {"ED": (BLUE, "-"), "ES": (AMBER, "--")}
 _AXES = {"ef": ("EF", "%", "percentage points"), "edv": ("EDV", "ml", "ml"), "esv": ("ESV", "ml", "ml")}
 """Quantity → its name, its unit, and the unit of a difference."""
@@ -40,8 +39,8 @@ def dice_figure(images: pd.DataFrame, path: Path) -> None:
     figure = Figure(figsize=(6.8, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     scores = images["dice"].dropna()
-    low = min(np.floor(scores.min() / _BIN) * _BIN, 1 - 10 * _BIN)
-    left.hist(scores, bins=np.arange(low, 1 + _BIN, _BIN).tolist(), color=BLUE, edgecolor="white", lw=0.5)
+    edges = dice_bins(scores.min())
+    left.hist(scores, bins=edges, color=BLUE, edgecolor="white", lw=0.5)
     left.axvline(scores.mean(), color=AMBER, label=f"mean {scores.mean():.3f}")
     left.axvline(scores.median(), color=GREY, ls="--", label=f"median {scores.median():.3f}")
     left.set(xlabel="foreground Dice", ylabel="number of images")
@@ -52,7 +51,7 @@ def dice_figure(images: pd.DataFrame, path: Path) -> None:
     for phase, part in parts.items():
         colour, style = _PHASES.get(phase, (BLUE, "-"))
         right.ecdf(part, color=colour, ls=style, label=f"{phase} (n = {len(part)})")
-    right.set(xlabel="foreground Dice", ylabel="cumulative share of images", xlim=(low, 1), ylim=(0, 1))
+    right.set(xlabel="foreground Dice", ylabel="cumulative share of images", xlim=(edges[0], 1), ylim=(0, 1))
     right.legend(frameon=False, loc="upper left")
     _save(figure, path)
 

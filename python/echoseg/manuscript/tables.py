@@ -11,12 +11,8 @@ from echoseg.manuscript.formats import Table
 from echoseg.manuscript.measures import counted, minus
 from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows, subgroup_table
 from echoseg.report.protocol_table import protocol_notes, protocol_rows
-from echoseg.report.run_summary import last_part
-from echoseg.training.config import PHANTOM, SHIPPED
-from echoseg.training.splits import NO_TEST
+from echoseg.report.run_summary import HIDDEN, last_part, private_settings
 
-HIDDEN = "not shown"
-"""Stands for a value that may contain a name."""
 _UNKNOWN = "–"
 
 
@@ -101,18 +97,9 @@ def settings_table(facts: RunFacts) -> Table:
     config = facts.run.config
     settings = {**dataclasses.asdict(config), "data": facts.run.data}
     if not facts.names:  # paths, an expression for the names of the data, and what may be a patient's name
-        hidden = {"corrections", "patients"}
-        hidden |= {"init"} if config.init not in (SHIPPED, "none") else set()
-        hidden |= {"rehearse"} if config.rehearse != PHANTOM else set()
-        hidden |= {"test_fold"} if config.test_fold is not None and _is_name(config.test_fold) else set()
-        settings |= {name: HIDDEN for name in hidden if settings[name]}
+        settings |= dict.fromkeys(private_settings(config), HIDDEN)
     rows = [[f"`{name}`", _text(value)] for name, value in settings.items() if value is not None]
     return Table("settings", "Settings of the training.", ["setting", "value"], rows, widths=(0.35, 0.55))
-
-
-def _is_name(fold: str) -> bool:
-    """Whether a test fold may be a patient."""
-    return fold != NO_TEST and not (fold.isdigit() and len(fold) < 3)
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -12,7 +13,7 @@ from echoseg.models.normalize import normalize_frames
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
-    "group": lambda channels: nn.GroupNorm(min(8, channels), channels),
+    "group": lambda channels: nn.GroupNorm(math.gcd(8, channels), channels),
     "none": nn.Identity,
 }
 
@@ -85,7 +86,7 @@ class UNet(nn.Module):
         channels: Number of output channels, one for the mask or one for each landmark.
         width: Number of channels of the first level; each level down doubles it.
         depth: Number of 2×2 poolings. Both sides of a frame must be multiples of 2**depth.
-        norm: A name in ``NORMS``. "group" has 8 groups and does not depend on the batch.
+        norm: A name in ``NORMS``. "group" has up to 8 groups and does not depend on the batch.
         dropout: Fraction of the channels that are dropped after the convolutions of the two deepest levels.
         attention: Put an ``AttentionGate`` into each skip connection.
         skips: False removes the skip connections: one reading of "without the layers that link the contracting and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,7 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 BLUE, AMBER, GREY = "#0072b2", "#e69f00", "#6b7280"  # distinguishable with colour blindness
-_BIN = 0.02  # of Dice
+_BINS = 50  # of Dice, from 0 to 1
+
+
+def dice_bins(lowest: float) -> list[float]:
+    """The edges of a histogram of Dice: at least ten bins, the last of which ends at 1."""
+    first = min(math.floor(lowest * _BINS), _BINS - 10)
+    return [number / _BINS for number in range(first, _BINS + 1)]
 
 
 def dice_histogram(dice: pd.Series) -> str:
@@ -28,8 +35,7 @@ def dice_histogram(dice: pd.Series) -> str:
         The chart as a data URL.
     """
     figure, axis = _chart()
-    low = np.floor(dice.min() / _BIN) * _BIN
-    axis.hist(dice, bins=np.arange(min(low, 1 - 10 * _BIN), 1 + _BIN, _BIN).tolist(), color=BLUE, rwidth=0.92)
+    axis.hist(dice, bins=dice_bins(dice.min()), color=BLUE, rwidth=0.92)
     axis.axvline(dice.mean(), color=AMBER, label=f"mean {dice.mean():.3f}")
     axis.set(xlabel="foreground Dice", ylabel="number of images")
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))

@@ -29,7 +29,7 @@ from echoseg.report.measure_rows import (
     subgroup_table,
     with_interval,
 )
-from echoseg.report.run_summary import RunSummary, last_part, read_run_summary
+from echoseg.report.run_summary import HIDDEN, RunSummary, last_part, private_settings, read_run_summary
 from echoseg.report.tables import EF_BAND_COLUMNS, ef_band_rows
 from echoseg.report.templating import TEMPLATES
 from echoseg.utils.files import replace_file
@@ -273,5 +273,5 @@ def _settings(run: RunSummary, names: bool) -> list[tuple[str, str]]:
 
     settings = {**dataclasses.asdict(run.config), "data": run.data}
     if not names:
-        settings |= {name: "yes" for name in ("corrections", "rehearse") if settings[name]}
+        settings |= dict.fromkeys(private_settings(run.config), HIDDEN)
     return [(name, text(value)) for name, value in settings.items()]

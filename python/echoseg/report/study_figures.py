@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from echoseg.report.charts import dice_bins
 from echoseg.report.figures import save_figure
-
-_BIN = 0.02  # of Dice
 
 
 def learning_curve_figure(table: pd.DataFrame, path: Path) -> None:
@@ -47,11 +45,11 @@ def dice_histograms_figure(table: pd.DataFrame, path: Path) -> None:
     rows = -(-len(groups) // columns)
     figure = Figure(figsize=(4.2 * columns, 2.7 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, squeeze=False)
-    edges = np.arange(np.floor(table["dice"].min() / _BIN) * _BIN, 1 + _BIN, _BIN)
+    edges = dice_bins(table["dice"].min())
     for axis in axes.flat[len(groups) :]:
         axis.set_axis_off()
     for axis, (name, scores) in zip(axes.flat, groups, strict=False):
-        axis.hist(scores, bins=edges.tolist(), color="C0", edgecolor="white", linewidth=0.5)
+        axis.hist(scores, bins=edges, color="C0", edgecolor="white", linewidth=0.5)
         axis.axvline(scores.mean(), color="C1")
         axis.set_title(f"{name}: mean {scores.mean():.4f}", fontsize=10)
         axis.set(xlabel="foreground Dice", ylabel="number of images")

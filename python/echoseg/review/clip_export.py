@@ -64,7 +64,9 @@ def write_clip(
 
     states, source = states_of(loaded, corrections), loaded.source.path
     is_stack = bool(np.isfinite(loaded.clip.thickness))
-    prediction = clips.carried(loaded, states) if carry and not is_stack else clips.corrected(loaded, states)
+    is_corrected = any(state.handles is not None for state in states.values())
+    is_carried = carry and is_corrected and not is_stack
+    prediction = clips.carried(loaded, states) if is_carried else clips.corrected(loaded, states)
     measurement = measure_reviewed(clips, loaded, prediction, corrections)
     structure, keep = clips.predictor.config.structure or LEFT_VENTRICLE, OUTPUTS["stack" if is_stack else "cine"]
     write_prediction(source, loaded.clip, prediction, measurement, folder, keep=keep, structure=structure)

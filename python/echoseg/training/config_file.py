@@ -43,7 +43,8 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
     for names, place in ((values, f"{path}: "), (overrides, "")):
         if unknown := sorted(map(str, names.keys() - known)):
             raise DataError(f"{place}unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    if overrides.keys() & {"data", "patients", "test_fold", "folds", "split_shares", "split_counts", "split_by"}:
+    of_splits = {"data", "patients", "test_fold", "folds", "split_shares", "split_counts", "split_by", "validation"}
+    if overrides.keys() & of_splits:
         for name in ("split_boundaries", "split_start"):  # those of other splits
             values.pop(name, None)
     approach = {**values, **overrides}.get("approach")

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from echoseg.datasets.statement import NOTICE
 from echoseg.datasets.store import Store
+from echoseg.errors import DataError
 from echoseg.models.normalize import NetworkFactory
 from echoseg.training import checkpoint
 from echoseg.training.augment import AugmentFunction
@@ -335,6 +336,11 @@ class _Trainer:
             torch.tensor(sums, dtype=sum_dtype(self.device), device=self.device)
         ).tolist()
         train = Scores(loss / images, dice / decoded if decoded else math.nan)
+        if not math.isfinite(train.loss):
+            raise DataError(
+                f"{self.run}: the loss of epoch {progress.epoch + 1} is {train.loss}; train again with a smaller"
+                " --learning-rate or with --clip"
+            )
         seconds = self.watch.seconds()
         started = time.perf_counter()
         val = None

@@ -49,8 +49,11 @@ export class Changes {
     const number = state.clips.findIndex(({ name }) => name === change.clip);
     const frame = change.frame ?? change.at;
     if (number !== state.number || frame !== state.frame) await this.openFrame(number, frame);
-    const isAt = state.clip?.name === change.clip;
-    if (!isAt || !areEqualStates(state.clip.stateOf(change.frame), change.before)) {
+    if (state.clip?.name !== change.clip) {
+      this.history.step(direction === "undo" ? "redo" : "undo"); // its clip cannot be shown now
+      return;
+    }
+    if (!areEqualStates(state.clip.stateOf(change.frame), change.before)) {
       this.history.forget(direction);
       showStatus("This change cannot be undone: the frame has been changed elsewhere since", true);
       this.redraw();
