@@ -116,7 +116,10 @@ def test_commands_take_the_run(run, store, tmp_path, capsys):
     out = str(run.path)
     assert "has seen all patients" in failure(capsys, "evaluate", out)
     assert "the pooled test of its folds is in" in failure(capsys, "evaluate", out, "--data", store.path)
-    other = shutil.copytree(store.path, tmp_path / "other")
+    with pytest.raises(DataError, match="/run: the ensemble has seen all patients"):
+        evaluate(run, shutil.copytree(store.path, tmp_path / "copy"), "all", device="cpu")
+    contours = [store.contour(index) for index in range(len(store))]
+    other = write_store(tmp_path / "other", 255 - store.frames, contours, store.samples, store.manifest).path
     assert evaluate(run, other, "all", out=tmp_path / "evaluated", device="cpu")["images"] == 24
     assert main(["export", out, "--format", "torch", "--out", str(tmp_path / "graph.pt2")]) == 0
     assert main(["export", out, "--format", "huggingface", "--out", str(tmp_path / "hub")]) == 0

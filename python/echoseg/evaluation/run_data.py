@@ -165,7 +165,7 @@ def load_run_data(
     run_data = prepare_run_data(run, data, device=device, network=network)
     if run_data.predictor.config.folds is not None and run_data.is_own:
         raise DataError(
-            f"{run}: the ensemble has seen all patients of these data; the pooled test of its folds is in "
+            f"{Path(run)}: the ensemble has seen all patients of these data; the pooled test of its folds is in "
             f"{Path(run) / 'metrics.json'}; measure it on other data by --data FOLDER --split all"
         )
     return run_data
