@@ -43,7 +43,7 @@ from echoseg.geometry.contour import ORDERINGS
 from echoseg.geometry.crop import Box, Crop
 from echoseg.io.reading import axis3_of, axis3_taken_for
 from echoseg.utils.cache import cache_folder
-from echoseg.utils.files import new_folder, remove_abandoned
+from echoseg.utils.files import TEMPORARY_FOLDERS, new_folder, remove_abandoned
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,7 +296,7 @@ def _prepare_cached(
     """
     source = _hash(folder, corrections, reading, options)
     path = cache_folder() / "stores" / source[:32]
-    remove_abandoned(path.parent.glob(".*.????????.part"))
+    remove_abandoned(path.parent.glob(TEMPORARY_FOLDERS))
     if path.exists():
         try:
             store = open_store(path)

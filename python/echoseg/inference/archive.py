@@ -35,7 +35,7 @@ from echoseg.io.reading import read_clip
 from echoseg.models.codec import Codec
 from echoseg.training.stopwatch import Stopwatch
 from echoseg.utils.checksum import add_checksum, parse
-from echoseg.utils.files import naming, new_folder, remove_abandoned, replace_file
+from echoseg.utils.files import TEMPORARY_FOLDERS, naming, new_folder, remove_abandoned, replace_file
 from echoseg.utils.parallel import map_in_order
 
 COLUMNS = {
@@ -91,7 +91,7 @@ def unfinished(files: Sequence[InputFile], folder: Path) -> list[InputFile]:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove the incomplete files and folders that killed processes have left in an output folder."""
-    remove_abandoned(list(folder.rglob(".*.????????.part")))
+    remove_abandoned(list(folder.rglob(TEMPORARY_FOLDERS)))
 
 
 def segment_files(

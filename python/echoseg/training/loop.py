@@ -47,7 +47,7 @@ from echoseg.training.stopwatch import Stopwatch
 from echoseg.training.tensorboard import TensorBoardLog
 from echoseg.training.training_sets import add_rehearsed, fingerprint, training_and_validation
 from echoseg.training.validation import Scores, Validation, batch_dice
-from echoseg.utils.files import new_folder, remove_abandoned
+from echoseg.utils.files import TEMPORARY_FOLDERS, new_folder, remove_abandoned
 
 _STEPS_BETWEEN_AGREEMENTS = 20  # of several ranks
 _SECONDS_BETWEEN_SAVES = 5.0  # of epochs whose weights are not the best of several
@@ -239,7 +239,7 @@ class _Trainer:
     def resume(self) -> None:
         self.session = time.monotonic(), 0
         if self.ranks.index == 0:
-            remove_abandoned(self.run.glob(".*.????????.part"))
+            remove_abandoned(self.run.glob(TEMPORARY_FOLDERS))
         if not checkpoint.has_state(self.run):
             return
         state, complaint = checkpoint.load_state(self.run)

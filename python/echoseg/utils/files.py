@@ -15,6 +15,9 @@ from pathlib import Path
 
 from echoseg.errors import DataError
 
+TEMPORARY_FOLDERS = ".*.????????.part"
+"""The pattern of the names of temporary folders, for `remove_abandoned`."""
+
 _MAX_NAME = 40  # characters of a name in a temporary name, which would otherwise exceed the file system's limit
 
 
