@@ -55,6 +55,12 @@ def test_train_returns_a_run_that_can_be_used_as_a_path(run, data):
         echoseg.train(data, out=run.path)
 
 
+def test_a_structure_needs_data_that_show_it(tmp_path):
+    with pytest.raises(echoseg.DataError, match="structure 'left atrium': there are no data"):
+        echoseg.train(structure="left atrium", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_train_takes_settings_from_a_file_and_from_arguments(data, tmp_path):
     (tmp_path / "settings.yaml").write_text("epochs: 1\nseed: 3\n")

@@ -16,6 +16,7 @@ import pandas as pd
 from echoseg.datasets.corrections import corrections_file
 from echoseg.datasets.recording import describe_faults
 from echoseg.datasets.store import Store, prepare
+from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.comparison import compare_methods
@@ -271,6 +272,11 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store, 
         ranks.wait()
     if config.corrections:
         corrections_file(config.corrections)  # before hours of decoding
+    if config.data is None and config.structure and structure_name(config.structure).lower() != LEFT_VENTRICLE:
+        raise DataError(
+            f"structure {config.structure!r}: there are no data, and the synthetic images show the {LEFT_VENTRICLE}; "
+            "give data, or leave out structure"
+        )
     folder = config.data or cached_phantom(size=config.size, ordering=config.ordering)
     store = trained = prepare(folder, strict=strict, **config.store_options)
     if config.corrections:

@@ -24,7 +24,7 @@ def test_compare_prints_a_table_and_leaves_files(data, tmp_path, capsys):
     arguments = ["compare", str(run), "--masks", f"empty={masks}", "--device", "cpu"]
     assert main([*arguments, "--out", str(out)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "test: 2 images of 1 patients, compared with run" in lines
+    assert "test: 2 images of 1 patient, compared with run" in lines
     assert lines[-1] == f"written to {out}"
     assert "figures/differences.png" in files(out)
     before = files(tmp_path)

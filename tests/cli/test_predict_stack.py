@@ -45,7 +45,7 @@ def test_dicom_series_gives_the_outputs_that_were_asked_for(run, tmp_path, capsy
     assert mask.shape == (12, 10, 4)
     np.testing.assert_allclose(np.diag(mask.affine), [-1.5, -1.25, 8, 1])
     printed = capsys.readouterr().out
-    assert "1 of 1 files" in printed
+    assert "1 of 1 file " in printed
     for name in ("reading", "network", "measuring", "masks", "gif", "frames", "thresholds"):
         assert re.search(rf"\b{name} \d+\.\d", printed)
 

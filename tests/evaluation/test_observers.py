@@ -135,4 +135,4 @@ def test_observers_of_a_data_set_are_evaluated_and_compared(tmp_path):
     echoseg.compare([run], masks={"empty": tmp_path / "masks"}, out=tmp_path / "out", device="cpu")
     table = pd.read_csv(tmp_path / "out" / "observers.csv")
     assert table["method"].unique().tolist() == ["run", "empty", "observer B"]
-    assert "2 images of 1 patients were traced by observer B too." in (tmp_path / "out" / "comparison.md").read_text()
+    assert "2 images of 1 patient, traced by observer B too." in (tmp_path / "out" / "comparison.md").read_text()

@@ -99,7 +99,7 @@ def test_the_first_phase_of_several_is_read(tmp_path):
     ("heights", "options", "message"),
     [
         ([30, 38, 54, 62], {}, "from frame 2 to frame 3 it is 16 mm, but 8 mm between other slices"),
-        ([30, 38, 38, 46], {}, "has 1 images at the position of frame 1, but 2 at that of frame 2"),
+        ([30, 38, 38, 46], {}, "has 1 image at the position of frame 1, but 2 at that of frame 2"),
         ([30, 38, 46, 54], {"PixelData": IMAGES[:3].tobytes()}, "frame 4 is missing, since the file is cut off"),
     ],
 )

@@ -150,7 +150,7 @@ FAULTS = {
     "other size": (lambda folder: add(folder, 4, image=pixels((8, 12))), "has 12×8 pixels, but IM0003.dcm has"),
     "other spacing": (lambda folder: add(folder, 4, PixelSpacing=[2, 2]), r"has the PixelSpacing \(2.0, 2.0\)"),
     "other direction": (lambda folder: add(folder, 4, directions=CORONAL), "IM9999.dcm has another orientation"),
-    "twice": (lambda folder: add(folder, 2), "has 1 images at the position of IM0003.dcm, but 2 at that of IM"),
+    "twice": (lambda folder: add(folder, 2), "has 1 image at the position of IM0003.dcm, but 2 at that of IM"),
     "shifted": (
         lambda folder: write_slice(folder / slice_name(2), pixels()[0], (-15, 7, 46)),
         "IM0017.dcm is shifted by 5 mm",

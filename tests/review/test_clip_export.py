@@ -118,6 +118,6 @@ def test_the_command_exports_masks(tmp_path, capsys, cine):
     export = ["--corrections", str(tmp_path / "done"), "--export-masks", str(tmp_path / "out")]
     assert main(["review", str(cine), *export, "--device", "cpu"]) == 0
     printed = capsys.readouterr()
-    assert "the masks of 1 files" in printed.out
+    assert "the masks of 1 file\n" in printed.out
     assert "no DICOM segmentation" in printed.err
     assert masks_in(tmp_path / "out" / "cine.dcm").shape == (30, 240, 320)

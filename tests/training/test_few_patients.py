@@ -54,7 +54,7 @@ def test_two_patients_are_trained_on_without_validation(tmp_path, capsys, with_t
     assert "--validation none" in error
     assert "stores" not in error  # no path in the cache
     assert main(command) == 0
-    assert "plan: validation none (2 patients are too few to hold some back" in capsys.readouterr().out
+    assert "plan: validation none (2 patients, too few to hold some back" in capsys.readouterr().out
     assert main([*command[:4], str(tmp_path / "other"), *FLAGS, "--test-fold", "heart00"]) == 0
     for run in ("run", "other"):
         assert json.loads((tmp_path / run / "metrics.json").read_text())["test"]["patients"] == 1

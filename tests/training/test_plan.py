@@ -72,7 +72,7 @@ def test_few_patients_are_all_trained_on(disc_store):
     few, enough = (with_samples(disc_store, split="", patient=list("abcdefgh"[:n]) * (48 // n)) for n in (4, 8))
     chosen = plan(few)
     assert chosen.config.validation == "none"
-    assert chosen.choices["validation"].reason.startswith("4 patients are too few")
+    assert chosen.choices["validation"].reason.startswith("4 patients, too few")
     assert "--folds" in chosen.choices["validation"].reason
     assert plan(enough).config.validation == "split"
     assert plan(few, split_shares=(0.5, 0.25, 0.25)).config.validation == "split"

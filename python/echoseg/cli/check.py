@@ -19,6 +19,7 @@ from pathlib import Path
 from echoseg.cli.flags import DATA_SET, add_settings
 from echoseg.cli.prepare import describe_store, print_blanks
 from echoseg.training.logs import configure_logging
+from echoseg.utils.words import counted
 
 HELP = "report missing, damaged and suspicious tracings"
 EXAMPLE = "  echoseg check data --out data-check"
@@ -103,4 +104,4 @@ def print_changes(data: Path, store: Path) -> None:
         raise DataError(
             f"{data}: {len(changed)} files are not those that {store} was made from; run 'echoseg prepare' again"
         )
-    print(f"{data}: {len(states)} files, all as when {store} was made")
+    print(f"{data}: {counted(len(states), 'file')}, all as when {store} was made")

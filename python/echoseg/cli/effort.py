@@ -18,6 +18,7 @@ import argparse
 from pathlib import Path
 
 from echoseg.cli.flags import add_data, add_device, add_run, add_split
+from echoseg.utils.words import counted
 
 HELP = "simulate how much work it is to correct the predictions"
 RADII = (2.0, 4.0, 8.0)
@@ -78,7 +79,8 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         evaluation = measured.evaluate(arguments.split)
         effort = correction_effort(measured.predictor, evaluation, measured.store, arguments.radius)
-        print(f"{arguments.split}: {len(evaluation.images)} images, foreground Dice {evaluation.summary['dice']:.4f}")
+        images = counted(len(evaluation.images), "image")
+        print(f"{arguments.split}: {images}, foreground Dice {evaluation.summary['dice']:.4f}")
         print(effort_table(effort))
     if arguments.out:
         replace_file(arguments.out, lambda temporary: effort.to_csv(temporary, index=False))

@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 from echoseg.cli.flags import add_device, add_postprocess, add_run_and_inputs, add_settings, add_smooth, split_run
+from echoseg.utils.words import counted
 
 HELP = "segment videos, DICOM files, volumes and images"
 EXAMPLE = "  echoseg predict runs/landmark-1 clip.avi videos/ --out predicted"
@@ -127,11 +128,12 @@ def run(arguments: argparse.Namespace) -> None:
     for line in lines[:_SHOWN]:
         print(f"left out: {line}", file=sys.stderr)
     for row in table[table["note"] != ""].head(_SHOWN).itertuples():
-        print(f"look at it: {row.path}: {row.frames} frames, {row.note}", file=sys.stderr)
+        print(f"look at it: {row.path}: {counted(row.frames, 'frame')}, {row.note}", file=sys.stderr)
     structure = None if run_folder is None else load_config(run_folder / "config.yaml").structure
     if text := volumes_text(table, structure or LEFT_VENTRICLE):
         print(text)
     if len(table):  # of the first process alone
-        print(f"{len(table) - len(failed)} of {len(table)} files segmented: {out}/results.{arguments.format}")
+        files = counted(len(table), "file")
+        print(f"{len(table) - len(failed)} of {files} segmented: {out}/results.{arguments.format}")
     if seconds := table.attrs.get("seconds"):
         print(f"seconds: {', '.join(f'{name} {value:.1f}' for name, value in seconds.items())}")

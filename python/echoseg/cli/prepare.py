@@ -17,6 +17,7 @@ from echoseg.cli.flags import DATA_SET, add_settings, positive_number, whole_num
 from echoseg.datasets.recording import describe_faults
 from echoseg.geometry.contour import ORDERINGS
 from echoseg.training.logs import configure_logging
+from echoseg.utils.words import counted
 
 if TYPE_CHECKING:
     from echoseg.datasets.store import Store
@@ -100,7 +101,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def describe_store(store: Store) -> str:
     """What a store holds: its frames, its patients, and the structure that is traced."""
-    return f"{len(store)} frames of {store.samples['patient'].nunique()} patients, {store.structure}"
+    patients = counted(store.samples["patient"].nunique(), "patient")
+    return f"{counted(len(store), 'frame')} of {patients}, {store.structure}"
 
 
 def print_blanks(store: Store) -> None:
@@ -108,4 +110,4 @@ def print_blanks(store: Store) -> None:
     if store.blank.any():
         print(f"blank slices, kept with an empty mask: {store.blank.sum()}")
     if store.manifest.get("empty"):
-        print(f"without a contour, left out, which is no fault: {store.manifest['empty']} frames")
+        print(f"without a contour, left out, which is no fault: {counted(store.manifest['empty'], 'frame')}")

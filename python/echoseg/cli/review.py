@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from echoseg.cli.flags import add_device, add_run_and_inputs, add_smooth, split_run, whole_number
 from echoseg.errors import DataError
+from echoseg.utils.words import counted
 
 if TYPE_CHECKING:
     from echoseg.review.clips import Clips
@@ -190,7 +191,7 @@ def _serve(
     try:
         serve(make_app(clips, corrections, learning), host=arguments.host, port=arguments.port, announce=announce)
     except KeyboardInterrupt:
-        print(f"\nreviewed: {len(clips.sources)} files; the corrections are in {corrections.folder}")
+        print(f"\nreviewed: {counted(len(clips.sources), 'file')}; the corrections are in {corrections.folder}")
     finally:
         learning.stop()
 
@@ -203,12 +204,12 @@ def _export(clips: Clips, corrections: CorrectionsFolder, arguments: argparse.Na
         session = export_session(clips, corrections, arguments.export)
         for line in session.left_out:
             print(f"left out: {line}", file=sys.stderr)
-        print(f"written to {arguments.export}: {session.frames} frames of {session.files} files")
+        print(f"written to {arguments.export}: {counted(session.frames, 'frame')} of {counted(session.files, 'file')}")
     if arguments.export_masks is not None:
         masks = export_clips(clips, corrections, arguments.export_masks)
         for line in masks.notes:
             print(f"no DICOM segmentation: {line}", file=sys.stderr)
-        print(f"written to {arguments.export_masks}: the masks of {masks.files} files")
+        print(f"written to {arguments.export_masks}: the masks of {counted(masks.files, 'file')}")
 
 
 def _compare_readers(clips: Clips, folder: Path, kind: str, out: Path) -> None:

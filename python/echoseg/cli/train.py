@@ -25,6 +25,7 @@ from echoseg.cli.flags import add_log, add_settings
 from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
 from echoseg.training.splits import NO_TEST
+from echoseg.utils.words import counted
 
 HELP = "train a network on tracings"
 EXAMPLE = """\
@@ -85,7 +86,8 @@ def run(arguments: argparse.Namespace) -> None:
     if "test" in run.metrics:  # of the first process alone
         print(metrics_table(run.metrics["test"], "test"))
         for number, fold in enumerate(run.metrics["test"].get("folds", []), start=1):
-            print(f"fold {number}: Dice {fold['dice']:.4f}, {fold['images']} images, patients: {fold['patients']}")
+            images = counted(fold["images"], "image")
+            print(f"fold {number}: Dice {fold['dice']:.4f}, {images}, patients: {fold['patients']}")
         print(f"run: {run.path}\nfigure: {run.path / 'figures' / 'overlay_test.png'}")
     elif run.config.test_fold == NO_TEST and os.environ.get("RANK", "0") == "0":
         print("nothing was tested: the network was trained on all patients (--test-fold none)")

@@ -11,6 +11,7 @@ from typing import Any
 
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.errors import printable
+from echoseg.utils.words import counted
 
 NOTICE = (logging.INFO + logging.WARNING) // 2
 """Level of the statement in the log: more than the lines of each epoch, less than a warning."""
@@ -87,7 +88,8 @@ def statement_lines(understood: Mapping[str, Any]) -> list[str]:
     given = ", ".join(f"{name} {number}" for name, number in splits["patients"].items())
     label = understood["label"] or f"traced as {understood['tracings']}"
     lines = [
-        f"data: {understood['format']}, {understood['files']} files with {understood['traced']} traced frames, in "
+        f"data: {understood['format']}, {counted(understood['files'], 'file')} with "
+        f"{counted(understood['traced'], 'traced frame')}, in "
         f"{understood['folder']}",
         f"patients: {patients['number']}, {patients['source']}; for example {examples} (change by --patients REGEX)",
         f"splits: {f'given, patients: {given}' if given else 'none given, drawn by patient'}"

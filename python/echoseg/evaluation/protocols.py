@@ -22,6 +22,7 @@ from echoseg.evaluation.evaluate import Evaluation
 from echoseg.metrics.agreement import agreement
 from echoseg.metrics.bootstrap import interval, mean_interval
 from echoseg.models.codec import fill_contours
+from echoseg.utils.words import counted
 
 GOOD_MM = 5.0
 """A contour of the Sunnybrook challenge is good if its average perpendicular distance is less."""
@@ -150,7 +151,7 @@ def _differences_of_data(protocol: Protocol, images: pd.DataFrame, store: Store,
         )
     if split != "test":
         lines.append(f"The split is {split!r}, not the test split.")
-    count = f"{len(images)} images of {images['patient'].nunique()} patients"
+    count = f"{counted(len(images), 'image')} of {counted(images['patient'].nunique(), 'patient')}"
     return [*lines, f"The run was measured on {count}; the published figures are of the benchmark's own."]
 
 

@@ -14,6 +14,7 @@ from echoseg.io.file_types import suffix_of
 from echoseg.io.reading import open_volume
 from echoseg.io.volume import is_volume
 from echoseg.utils.parallel import map_in_order
+from echoseg.utils.words import counted
 
 _SHOWN = 4  # file types
 
@@ -40,7 +41,7 @@ def input_lines(files: Sequence[InputFile], structure: str | None) -> list[str]:
         f"structure: {structure or LEFT_VENTRICLE}, which the run was trained on",
         *_axes([file.path for file in files if is_volume(file.path)]),
         "frame rate and spacing: those of the data set's list where it has them, else those of each file",
-        *([f"true masks: of {truths} files (change by --truth)"] if truths else []),
+        *([f"true masks: of {counted(truths, 'file')} (change by --truth)"] if truths else []),
     ]
     return [printable(line) for line in lines]
 

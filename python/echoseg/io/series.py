@@ -28,6 +28,7 @@ from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, Clip
 from echoseg.io.dicom import count, is_dicom, naming_cause, numbers, raw_frames, rescaling
 from echoseg.io.volume import Volume, arranged_volume, to_grey
+from echoseg.utils.words import counted
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -249,7 +250,7 @@ def _one_series(folder: Path, slices: list[Slice]) -> list[Slice]:
             " folder"
         )
     if len(several) > 1:
-        parts = [f"{counts[series]} files such as {first_files[series].name}" for series in several]
+        parts = [f"{counted(counts[series], 'file')} such as {first_files[series].name}" for series in several]
         raise DataError(
             f"{folder}: holds slices of {len(several)} series ({', '.join(parts)}); move each into a folder of its own"
         )
@@ -298,8 +299,8 @@ def _by_position(folder: Path, slices: list[Slice]) -> list[list[Slice]]:
     for at_position in positions:
         if len(at_position) != len(most):
             raise DataError(
-                f"{folder}: has {len(at_position)} images at the position of {at_position[0].name}, but {len(most)}"
-                f" at that of {most[0].name}; add the missing ones or remove the others"
+                f"{folder}: has {counted(len(at_position), 'image')} at the position of {at_position[0].name}, but "
+                f"{len(most)} at that of {most[0].name}; add the missing ones or remove the others"
             )
         at_position.sort(key=lambda found: found.trigger_time)
         if len(most) > 1 and not (np.diff([found.trigger_time for found in at_position]) > 0).all():

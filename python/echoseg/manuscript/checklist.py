@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from echoseg.manuscript.facts import RunFacts
 from echoseg.manuscript.formats import AUTHOR, Table
-from echoseg.manuscript.measures import counted, measures_in_words
+from echoseg.manuscript.measures import measures_in_words
 from echoseg.manuscript.methods import methods_sections
 from echoseg.metrics.overlap import POOR_DICE
 from echoseg.report.licences import SYNTHETIC
+from echoseg.utils.words import counted
 
 ITEMS = (
     "Title: identified as a study of AI methodology, with the category of technology",

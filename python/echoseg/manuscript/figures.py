@@ -17,10 +17,11 @@ from matplotlib.ticker import MaxNLocator
 
 from echoseg.evaluation.ejection import reference_values
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
-from echoseg.manuscript.measures import counted, minus
+from echoseg.manuscript.measures import minus
 from echoseg.metrics.agreement import agreement
 from echoseg.report.charts import AMBER, BLUE, GREY, dice_bins, draw_curves, training_curves
 from echoseg.report.run_summary import PRIVATE_DATA
+from echoseg.utils.words import counted
 
 _PHASES = {"ED": (BLUE, "-"), "ES": (AMBER, "--")}
 _AXES = {"ef": ("EF", "%", "percentage points"), "edv": ("EDV", "ml", "ml"), "esv": ("ESV", "ml", "ml")}

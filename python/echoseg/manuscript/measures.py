@@ -55,11 +55,6 @@ def measures_in_words(metrics: dict[str, Any]) -> str:
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun in the singular or in the plural."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def minus(text: str) -> str:
     """Text in which numbers have a minus sign in place of a hyphen."""
     return re.sub(r"(?<![\w.])-(?=\d)", "−", text)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from echoseg.inference.postprocess import parse_step
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.formats import AUTHOR
-from echoseg.manuscript.measures import agreement_terms_of, counted, definitions_of
+from echoseg.manuscript.measures import agreement_terms_of, definitions_of
 from echoseg.report.licences import SYNTHETIC
 from echoseg.training.config import PHANTOM, SHIPPED, Config
 from echoseg.training.splits import NO_TEST
+from echoseg.utils.words import counted
 
 _LOSSES = {
     "dice_bce": "the sum of the soft Dice loss and the binary cross-entropy",

@@ -15,6 +15,7 @@ from echoseg.metrics.bootstrap import FEW_PATIENTS, few_patients_note
 from echoseg.report.licences import SYNTHETIC, find_licence
 from echoseg.report.run_summary import RunSummary, read_run_summary
 from echoseg.training.splits import LEAK
+from echoseg.utils.words import counted
 
 
 def model_card(folder: Path) -> str:
@@ -142,12 +143,13 @@ def _result(split: str, values: dict) -> str:
     if (ef := values.get("ef")) and ef["mae"] is not None:
         parts.append(
             f"mean absolute error of the ejection fraction (EF) {ef['mae']:.1f} percentage points, with a bias of"
-            f" {ef['bias']:+.1f}, in {ef['videos']} videos"
+            f" {ef['bias']:+.1f}, in {counted(ef['videos'], 'video')}"
         )
     coverage = values.get("ef_bands", {}).get("all", {}).get("coverage")
     if coverage is not None:
         parts.append(f"90 % intervals of the EF that contain {100 * coverage:.0f} % of the references")
-    return f"Split `{split}`, {values['images']} images of {values['patients']} patients: {', '.join(parts)}."
+    images, patients = counted(values["images"], "image"), counted(values["patients"], "patient")
+    return f"Split `{split}`, {images} of {patients}: {', '.join(parts)}."
 
 
 def _limits(run: RunSummary) -> list[str]:

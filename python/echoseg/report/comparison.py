@@ -17,6 +17,7 @@ from echoseg.metrics.bootstrap import FEW_PATIENTS, few_patients_note
 from echoseg.report.comparison_figures import differences_figure, disagreements_figure, write_films
 from echoseg.report.tables import text_table
 from echoseg.utils.files import replace_file
+from echoseg.utils.words import counted
 
 _HEADER = ("measure", "method", "mean", "95 % interval", "difference", "95 % interval", "p", "better", "equal", "worse")
 
@@ -85,15 +86,19 @@ def _page(comparison: Comparison) -> list[str]:
         lines += ["True areas are in thirds of the images. EF is the reference EF, averaged for each patient."]
     for observer, table in comparison.observers.groupby("observer", sort=False) if len(comparison.observers) else ():
         first = table.iloc[0]
-        text = f"{first['cases']} images of {first['patients']} patients were traced by observer {observer} too."
+        text = f"{_count(first)}, traced by observer {observer} too."
         lines += ["", "## Observers", "", text, "", *_markdown(_HEADER, _rows(table))]
     lines += ["", "## Images", "", "![The Dice of each image](figures/differences.png)", ""]
     return [*lines, "![The images in which the Dice differs most](figures/disagreements.png)"]
 
 
+def _count(first: pd.Series) -> str:
+    return f"{counted(first['cases'], 'image')} of {counted(first['patients'], 'patient')}"
+
+
 def _title(table: pd.DataFrame, split: str) -> str:
     first = table.iloc[0]
-    return f"{split}: {first['cases']} images of {first['patients']} patients, compared with {first['method']}"
+    return f"{split}: {_count(first)}, compared with {first['method']}"
 
 
 def _legend(table: pd.DataFrame) -> list[str]:

@@ -33,6 +33,7 @@ from echoseg.report.run_summary import HIDDEN, RunSummary, last_part, private_se
 from echoseg.report.tables import EF_BAND_COLUMNS, ef_band_rows
 from echoseg.report.templating import TEMPLATES
 from echoseg.utils.files import replace_file
+from echoseg.utils.words import counted
 
 MAX_FAILURES = 24  # shown as pictures; the table of cases opens the others
 _PICKED = 4  # best, median and worst cases, each
@@ -115,9 +116,9 @@ def _tiles(run: RunSummary) -> list[tuple[str, str, str]]:
         note = f"mean of {run.config.landmarks} landmarks"
         tiles.append(("Landmark error", f"{values['landmark_error_px']:.2f} px", note))
     if (ef := values.get("ef")) and ef["mae"] is not None:
-        note = f"percentage points, {ef['videos']} videos"
+        note = f"percentage points, {counted(ef['videos'], 'video')}"
         tiles.append(("Mean absolute error of EF", _number(ef["mae"], ".1f"), note))
-    tiles.append(("Evaluated on", f"{values['images']} images", f"{values['patients']} patients"))
+    tiles.append(("Evaluated on", counted(values["images"], "image"), counted(values["patients"], "patient")))
     return tiles
 
 

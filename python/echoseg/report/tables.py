@@ -19,6 +19,7 @@ from echoseg.report.measure_rows import (
     with_interval,
 )
 from echoseg.report.observer_table import observer_table
+from echoseg.utils.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,8 @@ def metrics_table(metrics: dict, split: str) -> str:
     for row, name in zip(rows, ("dice", "dice_all_pixels"), strict=False):
         row[-1] = f"{of_empty_mask[name]:.4f}"
     rows += [[title, count] for title, count in count_rows(metrics).items()]
-    title = ", ".join([f"{split}: {metrics['images']} images of {metrics['patients']} patients", *_structure(metrics)])
+    count = f"{counted(metrics['images'], 'image')} of {counted(metrics['patients'], 'patient')}"
+    title = ", ".join([f"{split}: {count}", *_structure(metrics)])
     parts = [
         *_optional(subgroup_table(metrics)),
         *_optional(agreement_table(metrics)),
@@ -179,8 +181,8 @@ def _calibration(metrics: dict) -> list[str]:
     return [
         "",
         text_table(*coverage_table(metrics["calibration"], "truth in the predicted interval of")),
-        f"marked for review: {review['marked']} images, among them {review['poor_marked']} of the {review['poor']} with"
-        " a Dice below 0.8",
+        f"marked for review: {counted(review['marked'], 'image')}, among them {review['poor_marked']} of the "
+        f"{review['poor']} with a Dice below 0.8",
     ]
 
 

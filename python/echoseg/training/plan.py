@@ -31,6 +31,7 @@ from echoseg.training.copies import COPIES
 from echoseg.training.distributed import Ranks
 from echoseg.training.optimization import faster_precision
 from echoseg.training.splits import find_boundaries, traced_patients
+from echoseg.utils.words import counted
 
 PLAN = "plan.json"
 FEW_PATIENTS = 8
@@ -143,11 +144,11 @@ def _validation(config: Config, store: Store) -> dict[str, Choice]:
     elif config.patience is not None:
         choice = Choice("split", "patience was asked for")
     elif patients < FEW_PATIENTS:
-        reason = f"{patients} patients are too few to hold some back; the last weights are kept"
+        reason = f"{counted(patients, 'patient')}, too few to hold some back; the last weights are kept"
         calibration = "" if config.folds else ", and without --folds nothing is calibrated"
         choice = Choice("none", reason + calibration, from_data=True)
     else:
-        choice = Choice("split", f"{patients} patients are enough to hold some back")
+        choice = Choice("split", f"{patients} patients, enough to hold some back")
     return {"validation": choice}
 
 
@@ -196,7 +197,7 @@ def _initial_weights(config: Config, store: Store) -> dict[str, Choice]:
     elif patients > FEW_TO_INIT:
         choice = Choice("none", f"{patients} patients to learn from; measured with at most {FEW_TO_INIT}")
     else:
-        reason = f"{patients} patients to learn from are few, and the network that ships knows such views"
+        reason = f"only {counted(patients, 'patient')} to learn from, and the network that ships knows such views"
         choice = Choice(SHIPPED, reason, from_data=True)
     return {"init": choice}
 

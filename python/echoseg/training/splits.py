@@ -14,6 +14,7 @@ from echoseg.datasets.split import (
     split_by_boundaries,
 )
 from echoseg.errors import DataError
+from echoseg.utils.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +94,7 @@ def describe_splits(config: Config, samples: pd.DataFrame) -> str:
     named = {"train": "training", "val": "validation", "test": "test", "unused": "unused"}
     sizes = {name: (samples["patient"][splits == name].nunique(), (splits == name).sum()) for name in named}
     listed = ", ".join(
-        f"{named[name]} {number} ({images} images)" for name, (number, images) in sizes.items() if images
+        f"{named[name]} {number} ({counted(images, 'image')})" for name, (number, images) in sizes.items() if images
     )
     return f"patients of each split: {listed}"
 
