@@ -184,7 +184,8 @@ def test_error_names_missing_packages_and_known_formats(tmp_path, monkeypatch):
 
 
 def test_repository_predicts_like_the_run(tmp_path):
-    run = write_run(tmp_path / "run", **{name: str(tmp_path / "somebody" / name) for name in ("data", "corrections")})
+    folders = {name: str(tmp_path / "somebody" / name) for name in ("data", "corrections", "init", "rehearse")}
+    run = write_run(tmp_path / "run", **folders, test_fold="somebody", patients="^(.*)_")
     folder = tmp_path / "repository"
     folder.mkdir()
     metrics = {"test": add_checksum({"dice": 0.9, "data": "somebody", "seconds": {}})}
@@ -194,8 +195,9 @@ def test_repository_predicts_like_the_run(tmp_path):
     assert {path.name for path in folder.iterdir()} == files
     summary = read_run_summary(folder)
     assert (summary.data, {**summary.metrics["test"]}) == ("EchoNet-Dynamic", {"dice": 0.9})
-    for path in folder.glob("*.*[ln]"):
-        assert "somebody" not in path.read_text()
+    for path in folder.iterdir():
+        assert b"somebody" not in path.read_bytes(), path
+    assert checkpoint.load_run(folder)[0].patients == "^(.*)_"
     frames = np.random.default_rng(0).integers(0, 256, (2, 50, 60), dtype=np.uint8)
     expected, actual = (echoseg.load(path, device="cpu")(frames) for path in (run, folder))
     for field in dataclasses.fields(expected):

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +27,10 @@ from echoseg.inference.predictor import OPTIONAL_FILES, load
 from echoseg.models.codec import THRESHOLD
 from echoseg.models.traceable import Traceable
 from echoseg.phantom.patient import Patient
-from echoseg.training.checkpoint import BEST, CONFIG, load_run
+from echoseg.training.checkpoint import BEST, CONFIG, load_run, read_weights, write_weights
 from echoseg.training.config import Config
+from echoseg.training.config_file import private_settings
+from echoseg.training.splits import NO_TEST
 from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import replace_file
 
@@ -87,6 +90,9 @@ def export_graph(run: Path, out: Path, *, format: str, facts: Mapping[str, str] 
 def write_repository(run: Path, folder: Path, card: str, data: str | None) -> None:
     """Write the files of a Hugging Face model repository. `echoseg.load` opens the folder like a run.
 
+    Settings that name folders or a patient are left out. A repository whose test split was one patient has none. The
+    rule for names, `patients`, is kept, since the data are read by it.
+
     Args:
         run: The run folder.
         folder: An empty folder.
@@ -96,13 +102,20 @@ def write_repository(run: Path, folder: Path, card: str, data: str | None) -> No
     Raises:
         DataError: There is no run, or one of its files is damaged.
     """
-    # without the paths of this machine
-    config = dataclasses.replace(load_run(run)[0], data=None if data is None else f"/{data}", corrections=None)
+    trained = load_run(run)[0]
+    hidden: dict[str, Any] = dict.fromkeys(set(private_settings(trained)) - {"patients"})
+    if "test_fold" in hidden:
+        hidden["test_fold"] = NO_TEST
+    config = dataclasses.replace(trained, **hidden, data=None if data is None else f"/{data}")
     config.save(folder / CONFIG)
+    tensors, of_weights = read_weights(run / BEST)
+    values = config.values()
+    of_weights["settings"] = {name: values[name] for name in of_weights.get("settings", {})}
+    write_weights(folder / BEST, tensors, of_weights)
     metadata = {"library_name": "echoseg", "echoseg_version": version("echoseg"), **dataclasses.asdict(config)}
     (folder / "config.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
-    for name in (BEST, *OPTIONAL_FILES):
+    for name in OPTIONAL_FILES:
         if (run / name).exists():
             (folder / name).write_bytes((run / name).read_bytes())  # errors of copyfile name the wrong file
     measured = run / "metrics.json"

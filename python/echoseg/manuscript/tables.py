@@ -11,7 +11,8 @@ from echoseg.manuscript.formats import Table
 from echoseg.manuscript.measures import minus
 from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows, subgroup_table
 from echoseg.report.protocol_table import protocol_notes, protocol_rows
-from echoseg.report.run_summary import HIDDEN, last_part, private_settings
+from echoseg.report.run_summary import HIDDEN, last_part
+from echoseg.training.config_file import private_settings
 from echoseg.utils.words import counted
 
 _UNKNOWN = "–"

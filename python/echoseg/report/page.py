@@ -29,9 +29,10 @@ from echoseg.report.measure_rows import (
     subgroup_table,
     with_interval,
 )
-from echoseg.report.run_summary import HIDDEN, RunSummary, last_part, private_settings, read_run_summary
+from echoseg.report.run_summary import HIDDEN, RunSummary, last_part, read_run_summary
 from echoseg.report.tables import EF_BAND_COLUMNS, ef_band_rows
 from echoseg.report.templating import TEMPLATES
+from echoseg.training.config_file import private_settings
 from echoseg.utils.files import replace_file
 from echoseg.utils.words import counted
 

@@ -15,9 +15,8 @@ from echoseg.datasets.structure import LEFT_VENTRICLE
 from echoseg.errors import DataError
 from echoseg.report.licences import SYNTHETIC, UNKNOWN, find_licence
 from echoseg.training.checkpoint import CONFIG
-from echoseg.training.config import PHANTOM, SHIPPED, Config
+from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
-from echoseg.training.splits import NO_TEST
 from echoseg.utils.checksum import verify_checksum
 
 SPLITS = ("test", "val", "train", "all")
@@ -98,17 +97,6 @@ def read_run_summary(folder: Path, *, names: bool = False) -> RunSummary:
         known, licence = find_licence(data)
         data = PRIVATE_DATA if licence == UNKNOWN else known
     return RunSummary(folder, folder.resolve().name, data, config, metrics, environment)
-
-
-def private_settings(config: Config) -> list[str]:
-    """The settings whose values may hold a path, a rule for names or a patient's name."""
-    names = ["corrections", "patients"]
-    names += [] if config.init in (SHIPPED, "none") else ["init"]
-    names += [] if config.rehearse == PHANTOM else ["rehearse"]
-    fold = config.test_fold
-    is_number = fold is None or fold == NO_TEST or (fold.isdigit() and len(fold) < 3)
-    names += [] if is_number else ["test_fold"]
-    return [name for name in names if getattr(config, name)]
 
 
 def last_part(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Reads the settings of a training run from a YAML file; messages name the file and the line."""
+"""The settings of a training run in files: read from YAML, and which of them to keep out of what is passed on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from echoseg.errors import DataError
-from echoseg.training.config import Config
+from echoseg.training.config import PHANTOM, SHIPPED, Config
 from echoseg.training.presets import PRESETS
+from echoseg.training.splits import NO_TEST
 
 
 def load_config(path: Path | None, **overrides: Any) -> Config:
@@ -71,3 +72,14 @@ def _preset(name: str, approach: object) -> dict[str, Any]:
             f"preset {name} has no settings for the approach {approach}; it is for {', '.join(by_approach)}"
         )
     return {"approach": approach, **by_approach[str(approach)]}
+
+
+def private_settings(config: Config) -> list[str]:
+    """The settings whose values may hold a path, a rule for names or a patient's name."""
+    names = ["corrections", "patients"]
+    names += [] if config.init in (SHIPPED, "none") else ["init"]
+    names += [] if config.rehearse == PHANTOM else ["rehearse"]
+    fold = config.test_fold
+    is_number = fold is None or fold == NO_TEST or (fold.isdigit() and len(fold) < 3)
+    names += [] if is_number else ["test_fold"]
+    return [name for name in names if getattr(config, name)]
