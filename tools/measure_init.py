@@ -88,10 +88,10 @@ def draw(store: Store, case: Case) -> tuple[list[str], list[str]]:
 
 def measure(store: Store, case: Case, init: str, work: Path, **settings: Any) -> pd.DataFrame:
     """Train and test a network: a row per test image."""
-    name = "-".join(map(str, [*case, init]))
+    name = "-".join(str(part) for part in [*case, init, *settings.values()] if part is not None)
     table = work / f"{name}.csv"
     if not table.exists():
-        path = work / f"{name}-store"
+        path = work / f"{'-'.join(map(str, case))}-store"
         store = open_store(path) if is_store(path) else selected(store, *draw(store, case), path)
         run = weights_folder(settings["approach"]) if init == UNTRAINED else work / name
         if init != UNTRAINED:

@@ -56,9 +56,11 @@ def test_without_a_correction_nothing_is_carried(tmp_path, monkeypatch):
         assert export_clips(clips, corrections, tmp_path / "out") == (1, [])
 
 
-def test_nothing_is_exported_without_a_reviewed_frame(tmp_path):
+@pytest.mark.parametrize("frames", [[], [40]], ids=["none", "beyond the end"])
+def test_nothing_is_exported_without_a_reviewed_frame(tmp_path, frames):
     data = write_folder(tmp_path / "data")
-    with reviewed(tmp_path, [data], {}) as session, pytest.raises(DataError, match="no frame is corrected"):
+    states = {("a.avi", frame): FrameState(None, "accepted") for frame in frames}
+    with reviewed(tmp_path, [data], states) as session, pytest.raises(DataError, match="no frame is corrected"):
         export_clips(*session, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

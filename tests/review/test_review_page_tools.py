@@ -97,6 +97,28 @@ def test_undo_works_over_frames_clips_and_reloads(context, served):
     np.testing.assert_allclose(served.corrections.of("a.avi")[0][0].points[1], start[1] + (4, 0), atol=0.05)
 
 
+def test_a_change_of_a_file_that_is_not_reviewed_now_does_not_block_the_others(context, served):
+    page = open_page(context, served)
+    page.keyboard.press("Enter")
+    saved(page)
+    page.evaluate(
+        """() => {
+            const key = Object.keys(sessionStorage).find((each) => each.startsWith("echoseg-changes"));
+            const { done } = JSON.parse(sessionStorage.getItem(key));
+            done.push({ ...done[0], clip: "gone.avi" });
+            sessionStorage.setItem(key, JSON.stringify({ done, undone: [] }));
+        }"""
+    )
+    page.reload()
+    wait_until_ready(page)
+    page.keyboard.press("z")
+    wait_for_text(page, "#status", "cannot be undone: gone.avi is not among these files")
+    page.keyboard.press("z")
+    wait_for_text(page, "#status", "^Undone$")
+    saved(page)
+    assert states_of(served) == {}
+
+
 # ---- beats
 
 

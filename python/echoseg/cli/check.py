@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     from echoseg.utils.files import new_folder
 
     if arguments.store:
-        for flag in ("out", "landmarks", "strict"):
+        for flag in ("out", "landmarks", "strict", "structure", "axis3", "patients"):
             if getattr(arguments, flag):
                 arguments.usage_error(f"--store compares files only; leave out --{flag}")
         print_changes(arguments.data, arguments.store)

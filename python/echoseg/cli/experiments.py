@@ -54,8 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument(
         "--learning-curve",
         action="store_true",
-        help="train on all images, a half, a quarter, an eighth and a sixteenth of them, instead of repeating a paper;"
-        " --scale has no effect",
+        help="train on all images, a half, a quarter, an eighth and a sixteenth of them, instead of repeating a paper",
     )
     parser.add_argument(
         "--scale",
@@ -94,7 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if not 0 < arguments.scale <= 1:
         arguments.usage_error(f"--scale is {arguments.scale:g}, expected more than 0 and at most 1")
-
+    if arguments.learning_curve and arguments.scale != 1:
+        arguments.usage_error("--learning-curve has its own numbers of images; leave out --scale")
     is_paper = not (arguments.landmarks or arguments.learning_curve)
     if not is_paper and arguments.seed != _SEED:
         arguments.usage_error("--seed is that of a paper's trainings; give --seeds, the number of seeds")

@@ -126,9 +126,12 @@ def export_clips(clips: Clips, corrections: CorrectionsFolder, out: Path) -> Exp
         for number, source in enumerate(clips.sources):
             if not any(state.is_kept for state, _ in corrections.states(source.name).values()):
                 continue
+            loaded = clips.open(number)
+            if not any(state.is_kept for state in states_of(loaded, corrections).values()):
+                continue
             target = folder / source.name
             target.mkdir()
-            notes.append(write_clip(target, clips, clips.open(number), corrections))
+            notes.append(write_clip(target, clips, loaded, corrections))
             files += 1
         if not files:
             raise DataError(f"{corrections.folder}: no frame is corrected or accepted yet")

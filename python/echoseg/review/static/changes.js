@@ -48,19 +48,27 @@ export class Changes {
     if (!change) return;
     const number = state.clips.findIndex(({ name }) => name === change.clip);
     const frame = change.frame ?? change.at;
+    if (number < 0) {
+      this.#forget(direction, `${change.clip} is not among these files`);
+      return;
+    }
     if (number !== state.number || frame !== state.frame) await this.openFrame(number, frame);
     if (state.clip?.name !== change.clip) {
       this.history.step(direction === "undo" ? "redo" : "undo"); // its clip cannot be shown now
       return;
     }
     if (!areEqualStates(state.clip.stateOf(change.frame), change.before)) {
-      this.history.forget(direction);
-      showStatus("This change cannot be undone: the frame has been changed elsewhere since", true);
-      this.redraw();
+      this.#forget(direction, "the frame has been changed elsewhere since");
       return;
     }
     this.#apply(change.frame, change.after);
     showStatus(direction === "undo" ? "Undone" : "Done again");
+  }
+
+  #forget(direction, reason) {
+    this.history.forget(direction);
+    showStatus(`This change cannot be ${direction === "undo" ? "undone" : "done again"}: ${reason}`, true);
+    this.redraw();
   }
 
   /** Set the points of the frame that is shown; null restores the prediction. */
