@@ -24,7 +24,7 @@ from echoseg.evaluation.comparison_cases import choose_cases, load_compared_runs
 from echoseg.evaluation.cross_validation import cross_validate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.evaluation.protocols import apply_protocol
-from echoseg.evaluation.run_data import load_run_data, was_trained_on
+from echoseg.evaluation.run_data import load_run_data
 from echoseg.inference.postprocess import check_steps
 from echoseg.inference.predictor import load
 from echoseg.phantom.cached import cached_phantom
@@ -194,7 +194,7 @@ def evaluate(
         if protocol is not None:
             entry = apply_protocol(protocol, evaluation, run_data.store, split, steps=postprocess)
             evaluation.summary["protocol"] = entry
-        evaluation.summary["own_data"] = run_data.is_own or was_trained_on(Path(run), run_data.store)
+        evaluation.summary["own_data"] = run_data.is_own
         write_evaluation(evaluation, run_data.store, split, target)
         if protocol is not None:
             page = partial(Path.write_text, data=protocol_markdown(entry), encoding="utf-8")

@@ -13,7 +13,7 @@ import pandas as pd
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.evaluate import split_indices
-from echoseg.evaluation.run_data import RunData, prepare_run_data, was_trained_on
+from echoseg.evaluation.run_data import RunData, prepare_run_data
 from echoseg.geometry.contour import contour_area
 from echoseg.inference.predictor import Predictor, load
 from echoseg.phantom.cached import cached_phantom
@@ -171,12 +171,12 @@ def choose_cases(runs: Sequence[ComparedRun], split: str) -> Cases:
 def _with_splits(name: str, path: Path, data: RunData, device: str) -> ComparedRun:
     config, count = data.predictor.config, len(data.store)
     folds = [] if config.folds is None else [path / fold_name(number + 1) for number in range(config.folds)]
-    if not (data.is_own or was_trained_on(path, data.store)):
+    if not data.is_own:
         return ComparedRun(name, data, np.full(count, ""), [(data.predictor, np.arange(count))])
     if not folds:
         return ComparedRun(name, data, config.splits(data.store.samples), [(data.predictor, np.arange(count))])
-    splits = [load_config(run / CONFIG).splits(data.store.samples) for run in folds]
-    parts = [(load(run, device=device), np.flatnonzero(own == "test")) for run, own in zip(folds, splits, strict=True)]
+    networks = [load(run, device=device) for run in folds]
+    parts = [(one, np.flatnonzero(one.config.splits(data.store.samples) == "test")) for one in networks]
     return ComparedRun(name, data, np.full(count, "test"), parts)
 
 

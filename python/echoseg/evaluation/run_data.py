@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pandas as pd
 
 from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.recording import Recording
+from echoseg.datasets.statement import log_statement
 from echoseg.datasets.store import Store, is_store, prepare
 from echoseg.errors import DataError
 from echoseg.evaluation.beat_effort import beat_effort
@@ -36,7 +38,8 @@ class RunData:
         data: The folder of the data set or of the store.
         store: The store of the data set, with the size, ordering and field of view that the run was trained with.
         axis3: What the third axis of volumes is; see `echoseg.datasets.store.prepare`.
-        is_own: Whether `data` is the folder that the run was trained on, or a store of it.
+        is_own: Whether the run was trained on `data`, wherever they lie now. Without the training state, which a copy
+            of the run may lack, data that were moved are not known again.
     """
 
     predictor: Predictor
@@ -55,7 +58,8 @@ class RunData:
         if is_store(self.data):
             return None
         with axis3_taken_for(self.axis3):
-            dataset = read_dataset(self.data, self.predictor.config.structure)
+            rule = self.store.manifest.get("patient_rule")
+            dataset = read_dataset(self.data, self.predictor.config.structure, rule)
         return {recording.name: recording for recording in dataset.recordings}
 
     def evaluate(
@@ -184,7 +188,8 @@ def prepare_run_data(
     Args:
         run: The run folder.
         data: The folder of a data set, or a store; None: the data set that the run was trained on.
-        axis3: What the third axis of the volumes in `data` is. With None for `data`, that of the run.
+        axis3: What the third axis of the volumes in `data` is. For the data that the run was trained on, it is that of
+            the run.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         network: The function that makes the network, if one was passed to the training.
 
@@ -197,25 +202,52 @@ def prepare_run_data(
     is_own = data is None
     if data is None:
         data = config.data or cached_phantom(size=config.size, ordering=config.ordering)
-        axis3 = config.axis3
     folder = data.path if isinstance(data, Store) else Path(data)
-    options = config.store_options | {"axis3": axis3}  # that of the run is a property of its own data
-    if folder.resolve() != own:
-        options["patients"] = None  # the rule is for the names of the data that the run was trained on
-    store = prepare(folder, **options)
-    is_own = is_own or own in (folder.resolve(), store.source)
-    is_own = is_own or (config.folds is not None and was_trained_on(Path(run), store))  # which folder it is in now
-    return RunData(predictor, folder, store, axis3, is_own)
+    is_own = is_own or folder.resolve() == own
+    options = config.store_options
+    of_others = options | {"axis3": axis3, "patients": None}  # the run's are properties of its own data
+    store = None
+    if not is_own and (options != of_others or config.corrections):
+        store = _prepare_moved(Path(run), config, folder)
+        is_own = store is not None
+    if store is None:
+        options = options if is_own else of_others
+        store = prepare(folder, **options)
+        is_own = is_own or store.source == own or _was_trained_on(Path(run), config, store)
+    return RunData(predictor, folder, store, options["axis3"], is_own)
 
 
-def was_trained_on(run: Path, store: Store) -> bool:
+def _prepare_moved(run: Path, config: Config, folder: Path) -> Store | None:
+    """Prepare data as those that the run was trained on; None if they are others, or the run's corrections are gone."""
+    log = logging.getLogger("echoseg")
+    level = log.level
+    log.setLevel(logging.WARNING)  # data are stated once, as they are used
+    try:
+        store = trained = prepare(folder, **config.store_options)
+        if config.corrections:
+            trained = prepare(folder, corrections=config.corrections, **config.store_options)
+    except DataError:
+        return None
+    finally:
+        log.setLevel(level)
+    if not _was_trained_on(run, config, trained):
+        return None
+    log_statement(store.manifest)
+    return store
+
+
+def _was_trained_on(run: Path, config: Config, store: Store) -> bool:
     """Whether a run was trained on the frames and contours of a store, wherever the data lie now.
 
     Args:
-        run: The run folder, which may be that of a cross-validation. Without training state, the answer is no.
-        store: A store that is prepared for the run.
+        run: The run folder. Without training state, the answer is no.
+        config: The settings of the run, which may be a cross-validation.
+        store: A store that is prepared for the run, with its corrections.
     """
-    for folder in (run, *run.glob("fold-*")):
+    folds = [run / checkpoint.fold_name(number + 1) for number in range(config.folds or 0)]
+    for folder in folds or [run]:
+        if not (folder / checkpoint.CONFIG).is_file():
+            continue
         try:
             splits = load_config(folder / checkpoint.CONFIG).splits(store.samples)
             if checkpoint.load_state(folder)[0].get("data") == fingerprint(store, splits):
