@@ -4,12 +4,14 @@ import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from echoseg.errors import DataError
 from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
+from echoseg.training.splits import find_boundaries, split_folds
 
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "device": "cpu", "precision": "float32"}
 
@@ -101,8 +103,29 @@ def test_boundaries_of_other_splits_are_not_taken_over(tmp_path):
     config = tiny(split_shares=[0.8, 0.1, 0.1], split_boundaries=[0.1, 0.2, 1])
     config.save(tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml", seed=3).split_boundaries == (0.1, 0.2, 1)
-    for change in ({"split_shares": [0.6, 0.2, 0.2]}, {"data": "other"}, {"validation": "none"}):
+    for change in ({"split_shares": [0.6, 0.2, 0.2]}, {"data": "other"}):
         assert load_config(tmp_path / "config.yaml", **change).split_boundaries is None
+    for change in ({"validation": "none"}, {"validation": "last"}, {"preset": "mendoza"}):
+        assert load_config(tmp_path / "config.yaml", **change).split_boundaries == (0.1, 0.2, 1)
+    tiny(validation="none", split_boundaries=[0.1, 0.1, 1]).save(tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml", validation="none").split_boundaries == (0.1, 0.1, 1)
+    for change in ({"validation": "last"}, {"validation": None}, {"preset": "mendoza"}):
+        assert load_config(tmp_path / "config.yaml", **change).split_boundaries is None
+
+
+@pytest.mark.parametrize("before", ["none", "split"])
+@pytest.mark.parametrize("change", [{"validation": "none"}, {"validation": "last"}, {"preset": "mendoza"}])
+def test_another_validation_keeps_the_test_patients_of_a_fold(tmp_path, before, change):
+    names = [f"p{i}" for i in range(40)]
+    samples = pd.DataFrame({"patient": names, "split": "", "blank": 0})
+    for config in split_folds(tiny(folds=4, validation=before), samples):
+        config.save(tmp_path / "config.yaml")
+        changed = load_config(tmp_path / "config.yaml", **change)
+        planned = dataclasses.replace(changed, split_boundaries=find_boundaries(changed, samples))
+        before_that, splits = config.splits(samples), planned.splits(samples)
+        np.testing.assert_array_equal(splits == "test", before_that == "test")
+        assert (splits == "val").sum() == (0 if changed.validation == "none" else 4)  # 15 % of the 30 others
+        np.testing.assert_array_equal(planned.splits(samples[:7]), splits[:7])
 
 
 def test_splits_by_shares_and_by_image():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -174,11 +175,24 @@ def fold_boundaries(
     cuts = [fold * count // folds for fold in range(folds + 1)]
     starts = [0.0, *(numbers[cut] for cut in cuts[1:-1]), 1.0]
     found = []
-    for first, last, start, end in zip(cuts, cuts[1:], starts, starts[1:], strict=False):
-        following = [*sorted((number - start) % 1.0 for number in numbers)[last - first :], 1.0]
-        held = min(max(1, round(VALIDATION_SHARE * (len(following) - 1))), len(following) - 2) if validation else 0
-        found.append((start, (end - start, following[held] if held > 0 else end - start, 1.0)))
+    for start, end in itertools.pairwise(starts):
+        test = end - start
+        found.append((start, (test, validation_end(patients, start, test) if validation else test, 1.0)))
     return found
+
+
+def validation_end(patients: Sequence[str], start: float, test: float) -> float:
+    """Find the upper end of the validation set of a fold; see `fold_boundaries`.
+
+    Args:
+        patients: Names.
+        start: The number with which the fold's test set begins.
+        test: The upper end of its test set, counted from there.
+    """
+    numbers = {(_share(patient) - start) % 1.0 for patient in set(patients)}
+    following = [*sorted(number for number in numbers if number >= test), 1.0]
+    held = min(max(1, round(VALIDATION_SHARE * (len(following) - 1))), len(following) - 2)
+    return following[held] if held > 0 else test
 
 
 def split_by_boundaries(

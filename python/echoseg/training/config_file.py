@@ -44,14 +44,16 @@ def load_config(path: Path | None, **overrides: Any) -> Config:
     for names, place in ((values, f"{path}: "), (overrides, "")):
         if unknown := sorted(map(str, names.keys() - known)):
             raise DataError(f"{place}unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    of_splits = {"data", "patients", "test_fold", "folds", "split_shares", "split_counts", "split_by", "validation"}
-    if overrides.keys() & of_splits:
-        for name in ("split_boundaries", "split_start"):  # those of other splits
-            values.pop(name, None)
     approach = {**values, **overrides}.get("approach")
     presets = [_preset(str(given.get("preset")), approach) for given in (values, overrides)]
+    given = {**presets[1], **overrides}
+    if given.keys() & {"data", "patients", "test_fold", "folds", "split_shares", "split_counts", "split_by"}:
+        for name in ("split_boundaries", "split_start"):  # those of other splits
+            values.pop(name, None)
+    elif values.get("validation") == "none" != given.get("validation", "none") and values.get("split_start") is None:
+        values.pop("split_boundaries", None)  # they need not leave a patient for validation
     try:
-        return Config(**{**presets[0], **values, **presets[1], **overrides})
+        return Config(**{**presets[0], **values, **given})
     except ValueError as error:
         raise DataError(f"{path}: {error}" if path else str(error)) from None
 

@@ -12,6 +12,7 @@ from echoseg.datasets.split import (
     fold_boundaries,
     split_boundaries,
     split_by_boundaries,
+    validation_end,
 )
 from echoseg.errors import DataError
 from echoseg.utils.words import counted
@@ -103,7 +104,8 @@ def find_boundaries(config: Config, samples: pd.DataFrame) -> tuple[float, float
     """Find the boundaries of the splits that ``split_shares`` or ``split_counts`` ask for, or data without splits need.
 
     Args:
-        config: The settings. Boundaries that a run has stored are returned as they are.
+        config: The settings. Boundaries that a run has stored are returned as they are; a fold that was trained without
+            validation, and now needs one, keeps its test set.
         samples: A store's table of samples.
 
     Returns:
@@ -115,8 +117,11 @@ def find_boundaries(config: Config, samples: pd.DataFrame) -> tuple[float, float
     """
     drawn = config.split_shares is not None or config.split_counts is not None
     has_own = config.test_fold not in (None, NO_TEST) or (samples["split"].str.strip() != "").any()
-    if config.split_start is not None:
-        return config.split_boundaries
+    if config.split_start is not None and config.split_boundaries is not None:
+        test, validation, end = config.split_boundaries
+        if test == validation and config.validation != "none":  # the fold began without
+            validation = validation_end(traced_patients(samples), config.split_start, test)
+        return test, validation, end
     if config.split_boundaries is not None and (drawn or not has_own):
         return config.split_boundaries
     if not drawn:
