@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -18,14 +19,16 @@ from echoseg.api import evaluate, train
 from echoseg.cli import main
 from echoseg.datasets.store import write_store
 from echoseg.errors import DataError
-from echoseg.evaluation.cross_validation import cross_validate
+from echoseg.evaluation.cross_validation import _find_folds, cross_validate
 from echoseg.evaluation.evaluate import evaluate as evaluate_split
 from echoseg.inference.predictor import load
 from echoseg.metrics.bootstrap import mean_interval
 from echoseg.metrics.calibration import load_calibration
+from echoseg.training.batch_size import scale_learning_rate
 from echoseg.training.checkpoint import load_run
 from echoseg.training.config_file import load_config
 from echoseg.training.plan import make_plan
+from echoseg.training.splits import split_folds
 
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "epochs": 1, "device": "cpu", "landmarks": 5}
 FOLDS = 3
@@ -161,7 +164,10 @@ def test_it_goes_on_at_the_fold_that_is_not_finished(run, store, tmp_path, capsy
     refusal = failure(capsys, "train", "--resume", "--out", out)
     assert f"{settings}: width is 8, was 4 when the run was trained; put that back" in refusal
     settings.write_text(before)
+    of_a_killed_process = out / ".model.safetensors.01234567.part"
+    of_a_killed_process.mkdir()
     assert main(["train", "--resume", "--out", str(out)]) == 0
+    assert os.name == "nt" or not of_a_killed_process.exists()  # Windows has no locks
     printed = capsys.readouterr().out
     assert "fold 1 of 3: is finished" in printed
     assert "fold 3: Dice " in printed
@@ -173,6 +179,21 @@ def test_it_goes_on_at_the_fold_that_is_not_finished(run, store, tmp_path, capsy
     changed = metadata.read_text().replace("split_start: 0.0", "split_start: 0.5")
     metadata.write_text(changed)
     assert "the data are not those" in failure(capsys, "train", "--resume", "--out", out)
+
+
+@pytest.mark.parametrize("batch_size", [16, 32, 64])
+def test_an_edited_learning_rate_is_refused(store, tmp_path, batch_size):
+    """Where the plan has scaled it to the batch size, too."""
+    config = load_config(None, folds=3, **{**TINY, "batch_size": None, "epochs": 3, "learning_rate": 0.003})
+    begun = split_folds(make_plan(config, store, torch.device("cpu")).config, store.samples)[0]
+    rate = scale_learning_rate(0.003, batch_size)
+    fold = tmp_path / "fold-1"
+    fold.mkdir()
+    dataclasses.replace(begun, batch_size=batch_size, learning_rate=rate).save(fold / "config.yaml")
+    _find_folds(dataclasses.replace(begun, folds=3, split_start=None, split_boundaries=None), store, tmp_path)
+    edited = dataclasses.replace(config, learning_rate=0.01)
+    with pytest.raises(DataError, match=r"learning_rate is 0\.01, was 0\.003\d* when .*; put that back"):
+        cross_validate(edited, store, tmp_path, trained=store, finish=print, resume=True)
 
 
 def test_more_folds_than_patients_are_refused(store, tmp_path):

@@ -176,6 +176,16 @@ def test_an_augmentation_from_outside_repeats(disc_store):
     assert [len(frames) for frames, _ in parts[0] + parts[1]] == [4, 4, 2, 4, 4, 2]
 
 
+def noise_of_torch(frames, points, random):
+    return torch.randint(256, frames.shape, dtype=torch.uint8).numpy(), points
+
+
+def test_torch_draws_other_numbers_in_the_workers_for_another_seed(disc_store):
+    one, again, other = (collected(disc_store, tiny(workers=1, seed=seed), noise_of_torch) for seed in (0, 0, 1))
+    assert torch.equal(one[0][0], again[0][0])
+    assert not torch.equal(one[0][0], other[0][0])
+
+
 def test_an_augmentation_of_another_shape_is_refused(disc_store):
     with pytest.raises(ValueError, match=r"frames \(8, 16, 32\) and points \(8, 24, 2\), expected \(8, 32, 32\)"):
         collected(disc_store, tiny(), augment=lambda frames, points, random: (frames[:, :16], points))

@@ -8,6 +8,7 @@ of the ensemble are rather too wide.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from echoseg.metrics.calibration import fit_calibration
 from echoseg.models.ensemble import Ensemble
 from echoseg.models.normalize import NetworkFactory
 from echoseg.training import checkpoint
+from echoseg.training.batch_size import scale_learning_rate
 from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
 from echoseg.training.devices import choose_device
@@ -40,7 +42,7 @@ from echoseg.training.plan import PLAN, Plan, make_plan
 from echoseg.training.run_files import save_environment
 from echoseg.training.splits import split_folds
 from echoseg.training.training_sets import fingerprint
-from echoseg.utils.files import new_folder, replace_file
+from echoseg.utils.files import TEMPORARY_FOLDERS, new_folder, remove_abandoned, replace_file
 
 FinishRun = Callable[[Path, Config], object]
 """Calibrates and tests the run of a fold, and writes its results into its folder."""
@@ -95,7 +97,9 @@ def cross_validate(
     plan = make_plan(config, trained, device, ranks)
     folds = _find_folds(plan.config, trained, out)
     ranks.wait()  # each has seen how far the folds had come
-    if ranks.index == 0 and not resume:
+    if ranks.index == 0 and resume:
+        remove_abandoned(out.glob(TEMPORARY_FOLDERS))
+    elif ranks.index == 0:
         _begin(plan, out, device)
     for number, fold in enumerate(folds, start=1):
         if ranks.index == 0:
@@ -156,9 +160,11 @@ def _check_edits(out: Path, config: Config, begun: Config) -> list[str]:
         DataError: A setting differs that the plan of the fold has not chosen.
     """
     chosen = {name for name, value in config.values().items() if value in (None, "auto")}
-    if config.batch_size is None:
-        chosen.add("learning_rate")  # which is scaled to the batch size
     settings = {name: value for name, value in begun.values().items() if name not in chosen}
+    rate, begun_rate = config.learning_rate, settings.get("learning_rate")
+    if config.batch_size is None and begun.batch_size is not None and rate is not None and begun_rate is not None:
+        of_16_images = begun_rate / scale_learning_rate(1.0, begun.batch_size)
+        settings["learning_rate"] = rate if math.isclose(of_16_images, rate) else of_16_images
     return checkpoint.check_settings(out, config, settings)
 
 

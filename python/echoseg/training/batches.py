@@ -77,7 +77,7 @@ class Batches:
     ) -> None:
         self._codec = codec
         self.device = device
-        self._size = store.size
+        self._size, self._seed = store.size, config.seed
         on_gpu = device.type == "cuda"
         self._making_device = device if on_gpu else torch.device("cpu")
         resident = on_gpu and config.workers == 0 and augment is None and _fits(store.frames, device)
@@ -127,7 +127,8 @@ class Batches:
         positions = [(epoch, step, min(step + steps, len(self))) for step in range(first, len(self), steps)]
         plans: Iterable[BatchPlan] = (self._plans[position] for position in positions)
         if self.workers:
-            own = torch.Generator().manual_seed(epoch)  # torch's global generator would give other numbers to dropout
+            drawn = np.random.default_rng([self._seed, epoch]).integers(2**63)
+            own = torch.Generator().manual_seed(int(drawn))  # torch's global one would give other numbers to dropout
             plans = DataLoader(self._plans, batch_size=None, sampler=positions, num_workers=self.workers, generator=own)
         for plan in plans:
             yield from plan.to(self._making_device, drawing_device(self.device)).batches()
