@@ -17,7 +17,7 @@ from _folders import write_folder
 from _predictions import of_probabilities
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.store import prepare
-from echoseg.evaluation.ejection import agreements, traced_volumes, video_volumes
+from echoseg.evaluation.ejection import agreements, single_view_volumes, traced_volumes, video_volumes
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.postprocess_ablation import postprocess_ablation
 from echoseg.geometry.discs import biplane_volumes
@@ -148,9 +148,23 @@ def test_an_ed_and_an_es_image_of_which_one_has_a_spacing_give_no_ef(folder, cap
     known = np.where(samples["video"].isin(["aED", "bED", "bES"]), 2.0, np.nan)
     store = dataclasses.replace(store, samples=samples.assign(spacing_y=known, spacing_x=known))
     with caplog.at_level("WARNING", logger="echoseg"):
-        table = traced_volumes(store, np.arange(len(store)), perfect_prediction(store))
-    assert table[["video", "unit"]].to_numpy().tolist() == [["bED", "ml"], ["cED", "px3"]]
-    assert "no EF of a/: only one of the two images" in caplog.text
+        volumes = evaluate(GreyLevelPredictor(), store, "all").volumes
+        single = single_view_volumes(store, np.arange(len(store)), perfect_prediction(store))
+    for table in (volumes, single):
+        assert table[["video", "unit"]].to_numpy().tolist() == [["bED", "ml"], ["cED", "px3"]]
+    (message,) = caplog.messages
+    assert message.startswith("no EF of a: only one of the two images")
+
+
+def test_of_several_images_of_a_patient_those_with_a_spacing_are_paired(folder):
+    store = prepare(folder, size=(40, 48))
+    samples = store.samples.assign(patient="p", video=store.samples["video"] + store.samples["phase"])
+    indices, expected = np.arange(len(store)), {("bES", "bED"): "bED", ("aES", "cED"): "cED", (): "aED"}
+    for known, video in expected.items():
+        spacing = np.where(samples["video"].isin(known), 2.0, np.nan)
+        chosen = dataclasses.replace(store, samples=samples.assign(spacing_y=spacing, spacing_x=spacing))
+        table = traced_volumes(chosen, indices, perfect_prediction(chosen))
+        assert table[["video", "unit"]].to_numpy().tolist() == [[video, "ml" if known else "px3"]]
 
 
 def test_whole_videos_of_both_views_of_a_patient_keep_their_traced_ef(folder):

@@ -52,9 +52,9 @@ INTERVAL = ["ef_low", "ef_high"]
 def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) -> pd.DataFrame:
     """Compute volumes by the method of discs from the traced frames of each video with an ED and an ES frame.
 
-    Files with a single frame are paired by patient and view, unless the spacing of only one of them is known. If a
-    patient has both apical views and their spacing is known, the two rows are replaced by one biplane row. Stacks and
-    short-axis views are left out.
+    Files with a single frame are paired by patient and view, unless the spacing of only one of them is known; of
+    several pairs, the first one with a spacing is taken, else the first one. If a patient has both apical views and
+    their spacing is known, the two rows are replaced by one biplane row. Stacks and short-axis views are left out.
 
     Args:
         store: The store that was evaluated.
@@ -200,24 +200,37 @@ def agreements(table: pd.DataFrame, suffix: str = "") -> dict[str, Any]:
     return {name: entry for name, entry in entries.items() if entry["videos"] + entry["missing"]}
 
 
-def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
-    """The pairs of a traced ED and ES frame: a row per pair, with `ed` and `es`, the indices of the samples."""
+def warn_of_mixed_spacing(samples: pd.DataFrame) -> None:
+    """Log a warning of the ED and ES images that give no EF, since the spacing of only one of them is known."""
+    frames = _phase_frames(samples)
+    phases = frames.groupby("pair")["phase"].nunique()
+    if mixed := sorted(set(phases.index[phases == 2]) - set(_pairs(samples)["pair"])):
+        logger.warning(
+            "no EF of %s%s: only one of the two images, ED and ES, has a spacing; give both or neither one",
+            ", ".join(pair.removesuffix("/") for pair in mixed[:_MAX_LISTED]),
+            ", …" if len(mixed) > _MAX_LISTED else "",
+        )
+
+
+def _phase_frames(samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples at ED or ES that show the long axis, with `unit`, `index`, and `pair`, whose ED and ES are paired."""
     has_spacing = samples[["spacing_y", "spacing_x"]].notna().all(axis=1)
     frames = samples.assign(unit=np.where(has_spacing, "ml", "px3"), index=samples.index)
     frames = frames[frames["thickness"].isna() & frames["phase"].isin(["ED", "ES"])]
     frames = frames[~frames["view"].isin(SHORT_AXIS_VIEWS)]
     has_both = frames.groupby("video")["phase"].transform("nunique") == 2
-    frames["pair"] = np.where(has_both, frames["video"], frames["patient"] + "/" + frames["view"])
-    ed, es = (frames[frames["phase"] == phase].drop_duplicates("pair") for phase in ("ED", "ES"))
-    pairs = ed.merge(es[["pair", "unit", "index"]], on=["pair", "unit"], suffixes=("", "_es"))
-    if mixed := sorted(set(ed["pair"]) & set(es["pair"]) - set(pairs["pair"])):
-        logger.warning(
-            "no EF of %s%s: only one of the two images, ED and ES, has a spacing; give both or neither one",
-            ", ".join(mixed[:_MAX_LISTED]),
-            ", …" if len(mixed) > _MAX_LISTED else "",
-        )
+    return frames.assign(pair=np.where(has_both, frames["video"], frames["patient"] + "/" + frames["view"]))
+
+
+def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of a traced ED and ES frame: a row per pair, with `ed` and `es`, the indices of the samples."""
+    key = ["pair", "unit"]
+    frames = _phase_frames(samples).drop_duplicates([*key, "phase"])
+    ed, es = (frames[frames["phase"] == phase] for phase in ("ED", "ES"))
+    pairs = ed.merge(es[[*key, "index"]], on=key, suffixes=("", "_es"))
+    pairs = pairs.sort_values("unit", kind="stable").drop_duplicates("pair").sort_index(ignore_index=True)  # ml first
     renamed = {"index": "ed", "index_es": "es", **{name: f"listed_{name}" for name in ("edv", "esv", "ef")}}
-    return pairs.rename(columns=renamed)[["video", "patient", "view", "unit", *renamed.values()]]
+    return pairs.rename(columns=renamed)[["pair", "video", "patient", "view", "unit", *renamed.values()]]
 
 
 def _paired_contours(

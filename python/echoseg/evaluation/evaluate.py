@@ -17,7 +17,14 @@ from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import check_calibration
 from echoseg.evaluation.ef_bands import ef_bands
-from echoseg.evaluation.ejection import STEADINESS, agreements, single_view_volumes, traced_volumes, video_volumes
+from echoseg.evaluation.ejection import (
+    STEADINESS,
+    agreements,
+    single_view_volumes,
+    traced_volumes,
+    video_volumes,
+    warn_of_mixed_spacing,
+)
 from echoseg.evaluation.image_table import measure_images, summarise_images
 from echoseg.evaluation.observers import observer_agreement
 from echoseg.evaluation.stacks import measure_stacks, predict_stacks, summarise_stacks
@@ -124,6 +131,7 @@ def evaluate(
             extra["calibration"] = check_calibration(
                 predictor, prediction.take(traced), true_landmarks[traced], contours[traced], samples
             )
+    warn_of_mixed_spacing(store.samples.iloc[indices])
     volumes = traced_volumes(store, indices, prediction)
     stacks = measure_stacks(predict_stacks(predictor, store, all_indices, steps))
     extra |= summarise_tables(images, volumes, stacks) | ({"postprocess": list(steps)} if steps else {})
