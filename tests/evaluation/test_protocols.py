@@ -108,6 +108,21 @@ def test_bad_contours_count_in_the_share_of_good_ones_only(disc_store):
     assert [values[name]["value"] for name in ("good", "dice", "apd")] == [75, 1, 0]
 
 
+def test_good_contours_without_a_common_pixel_are_left_out_of_conformity(disc_store):
+    """They are good only if they are tiny."""
+    store = with_samples(disc_store, spacing_y=0.1, spacing_x=0.1)
+    evaluation = evaluation_of(store)
+    contours = [points * (0.1 if i < 4 else 1) for i, points in enumerate(evaluation.prediction.contours)]
+    entry = apply_protocol(
+        "sunnybrook",
+        dataclasses.replace(evaluation, prediction=dataclasses.replace(evaluation.prediction, contours=contours)),
+        store,
+        "test",
+    )
+    assert [entry["values"][name]["value"] for name in ("good", "dice", "conformity")] == [100, 0.75, 1]
+    assert any("leaves out 4 good contours with a Dice of 0" in line for line in entry["differences"])
+
+
 def test_what_cannot_be_computed_is_unknown(disc_store):
     entry = apply_protocol("camus", evaluation_of(disc_store, volumes=VOLUMES.assign(unit="px3")), disc_store, "all")
     values = entry["values"]

@@ -86,6 +86,10 @@ def apply_protocol(
     if "ef_mae" in protocol.quantities:
         of = "whole videos, over the beats that were found" if len(evaluation.videos) else "the frames that were traced"
         differences.append(f"EF is computed from the contours of {of}.")
+    if "conformity" in protocol.quantities:
+        apart = int(((images["apd_mm"] < GOOD_MM) & (images["dice"] == 0)).sum())
+        left_out = f"The mean of conformity leaves out {counted(apart, 'good contour')} with a Dice of 0"
+        differences += [f"{left_out}, for which it is minus infinity."] if apart else []
     if steps:
         differences.append(f"Post-processing was applied: {', '.join(steps)}.")
     values = {quantity: _entry(value) for quantity, value in protocol.compute(images, volumes).items()}
@@ -207,10 +211,11 @@ def _sunnybrook(images: pd.DataFrame, _: pd.DataFrame) -> dict[str, Quantity]:
     if images["apd_mm"].isna().any():
         return dict.fromkeys(("good", "dice", "apd", "conformity"), Quantity(np.nan))
     good = images[images["apd_mm"] < GOOD_MM]
-    good = good.assign(conformity=3 - 2 / good["dice"])
+    overlapping = good[good["dice"] > 0]
+    overlapping = overlapping.assign(conformity=3 - 2 / overlapping["dice"])
     share = _means(images.assign(good=100.0 * (images["apd_mm"] < GOOD_MM)), "good")
     return {"good": share, "dice": _means(good, "dice"), "apd": _means(good, "apd_mm"),
-            "conformity": _means(good, "conformity")}  # fmt: skip
+            "conformity": _means(overlapping, "conformity")}  # fmt: skip
 
 
 _INTERVALS = "The intervals are 95 % intervals over patients."
