@@ -51,6 +51,17 @@ def test_findings_of_both_views_name_their_own_list(tmp_path):
     assert places == {("A4C/FileList.csv", 2), ("PSAX/FileList.csv", 2)}
 
 
+def test_findings_about_the_list_name_it_where_a_frame_was_corrected(data, tmp_path):
+    set_cell(data / "FileList.csv", 2, 2, "140")
+    table = tmp_path / "corrections/VolumeTracings.csv"
+    table.parent.mkdir()
+    table.write_text("\n".join((data / "VolumeTracings.csv").read_text().split("\n")[:11]) + "\n")
+    store = prepare(data, tmp_path / "store", corrections=table)
+    assert store.samples["file"][0] == str(table)
+    (found,) = (found for found in check_dataset(store.path).findings if found.reason == "ESV greater than EDV")
+    assert found.location == "FileList.csv:2"
+
+
 def test_faults_are_findings_or_raise_if_strict(data):
     set_cell(data / "VolumeTracings.csv", 3, 1, "forty")
     left_out = [finding for finding in check_dataset(data).findings if finding.kind == "left out"]

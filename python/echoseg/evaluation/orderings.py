@@ -13,7 +13,6 @@ from tqdm import tqdm
 from echoseg.datasets.recording import Dataset
 from echoseg.datasets.store import Store
 from echoseg.geometry.contour import ORDERINGS, order_contour
-from echoseg.geometry.crop import Box, Crop, fov_box
 from echoseg.metrics.overlap import dice
 from echoseg.ops import fill_polygons
 
@@ -31,16 +30,13 @@ def masks_by_ordering(dataset: Dataset, store: Store) -> dict[str, np.ndarray]:
         Masks by name of the ordering, (N, H, W) uint8, 0 or 1, in the order of the store.
     """
     tracings = {(video.name, tracing.frame): tracing for video in dataset.recordings for tracing in video.tracings}
-    spacings = {video.name: video.spacing for video in dataset.recordings}
-    samples = list(store.samples.itertuples())
+    keys = list(zip(store.samples["video"], store.samples["frame"], strict=True))
+    crops = [store.crop(index) for index in range(len(store))]
     masks = {}
     for name in tqdm(_ORDERINGS, desc="orderings", disable=None):
-        contours = []
-        for sample in samples:
-            contour = order_contour(tracings[sample.video, sample.frame].coordinates, name)
-            frame = Box(0, 0, sample.height, sample.width)
-            box = fov_box(frame, spacings[sample.video], store.manifest["fov_mm"])
-            contours.append(Crop(box, store.size).points(contour))
+        contours = [
+            crop.points(order_contour(tracings[key].coordinates, name)) for crop, key in zip(crops, keys, strict=True)
+        ]
         offsets = np.cumsum([0, *map(len, contours)], dtype=np.int64)
         masks[name] = fill_polygons(np.concatenate(contours), store.size, offsets=offsets)
     return masks

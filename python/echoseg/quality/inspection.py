@@ -154,7 +154,9 @@ def _from_suspect(suspect: Suspect, samples: pd.DataFrame, first: int) -> Findin
     file, row = image["file"], image["row"]
     if in_file_list:
         row = image["list_row"]
-        file = PurePosixPath(file).with_name(FILE_LIST).as_posix() if row else image["path"]
+        file = image["path"]
+        if row:  # the path is [VIEW/]Videos/NAME; the tracing may be in a table of corrections
+            file = (PurePosixPath(file).parents[1] / FILE_LIST).as_posix()
     return Finding(
         SUSPICIOUS,
         suspect.reason,
