@@ -208,6 +208,39 @@ def test_slices_that_are_all_blank_are_refused(tmp_path):
         read_dataset(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("stem", "phase", "view"),
+    [
+        ("patient1ED", "ED", ""),
+        ("001es", "ES", ""),
+        ("patient1A4C", "", "A4C"),
+        ("p12ch", "", "A2C"),
+        ("p1A2CED", "ED", "A2C"),
+        ("patient01ES1", "ES", ""),
+        ("pat1EDframe3", "ED", ""),
+        ("pat1ED3_4CH", "ED", "A4C"),
+        ("001ed5", "", ""),
+        ("0X1ED5", "", ""),
+        ("1a4c", "", ""),
+        ("1b9d6bcd-12ed-1a4c-9b5d-112233445566", "", ""),
+        ("RED1", "", ""),
+        ("SPEED2", "", ""),
+        ("case2used", "", ""),
+    ],
+)
+def test_phase_and_view_may_be_attached_to_a_number_but_words_and_hashes_stay_whole(stem, phase, view):
+    assert parse_stem(stem)[1:] == (phase, view)
+
+
+def test_an_empty_mask_of_an_attached_slice_is_a_blank(tmp_path):
+    for number, radius in enumerate((12.0, 0.0)):
+        save_image(tmp_path / f"p07slice{number}.png", make_image(ellipse(12.0)))
+        save_image(tmp_path / f"p07slice{number}_mask.png", ellipse(radius))
+    dataset = read_dataset(tmp_path)
+    assert dataset.faults == ()
+    assert [len(recording.tracings[0].coordinates) > 0 for recording in dataset.recordings] == [True, False]
+
+
 @given(
     patient=st.from_regex(r"[A-Za-z]{2,5}[0-9]{1,3}", fullmatch=True),
     view=st.sampled_from(["", "_2CH", "_4ch"]),

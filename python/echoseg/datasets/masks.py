@@ -23,7 +23,7 @@ from tqdm import tqdm
 from echoseg.datasets.alignment import align_mask
 from echoseg.datasets.mask_shape import find_impossible, outside_contour
 from echoseg.datasets.mask_values import MaskContent, MaskRule, decide, examine, round_values, uses_colours
-from echoseg.datasets.patients import VIEWS, patient_of_name
+from echoseg.datasets.patients import VIEWS, detach_marks, patient_of_name
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.datasets.structure import Label, is_chamber
 from echoseg.errors import DataError
@@ -182,11 +182,12 @@ def stem_of(path: Path) -> str:
 
 
 def parse_stem(stem: str) -> tuple[str, str, str]:
-    """Patient, phase and view in a file name such as "p1_4CH_ED", "p1_frame01" or "p1_ES_slice3".
+    """Patient, phase and view in a file name such as "p1_4CH_ED", "p1_frame01", "p1_ES_slice3" or "p1ED".
 
     Phase and view are "" if the name does not contain them.
     """
-    phase, view = _PHASE.search(stem), _VIEW.search(stem)
+    marks = detach_marks(stem)
+    phase, view = _PHASE.search(marks), _VIEW.search(marks)
     return patient_of_name(stem), phase[1].upper() if phase else "", VIEWS[view[1].lower()] if view else ""
 
 
@@ -214,7 +215,7 @@ def _read_one(pair: MaskPair, *, folder: Path, rule: MaskRule, by_colour: bool, 
     contours = [mask_contour(frame) for frame in inside]
     traced = np.flatnonzero(inside.any(axis=(1, 2)))
     if len(contours) == 1:
-        keep_blanks = _SLICE.fullmatch(stem_of(recording.path)) is not None
+        keep_blanks = _SLICE.fullmatch(detach_marks(stem_of(recording.path))) is not None
     elif time_points > 1:
         keep_blanks = False
     else:  # two separate frames are ED and ES of a sequence that its header does not declare
