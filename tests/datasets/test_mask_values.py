@@ -133,6 +133,7 @@ SEVERAL = {
     "colours": ({"LV": "#ff0000", "RV": "#00ff00"}, colours((0, 0, 0), RED, GREEN)),
     "colours by number": ({"#ff0000": "LV", "#00ff00": "RV"}, colours((0, 0, 0), RED, GREEN)),
     "white of a palette": ({"LV": "#ffffff", "RV": "#ff0000"}, palette([(0, 0, 0), (255, 255, 255), RED])),
+    "greys of a palette": ({"LV": "#808080", "RV": "#ffffff"}, palette([(0, 0, 0), (128,) * 3, (255,) * 3])),
     "colours of a palette": ({"LV": "#800000", "RV": "#008000"}, palette(VOC)),
     "greys": ({"LV": 127, "RV": 255}, lambda mask: np.array([0, 127, 255], np.uint8)[mask]),
     "scaled to 8 bits": ({"LV": 1, "RV": 2}, lambda mask: np.array([0, 128, 255], np.uint8)[mask]),
@@ -148,6 +149,13 @@ def test_several_labels_are_read_by_their_names(tmp_path, case):
     folder = write(tmp_path, [paint(two(lv)) for lv in LV], labels)
     check(read_dataset(folder))
     check(read_dataset(folder, "RV"), [RV * (1 - lv) for lv in LV])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+@pytest.mark.parametrize("labels", [{"LV": "#ffffff"}, {"#ffffff": "LV"}, {"LV": ["#ffffff"]}])
+def test_white_is_named_as_a_colour_of_a_palette(tmp_path, labels, suffix):
+    paint = palette([(0, 0, 0), (255, 255, 255)])
+    check(read_dataset(write(tmp_path, [paint(lv) for lv in LV], labels, suffix)))
 
 
 def test_a_palette_without_unused_colours_is_read_by_its_colours(tmp_path):

@@ -98,7 +98,8 @@ def read_label(path: Path, structure: str | None = None) -> Label:
     declared = tuple(sorted({value for values in named.values() for value in values}))
     background = next((values for name, values in named.items() if name.lower() == "background"), (0,))
     named = {name: values for name, values in named.items() if values != background and name.lower() != "ignore"}
-    return choose_label(named, structure, path)._replace(declared=declared)
+    by_colour = any(_names_colour(key, value) for key, value in labels.items())
+    return choose_label(named, structure, path)._replace(declared=declared, by_colour=by_colour)
 
 
 def find_label(path: Path, structure: str | None = None) -> Label | None:
@@ -131,6 +132,13 @@ def _parse_label(key: str, value: Any) -> tuple[str, tuple[int, ...]]:
     if not values or not all(isinstance(item, int) for item in values):
         raise ValueError(f"label {key} is not an integer")
     return key, tuple(values)
+
+
+def _names_colour(key: str, value: Any) -> bool:
+    """Whether an entry of the labels names a colour such as "#ff0000"."""
+    if isinstance(value, str) and not value.startswith("#"):
+        return key.startswith("#")
+    return isinstance(value, str) or (isinstance(value, list) and any(isinstance(item, str) for item in value))
 
 
 def _list_images(folder: Path) -> list[Path]:

@@ -163,7 +163,7 @@ def uses_colours(palettes: Sequence[NDArray[np.int32]], label: Label | None) -> 
         label: The structure in the data set's description; None without a description.
     """
     if label is not None:
-        return max((*label.values, *label.declared)) >= COLOUR
+        return label.by_colour
     given = [palette for palette in palettes if palette.size]
     if not given:
         return False

@@ -27,11 +27,13 @@ class Label(NamedTuple):
         structure: The name of the structure; the same name chooses this label again.
         values: The mask values.
         declared: The mask values that a `dataset.json` names, with background and other structures.
+        by_colour: Whether a `dataset.json` names them by colours such as "#ff0000", greys included.
     """
 
     structure: str
     values: tuple[int, ...]
     declared: tuple[int, ...] = ()
+    by_colour: bool = False
 
     def __str__(self) -> str:
         return f"label {' and '.join(map(str, self.values))}"
