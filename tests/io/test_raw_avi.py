@@ -94,15 +94,39 @@ def test_an_empty_chunk_of_motion_jpeg_repeats_the_frame_before_it(tmp_path, has
     assert [int(decoded[number][9, 9]) for number in (2, 3)] == pytest.approx([60, 140], abs=2)
 
 
-def test_empty_chunks_at_the_start_are_no_frames(tmp_path):
-    path = write_frames_avi(tmp_path / "a.avi", [np.full((32, 40), grey, np.uint8) for grey in (20, 60, 100, 140)])
-    content = path.read_bytes()
-    content = content[: content.index(b"idx1")].replace(b"MJPG", b"mjpg")  # FFmpeg decodes it
-    path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
+@pytest.mark.parametrize("decoder", ["FFmpeg", "OpenCV", "raw"])
+def test_empty_chunks_at_the_start_show_the_frame_after_them(tmp_path, decoder):
+    frames = [np.full((32, 40), grey, np.uint8) for grey in (20, 60, 100, 140)]
+    path = tmp_path / "a.avi"
+    if decoder == "raw":
+        write_raw_avi(path, np.stack(frames))
+    else:
+        content = write_frames_avi(path, frames).read_bytes()
+        content = content[: content.index(b"idx1")].replace(b"MJPG", b"MJPG" if decoder == "OpenCV" else b"mjpg")
+        path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
     for number in (1, 0):
-        empty_chunk(path, number, b"00dc")
+        empty_chunk(path, number, b"00db" if decoder == "raw" else b"00dc")
     decoded = decode_clip(path, [0, 1, 2, 3]).frames
     assert {number: int(frame[9, 9]) for number, frame in decoded.items()} == pytest.approx({2: 100, 3: 140}, abs=2)
+    clip = read_clip(path)
+    assert clip.frames[:, 9, 9].tolist() == pytest.approx([100, 100, 100, 140], abs=2)
+    assert clip.note == "2 empty frames at the start, in place of which frame 2 is taken"
+
+
+def test_an_avi_without_any_frame_or_with_a_damaged_first_one_is_refused(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (2, 6, 8), dtype=np.uint8)
+    path = write_raw_avi(tmp_path / "a.avi", frames)
+    for number in (1, 0):
+        empty_chunk(path, number)
+    with pytest.raises(DataError, match="contains no frame that can be decoded"):
+        read_clip(path)
+    damaged = write_frames_avi(tmp_path / "b.avi", [np.full((32, 40), grey, np.uint8) for grey in (20, 60)])
+    content = bytearray(damaged.read_bytes())
+    start = content.index(b"\xff\xd8\xff")  # of the first JPEG
+    content[start : start + 200] = bytes(200)
+    damaged.write_bytes(content)
+    with pytest.raises(DataError, match="frame 0 is damaged or cut off"):
+        read_clip(damaged)
 
 
 def add_index(path):

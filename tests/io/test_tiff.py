@@ -44,6 +44,10 @@ CASES = {
         {"imagej": True, "metadata": {"axes": "TYX", "finterval": 20, "tunit": "frames"}},
         (1, 1, (NAN, NAN), NAN, NAN),
     ),
+    "a film of ImageJ in an unknown unit": (
+        {"description": "ImageJ=1.54f\nimages=6\nframes=6\nfps=30\ntunit=frames\n", "metadata": None},
+        (1, 1, (NAN, NAN), NAN, 30),
+    ),
     "slices of OME": (
         {"ome": True, "metadata": {"axes": "ZYX", "PhysicalSizeX": 1500, "PhysicalSizeY": 1250, "PhysicalSizeZ": 8000}},
         (1, 6, (1.25, 1.5), 8, NAN),

@@ -87,8 +87,9 @@ def count_pages(content: bytes) -> int | None:
 def _imagej(fields: dict[str, str], resolution: list[float]) -> PageAxes:
     slices, times, channels = (int(fields.get(name, "1")) for name in ("slices", "frames", "channels"))
     unit = _MILLIMETRES.get(fields.get("unit", "").strip().lower(), math.nan)
-    seconds = _SECONDS.get(fields.get("tunit", "sec").strip().lower(), math.nan)
-    spacing, interval = float(fields.get("spacing", "nan")), float(fields.get("finterval", "0")) * seconds
+    spacing, interval = float(fields.get("spacing", "nan")), float(fields.get("finterval", "0"))
+    if interval:
+        interval *= _SECONDS.get(fields.get("tunit", "sec").strip().lower(), math.nan)
     if times == 1 and fields.get("hyperstack") != "true" and math.isnan(spacing):
         slices = 1  # the images of any stack
     sides = [unit / per_unit if per_unit > 0 else math.nan for per_unit in resolution]

@@ -25,6 +25,7 @@ from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, MAX_PIXELS, Clip, plausible_rate
 from echoseg.io.raw_avi import RawAvi, WithEmptyFrames, empty_frames, open_raw_avi
 from echoseg.utils.files import opencv_name
+from echoseg.utils.words import counted
 
 Frame = NDArray[np.uint8]
 Capture = cv2.VideoCapture | RawAvi | WithEmptyFrames
@@ -95,10 +96,24 @@ def read_video(path: Path) -> Clip:
             damaged frame.
     """
     decoded = decode_frames(path)
+    empty = _leading_empty_frames(path, decoded)
+    if empty:
+        first = decoded.frames[empty]
+        decoded = decoded._replace(frames=dict.fromkeys(range(empty), first) | decoded.frames)
     frames = stack_frames(path, decoded, None)
     declared = 0 if decoded.declared == len(frames) else decoded.declared
-    note = f"the frames are turned by {decoded.turned} degrees, as the header asks for" if decoded.turned else ""
-    return Clip(frames, decoded.fps, (np.nan, np.nan), np.nan, declared=declared, note=note)
+    notes = [f"the frames are turned by {decoded.turned} degrees, as the header asks for"] if decoded.turned else []
+    if empty:
+        notes.append(f"{counted(empty, 'empty frame')} at the start, in place of which frame {empty} is taken")
+    return Clip(frames, decoded.fps, (np.nan, np.nan), np.nan, declared=declared, note="; ".join(notes))
+
+
+def _leading_empty_frames(path: Path, decoded: DecodedFrames) -> int:
+    """The number of frames before the first decoded one if the file is an AVI that has empty chunks for all of them."""
+    first = min(decoded.frames, default=0)
+    with path.open("rb") as file:
+        is_empty = first > 0 and _is_avi(file.read(16)) and empty_frames(path)[:first].all()
+    return first if is_empty else 0
 
 
 def decode_frames(path: Path, frames: Sequence[int] | None = None) -> DecodedFrames:
