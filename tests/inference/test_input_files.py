@@ -77,6 +77,19 @@ def test_a_rule_that_cannot_be_used_is_refused(videos, rule, message):
         find(videos, patients=rule)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [('{"patients": ', r"dataset\.json:1:14: invalid JSON"), ('{"patients": "("}', r"is not a regular expression")],
+)
+def test_what_a_data_set_lists_is_not_dropped_for_a_broken_description(tmp_path, text, message):
+    first, second = (write_folder(tmp_path / name, ("a",)) for name in ("first", "second"))
+    (second / "dataset.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        find(second, patients="(.)")
+    with pytest.raises(DataError, match=message):
+        find_input_files([first, second], tmp_path / "no run", None, out=tmp_path / "out")
+
+
 def test_areas_of_bodies_are_those_of_the_patients_of_the_rule(videos, tmp_path):
     (tmp_path / "bsa.csv").write_text("patient,bsa\nanna,1.5\nben,2\n")
     files = find(videos, patients=RULE, bsa=tmp_path / "bsa.csv")

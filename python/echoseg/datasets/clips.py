@@ -6,10 +6,12 @@ import dataclasses
 import math
 from pathlib import Path
 
-from echoseg.datasets.formats import FORMATS, read_dataset
+from echoseg.datasets.formats import FORMATS
+from echoseg.datasets.patients import apply_rule
 from echoseg.datasets.recording import Recording
 from echoseg.errors import DataError
 from echoseg.io.clip import Clip
+from echoseg.io.description import DESCRIPTION, read_description
 from echoseg.io.reading import read_clip
 
 
@@ -36,10 +38,16 @@ def recordings_by_file(folder: Path, structure: str | None = None) -> dict[Path,
     """The recordings of a data set by the resolved path of their file; empty if the folder is not a data set.
 
     A data set that cannot be read, for example because nothing in it is traced, has no recordings.
+
+    Raises:
+        DataError: The `dataset.json` of the data set is no valid JSON, or its rule for patients cannot be used.
     """
-    if not any(known.matches(folder) for known in FORMATS.values()):
+    known = next((known for known in FORMATS.values() if known.matches(folder)), None)
+    if known is None:
         return {}
+    read_description(folder / DESCRIPTION)
     try:
-        return {recording.path.resolve(): recording for recording in read_dataset(folder, structure).recordings}
+        dataset = known.read(folder, structure)
     except DataError:
         return {}
+    return {recording.path.resolve(): recording for recording in apply_rule(dataset, None).recordings}
