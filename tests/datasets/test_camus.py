@@ -202,6 +202,16 @@ def test_faults_are_reported_and_the_rest_is_read(folder, case):
     assert len(dataset.recordings) == (4 if "info" in case else 3)
 
 
+def test_an_implausible_frame_rate_is_noted_and_not_used(folder):
+    path = folder / "database_nifti/patient0001/Info_2CH.cfg"
+    path.write_text(path.read_text().replace("45.1", "0"))
+    dataset = read_dataset(folder)
+    assert dataset.faults == ()
+    note = "Info files: the FrameRate of 1 recording (patient0001_2CH) is not between 1 and 1000, and is not used"
+    assert note in dataset.notes
+    assert [recording.fps for recording in dataset.recordings] == pytest.approx([np.nan, 45.1, 45.1, 45.1], nan_ok=True)
+
+
 def test_images_without_masks_are_refused(folder):
     remove(folder, "*_gt.nii.gz")
     with pytest.raises(

@@ -203,7 +203,7 @@ def test_turned_videos_are_noted(tmp_path, caplog):
     path.write_bytes(content)
     with caplog.at_level("INFO", "echoseg"):
         store = prepare(folder, size=SIZE)
-    note = "1 videos are turned, as their headers ask for, such as Videos/a.mp4; their tracings are taken for those of"
+    note = "1 video turned as the header asks for, such as Videos/a.mp4; the tracings are taken for those of turned"
     assert store.manifest["understood"]["notes"][0].startswith(note)
     assert note in caplog.text
 

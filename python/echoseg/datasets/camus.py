@@ -23,6 +23,7 @@ from echoseg.errors import DataError
 from echoseg.io.clip import plausible_rate
 from echoseg.io.file_types import VOLUME_SUFFIXES
 from echoseg.utils.table import quote
+from echoseg.utils.words import counted
 
 LABELS = {LEFT_VENTRICLE: (1,), "left atrium": (3,)}
 
@@ -73,8 +74,29 @@ def read_camus(folder: Path, structure: str | None = None) -> Dataset:
             faults += view_faults
     if label.structure != LEFT_VENTRICLE:
         pairs = [pair._replace(recording=_without_volumes(pair.recording)) for pair in pairs]
+    pairs, notes = _without_implausible_rates(pairs)
     dataset = read_masks(folder, pairs, faults, label)
-    return dataclasses.replace(dataset, structure=label.structure, label=f"{label} of CAMUS", patients=BY_FOLDER)
+    return dataclasses.replace(
+        dataset,
+        structure=label.structure,
+        label=f"{label} of CAMUS",
+        patients=BY_FOLDER,
+        notes=(*notes, *dataset.notes),
+    )
+
+
+def _without_implausible_rates(pairs: list[MaskPair]) -> tuple[list[MaskPair], list[str]]:
+    """The pairs without frame rates that no film has, and a note if there are any."""
+    rated = []
+    implausible = []
+    for pair in pairs:
+        fps = plausible_rate(pair.recording.fps)
+        if math.isnan(fps) and math.isfinite(pair.recording.fps):
+            implausible.append(pair.recording.name)
+        rated.append(pair._replace(recording=dataclasses.replace(pair.recording, fps=fps)))
+    recordings = f"{counted(len(implausible), 'recording')} ({', '.join(implausible[:3])})"
+    note = f"Info files: the FrameRate of {recordings} is not between 1 and 1000, and is not used"
+    return rated, [note] if implausible else []
 
 
 def _without_volumes(recording: Recording) -> Recording:
@@ -130,9 +152,8 @@ def _read_info(folder: Path, path: Path) -> tuple[dict[str, Any], dict[int, str]
                 found[key] = float(value)
             except ValueError:
                 found[key] = math.nan
-            is_rate, is_frame = key in _INFO_KEYS["fps"], key in ("ed", "es")
-            value_is_valid = math.isfinite(plausible_rate(found[key]) if is_rate else found[key])
-            if not value_is_valid or (is_frame and not 1 <= found[key] < 1e6):
+            is_frame = key in ("ed", "es")
+            if not math.isfinite(found[key]) or (is_frame and not 1 <= found[key] < 1e6):
                 faults.append(Fault(file, row, f"{quote(value)} is not a number in the valid range", key.upper()))
                 del found[key]
     values = {name: next((found[key] for key in keys if key in found), math.nan) for name, keys in _INFO_KEYS.items()}

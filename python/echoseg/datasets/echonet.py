@@ -35,6 +35,7 @@ from echoseg.io.clip import plausible_rate
 from echoseg.io.file_types import SUFFIXES
 from echoseg.io.reading import is_clip
 from echoseg.utils.table import EXTRA, quote, read_numbers, read_table
+from echoseg.utils.words import counted
 
 FILE_LIST = "FileList.csv"
 VIDEOS = "Videos"
@@ -156,7 +157,8 @@ def _read_list(folder: Path) -> tuple[list[Recording], dict[int, Fault], list[st
     unused = [*patient_columns[1:], *table.unused]
     notes = [f"{FILE_LIST}: columns that are not used: {', '.join(unused)[:200]}"] if unused else []
     if implausible:
-        notes.append(f"{FILE_LIST}: the FPS of {implausible} videos is not between 1 and 1000, and is not used")
+        videos_text = counted(implausible, "video")
+        notes.append(f"{FILE_LIST}: the FPS of {videos_text} is not between 1 and 1000, and is not used")
     if are_fractions:
         notes.append(f"{FILE_LIST}: no EF is greater than 1, so they are taken for fractions, not percentages")
 

@@ -44,6 +44,7 @@ from echoseg.geometry.crop import Box, Crop
 from echoseg.io.reading import axis3_of, axis3_taken_for
 from echoseg.utils.cache import cache_folder
 from echoseg.utils.files import TEMPORARY_FOLDERS, new_folder, remove_abandoned
+from echoseg.utils.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -365,8 +366,8 @@ def _prepare(
         if not any(map(len, contours)):
             raise DataError(f"{folder}: contains nothing usable; {faults[0]} (fault 1 of {len(faults)})")
         if turned:
-            note = f"{len(turned)} videos are turned, as their headers ask for, such as {printable(turned[0])}"
-            understood["notes"].insert(0, f"{note}; their tracings are taken for those of turned frames")
+            note = f"{counted(len(turned), 'video')} turned as the header asks for, such as {printable(turned[0])}"
+            understood["notes"].insert(0, f"{note}; the tracings are taken for those of turned frames")
             logging.getLogger("echoseg").log(NOTICE, "note: %s", understood["notes"][0])
         manifest = {
             "source": source or _hash(folder, corrections, reading, options),
