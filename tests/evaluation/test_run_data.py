@@ -84,6 +84,25 @@ def test_moved_data_are_those_of_the_run(tmp_path, caplog, setting):
         assert not prepare_run_data(run, moved, device="cpu").is_own
 
 
+def test_a_store_of_the_run_s_data_must_have_its_patients(data, tmp_path):
+    run = write_run(tmp_path / "run", data, patients="(.*)")
+    store = prepare(data, tmp_path / "store", size=(32, 32))
+    with pytest.raises(DataError, match=r"was made without the rule '\(\.\*\)' for patients"):
+        prepare_run_data(run, store.path, device="cpu")
+
+
+@pytest.mark.slow
+def test_data_that_changed_since_the_training_are_told(tmp_path, caplog):
+    data = write_folder(tmp_path / "data", ("p1", "p2"), splits=("",))
+    run = write_run(tmp_path / "run", data)
+    for renamed, warned in ((False, False), (True, True)):
+        if renamed:
+            (data / "dataset.json").write_text('{"patients": "(.).*"}')
+        caplog.clear()
+        assert prepare_run_data(run, device="cpu").is_own
+        assert ("are not those of the training" in caplog.text) == warned
+
+
 def test_the_run_s_own_folder_is_read_as_for_the_training(data, tmp_path):
     run = write_run(tmp_path / "run", data, axis3="time")
     for given in (data, None):

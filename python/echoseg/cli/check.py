@@ -102,6 +102,6 @@ def print_changes(data: Path, store: Path) -> None:
         print(f"{data / name}: {state}")
     if changed:
         raise DataError(
-            f"{data}: {len(changed)} files are not those that {store} was made from; run 'echoseg prepare' again"
+            f"{data}: {counted(len(changed), 'file')} changed since {store} was made; run 'echoseg prepare' again"
         )
     print(f"{data}: {counted(len(states), 'file')}, all as when {store} was made")

@@ -221,8 +221,8 @@ def _compare_readers(clips: Clips, folder: Path, kind: str, out: Path) -> None:
     names = readers_of(folder)
     if len(names) < 2:
         raise DataError(
-            f"{folder}: has the corrections of {len(names)} readers; let a second person review the same files with"
-            " --reader NAME"
+            f"{folder}: has the corrections of {counted(len(names), 'reader')}; let a second person review the same "
+            "files with --reader NAME"
         )
     with ExitStack() as stack:
         opened = {

@@ -34,10 +34,12 @@ _WORD = re.compile(rf"(?:^(?:{_LEADING})|(?<=[_\- ])(?:{_WORDS}))(?:[_\- ]|$)", 
 _NUMBERED = re.compile(r"(?<=.)[_\- ](?:frame|fr|slice|sl|time|phase|t|z)[_\- ]?\d+(?=[_\- ]|$)", re.IGNORECASE)
 _MARK = rf"{'|'.join(VIEWS)}|ch2|ch4|3ch|a3c|ed|es|(?:frame|fr|slice|sl|time|phase)\d+"
 _ATTACHED = re.compile(  # patient1ED, patient1A4C, case1frame2, pat1ES8
-    rf"(?:^|(?<=[_\- ]))([^\W\d_]*\d+)((?:(?:{_MARK})\d*)+)(?=[_\- ]|$)", re.IGNORECASE
+    rf"(?:^|(?<=[_\- ]))([^\W\d_]*\d+)((?:(?:{_MARK})(?:\d\d?)?)+)(?=[_\- ]|$)", re.IGNORECASE
 )
 _HEXADECIMAL = re.compile(r"(?![a-f]*\d+e[ds]$)[\da-fs]+", re.IGNORECASE)  # 1a4c, 0ed5; 0es5 as 0ed5
-_UUID = re.compile(r"[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}", re.IGNORECASE)
+_IDENTIFIER = re.compile(  # UUIDs, and names of EchoNet-Pediatric and of M&Ms
+    r"[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}|CR[\da-f]{7}-CR[\da-f]{7}|^(?:[A-Z]\d){3}(?=_|$)", re.IGNORECASE
+)
 _PATIENT = r"(?:patient|pat|pt|p|subject|subj|sub|case|id)[-_ ]?\d+"  # a number that is said to be a patient's
 _NAMED = re.compile(rf"(?:^|(?<=[_\- ])){_PATIENT}(?=[_\- ]|$)", re.IGNORECASE)
 _VISIT_WORDS = "visit|ses|session|study|scan|series|exam|day|time|run"
@@ -74,7 +76,7 @@ def _without_words(stem: str) -> str:
 def detach_marks(stem: str) -> str:
     """A name with "_" before each view, phase or frame that is attached to a number: patient1ED3 → patient1_ED_3.
 
-    What may be a part of a hexadecimal number stays as it is.
+    What may be a part of a hexadecimal number, or an identifier that a data set has drawn, stays as it is.
     """
 
     def detach(match: re.Match[str]) -> str:
@@ -82,7 +84,7 @@ def detach_marks(stem: str) -> str:
             return match[0]
         return match[1] + re.sub(rf"{_MARK}|\d+", r"_\g<0>", match[2], flags=re.IGNORECASE)
 
-    return stem if _UUID.search(stem) else _ATTACHED.sub(detach, stem)
+    return stem if _IDENTIFIER.search(stem) else _ATTACHED.sub(detach, stem)
 
 
 def names_patient(stem: str) -> bool:

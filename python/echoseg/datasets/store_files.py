@@ -28,10 +28,11 @@ from echoseg.utils.files import hash_file
 
 Observers: TypeAlias = Mapping[str, Mapping[int, NDArray[np.float32]]]
 """Observer → index of the image → contour, (P, 2) float32, pixels of the store's frames."""
-FORMAT = 8
+FORMAT = 9
 """Version of the format; increased when existing stores would be read incorrectly. Stores of format 4 lack the blank
 slices, so the volumes of their stacks would be too small; those of format 6 lack what a check reports of masks, those
-of format 7 the quality of images and the sex and age of patients."""
+of format 7 the quality of images and the sex and age of patients. Of format 8, some patients, phases, EF and masks of
+palettes are read otherwise now."""
 CURE = "run echoseg prepare again"
 
 _ARRAYS = {"frames.npy": (np.uint8, 3), "points.npy": (np.float32, 2), "offsets.npy": (np.int64, 1)}

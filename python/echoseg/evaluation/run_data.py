@@ -14,7 +14,7 @@ import pandas as pd
 from echoseg.datasets.formats import read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.statement import log_statement
-from echoseg.datasets.store import Store, is_store, prepare
+from echoseg.datasets.store import Store, is_store, open_store, prepare
 from echoseg.errors import DataError
 from echoseg.evaluation.beat_effort import beat_effort
 from echoseg.evaluation.evaluate import Evaluation, evaluate, split_indices
@@ -26,6 +26,7 @@ from echoseg.phantom.cached import cached_phantom
 from echoseg.training import checkpoint
 from echoseg.training.config import Config
 from echoseg.training.config_file import load_config
+from echoseg.training.logs import logger
 from echoseg.training.training_sets import fingerprint
 
 
@@ -39,7 +40,8 @@ class RunData:
         store: The store of the data set, with the size, ordering and field of view that the run was trained with.
         axis3: What the third axis of volumes is; see `echoseg.datasets.store.prepare`.
         is_own: Whether the run was trained on `data`, wherever they lie now. Without the training state, which a copy
-            of the run may lack, data that were moved are not known again.
+            of the run may lack, data that were moved are not known again; nor are they if its corrections have changed
+            since.
     """
 
     predictor: Predictor
@@ -198,61 +200,72 @@ def prepare_run_data(
     """
     predictor = load(run, device=device, network=network)
     config = predictor.config
-    own = None if config.data is None else Path(config.data)
     is_own = data is None
     if data is None:
         data = config.data or cached_phantom(size=config.size, ordering=config.ordering)
     folder = data.path if isinstance(data, Store) else Path(data)
-    is_own = is_own or folder.resolve() == own
+    source = open_store(folder).source if is_store(folder) else folder.resolve()
+    is_own = is_own or (config.data is not None and source == Path(config.data))
+    trained = _runs_with_state(Path(run), config)
     options = config.store_options
-    of_others = options | {"axis3": axis3, "patients": None}  # the run's are properties of its own data
-    store = None
-    if not is_own and (options != of_others or config.corrections):
-        store = _prepare_moved(Path(run), config, folder)
-        is_own = store is not None
-    if store is None:
-        options = options if is_own else of_others
+    if is_own:
         store = prepare(folder, **options)
-        is_own = is_own or store.source == own or _was_trained_on(Path(run), config, store)
-    return RunData(predictor, folder, store, options["axis3"], is_own)
+        if trained and not config.corrections and not _was_trained_on(trained, store):
+            logger.warning(
+                "%s: the images, contours, patients or splits are not those of the training, so images that the "
+                "network has learned may be in the test split",
+                folder,
+            )
+        return RunData(predictor, folder, store, options["axis3"], is_own)
+    if trained and (config.patients or config.axis3 or config.corrections):
+        moved = _prepare_moved(trained, config, folder)
+        if moved is not None:
+            return RunData(predictor, folder, moved, options["axis3"], is_own=True)
+    # the run's own axis3 and patients are properties of its own data
+    store = prepare(folder, **options | {"axis3": axis3, "patients": None})
+    return RunData(predictor, folder, store, axis3, _was_trained_on(trained, store))
 
 
-def _prepare_moved(run: Path, config: Config, folder: Path) -> Store | None:
-    """Prepare data as those that the run was trained on; None if they are others, or the run's corrections are gone."""
+def _prepare_moved(trained: Sequence[Path], config: Config, folder: Path) -> Store | None:
+    """Prepare data as those that a run was trained on; None if they are others, or the corrections have changed."""
     log = logging.getLogger("echoseg")
     level = log.level
-    log.setLevel(logging.WARNING)  # data are stated once, as they are used
+    log.setLevel(max(level, logging.WARNING))  # data are stated once, as they are used
     try:
-        store = trained = prepare(folder, **config.store_options)
+        store = corrected = prepare(folder, **config.store_options)
         if config.corrections:
-            trained = prepare(folder, corrections=config.corrections, **config.store_options)
-    except DataError:
+            corrected = prepare(folder, corrections=config.corrections, **config.store_options)
+    except (DataError, OSError):
         return None
     finally:
         log.setLevel(level)
-    if not _was_trained_on(run, config, trained):
+    if not _was_trained_on(trained, corrected):
         return None
     log_statement(store.manifest)
     return store
 
 
-def _was_trained_on(run: Path, config: Config, store: Store) -> bool:
-    """Whether a run was trained on the frames and contours of a store, wherever the data lie now.
+def _runs_with_state(run: Path, config: Config) -> list[Path]:
+    """The folder of a run, or those of the folds of a cross-validation, where they have their training state."""
+    folds = [run / checkpoint.fold_name(number + 1) for number in range(config.folds or 0)]
+    return [
+        folder for folder in folds or [run] if (folder / checkpoint.CONFIG).is_file() and checkpoint.has_state(folder)
+    ]
+
+
+def _was_trained_on(trained: Sequence[Path], store: Store) -> bool:
+    """Whether one of the runs was trained on the frames and contours of a store, wherever the data lie now.
 
     Args:
-        run: The run folder. Without training state, the answer is no.
-        config: The settings of the run, which may be a cross-validation.
-        store: A store that is prepared for the run, with its corrections.
+        trained: Folders of runs with their training state.
+        store: A store that is prepared for these runs, with their corrections.
     """
-    folds = [run / checkpoint.fold_name(number + 1) for number in range(config.folds or 0)]
-    for folder in folds or [run]:
-        if not (folder / checkpoint.CONFIG).is_file():
-            continue
+    for folder in trained:
         try:
             splits = load_config(folder / checkpoint.CONFIG).splits(store.samples)
             if checkpoint.load_state(folder)[0].get("data") == fingerprint(store, splits):
                 return True
-        except DataError:  # no state, or other data, which lack the run's test fold
+        except DataError:  # a damaged state, or other data, which lack the run's test fold
             continue
     return False
 

@@ -112,7 +112,7 @@ def _leading_empty_frames(path: Path, decoded: DecodedFrames) -> int:
     """The number of frames before the first decoded one if the file is an AVI that has empty chunks for all of them."""
     first = min(decoded.frames, default=0)
     with path.open("rb") as file:
-        is_empty = first > 0 and _is_avi(file.read(16)) and empty_frames(path)[:first].all()
+        is_empty = first > 0 and _is_avi(file.read(16)) and empty_frames(path)[:first].sum() == first
     return first if is_empty else 0
 
 
