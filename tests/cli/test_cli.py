@@ -286,8 +286,9 @@ def test_experiments_repeat_mendoza_and_the_learning_curve(data, tmp_path, monke
 
     few = functools.partial(mendoza.repeat_mendoza, epochs=1, depth=2, size=(32, 32))
     monkeypatch.setattr(mendoza, "repeat_mendoza", few)
-    flags = ["--data", str(data), "--width", "4", "--scale", "0.001", "--device", "cpu"]
-    assert main(["experiments", "--paper", "mendoza", "--out", str(tmp_path / "mendoza"), *flags]) == 0
+    flags = ["--data", str(data), "--width", "4", "--device", "cpu"]
+    paper = ["experiments", "--paper", "mendoza", "--scale", "0.001", "--out", str(tmp_path / "mendoza"), *flags]
+    assert main(paper) == 0
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("masks without copies", "0.9158", "0.9114"))
     assert cv2.imread(str(tmp_path / "mendoza" / "dice_histograms.png")).std() > 0

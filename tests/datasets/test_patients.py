@@ -93,7 +93,7 @@ def read_patients(folder, names, **options):
         ("b1a4c", "b1a4c"),
         ("RED1", "RED1"),
         ("SPEED2", "SPEED2"),
-        ("CR32ed450-CR32ed45-000039", "CR32ed450-CR32ed45-000039"),
+        ("CR32ed450-CR32456ed-000039", "CR32ed450-CR32456ed-000039"),
         ("CR32ed45b-CR3a4c45d-000039", "CR32ed45b-CR3a4c45d-000039"),
         ("CR32ed450-CR32a4c4b-000039", "CR32ed450-CR32a4c4b-000039"),
         ("P3A4C6_sa", "P3A4C6"),
