@@ -173,7 +173,7 @@ def test_the_command_compares_readers(tmp_path, capsys):
         printed = capsys.readouterr()
         if not reader:
             assert code == 1
-            assert "has the corrections of 1 readers; let a second person" in printed.err
+            assert "has the corrections of 1 reader; let a second person" in printed.err
     assert code == 0
     assert "first reader and Bea" in printed.out
     assert len(pd.read_csv(tmp_path / "out" / "frames.csv")) == 2
