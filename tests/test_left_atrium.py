@@ -37,7 +37,7 @@ def test_a_left_atrium_is_called_so_everywhere(tmp_path, capsys):
     assert "blank slices, kept with an empty mask: 16" in text
     text += run_command("train", "--data", data, "--out", run, *structure, *SMALL)
     text += run_command("evaluate", run, "--split", "val")
-    assert "patients, left atrium" in text.split("val: ")[-1].split("\n")[0]
+    assert "1 patient, left atrium" in text.split("val: ")[-1].split("\n")[0]
     (tmp_path / "bsa.csv").write_text("patient,bsa\n" + "".join(f"{name},1.9\n" for name in volumes))
     predicted = run_command("predict", run, data, "--out", out, "--bsa", tmp_path / "bsa.csv")
     text += (
