@@ -16,7 +16,7 @@ import pandas as pd
 from echoseg.datasets.corrections import corrections_file
 from echoseg.datasets.recording import describe_faults
 from echoseg.datasets.store import Store, prepare
-from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
+from echoseg.datasets.structure import LEFT_VENTRICLE, is_same_structure
 from echoseg.errors import DataError
 from echoseg.evaluation.calibrate import calibrate
 from echoseg.evaluation.comparison import compare_methods
@@ -272,7 +272,7 @@ def _prepare(config: Config, strict: bool, ranks: Ranks) -> tuple[Store, Store, 
         ranks.wait()
     if config.corrections:
         corrections_file(config.corrections)  # before hours of decoding
-    if config.data is None and config.structure and structure_name(config.structure).lower() != LEFT_VENTRICLE:
+    if config.data is None and config.structure and not is_same_structure(config.structure, LEFT_VENTRICLE):
         raise DataError(
             f"structure {config.structure!r}: there are no data, and the synthetic images show the {LEFT_VENTRICLE}; "
             "give data, or leave out structure"

@@ -37,7 +37,7 @@ from echoseg.datasets.store_files import (
     write_frames,
     write_metadata,
 )
-from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
+from echoseg.datasets.structure import LEFT_VENTRICLE, is_same_structure
 from echoseg.errors import DataError, printable
 from echoseg.geometry.contour import ORDERINGS
 from echoseg.geometry.crop import Box, Crop
@@ -278,7 +278,7 @@ def _open_as(
     if fov_mm != store.manifest["fov_mm"] and store.samples["spacing_y"].notna().any():
         actual = store.manifest["fov_mm"]
         raise DataError(f"{path}: has a fov_mm of {actual}, but {fov_mm} was requested; use {actual}")
-    if structure is not None and structure_name(structure).lower() != structure_name(store.structure).lower():
+    if structure is not None and not is_same_structure(structure, store.structure):
         actual = store.structure
         raise DataError(
             f"{path}: has the structure {actual!r}, but {structure!r} was requested; prepare the data again"

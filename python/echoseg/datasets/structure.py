@@ -54,6 +54,11 @@ def structure_name(label: str) -> str:
     return chamber or " ".join(label.replace("_", " ").split())
 
 
+def is_same_structure(first: str, second: str) -> bool:
+    """Whether two names are of the same structure; see `structure_name`."""
+    return structure_name(first).lower() == structure_name(second).lower()
+
+
 def choose_label(labels: Mapping[str, tuple[int, ...]], structure: str | None, source: Path) -> Label:
     """Choose the label of a structure by name.
 

@@ -17,7 +17,7 @@ from echoseg.evaluation.run_data import RunData, prepare_run_data
 from echoseg.geometry.contour import contour_area
 from echoseg.inference.predictor import Predictor, load
 from echoseg.phantom.cached import cached_phantom
-from echoseg.training.checkpoint import CONFIG, fold_name
+from echoseg.training.checkpoint import CONFIG, fold_folders
 from echoseg.training.config_file import load_config
 
 _KEY = ["video", "frame"]
@@ -170,7 +170,7 @@ def choose_cases(runs: Sequence[ComparedRun], split: str) -> Cases:
 
 def _with_splits(name: str, path: Path, data: RunData, device: str) -> ComparedRun:
     config, count = data.predictor.config, len(data.store)
-    folds = [] if config.folds is None else [path / fold_name(number + 1) for number in range(config.folds)]
+    folds = fold_folders(path, config)
     if not data.is_own:
         return ComparedRun(name, data, np.full(count, ""), [(data.predictor, np.arange(count))])
     if not folds:

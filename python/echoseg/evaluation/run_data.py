@@ -216,7 +216,7 @@ def prepare_run_data(
                 "network has learned may be in the test split",
                 folder,
             )
-        return RunData(predictor, folder, store, options["axis3"], is_own)
+        return RunData(predictor, folder, store, options["axis3"], is_own=True)
     if trained and (config.patients or config.axis3 or config.corrections):
         moved = _prepare_moved(trained, config, folder)
         if moved is not None:
@@ -228,9 +228,8 @@ def prepare_run_data(
 
 def _prepare_moved(trained: Sequence[Path], config: Config, folder: Path) -> Store | None:
     """Prepare data as those that a run was trained on; None if they are others, or the corrections have changed."""
-    log = logging.getLogger("echoseg")
-    level = log.level
-    log.setLevel(max(level, logging.WARNING))  # data are stated once, as they are used
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))  # data are stated once, as they are used
     try:
         store = corrected = prepare(folder, **config.store_options)
         if config.corrections:
@@ -238,7 +237,7 @@ def _prepare_moved(trained: Sequence[Path], config: Config, folder: Path) -> Sto
     except (DataError, OSError):
         return None
     finally:
-        log.setLevel(level)
+        logger.setLevel(level)
     if not _was_trained_on(trained, corrected):
         return None
     log_statement(store.manifest)
@@ -247,10 +246,8 @@ def _prepare_moved(trained: Sequence[Path], config: Config, folder: Path) -> Sto
 
 def _runs_with_state(run: Path, config: Config) -> list[Path]:
     """The folder of a run, or those of the folds of a cross-validation, where they have their training state."""
-    folds = [run / checkpoint.fold_name(number + 1) for number in range(config.folds or 0)]
-    return [
-        folder for folder in folds or [run] if (folder / checkpoint.CONFIG).is_file() and checkpoint.has_state(folder)
-    ]
+    folders = checkpoint.fold_folders(run, config) or [run]
+    return [folder for folder in folders if (folder / checkpoint.CONFIG).is_file() and checkpoint.has_state(folder)]
 
 
 def _was_trained_on(trained: Sequence[Path], store: Store) -> bool:

@@ -117,6 +117,11 @@ def fold_name(number: int) -> str:
     return f"fold-{number}"
 
 
+def fold_folders(run: Path, config: Config) -> list[Path]:
+    """The run folders of the folds of a cross-validation; none for another run."""
+    return [run / fold_name(number) for number in range(1, (config.folds or 0) + 1)]
+
+
 def network_name(model: nn.Module) -> str | None:
     """Return the class name of a network from outside echoseg, or of such members of an ensemble; None for U-Nets."""
     if isinstance(model, Ensemble):

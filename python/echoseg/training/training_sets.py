@@ -10,7 +10,7 @@ import pandas as pd
 
 from echoseg.datasets.split import assign_splits
 from echoseg.datasets.store import Store
-from echoseg.datasets.structure import structure_name
+from echoseg.datasets.structure import is_same_structure
 from echoseg.errors import DataError
 from echoseg.training.config import Config
 from echoseg.training.splits import NO_TEST
@@ -81,7 +81,7 @@ def add_rehearsed(store: Store, rehearsed: Store, config: Config) -> tuple[Store
     Raises:
         DataError: No image is left, the structures differ, or landmarks are not chosen in the same way in both.
     """
-    if structure_name(rehearsed.structure).lower() != structure_name(store.structure).lower():
+    if not is_same_structure(rehearsed.structure, store.structure):
         raise DataError(
             f"{rehearsed.source}: its contours are of the {rehearsed.structure}, those of {store.source} of the "
             f"{store.structure}; rehearse data of the same structure, or leave out rehearse"
