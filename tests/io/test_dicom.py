@@ -16,7 +16,7 @@ from pydicom.examples import get_path
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 
 from echoseg.errors import DataError
-from echoseg.io.dicom import is_dicom
+from echoseg.io.dicom_file import is_dicom
 from echoseg.io.reading import read_clip
 from echoseg.io.sector import find_sector, overlap_of_boxes
 

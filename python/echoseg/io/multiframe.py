@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from echoseg.errors import DataError
 from echoseg.io.axes import OVERRULE
 from echoseg.io.clip import Clip
-from echoseg.io.dicom import count, first_item, naming_cause, numbers, raw_frames, rescaling
+from echoseg.io.dicom_file import count, first_item, naming_cause, numbers, raw_frames, rescaling
 from echoseg.io.series import Slice, arrange_slices, clip_of, rescaled
 from echoseg.io.volume import Volume
 

@@ -21,7 +21,7 @@ from echoseg.errors import DataError
 from echoseg.io import video
 from echoseg.io.axes import AXIS3, described_axis3
 from echoseg.io.clip import Clip
-from echoseg.io.dicom import is_dicom
+from echoseg.io.dicom_file import is_dicom
 from echoseg.io.file_types import DICOM_SUFFIXES, SUFFIXES, header_reason, unread_reason
 from echoseg.io.image import is_image
 from echoseg.io.video import DecodedFrames, check_numbers
@@ -203,7 +203,7 @@ def series_files(folder: Path) -> set[Path]:
 
 
 def read_dicom_headers(path: Path) -> list[tuple[str, Dataset]]:
-    """Read what an object that refers to images repeats of their headers; see `dicom.HEADER_ELEMENTS`.
+    """Read what an object that refers to images repeats of their headers; see `dicom_file.HEADER_ELEMENTS`.
 
     Args:
         path: A DICOM file, or a folder with a series.

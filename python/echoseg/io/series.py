@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from echoseg.errors import DataError
 from echoseg.io.clip import MAX_BYTES, Clip
-from echoseg.io.dicom import count, is_dicom, naming_cause, numbers, raw_frames, rescaling
+from echoseg.io.dicom_file import count, is_dicom, naming_cause, numbers, raw_frames, rescaling
 from echoseg.io.volume import Volume, arranged_volume, to_grey
 from echoseg.utils.words import counted
 

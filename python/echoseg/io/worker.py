@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.errors import DataError
-from echoseg.io import dicom, image, video
+from echoseg.io import dicom, dicom_file, image, video
 from echoseg.io.clip import MAX_BYTES, Clip
 from echoseg.io.file_types import content_reason
 
@@ -88,7 +88,7 @@ def _open_volume(path: Path, argument: Any) -> Response:
         pages = image.read_pages(path, argument)
         facts = (pages.spacing, pages.thickness, (2, 1, 0), (), None, pages.time_points, pages.fps, pages.note)
         opened = volume.Volume(path, pages.pixels.shape, *facts)
-    elif dicom.is_dicom(path):
+    elif dicom_file.is_dicom(path):
         opened = multiframe.open_frames(path)
     else:
         opened = series.open_series(path).volume if path.is_dir() else volume.open_volume(path, argument)
@@ -116,7 +116,7 @@ def _dicom_headers(path: Path, argument: Any) -> Response:
     from echoseg.io import series
 
     paths = [found.path for found in series.open_series(path).slices] if path.is_dir() else [path]
-    headers = [[each.name, dicom.read_header(each)] for each in paths]
+    headers = [[each.name, dicom_file.read_header(each)] for each in paths]
     return {}, [np.frombuffer(json.dumps(headers).encode(), np.uint8)]
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from echoseg.datasets.structure import structure_name
 from echoseg.errors import DataError
-from echoseg.io.dicom import is_dicom, naming_cause
+from echoseg.io.dicom_file import is_dicom, naming_cause
 from echoseg.io.reading import open_volume, read_dicom_headers
 
 if TYPE_CHECKING:
