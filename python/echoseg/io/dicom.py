@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,21 +22,32 @@ from echoseg.errors import DataError
 from echoseg.io.axes import described_axis3
 from echoseg.io.clip import Clip, plausible_rate
 from echoseg.io.dicom_file import count, first_item, is_dicom, naming_cause, numbers, raw_frames, rescaling
-from echoseg.io.sector import box_of, find_sector, middle_square, overlap_of_boxes
+from echoseg.io.sector import box_of, find_sectors, middle_square, share_inside
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+_ULTRASOUND = {f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("3", "3.1", "6", "6.1")}
+_ULTRASOUND_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
 _CENTIMETRES = 3  # code of the unit in a region
-_MIN_OVERLAP = 0.5  # IoU of the region in the header with the sector found in the frames
+_MIN_INSIDE = 0.8  # share of a sector that lies in its region
+_MIN_HEIGHT = 0.5  # of a sector, as a share of the height of its region, which is the depth
+
+
+class _Region(NamedTuple):
+    """A region of a frame that shows tissue: its box (top, left, bottom, right), and (row, column) mm per pixel."""
+
+    box: tuple[float, ...]
+    spacing: tuple[float, float]
 
 
 def read_dicom(path: Path, axis3: str | None = None) -> Clip:
     """Read a cine or a single image; or the frames of an MR or CT file as a stack, if they are slices.
 
-    The spacing comes from the Sequence of Ultrasound Regions, otherwise from Pixel Spacing. A region may refer to a
-    screen of a different size than the frames. It is divided by an integer to fit them, and its spacing is used only
-    if it overlaps with the sector found in the frames.
+    The image of an ultrasound cine is the largest moving object that fits a region with tissue, in the Sequence of
+    Ultrasound Regions, which also has the spacing. A region may refer to a screen of a different size than the frames;
+    it is divided by an integer to fit them. If no region fits, the image is the largest moving object, and the spacing
+    comes from Pixel Spacing.
 
     Args:
         path: A DICOM file.
@@ -53,7 +64,10 @@ def read_dicom(path: Path, axis3: str | None = None) -> Clip:
         modality, declared = str(data.get("Modality") or ""), count(data, "NumberOfFrames", 1)
         if modality == "SEG":
             raise DataError("is a segmentation, not an image; give the images that it belongs to")
-        is_ultrasound = modality in ("US", "IVUS")
+        kind = str(data.get("SOPClassUID") or "")
+        if kind == _ULTRASOUND_VOLUME:
+            raise DataError("is an ultrasound volume, not a cine; export a cine of one view, or the volume as NIfTI")
+        is_ultrasound = modality in ("US", "IVUS") or (modality in ("", "OT") and kind in _ULTRASOUND)
         if declared > 1 and not is_ultrasound and (axis3 or described_axis3(path)) != "time":
             from echoseg.io import multiframe  # it imports nibabel, which takes half a second
 
@@ -62,20 +76,17 @@ def read_dicom(path: Path, axis3: str | None = None) -> Clip:
         frames = np.stack(list(_grey_frames(raw_frames(data), data)))
         measures = first_item(first_item(data, "SharedFunctionalGroupsSequence"), "PixelMeasuresSequence")
         fps, spacing = _frame_rate(data), numbers(data, "PixelSpacing") or numbers(measures, "PixelSpacing")
-        region = _region(data) if is_ultrasound else None
+        regions = _regions(data) if is_ultrasound else []
     declared = 0 if declared == len(frames) else declared
     clip_spacing = (spacing[0], spacing[1]) if len(spacing) == 2 and _are_lengths(spacing) else (np.nan, np.nan)
     if not is_ultrasound:
         return Clip(frames, fps, clip_spacing, np.nan, declared=declared)
-    sector = find_sector(frames)
-    if region is not None:
-        box, deltas = region
-        sector, scale = _fit_region(sector, box, frames.shape[1:])
-        clip_spacing = (deltas[0] * scale, deltas[1] * scale) if scale else clip_spacing
+    sector, region, note = _find_image(frames, regions)
     if sector is None:
-        return Clip(frames, fps, clip_spacing, np.nan, declared=declared)
+        return Clip(frames, fps, clip_spacing, np.nan, declared=declared, note=note)
     frames *= sector
-    return Clip(frames, fps, clip_spacing, np.nan, middle_square(sector), declared)
+    clip_spacing = clip_spacing if region is None else region.spacing
+    return Clip(frames, fps, clip_spacing, np.nan, middle_square(sector), declared, note)
 
 
 def _grey_frames(frames: Iterator[tuple[np.ndarray, dict[str, Any]]], data: Dataset) -> Iterator[NDArray[np.uint8]]:
@@ -94,17 +105,22 @@ def _grey_frames(frames: Iterator[tuple[np.ndarray, dict[str, Any]]], data: Data
                 grey = frame
             else:
                 limits = limits or _window(data, frame)
-                grey = np.interp(frame, limits, (0, 255)).round().astype(np.uint8)
+                grey = np.interp(frame, limits or (0, np.inf), (0, 255)).round().astype(np.uint8)
             yield ~grey if kind == "MONOCHROME1" else grey
             continue
         colours = (frame >> max(0, bits - 8)).astype(np.uint8)
         yield cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY) if kind == "RGB" else np.ascontiguousarray(colours[..., 0])
 
 
-def _window(data: Dataset, frame: np.ndarray) -> tuple[float, float]:
-    """The stored values that map to black and white: from the header's window, else percentiles of the first frame."""
+def _window(data: Dataset, frame: np.ndarray) -> tuple[float, float] | None:
+    """The stored values that map to black and white: from the header's window, else percentiles of a frame.
+
+    None if the frame is needed and has a single value, as the first frames of a cine may have.
+    """
     centre, width = numbers(data, "WindowCenter"), numbers(data, "WindowWidth")
     if not centre or not width or not width[0] > 1:
+        if frame.min() == frame.max():
+            return None
         low, high = np.percentile(frame, (0.5, 99.5))
         return float(low), float(max(high, low + 1))
     slope, intercept = rescaling(data)
@@ -123,8 +139,8 @@ def _frame_rate(data: Dataset) -> float:
     return next((rate for rate in map(plausible_rate, rates) if rate > 0), np.nan)
 
 
-def _region(data: Dataset) -> tuple[tuple[float, ...], tuple[float, float]] | None:
-    """Box (top, left, bottom, right) and (row, column) mm per pixel of the largest tissue region measured in cm."""
+def _regions(data: Dataset) -> list[_Region]:
+    """The regions with tissue that are measured in cm."""
     found = []
     for region in data.get("SequenceOfUltrasoundRegions") or ():
         kind = (region.get("RegionSpatialFormat"), region.get("RegionDataType"))
@@ -134,27 +150,57 @@ def _region(data: Dataset) -> tuple[tuple[float, ...], tuple[float, float]] | No
         top, left, bottom, right = (count(region, f"RegionLocation{name}") for name in names)
         is_tissue = kind == (1, 1) and units == (_CENTIMETRES, _CENTIMETRES)
         if is_tissue and _are_lengths(deltas) and top < bottom and left < right:
-            found.append(((top, left, bottom + 1, right + 1), (deltas[0], deltas[1])))
-    return max(found, key=lambda item: (item[0][2] - item[0][0]) * (item[0][3] - item[0][1]), default=None)
+            found.append(_Region((top, left, bottom + 1, right + 1), (deltas[0], deltas[1])))
+    return found
 
 
-def _fit_region(
-    sector: NDArray[np.uint8] | None, box: tuple[float, ...], size: tuple[int, ...]
-) -> tuple[NDArray[np.uint8] | None, int]:
-    """The part of the sector inside the region, and the number of screen pixels per frame pixel.
+def _find_image(
+    frames: NDArray[np.uint8], regions: list[_Region]
+) -> tuple[NDArray[np.uint8] | None, _Region | None, str]:
+    """Find the image that the frames show.
 
-    That number is 0 if the region and the sector do not overlap enough, or if there is no sector and the region refers
-    to a larger screen.
+    Args:
+        frames: (T, H, W), grey.
+        regions: The regions of the header, in pixels of the frames or of a larger screen.
+
+    Returns:
+        The mask of the image, (H, W), or None if nothing moves and no region has the size of the frames; the region
+        that it lies in, in pixels of the frames, or None; and a note.
     """
-    scale = int(np.ceil(max((box[2] - 1) / size[0], (box[3] - 1) / size[1])))  # some name the first pixel beyond it
-    box = tuple(edge / scale for edge in box)
-    inside = np.zeros(size, dtype=np.uint8)
-    inside[round(box[0]) : round(box[2]), round(box[1]) : round(box[3])] = 1
-    if sector is None:
-        return (inside, 1) if scale == 1 else (None, 0)
-    if overlap_of_boxes(box_of(sector), box) < _MIN_OVERLAP:
-        return sector, 0
-    return sector & inside, scale
+    size = frames.shape[1:]
+    sectors = find_sectors(frames)
+    images = []
+    for region in regions:
+        scale = math.ceil(max((region.box[2] - 1) / size[0], (region.box[3] - 1) / size[1]))
+        # some regions name the first pixel beyond them
+        fitted = _Region(
+            tuple(edge / scale for edge in region.box), (region.spacing[0] * scale, region.spacing[1] * scale)
+        )
+        inside = np.zeros(size, dtype=np.uint8)
+        top, left, bottom, right = map(round, fitted.box)
+        inside[top:bottom, left:right] = 1
+        if sectors:
+            images += [(sector & inside, fitted) for sector in sectors if _fits(box_of(sector), fitted.box)][:1]
+        elif scale == 1:
+            images.append((inside, fitted))
+    if not images:
+        sector = sectors[0] if sectors else None
+        note = "nothing moves, so text in the picture was kept" if sector is None else ""
+        if regions:
+            note = "; ".join(filter(None, ("no ultrasound region of its header fits the image", note)))
+        return sector, None, note
+    image, region = max(images, key=lambda item: int(item[0].sum()))
+    top, left, bottom, right = map(round, region.box)
+    if len(images) == 1:
+        return image, region, ""
+    place = f"columns {left} to {right - 1} and rows {top} to {bottom - 1}"
+    return image, region, f"shows {len(images)} images, of which the one in {place} was read"
+
+
+def _fits(sector: tuple[int, ...], region: tuple[float, ...]) -> bool:
+    """Whether the box of a sector lies in that of a region, and is about as high; it may be much narrower."""
+    height = (sector[2] - sector[0]) / (region[2] - region[0])
+    return share_inside(sector, region) >= _MIN_INSIDE and height >= _MIN_HEIGHT
 
 
 def _are_lengths(values: list[float]) -> bool:

@@ -14,27 +14,29 @@ _STILL = 3  # grey levels by which compression changes a pixel that does not mov
 _MIN_AREA = 0.02  # share of the frame; smaller moving objects are not a sector
 
 
-def find_sector(frames: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Find the sector: the convex hull of the largest moving object.
+def find_sectors(frames: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Find the convex hulls of the objects that move.
 
     Args:
         frames: (T, H, W) uint8, grey.
 
     Returns:
-        (H, W) uint8 mask of 0 and 1; None if nothing moves, for example in a single frame.
+        (H, W) uint8 masks of 0 and 1, that of the largest object first; empty if nothing moves, for example in a
+        single frame.
     """
     moves = (frames.max(axis=0) - frames.min(axis=0) > _STILL).astype(np.uint8)
     moves = cv2.morphologyEx(moves, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     gap = max(3, min(moves.shape) // 40)  # larger than gaps within a sector, smaller than the distance to text
     joined = cv2.morphologyEx(moves, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (gap, gap)))
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats(joined)
-    if count == 1:
-        return None
-    largest = 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())
-    hull = cv2.convexHull(cv2.findNonZero(moves * (labels == largest)))
-    sector = np.zeros(moves.shape, dtype=np.uint8)
-    cv2.fillConvexPoly(sector, hull, 1)
-    return sector if sector.mean() > _MIN_AREA else None
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(joined)
+    sectors: list[NDArray[np.uint8]] = []
+    for label in 1 + (-statistics[1:, cv2.CC_STAT_AREA]).argsort(kind="stable"):
+        sector = np.zeros(moves.shape, dtype=np.uint8)
+        cv2.fillConvexPoly(sector, cv2.convexHull(cv2.findNonZero(moves * (labels == label))), 1)
+        if sector.mean() <= _MIN_AREA:
+            break
+        sectors.append(sector)
+    return sectors
 
 
 def box_of(sector: NDArray[np.uint8]) -> tuple[int, int, int, int]:
@@ -43,10 +45,9 @@ def box_of(sector: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     return top, left, top + height, left + width
 
 
-def overlap_of_boxes(first: tuple[float, ...], second: tuple[float, ...]) -> float:
-    """Intersection over union of two boxes (top, left, bottom, right)."""
-    both = _area((*map(max, first[:2], second[:2]), *map(min, first[2:], second[2:])))
-    return both / (_area(first) + _area(second) - both)
+def share_inside(inner: tuple[float, ...], outer: tuple[float, ...]) -> float:
+    """The share of a box (top, left, bottom, right) that lies in another one."""
+    return _area((*map(max, inner[:2], outer[:2]), *map(min, inner[2:], outer[2:]))) / _area(inner)
 
 
 def middle_square(sector: NDArray[np.uint8]) -> tuple[int, int, int]:
@@ -72,7 +73,6 @@ def crop_to_sector(clip: Clip) -> Clip:
     Returns:
         The clip with new frames and `square`; the clip itself if nothing moves.
     """
-    sector = find_sector(clip.frames)
-    if sector is None:
-        return clip
-    return dataclasses.replace(clip, frames=clip.frames * sector, square=middle_square(sector))
+    for sector in find_sectors(clip.frames)[:1]:
+        return dataclasses.replace(clip, frames=clip.frames * sector, square=middle_square(sector))
+    return clip
