@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,64 +10,14 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.examples import get_path
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 
+from _ultrasound import BOX, cine, region, write_dicom
 from echoseg.errors import DataError
 from echoseg.io.dicom_file import is_dicom
 from echoseg.io.reading import read_clip
-from echoseg.io.sector import find_sectors, share_inside
-
-SIZE = (120, 160)
-BOX = (10, 40, 110, 120)  # top, left, bottom, right of the sector of `cine`
-ULTRASOUND = "1.2.840.10008.5.1.4.1.1.3.1"
-
-
-def cine(frames=6) -> np.ndarray:
-    """(T, H, W): a fan of moving speckle, beside text and a ruler that do not move."""
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    fan = (abs(x - 79.5) < 0.6 * (y - 10) + 1) & (abs(x - 79.5) < 40) & (y >= 10) & (y < 110)
-    images = np.random.default_rng(0).integers(0, 200, (frames, *SIZE)).astype(np.uint8) * fan
-    images[:, 2:8, 2:30] = 255
-    images[:, 20:100:10, 150:155] = 180
-    images[:, 12:15, 100:103] = 220  # a mark beside the apex
-    return images
-
-
-def write_dicom(path: Path, pixels: np.ndarray, kind="MONOCHROME2", *, syntax=ExplicitVRLittleEndian, **tags) -> Path:
-    """Write a multi-frame file; `pixels` is (T, H, W) or (T, H, W, 3), uint8 or uint16."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ULTRASOUND, "1.2.3"
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-    data.SOPClassUID, data.SOPInstanceUID = ULTRASOUND, "1.2.3"
-    data.Modality, data.PatientName, data.PatientID = "US", "Doe^Jane", "4711"
-    data.NumberOfFrames, data.Rows, data.Columns = pixels.shape[:3]
-    data.SamplesPerPixel = 1 if pixels.ndim == 3 else 3
-    if pixels.ndim == 4:
-        data.PlanarConfiguration = 0
-    data.PhotometricInterpretation, data.PixelRepresentation = kind, 0
-    data.BitsAllocated = data.BitsStored = 8 * pixels.itemsize
-    data.HighBit = data.BitsStored - 1
-    data.PixelData = pixels.tobytes()
-    if syntax != ExplicitVRLittleEndian:
-        data.compress(syntax, generate_instance_uid=False)
-    for name, value in tags.items():
-        setattr(data, name, value)
-    data.save_as(path, enforce_file_format=True)
-    return path
-
-
-def region(box=BOX, delta=0.05, *, shape=1, kind=1, unit=3) -> Dataset:
-    item = Dataset()
-    item.RegionSpatialFormat, item.RegionDataType, item.RegionFlags = shape, kind, 0
-    top, left, bottom, right = box
-    item.RegionLocationMinX0, item.RegionLocationMinY0 = left, top
-    item.RegionLocationMaxX1, item.RegionLocationMaxY1 = right - 1, bottom - 1
-    item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = unit
-    item.PhysicalDeltaX, item.PhysicalDeltaY = delta, 2 * delta
-    return item
 
 
 def test_a_real_apical_cine_is_read_and_cropped_to_its_sector():
@@ -139,105 +88,6 @@ def test_the_frame_rate_comes_from_the_first_plausible_tag(tmp_path, tags, fps):
     assert read_clip(write_dicom(tmp_path / "a.dcm", cine(2), **tags)).fps == pytest.approx(fps, nan_ok=True)
 
 
-@pytest.mark.parametrize(
-    ("regions", "spacing"),
-    [
-        ([region()], (1.0, 0.5)),
-        ([region((0, 0, 20, 20), 9.0), region(), region(kind=2), region(unit=4)], (1.0, 0.5)),
-        ([region([2 * edge for edge in BOX])], (2.0, 1.0)),
-        ([region([3 * edge for edge in BOX])], (3.0, 1.5)),
-        ([region((13, 51, 141, 154))], (np.nan, np.nan)),  # refers to a screen 1.28 times as large
-        ([region((0, 0, 30, 30))], (np.nan, np.nan)),
-        ([region((90, 90, 10, 10))], (np.nan, np.nan)),
-        ([region(delta=0)], (np.nan, np.nan)),
-        ([Dataset()], (np.nan, np.nan)),
-    ],
-)
-def test_the_spacing_of_a_region_is_used_if_it_overlaps_with_the_sector(tmp_path, regions, spacing):
-    clip = read_clip(write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=regions))
-    assert clip.spacing == pytest.approx(spacing, nan_ok=True)
-    assert clip.frames.any()
-    assert clip.square == pytest.approx((10, 30, 100), abs=2)
-
-
-def test_the_sector_of_a_single_image_comes_from_its_region(tmp_path):
-    still = cine(1)
-    whole = read_clip(write_dicom(tmp_path / "a.dcm", still))
-    np.testing.assert_array_equal(whole.frames, still)
-    assert whole.square is None
-    clip = read_clip(write_dicom(tmp_path / "b.dcm", still, SequenceOfUltrasoundRegions=[region()]))
-    assert clip.spacing == (1.0, 0.5)
-    assert clip.square == (10, 30, 100)
-    np.testing.assert_array_equal(clip.frames[0, 10:110, 40:120], still[0, 10:110, 40:120])
-    assert clip.frames.astype(int).sum() == clip.frames[0, 10:110, 40:120].astype(int).sum()
-    beyond = region((10, 40, SIZE[0] + 1, SIZE[1] + 1))  # its last row and column are the first beyond the frame
-    clip = read_clip(write_dicom(tmp_path / "d.dcm", still, SequenceOfUltrasoundRegions=[beyond]))
-    assert clip.spacing == (1.0, 0.5)
-    assert not clip.frames[0, :10].any()
-    other = read_clip(write_dicom(tmp_path / "c.dcm", still, SequenceOfUltrasoundRegions=[region((0, 0, 240, 320))]))
-    assert np.isnan(other.spacing).all()
-    np.testing.assert_array_equal(other.frames, still)
-
-
-def screen(*panels: tuple[int, int]) -> np.ndarray:
-    """(T, H, W): Images that move, of the size of a panel (rows, columns), with 20 pixels between them."""
-    rows = max(panel[0] for panel in panels) + 20
-    columns = [np.pad(moving(*panel), ((0, 0), (10, rows - panel[0] - 10), (10, 10))) for panel in panels]
-    return np.concatenate(columns, axis=2)
-
-
-def moving(rows: int, columns: int) -> np.ndarray:
-    return np.random.default_rng(rows).integers(20, 200, (6, rows, columns)).astype(np.uint8)
-
-
-def test_the_image_is_that_of_the_region_with_tissue_not_the_largest_that_moves(tmp_path):
-    frames = screen((100, 90), (100, 200))  # beside an M-mode, or the same image in colour
-    image = region((10, 10, 110, 100))
-    for other in (region((10, 120, 110, 320), 0.1, shape=2), region((10, 120, 110, 320), 0.1, kind=2)):
-        clip = read_clip(write_dicom(tmp_path / "a.dcm", frames, SequenceOfUltrasoundRegions=[other, image]))
-        assert (clip.square, clip.spacing, clip.note) == ((10, 5, 100), (1.0, 0.5), "")
-        np.testing.assert_array_equal(clip.frames[:, :, 120:], 0)
-        np.testing.assert_array_equal(clip.frames[:, 10:110, 10:100], frames[:, 10:110, 10:100])
-
-
-def test_of_two_images_with_tissue_the_larger_is_read_with_its_own_spacing_and_noted(tmp_path):
-    frames = screen((80, 80), (100, 90))
-    regions = [region((10, 10, 110, 100)), region((10, 110, 110, 200), 0.1)]
-    clip = read_clip(write_dicom(tmp_path / "a.dcm", frames, SequenceOfUltrasoundRegions=regions))
-    assert clip.square == (10, 105, 100)
-    assert clip.spacing == (2.0, 1.0)
-    assert not clip.frames[:, :, :100].any()
-    assert clip.note == "shows 2 images, of which the one in columns 110 to 199 and rows 10 to 109 was read"
-
-
-@pytest.mark.parametrize("width", [100, 60, 30])
-def test_a_narrow_sector_in_the_region_of_a_wide_one_keeps_the_spacing(tmp_path, width):
-    frames = screen((100, width))
-    frames = np.pad(frames, ((0, 0), (0, 0), (0, 200 - frames.shape[2])))
-    clip = read_clip(write_dicom(tmp_path / "a.dcm", frames, SequenceOfUltrasoundRegions=[region((5, 0, 115, 180))]))
-    assert (clip.spacing, clip.note) == ((1.0, 0.5), "")
-
-
-def test_a_region_that_fits_no_image_and_a_picture_that_does_not_move_are_noted(tmp_path):
-    clip = read_clip(write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=[region((0, 0, 30, 30))]))
-    assert clip.note == "no ultrasound region of its header fits the image"
-    clip = read_clip(write_dicom(tmp_path / "b.dcm", cine(1)))
-    assert clip.note == "nothing moves, so text in the picture was kept"
-
-
-@pytest.mark.parametrize("modality", ["", "OT"])
-def test_a_file_of_no_modality_is_known_as_ultrasound_by_its_class(tmp_path, modality):
-    clip = read_clip(write_dicom(tmp_path / "a.dcm", cine(), Modality=modality, SequenceOfUltrasoundRegions=[region()]))
-    assert clip.spacing == (1.0, 0.5)
-    assert not clip.frames[:, 2:8, 2:30].any()  # text
-
-
-def test_an_ultrasound_volume_is_refused(tmp_path):
-    path = write_dicom(tmp_path / "a.dcm", cine(), SOPClassUID="1.2.840.10008.5.1.4.1.1.6.2")
-    with pytest.raises(DataError, match=r"a\.dcm: is an ultrasound volume, not a cine; export a cine"):
-        read_clip(path)
-
-
 def test_black_frames_before_a_cine_of_16_bits_do_not_change_its_greys(tmp_path):
     frames = cine().astype(np.uint16) * 16
     black = np.zeros_like(frames[:3])
@@ -245,25 +95,6 @@ def test_black_frames_before_a_cine_of_16_bits_do_not_change_its_greys(tmp_path)
     later = read_clip(write_dicom(tmp_path / "b.dcm", np.concatenate([black, frames]), Modality="MR"))
     assert not later.frames[:3].any()
     np.testing.assert_array_equal(later.frames[3:], plain.frames)
-
-
-def test_a_moving_ecg_trace_is_not_part_of_the_sector():
-    frames = cine()
-    (alone,) = find_sectors(frames)
-    frames[np.arange(6), 116, 20 * np.arange(6)] = 255
-    frames[:, 114:118] = np.random.default_rng(1).integers(0, 255, (6, 4, SIZE[1]))
-    np.testing.assert_array_equal(find_sectors(frames)[0], alone)
-
-
-@pytest.mark.parametrize("frames", [np.zeros((5, 60, 80), np.uint8), np.full((1, 4, 4), 200, np.uint8)])
-def test_without_movement_there_is_no_sector(frames):
-    assert find_sectors(frames) == []
-
-
-def test_share_inside():
-    assert share_inside((0, 0, 2, 2), (0, 0, 2, 4)) == 1
-    assert share_inside((0, 0, 2, 2), (0, 1, 2, 3)) == 0.5
-    assert share_inside((0, 0, 2, 2), (5, 5, 6, 6)) == 0
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
