@@ -17,7 +17,14 @@ from _folders import write_folder
 from _predictions import of_probabilities
 from echoseg.datasets.echonet import read_echonet
 from echoseg.datasets.store import prepare
-from echoseg.evaluation.ejection import agreements, single_view_volumes, traced_volumes, video_volumes
+from echoseg.evaluation.ejection import (
+    _pairs,
+    agreements,
+    single_view_volumes,
+    traced_volumes,
+    video_volumes,
+    warn_of_unpaired,
+)
 from echoseg.evaluation.evaluate import evaluate
 from echoseg.evaluation.postprocess_ablation import postprocess_ablation
 from echoseg.geometry.discs import biplane_volumes
@@ -156,15 +163,45 @@ def test_an_ed_and_an_es_image_of_which_one_has_a_spacing_give_no_ef(folder, cap
     assert message.startswith("no EF of a: only one of the two images")
 
 
-def test_of_several_images_of_a_patient_those_with_a_spacing_are_paired(folder):
+def test_of_several_images_of_a_patient_the_only_two_with_a_spacing_are_paired(folder):
     store = prepare(folder, size=(40, 48))
     samples = store.samples.assign(patient="p", video=store.samples["video"] + store.samples["phase"])
-    indices, expected = np.arange(len(store)), {("bES", "bED"): "bED", ("aES", "cED"): "cED", (): "aED"}
+    indices, expected = np.arange(len(store)), {("bES", "bED"): "bED", ("aES", "cED"): "cED"}
     for known, video in expected.items():
         spacing = np.where(samples["video"].isin(known), 2.0, np.nan)
         chosen = dataclasses.replace(store, samples=samples.assign(spacing_y=spacing, spacing_x=spacing))
         table = traced_volumes(chosen, indices, perfect_prediction(chosen))
-        assert table[["video", "unit"]].to_numpy().tolist() == [[video, "ml" if known else "px3"]]
+        assert table[["video", "unit"]].to_numpy().tolist() == [[video, "ml"]]
+
+
+def test_images_of_several_visits_are_paired_by_their_names_and_never_across_visits(folder, caplog):
+    store = prepare(folder, size=(40, 48))
+    visits = {"a": "visit1_4CH", "b": "visit2_4CH", "c": "visit3_4CH"}
+    video = "anna_" + store.samples["video"].map(visits) + "_" + store.samples["phase"]
+    named = store.samples.assign(patient="anna", view="A4C", video=video)
+    chosen = dataclasses.replace(store, samples=named)
+    expected = traced_volumes(store, np.arange(len(store)), perfect_prediction(store))
+    table = traced_volumes(chosen, np.arange(len(store)), perfect_prediction(chosen))
+    assert table["video"].tolist() == [f"anna_{visits[name]}_ED" for name in expected["video"]]
+    np.testing.assert_array_equal(table["ef"], expected["ef"])
+
+    by_visit = dict(zip(video, range(len(named)), strict=True))
+    apart = named.iloc[[by_visit["anna_visit1_4CH_ED"], by_visit["anna_visit2_4CH_ES"]]]
+    numbered = named.assign(video=[f"anna_{number}" for number in range(len(named))])
+    with caplog.at_level("WARNING", logger="echoseg"):
+        for samples, pairs, warnings in (
+            (named[video != "anna_visit1_4CH_ES"], 2, 0),
+            (apart, 0, 1),
+            (numbered, 0, 1),
+            (numbered.iloc[:2], 1, 0),
+        ):
+            caplog.clear()
+            warn_of_unpaired(samples)
+            assert len(_pairs(samples)) == pairs
+            assert len(caplog.messages) == warnings
+            assert all(
+                message.startswith("no EF of anna/A4C: which ED belongs to which ES") for message in caplog.messages
+            )
 
 
 def test_whole_videos_of_both_views_of_a_patient_keep_their_traced_ef(folder):

@@ -59,7 +59,7 @@ def patient_of_name(stem: str) -> str:
     Args:
         stem: The name without suffix, such as "patient001_frame01", "p1_4CH_ED", "anna_slice03" or "SC-HF-I-1_ED".
     """
-    name = _without_words(stem)
+    name = without_words(stem)
     if named := _NAMED.search(name):
         return re.sub(rf"{_OCCASION}[_\- ]+", "", name[: named.start()], flags=re.IGNORECASE) + named[0]
     parts = re.split("([_ ])", name)
@@ -68,7 +68,7 @@ def patient_of_name(stem: str) -> str:
     return re.sub(r"^([^-]*\d[^-]*)-\d+$", r"\1", name)  # patient01-001, but not TCGA-02-0006 or p-1
 
 
-def _without_words(stem: str) -> str:
+def without_words(stem: str) -> str:
     """A name without views, phases, and numbers of frames and slices; the name itself if nothing else is in it."""
     return _WORD.sub("", _NUMBERED.sub("", detach_marks(stem))).strip("_- ") or stem
 
@@ -89,7 +89,7 @@ def detach_marks(stem: str) -> str:
 
 def names_patient(stem: str) -> bool:
     """Whether a name says of a number that it is a patient's, as "patient01_ED" and "patient01ED" do."""
-    return _NAMED.search(_without_words(stem)) is not None
+    return _NAMED.search(without_words(stem)) is not None
 
 
 def patients_of_names(stems: Collection[str]) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _names_beside_occasions(patients: Mapping[str, str]) -> dict[str, str]:
     before = re.compile(rf"(?P<rest>\D+)[_\- ]{occasion}.*", re.IGNORECASE)
     found = {}
     for stem in patients:
-        name = _without_words(stem)
+        name = without_words(stem)
         match = after.fullmatch(name) or before.fullmatch(name)
         if match and _NAME.search(match["rest"]) and not names_patient(stem):
             found[stem] = match

@@ -18,7 +18,7 @@ import pandas as pd
 
 from echoseg.evaluation.comparison_cases import Cases, ComparedRun
 from echoseg.evaluation.comparison_table import NSD_TOLERANCE, compare_groups, compare_scores, ef_errors
-from echoseg.evaluation.ejection import traced_volumes, warn_of_mixed_spacing
+from echoseg.evaluation.ejection import traced_volumes, warn_of_unpaired
 from echoseg.evaluation.evaluate import predict_split
 from echoseg.evaluation.mask_folder import MaskFolder
 from echoseg.geometry.level_set import mask_contour
@@ -89,7 +89,7 @@ def compare_methods(
         DataError: A mask is missing or damaged, or does not fit its image.
     """
     folders = {name: MaskFolder(folder, cases) for name, folder in masks.items()}  # before the networks predict
-    warn_of_mixed_spacing(cases.store.samples.iloc[cases.indices])
+    warn_of_unpaired(cases.store.samples.iloc[cases.indices])
     methods = [_predict(run, cases) for run in runs]
     methods += [_read_masks(name, folder, cases) for name, folder in folders.items()]
     patients = cases.table["patient"].to_numpy()

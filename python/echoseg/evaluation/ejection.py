@@ -11,6 +11,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from echoseg.datasets.clips import read_recording
+from echoseg.datasets.masks import parse_stem
+from echoseg.datasets.patients import without_words
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
@@ -52,9 +54,10 @@ INTERVAL = ["ef_low", "ef_high"]
 def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) -> pd.DataFrame:
     """Compute volumes by the method of discs from the traced frames of each video with an ED and an ES frame.
 
-    Files with a single frame are paired by patient and view, unless the spacing of only one of them is known; of
-    several pairs, the first one with a spacing is taken, else the first one. If a patient has both apical views and
-    their spacing is known, the two rows are replaced by one biplane row. Stacks and short-axis views are left out.
+    Files with a single frame are paired if their names differ in phase and number of the frame alone. Those whose names
+    do not say the phase are also paired if they are the only ones of a patient and view, among those with a spacing or
+    among the others. If a patient has both apical views and their spacing is known, the two rows are replaced by one
+    biplane row. Stacks and short-axis views are left out.
 
     Args:
         store: The store that was evaluated.
@@ -200,32 +203,54 @@ def agreements(table: pd.DataFrame, suffix: str = "") -> dict[str, Any]:
     return {name: entry for name, entry in entries.items() if entry["videos"] + entry["missing"]}
 
 
-def warn_of_mixed_spacing(samples: pd.DataFrame) -> None:
-    """Log a warning of the ED and ES images that give no EF, since the spacing of only one of them is known."""
-    frames = _phase_frames(samples)
-    phases = frames.groupby("pair")["phase"].nunique()
-    if mixed := sorted(set(phases.index[phases == 2]) - set(_pairs(samples)["pair"])):
-        logger.warning(
-            "no EF of %s%s: only one of the two images, ED and ES, has a spacing; give both or neither one",
-            ", ".join(pair.removesuffix("/") for pair in mixed[:_MAX_LISTED]),
-            ", …" if len(mixed) > _MAX_LISTED else "",
-        )
+def warn_of_unpaired(samples: pd.DataFrame) -> None:
+    """Log a warning of the patients whose ED and ES images give no EF, since it is unknown which belong together."""
+    frames, pairs = _phase_frames(samples), _pairs(samples)
+    has_both = frames.groupby("pair")["phase"].transform("nunique") == 2
+    lost = has_both & ~frames["pair"].isin(pairs["pair"])
+    ambiguous = _is_ambiguous(frames) & lost
+    apart = (frames.groupby("place")["phase"].transform("nunique") == 2) & ~frames["place"].isin(
+        frames["place"][has_both]
+    )
+    for chosen, cause in (
+        (lost & ~ambiguous, "only one of the two images, ED and ES, has a spacing; give both or neither one"),
+        (
+            ambiguous | apart,
+            "which ED belongs to which ES is unknown; give their files names that differ in the phase alone",
+        ),
+    ):
+        if names := sorted({name.rstrip("/") for name in frames["place"][chosen]}):
+            listed = ", ".join(names[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
+            logger.warning("no EF of %s: %s", listed, cause)
 
 
 def _phase_frames(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples at ED or ES that show the long axis, with `unit`, `index`, and `pair`, whose ED and ES are paired."""
+    """The samples at ED or ES that show the long axis, with `unit`, `index`, `place`, the patient and view, and `pair`,
+    whose ED and ES are paired.
+    """
     has_spacing = samples[["spacing_y", "spacing_x"]].notna().all(axis=1)
     frames = samples.assign(unit=np.where(has_spacing, "ml", "px3"), index=samples.index)
     frames = frames[frames["thickness"].isna() & frames["phase"].isin(["ED", "ES"])]
     frames = frames[~frames["view"].isin(SHORT_AXIS_VIEWS)]
-    has_both = frames.groupby("video")["phase"].transform("nunique") == 2
-    return frames.assign(pair=np.where(has_both, frames["video"], frames["patient"] + "/" + frames["view"]))
+    place, video = frames["patient"] + "/" + frames["view"], frames["video"]
+    of_name = place + "/" + video.map(without_words)
+    pair = place.mask(video.map(lambda name: parse_stem(name)[1] != ""), of_name)
+    for key in (of_name, video):
+        pair = pair.mask(frames["phase"].groupby(key).transform("nunique") == 2, key)
+    return frames.assign(place=place, pair=pair)
+
+
+def _is_ambiguous(frames: pd.DataFrame) -> pd.Series:
+    """Which of the frames of `_phase_frames` belong to a pair with several files of one phase and unit."""
+    key = ["pair", "unit"]
+    several = frames.groupby([*key, "phase"])["video"].transform("nunique") > 1
+    return several.groupby([frames[name] for name in key]).transform("any")
 
 
 def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
     """The pairs of a traced ED and ES frame: a row per pair, with `ed` and `es`, the indices of the samples."""
-    key = ["pair", "unit"]
-    frames = _phase_frames(samples).drop_duplicates([*key, "phase"])
+    key, frames = ["pair", "unit"], _phase_frames(samples)
+    frames = frames[~_is_ambiguous(frames)].drop_duplicates([*key, "phase"])
     ed, es = (frames[frames["phase"] == phase] for phase in ("ED", "ES"))
     pairs = ed.merge(es[[*key, "index"]], on=key, suffixes=("", "_es"))
     pairs = pairs.sort_values("unit", kind="stable").drop_duplicates("pair").sort_index(ignore_index=True)  # ml first

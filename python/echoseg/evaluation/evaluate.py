@@ -23,7 +23,7 @@ from echoseg.evaluation.ejection import (
     single_view_volumes,
     traced_volumes,
     video_volumes,
-    warn_of_mixed_spacing,
+    warn_of_unpaired,
 )
 from echoseg.evaluation.image_table import measure_images, summarise_images
 from echoseg.evaluation.observers import observer_agreement
@@ -131,7 +131,7 @@ def evaluate(
             extra["calibration"] = check_calibration(
                 predictor, prediction.take(traced), true_landmarks[traced], contours[traced], samples
             )
-    warn_of_mixed_spacing(store.samples.iloc[indices])
+    warn_of_unpaired(store.samples.iloc[indices])
     volumes = traced_volumes(store, indices, prediction)
     stacks = measure_stacks(predict_stacks(predictor, store, all_indices, steps))
     extra |= summarise_tables(images, volumes, stacks) | ({"postprocess": list(steps)} if steps else {})
