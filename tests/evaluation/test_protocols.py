@@ -131,6 +131,19 @@ def test_what_cannot_be_computed_is_unknown(disc_store):
     assert "MAD, mm, ES" in protocol_text(entry)
 
 
+def test_correlations_of_few_videos_are_left_out_and_few_patients_named(disc_store):
+    for copies in (3, 4):
+        volumes = pd.concat([VOLUMES] * copies, ignore_index=True)
+        volumes["patient"] = [str(number) for number in range(len(volumes))]
+        entry = apply_protocol("camus", evaluation_of(disc_store, volumes=volumes), disc_store, "all")
+        assert (entry["values"]["ef_pearson"]["value"] is None) == (len(volumes) < 10)
+        assert entry["values"]["ef_mae"]["value"] == pytest.approx(2)
+    few = with_samples(disc_store, patient=["one", "two"] * 24)
+    differences = apply_protocol("camus", evaluation_of(few), few, "all")["differences"]
+    assert any(line.startswith("There are only 2 patients, so the intervals") for line in differences)
+    assert not any("There are only" in line for line in entry["differences"])
+
+
 def test_differences_are_named(disc_store):
     manifest = {**disc_store.manifest, "understood": {"format": "pairs"}}
     names = [f"PHANTOM{i}" for i in range(48)]

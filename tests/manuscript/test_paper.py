@@ -201,14 +201,20 @@ def test_images_of_other_data_may_have_the_names_of_those_of_the_training(run, t
 
 
 def test_post_processing_and_blank_slices_are_named(run):
-    change_metrics(run, postprocess=["threshold=0.3", "closing"], blanks={"images": 3})
+    blanks = {"images": 3, "empty_predictions": 2, "dice_all": 0.75}
+    change_metrics(run, postprocess=["threshold=0.3", "closing"], blanks=blanks, images_mm=1)
     facts = read_facts(run)
     text = " ".join(methods_sections(facts, ["test"])["Evaluation"])
     assert (
         "by a threshold of 0.3 for the probability of a pixel, then a morphological closing with a square of 5" in text
     )
     assert "`test` leave out slices on which nothing is traced" in text
-    assert "`threshold=0.3`, `closing`" in results_of(facts, "test").caption
+    table = results_of(facts, "test")
+    assert "`threshold=0.3`, `closing`" in table.caption
+    assert {row[0]: row[1] for row in table.rows}.items() >= {
+        "images with distances in mm": "1",
+        "blank slices left empty": "2 of 3",
+    }.items()
     change_metrics(run, blanks_averaged=True)
     text = " ".join(methods_sections(read_facts(run), ["test"])["Evaluation"])
     assert "`test` include slices on which nothing is traced" in text

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 import reference
 from echoseg.evaluation.ceiling import landmark_ceiling
+from echoseg.metrics.agreement import agreement
 from echoseg.metrics.bootstrap import interval, mean_interval, median_interval
 from echoseg.metrics.landmark_error import landmark_error
 from echoseg.metrics.overlap import area_similarity, dice, dice_all_pixels, iou
@@ -95,6 +96,16 @@ def test_the_bootstrap_resamples_patients_not_images():
     assert high - low == pytest.approx(2 * 1.96 * patient_means.std() / np.sqrt(50), rel=0.1)
     assert low < values.mean() < high
     assert mean_interval(values[:20], patients[:20]) == pytest.approx((values[0], values[0]))
+
+
+def test_a_statistic_that_many_samples_do_not_have_has_no_interval():
+    """Two patients have no correlation in half of the samples, which are of one patient."""
+    random = np.random.default_rng(0)
+    for patients, has_interval in ((2, False), (3, False), (4, True)):
+        reference = random.normal(50, 10, patients)
+        entry = agreement(reference + random.normal(0, 3, patients), reference, np.arange(patients))
+        assert ("r2" in entry["ci95"], "ccc" in entry["ci95"]) == (has_interval, has_interval)
+        assert entry["ci95"]["mae"][0] < entry["ci95"]["mae"][1]
 
 
 def test_few_patients_have_the_interval_of_students_t():

@@ -19,11 +19,12 @@ from echoseg.datasets.store import Store
 from echoseg.errors import DataError
 from echoseg.evaluation.ejection import reference_values
 from echoseg.evaluation.evaluate import Evaluation
-from echoseg.metrics.agreement import agreement
-from echoseg.metrics.bootstrap import interval, mean_interval
+from echoseg.metrics.agreement import MIN_VIDEOS, NEED_MANY, agreement
+from echoseg.metrics.bootstrap import FEW_PATIENTS, few_patients_note, interval, mean_interval
 from echoseg.models.codec import fill_contours
 from echoseg.utils.words import counted
 
+_UNKNOWN = (np.nan, np.nan)
 GOOD_MM = 5.0
 """A contour of the Sunnybrook challenge is good if its average perpendicular distance is less."""
 
@@ -33,7 +34,7 @@ class Quantity:
     """A value with its 95 % interval; nan where it cannot be computed."""
 
     value: float
-    ends: tuple[float, float] = (np.nan, np.nan)
+    ends: tuple[float, float] = _UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,15 @@ def _differences_of_data(protocol: Protocol, images: pd.DataFrame, store: Store,
         )
     if split != "test":
         lines.append(f"The split is {split!r}, not the test split.")
-    count = f"{counted(len(images), 'image')} of {counted(images['patient'].nunique(), 'patient')}"
-    return [*lines, f"The run was measured on {count}; the published figures are of the benchmark's own."]
+    patients = images["patient"].nunique()
+    count = f"{counted(len(images), 'image')} of {counted(patients, 'patient')}"
+    lines.append(f"The run was measured on {count}; the published figures are of the benchmark's own.")
+    if patients < FEW_PATIENTS:
+        note = few_patients_note(patients)
+        lines.append(
+            f"{note[0].upper()}{note[1:]}. Correlations and R² of fewer than {MIN_VIDEOS} videos are left out."
+        )
+    return lines
 
 
 def _means(images: pd.DataFrame, column: str) -> Quantity:
@@ -182,8 +190,11 @@ def _agreement(table: pd.DataFrame, quantity: str, names: Sequence[str]) -> dict
         reference_values(rows, quantity).to_numpy(np.float64),
         rows["patient"].to_numpy(),
     )
-    known = [name for name in names if entry[name] is not None]
-    values = {f"{quantity}_{name}": Quantity(entry[name], tuple(entry["ci95"][name])) for name in known}
+    shown = [name for name in names if name not in NEED_MANY or entry["videos"] >= MIN_VIDEOS]
+    known = {name: entry[name] for name in shown if entry[name] is not None}
+    values = {
+        f"{quantity}_{name}": Quantity(value, tuple(entry["ci95"].get(name, _UNKNOWN))) for name, value in known.items()
+    }
     return {f"{quantity}_{name}": Quantity(np.nan) for name in names} | values
 
 

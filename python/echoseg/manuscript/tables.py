@@ -9,7 +9,7 @@ from typing import Any
 from echoseg.manuscript.facts import SPLIT_TITLES, RunFacts
 from echoseg.manuscript.formats import Table
 from echoseg.manuscript.measures import minus
-from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, measure_rows, subgroup_table
+from echoseg.report.measure_rows import MEASURE_COLUMNS, agreement_table, count_rows, measure_rows, subgroup_table
 from echoseg.report.protocol_table import protocol_notes, protocol_rows
 from echoseg.report.run_summary import HIDDEN, last_part
 from echoseg.training.config_file import private_settings
@@ -53,7 +53,7 @@ def results_of(facts: RunFacts, split: str) -> Table:
     metrics = facts.run.metrics[split]
     rows = [[minus(cell) or _UNKNOWN for cell in row] for row in measure_rows(metrics)]
     empty = [_UNKNOWN] * (len(MEASURE_COLUMNS) - 1)
-    rows.append(["empty predictions", str(metrics["empty_predictions"]), *empty])
+    rows += [[title, count, *empty] for title, count in count_rows(metrics).items()]
     keep = [i for i in range(len(rows[0])) if any(row[i] != _UNKNOWN for row in rows)]
     caption = (
         f"Segmentation, split {split}: {counted(metrics['images'], 'image')} of"

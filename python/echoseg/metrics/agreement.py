@@ -15,6 +15,10 @@ from echoseg.metrics.intervals import NORMAL_95
 
 STATISTICS = ("mae", "rmse", "bias", "r2", "pearson", "ccc", "icc", "slope", "intercept")
 """The entries of `agreement` that are one number each."""
+NEED_MANY = ("r2", "pearson", "ccc", "icc", "slope")
+"""Statistics that are not shown of fewer videos than `MIN_VIDEOS`."""
+MIN_VIDEOS = 10
+"""With fewer videos, correlations and R² depend on the few references more than on the errors."""
 
 
 def agreement(measured: np.ndarray, reference: np.ndarray, patients: Sequence[str] | np.ndarray) -> dict[str, Any]:
@@ -49,7 +53,8 @@ def agreement(measured: np.ndarray, reference: np.ndarray, patients: Sequence[st
         - `ccc`: Lin's concordance correlation coefficient.
         - `icc`: the intraclass correlation ICC(2,1); see `intraclass_correlation`.
         - `slope`, `intercept`: of the line by Deming regression, for proportional and constant bias; see `deming`.
-        - `ci95`: for each of these single numbers, its bootstrap interval over patients.
+        - `ci95`: for each of these single numbers, its bootstrap interval over patients, except those that cannot be
+          computed of two or three patients.
     """
     measured, reference = np.asarray(measured, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     has_reference = np.isfinite(reference)
@@ -69,7 +74,9 @@ def agreement(measured: np.ndarray, reference: np.ndarray, patients: Sequence[st
     lows, highs = interval(statistics, patients)
     result |= {name: _number(value) for name, value in zip(STATISTICS, values, strict=True)}
     ends = zip(STATISTICS, lows, highs, strict=True)
-    result["ci95"] = {name: [float(low), float(high)] for name, low, high in ends if result[name] is not None}
+    result["ci95"] = {
+        name: [float(low), float(high)] for name, low, high in ends if result[name] is not None and math.isfinite(low)
+    }
     if len(pairs) > 1:
         bias, deviation = result["bias"], float(np.std(pairs[:, 0] - pairs[:, 1], ddof=1))
         result["limits"] = [bias - NORMAL_95 * deviation, bias + NORMAL_95 * deviation]

@@ -21,6 +21,7 @@ from scipy.special import ndtr, stdtrit
 
 FEW_PATIENTS = 15
 """With fewer patients, intervals may be too narrow all the same, since a few patients do not show the whole spread."""
+_MIN_KNOWN = 0.95  # share of the samples; two patients have no correlation in half of them, three in a ninth
 _CHUNK = 100  # samples in memory at a time
 
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -33,22 +34,22 @@ def interval(
     """Bootstrap interval of a statistic, in which patients are resampled with all of their values.
 
     Args:
-        statistic: The statistic; samples for which it is nan are ignored.
+        statistic: The statistic; samples for which it is nan are ignored, if they are few.
         patients: N names, the patient of each value.
         level: The confidence level.
         draws: Number of bootstrap samples.
         seed: Seed of the random numbers.
 
     Returns:
-        Lower and upper limits, () or (K,), nan if the statistic is nan in all samples. With one patient, both are the
-        value of the statistic.
+        Lower and upper limits, () or (K,), nan if the statistic is nan in more than 5 % of the samples. With one
+        patient, both are the value of the statistic.
     """
     names, patient = np.unique(np.asarray(patients), return_inverse=True)
     samples = np.concatenate([statistic(weights) for weights in _weights(len(names), patient, draws, seed)])
     tail = (1 - level) / 2
     if len(names) > 1:
         tail = float(ndtr(math.sqrt(len(names) / (len(names) - 1)) * stdtrit(len(names) - 1, tail)))
-    known = np.isfinite(samples).any(axis=0)
+    known = np.isfinite(samples).mean(axis=0) >= _MIN_KNOWN
     low, high = np.nanquantile(np.where(known, samples, 0), [tail, 1 - tail], axis=0)
     return np.where(known, low, np.nan), np.where(known, high, np.nan)
 

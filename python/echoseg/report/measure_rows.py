@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from echoseg.metrics.agreement import MIN_VIDEOS, NEED_MANY
+
 MEASURES = {
     "dice": ("foreground Dice", 4),
     "dice_all_pixels": ("all-pixel Dice", 4),
@@ -23,8 +25,6 @@ MEASURES = {
 }
 """Measure of an image → its title and number of decimals."""
 MEASURE_COLUMNS = ("mean", "95 % interval", "median", "95 % interval of the median")
-MIN_VIDEOS = 10
-"""With fewer videos, correlations and R² are not shown: they depend on the few references more than on the errors."""
 
 _QUANTITIES = {"ef": "EF, points", "edv": "EDV, ml", "esv": "ESV, ml"}
 _COMPARED = {"": "traced frames", "_videos": "whole videos", "_method": "from the tracings"}
@@ -42,7 +42,6 @@ _STATISTICS = {
     "slope": ("slope of Deming regression", ".2f"),
 }
 _LIMITS = ("lower", "upper")
-_NEED_MANY = ("r2", "pearson", "ccc", "icc", "slope")
 
 
 def measure_rows(metrics: dict[str, Any]) -> list[list[str]]:
@@ -180,7 +179,7 @@ def _statistic(entry: dict[str, Any], name: str, form: str) -> str:
         value, ends = ((entry.get(key) or [None, None])[_LIMITS.index(name)] for key in ("limits", "limits_ci95"))
     else:
         value, ends = entry.get(name), (entry.get("ci95") or {}).get(name)
-    if name in _NEED_MANY and 0 < entry["videos"] < MIN_VIDEOS:
+    if name in NEED_MANY and 0 < entry["videos"] < MIN_VIDEOS:
         return "too few videos"
     if value is None:
         return ""
