@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from _ultrasound import BOX, SIZE, cine, region, write_dicom
 from echoseg.errors import DataError
 from echoseg.io.reading import read_clip
-from echoseg.io.sector import find_sectors, share_inside
+from echoseg.io.sector import find_sectors, shares_in_common
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,13 @@ def test_a_narrow_sector_in_the_region_of_a_wide_one_keeps_the_spacing(tmp_path,
     assert (clip.spacing, clip.note) == ((1.0, 0.5), "")
 
 
+def test_what_moves_around_a_region_does_not_make_it_unknown(tmp_path):
+    frames = np.pad(moving(120, 120), ((0, 0), (0, 0), (20, 20)))
+    clip = read_clip(write_dicom(tmp_path / "a.dcm", frames, SequenceOfUltrasoundRegions=[region((10, 30, 110, 130))]))
+    assert (clip.square, clip.spacing, clip.note) == ((10, 30, 100), (1.0, 0.5), "")
+    assert not clip.frames[:, :10].any()
+
+
 def test_a_region_that_fits_no_image_and_a_picture_that_does_not_move_are_noted(tmp_path):
     clip = read_clip(write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=[region((0, 0, 30, 30))]))
     assert clip.note == "no ultrasound region of its header fits the image"
@@ -124,7 +131,7 @@ def test_without_movement_there_is_no_sector(frames):
     assert find_sectors(frames) == []
 
 
-def test_share_inside():
-    assert share_inside((0, 0, 2, 2), (0, 0, 2, 4)) == 1
-    assert share_inside((0, 0, 2, 2), (0, 1, 2, 3)) == 0.5
-    assert share_inside((0, 0, 2, 2), (5, 5, 6, 6)) == 0
+def test_shares_in_common():
+    assert shares_in_common((0, 0, 2, 2), (0, 0, 2, 4)) == (1, 0.5)
+    assert shares_in_common((0, 0, 2, 2), (0, 1, 2, 3)) == (0.5, 0.5)
+    assert shares_in_common((0, 0, 2, 2), (5, 5, 6, 6)) == (0, 0)

@@ -22,7 +22,7 @@ from echoseg.errors import DataError
 from echoseg.io.axes import described_axis3
 from echoseg.io.clip import Clip, plausible_rate
 from echoseg.io.dicom_file import count, first_item, is_dicom, naming_cause, numbers, raw_frames, rescaling
-from echoseg.io.sector import box_of, find_sectors, middle_square, share_inside
+from echoseg.io.sector import box_of, find_sectors, middle_square, shares_in_common
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 _ULTRASOUND = {f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("3", "3.1", "6", "6.1")}
 _ULTRASOUND_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
 _CENTIMETRES = 3  # code of the unit in a region
-_MIN_INSIDE = 0.8  # share of a sector that lies in its region
-_MIN_HEIGHT = 0.5  # of a sector, as a share of the height of its region, which is the depth
+_MIN_OVERLAP = 0.5  # IoU of a sector and its region
+_MIN_INSIDE = 0.8  # share of a sector that lies in its region, if it is narrower
+_MIN_DEPTH = 0.5  # its height, as a share of that of the region
 
 
 class _Region(NamedTuple):
@@ -198,9 +199,11 @@ def _find_image(
 
 
 def _fits(sector: tuple[int, ...], region: tuple[float, ...]) -> bool:
-    """Whether the box of a sector lies in that of a region, and is about as high; it may be much narrower."""
-    height = (sector[2] - sector[0]) / (region[2] - region[0])
-    return share_inside(sector, region) >= _MIN_INSIDE and height >= _MIN_HEIGHT
+    """Whether the boxes of a sector and of a region agree, or the sector is narrower than the region, but as deep."""
+    of_sector, of_region = shares_in_common(sector, region)
+    depth = (sector[2] - sector[0]) / (region[2] - region[0])
+    is_narrower = of_sector >= _MIN_INSIDE and depth >= _MIN_DEPTH
+    return is_narrower or (min(of_sector, of_region) > 0 and 1 / (1 / of_sector + 1 / of_region - 1) >= _MIN_OVERLAP)
 
 
 def _are_lengths(values: list[float]) -> bool:

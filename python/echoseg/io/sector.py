@@ -45,9 +45,10 @@ def box_of(sector: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     return top, left, top + height, left + width
 
 
-def share_inside(inner: tuple[float, ...], outer: tuple[float, ...]) -> float:
-    """The share of a box (top, left, bottom, right) that lies in another one."""
-    return _area((*map(max, inner[:2], outer[:2]), *map(min, inner[2:], outer[2:]))) / _area(inner)
+def shares_in_common(first: tuple[float, ...], second: tuple[float, ...]) -> tuple[float, float]:
+    """The area that two boxes (top, left, bottom, right) have in common, as a share of the first and of the second."""
+    both = _area((*map(max, first[:2], second[:2]), *map(min, first[2:], second[2:])))
+    return both / _area(first), both / _area(second)
 
 
 def middle_square(sector: NDArray[np.uint8]) -> tuple[int, int, int]:
