@@ -77,7 +77,7 @@ def review_server(folder: Path, approach: str = "landmark", reader: str = "") ->
         write_folder(data)
     sources, kind = find_review_clips([data], None)
     clips = Clips(FakePredictor(approach), sources)
-    corrections = CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind, reader=reader)
+    corrections = CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind, reader=reader, files=clips.files)
     links: list[str] = []
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
@@ -131,7 +131,8 @@ def reviewed(folder, inputs, states, approach="landmark", predictor=None):
     sources, kind = find_review_clips(inputs, None)
     clips = Clips(predictor or FakePredictor(approach), sources)
     kind = kind or ("chords" if approach == "landmark" else "points")
-    with contextlib.closing(CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind)) as corrections:
+    opened = CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind, files=clips.files)
+    with contextlib.closing(opened) as corrections:
         for (file, frame), state in states.items():
             corrections.save(file, frame, state, version=0, before=outlines(frame + 1)[frame], effort=EFFORT)
         yield clips, corrections

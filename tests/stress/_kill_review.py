@@ -55,7 +55,7 @@ class Review(Workload):
 
     def run(self) -> None:
         clips = Clips(FakePredictor("landmark"), self.sources)
-        corrections = CorrectionsFolder(self.corrections, clips.drawing, kind="chords")
+        corrections = CorrectionsFolder(self.corrections, clips.drawing, kind="chords", files=clips.files)
         with contextlib.suppress(KeyboardInterrupt):
             link = lambda text: os.write(self.link_writer, text.encode() + b"\n")  # noqa: E731
             learning = Learning(clips, corrections, run=None, device="cpu")

@@ -142,9 +142,10 @@ def run(arguments: argparse.Namespace) -> None:
         return
     is_served = arguments.export is None and arguments.export_masks is None
     if not is_served and (arguments.reader or "") not in readers_of(folder):
-        reader = f" of the reader {arguments.reader}" if arguments.reader else ""
-        raise DataError(f"{folder}: has no corrections{reader}; check --corrections and --reader")
-    with closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=arguments.reader or "")) as corrections:
+        of_reader = f" of the reader {arguments.reader}" if arguments.reader else ""
+        raise DataError(f"{folder}: has no corrections{of_reader}; check --corrections and --reader")
+    reader, files = arguments.reader or "", clips.files
+    with closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=reader, files=files)) as corrections:
         if is_served:
             _serve(clips, corrections, run_folder, address, arguments)
         else:
@@ -227,7 +228,7 @@ def _compare_readers(clips: Clips, folder: Path, kind: str, out: Path) -> None:
     with ExitStack() as stack:
         opened = {
             name or FIRST_READER: stack.enter_context(
-                closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=name))
+                closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=name, files=clips.files))
             )
             for name in names
         }

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,11 @@ class Clips:
         self._queues: dict[int, list[int]] = {}
         self._opened: dict[int, float] = {}  # when each clip was opened last
         self._predicting = threading.Lock()  # one prediction at a time, since each uses all cores
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The path of each file, by its name in the tables of corrections."""
+        return {source.name: source.path for source in self.sources}
 
     def open(self, number: int) -> LoadedClip:
         """Read and predict a clip, or return it from memory.

@@ -7,12 +7,14 @@
   were predicted, since another network may predict others.
 - `Beats.csv`: the frames of end-diastole and end-systole that a person chose, one row a beat. A file without rows has
   the beats that were found in the prediction.
+- `Files.csv`: the SHA-256 of each file of which something is saved; see `file_contents`.
 - `audit.jsonl`: one line a change, with the file, the frame, what was before and after, seconds and drags.
-- `sha256.json`: the SHA-256 of the tables, so that damage is noticed.
+- `sha256.json`: the SHA-256 of the tables but `Files.csv`, so that damage is noticed.
 
 What a second reader did is in `readers/NAME`, a folder of the same kind, so that readers do not see each other's work.
 
-`Reviews.csv` and `Beats.csv` exist from the first verdict and the first choice on. Frames count from 0.
+`Reviews.csv` and `Beats.csv` exist from the first verdict and the first choice on. Frames count from 0. Corrections of
+earlier versions have no row in `Files.csv`; they get it at the next change.
 
 Each change replaces the tables. `Landmarks.csv` is replaced last. `VolumeTracings.csv` is not read back: if a change
 was interrupted, it is written again from `Landmarks.csv`. `.lock` keeps a second review from opening the folder. No
@@ -29,7 +31,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +43,7 @@ from echoseg.datasets.tracings import TRACINGS
 from echoseg.errors import DataError
 from echoseg.geometry.chords import cut_chords
 from echoseg.geometry.discs import long_axis
+from echoseg.review.file_contents import FILES, hash_content, hash_table, read_hashes
 from echoseg.review.handles import Drawing, Handles
 from echoseg.review.tables import (
     BEATS,
@@ -57,6 +60,8 @@ from echoseg.review.tables import (
 )
 from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import hash_file, naming, replace_file, replace_files
+from echoseg.utils.parallel import map_in_order
+from echoseg.utils.words import counted
 
 AUDIT = "audit.jsonl"
 READERS = "readers"
@@ -89,13 +94,25 @@ class CorrectionsFolder:
         drawing: How the points of the run are joined.
         kind: The kind of tracings to write, "chords" or "points".
         reader: The name of a reader, whose corrections are kept apart, in `readers/NAME`; "" for the first reader.
+        files: The paths of the files of the session, by their names in the tables. The folder must not have
+            corrections of other files of these names. Of a name without a path, nothing is checked.
 
     Raises:
-        DataError: A table is damaged or belongs to a run with other landmarks, or another review uses the folder.
+        DataError: A table is damaged or belongs to a run with other landmarks, the corrections of a file were made for
+            another one, or another review uses the folder.
     """
 
-    def __init__(self, folder: Path, drawing: Drawing, *, kind: str, reader: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        drawing: Drawing,
+        *,
+        kind: str,
+        reader: str = "",
+        files: Mapping[str, Path] | None = None,
+    ) -> None:
         folder = folder / READERS / reader if reader else folder
+        self._paths = files or {}
         self.folder, self.reader, self._drawing, self._kind = folder, reader, drawing, kind
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +120,7 @@ class CorrectionsFolder:
         try:
             self._states = {key: self._stored(key, state) for key, state in read_states(folder, drawing).items()}
             self._beats = read_beats(folder / BEATS)
+            self._contents = self._checked_contents()
             names = (LANDMARKS, TRACINGS, REVIEWS, BEATS)
             self._hashes = {name: [hash_file(folder / name)] for name in names if (folder / name).exists()}
             recorded = {name: [hashes[-1]] for name, hashes in read_checksums(folder).items()}
@@ -178,6 +196,7 @@ class CorrectionsFolder:
             after = None if state.handles is None else state.handles.points.round(4).tolist()
             judged = {"verdict": state.verdict, "note": state.note} if state.verdict or state.note else {}
             line = {"frame": frame, "before": before.round(4).tolist(), "after": after, **judged}
+            self._hash_content(file)
             with self._logged(file, line | effort):
                 self._write(states, self._beats)
             self._states = states
@@ -206,10 +225,41 @@ class CorrectionsFolder:
             if beats is not None:
                 chosen[file] = beats
             line = {"beats_before": self._beats.get(file), "beats_after": beats}
+            self._hash_content(file)
             with self._logged(file, line | effort):
                 self._write(self._states, chosen)
             self._beats = chosen
             return self._next_version(key)
+
+    def _checked_contents(self) -> dict[str, str]:
+        """The SHA-256 of the files of which something is saved, as far as it is known.
+
+        Raises:
+            DataError: The corrections of a file of the session were made for another file.
+        """
+        saved = {file for file, _ in self._states} | set(self._beats)
+        contents = {name: content for name, content in read_hashes(self.folder).items() if name in saved}
+        names = [name for name in self._paths if name in saved]
+        found = map_in_order(hash_content, (self._paths[name] for name in names))
+        others = []
+        for name, content in zip(names, found, strict=True):
+            if content and contents.setdefault(name, content) != content:
+                others.append(name)
+        if others:
+            more = f" (and those of {counted(len(others) - 1, 'more file')})" if len(others) > 1 else ""
+            raise DataError(
+                f"{self._paths[others[0]]}: the corrections of {others[0]} in {self.folder}{more} were made for another"
+                " file of this name; give another folder by --corrections; if the file is the same recording, saved"
+                f" anew, delete its row in {self.folder / FILES}"
+            )
+        return contents
+
+    def _hash_content(self, file: str) -> None:
+        """Hash a file of which nothing was saved yet."""
+        if file in self._paths and file not in self._contents:
+            content = hash_content(self._paths[file])
+            if content:
+                self._contents[file] = content
 
     def _state(self, key: tuple[str, int]) -> FrameState:
         return self._states[key].state if key in self._states else FrameState()
@@ -265,7 +315,8 @@ class CorrectionsFolder:
         after = {name: hashlib.sha256(table).hexdigest() for name, table in tables.items()}
         # until all tables are replaced, each may have its old or its new content
         self._hashes = {name: [*self._hashes.get(name, []), new] for name, new in after.items()}
-        contents = {CHECKSUMS: self._checksums_json(), **tables}
+        # `Files.csv` comes first, so that a file with corrections has its row; rows of other files are not read
+        contents = {FILES: hash_table(self._contents), CHECKSUMS: self._checksums_json(), **tables}
         replace_files({self.folder / name: partial(Path.write_bytes, data=text) for name, text in contents.items()})
         self._hashes = {name: [new] for name, new in after.items()}
         with contextlib.suppress(OSError):  # the changes are saved, and the checksums of before hold too

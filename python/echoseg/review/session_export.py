@@ -18,9 +18,8 @@ from echoseg.errors import DataError
 from echoseg.review.clip_states import states_of
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
+from echoseg.review.file_contents import HEADERS_ONLY
 from echoseg.utils.files import naming, new_folder
-
-_HEADERS_ONLY = (".mhd", ".nhdr", ".hdr")  # another file holds the voxels
 
 
 class ExportedSession(NamedTuple):
@@ -56,7 +55,7 @@ def export_session(clips: Clips, corrections: CorrectionsFolder, out: Path) -> E
         for number, source in enumerate(clips.sources):
             if not any(state.is_kept for state, _ in corrections.states(source.name).values()):
                 continue
-            if source.path.is_dir() or source.path.suffix.lower() in _HEADERS_ONLY:
+            if source.path.is_dir() or source.path.suffix.lower() in HEADERS_ONLY:
                 left_out.append(f"{source.path}: consists of several files; save it as one file to export it")
                 continue
             loaded = clips.open(number)
