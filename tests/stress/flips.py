@@ -71,7 +71,10 @@ def make_files(work: Path) -> dict[str, StoredFile]:
     write_evaluation(evaluate(load(run, device="cpu"), store, "test"), store, "test", run)
     _write_archive(work / "out")
     corrections = work / "corrections"
-    with contextlib.closing(CorrectionsFolder(corrections, drawing_of(CODEC), kind="chords")) as opened:
+    reviewed = CorrectionsFolder(
+        corrections, drawing_of(CODEC), kind="chords", files={"a.avi": store.path / "frames.npy"}
+    )
+    with contextlib.closing(reviewed) as opened:
         for frame in range(3):
             handles = Handles(outlines(8)[frame], np.arange(5), np.zeros(5, bool))
             opened.save("a.avi", frame, FrameState(handles), version=0, before=outlines(8)[frame], effort={})

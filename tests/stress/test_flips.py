@@ -16,7 +16,7 @@ def files(tmp_path_factory):
 
 @pytest.mark.stress
 def test_a_damaged_file_is_refused_or_read_correctly(files, tmp_path_factory):
-    assert len(files) == 18
+    assert len(files) == 19
     for name, file in files.items():
         counts, problems = try_damage(file, tmp_path_factory.getbasetemp(), count=10)
         assert problems == [], name
