@@ -116,3 +116,41 @@ def test_a_folder_gives_what_can_hold_frames(tmp_path):
     kept, lines = separate_unreadable(sources, [tmp_path / "heart"])
     assert [source.name for source in kept] == ["heart", "b.avi"]
     assert lines == [f"{tmp_path / 'heart' / 'c.tif'}: is empty; replace the file"]
+
+
+def test_subfolders_are_searched_and_files_of_one_name_have_their_folders_in_theirs(tmp_path, monkeypatch):
+    study = tmp_path / "study"
+    for path in ("PA1/ST1/IM1.avi", "PA2/ST1/IM1.avi", "PA2/ST1/IM2.avi", "IM3.avi", "PA1/IM3.avi"):
+        (study / path).parent.mkdir(parents=True, exist_ok=True)
+        write_video(study / path, frames=3)
+    for left_out in ("own-learned-1/data/IM4.avi", ".hidden/IM4.avi"):
+        (study / left_out).parent.mkdir(parents=True)
+        write_video(study / left_out, frames=3)
+    monkeypatch.chdir(study)
+    for folder in (study, Path()):
+        sources, _ = find_review_clips([folder], None)
+        found = {source.name: source.path.relative_to(folder).as_posix() for source in sources}
+        assert found == {
+            "IM3.avi": "IM3.avi",
+            "PA1_IM3.avi": "PA1/IM3.avi",
+            "PA1_ST1_IM1.avi": "PA1/ST1/IM1.avi",
+            "PA2_ST1_IM1.avi": "PA2/ST1/IM1.avi",
+            "IM2.avi": "PA2/ST1/IM2.avi",
+        }
+    assert [source.name for source in find_review_clips([study / "PA1" / "ST1"], None)[0]] == ["IM1.avi"]
+    write_video(study / "PA1_ST1_IM1.avi", frames=3)
+    with pytest.raises(DataError, match="have the same name, PA1_ST1_IM1; review them one after the other"):
+        find_review_clips([study], None)
+    (study / "PA1_ST1_IM1.avi").unlink()
+    (study / "PA1").rename(study / "DOE, J")
+    with pytest.raises(DataError, match=r"the name 'DOE, J_IM3\.avi' cannot .* rename the file or its folder"):
+        find_review_clips([study], None)
+
+
+@pytest.mark.slow
+def test_series_of_one_name_have_their_folders_in_theirs(tmp_path, monkeypatch):
+    for patient in ("PA1", "PA2"):
+        write_series(tmp_path / patient / "SE1", pixels())
+    assert [source.name for source in find_review_clips([tmp_path], None)[0]] == ["PA1_SE1", "PA2_SE1"]
+    monkeypatch.chdir(tmp_path / "PA1" / "SE1")
+    assert [source.name for source in find_review_clips([Path()], None)[0]] == ["SE1"]

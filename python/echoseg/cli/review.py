@@ -35,7 +35,7 @@ _SHOWN = 5  # files that cannot be opened
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_and_inputs(
         parser,
-        "videos or other files with frames, folders of them, data sets with tracings, or a table"
+        "videos or other files with frames, folders of them with their subfolders, data sets with tracings, or a table"
         " that 'echoseg suggest' wrote, whose frames come first",
     )
     parser.add_argument(

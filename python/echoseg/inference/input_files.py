@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -168,7 +168,7 @@ def _result_names(paths: Sequence[Path], top: Path, out: Path) -> list[str]:
 
 
 def walk_inputs(folder: Path, out: Path | None = None) -> Iterator[Path]:
-    """The inputs in a folder and its subfolders, without hidden folders.
+    """The inputs in a folder and its subfolders, without hidden folders: files, and folders with a series' slices.
 
     Args:
         folder: The folder.
@@ -177,20 +177,10 @@ def walk_inputs(folder: Path, out: Path | None = None) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         path = Path(parent)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and path / name != out)
-        yield from inputs_in(path, files)
-
-
-def inputs_in(folder: Path, names: Iterable[str]) -> Iterator[Path]:
-    """The inputs in a folder: the folder itself, if it holds the slices of a DICOM series, and files.
-
-    Args:
-        folder: The folder.
-        names: The names of its files.
-    """
-    series = series_files(folder)
-    if series:
-        yield folder
-    yield from (folder / name for name in sorted(names) if _is_input(folder / name) and folder / name not in series)
+        series = series_files(path)
+        if series:
+            yield path
+        yield from (path / name for name in sorted(files) if _is_input(path / name) and path / name not in series)
 
 
 def _is_input(path: Path) -> bool:

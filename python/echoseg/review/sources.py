@@ -1,9 +1,14 @@
-"""The files of a review: which files an input names, and which of them can be shown."""
+"""The files of a review: which files an input names, and which of them can be shown.
+
+A file is named in the tables by its file name. If several files have this name, as those of a scanner, those that were
+found in a folder are named by their path in it, with "_" between its parts: the tables of tracings have no folders.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +18,13 @@ from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.tracings import check_name, stem_of
 from echoseg.errors import DataError
-from echoseg.inference.input_files import inputs_in
+from echoseg.inference.input_files import walk_inputs
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.utils.parallel import map_in_order
 from echoseg.utils.table import quote, read_numbers, read_table
+
+_LEARNED = re.compile(r".+-learned-\d+")  # the folders that `Learning` writes, with copies of the files
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +47,7 @@ class ReviewClip:
 def find_review_clips(
     inputs: Sequence[Path], data: Path | None, structure: str | None = None
 ) -> tuple[list[ReviewClip], str | None]:
-    """Find the files to review and their tracings.
+    """Find the files to review and their tracings; folders are searched with their subfolders.
 
     Args:
         inputs: Videos, folders of videos, data sets, or tables that `echoseg suggest` wrote.
@@ -56,6 +63,7 @@ def find_review_clips(
     """
     review_clips, kinds = [], []
     traced: list[ReviewClip] = []
+    tops: dict[Path, Path] = {}
     if data is not None:
         traced, kind = _read_data(data, structure)
         kinds.append(kind)
@@ -69,8 +77,10 @@ def find_review_clips(
             kinds.append(kind)
             review_clips += of_dataset
         elif path.is_dir():
-            files = inputs_in(path, [file.name for file in path.iterdir()])
-            review_clips += [by_name.get(file.name) or ReviewClip(file, file.name) for file in files]
+            for file in _files_in(path):
+                tops[file] = path
+                name = file.name or file.resolve().name  # of a series in "."
+                review_clips.append(by_name.get(name) or ReviewClip(file, name))
         elif path.suffix.lower() == ".csv":
             for file, frames in _read_suggestions(path).items():
                 found = by_name.get(file.name) or ReviewClip(file, file.name)
@@ -79,6 +89,7 @@ def find_review_clips(
             review_clips.append(by_name.get(path.name) or ReviewClip(path, path.name))
     if not review_clips:
         raise DataError(f"{inputs[0]}: the folder contains no file with frames; give videos, or a folder of videos")
+    review_clips = _with_unique_names(review_clips, tops)
     _check_names(review_clips)
     if len(set(kinds)) > 1:
         raise DataError(
@@ -113,6 +124,25 @@ def separate_unreadable(
     if len(lines) == len(review_clips):
         raise DataError(lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""))
     return [clip for clip in review_clips if clip not in problems], lines
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """The inputs in a folder and its subfolders, without those of trainings on corrections."""
+    for path in walk_inputs(folder):
+        if not any(map(_LEARNED.fullmatch, path.relative_to(folder).parts[:-1])):
+            yield path
+
+
+def _with_unique_names(review_clips: Sequence[ReviewClip], tops: Mapping[Path, Path]) -> list[ReviewClip]:
+    """The files, of which those with the name of another one are named by their path in the folder of `tops`."""
+    counts = Counter(stem_of(review_clip.name) for review_clip in review_clips)
+    named = []
+    for review_clip in review_clips:
+        top = tops.get(review_clip.path, review_clip.path)
+        if counts[stem_of(review_clip.name)] > 1 and top != review_clip.path and review_clip.recording is None:
+            review_clip = replace(review_clip, name="_".join(review_clip.path.relative_to(top).parts))
+        named.append(review_clip)
+    return named
 
 
 def _read_suggestions(path: Path) -> dict[Path, tuple[int, ...]]:
@@ -173,7 +203,8 @@ def _check_names(review_clips: Sequence[ReviewClip]) -> None:
     for review_clip in review_clips:
         name = review_clip.name
         if check_name(stem_of(name)) or name.strip() != name or set(name) & set(',"'):
-            raise DataError(f"{review_clip.path}: this name cannot be written to a table; rename the file")
+            reason = f"the name {quote(name)} cannot be written to a table; rename the file or its folder"
+            raise DataError(f"{review_clip.path}: {reason}")
     first: dict[str, Path] = {}
     for review_clip in review_clips:
         stem = stem_of(review_clip.name)
