@@ -40,6 +40,15 @@ pytestmark = MARKS
 # ---- reviewing
 
 
+def test_what_was_guessed_in_reading_the_file_is_shown(context, served):
+    for number, note in ((0, "axis 3 (8) is taken for time"), (1, "")):
+        served.clips.open(number).facts["reading_note"] = note
+    page = open_page(context, served)
+    assert page.locator("#reading-note").inner_text() == "This file: axis 3 (8) is taken for time."
+    page.locator("#clip").select_option(index=1)
+    page.locator("#reading-note").wait_for(state="hidden")
+
+
 def test_frames_are_accepted_and_rejected_until_the_summary(context, served):
     page = open_page(context, served)
     wait_for_text(page, "#progress-text", "^0 of 2 reviewed$")

@@ -26,10 +26,10 @@ from echoseg.datasets.clips import with_listed_facts
 from echoseg.errors import DataError
 from echoseg.inference.input_files import InputFile
 from echoseg.inference.measure import Measurement, measure
+from echoseg.inference.notes import reading_note, unlike_note
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.inference.stack_row import STACK_COLUMNS, read_stack_truth, stack_row
-from echoseg.inference.unlike_note import unlike_note
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.models.codec import Codec
@@ -211,7 +211,6 @@ def _finish(
         shutil.rmtree(target, ignore_errors=True)
         with new_folder(target) as temporary:
             seconds |= write(file.path, clip, prediction, measurement, temporary) or {}
-    declared = f"the header declares {clip.declared} frames" if clip.declared else ""
     row = {
         "file": file.name,
         "patient": file.patient,
@@ -226,7 +225,7 @@ def _finish(
         "beats": len(measurement.ef),
         **stack_row(measurement),
         "review": None if prediction.review is None else int(prediction.review.sum()),
-        "note": "; ".join(filter(None, [unlike_note(prediction), declared, clip.note, note])),
+        "note": "; ".join(filter(None, [unlike_note(prediction), reading_note(clip), note])),
         "error": "",
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
     }

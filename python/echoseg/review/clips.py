@@ -14,9 +14,9 @@ import numpy as np
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
 from echoseg.inference.measure import Measurement, measure, volume_deviations
+from echoseg.inference.notes import reading_note, unlike_note
 from echoseg.inference.predictor import Prediction, Predictor
 from echoseg.inference.propagation import CorrectedFrame, propagate
-from echoseg.inference.unlike_note import unlike_note
 from echoseg.io.clip import Clip
 from echoseg.review.handles import Handles, drawing_of, predicted_handles
 from echoseg.review.review_queue import review_queue
@@ -149,6 +149,7 @@ class Clips:
             "uncertainty": None if queue.uncertainty is None else queue.uncertainty.round(4).tolist(),
             "ef_interval": None if np.isnan(measurement.ef_interval[0]) else list(measurement.ef_interval),
             "warning": unlike_note(prediction),
+            "reading_note": reading_note(clip),
             "smoothed": prediction.smoothed,
             "listed_ef": None if recording is None else _or_none(recording.ef),
         }

@@ -64,6 +64,8 @@ export function drawClipNotes(clip) {
   element("beats").hidden = isStack;
   element("warning").hidden = !clip.warning;
   element("warning").textContent = `This clip ${clip.warning}.`;
+  element("reading-note").hidden = !clip.reading_note;
+  element("reading-note").textContent = `This file: ${clip.reading_note}.`;
   element("prediction-name").textContent = clip.smoothed ? "Prediction, smoothed over time" : "Prediction";
   const notes = [];
   if (clip.smoothed) notes.push("'echoseg review --no-smooth' shows the contours that are not smoothed over time.");

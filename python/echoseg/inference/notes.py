@@ -1,10 +1,11 @@
-"""The warning that a file looks unlike the images that a network was trained on."""
+"""What a user should know of a file: that it looks unlike the training images, and what was guessed in reading it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from echoseg.inference.predictor import Prediction
+from echoseg.io.clip import Clip
 
 
 def unlike_note(prediction: Prediction) -> str:
@@ -16,3 +17,9 @@ def unlike_note(prediction: Prediction) -> str:
         f"looks unlike the training images (distance {np.median(distances):.1f} times the limit): do not trust the"
         " contours"
     )
+
+
+def reading_note(clip: Clip) -> str:
+    """A note on a wrong number of frames in the header and on what was guessed in reading; "" if there is neither."""
+    declared = f"the header declares {clip.declared} frames" if clip.declared else ""
+    return "; ".join(filter(None, [declared, clip.note]))
