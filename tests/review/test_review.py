@@ -140,6 +140,11 @@ def test_chosen_beats_are_there_when_the_folder_is_opened_again(tmp_path):
     with open_corrections(tmp_path) as reopened:
         assert reopened.beats("a.avi") == (((1, 4), (5, 7)), 4)
         assert reopened.beats("b.avi") == (None, 0)
+    (tmp_path / "sha256.json").unlink()
+    with (tmp_path / "Beats.csv").open("a") as table:
+        table.write("a.avi,1,4\n")
+    with open_corrections(tmp_path) as reopened:
+        assert reopened.beats("a.avi")[0] == ((1, 4), (5, 7)), "a beat counts once"
     line = json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[0])
     assert (line["beats_before"], line["beats_after"]) == (None, [[1, 4], [5, 7]])
 

@@ -209,6 +209,8 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
             if beat[0] == beat[1] or not all(0 <= frame < len(found.clip.frames) for frame in beat):
                 raise HTTPException(422, "ED and ES of a beat must be two frames of the clip")
         beats = None if change.beats is None else tuple(change.beats)
+        if beats is not None and len(set(beats)) < len(beats):
+            raise HTTPException(422, "a beat is listed twice")
         with _saving():
             try:
                 version = corrections.save_beats(

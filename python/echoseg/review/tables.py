@@ -107,7 +107,7 @@ def read_beats(path: Path) -> dict[str, Beats]:
     frames = _numbers(path, cells, ("ED", "ES"))
     for file, ed, es in zip(cells["FileName"], frames["ED"], frames["ES"], strict=True):
         beats[file] = (*beats.get(file, ()), (int(ed), int(es)))
-    return beats
+    return {file: tuple(dict.fromkeys(chosen)) for file, chosen in beats.items()}  # earlier versions saved doubles
 
 
 def _is_blank(path: Path) -> bool:
