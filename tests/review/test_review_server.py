@@ -429,6 +429,7 @@ def test_reviewing_does_not_change_the_data_set(page, cookie, tmp_path):
     for path in fresh.rglob("*.csv"):
         assert path.read_bytes() == (page.data / path.name).read_bytes()
     assert {path.name for path in page.corrections.folder.iterdir()} - {"Reviews.csv", "Beats.csv"} == {
+        "Files.csv",
         "Landmarks.csv",
         "VolumeTracings.csv",
         "audit.jsonl",
