@@ -200,6 +200,7 @@ def test_a_background_that_is_not_0_can_be_named(tmp_path):
         read_dataset(write(tmp_path, masks))
     (tmp_path / "dataset.json").write_text('{"labels": {"background": 255, "LV": 0}}')
     check(read_dataset(tmp_path))
+    check(read_dataset(write(tmp_path, [(1 - lv).astype(np.uint16) * 65535 for lv in LV])))
 
 
 SOFT = {

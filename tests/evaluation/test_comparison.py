@@ -12,10 +12,11 @@ import pytest
 import echoseg
 from _commands import files
 from _folders import write_folder
-from _masks import save_image
+from _masks import save_image, save_nifti
 from echoseg.datasets.store import write_store
 from echoseg.errors import DataError
 from echoseg.evaluation.comparison_cases import choose_cases, load_compared_runs
+from echoseg.ops import fill_polygons
 
 pytestmark = pytest.mark.slow
 TINY = {"size": (32, 32), "width": 4, "depth": 2, "batch_size": 8, "epochs": 1, "device": "cpu", "landmarks": 5}
@@ -93,6 +94,19 @@ def test_a_run_equals_its_own_masks(runs, compared, store, tmp_path):
         assert (row["difference"], row["p"], row["p_holm"], row["better"], row["worse"]) == (0, 1, 1, 0, 0)
         assert row["equal"] == row["cases"]
     assert "Holm" in (tmp_path / "out" / "comparison.md").read_text()
+
+
+@pytest.mark.parametrize(("value", "is_described"), [(1, False), (255, True)])
+def test_volumes_are_compared(runs, store, tmp_path, value, is_described):
+    """A volume is stored in another order than its frames, however its values are read."""
+    for i, video in enumerate(store.samples["video"]):
+        mask = fill_polygons(store.contour(i)[None], store.size)
+        save_nifti(tmp_path / "masks" / f"{video}.nii.gz", mask * np.uint8(value))
+    if is_described:
+        (tmp_path / "masks" / "dataset.json").write_text('{"labels": {"background": 0, "LV": 1}}')
+    table = echoseg.compare(runs[1:], masks={"volumes": tmp_path / "masks"}, out=tmp_path / "out", device="cpu")
+    assert row_of(table, "dice", "volumes")["mean"] == pytest.approx(1, abs=1e-3)
+    assert ("volumes: labels are scaled: 255 for 1" in (tmp_path / "out" / "comparison.md").read_text()) == is_described
 
 
 def test_images_that_a_run_was_trained_on_are_left_out(runs, store, place, tmp_path):

@@ -47,7 +47,10 @@ def masks_of(cases):
 def check(folder, cases, masks):
     found = MaskFolder(folder, cases)
     for number, row in cases.table.iterrows():
-        np.testing.assert_array_equal(found.read(number), masks[row["video"]][row["frame"]])
+        mask = found.read(number)
+        assert mask.flags.c_contiguous
+        np.testing.assert_array_equal(mask, masks[row["video"]][row["frame"]])
+    return found
 
 
 def write_frames(folder, masks, value=255):
@@ -117,6 +120,83 @@ def test_a_description_says_which_label_is_the_structure(videos, tmp_path):
         MaskFolder(tmp_path / "masks", videos).read(0)
     description = {"labels": {"background": 0, "wall": 1, "LV": 2}}
     (tmp_path / "masks" / "dataset.json").write_text(json.dumps(description))
+    check(tmp_path / "masks", videos, masks)
+
+
+def describe(folder, **labels):
+    (folder / "dataset.json").write_text(json.dumps({"labels": {"background": 0, **labels}}))
+
+
+@pytest.mark.parametrize("values", [(255,), (64, 128, 192)])
+def test_values_that_the_description_of_the_data_does_not_name_are_no_empty_masks(videos, tmp_path, values):
+    masks = masks_of(videos)
+    folder = tmp_path / "data" / "masks"
+    for name, frames in masks.items():
+        for t, frame in enumerate(frames):
+            drawn = frame * np.uint8(values[-1])
+            for i, value in enumerate(values[:-1]):
+                drawn[:8, 10 * i : 10 * i + 8] = value
+            save_image(folder / f"{name}_frame{t:04d}.png", drawn)
+    describe(tmp_path / "data", LV=1, MYO=2)
+    with pytest.raises(
+        DataError,
+        match=r"a_frame0002\.png: has no pixel of label 1, only of [\d, ]+, and the dataset\.json of these masks names "
+        r'0, 1, 2; name all .* in .*masks/dataset\.json, for example \{"labels": \{"left ventricle": \d+\}\}',
+    ):
+        MaskFolder(folder, videos)
+    describe(folder, LV=values[-1], **{f"other {value}": value for value in values[:-1]})
+    check(folder, videos, masks)
+
+
+def test_values_are_decided_for_all_masks_together(videos, tmp_path):
+    """Frame 5 of each video shows only the first of two labels, which are scaled to 8 bits."""
+    masks = masks_of(videos)
+    for name, frames in masks.items():
+        labels = np.where(frames > 0, 128, 0).astype(np.uint8)
+        labels[2, :3] = 255
+        for t, frame in enumerate(labels):
+            save_image(tmp_path / "masks" / f"{name}_frame{t:04d}.png", frame)
+    describe(tmp_path / "masks", LV=1, LA=2)
+    assert check(tmp_path / "masks", videos, masks).notes == ("labels are scaled: 128 for 1, 255 for 2",)
+
+
+def test_a_mask_of_another_structure_is_empty_if_that_has_a_name(videos, tmp_path):
+    masks = masks_of(videos)
+    write_frames(tmp_path / "masks", {"a": masks["a"]}, 2)
+    write_frames(tmp_path / "masks", {"b": masks["b"]}, 1)
+    describe(tmp_path / "masks", LV=1)
+    with pytest.raises(DataError, match=r"a_frame0002\.png: has no pixel of label 1, only of 2"):
+        MaskFolder(tmp_path / "masks", videos)
+    describe(tmp_path / "masks", LV=1, LA=2)
+    check(tmp_path / "masks", videos, masks | {"a": 0 * masks["a"]})
+
+
+def test_masks_with_different_labels_need_a_description(videos, tmp_path):
+    write_frames(tmp_path / "masks", masks_of(videos), 1)
+    write_frames(tmp_path / "masks", {"b": masks_of(videos)["b"]}, 2)
+    with pytest.raises(DataError, match=r"masks: masks have different labels \(1 in 2 masks .*; 2 in 2 masks"):
+        MaskFolder(tmp_path / "masks", videos)
+
+
+@pytest.mark.parametrize("scale", [0.1, 100])
+def test_probabilities_are_refused(videos, tmp_path, scale):
+    """The threshold is the tool's: half of the largest value is none."""
+    for name, frames in masks_of(videos).items():
+        values = np.stack([cv2.GaussianBlur(scale * frame.astype(np.float32), (0, 0), 2.0) for frame in frames])
+        save_nifti(tmp_path / "masks" / f"{name}.nii.gz", values.astype(np.uint8) if scale > 1 else values)
+    with pytest.raises(DataError, match=r"a\.nii\.gz: has soft edges or probabilities; cut them at the threshold"):
+        MaskFolder(tmp_path / "masks", videos)
+
+
+def test_the_first_colour_of_a_palette_may_be_inside(videos, tmp_path):
+    masks = masks_of(videos)
+    for name, frames in masks.items():
+        for frame, mask in enumerate(frames):
+            image = Image.fromarray((mask == 0).astype(np.uint8))
+            image.putpalette([255, 255, 255, 0, 0, 0])
+            path = tmp_path / "masks" / f"{name}_frame{frame:04d}.png"
+            path.parent.mkdir(exist_ok=True)
+            image.save(path)
     check(tmp_path / "masks", videos, masks)
 
 

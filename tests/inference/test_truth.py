@@ -65,3 +65,14 @@ def test_the_label_of_the_structure_is_read(tmp_path):
     np.testing.assert_array_equal(read_truth(image, mask, "left atrium"), STACK * (np.arange(48) > 23))
     with pytest.raises(DataError, match="no label is named right atrium"):
         read_truth(image, mask, "right atrium")
+
+
+@pytest.mark.slow
+def test_a_label_without_a_name_is_no_empty_truth(tmp_path):
+    image = save_nifti(tmp_path / "a.nii.gz", make_image(STACK), thickness=8.0)
+    mask = save_nifti(tmp_path / "a_gt.nii.gz", STACK * 255, thickness=8.0)
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"LV": 1, "MYO": 2}}))
+    with pytest.raises(DataError, match=r"a_gt\.nii\.gz: has no pixel of label 1, only of 255"):
+        read_truth(image, mask)
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"LV": 1, "MYO": 255}}))
+    assert not read_truth(image, mask).any()

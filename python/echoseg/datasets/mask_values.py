@@ -57,10 +57,10 @@ class MaskRule(NamedTuple):
     level: float = 0.5
 
     def select(self, values: NDArray[Any], content: MaskContent) -> NDArray[np.bool_]:
-        """The pixels of the structure, bool, in values that `round_values` returned."""
+        """The pixels of the structure, C-contiguous bool, in values that `round_values` returned."""
         if content.is_soft:
-            return np.asarray(values > self.level)
-        return np.isin(values, self.labels) if self.labels else values != 0
+            return np.ascontiguousarray(values > self.level)
+        return np.ascontiguousarray(np.isin(values, self.labels) if self.labels else values != 0)
 
 
 class Decision(NamedTuple):
@@ -70,11 +70,13 @@ class Decision(NamedTuple):
         rule: The pixels of the structure.
         odd: File → why it cannot be used although the others can.
         notes: What was guessed, a line each.
+        unnamed: The values that the data set's description does not name.
     """
 
     rule: MaskRule
     odd: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
+    unnamed: frozenset[float] = frozenset()
 
 
 def round_values(values: NDArray[Any]) -> tuple[NDArray[Any], bool]:
@@ -143,13 +145,39 @@ def decide(contents: Mapping[str, MaskContent], label: Label | None, folder: Pat
     elif soft:
         notes.append(f"soft edges: pixels above {level:g} are the structure in {_files(soft)}")
     if label is not None:
-        chosen, note = _match(labels, label)
-        return Decision(MaskRule(chosen, level), odd, (*notes, *note))
+        chosen, unnamed, note = _match(labels, label)
+        return Decision(MaskRule(chosen, level), odd, (*notes, *note), unnamed)
     odd |= _find_odd(hard, folder)
     values = {value for file, content in hard.items() if file not in odd for value in content.pixels}
     if len(values) > 1:
         notes.append(f"the values {_names(values)} of different masks were taken for the same label")
     return Decision(MaskRule((), level), odd, tuple(notes))
+
+
+def decide_for_each(contents: Mapping[str, MaskContent], label: Label | None, folder: Path) -> Decision:
+    """Decide as `decide` does what masks mean of which none can be left out, since a method is measured by them.
+
+    A mask without the structure is empty only if all of its values have a name; one without a name may be that of the
+    structure.
+
+    Raises:
+        DataError: It is unclear which label is the structure, or a file cannot be used.
+    """
+    decision = decide(contents, label, folder)
+    for file, reason in decision.odd.items():
+        raise DataError(f"{folder / file}: {reason}")
+    for file, content in contents.items():
+        labels = set(content.pixels)
+        unnamed = labels & decision.unnamed
+        if label is None or content.is_soft or not unnamed or labels & set(decision.rule.labels):
+            continue
+        description = (folder / file).parent / "dataset.json"
+        raise DataError(
+            f"{folder / file}: has no pixel of {label}, only of {_names(labels)}, and the dataset.json of these masks "
+            f"names {_names(label.declared)}; name all labels of the masks in {description}, for example "
+            f'{{"labels": {{"{label.structure}": {_as_json(min(unnamed))}}}}}'
+        )
+    return decision
 
 
 def uses_colours(palettes: Sequence[NDArray[np.int32]], label: Label | None) -> bool:
@@ -173,20 +201,21 @@ def uses_colours(palettes: Sequence[NDArray[np.int32]], label: Label | None) -> 
     return any(len(np.unique(column[column != 0])) > 1 for column in distinct.T)
 
 
-def _match(labels: Iterable[float], label: Label) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """The labels in the masks of a declared structure, and a note if they are scaled or have no name."""
+def _match(labels: Iterable[float], label: Label) -> tuple[tuple[float, ...], frozenset[float], tuple[str, ...]]:
+    """The labels in the masks of a declared structure, those without a name, and a note about these or a scale."""
     found, declared = sorted(labels), sorted(set(label.declared or label.values) - {0})
+    unnamed = frozenset(found) - set(declared) if label.declared else frozenset()
+    note = (f"labels without a name in dataset.json: {_names(unnamed)}",) if unnamed else ()
     if not found or set(found) & set(declared) or len(found) != len(declared) or found[-1] >= COLOUR:
-        unknown = set(found) - set(declared)
-        is_told = bool(unknown and label.declared)
-        return label.values, (f"labels without a name in dataset.json: {_names(unknown)}",) if is_told else ()
+        return label.values, unnamed, note
     scale = found[-1] / declared[-1]
     is_scaled = found[-1] in _FULL_SCALES[1:] or scale in _SCALE_FACTORS
     if not is_scaled or any(abs(value - scale * number) > 1 for value, number in zip(found, declared, strict=True)):
-        return label.values, ()
+        return label.values, unnamed, note
     actual = dict(zip(declared, found, strict=True))
     pairs = ", ".join(f"{label_name(value)} for {number}" for number, value in actual.items())
-    return tuple(actual[value] for value in label.values if value in actual), (f"labels are scaled: {pairs}",)
+    chosen = tuple(actual.get(value, value) for value in label.values)
+    return chosen, frozenset(), (f"labels are scaled: {pairs}",)
 
 
 def _find_odd(hard: Mapping[str, MaskContent], folder: Path) -> dict[str, str]:
@@ -208,8 +237,8 @@ def _find_odd(hard: Mapping[str, MaskContent], folder: Path) -> dict[str, str]:
             for file, kind in kinds.items()
             if kind != usual
         }
-    example = label_name(usual[0]) if usual[0] < COLOUR else f'"{label_name(usual[0])}"'
-    cure = f'name them in {folder / "dataset.json"}, for example {{"labels": {{"LV": {example}}}}}, and choose one by'
+    example = f'{{"labels": {{"LV": {_as_json(usual[0])}}}}}'
+    cure = f"name them in {folder / 'dataset.json'}, for example {example}, and choose one by"
     several = next((file for file, kind in kinds.items() if len(kind) > 1), None)
     if several is not None:
         raise DataError(f"{folder / several}: has {_describe(kinds[several])}; {cure} --structure NAME")
@@ -228,6 +257,10 @@ def _describe(kind: Sequence[float]) -> str:
 
 def _names(labels: Iterable[float]) -> str:
     return ", ".join(map(label_name, sorted(labels)[:_MAX_LISTED]))
+
+
+def _as_json(label: float) -> str:
+    return label_name(label) if label < COLOUR else f'"{label_name(label)}"'
 
 
 def _files(files: Iterable[str]) -> str:

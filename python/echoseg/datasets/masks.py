@@ -22,7 +22,15 @@ from tqdm import tqdm
 
 from echoseg.datasets.alignment import align_mask
 from echoseg.datasets.mask_shape import find_impossible, outside_contour
-from echoseg.datasets.mask_values import MaskContent, MaskRule, decide, examine, round_values, uses_colours
+from echoseg.datasets.mask_values import (
+    MaskContent,
+    MaskRule,
+    decide,
+    decide_for_each,
+    examine,
+    round_values,
+    uses_colours,
+)
 from echoseg.datasets.patients import VIEWS, detach_marks, patient_of_name
 from echoseg.datasets.recording import Dataset, Fault, Recording, Tracing
 from echoseg.datasets.structure import Label, is_chamber
@@ -102,8 +110,7 @@ def read_masks(folder: Path, pairs: Sequence[MaskPair], faults: Sequence[Fault],
     Raises:
         DataError: Nothing is usable, or it is unclear which label is the structure.
     """
-    has_palette = [pair.mask for pair in pairs if pair.mask.name.lower().endswith(_PALETTES)]
-    by_colour = uses_colours(list(map_in_order(_palette, has_palette)), label)
+    by_colour = are_colours([pair.mask for pair in pairs], label)
     rule = MaskRule(label.values if label else ())
     may_have_holes = label is not None and not is_chamber(label.structure)
     read = partial(_read_one, folder=folder, by_colour=by_colour, may_have_holes=may_have_holes)
@@ -143,36 +150,34 @@ def _describe(recordings: Sequence[Recording], results: Sequence[_PairResult]) -
     return notes
 
 
-def structure_pixels(values: NDArray[Any], label: Label | None, mask: Path, folder: Path) -> NDArray[np.bool_]:
+def are_colours(masks: Sequence[Path], label: Label | None) -> bool:
+    """Whether the labels of masks with palettes are their colours; see `uses_colours`.
+
+    Args:
+        masks: The files of all masks.
+        label: The structure in their description; None without a description.
+    """
+    has_palette = [mask for mask in masks if mask.name.lower().endswith(_PALETTES)]
+    return uses_colours(list(map_in_order(_palette, has_palette)), label)
+
+
+def structure_pixels(values: NDArray[Any], label: Label | None, mask: Path) -> NDArray[np.bool_]:
     """(T, H, W) bool: the pixels of a structure in a single true mask.
 
     Args:
         values: (T, H, W) mask values.
         label: The structure in the description of the masks; None without a description.
         mask: The mask's path, for the error message.
-        folder: The folder for a `dataset.json`, for the error message.
 
     Raises:
         DataError: It is unclear which label is the structure, or the mask is impossible for it.
     """
-    inside = select_structure(values, label, mask, folder)
+    values, is_noisy = round_values(values)
+    content = examine(values, is_noisy=is_noisy)
+    inside = decide_for_each({mask.name: content}, label, mask.parent).rule.select(values, content)
     if problem := find_impossible(inside, may_have_holes=label is not None and not is_chamber(label.structure)):
         raise DataError(f"{mask}: {problem}")
     return inside
-
-
-def select_structure(values: NDArray[Any], label: Label | None, mask: Path, folder: Path) -> NDArray[np.bool_]:
-    """The pixels of a structure in a mask of any shape, such as a predicted one; see `structure_pixels`.
-
-    Raises:
-        DataError: It is unclear which label is the structure.
-    """
-    values, is_noisy = round_values(values)
-    content = examine(values, is_noisy=is_noisy)
-    decision = decide({mask.name: content}, label, folder)
-    if decision.odd:
-        raise DataError(f"{mask}: {decision.odd[mask.name]}")
-    return decision.rule.select(values, content)
 
 
 def stem_of(path: Path) -> str:

@@ -7,6 +7,7 @@ the reference that each other one is compared with.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from echoseg.metrics.overlap import dice
 from echoseg.metrics.surface import surface_distances
 from echoseg.models.codec import fill_contours
 from echoseg.ops import normalized_surface_dice
+from echoseg.training.logs import logger
 
 OF_IMAGES = ("dice", "nsd", "hd95", "assd")
 """The measures of images, columns of `Method.cases`."""
@@ -55,7 +57,7 @@ class Comparison:
     """A comparison of methods.
 
     Attributes:
-        cases: The images.
+        cases: The images, whose notes also say what was guessed about masks.
         methods: The methods, the reference first.
         split: The split that was measured.
         volumes: A row per video and method; see `echoseg.evaluation.comparison_table.ef_errors`.
@@ -89,6 +91,10 @@ def compare_methods(
         DataError: A mask is missing or damaged, or does not fit its image.
     """
     folders = {name: MaskFolder(folder, cases) for name, folder in masks.items()}  # before the networks predict
+    notes = [f"{name}: {note}" for name, folder in folders.items() for note in folder.notes]
+    for note in notes:
+        logger.warning("%s", note)
+    cases = dataclasses.replace(cases, notes=(*cases.notes, *notes))
     warn_of_unpaired(cases.store.samples.iloc[cases.indices])
     methods = [_predict(run, cases) for run in runs]
     methods += [_read_masks(name, folder, cases) for name, folder in folders.items()]

@@ -16,18 +16,20 @@ names that only one file of the data set has.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from echoseg.datasets.decathlon import find_label, without_channel
-from echoseg.datasets.mask_values import uses_colours
-from echoseg.datasets.masks import FILE_SUFFIXES, read_pair, select_structure, stem_of
+from echoseg.datasets.mask_values import MaskContent, MaskRule, decide_for_each, examine, round_values
+from echoseg.datasets.masks import FILE_SUFFIXES, are_colours, read_pair, stem_of
 from echoseg.errors import DataError
 from echoseg.evaluation.comparison_cases import Cases
 from echoseg.geometry.crop import paste
@@ -35,10 +37,27 @@ from echoseg.io.description import DESCRIPTION
 from echoseg.io.image import is_image
 from echoseg.io.reading import open_volume, read_labels, read_voxels
 from echoseg.io.volume import is_volume
+from echoseg.utils.parallel import map_in_order
 
 _FRAME = re.compile(r"(.+)_(?:frame|slice)(\d+)")
 _FOLDER_FILES = ("masks", "mask")  # in the folder of a video, without suffix
 _MAX_LISTED = 5
+
+
+class _MaskFile(NamedTuple):
+    """How a file of masks is read.
+
+    Attributes:
+        image: Its image, which gives the orientation of volumes; None if there is no file of it.
+        by_colour: Whether the colours of a palette are labels.
+        content: Its values.
+        rule: Which of them are the structure.
+    """
+
+    image: Path | None
+    by_colour: bool
+    content: MaskContent
+    rule: MaskRule
 
 
 class MaskFolder:
@@ -47,12 +66,19 @@ class MaskFolder:
     Masks have the size of the original frames, or that of the frames of the first run's store. The latter are resized
     to the part of the frame that became the frame of the store, linearly with a threshold of 0.5.
 
+    What the values mean is decided for all files together that have the same `dataset.json`, or none. Soft edges and
+    probabilities are refused, since their threshold is the other tool's to choose.
+
     Args:
         folder: The folder, which is searched with its subfolders.
         cases: The images.
 
+    Attributes:
+        notes: What was guessed about the values, a line each.
+
     Raises:
-        DataError: The folder is missing, or it has no mask, or several, for an image.
+        DataError: The folder is missing, or it has no mask, or several, for an image; or a file is damaged, or its
+            values are no mask of the structure.
     """
 
     def __init__(self, folder: Path, cases: Cases) -> None:
@@ -74,19 +100,23 @@ class MaskFolder:
                 "each frame, in the folders of the data set if several images have one NAME, and write an empty mask "
                 "where nothing was found"
             )
+        paths = [file[0] for file in self._files if file is not None]
+        images = [cases.store.source / path if path else None for path in cases.table["path"]]
+        self._masks, self.notes = _decide(folder, dict(zip(paths, images, strict=True)), cases.store.structure)
 
     def read(self, case: int) -> NDArray[np.uint8]:
         """The mask of an image: (H, W) uint8 of 0 and 1, in pixels of the original frame.
 
         Raises:
-            DataError: The file is damaged, its values are no mask of the structure, or its size is another one.
+            DataError: The file is damaged, or its size is another one.
         """
         found, row = self._files[case], self._cases.table.iloc[case]
         assert found is not None
         path, page = found
         if path != self._read[0]:  # the frames of a file follow each other
-            image = self._cases.store.source / row["path"] if row["path"] else None
-            self._read = path, _read(path, image, self._cases.store.structure)
+            file = self._masks[path]
+            values, _ = _read(path, file.image, file.by_colour)
+            self._read = path, file.rule.select(values, file.content).astype(np.uint8)
         masks = self._read[1]
         if page >= len(masks):
             raise DataError(f"{path}: has {len(masks)} frames, but frame {page} is needed; write all frames")
@@ -145,18 +175,57 @@ def _keys(path: Path) -> Iterator[str]:
             yield f"{one[1]}\0{int(one[2])}"
 
 
-def _read(path: Path, image: Path | None, structure: str) -> NDArray[np.uint8]:
-    """(T, H, W) uint8 of 0 and 1; `image` gives the orientation of volumes."""
-    descriptions = (folder / DESCRIPTION for folder in (path.parent, path.parent.parent))
-    description = next((file for file in descriptions if file.is_file()), None)
-    label = find_label(description, structure) if description else None
+def _decide(
+    folder: Path, images: Mapping[Path, Path | None], structure: str
+) -> tuple[dict[Path, _MaskFile], tuple[str, ...]]:
+    """Decide how files are read.
+
+    Args:
+        folder: The folder of all files.
+        images: File → its image.
+        structure: The name of the structure, for masks with a `dataset.json` beside them or one folder up.
+
+    Returns:
+        How each file is read; and what was guessed, a line each.
+    """
+    described: dict[Path | None, list[Path]] = defaultdict(list)
+    for path in images:
+        candidates = (parent / DESCRIPTION for parent in (path.parent, path.parent.parent))
+        described[next((file for file in candidates if file.is_file()), None)].append(path)
+    files: dict[Path, _MaskFile] = {}
+    notes: list[str] = []
+    for description, paths in described.items():
+        label = find_label(description, structure) if description else None
+        by_colour = are_colours(paths, label)
+        examined = map_in_order(partial(_examine, images=images, by_colour=by_colour), paths)
+        found = list(tqdm(examined, total=len(paths), desc="masks", unit="file", disable=None))
+        contents = {path.relative_to(folder).as_posix(): content for path, content in zip(paths, found, strict=True)}
+        if soft := next((file for file, content in contents.items() if content.is_soft), None):
+            raise DataError(
+                f"{folder / soft}: has soft edges or probabilities; cut them at the threshold of the tool, and save "
+                "masks of 0 and 1, as PNG, TIFF or NIfTI"
+            )
+        decision = decide_for_each(contents, label, folder)
+        notes += decision.notes
+        files |= {
+            path: _MaskFile(images[path], by_colour, content, decision.rule)
+            for path, content in zip(paths, found, strict=True)
+        }
+    return files, tuple(notes)
+
+
+def _examine(path: Path, *, images: Mapping[Path, Path | None], by_colour: bool) -> MaskContent:
+    values, is_noisy = _read(path, images[path], by_colour)
+    return examine(values, is_noisy=is_noisy)
+
+
+def _read(path: Path, image: Path | None, by_colour: bool) -> tuple[NDArray[Any], bool]:
+    """(T, H, W) values as `round_values` returns them; `image` gives the orientation of volumes."""
     if is_image(path):
-        values = read_labels(path, by_colour=uses_colours([], label))
-    elif image is not None and (is_volume(image) or image.is_dir()) and image.exists():
-        values = read_pair(image, path).values
-    else:
-        values = read_voxels(open_volume(path))
-    return select_structure(values, label, path, path.parent).astype(np.uint8)
+        return round_values(read_labels(path, by_colour=by_colour))
+    if image is not None and (is_volume(image) or image.is_dir()) and image.exists():
+        return round_values(read_pair(image, path).values)
+    return round_values(read_voxels(open_volume(path)))
 
 
 def _resize(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -69,14 +69,13 @@ def read_truth(image: Path, mask: Path, structure: str | None = None) -> NDArray
         (T, H, W) uint8 of 0 and 1, in the orientation of the volume's slices.
 
     Raises:
-        DataError: A file is damaged, the two do not fit each other, or the mask has several labels and no
-            `dataset.json` names that of the structure.
+        DataError: A file is damaged, the two do not fit each other, or no `dataset.json` names the mask's labels:
+            several labels, or one that is not the structure's.
     """
     descriptions = (folder / DESCRIPTION for folder in (mask.parent, mask.parent.parent))
     description = next((file for file in descriptions if file.is_file()), None)
     label = find_label(description, structure) if description else None
-    inside = structure_pixels(read_pair(image, mask).values, label, mask, mask.parent)
-    return np.ascontiguousarray(inside).astype(np.uint8)
+    return structure_pixels(read_pair(image, mask).values, label, mask).astype(np.uint8)
 
 
 def _mask_folders(images: Path) -> Iterator[Path]:
