@@ -68,6 +68,23 @@ def test_pairs_of_images_are_read(tmp_path, image, mask):
     assert len(prepare(tmp_path)) == 3
 
 
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("{}.nii", "{}.seg.nii"), ("images/{}.nii", "masks/{}.seg.nii"), ("images/{}.nii", "masks/{}.Segmentation.nii")],
+)
+def test_a_dot_may_stand_before_the_mark_of_a_mask(tmp_path, image, mask):
+    """As 3D Slicer names the segmentation of a volume."""
+    for name in ("p1", "p2"):
+        save_nifti(tmp_path / image.format(name), make_image(STACK), thickness=8.0)
+        save_nifti(tmp_path / mask.format(name), STACK, thickness=8.0)
+    save_nifti(tmp_path / image.format("p3 useg"), make_image(STACK), thickness=8.0)  # an image, whatever precedes it
+    dataset = read_dataset(tmp_path)
+    assert [recording.name for recording in dataset.recordings] == ["p1", "p2"]
+    assert [fault.reason for fault in dataset.faults] == ["has no mask"]
+    for recording in dataset.recordings:
+        check_stack(recording)
+
+
 def test_a_folder_per_patient_is_read(tmp_path):
     for patient in ("anna", "bert"):
         for name in ("1", "2"):

@@ -32,9 +32,10 @@ def test_ground_truth_is_found_beside_its_volume(tmp_path, ending):
         ("imagesTr/case_0001.nii.gz", "labelsTr/case_0001.nii.gz"),
         ("imagesTs/a_0000.nii", "labelsTs/a.nii.gz"),
         ("images/a.mhd", "masks/a_mask.mhd"),
+        ("a.nrrd", "a.seg.nrrd"),
     ],
 )
-def test_ground_truth_is_found_in_the_folder_of_labels(tmp_path, image, mask):
+def test_ground_truth_is_found_by_its_name(tmp_path, image, mask):
     for name in (image, mask):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

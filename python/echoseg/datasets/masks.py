@@ -43,7 +43,9 @@ from echoseg.io.reading import open_volume, read_clip, read_labels, read_palette
 from echoseg.utils.parallel import map_in_order
 
 FILE_SUFFIXES = (*VOLUME_SUFFIXES, *IMAGE_SUFFIXES)
-MASK_SUFFIXES = tuple(mark + word for mark in "_-" for word in ("gt", "seg", "segmentation", "label", "labels", "mask"))
+MASK_SUFFIXES = tuple(
+    mark + word for mark in "_-." for word in ("gt", "seg", "segmentation", "label", "labels", "mask")
+)
 """What a mask's name may have after the name of its image."""
 
 _PHASE = re.compile(r"(?:^|[_\- ])(ed|es)(?=[_\- ]|$)", re.IGNORECASE)

@@ -1,6 +1,6 @@
 """Reader of folders with pairs of image and mask files: NIfTI, MetaImage, PNG and so on.
 
-A mask has the name of its image followed by `_gt`, `_seg`, `_label` or `_mask`, or it is in a folder `masks/`,
+A mask has the name of its image followed by `_gt`, `_seg`, `.seg`, `_label` or `_mask`, or it is in a folder `masks/`,
 `labels/` and so on beside the folder of the images, or both. Masks of several observers have the name of the image
 followed by `_observer1`, `_reader2`, `_rater_a` and so on; the first one in alphabetical order, or one without such an
 ending, trains. Files may be in subfolders up to two levels deep, for example one per patient, or `train/`, `val/` and
@@ -26,7 +26,7 @@ from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.io.description import DESCRIPTION
 
-_SUFFIX = re.compile(rf"({'|'.join(MASK_SUFFIXES)})$", re.IGNORECASE)
+_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, MASK_SUFFIXES))})$", re.IGNORECASE)
 _MASKS = ("masks", "mask", "labels", "label", "gt", "segmentations", "annotations")
 _IMAGES = ("images", "image", "imgs", "frames", "img")
 _OBSERVER = re.compile(r"[_-]((observer|reader|rater|expert)[_-]?[a-z0-9]+)$", re.IGNORECASE)
