@@ -174,9 +174,10 @@ def test_of_several_images_of_a_patient_the_only_two_with_a_spacing_are_paired(f
         assert table[["video", "unit"]].to_numpy().tolist() == [[video, "ml"]]
 
 
-def test_images_of_several_visits_are_paired_by_their_names_and_never_across_visits(folder, caplog):
+@pytest.mark.parametrize("visits", [("visit1", "visit2", "visit3"), ("rest", "stress", "post"), ("t1", "t2", "time3")])
+def test_images_of_several_visits_are_paired_by_their_names_and_never_across_visits(folder, caplog, visits):
     store = prepare(folder, size=(40, 48))
-    visits = {"a": "visit1_4CH", "b": "visit2_4CH", "c": "visit3_4CH"}
+    visits = dict(zip("abc", (f"{visit}_4CH" for visit in visits), strict=True))
     video = "anna_" + store.samples["video"].map(visits) + "_" + store.samples["phase"]
     named = store.samples.assign(patient="anna", view="A4C", video=video)
     chosen = dataclasses.replace(store, samples=named)
@@ -186,11 +187,11 @@ def test_images_of_several_visits_are_paired_by_their_names_and_never_across_vis
     np.testing.assert_array_equal(table["ef"], expected["ef"])
 
     by_visit = dict(zip(video, range(len(named)), strict=True))
-    apart = named.iloc[[by_visit["anna_visit1_4CH_ED"], by_visit["anna_visit2_4CH_ES"]]]
+    apart = named.iloc[[by_visit[f"anna_{visits['a']}_ED"], by_visit[f"anna_{visits['b']}_ES"]]]
     numbered = named.assign(video=[f"anna_{number}" for number in range(len(named))])
     with caplog.at_level("WARNING", logger="echoseg"):
         for samples, pairs, warnings in (
-            (named[video != "anna_visit1_4CH_ES"], 2, 0),
+            (named[video != f"anna_{visits['a']}_ES"], 2, 0),
             (apart, 0, 1),
             (numbered, 0, 1),
             (numbered.iloc[:2], 1, 0),
@@ -202,6 +203,25 @@ def test_images_of_several_visits_are_paired_by_their_names_and_never_across_vis
             assert all(
                 message.startswith("no EF of anna/A4C: which ED belongs to which ES") for message in caplog.messages
             )
+
+
+@pytest.mark.parametrize(("names", "views"), [
+    ({"a": "anna_visit1_4CH", "b": "anna_visit2_2CH", "c": "anna_visit2_4CH"}, ["A4C", "biplane"]),
+    ({"a": "anna_visit1_4CH", "b": "anna_visit2_2CH", "c": "bert_4CH"}, ["A4C", "A2C", "A4C"]),
+    ({"a": "x1", "b": "x2", "c": "bert_4CH"}, ["A4C", "biplane"]),
+])  # fmt: skip
+def test_views_are_combined_within_an_examination(folder, names, views):
+    store = prepare(folder, size=(40, 48))
+    stem = store.samples["video"].map(names)
+    samples = store.samples.assign(
+        patient=stem.str.startswith("bert").map({True: "bert", False: "anna"}),
+        view=store.samples["video"].map({"a": "A4C", "b": "A2C", "c": "A4C"}),
+        video=stem + np.where(stem.str.startswith("x"), "", "_" + store.samples["phase"]),
+        spacing_y=2.0,
+        spacing_x=2.0,
+    )
+    store = dataclasses.replace(store, samples=samples)
+    assert traced_volumes(store, np.arange(len(store)), perfect_prediction(store))["view"].tolist() == views
 
 
 def test_whole_videos_of_both_views_of_a_patient_keep_their_traced_ef(folder):

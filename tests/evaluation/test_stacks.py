@@ -219,6 +219,19 @@ def test_two_stacks_of_one_phase_have_no_ejection_fraction():
     assert measure_stacks(slices_of(rows))["ef"].isna().all()
 
 
+def test_stacks_of_two_visits_are_paired_within_a_visit():
+    rows = [
+        (f"anna_{name}", name[-2:], volume)
+        for name, volume in (("v1_ED", 10), ("v1_ES", 5), ("v2_ED", 8), ("v2_ES", 6))
+    ]
+    table = measure_stacks(slices_of([("anna", video, phase, n, n, n, 8.0) for video, phase, n in rows]))
+    np.testing.assert_allclose(table["ef"], [50, 50, 25, 25])
+    summary = summarise_stacks(table)["ef"]
+    assert (summary["patients"], summary["ef"]) == (1, pytest.approx(37.5))
+    apart = measure_stacks(slices_of([("anna", video, phase, n, n, n, 8.0) for video, phase, n in rows[1:3]]))
+    assert apart["ef"].isna().all()
+
+
 class BrightnessPredictor(Predictor):
     """Segments bright pixels, so that prediction and ground truth agree on the images of `write_patients`."""
 

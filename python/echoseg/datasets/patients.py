@@ -32,6 +32,8 @@ _WORDS = (
 )
 _WORD = re.compile(rf"(?:^(?:{_LEADING})|(?<=[_\- ])(?:{_WORDS}))(?:[_\- ]|$)", re.IGNORECASE)
 _NUMBERED = re.compile(r"(?<=.)[_\- ](?:frame|fr|slice|sl|time|phase|t|z)[_\- ]?\d+(?=[_\- ]|$)", re.IGNORECASE)
+_VIEW_OR_PHASE = re.compile(rf"(?:^|[_\- ])(?:{_LEADING})(?=[_\- ]|$)", re.IGNORECASE)
+_FRAME = re.compile(r"(?<=.)[_\- ](?:frame|fr)[_\- ]?\d+(?=[_\- ]|$)", re.IGNORECASE)
 _MARK = rf"{'|'.join(VIEWS)}|ch2|ch4|3ch|a3c|ed|es|(?:frame|fr|slice|sl|time|phase)\d+"
 _ATTACHED = re.compile(  # patient1ED, patient1A4C, case1frame2, pat1ES8
     rf"(?:^|(?<=[_\- ]))([^\W\d_]*\d+)((?:(?:{_MARK})(?:\d\d?)?)+)(?=[_\- ]|$)", re.IGNORECASE
@@ -59,7 +61,7 @@ def patient_of_name(stem: str) -> str:
     Args:
         stem: The name without suffix, such as "patient001_frame01", "p1_4CH_ED", "anna_slice03" or "SC-HF-I-1_ED".
     """
-    name = without_words(stem)
+    name = _without_words(stem)
     if named := _NAMED.search(name):
         return re.sub(rf"{_OCCASION}[_\- ]+", "", name[: named.start()], flags=re.IGNORECASE) + named[0]
     parts = re.split("([_ ])", name)
@@ -68,7 +70,7 @@ def patient_of_name(stem: str) -> str:
     return re.sub(r"^([^-]*\d[^-]*)-\d+$", r"\1", name)  # patient01-001, but not TCGA-02-0006 or p-1
 
 
-def without_words(stem: str) -> str:
+def _without_words(stem: str) -> str:
     """A name without views, phases, and numbers of frames and slices; the name itself if nothing else is in it."""
     return _WORD.sub("", _NUMBERED.sub("", detach_marks(stem))).strip("_- ") or stem
 
@@ -87,9 +89,22 @@ def detach_marks(stem: str) -> str:
     return stem if _IDENTIFIER.search(stem) else _ATTACHED.sub(detach, stem)
 
 
+def examination(patient: str, name: str) -> str:
+    """Whose images at ED and ES, and in both views, belong together: the patient and, if a file's name has a view or a
+    phase, the name without these and without the number of the frame.
+
+    Args:
+        patient: The patient.
+        name: The name of the file, such as "anna_visit1_4CH_ED"; its examination is that of "anna_visit1_2CH_ES".
+    """
+    marked = detach_marks(name)
+    rest = _VIEW_OR_PHASE.sub("", marked)
+    return patient if rest == marked else f"{patient}/{_FRAME.sub('', rest).strip('_- ')}"
+
+
 def names_patient(stem: str) -> bool:
     """Whether a name says of a number that it is a patient's, as "patient01_ED" and "patient01ED" do."""
-    return _NAMED.search(without_words(stem)) is not None
+    return _NAMED.search(_without_words(stem)) is not None
 
 
 def patients_of_names(stems: Collection[str]) -> dict[str, str]:
@@ -135,7 +150,7 @@ def _names_beside_occasions(patients: Mapping[str, str]) -> dict[str, str]:
     before = re.compile(rf"(?P<rest>\D+)[_\- ]{occasion}.*", re.IGNORECASE)
     found = {}
     for stem in patients:
-        name = without_words(stem)
+        name = _without_words(stem)
         match = after.fullmatch(name) or before.fullmatch(name)
         if match and _NAME.search(match["rest"]) and not names_patient(stem):
             found[stem] = match

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from echoseg.datasets.clips import read_recording
 from echoseg.datasets.masks import parse_stem
-from echoseg.datasets.patients import without_words
+from echoseg.datasets.patients import examination
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.store import Store
 from echoseg.errors import DataError
@@ -56,8 +56,8 @@ def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) ->
 
     Files with a single frame are paired if their names differ in phase and number of the frame alone. Those whose names
     do not say the phase are also paired if they are the only ones of a patient and view, among those with a spacing or
-    among the others. If a patient has both apical views and their spacing is known, the two rows are replaced by one
-    biplane row. Stacks and short-axis views are left out.
+    among the others. If an examination has one pair of each apical view, and their spacing is known, the two rows are
+    replaced by one biplane row. Stacks and short-axis views are left out.
 
     Args:
         store: The store that was evaluated.
@@ -78,9 +78,9 @@ def traced_volumes(store: Store, indices: np.ndarray, prediction: Prediction) ->
         table[INTERVAL] = np.stack(ends, axis=1)
 
     apical = pairs[pairs["unit"] == "ml"]
-    views = [apical[apical["view"] == view].drop_duplicates("patient", keep=False) for view in _BIPLANE_VIEWS]
-    four, two = (view[view["patient"].isin(set(views[0]["patient"]) & set(views[1]["patient"]))] for view in views)
-    four, two = (view.sort_values("patient") for view in (four, two))
+    views = [apical[apical["view"] == view].drop_duplicates("examination", keep=False) for view in _BIPLANE_VIEWS]
+    both = set(views[0]["examination"]) & set(views[1]["examination"])
+    four, two = (view[view["examination"].isin(both)].sort_values("examination") for view in views)
     biplane = _with_volumes(four, two, predicted, true)
     biplane["video"] = [f"{a}+{b}" for a, b in zip(four["video"], two["video"], strict=True)]
     biplane["view"] = "biplane"
@@ -225,19 +225,21 @@ def warn_of_unpaired(samples: pd.DataFrame) -> None:
 
 
 def _phase_frames(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples at ED or ES that show the long axis, with `unit`, `index`, `place`, the patient and view, and `pair`,
-    whose ED and ES are paired.
+    """The samples at ED or ES that show the long axis.
+
+    They have `unit`; `index`; `examination`; `place`, the patient and view; and `pair`, by which ED and ES are paired.
     """
     has_spacing = samples[["spacing_y", "spacing_x"]].notna().all(axis=1)
     frames = samples.assign(unit=np.where(has_spacing, "ml", "px3"), index=samples.index)
     frames = frames[frames["thickness"].isna() & frames["phase"].isin(["ED", "ES"])]
     frames = frames[~frames["view"].isin(SHORT_AXIS_VIEWS)]
-    place, video = frames["patient"] + "/" + frames["view"], frames["video"]
-    of_name = place + "/" + video.map(without_words)
-    pair = place.mask(video.map(lambda name: parse_stem(name)[1] != ""), of_name)
-    for key in (of_name, video):
-        pair = pair.mask(frames["phase"].groupby(key).transform("nunique") == 2, key)
-    return frames.assign(place=place, pair=pair)
+    names = list(zip(frames["patient"], frames["video"], strict=True))
+    of = pd.Series([examination(*each) for each in names], frames.index, dtype=str)
+    says_phase = pd.Series([parse_stem(video)[1] != "" for _, video in names], frames.index, dtype=bool)
+    place = frames["patient"] + "/" + frames["view"]
+    pair = place.mask(says_phase, place + "/" + of)
+    has_both = frames.groupby("video")["phase"].transform("nunique") == 2
+    return frames.assign(examination=of, place=place, pair=pair.mask(has_both, frames["video"]))
 
 
 def _is_ambiguous(frames: pd.DataFrame) -> pd.Series:
@@ -255,7 +257,7 @@ def _pairs(samples: pd.DataFrame) -> pd.DataFrame:
     pairs = ed.merge(es[[*key, "index"]], on=key, suffixes=("", "_es"))
     pairs = pairs.sort_values("unit", kind="stable").drop_duplicates("pair").sort_index(ignore_index=True)  # ml first
     renamed = {"index": "ed", "index_es": "es", **{name: f"listed_{name}" for name in ("edv", "esv", "ef")}}
-    return pairs.rename(columns=renamed)[["pair", "video", "patient", "view", "unit", *renamed.values()]]
+    return pairs.rename(columns=renamed)[["pair", "video", "patient", "examination", "view", "unit", *renamed.values()]]
 
 
 def _paired_contours(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from echoseg.datasets.patients import examination
 from echoseg.datasets.store import Store
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Predictor
@@ -72,7 +73,7 @@ def measure_stacks(images: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A table with a row per stack: patient, video, phase, slices, dice, the mean over the slices that show the
         ventricle in prediction or truth, volume_dice, volume_ml, true_volume_ml, ef and true_ef. EF is in percent, and
-        nan for patients who do not have exactly one stack at ED and one at ES.
+        nan for examinations that do not have exactly one stack at ED and one at ES.
     """
     spacing = images["spacing_y"], images["spacing_x"]
     area_sum = images["area_px"] + images["true_area_px"]
@@ -89,14 +90,19 @@ def measure_stacks(images: pd.DataFrame) -> pd.DataFrame:
         {"slices": "sum", "dice": "mean", **dict.fromkeys(("volume_dice", "area_sum", *_VOLUMES), "sum")}
     )
     table["volume_dice"] /= table.pop("area_sum")
-    table[["ef", "true_ef"]] = _ejection_fractions(table).reindex(table["patient"]).to_numpy()
+    table[["ef", "true_ef"]] = _ejection_fractions(table).reindex(_examinations(table)).to_numpy()
     return table
 
 
+def _examinations(table: pd.DataFrame) -> list[str]:
+    return [examination(*names) for names in zip(table["patient"], table["video"], strict=True)]
+
+
 def _ejection_fractions(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns ef and true_ef, indexed by patient."""
-    phases = [table[table["phase"] == phase].drop_duplicates("patient", keep=False) for phase in ("ED", "ES")]
-    end_diastole, end_systole = (phase.set_index("patient")[list(_VOLUMES)] for phase in phases)
+    """The columns ef and true_ef, indexed by examination."""
+    named = table.assign(examination=_examinations(table))
+    phases = [named[named["phase"] == phase].drop_duplicates("examination", keep=False) for phase in ("ED", "ES")]
+    end_diastole, end_systole = (phase.set_index("examination")[list(_VOLUMES)] for phase in phases)
     return (100 * (1 - end_systole / end_diastole.where(end_diastole > 0))).set_axis(["ef", "true_ef"], axis=1)
 
 
@@ -109,9 +115,9 @@ def summarise_stacks(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     Returns:
         For each phase, or "any" if it is unknown: the number of stacks, and the means of volume_dice, volume_ml,
         true_volume_ml, of the error, bias_ml, of the absolute error, mae_ml, and of volume_similarity, 1 minus the
-        absolute error divided by the sum of both volumes. For "ef", if there are patients with both phases: the number
-        of patients, and the means ef and true_ef, percent, and bias and mae, percentage points. `ci95` holds the 95 %
-        interval of each mean over patients.
+        absolute error divided by the sum of both volumes. For "ef", if there are examinations with both phases: the
+        number of their patients, and the means ef and true_ef, percent, and bias and mae, percentage points. `ci95`
+        holds the 95 % interval of each mean over patients.
     """
     summary: dict[str, dict[str, Any]] = {}
     for phase, stacks in table.groupby("phase"):
@@ -121,11 +127,11 @@ def summarise_stacks(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
         values = {name: stacks[name] for name in ("volume_dice", *_VOLUMES)}
         values |= {"bias_ml": errors, "mae_ml": errors.abs(), "volume_similarity": similarity}
         summary[str(phase) or "any"] = {"stacks": len(stacks), **_means(values, stacks["patient"])}
-    patients = table.dropna(subset=["ef", "true_ef"]).drop_duplicates("patient")
-    if len(patients):
-        errors = patients["ef"] - patients["true_ef"]
-        values = {"ef": patients["ef"], "true_ef": patients["true_ef"], "bias": errors, "mae": errors.abs()}
-        summary["ef"] = {"patients": len(patients), **_means(values, patients["patient"])}
+    pairs = table[~pd.Series(_examinations(table), index=table.index).duplicated()].dropna(subset=["ef", "true_ef"])
+    if len(pairs):
+        errors = pairs["ef"] - pairs["true_ef"]
+        values = {"ef": pairs["ef"], "true_ef": pairs["true_ef"], "bias": errors, "mae": errors.abs()}
+        summary["ef"] = {"patients": pairs["patient"].nunique(), **_means(values, pairs["patient"])}
     return summary
 
 
