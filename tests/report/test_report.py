@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +25,8 @@ from echoseg.io.reading import read_clip, read_frames
 from echoseg.report import figures
 from echoseg.report.figures import overlay_figure
 from echoseg.report.film import GREY, REVIEW, film, write_gif
+from echoseg.report.image_files import write_frame_images
+from echoseg.report.mask_files import write_masks
 from echoseg.report.overlay import LANDMARK, PREDICTED, TRUE, draw_overlay, write_video
 from echoseg.report.results import OUTPUTS, write_attention, write_evaluation
 from echoseg.report.tables import text_table
@@ -98,6 +103,19 @@ def test_film_shows_outline_curve_and_cursor(tmp_path):
     assert read_clip(path).fps == pytest.approx(30)
     with pytest.raises(DataError, match="nowhere"):
         write_video(tmp_path / "nowhere" / "film.avi", pictures, fps=30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
+def test_images_are_written_to_names_that_opencv_cannot_write_to(tmp_path):
+    clip, prediction, _ = beating(2)
+    folder = tmp_path / os.fsdecode(b"M\xfcller")
+    write_frame_images(Path(os.fsdecode(b"\xfc.avi")), clip, prediction, folder)
+    write_masks(tmp_path / "a.avi", prediction.masks, folder)
+    with Image.open(folder / "masks.tif") as stack:
+        pages = [np.array(page) for page in ImageSequence.Iterator(stack)]
+    np.testing.assert_array_equal(pages, 255 * prediction.masks)
+    with Image.open(folder / "masks" / os.fsdecode(b"\xfc_frame0001.png")) as image:
+        np.testing.assert_array_equal(image, pages[1])
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 from _folders import write_folder, write_video
@@ -76,4 +77,4 @@ def test_a_name_that_would_crash_opencv_is_refused(tmp_path):
     with pytest.raises(DataError, match="is not UTF-8"):
         read_frames(path)
     with pytest.raises(DataError, match="is not UTF-8"):
-        write_overlay(path, [], fps=1)
+        write_overlay(path, [np.zeros((8, 8, 3), np.uint8)], fps=1)

@@ -9,14 +9,16 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from echoseg.errors import DataError
 from echoseg.utils.checksum import add_checksum, parse
-from echoseg.utils.files import naming, new_folder, remove_abandoned, replace_file
+from echoseg.utils.files import naming, new_folder, remove_abandoned, replace_file, written_avi
 
 WRITE_AND_WAIT = """
 import sys, time
@@ -133,6 +135,28 @@ def test_temporary_files_of_killed_processes_are_removed(tmp_path):
 def test_a_file_of_the_longest_possible_name(tmp_path):
     replace_file(tmp_path / ("a" * 250 + ".json"), lambda temporary: temporary.write_text("whole"))
     assert names(tmp_path) == ["a" * 250 + ".json"]
+
+
+def test_opencv_gets_an_ascii_name_on_windows(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "Müller").mkdir()
+    path = tmp_path / "Müller" / "é.avi"
+    with written_avi(path, platform="win32") as name:
+        assert name.isascii()
+        Path(name).write_bytes(b"RIFF\x01\0\0\0x")
+    assert path.read_bytes().startswith(b"RIFF")
+    assert names(tmp_path) == ["Müller"]
+    with pytest.raises(OSError, match="only in part"), written_avi(path, platform="win32") as name:
+        Path(name).write_bytes(b"RIFF\x09\0\0\0x")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders have short names on Windows")
+def test_a_temporary_folder_that_opencv_cannot_write_to_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "Müller"))
+    (tmp_path / "Müller").mkdir()
+    with pytest.raises(DataError, match="set TEMP"), written_avi(tmp_path / "Müller" / "a.avi", platform="win32"):
+        pass
+    assert not names(tmp_path / "Müller")
 
 
 def test_an_error_whose_message_names_the_path_is_unchanged(tmp_path):

@@ -26,7 +26,7 @@ from echoseg.geometry.crop import Box, Crop
 from echoseg.phantom.anatomy import Array
 from echoseg.phantom.patient import FPS, FRAMES, Patient
 from echoseg.phantom.view import SIZE
-from echoseg.utils.files import check_avi, new_folder, opencv_name
+from echoseg.utils.files import new_folder, written_avi
 from echoseg.utils.parallel import cpus
 
 FILE_COLUMNS = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
@@ -180,14 +180,14 @@ def _write_video(folder: Path, seed: int, exact: bool, index: int) -> tuple[list
     path = folder / f"{name}.avi"
     # only OpenCV's own writer supports a quality setting; it needs colour frames, as the real cines have
     codec = cv2.VideoWriter.fourcc(*"MJPG")
-    writer = cv2.VideoWriter(opencv_name(path), cv2.CAP_OPENCV_MJPEG, codec, FPS, (SIZE, SIZE))
-    if not writer.isOpened():
-        raise OSError(f"{path}: cannot be written")
-    writer.set(cv2.VIDEOWRITER_PROP_QUALITY, patient.machine.quality)
-    for number in range(FRAMES):
-        writer.write(cv2.cvtColor(patient.frame(number), cv2.COLOR_GRAY2BGR))
-    writer.release()
-    check_avi(path)
+    with written_avi(path) as file:
+        writer = cv2.VideoWriter(file, cv2.CAP_OPENCV_MJPEG, codec, FPS, (SIZE, SIZE))
+        if not writer.isOpened():
+            raise OSError(f"{path}: cannot be written")
+        writer.set(cv2.VIDEOWRITER_PROP_QUALITY, patient.machine.quality)
+        for number in range(FRAMES):
+            writer.write(cv2.cvtColor(patient.frame(number), cv2.COLOR_GRAY2BGR))
+        writer.release()
     edv, esv = patient.volumes[patient.ed], patient.volumes[patient.es]
     file_row = [name, f"{patient.ef:.6f}", f"{esv:.6f}", f"{edv:.6f}", SIZE, SIZE, round(FPS), FRAMES]
     tracing_rows = []

@@ -47,7 +47,8 @@ def write_cine_stack(
         watch: Gets the seconds of each output.
 
     Raises:
-        DataError: A file cannot be written.
+        DataError: A video cannot be opened.
+        OSError: A file cannot be written.
     """
     watch = watch or Stopwatch()
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,6 @@ from echoseg.inference.predictor import Prediction
 from echoseg.io.clip import Clip
 from echoseg.ops import fill_polygons
 from echoseg.report.overlay import draw_overlay
-from echoseg.utils.files import opencv_name
 
 
 def write_sample_images(store: Store, folder: Path) -> None:
@@ -30,7 +29,8 @@ def write_sample_images(store: Store, folder: Path) -> None:
         folder: The folder to write to.
 
     Raises:
-        DataError: A file cannot be written, or two images have the same name.
+        DataError: Two images have the same name.
+        OSError: A file cannot be written.
     """
     names = _sample_names(store)
     for kind in ("images", "masks", "overlays"):
@@ -54,7 +54,7 @@ def write_frame_images(source: Path, clip: Clip, prediction: Prediction, folder:
         folder: The folder to write to; it is made if it is missing.
 
     Raises:
-        DataError: A file cannot be written.
+        OSError: A file cannot be written.
     """
     for kind in ("masks", "overlays"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
@@ -86,8 +86,8 @@ def write_png(path: Path, image: np.ndarray) -> None:
     """Write an image, (H, W) uint8 grey or (H, W, 3) uint8 RGB.
 
     Raises:
-        DataError: The file cannot be written.
+        OSError: The file cannot be written.
     """
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    if not cv2.imwrite(opencv_name(path), pixels):
-        raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
+    content = cv2.imencode(".png", pixels)[1].tobytes()
+    path.write_bytes(content)  # OpenCV cannot write to every name; see utils.files.opencv_name

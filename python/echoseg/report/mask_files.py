@@ -7,12 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from echoseg.errors import DataError
 from echoseg.io.clip import Clip
 from echoseg.io.nifti import write_clip_mask, write_mask
 from echoseg.io.reading import open_volume
 from echoseg.io.volume import is_volume
-from echoseg.utils.files import opencv_name
 
 NIFTI = "mask.nii.gz"
 
@@ -26,15 +24,14 @@ def write_masks(source: Path, masks: np.ndarray, folder: Path) -> None:
         folder: The folder to write to.
 
     Raises:
-        DataError: The file cannot be written.
+        OSError: The file cannot be written.
     """
     if _is_volume(source):
         write_mask(folder / NIFTI, masks, open_volume(source))
         return
-    path = folder / "masks.tif"
     deflate = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE)
-    if not cv2.imwritemulti(opencv_name(path), list(masks * 255), deflate):
-        raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
+    pages = cv2.imencodemulti(".tif", list(masks * 255), deflate)[1].tobytes()
+    (folder / "masks.tif").write_bytes(pages)  # OpenCV cannot write to every name; see utils.files.opencv_name
 
 
 def write_nifti(source: Path, clip: Clip, masks: np.ndarray, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 
 from echoseg.errors import DataError
-from echoseg.utils.files import check_avi, opencv_name
+from echoseg.utils.files import written_avi
 
 TRUE, PREDICTED, LANDMARK = (255, 176, 0), (0, 200, 255), (255, 255, 255)  # RGB, distinguishable with colour blindness
 _FRACTION_BITS = 4  # of the coordinates that OpenCV draws
@@ -59,21 +60,22 @@ def write_video(path: Path, images: Iterable[np.ndarray], *, fps: float) -> None
 
     Args:
         path: The file to write, with the ending `.avi`.
-        images: Images of one size, (H, W, 3) uint8, RGB.
+        images: Images of one size, (H, W, 3) uint8, RGB; without images, nothing is written.
         fps: Images per second.
 
     Raises:
-        DataError: The video cannot be opened or is incomplete.
-        OSError: The file cannot be written.
+        DataError: The video cannot be opened.
+        OSError: The file is written only in part.
     """
-    name, writer = opencv_name(path), None
-    for image in images:
-        if writer is None:
-            size = (image.shape[1], image.shape[0])
-            writer = cv2.VideoWriter(name, cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
-            if not writer.isOpened():
-                raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
-        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if writer is not None:
+    images = iter(images)
+    first = next(images, None)
+    if first is None:
+        return
+    size = (first.shape[1], first.shape[0])
+    with written_avi(path) as name:
+        writer = cv2.VideoWriter(name, cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
+        if not writer.isOpened():
+            raise DataError(f"{path}: cannot be written; check the permissions of the folder and the free space")
+        for image in itertools.chain([first], images):
+            writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         writer.release()
-        check_avi(path)

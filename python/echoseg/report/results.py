@@ -167,7 +167,8 @@ def write_prediction(
         The seconds that each output took, by name.
 
     Raises:
-        DataError: A file cannot be written.
+        DataError: A video cannot be opened.
+        OSError: A file cannot be written.
     """
     watch = Stopwatch()
     others = keep

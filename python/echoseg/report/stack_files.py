@@ -68,7 +68,8 @@ def write_stack(
         `volume_dice`; if the body surface area is known also `bsa_m2` and `index_ml_per_m2`.
 
     Raises:
-        DataError: A file cannot be written.
+        DataError: A video cannot be opened.
+        OSError: A file cannot be written.
     """
     masks, true = prediction.masks, None if measurement.truth is None else measurement.truth.masks
     watch = watch or Stopwatch()

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -139,13 +140,56 @@ def hash_file(path: Path) -> str:
 def opencv_name(path: Path) -> str:
     """A path as a string for OpenCV, which crashes on names that are not UTF-8.
 
+    On Windows, OpenCV takes this string for text in the system's code page, except where it calls FFmpeg. So an
+    existing path that is not ASCII is given by its short name (8.3), where it has one. This has not run on Windows.
+
     Raises:
         DataError: The name is not UTF-8.
     """
     try:
-        return os.fsencode(path).decode()
+        name = os.fsencode(path).decode()
     except UnicodeDecodeError:
         raise DataError(f"{path}: its name is not UTF-8, which OpenCV needs; rename it") from None
+    return name if name.isascii() else _short_name(name)
+
+
+@contextlib.contextmanager
+def written_avi(path: Path, *, platform: str = sys.platform) -> Iterator[str]:
+    """The name under which OpenCV is to write an AVI, which is then at `path` and is checked to be complete.
+
+    On Windows, a path that is not ASCII is written to the folder for temporary files first, because OpenCV would write
+    a file of another name. This has not run on Windows.
+
+    Args:
+        path: The file to write.
+        platform: The name of the operating system, as in `sys.platform`.
+
+    Raises:
+        DataError: OpenCV cannot be given the name.
+        OSError: The file is written only in part, or cannot be moved to `path`.
+    """
+    if platform != "win32" or str(path).isascii():
+        yield opencv_name(path)
+    else:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            name, temporary = opencv_name(Path(folder)), Path(folder, "video.avi")
+            if not name.isascii():
+                raise DataError(f"{folder}: OpenCV cannot write here; set TEMP to a folder with an ASCII name")
+            yield str(Path(name, temporary.name))
+            with naming(path, temporary):
+                shutil.move(temporary, path)
+    check_avi(path)
+
+
+def _short_name(name: str) -> str:
+    """The short name of an existing path on Windows; the same name if it has none, and elsewhere."""
+    if sys.platform != "win32":
+        return name
+    import ctypes
+
+    short = ctypes.create_unicode_buffer(1 << 15)
+    ctypes.windll.kernel32.GetShortPathNameW(name, short, len(short))
+    return short.value or name
 
 
 @contextlib.contextmanager
