@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import ntpath
 
 import nibabel
 import numpy as np
@@ -121,6 +122,33 @@ def test_the_axes_of_volumes_are_stated(tmp_path):
         "axes of volumes, by their headers: films 1, images 1, stacks of slices 2, stacks over time 1; 1 of them"
         " guessed (change by --axis3)"
     ) in input_lines(files, None)
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("Scan.avi", "scan.mp4"), ["Scan.avi", "scan.mp4"]),
+        (("Scan.avi", "scan/a.mp4"), ["Scan.avi", "scan/a.mp4"]),
+        (("Scan.avi", "scan2.mp4"), ["Scan", "scan2"]),
+    ],
+)
+def test_results_have_names_that_differ_in_more_than_case(files, names, tmp_path):
+    for name in files:
+        (tmp_path / "videos" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "videos" / name).touch()
+    assert [file.name for file in find(tmp_path / "videos")] == names
+
+
+def test_inputs_on_different_drives_are_refused(tmp_path, monkeypatch):
+    def commonpath(paths):
+        return ntpath.commonpath([f"{letter}:\\" for letter, _ in zip("CD", paths, strict=True)])
+
+    inputs = [tmp_path / "a.avi", tmp_path / "b.avi"]
+    for path in inputs:
+        path.touch()
+    monkeypatch.setattr("os.path.commonpath", commonpath)
+    with pytest.raises(DataError, match="different drives"):
+        find_input_files(inputs, tmp_path / "no run", None, out=tmp_path / "out")
 
 
 def test_a_uid_has_no_suffix(tmp_path):

@@ -88,8 +88,8 @@ def find_input_files(
         The files, folder by folder in the order of `inputs`.
 
     Raises:
-        DataError: An input is missing, no file is found, the results of a file would have a reserved name, `truth` has
-            no mask of any file, or `bsa` or `patients` cannot be used.
+        DataError: An input is missing, no file is found, the inputs are on different drives, the results of a file
+            would have a reserved name, `truth` has no mask of any file, or `bsa` or `patients` cannot be used.
     """
     files: dict[Path, None] = {}
     recordings: dict[Path, Recording] = {}
@@ -104,7 +104,12 @@ def find_input_files(
     if not files:
         raise DataError(f"{', '.join(map(str, inputs))}: no file that contains frames; give another folder")
     folders += [path.parent for path in files if path.is_dir()]  # so that the results of a series have a name
-    top = Path(os.path.commonpath(folders))
+    try:
+        top = Path(os.path.commonpath(folders))
+    except ValueError:
+        raise DataError(
+            f"{', '.join(map(str, inputs))}: are on different drives; predict the files of one drive after the other"
+        ) from None
     names = _result_names(list(files), top, out)
     origin = [hash_file(run / name) if (run / name).exists() else "" for name in _RUN_FILES], settings
     if truth is not None and not truth.is_dir():
@@ -151,6 +156,8 @@ def _patient_of_path(path: Path) -> str:
 def _result_names(paths: Sequence[Path], top: Path, out: Path) -> list[str]:
     """The name of the results of each path, which lies below the folder `top`.
 
+    Names without suffixes must differ in more than case: many file systems of macOS and Windows ignore it.
+
     Raises:
         DataError: A name is reserved in the output folder.
     """
@@ -158,8 +165,9 @@ def _result_names(paths: Sequence[Path], top: Path, out: Path) -> list[str]:
     places = [path / "series" if path in with_inputs else path for path in paths]  # no results inside other results
     names = [path.relative_to(top).as_posix().encode(errors="backslashreplace").decode() for path in places]
     short = [name if path.is_dir() else _without_suffix(name) for name, path in zip(names, paths, strict=True)]
-    folders = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
-    if len(set(short)) == len(short) and folders.isdisjoint(short) and not any(map(_is_reserved, short)):
+    folders = {parent.as_posix().casefold() for name in names for parent in PurePosixPath(name).parents}
+    distinct = {name.casefold() for name in short}
+    if len(distinct) == len(short) and folders.isdisjoint(distinct) and not any(map(_is_reserved, short)):
         return short
     for name, path in zip(names, paths, strict=True):
         if _is_reserved(name):
