@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from _settings import AUGMENTATION
 from echoseg.geometry.landmarks import choose_landmarks
 from echoseg.training import checkpoint
 from echoseg.training.augment import change_greys, draw_maps, inverse_maps, warp_frames
-from echoseg.training.batch_plans import to_device
+from echoseg.training.batch_plans import BatchPlans, to_device
 from echoseg.training.batches import Batches
 from echoseg.training.config import Config
 from echoseg.training.distributed import Ranks
@@ -134,6 +136,30 @@ def test_reading_ahead_gives_the_same_batches(disc_store):
     for a, b in zip(resident, ahead, strict=True):
         assert torch.equal(a[0], b[0])
         assert torch.equal(a[1], b[1])
+
+
+def test_worker_processes_that_are_not_forked_map_the_frames_themselves(disc_store):
+    plans = _plans(disc_store)
+    pickled = pickle.dumps(plans)
+    assert disc_store.frames[:2].tobytes() not in pickled
+    again = pickle.loads(pickled)
+    assert isinstance(again._store.frames, np.memmap)
+    np.testing.assert_array_equal(again[0, 0, 1].frames, plans[0, 0, 1].frames)
+    part = dataclasses.replace(disc_store, frames=disc_store.frames[5:9])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(part)).frames, part.frames)
+
+
+@pytest.mark.slow
+def test_spawned_worker_processes_give_the_same_batches(disc_store):
+    plans = _plans(disc_store)
+    options = {"batch_size": None, "sampler": [(0, 1, 2)], "num_workers": 1, "multiprocessing_context": "spawn"}
+    (plan,) = DataLoader(plans, **options)
+    np.testing.assert_array_equal(plan.frames, plans[0, 1, 2].frames)
+    np.testing.assert_array_equal(plan.contours, plans[0, 1, 2].contours)
+
+
+def _plans(store):
+    return BatchPlans(store, None, np.arange(20), tiny(), Ranks(), with_frames=True)
 
 
 def test_reading_ahead_draws_no_random_number_of_the_network(disc_store):

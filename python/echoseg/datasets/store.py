@@ -28,12 +28,14 @@ from echoseg.datasets.statement import NOTICE, count_reasons, describe_dataset, 
 from echoseg.datasets.store_files import (
     CURE,
     FORMAT,
+    FileMap,
     Observers,
     check_hashes,
     map_arrays,
     read_manifest,
     read_observers,
     read_samples,
+    without_content,
     write_frames,
     write_metadata,
 )
@@ -76,6 +78,14 @@ class Store:
     samples: pd.DataFrame
     manifest: dict[str, Any]
     observers: Observers = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: mapped arrays without their content, since the process that unpickles them maps them too."""
+        return {name: without_content(value) for name, value in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        opened = {name: value.open() for name, value in state.items() if isinstance(value, FileMap)}
+        vars(self).update(state | opened)
 
     def __len__(self) -> int:
         return len(self.frames)

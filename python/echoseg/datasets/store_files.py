@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import mmap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -180,6 +181,30 @@ def map_arrays(folder: Path) -> list[NDArray[Any]]:
         DataError: A file is missing, damaged, or has another dtype or number of dimensions.
     """
     return [_map_array(folder / name, *expected) for name, expected in _ARRAYS.items()]
+
+
+class FileMap(NamedTuple):
+    """Where an array is mapped from, to be pickled in place of its content."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    offset: int
+    shape: tuple[int, ...]
+
+    def open(self) -> NDArray[Any]:
+        """Map the array again, read-only.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+
+
+def without_content(value: Any) -> Any:
+    """The `FileMap` of an array that is mapped from a file as a whole; anything else as it is."""
+    if isinstance(value, np.memmap) and isinstance(value.base, mmap.mmap) and value.flags.c_contiguous:
+        return FileMap(Path(str(value.filename)), value.dtype, value.offset, value.shape)
+    return value
 
 
 def read_samples(folder: Path) -> pd.DataFrame:

@@ -118,7 +118,7 @@ class BatchPlans(Dataset):
         augment: AugmentFunction | None = None,
         rehearsed: np.ndarray | None = None,
     ) -> None:
-        self._frames = store.frames if with_frames else None
+        self._store = store if with_frames else None  # not its frames: only a store is pickled without them
         self._landmarks = landmarks
         self._contours = pad_contours(store.points, store.offsets)
         if augment is not None and config.fixed_copies:
@@ -150,7 +150,7 @@ class BatchPlans(Dataset):
             indices=chosen,
             contours=self._contours[chosen],
             landmarks=None if self._landmarks is None else self._landmarks[chosen],
-            frames=None if self._frames is None else self._frames[chosen],
+            frames=None if self._store is None else self._store.frames[chosen],
         )
         if self._augment is not None:
             assert end == first + 1

@@ -46,8 +46,9 @@ class Batch(NamedTuple):
 class Batches:
     """The training samples of a store, shuffled and augmented again in each epoch.
 
-    On a GPU, the store's frames are copied to it if they fit; else worker processes read them ahead. Elsewhere the
-    store's memory map is read directly. A GPU is never waited for. On Apple's GPU, batches are made on the CPU.
+    On a GPU, the store's frames are copied to it if they fit; else, or if a user's function augments them, worker
+    processes read them ahead. Elsewhere the store's memory map is read directly. A GPU is never waited for. On Apple's
+    GPU, batches are made on the CPU.
 
     Args:
         store: Frames and contours.

@@ -81,8 +81,8 @@ class Config(TaskSettings):
     )
     workers: int = setting(
         0,
-        "Number of processes that load batches beside the main process. 0: none; but 2 on a GPU that is too small for "
-        "all frames",
+        "Number of processes that load batches beside the main process. 0: none; but 2 for a GPU that is too small for "
+        "all frames, or whose frames a function of your own augments",
         ge=0,
         le=256,
         metavar="N",

@@ -89,7 +89,8 @@ def train(
             0 and 1, or heatmaps in [0, 1]. It takes the place of ``config.loss``, its region and ``coordinate_weight``.
         augment: Takes (N, H, W) uint8 frames, (N, P, 2) float32 points in pixels and a ``numpy.random.Generator``, and
             returns frames in [0, 255] and points of the same shapes, both moved alike. It runs on the CPU, in worker
-            processes if ``config.workers`` is not 0, and takes the place of echoseg's augmentation.
+            processes if a GPU trains or ``config.workers`` is not 0, so that it must be picklable where processes are
+            not forked, as on Windows. It takes the place of echoseg's augmentation.
         on_epoch: Is called after each epoch, when everything is saved; on rank 0 only.
         on_step: Is called after each step, on rank 0 only. It makes a GPU wait for the step's loss.
 
