@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import itertools
 import json
 import re
@@ -218,6 +219,16 @@ def test_a_second_review_is_refused(tmp_path):
         CorrectionsFolder(tmp_path, DRAWING, kind="chords")
     with open_corrections(tmp_path):
         pass
+
+
+def test_a_folder_without_locks_can_be_reviewed(tmp_path, monkeypatch):
+    def flock(handle, operation):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", flock)
+    with open_corrections(tmp_path) as corrections:
+        save(corrections, "a.avi", 0, handles_of(0))
+    assert (tmp_path / "Landmarks.csv").exists()
 
 
 @pytest.mark.parametrize(

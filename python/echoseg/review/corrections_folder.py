@@ -349,19 +349,27 @@ def _logged(path: Path, line: dict[str, Any]) -> Iterator[None]:
 
 
 def _lock_folder(folder: Path) -> Any:
-    """Open and lock a file of the folder, so that a second review is refused; Windows has no such lock."""
+    """Open and lock a file of the folder, so that a second review is refused.
+
+    Windows and some file systems have no such lock; there, a second review is not noticed.
+
+    Raises:
+        DataError: Another review has locked it.
+    """
     handle = (folder / ".lock").open("w")
     if sys.platform != "win32":
         import fcntl
 
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             handle.close()
             raise DataError(
                 f"{folder}: another 'echoseg review' uses this folder; close it, or give another folder by"
                 " --corrections"
             ) from None
+        except OSError:  # the file system has no locks
+            pass
     return handle
 
 
