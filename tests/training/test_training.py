@@ -77,6 +77,27 @@ def test_short_epochs_without_validation_are_saved_together(disc_store, tmp_path
     assert model.read_bytes() == last.read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{"approach": "mask", "precision": "bfloat16"}, {"precision": "float32"}])
+def test_autocast_of_the_caller_changes_no_weight(disc_store, tmp_path, settings):
+    train(tiny(epochs=2, **settings), disc_store, tmp_path / "run")
+    with torch.autocast("cpu", torch.bfloat16):
+        train(tiny(epochs=2, **settings), disc_store, tmp_path / "again")
+    assert_equal_weights(tmp_path / "run", tmp_path / "again")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("approach", ["mask", "landmark"])
+def test_a_default_dtype_of_the_caller_is_not_taken(disc_store, tmp_path, approach):
+    torch.set_default_dtype(torch.float64)
+    try:
+        train(tiny(epochs=1, approach=approach), disc_store, tmp_path / "run")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    weights = checkpoint.read_weights(tmp_path / "run" / "model.safetensors")[0]
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32, torch.int64}
+
+
 def test_without_validation_all_others_train_and_the_last_weights_count(disc_store, tmp_path):
     train(tiny(epochs=2, validation="none"), disc_store, tmp_path / "run")
     model, last = (tmp_path / "run" / name for name in ("model.safetensors", "last.safetensors"))

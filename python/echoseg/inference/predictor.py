@@ -35,7 +35,7 @@ from echoseg.models.unet import UNet
 from echoseg.models.weights import weights_folder
 from echoseg.training.checkpoint import load_run, network_name
 from echoseg.training.config import Config
-from echoseg.training.devices import choose_device, place, prediction_batch
+from echoseg.training.devices import autocast, choose_device, place, prediction_batch
 
 _Loaded = TypeVar("_Loaded")
 CALIBRATION, SHAPES = "calibration.json", "shape.json"
@@ -229,6 +229,7 @@ class Predictor:
 
         Raises:
             DataError: The file is missing or damaged, or its format is unknown.
+            TypeError: The source is something else, such as a tensor of torch.
             ValueError: An array has another shape or dtype, or `crop_sector` is set for a file or a clip.
         """
         if isinstance(source, np.ndarray):
@@ -237,6 +238,11 @@ class Predictor:
             clip = Clip(source, math.nan, (math.nan, math.nan), math.nan)
             if crop_sector:
                 clip = crop_to_sector(clip)
+        elif not isinstance(source, Clip | str | os.PathLike):
+            raise TypeError(
+                "expected a path, a clip, or (T, H, W) uint8 frames as a NumPy array, not of the type "
+                f"{type(source).__name__}"
+            )
         elif crop_sector:
             raise ValueError("crop_sector is for arrays of frames only; files and clips define their sector themselves")
         else:
@@ -307,17 +313,18 @@ class Predictor:
         """
         probabilities, landmarks, moments = [], [], []
         size = prediction_batch(self.config, self._device)
-        for start in range(0, max(1, len(frames)), size):
-            batch = np.require(frames[start : start + size], requirements=["C", "W"])
-            logits = self._model(torch.from_numpy(batch).to(self._device))
-            decoded = self.codec.decode(logits)
-            probabilities.append(resize_planes(decoded.probabilities, crop.box[2:]).cpu().numpy())
-            if decoded.landmarks is not None:
-                landmarks.append(decoded.landmarks)
-                if self.calibration is not None:
-                    centres = decoded.landmarks.to(self._device)
-                    reach = _MOMENT_REACH * self.config.sigma
-                    moments.append(heatmap_moments(logits.float(), centres, reach=reach))
+        with autocast(self._device, "float32"):
+            for start in range(0, max(1, len(frames)), size):
+                batch = np.require(frames[start : start + size], requirements=["C", "W"])
+                logits = self._model(torch.from_numpy(batch).to(self._device))
+                decoded = self.codec.decode(logits)
+                probabilities.append(resize_planes(decoded.probabilities, crop.box[2:]).cpu().numpy())
+                if decoded.landmarks is not None:
+                    landmarks.append(decoded.landmarks)
+                    if self.calibration is not None:
+                        centres = decoded.landmarks.to(self._device)
+                        reach = _MOMENT_REACH * self.config.sigma
+                        moments.append(heatmap_moments(logits.float(), centres, reach=reach))
         points, spreads = (torch.cat(parts).cpu().numpy() if parts else None for parts in (landmarks, moments))
         return np.concatenate(probabilities), points, spreads
 
@@ -337,7 +344,8 @@ class Predictor:
             For each attention gate, from the deepest level to the shallowest, an array (T, h, w) float32 in [0, 1].
         """
         assert isinstance(self._model, UNet | Ensemble)
-        coefficients = self._model.forward_with_attention(torch.from_numpy(frames).to(self._device))[1]
+        with autocast(self._device, "float32"):
+            coefficients = self._model.forward_with_attention(torch.from_numpy(frames).to(self._device))[1]
         return [level[:, 0].float().cpu().numpy() for level in coefficients]
 
 

@@ -261,8 +261,9 @@ class LandmarkCodec:
         """Buffers for the targets of a batch; those of the previous batch if they are large enough."""
         if self._buffers is None or not _fits(self._buffers.mask, batch, size, device):
             masks = torch.zeros((2, batch, *size), dtype=torch.uint8, device=device)
-            self._buffers = Targets(masks[0], masks[1], torch.zeros((batch, self.count, *size), device=device))
-            self._drawn_landmarks = torch.full((batch, self.count, 2), _OUTSIDE, device=device)
+            heatmaps = torch.zeros((batch, self.count, *size), dtype=torch.float32, device=device)
+            self._buffers = Targets(masks[0], masks[1], heatmaps)
+            self._drawn_landmarks = torch.full((batch, self.count, 2), _OUTSIDE, dtype=torch.float32, device=device)
         return Targets(*(buffer[:batch] for buffer in self._buffers))
 
     def decode(self, logits: torch.Tensor) -> Decoded:

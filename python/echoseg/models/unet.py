@@ -150,8 +150,8 @@ class UNet(nn.Module):
         self.gates = nn.ModuleList(AttentionGate(shallow, deep) for deep, shallow in deep_to_shallow if attention)
         self.head = nn.Conv2d(width, channels, 1)
         self.skips, self.bottleneck = skips, bottleneck
-        # channels_last is faster on the CPU; torch's type stubs lack this overload
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # float32 whatever torch's default is, as the frames; channels_last is faster on the CPU
+        self.to(dtype=torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stubs
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Compute the logits of frames.

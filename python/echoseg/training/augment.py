@@ -171,7 +171,7 @@ def _centres(count: int, device: torch.device) -> Tensor:
 @functools.lru_cache(maxsize=16)
 def _positions(count: int, device: torch.device) -> Tensor:
     """(count,) positions from -0.5 to 0.5."""
-    return torch.linspace(-0.5, 0.5, count, device=device)
+    return torch.linspace(-0.5, 0.5, count, dtype=torch.float32, device=device)
 
 
 def change_greys(frames: Tensor, greys: Mapping[str, Tensor], speckle: Tensor) -> Tensor:

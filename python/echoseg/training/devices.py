@@ -51,6 +51,19 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
     return model.to(memory_format=torch.contiguous_format) if device.type == "mps" else model  # type: ignore[call-overload]
 
 
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a network computes.
+
+    Copies of the weights in bfloat16 are not cached: they would outlive a step of training where a step is recorded as
+    a CUDA graph, or where the caller's `torch.autocast` encloses the training.
+
+    Args:
+        device: The device of the network.
+        precision: "float32", whatever the caller's `torch.autocast` is, or "bfloat16".
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)
+
+
 def device_name(device: torch.device) -> str:
     """Name the hardware of a device."""
     if device.type == "cuda":

@@ -24,6 +24,7 @@ from echoseg.training.batches import Batch, Batches
 from echoseg.training.config import Config
 from echoseg.training.custom import Callback, Custom, LossFunction
 from echoseg.training.devices import (
+    autocast,
     choose_device,
     determinism,
     place,
@@ -109,7 +110,7 @@ def train(
     with noted_interrupts() as interrupts, determinism(config.deterministic):
         trainer = _Trainer(config, store, run, ranks or Ranks(), interrupts, custom, rehearsed)
         trainer.resume() if resume else trainer.begin()
-        with trainer.bar, trainer.saver:
+        with trainer.bar, trainer.saver, autocast(trainer.device, "float32"):
             while not trainer.is_done():
                 trainer.train_epoch()
                 trainer.end_epoch()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from echoseg.training.batches import Batch
 from echoseg.training.config import Config
 from echoseg.training.custom import Custom
+from echoseg.training.devices import autocast
 from echoseg.training.distributed import Ranks
 from echoseg.training.logs import logger
 from echoseg.training.optimization import MovingAverage
@@ -201,14 +202,7 @@ class TrainStep:
     def _learn(self, batch: Batch, *, search: bool) -> Learned:
         config = self._config
         with _cudnn_search(search):
-            # A cached copy of the weights in bfloat16 must not outlive a recording.
-            autocast = torch.autocast(
-                batch.frames.device.type,
-                torch.bfloat16,
-                enabled=config.precision == "bfloat16",
-                cache_enabled=self._recorder is None,
-            )
-            with autocast:
+            with autocast(batch.frames.device, config.precision):
                 logits = self._network(batch.frames)
             loss = self._loss_of(logits.float(), batch)
             self._optimizer.zero_grad(set_to_none=True)

@@ -16,7 +16,7 @@ from echoseg.ops import fill_polygons
 from echoseg.training.batch_plans import to_device
 from echoseg.training.batches import Batch, take_frames
 from echoseg.training.config import Config
-from echoseg.training.devices import prediction_batch, sum_dtype
+from echoseg.training.devices import autocast, prediction_batch, sum_dtype
 from echoseg.training.distributed import Ranks
 
 
@@ -86,7 +86,7 @@ class Validation:
             contours = self._contours[part]
             landmarks = None if self._landmarks is None else self._landmarks[part]
             frames = take_frames(self._frames, self._indices[part], self._device)
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
+            with autocast(self._device, self._precision):
                 logits = model(frames)
             targets = self._codec.encode(contours, self._size, self._device, landmarks)
             sums[0] += self._loss_of(logits.float(), Batch(frames, *targets, contours)) * len(frames)
