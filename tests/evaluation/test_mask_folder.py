@@ -123,6 +123,16 @@ def test_a_description_says_which_label_is_the_structure(videos, tmp_path):
     check(tmp_path / "masks", videos, masks)
 
 
+def test_the_description_that_an_error_asks_for_is_read_whatever_the_depth_of_the_folders(videos, tmp_path):
+    masks = masks_of(videos)
+    for name, frames in masks.items():
+        write_frames(tmp_path / "masks" / "A4C" / "Videos", {name: np.where(frames > 0, 2, 1).astype(np.uint8)}, 1)
+    with pytest.raises(DataError, match=r'masks/dataset\.json, for example \{"labels": \{"LV": 1\}\}$'):
+        MaskFolder(tmp_path / "masks", videos)
+    describe(tmp_path / "masks", wall=1, LV=2)
+    check(tmp_path / "masks", videos, masks)
+
+
 def describe(folder, **labels):
     (folder / "dataset.json").write_text(json.dumps({"labels": {"background": 0, **labels}}))
 

@@ -136,7 +136,9 @@ def test_correlations_of_few_videos_are_left_out_and_few_patients_named(disc_sto
         volumes = pd.concat([VOLUMES] * copies, ignore_index=True)
         volumes["patient"] = [str(number) for number in range(len(volumes))]
         entry = apply_protocol("camus", evaluation_of(disc_store, volumes=volumes), disc_store, "all")
-        assert (entry["values"]["ef_pearson"]["value"] is None) == (len(volumes) < 10)
+        is_few = len(volumes) < 10
+        assert (entry["values"]["ef_pearson"]["value"] is None) == is_few
+        assert any("Correlations and R² of fewer" in line for line in entry["differences"]) == is_few
         assert entry["values"]["ef_mae"]["value"] == pytest.approx(2)
     few = with_samples(disc_store, patient=["one", "two"] * 24)
     differences = apply_protocol("camus", evaluation_of(few), few, "all")["differences"]

@@ -73,6 +73,11 @@ def test_the_image_is_that_of_the_region_with_tissue_not_the_largest_that_moves(
         np.testing.assert_array_equal(clip.frames[:, 10:110, 10:100], frames[:, 10:110, 10:100])
 
 
+def test_a_region_that_is_listed_twice_is_one_image(tmp_path):
+    regions = [region(), region((5, 35, 115, 125)), region()]
+    assert read_clip(write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=regions)).note == ""
+
+
 def test_of_two_images_with_tissue_the_larger_is_read_with_its_own_spacing_and_noted(tmp_path):
     frames = screen((80, 80), (100, 90))
     regions = [region((10, 10, 110, 100)), region((10, 110, 110, 200), 0.1)]

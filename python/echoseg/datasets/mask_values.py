@@ -25,6 +25,7 @@ MAX_NOISE = 0.05
 _FULL_SCALES = (1, 255, 65535)  # what tools write for "inside"
 _SCALE_FACTORS = (256, 257)  # from 8 to 16 bits
 _MAX_LISTED = 8
+_CHOICE = ", and choose one by --structure NAME"
 _MIN_SHARE = 0.9  # of the masks that have the same only label, for the others to be exceptions
 _EDGE = 0.06  # of full scale: what still counts as inside or outside in a soft mask
 _FLAT, _MAX_FLAT_SHARE = 0.03, 0.02  # range in 3 × 3 pixels, of full scale; share of the pixels inside
@@ -113,13 +114,16 @@ def examine(values: NDArray[Any], *, is_noisy: bool = False) -> MaskContent:
     return MaskContent(pixels, is_soft, is_noisy)
 
 
-def decide(contents: Mapping[str, MaskContent], label: Label | None, folder: Path) -> Decision:
+def decide(
+    contents: Mapping[str, MaskContent], label: Label | None, folder: Path, *, choice: str = _CHOICE
+) -> Decision:
     """Decide what the masks of a data set mean.
 
     Args:
         contents: File, relative to the folder → what its mask contains.
         label: The structure in the data set's description; None without a description.
         folder: The folder, for error messages.
+        choice: How the structure is chosen, for error messages.
 
     Raises:
         DataError: It is unclear which label is the structure.
@@ -147,7 +151,7 @@ def decide(contents: Mapping[str, MaskContent], label: Label | None, folder: Pat
     if label is not None:
         chosen, unnamed, note = _match(labels, label)
         return Decision(MaskRule(chosen, level), odd, (*notes, *note), unnamed)
-    odd |= _find_odd(hard, folder)
+    odd |= _find_odd(hard, folder, choice)
     values = {value for file, content in hard.items() if file not in odd for value in content.pixels}
     if len(values) > 1:
         notes.append(f"the values {_names(values)} of different masks were taken for the same label")
@@ -163,7 +167,7 @@ def decide_for_each(contents: Mapping[str, MaskContent], label: Label | None, fo
     Raises:
         DataError: It is unclear which label is the structure, or a file cannot be used.
     """
-    decision = decide(contents, label, folder)
+    decision = decide(contents, label, folder, choice="")
     for file, reason in decision.odd.items():
         raise DataError(f"{folder / file}: {reason}")
     for file, content in contents.items():
@@ -171,7 +175,7 @@ def decide_for_each(contents: Mapping[str, MaskContent], label: Label | None, fo
         unnamed = labels & decision.unnamed
         if label is None or content.is_soft or not unnamed or labels & set(decision.rule.labels):
             continue
-        description = (folder / file).parent / "dataset.json"
+        description = folder / "dataset.json"
         raise DataError(
             f"{folder / file}: has no pixel of {label}, only of {_names(labels)}, and the dataset.json of these masks "
             f"names {_names(label.declared)}; name all labels of the masks in {description}, for example "
@@ -218,7 +222,7 @@ def _match(labels: Iterable[float], label: Label) -> tuple[tuple[float, ...], fr
     return chosen, frozenset(), (f"labels are scaled: {pairs}",)
 
 
-def _find_odd(hard: Mapping[str, MaskContent], folder: Path) -> dict[str, str]:
+def _find_odd(hard: Mapping[str, MaskContent], folder: Path, choice: str) -> dict[str, str]:
     """File → why it does not fit the other masks, without a description.
 
     Raises:
@@ -238,13 +242,13 @@ def _find_odd(hard: Mapping[str, MaskContent], folder: Path) -> dict[str, str]:
             if kind != usual
         }
     example = f'{{"labels": {{"LV": {_as_json(usual[0])}}}}}'
-    cure = f"name them in {folder / 'dataset.json'}, for example {example}, and choose one by"
+    cure = f"name them in {folder / 'dataset.json'}, for example {example}{choice}"
     several = next((file for file, kind in kinds.items() if len(kind) > 1), None)
     if several is not None:
-        raise DataError(f"{folder / several}: has {_describe(kinds[several])}; {cure} --structure NAME")
+        raise DataError(f"{folder / several}: has {_describe(kinds[several])}; {cure}")
     files = {kind: [file for file in kinds if kinds[file] == kind] for kind in dict.fromkeys(kinds.values())}
     parts = "; ".join(f"{label_name(kind[0])} in {_files(files[kind])}" for kind in list(files)[:_MAX_LISTED])
-    raise DataError(f"{folder}: masks have different labels ({parts}); {cure} --structure NAME")
+    raise DataError(f"{folder}: masks have different labels ({parts}); {cure}")
 
 
 def _is_mixed(content: MaskContent) -> bool:

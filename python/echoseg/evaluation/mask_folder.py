@@ -15,6 +15,7 @@ names that only one file of the data set has.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -183,14 +184,15 @@ def _decide(
     Args:
         folder: The folder of all files.
         images: File → its image.
-        structure: The name of the structure, for masks with a `dataset.json` beside them or one folder up.
+        structure: The name of the structure, for masks with a `dataset.json` in `folder`, above or below it.
 
     Returns:
         How each file is read; and what was guessed, a line each.
     """
     described: dict[Path | None, list[Path]] = defaultdict(list)
     for path in images:
-        candidates = (parent / DESCRIPTION for parent in (path.parent, path.parent.parent))
+        inside = itertools.takewhile(lambda parent: parent != folder, path.parents)
+        candidates = (parent / DESCRIPTION for parent in (*inside, folder, folder.parent))
         described[next((file for file in candidates if file.is_file()), None)].append(path)
     files: dict[Path, _MaskFile] = {}
     notes: list[str] = []
@@ -199,13 +201,14 @@ def _decide(
         by_colour = are_colours(paths, label)
         examined = map_in_order(partial(_examine, images=images, by_colour=by_colour), paths)
         found = list(tqdm(examined, total=len(paths), desc="masks", unit="file", disable=None))
-        contents = {path.relative_to(folder).as_posix(): content for path, content in zip(paths, found, strict=True)}
+        top = description.parent if description and description.parent != folder.parent else folder
+        contents = {path.relative_to(top).as_posix(): content for path, content in zip(paths, found, strict=True)}
         if soft := next((file for file, content in contents.items() if content.is_soft), None):
             raise DataError(
-                f"{folder / soft}: has soft edges or probabilities; cut them at the threshold of the tool, and save "
+                f"{top / soft}: has soft edges or probabilities; cut them at the threshold of the tool, and save "
                 "masks of 0 and 1, as PNG, TIFF or NIfTI"
             )
-        decision = decide_for_each(contents, label, folder)
+        decision = decide_for_each(contents, label, top)
         notes += decision.notes
         files |= {
             path: _MaskFile(images[path], by_colour, content, decision.rule)

@@ -94,6 +94,9 @@ def apply_protocol(
     if steps:
         differences.append(f"Post-processing was applied: {', '.join(steps)}.")
     values = {quantity: _entry(value) for quantity, value in protocol.compute(images, volumes).items()}
+    unknown = [quantity for quantity in values if quantity.endswith(NEED_MANY) and values[quantity]["value"] is None]
+    if any(values[f"{quantity.split('_')[0]}_mae"]["value"] is not None for quantity in unknown):
+        differences.append(f"Correlations and R² of fewer than {MIN_VIDEOS} videos are left out.")
     return {"name": name, "values": values, "differences": differences}
 
 
@@ -161,9 +164,7 @@ def _differences_of_data(protocol: Protocol, images: pd.DataFrame, store: Store,
     lines.append(f"The run was measured on {count}; the published figures are of the benchmark's own.")
     if patients < FEW_PATIENTS:
         note = few_patients_note(patients)
-        lines.append(
-            f"{note[0].upper()}{note[1:]}. Correlations and R² of fewer than {MIN_VIDEOS} videos are left out."
-        )
+        lines.append(f"{note[0].upper()}{note[1:]}.")
     return lines
 
 

@@ -192,10 +192,11 @@ def _find_image(
         return sector, None, note
     image, region = max(images, key=lambda item: int(item[0].sum()))
     top, left, bottom, right = map(round, region.box)
-    if len(images) == 1:
+    others = [mask for mask, _ in images if not (mask & image).any()]  # a region may be listed twice
+    if not others:
         return image, region, ""
     place = f"columns {left} to {right - 1} and rows {top} to {bottom - 1}"
-    return image, region, f"shows {len(images)} images, of which the one in {place} was read"
+    return image, region, f"shows {1 + len(others)} images, of which the one in {place} was read"
 
 
 def _fits(sector: tuple[int, ...], region: tuple[float, ...]) -> bool:
