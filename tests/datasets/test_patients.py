@@ -11,7 +11,7 @@ from PIL import Image
 from _folders import write_folder
 from echoseg.cli import main
 from echoseg.datasets.formats import read_dataset
-from echoseg.datasets.patients import patient_of_name, patients_of_names
+from echoseg.datasets.patients import examination, patient_of_name, patients_of_names
 from echoseg.datasets.split import assign_splits
 from echoseg.datasets.store import prepare
 from echoseg.errors import DataError
@@ -183,6 +183,37 @@ def test_what_all_files_begin_with_is_never_the_patient_where_names_follow(names
     found = patients_of_names(files)
     assert len(set(found.values())) == len(names)
     assert len({(found[file], name) for file, name in files.items()}) == len(names)
+
+
+@pytest.mark.parametrize("names", [
+    ("anna_visit1_4CH_ED", "anna_visit1_4CH_ES", "anna_visit1_2CH_ED"),
+    ("patient0001_4CH_ED", "patient0001_4CH_half_sequence", "patient0001_2CH_sequence"),
+    ("patient001_frame01", "patient001_frame12"),
+    ("p1_ED_frame03", "p1_ES_frame11", "p1_fr_2"),
+    ("p1_ED_t00", "p1_ES_t09"),
+    ("p1_phase00", "p1_phase09"),
+    ("pat1ED3", "pat1ES8", "pat1_ED"),
+    ("p1A4C", "p1A2C_ES"),
+    ("SC-HF-I-1_ED", "SC-HF-I-1_ES"),
+])  # fmt: skip
+def test_images_of_one_examination(names):
+    assert len({examination("p", name) for name in names}) == 1
+
+
+@pytest.mark.parametrize("names", [
+    ("anna_visit1_4CH_ED", "anna_visit2_4CH_ES"),
+    ("anna_rest_ED", "anna_stress_ES"),
+    ("anna_t1_ED", "anna_t2_ES"),
+    ("anna_visit1_frame01", "anna_visit2_frame12"),
+    ("Jones_ED_1", "Jones_ES_2"),
+])  # fmt: skip
+def test_images_of_two_examinations(names):
+    assert len({examination("p", name) for name in names}) == 2
+
+
+@pytest.mark.parametrize("name", ["0X1A2B3C4D5E6F7A", "fred_1", "0ed5", "video 12"])
+def test_a_name_without_view_phase_and_frame_says_nothing_of_the_examination(name):
+    assert examination("p", name) == "p"
 
 
 def test_a_folder_per_patient_is_the_patient_whatever_the_frames_are_called(tmp_path):

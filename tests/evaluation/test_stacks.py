@@ -214,9 +214,12 @@ def test_volumes_and_ejection_fractions_by_patient():
     assert ef[2:4] == ["1", "60.0"]
 
 
-def test_two_stacks_of_one_phase_have_no_ejection_fraction():
+def test_two_stacks_of_one_phase_have_no_ejection_fraction_and_the_patient_is_named(caplog):
     rows = [("p", name, name[:2], 10, 10, 10, 8.0) for name in ("ED1", "ED2", "ES1")]
-    assert measure_stacks(slices_of(rows))["ef"].isna().all()
+    with caplog.at_level("WARNING", logger="echoseg"):
+        assert measure_stacks(slices_of(rows))["ef"].isna().all()
+    (message,) = caplog.messages
+    assert message.startswith("no EF of p: which ED belongs to which ES is unknown")
 
 
 def test_stacks_of_two_visits_are_paired_within_a_visit():

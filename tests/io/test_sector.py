@@ -73,6 +73,13 @@ def test_the_image_is_that_of_the_region_with_tissue_not_the_largest_that_moves(
         np.testing.assert_array_equal(clip.frames[:, 10:110, 10:100], frames[:, 10:110, 10:100])
 
 
+def test_regions_that_share_an_edge_are_two_images(tmp_path):
+    frames = moving(110, 160)[:1]
+    regions = [region((0, 0, 101, 81)), region((0, 80, 101, 161))]
+    note = read_clip(write_dicom(tmp_path / "a.dcm", frames, SequenceOfUltrasoundRegions=regions)).note
+    assert note.startswith("shows 2 images, of which the one in columns 0 to 80 ")
+
+
 def test_a_region_that_is_listed_twice_is_one_image(tmp_path):
     regions = [region(), region((5, 35, 115, 125)), region()]
     assert read_clip(write_dicom(tmp_path / "a.dcm", cine(), SequenceOfUltrasoundRegions=regions)).note == ""

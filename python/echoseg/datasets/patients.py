@@ -32,8 +32,12 @@ _WORDS = (
 )
 _WORD = re.compile(rf"(?:^(?:{_LEADING})|(?<=[_\- ])(?:{_WORDS}))(?:[_\- ]|$)", re.IGNORECASE)
 _NUMBERED = re.compile(r"(?<=.)[_\- ](?:frame|fr|slice|sl|time|phase|t|z)[_\- ]?\d+(?=[_\- ]|$)", re.IGNORECASE)
-_VIEW_OR_PHASE = re.compile(rf"(?:^|[_\- ])(?:{_LEADING})(?=[_\- ]|$)", re.IGNORECASE)
-_FRAME = re.compile(r"(?<=.)[_\- ](?:frame|fr)[_\- ]?\d+(?=[_\- ]|$)", re.IGNORECASE)
+_VIEW_OR_PHASE = re.compile(
+    rf"(?:^|[_\- ])(?:(?:ed|es)(?:[_\- ](?:t|time)[_\- ]?\d+)?|half_sequence|sequence|{_LEADING})(?=[_\- ]|$)",
+    re.IGNORECASE,
+)
+_FRAME = re.compile(r"(?<=.)[_\- ](?:frame|fr|phase)[_\- ]?\d+(?=[_\- ]|$)", re.IGNORECASE)
+_DETACHED_FRAME = re.compile(r"(_(?:ed|es))_\d\d?(?=[_\- ]|$)", re.IGNORECASE)
 _MARK = rf"{'|'.join(VIEWS)}|ch2|ch4|3ch|a3c|ed|es|(?:frame|fr|slice|sl|time|phase)\d+"
 _ATTACHED = re.compile(  # patient1ED, patient1A4C, case1frame2, pat1ES8
     rf"(?:^|(?<=[_\- ]))([^\W\d_]*\d+)((?:(?:{_MARK})(?:\d\d?)?)+)(?=[_\- ]|$)", re.IGNORECASE
@@ -90,16 +94,18 @@ def detach_marks(stem: str) -> str:
 
 
 def examination(patient: str, name: str) -> str:
-    """Whose images at ED and ES, and in both views, belong together: the patient and, if a file's name has a view or a
-    phase, the name without these and without the number of the frame.
+    """Whose images at ED and ES, and in both views, belong together.
+
+    It is the patient and, if the name of a file has a view, a phase or the number of a frame, the name without them.
 
     Args:
         patient: The patient.
         name: The name of the file, such as "anna_visit1_4CH_ED"; its examination is that of "anna_visit1_2CH_ES".
     """
     marked = detach_marks(name)
-    rest = _VIEW_OR_PHASE.sub("", marked)
-    return patient if rest == marked else f"{patient}/{_FRAME.sub('', rest).strip('_- ')}"
+    rest = marked if marked == name else _DETACHED_FRAME.sub(r"\1", marked)  # patient1ED3
+    rest = _VIEW_OR_PHASE.sub("", _FRAME.sub("", rest))
+    return patient if rest == marked else f"{patient}/{rest.strip('_- ')}"
 
 
 def names_patient(stem: str) -> bool:

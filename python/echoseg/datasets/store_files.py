@@ -201,8 +201,13 @@ class FileMap(NamedTuple):
 
 
 def without_content(value: Any) -> Any:
-    """The `FileMap` of an array that is mapped from a file as a whole; anything else as it is."""
-    if isinstance(value, np.memmap) and isinstance(value.base, mmap.mmap) and value.flags.c_contiguous:
+    """The `FileMap` of an array that is mapped read-only from a file as a whole; anything else as it is."""
+    if (
+        isinstance(value, np.memmap)
+        and value.mode == "r"
+        and isinstance(value.base, mmap.mmap)
+        and value.flags.c_contiguous
+    ):
         return FileMap(Path(str(value.filename)), value.dtype, value.offset, value.shape)
     return value
 

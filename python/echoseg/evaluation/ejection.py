@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,8 @@ _MAX_LISTED = 5
 _QUANTITIES = [f"{prefix}{name}" for prefix in ("", "true_", "listed_") for name in ("edv", "esv", "ef")]
 STEADINESS = ("neighbour_dice", "area_jitter_percent", "base_jitter_px", "base_drift_px")
 """Columns of the results of `echoseg.metrics.steadiness.steadiness`."""
+UNKNOWN_PAIR = "which ED belongs to which ES is unknown; give their files names that differ in the phase alone"
+"""Why a patient has no EF."""
 COLUMNS = ["video", "patient", "view", "unit", *_QUANTITIES]
 """Columns of a table of volumes: predicted, true and listed volumes in `unit`, EF in percent, nan if unknown."""
 INTERVAL = ["ef_low", "ef_high"]
@@ -212,16 +214,17 @@ def warn_of_unpaired(samples: pd.DataFrame) -> None:
     apart = (frames.groupby("place")["phase"].transform("nunique") == 2) & ~frames["place"].isin(
         frames["place"][has_both]
     )
-    for chosen, cause in (
-        (lost & ~ambiguous, "only one of the two images, ED and ES, has a spacing; give both or neither one"),
-        (
-            ambiguous | apart,
-            "which ED belongs to which ES is unknown; give their files names that differ in the phase alone",
-        ),
-    ):
-        if names := sorted({name.rstrip("/") for name in frames["place"][chosen]}):
-            listed = ", ".join(names[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
-            logger.warning("no EF of %s: %s", listed, cause)
+    cause = "only one of the two images, ED and ES, has a spacing; give both or neither one"
+    warn_of_missing_ef(frames["place"][lost & ~ambiguous], cause)
+    warn_of_missing_ef(frames["place"][ambiguous | apart], UNKNOWN_PAIR)
+
+
+def warn_of_missing_ef(names: Iterable[str], cause: str) -> None:
+    """Log a warning of patients without EF, if there are any."""
+    distinct = sorted({name.rstrip("/") for name in names})
+    if distinct:
+        listed = ", ".join(distinct[:_MAX_LISTED]) + (", …" if len(distinct) > _MAX_LISTED else "")
+        logger.warning("no EF of %s: %s", listed, cause)
 
 
 def _phase_frames(samples: pd.DataFrame) -> pd.DataFrame:
@@ -237,9 +240,11 @@ def _phase_frames(samples: pd.DataFrame) -> pd.DataFrame:
     of = pd.Series([examination(*each) for each in names], frames.index, dtype=str)
     says_phase = pd.Series([parse_stem(video)[1] != "" for _, video in names], frames.index, dtype=bool)
     place = frames["patient"] + "/" + frames["view"]
-    pair = place.mask(says_phase, place + "/" + of)
-    has_both = frames.groupby("video")["phase"].transform("nunique") == 2
-    return frames.assign(examination=of, place=place, pair=pair.mask(has_both, frames["video"]))
+    of_name = place + "/" + of
+    pair = place.mask(says_phase, of_name)
+    for key in (of_name, frames["video"]):
+        pair = pair.mask(frames["phase"].groupby(key).transform("nunique") == 2, key)
+    return frames.assign(examination=of, place=place, pair=pair)
 
 
 def _is_ambiguous(frames: pd.DataFrame) -> pd.Series:

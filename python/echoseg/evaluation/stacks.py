@@ -1,4 +1,4 @@
-"""Volumes of stacks in ml and ejection fractions of patients.
+"""Volumes of stacks in ml and ejection fractions of examinations.
 
 The volume of a stack is the sum over all its slices, blank ones included, of the area in pixels of the original slice.
 `echoseg predict` computes the same volume from the file.
@@ -14,6 +14,7 @@ import pandas as pd
 
 from echoseg.datasets.patients import examination
 from echoseg.datasets.store import Store
+from echoseg.evaluation.ejection import UNKNOWN_PAIR, warn_of_missing_ef
 from echoseg.inference.postprocess import postprocess
 from echoseg.inference.predictor import Predictor
 from echoseg.metrics.bootstrap import mean_interval
@@ -91,6 +92,9 @@ def measure_stacks(images: pd.DataFrame) -> pd.DataFrame:
     )
     table["volume_dice"] /= table.pop("area_sum")
     table[["ef", "true_ef"]] = _ejection_fractions(table).reindex(_examinations(table)).to_numpy()
+    of_patient = table[table["phase"].isin(["ED", "ES"])].groupby("patient")
+    has_both, paired = of_patient["phase"].nunique() == 2, of_patient["ef"].count() > 0
+    warn_of_missing_ef(has_both.index[has_both & ~paired], UNKNOWN_PAIR)
     return table
 
 

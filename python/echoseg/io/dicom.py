@@ -192,7 +192,8 @@ def _find_image(
         return sector, None, note
     image, region = max(images, key=lambda item: int(item[0].sum()))
     top, left, bottom, right = map(round, region.box)
-    others = [mask for mask, _ in images if not (mask & image).any()]  # a region may be listed twice
+    # a region may be listed twice, and regions side by side may share their edge
+    others = [mask for mask, _ in images if (mask & image).sum() < 0.5 * mask.sum()]
     if not others:
         return image, region, ""
     place = f"columns {left} to {right - 1} and rows {top} to {bottom - 1}"

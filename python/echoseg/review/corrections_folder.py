@@ -362,7 +362,7 @@ def _lock_folder(folder: Path) -> Any:
 
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except (BlockingIOError, PermissionError):  # the latter from file servers
             handle.close()
             raise DataError(
                 f"{folder}: another 'echoseg review' uses this folder; close it, or give another folder by"
