@@ -147,6 +147,9 @@ def test_worker_processes_that_are_not_forked_map_the_frames_themselves(disc_sto
     np.testing.assert_array_equal(again[0, 0, 1].frames, plans[0, 0, 1].frames)
     part = dataclasses.replace(disc_store, frames=disc_store.frames[5:9])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(part)).frames, part.frames)
+    changed = np.memmap(disc_store.frames.filename, np.uint8, "c", disc_store.frames.offset, disc_store.frames.shape)
+    changed[0] = 255 - changed[0]  # in memory only
+    assert (pickle.loads(pickle.dumps(dataclasses.replace(disc_store, frames=changed))).frames == changed).all()
 
 
 @pytest.mark.slow
