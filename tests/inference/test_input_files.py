@@ -151,6 +151,31 @@ def test_inputs_on_different_drives_are_refused(tmp_path, monkeypatch):
         find_input_files(inputs, tmp_path / "no run", None, out=tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("config.yaml", "model.safetensors", "figures/loss.png"),
+        ("masks.tif", "frames.csv", "png/0000.png"),
+        ("mask.nii.gz", "slices.csv", "overlay.avi"),
+    ],
+)
+def test_what_echoseg_wrote_is_no_input_unless_it_is_named(videos, files):
+    for name in files:
+        (videos / "written" / name).parent.mkdir(parents=True, exist_ok=True)
+        (videos / "written" / name).write_bytes(b"content")
+    assert len(find(videos)) == 3
+    assert find(videos / "written")
+    (videos / "written" / files[1]).unlink()
+    assert len(find(videos)) > 3
+
+
+def test_copies_that_were_learned_from_are_no_inputs(videos):
+    for folder in ("own-learned-1/data/Videos", "own-learned-2"):
+        (videos / folder).mkdir(parents=True)
+        write_video(videos / folder / "a.avi", frames=2)
+    assert {file.name for file in find(videos)} == {"anna-1", "anna-2", "ben-1", "own-learned-2/a"}
+
+
 def test_a_uid_has_no_suffix(tmp_path):
     folder = tmp_path / "videos"
     names = ["1.2.840.113.5", "1.2.840.113.6"]

@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +26,8 @@ from echoseg.training.checkpoint import BEST, CONFIG
 from echoseg.utils.files import hash_file
 
 _RESERVED = re.compile(r"manifest-\d+\.jsonl|results\.(csv|parquet)|\..*\.part", re.IGNORECASE)
+_MASKS, _TABLES = ("masks.tif", "mask.nii.gz"), ("frames.csv", "slices.csv")  # of a file's results
+_LEARNED = re.compile(r".+-learned-\d+")  # the folders of `echoseg.review.learning`, with copies of the files in data/
 _RUN_FILES = (CONFIG, BEST, *OPTIONAL_FILES)
 
 
@@ -68,9 +70,10 @@ def find_input_files(
     """Find the files to segment; folders are searched with their subfolders.
 
     The slices of a DICOM series in a folder are one input, whose path is the folder. In folders, hidden files, tables
-    and texts, and the ground truth masks beside volumes are left out. Images and videos of a type that is not read are
-    included, and fail with the reason. Results are named by the path relative to the
-    deepest folder that contains every input, without suffix. If two names would be equal, all names keep their suffix.
+    and texts, the ground truth masks beside volumes, and what echoseg wrote (see `walk_inputs`) are left out. Images
+    and videos of a type that is not read are included, and fail with the reason. Results are named by the path relative
+    to the deepest folder that contains every input, without suffix. If two names would be equal, all names keep their
+    suffix.
     A series beside other inputs in its folder is named FOLDER/series.
 
     Args:
@@ -175,8 +178,25 @@ def _result_names(paths: Sequence[Path], top: Path, out: Path) -> list[str]:
     return names
 
 
+def name_in_folder(path: Path, folder: Path) -> str:
+    """The name of an input that was found in a folder, in tables that name no folders.
+
+    Args:
+        path: The input, as `walk_inputs` gives it.
+        folder: The folder.
+
+    Returns:
+        The parts of the path in the folder, with "_" between them; the folder's name if its slices are the input.
+    """
+    own = folder.resolve().name if folder.name in ("", "..") else folder.name
+    return "_".join(path.relative_to(folder).parts) or own
+
+
 def walk_inputs(folder: Path, out: Path | None = None) -> Iterator[Path]:
-    """The inputs in a folder and its subfolders, without hidden folders: files, and folders with a series' slices.
+    """The inputs in a folder and its subfolders: files, and folders with a series' slices.
+
+    Subfolders that are hidden or that echoseg wrote are left out: runs, the folders with a file's mask and table that
+    `echoseg predict` and `review --export-masks` write, and those of "Learn from my corrections".
 
     Args:
         folder: The folder.
@@ -184,11 +204,20 @@ def walk_inputs(folder: Path, out: Path | None = None) -> Iterator[Path]:
     """
     for parent, folders, files in os.walk(folder):
         path = Path(parent)
+        if path != folder and _is_written(path, {*folders, *files}):
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith(".") and path / name != out)
         series = series_files(path)
         if series:
             yield path
         yield from (path / name for name in sorted(files) if _is_input(path / name) and path / name not in series)
+
+
+def _is_written(folder: Path, names: Set[str]) -> bool:
+    """Whether echoseg wrote a folder, which has these names in it."""
+    is_result = not names.isdisjoint(_MASKS) and not names.isdisjoint(_TABLES)
+    return is_result or names >= {CONFIG, BEST} or ("data" in names and _LEARNED.fullmatch(folder.name) is not None)
 
 
 def _is_input(path: Path) -> bool:
