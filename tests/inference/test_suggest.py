@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import echoseg
+from _folders import write_folder
 from echoseg.cli import main
 from echoseg.errors import DataError
 from echoseg.inference.suggest import choose, frame_uncertainty, most_uncertain, suggest
 from echoseg.phantom import write_phantom
 from echoseg.report.tables import suggestion_table
+from echoseg.review.sources import find_review_clips
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 9))
@@ -121,6 +123,23 @@ def test_files_that_do_not_fit_are_named_and_an_unknown_uncertainty_is_unknown(t
     monkeypatch.setattr("echoseg.inference.suggest.find_candidates", refuse)
     with pytest.raises(DataError, match=r"a\.png: its pixels are too small"):
         suggest(None, [tmp_path], 2, device="cpu")
+
+
+@pytest.mark.slow
+def test_files_have_the_names_of_a_review_of_the_same_inputs(tmp_path):
+    for place in ("data", "study/PA1", "study/PA2"):
+        write_folder(tmp_path / place, ("a",))
+    for patient in ("PA1", "PA2"):
+        (tmp_path / "study" / patient / "FileList.csv").unlink()
+        (tmp_path / "study" / patient / "VolumeTracings.csv").unlink()
+    data, study = tmp_path / "data", tmp_path / "study"
+    for inputs in ([data], [study / "PA2", study], [study / "PA1" / "Videos" / "a.avi"]):
+        suggest(None, inputs, 4, out=tmp_path / "next.csv", device="cpu")
+        names = [
+            {clip.name for clip in find_review_clips(paths, None)[0]} for paths in (inputs, [tmp_path / "next.csv"])
+        ]
+        assert names[0] == names[1]
+        (tmp_path / "next.csv").unlink()
 
 
 def test_a_folder_without_files(tmp_path):

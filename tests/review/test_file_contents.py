@@ -102,6 +102,17 @@ def test_rows_of_files_outside_the_session_are_kept(tmp_path, two_files):
     assert set(read_hashes(tmp_path)) == {"IM1.avi", "b.avi"}
 
 
+@pytest.mark.slow
+def test_files_outside_the_session_are_named_in_the_terminal(tmp_path, two_files, capsys):
+    with opened(tmp_path / "c", drawing=drawing_of_weights()) as corrections:
+        for name in ("IM1.avi", *(f"IM{number}.avi" for number in range(2, 7)), "p1_IM1.avi"):
+            corrections.save(name, 2, ACCEPTED, version=0, before=np.zeros((13, 2)), effort=EFFORT)
+    command = ["review", str(tmp_path), "--corrections", str(tmp_path / "c"), "--export", str(tmp_path / "out")]
+    assert main([*command, "--device", "cpu"]) == 0
+    line = "has corrections of 6 files that are not in this review: IM1.avi, IM2.avi, IM3.avi, IM4.avi, IM5.avi, …"
+    assert capsys.readouterr().err == f"{tmp_path / 'c'}: {line}\n"
+
+
 def test_a_file_that_is_gone_is_not_compared(tmp_path, two_files):
     first, second = two_files
     with opened(tmp_path, first) as corrections:

@@ -118,39 +118,85 @@ def test_a_folder_gives_what_can_hold_frames(tmp_path):
     assert lines == [f"{tmp_path / 'heart' / 'c.tif'}: is empty; replace the file"]
 
 
-def test_subfolders_are_searched_and_files_of_one_name_have_their_folders_in_theirs(tmp_path, monkeypatch):
-    study = tmp_path / "study"
-    for path in ("PA1/ST1/IM1.avi", "PA2/ST1/IM1.avi", "PA2/ST1/IM2.avi", "IM3.avi", "PA1/IM3.avi"):
+def write_study(study, *paths):
+    for number, path in enumerate(paths):
         (study / path).parent.mkdir(parents=True, exist_ok=True)
-        write_video(study / path, frames=3)
-    for left_out in ("own-learned-1/data/IM4.avi", ".hidden/IM4.avi"):
-        (study / left_out).parent.mkdir(parents=True)
-        write_video(study / left_out, frames=3)
+        write_video(study / path, frames=3 + number)
+    return study
+
+
+def names_in(*inputs, data=None):
+    return {clip.name: clip.path for clip in find_review_clips(inputs, data)[0]}
+
+
+def test_files_in_folders_are_named_by_their_path_in_the_input(tmp_path, monkeypatch):
+    study = write_study(tmp_path / "study", "PA1/ST1/IM1.avi", "PA2/ST1/IM1.avi", "IM3.avi", "PA1/IM3.avi")
+    write_study(study, "own-learned-1/data/IM4.avi", ".hidden/IM4.avi")
     monkeypatch.chdir(study)
     for folder in (study, Path()):
-        sources, _ = find_review_clips([folder], None)
-        found = {source.name: source.path.relative_to(folder).as_posix() for source in sources}
-        assert found == {
-            "IM3.avi": "IM3.avi",
-            "PA1_IM3.avi": "PA1/IM3.avi",
-            "PA1_ST1_IM1.avi": "PA1/ST1/IM1.avi",
-            "PA2_ST1_IM1.avi": "PA2/ST1/IM1.avi",
-            "IM2.avi": "PA2/ST1/IM2.avi",
+        assert names_in(folder) == {
+            "IM3.avi": folder / "IM3.avi",
+            "PA1_IM3.avi": folder / "PA1/IM3.avi",
+            "PA1_ST1_IM1.avi": folder / "PA1/ST1/IM1.avi",
+            "PA2_ST1_IM1.avi": folder / "PA2/ST1/IM1.avi",
         }
-    assert [source.name for source in find_review_clips([study / "PA1" / "ST1"], None)[0]] == ["IM1.avi"]
-    write_video(study / "PA1_ST1_IM1.avi", frames=3)
+    assert list(names_in(study / "PA1" / "ST1")) == ["IM1.avi"]
+    write_study(study, "PA1_ST1/IM1.avi")
     with pytest.raises(DataError, match="have the same name, PA1_ST1_IM1; review them one after the other"):
-        find_review_clips([study], None)
-    (study / "PA1_ST1_IM1.avi").unlink()
+        names_in(study)
+    shutil.rmtree(study / "PA1_ST1")
     (study / "PA1").rename(study / "DOE, J")
     with pytest.raises(DataError, match=r"the name 'DOE, J_IM3\.avi' cannot .* rename the file or its folder"):
-        find_review_clips([study], None)
+        names_in(study)
+
+
+def test_names_stay_the_same_when_files_are_added(tmp_path):
+    study = write_study(tmp_path / "study", "PA1/IM1.avi")
+    before = names_in(study)
+    write_study(study, "PA2/IM1.avi", "IM1.avi")
+    assert before.items() <= names_in(study).items()
+
+
+def test_a_file_in_several_inputs_comes_once(tmp_path, monkeypatch):
+    study = write_study(tmp_path / "study", "PA1/IM1.avi", "PA2/IM1.avi")
+    monkeypatch.chdir(tmp_path)
+    expected = {"PA1_IM1.avi": study / "PA1/IM1.avi", "PA2_IM1.avi": study / "PA2/IM1.avi"}
+    assert names_in(study, Path("study/PA1"), study / "PA2" / "IM1.avi", Path("study")) == expected
+
+
+def test_a_table_of_suggested_frames_names_files_as_the_folder_does(tmp_path):
+    study = write_study(tmp_path / "study", "PA1/IM1.avi", "PA2/IM1.avi")
+    table = tmp_path / "next.csv"
+    rows = [f"{path},{frame},{name}" for frame, (name, path) in enumerate(names_in(study).items())]
+    table.write_text("\n".join(["file,frame,name", *rows, ""]))
+    assert names_in(table) == names_in(table, study) == names_in(study)
+    assert [clip.suggested for clip in find_review_clips([table, study], None)[0]] == [(0,), (1,)]
+
+
+def test_only_the_same_file_gets_the_tracings_of_a_data_set(tmp_path):
+    data = write_folder(tmp_path / "data")
+    study = write_study(tmp_path / "study", "PA1/a.avi", "PA2/b.avi", "c.avi")
+    shutil.copy(data / "Videos" / "b.avi", study / "PA2" / "b.avi")
+    (data / "Videos" / "c.avi").unlink()
+    review_clips, _ = find_review_clips([study], data)
+    assert {clip.name: clip.recording is not None for clip in review_clips} == {
+        "c.avi": False,
+        "PA1_a.avi": False,
+        "b.avi": True,
+    }
+    with pytest.raises(
+        DataError, match=r"data/Videos/a\.avi and .*study/PA1/a\.avi have the same name, a; review them"
+    ):
+        find_review_clips([data / "Videos" / "a.avi", study / "PA1" / "a.avi"], data)
 
 
 @pytest.mark.slow
-def test_series_of_one_name_have_their_folders_in_theirs(tmp_path, monkeypatch):
+def test_series_are_named_by_their_path_too(tmp_path, monkeypatch):
     for patient in ("PA1", "PA2"):
         write_series(tmp_path / patient / "SE1", pixels())
-    assert [source.name for source in find_review_clips([tmp_path], None)[0]] == ["PA1_SE1", "PA2_SE1"]
+    assert list(names_in(tmp_path)) == ["PA1_SE1", "PA2_SE1"]
     monkeypatch.chdir(tmp_path / "PA1" / "SE1")
-    assert [source.name for source in find_review_clips([Path()], None)[0]] == ["SE1"]
+    assert list(names_in(Path())) == ["SE1"]
+    (tmp_path / "PA1" / "SE1" / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "PA1" / "SE1" / "below")
+    assert list(names_in(Path(".."))) == ["SE1"]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HELP = "correct predicted contours by hand, in the browser"
 EXAMPLE = "  echoseg review runs/landmark-1 data/Videos --data data"
-_SHOWN = 5  # files that cannot be opened
+_SHOWN = 5  # files that are named in the terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,10 +146,20 @@ def run(arguments: argparse.Namespace) -> None:
         raise DataError(f"{folder}: has no corrections{of_reader}; check --corrections and --reader")
     reader, files = arguments.reader or "", clips.files
     with closing(CorrectionsFolder(folder, clips.drawing, kind=kind, reader=reader, files=files)) as corrections:
+        _print_other_files(corrections)
         if is_served:
             _serve(clips, corrections, run_folder, address, arguments)
         else:
             _export(clips, corrections, arguments)
+
+
+def _print_other_files(corrections: CorrectionsFolder) -> None:
+    names = corrections.other_files
+    if names:
+        more = ", …" if len(names) > _SHOWN else ""
+        place = f"{corrections.folder}: has corrections of {counted(len(names), 'file')} that"
+        verb = "is" if len(names) == 1 else "are"
+        print(f"{place} {verb} not in this review: {', '.join(names[:_SHOWN])}{more}", file=sys.stderr)
 
 
 def _address(arguments: argparse.Namespace) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -232,6 +242,8 @@ def _compare_readers(clips: Clips, folder: Path, kind: str, out: Path) -> None:
             )
             for name in names
         }
+        for corrections in opened.values():
+            _print_other_files(corrections)
         found = reader_agreement(clips, opened)
     write_agreement(found, out)
     print(text_table(*observer_table({"observers": found.observers})))

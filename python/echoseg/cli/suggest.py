@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="CSV file to write, with the columns file, frame, uncertainty and unlike; must not exist (default: only"
-        " print)",
+        help="CSV file to write, with the columns file, frame, uncertainty, unlike and name; must not exist (default:"
+        " only print)",
     )
     add_device(parser)
 

@@ -22,9 +22,11 @@ import pandas as pd
 from scipy.cluster.vq import kmeans2
 from tqdm import tqdm
 
+from echoseg.datasets.clips import recordings_by_file
+from echoseg.datasets.corrections import name_in_tables
 from echoseg.errors import DataError
 from echoseg.geometry.crop import Box, Crop
-from echoseg.inference.input_files import walk_inputs
+from echoseg.inference.input_files import name_in_folder, walk_inputs
 from echoseg.inference.predictor import Prediction, Predictor, load
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
@@ -100,8 +102,9 @@ def suggest(
 
     Returns:
         A table with a row for each frame, the first being the most important: file, frame, uncertainty (the relative
-        standard deviation of the area; nan if the run is not calibrated), and unlike (the distance from the training
-        images, as a multiple of the limit beyond which `echoseg predict` warns; nan if it is unknown).
+        standard deviation of the area; nan if the run is not calibrated), unlike (the distance from the training
+        images, as a multiple of the limit beyond which `echoseg predict` warns; nan if it is unknown), and name (that
+        of the file in the tables of `echoseg review`).
         `table.attrs["errors"]` has a line for each file that cannot be used. There are fewer rows if the files have too
         few frames.
 
@@ -115,14 +118,15 @@ def suggest(
     if out is not None:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
     predictor = load(run, approach=approach, device=device)
-    files: dict[Path, None] = {}
+    names: dict[Path, str] = {}
     for path in map(Path, paths):
         if not path.exists():
             raise DataError(f"{path}: no such file or folder; check the path")
-        files |= dict.fromkeys(walk_inputs(path) if path.is_dir() else [path])
+        for file, name in _names_in_review(path, predictor.config.structure).items():
+            names.setdefault(file, name)
     tables, statistics, errors = [], [], []
-    bar = tqdm(files, desc="suggest", unit="file", disable=None)
-    for path, (clip, error) in zip(bar, map_in_order(_read, files), strict=True):
+    bar = tqdm(names, desc="suggest", unit="file", disable=None)
+    for path, (clip, error) in zip(bar, map_in_order(_read, names), strict=True):
         if clip is None:
             errors.append(f"{path}: {error}")
             continue
@@ -131,17 +135,29 @@ def suggest(
         except DataError as reason:
             errors.append(f"{path}: {reason}")
             continue
-        tables.append(table.assign(file=str(path)))
+        tables.append(table.assign(file=str(path), name=names[path]))
         statistics.append(features)
     if not tables:
         raise DataError(errors[0] if errors else "no file that contains frames; give files, or another folder")
     candidates = pd.concat(tables, ignore_index=True)
     chosen = choose(candidates, np.concatenate(statistics), n)
-    result = candidates.iloc[chosen][["file", "frame", "uncertainty", "unlike"]].reset_index(drop=True)
+    result = candidates.iloc[chosen][["file", "frame", "uncertainty", "unlike", "name"]].reset_index(drop=True)
     result.attrs["errors"] = errors
     if out is not None:
         replace_file(Path(out), partial(result.to_csv, index=False, float_format="%.4f"))
     return result
+
+
+def _names_in_review(path: Path, structure: str | None) -> dict[Path, str]:
+    """The files of an input, and the name of each in a review of this input."""
+    if not path.is_dir():
+        return {path: path.name}
+    listed = recordings_by_file(path, structure)
+    names = {}
+    for file in walk_inputs(path):
+        recording = listed.get(file.resolve())
+        names[file] = name_in_folder(file, path) if recording is None else name_in_tables(recording)
+    return names
 
 
 def _read(path: Path) -> tuple[Clip | None, str]:

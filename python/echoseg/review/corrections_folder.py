@@ -140,6 +140,11 @@ class CorrectionsFolder:
         with contextlib.suppress(OSError):
             self._lock_file.close()
 
+    @property
+    def other_files(self) -> list[str]:
+        """The files of which something is saved that are not in the session, by their names in the tables."""
+        return sorted(({file for file, _ in self._states} | set(self._beats)) - set(self._paths))
+
     def of(self, file: str) -> dict[int, tuple[Handles, int]]:
         """The corrected frames of a file, each with its version."""
         return {

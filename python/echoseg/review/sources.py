@@ -1,14 +1,14 @@
 """The files of a review: which files an input names, and which of them can be shown.
 
-A file is named in the tables by its file name. If several files have this name, as those of a scanner, those that were
-found in a folder are named by their path in it, with "_" between its parts: the tables of tracings have no folders.
+A file that is found in a folder is named in the tables by its path in it, with "_" between its parts, since the tables
+of tracings have no folders. Other files have their file name.
 """
 
 from __future__ import annotations
 
-import re
+import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,13 +18,12 @@ from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.tracings import check_name, stem_of
 from echoseg.errors import DataError
-from echoseg.inference.input_files import walk_inputs
+from echoseg.inference.input_files import name_in_folder, walk_inputs
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
+from echoseg.review.file_contents import hash_content
 from echoseg.utils.parallel import map_in_order
 from echoseg.utils.table import quote, read_numbers, read_table
-
-_LEARNED = re.compile(r".+-learned-\d+")  # the folders that `Learning` writes, with copies of the files
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +60,14 @@ def find_review_clips(
         DataError: An input is missing or a damaged table, no file is found, two files have the same name without its
             suffix, a name cannot be written to a table, or the inputs have tracings of both kinds.
     """
-    review_clips, kinds = [], []
+    review_clips, kinds = list[ReviewClip](), []
     traced: list[ReviewClip] = []
-    tops: dict[Path, Path] = {}
     if data is not None:
         traced, kind = _read_data(data, structure)
         kinds.append(kind)
     counts = Counter(review_clip.path.name for review_clip in traced)
     by_name = {review_clip.path.name: review_clip for review_clip in traced if counts[review_clip.path.name] == 1}
+    places = set[Path]()  # several inputs may contain a file
     for path in inputs:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder; check the path")
@@ -76,20 +75,15 @@ def find_review_clips(
             of_dataset, kind = _read_data(path, structure)
             kinds.append(kind)
             review_clips += of_dataset
-        elif path.is_dir():
-            for file in _files_in(path):
-                tops[file] = path
-                name = file.name or file.resolve().name  # of a series in "."
-                review_clips.append(by_name.get(name) or ReviewClip(file, name))
-        elif path.suffix.lower() == ".csv":
-            for file, frames in _read_suggestions(path).items():
-                found = by_name.get(file.name) or ReviewClip(file, file.name)
-                review_clips.append(replace(found, suggested=frames))
-        else:
-            review_clips.append(by_name.get(path.name) or ReviewClip(path, path.name))
+            continue
+        for review_clip in _loose_clips(path):
+            file = review_clip.path
+            place = file.resolve() if file.is_dir() else file.parent.resolve() / file.name
+            if place not in places:
+                places.add(place)
+                review_clips.append(_with_tracings(review_clip, by_name))
     if not review_clips:
         raise DataError(f"{inputs[0]}: the folder contains no file with frames; give videos, or a folder of videos")
-    review_clips = _with_unique_names(review_clips, tops)
     _check_names(review_clips)
     if len(set(kinds)) > 1:
         raise DataError(
@@ -126,44 +120,51 @@ def separate_unreadable(
     return [clip for clip in review_clips if clip not in problems], lines
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    """The inputs in a folder and its subfolders, without those of trainings on corrections."""
-    for path in walk_inputs(folder):
-        if not any(map(_LEARNED.fullmatch, path.relative_to(folder).parts[:-1])):
-            yield path
+def _loose_clips(path: Path) -> Iterable[ReviewClip]:
+    """The files of an input that is not a data set."""
+    if path.is_dir():
+        return (ReviewClip(file, name_in_folder(file, path)) for file in walk_inputs(path))
+    return _read_suggestions(path) if path.suffix.lower() == ".csv" else [ReviewClip(path, path.name)]
 
 
-def _with_unique_names(review_clips: Sequence[ReviewClip], tops: Mapping[Path, Path]) -> list[ReviewClip]:
-    """The files, of which those with the name of another one are named by their path in the folder of `tops`."""
-    counts = Counter(stem_of(review_clip.name) for review_clip in review_clips)
-    named = []
-    for review_clip in review_clips:
-        top = tops.get(review_clip.path, review_clip.path)
-        if counts[stem_of(review_clip.name)] > 1 and top != review_clip.path and review_clip.recording is None:
-            review_clip = replace(review_clip, name="_".join(review_clip.path.relative_to(top).parts))
-        named.append(review_clip)
-    return named
+def _with_tracings(review_clip: ReviewClip, traced: Mapping[str, ReviewClip]) -> ReviewClip:
+    """A file with the tracings of a data set, if the data set's file of this name is the same one, or an equal one.
+
+    Args:
+        review_clip: The file.
+        traced: The files of the data set by their file names.
+    """
+    found = traced.get(review_clip.path.name)
+    is_same = False
+    if found is not None:
+        with contextlib.suppress(OSError):  # of a video that the data set lists, but does not have
+            is_same = review_clip.path.samefile(found.path) or (
+                hash_content(review_clip.path) == hash_content(found.path) != ""
+            )
+    return replace(found, suggested=review_clip.suggested) if found is not None and is_same else review_clip
 
 
-def _read_suggestions(path: Path) -> dict[Path, tuple[int, ...]]:
-    """The frames of each file in a table that `echoseg suggest` wrote, in its order.
+def _read_suggestions(path: Path) -> list[ReviewClip]:
+    """The files in a table that `echoseg suggest` wrote, with their frames, both in its order.
 
     Raises:
         DataError: The table is damaged, or a file is missing.
     """
-    cells = read_table(path, ("file", "frame")).cells
+    cells = read_table(path, ("file", "frame"), optional=("name",)).cells
+    names = cells["name"] if "name" in cells else cells["file"].map(lambda file: "")  # of an earlier version
     numbers, bad = read_numbers(cells["frame"])
-    frames: dict[Path, tuple[int, ...]] = {}
-    for row, name, number, is_bad in zip(cells.index, cells["file"], numbers, bad, strict=True):
+    found: dict[Path, ReviewClip] = {}
+    for row, cell, name, number, is_bad in zip(cells.index, cells["file"], names, numbers, bad, strict=True):
         if is_bad or number < 0 or number != int(number):
             raise DataError(
                 f"{path}:{row}:frame: {quote(cells['frame'][row])} is not the number of a frame; fix the cell"
             )
-        file = Path(name) if Path(name).exists() else path.parent / name
+        file = Path(cell) if Path(cell).exists() else path.parent / cell
         if not file.exists():
-            raise DataError(f"{path}:{row}:file: {quote(name)} does not exist; run echoseg suggest again")
-        frames[file] = (*frames.get(file, ()), int(number))
-    return frames
+            raise DataError(f"{path}:{row}:file: {quote(cell)} does not exist; run echoseg suggest again")
+        review_clip = found.get(file, ReviewClip(file, name or file.name))
+        found[file] = replace(review_clip, suggested=(*review_clip.suggested, int(number)))
+    return list(found.values())
 
 
 def _find_problem(review_clip: ReviewClip) -> str:
