@@ -6,17 +6,15 @@ import contextlib
 import re
 import shutil
 
-import nibabel
 import numpy as np
 import pytest
 
 from _folders import write_folder, write_video
 from _reviewing import CODEC, EFFORT, drawing_of_weights, handles_of, outlines, reviewed
-from _series import pixels, write_series
 from echoseg.cli import main
+from echoseg.datasets.file_contents import FILES, read_hashes
 from echoseg.errors import DataError
 from echoseg.review.corrections_folder import CorrectionsFolder
-from echoseg.review.file_contents import FILES, hash_content, read_hashes
 from echoseg.review.handles import drawing_of
 from echoseg.review.tables import FrameState
 from echoseg.utils.files import hash_file
@@ -136,36 +134,6 @@ def test_a_recording_of_another_data_set_does_not_get_the_corrections(tmp_path):
     message = r"b\.avi: the corrections of b\.avi in .* \(and those of 1 more file\) were made for another file"
     with pytest.raises(DataError, match=message), reviewed(tmp_path, [other], {}):
         pass
-
-
-@pytest.mark.slow
-def test_all_files_that_are_read_as_one_count(tmp_path):
-    series = tmp_path / "heart"
-    write_series(series, pixels())
-    first = hash_content(series)
-    (series / "notes.txt").write_text("not read")
-    assert hash_content(series) == first
-    shutil.copytree(series, tmp_path / "copy")
-    assert hash_content(tmp_path / "copy") == first
-    write_series(series, pixels(seed=1))
-    assert hash_content(series) != first
-
-    headers = {
-        "a.mhd": "NDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\nElementDataFile = voxels.raw\n",
-        "a.nhdr": "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 2 2 2\nencoding: raw\ndata file: voxels.raw\n\n",
-    }
-    for name, header in headers.items():
-        (tmp_path / name).write_text(header)
-        (tmp_path / "voxels.raw").write_bytes(bytes(8))
-        before = hash_content(tmp_path / name)
-        (tmp_path / "voxels.raw").write_bytes(bytes([1] * 8))
-        assert hash_content(tmp_path / name) != before
-    values = []
-    for value in (0, 1):
-        image = nibabel.Nifti1Pair(np.full((2, 2, 2), value, np.uint8), np.eye(4))
-        nibabel.save(image, tmp_path / "pair.hdr")
-        values.append(hash_content(tmp_path / "pair.hdr"))
-    assert values[0] != values[1]
 
 
 @pytest.mark.slow

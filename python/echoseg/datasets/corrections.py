@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from echoseg.datasets.file_contents import read_hashes, verify_contents
 from echoseg.datasets.recording import Dataset, Fault, Recording
 from echoseg.datasets.samples import name_phases
 from echoseg.datasets.tracings import TRACINGS, read_tracings, stem_of
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
+from echoseg.io.file_types import suffix_of
 from echoseg.utils.checksum import parse
 from echoseg.utils.files import hash_file
 
@@ -70,7 +73,8 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         file: A table with the columns of `VolumeTracings.csv`.
 
     Raises:
-        DataError: The file cannot be read, its checksum is wrong, or it has another kind of tracing than the data set.
+        DataError: The file cannot be read, its checksum is wrong, it has another kind of tracing than the data set, or
+            its tracings of a recording were made for another file of the same name.
     """
     verify_checksums(file)
     table = read_tracings(file)
@@ -79,6 +83,7 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         raise DataError(
             f"{file}: contains {kind}, but {dataset.folder} {dataset.kind}; review with --data {dataset.folder}"
         )
+    _verify_recordings(dataset, file, traced)
     recordings = []
     for recording in dataset.recordings:
         corrected = traced.pop(stem_of(name_in_tables(recording)), None)
@@ -102,3 +107,17 @@ def correct(dataset: Dataset, file: Path) -> Dataset:
         faults.append(Fault(TRACINGS, video.row, f"{name} is not among the traced videos", "FileName"))
     faults = [dataclasses.replace(fault, file=str(file)) for fault in faults]
     return dataclasses.replace(dataset, recordings=tuple(recordings), faults=(*dataset.faults, *faults))
+
+
+def _verify_recordings(dataset: Dataset, file: Path, traced: Collection[str]) -> None:
+    """Check that the recordings with corrections are those that were reviewed, as far as `Files.csv` says it.
+
+    A file of the same name in another format may be a copy of the one that was reviewed, and is accepted.
+    """
+    contents, paths = read_hashes(file.parent), {}
+    files = {stem_of(name_in_tables(recording)): recording.path for recording in dataset.recordings}
+    for name in contents:
+        stem = stem_of(name)
+        if stem in traced and stem in files and (stem == name or suffix_of(name) == suffix_of(files[stem].name)):
+            paths[name] = files[stem]
+    verify_contents(file.parent, contents, paths)

@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from echoseg.datasets.file_contents import FILES
 from echoseg.datasets.formats import files_of
 from echoseg.utils.files import hash_file
 from echoseg.utils.parallel import map_in_order
@@ -16,7 +17,7 @@ def hash_source(folder: Path, corrections: Path | None, options: object) -> str:
 
     Args:
         folder: The data set's folder.
-        corrections: A table of corrected tracings, or None.
+        corrections: A table of corrected tracings, with `Files.csv` beside it if it is there; or None.
         options: The options of `prepare`; hashed by their `repr`.
 
     Returns:
@@ -29,8 +30,9 @@ def hash_source(folder: Path, corrections: Path | None, options: object) -> str:
     for path in files_of(folder):
         status = path.stat(follow_symlinks=path.exists())  # a broken link is reported later, as a fault of its video
         digest.update(repr((_name(path, folder), status.st_size, status.st_mtime_ns)).encode())
-    if corrections is not None and corrections.is_file():
-        digest.update(corrections.read_bytes())
+    for table in () if corrections is None else (corrections, corrections.with_name(FILES)):
+        if table.is_file():
+            digest.update(table.read_bytes())
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@
   were predicted, since another network may predict others.
 - `Beats.csv`: the frames of end-diastole and end-systole that a person chose, one row a beat. A file without rows has
   the beats that were found in the prediction.
-- `Files.csv`: the SHA-256 of each file of which something is saved; see `file_contents`.
+- `Files.csv`: the SHA-256 of each file of which something is saved; see `echoseg.datasets.file_contents`.
 - `audit.jsonl`: one line a change, with the file, the frame, what was before and after, seconds and drags.
 - `sha256.json`: the SHA-256 of the tables but `Files.csv`, so that damage is noticed.
 
@@ -39,11 +39,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from echoseg.datasets.corrections import CHECKSUMS, read_checksums
+from echoseg.datasets.file_contents import FILES, hash_content, hash_table, read_hashes, verify_contents
 from echoseg.datasets.tracings import TRACINGS
 from echoseg.errors import DataError
 from echoseg.geometry.chords import cut_chords
 from echoseg.geometry.discs import long_axis
-from echoseg.review.file_contents import FILES, hash_content, hash_table, read_hashes
 from echoseg.review.handles import Drawing, Handles
 from echoseg.review.tables import (
     BEATS,
@@ -60,8 +60,6 @@ from echoseg.review.tables import (
 )
 from echoseg.utils.checksum import add_checksum
 from echoseg.utils.files import hash_file, naming, replace_file, replace_files
-from echoseg.utils.parallel import map_in_order
-from echoseg.utils.words import counted
 
 AUDIT = "audit.jsonl"
 READERS = "readers"
@@ -244,20 +242,8 @@ class CorrectionsFolder:
         """
         saved = {file for file, _ in self._states} | set(self._beats)
         contents = {name: content for name, content in read_hashes(self.folder).items() if name in saved}
-        names = [name for name in self._paths if name in saved]
-        found = map_in_order(hash_content, (self._paths[name] for name in names))
-        others = []
-        for name, content in zip(names, found, strict=True):
-            if content and contents.setdefault(name, content) != content:
-                others.append(name)
-        if others:
-            more = f" (and those of {counted(len(others) - 1, 'more file')})" if len(others) > 1 else ""
-            raise DataError(
-                f"{self._paths[others[0]]}: the corrections of {others[0]} in {self.folder}{more} were made for another"
-                " file of this name; give another folder by --corrections; if the file is the same recording, saved"
-                f" anew, delete its row in {self.folder / FILES}"
-            )
-        return contents
+        paths = {name: path for name, path in self._paths.items() if name in saved}
+        return verify_contents(self.folder, contents, paths) | contents
 
     def _hash_content(self, file: str) -> None:
         """Hash a file of which nothing was saved yet."""

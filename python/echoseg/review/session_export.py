@@ -13,12 +13,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from echoseg.datasets.echonet import FILE_LIST, VIDEOS
+from echoseg.datasets.file_contents import HEADERS_ONLY
 from echoseg.datasets.tracings import TRACINGS, stem_of
 from echoseg.errors import DataError
 from echoseg.review.clip_states import states_of
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
-from echoseg.review.file_contents import HEADERS_ONLY
 from echoseg.utils.files import naming, new_folder
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from echoseg.datasets.clips import read_recording
 from echoseg.datasets.corrections import name_in_tables
+from echoseg.datasets.file_contents import hash_content
 from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.tracings import check_name, stem_of
@@ -21,7 +22,6 @@ from echoseg.errors import DataError
 from echoseg.inference.input_files import name_in_folder, walk_inputs
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
-from echoseg.review.file_contents import hash_content
 from echoseg.utils.parallel import map_in_order
 from echoseg.utils.table import quote, read_numbers, read_table
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from echoseg.errors import DataError
 from echoseg.io.reading import series_files
 from echoseg.utils.files import hash_file
+from echoseg.utils.parallel import map_in_order
 from echoseg.utils.table import read_table
+from echoseg.utils.words import counted
 
 FILES = "Files.csv"
 HEADERS_ONLY = (".mhd", ".nhdr", ".hdr")
@@ -56,6 +58,32 @@ def hash_content(path: Path) -> str:
     except (OSError, DataError):
         return ""
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+
+def verify_contents(folder: Path, contents: Mapping[str, str], paths: Mapping[str, Path]) -> dict[str, str]:
+    """Check that files are those for which the corrections of a folder were made.
+
+    Args:
+        folder: The folder of the corrections.
+        contents: What `read_hashes` gives for it; a file without a row is accepted.
+        paths: The files, by their names in the tables.
+
+    Returns:
+        The SHA-256 of each file that can be read, by its name in the tables.
+
+    Raises:
+        DataError: The corrections of a file were made for another one of its name.
+    """
+    found = dict(zip(paths, map_in_order(hash_content, paths.values()), strict=True))
+    others = [name for name, content in found.items() if content and contents.get(name, content) != content]
+    if others:
+        more = f" (and those of {counted(len(others) - 1, 'more file')})" if len(others) > 1 else ""
+        raise DataError(
+            f"{paths[others[0]]}: the corrections of {others[0]} in {folder}{more} were made for another file of this"
+            " name; give another folder by --corrections; if the file is the same recording, saved anew, delete its row"
+            f" in {folder / FILES}"
+        )
+    return {name: content for name, content in found.items() if content}
 
 
 def _voxel_files(path: Path) -> list[Path]:
