@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from _folders import write_folder
+from _folders import write_folder, write_video
 from _reviewing import CODEC, EFFORT, FakePredictor, drawing_of_weights, handles_of, outlines
 from echoseg.cli import main
 from echoseg.errors import DataError
@@ -87,6 +88,23 @@ def test_the_frames_that_both_have_reviewed_are_compared(tmp_path):
     (entry,) = found.observers
     assert (entry["first"], entry["second"], entry["images"], entry["patients"]) == (FIRST_READER, "Bea", 3, 1)
     assert entry["dice"] == pytest.approx(table["dice"].mean())
+
+
+def test_files_in_the_folder_of_a_patient_are_of_one_patient(tmp_path):
+    study, files = tmp_path / "study", ("anna_IM1.avi", "anna_IM2.avi", "bert_IM1.avi")
+    for file in files:
+        path = study / file.replace("_", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path)
+    clips = clips_of(study)
+    with opened(tmp_path / "c") as first, opened(tmp_path / "c", "Bea") as second:
+        for corrections, file in itertools.product((first, second), files):
+            save(corrections, file, 2, FrameState(None, "accepted"))
+        found = reader_agreement(clips, {FIRST_READER: first, "Bea": second})
+    assert list(found.frames["patient"]) == ["anna", "anna", "bert"]
+    assert set(zip(found.volumes["file"], found.volumes["patient"], strict=True)) == {
+        (file, file[:4]) for file in files
+    }
 
 
 def test_common_frames_that_the_file_lacks_are_left_out(tmp_path):

@@ -107,6 +107,27 @@ def test_files_without_a_contour_are_left_out_by_name(tmp_path):
     assert "consists of several files" in left_out[1]
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (("anna/IM1", "anna/IM2", "bert/IM1", "p7"), ["anna", "anna", "bert", "p7"]),
+        (("PA1/ST1/IM1", "PA1/ST2/IM1", "PA2/ST1/IM1"), ["PA1", "PA1", "PA2"]),
+        (("anna/IM1", "anna/IM2"), ["anna", "anna"]),
+        (("A4C/p1_x", "A2C/p1_y", "A4C/p2"), ["p1", "p1", "p2"]),
+        (("IM1", "IM2"), ["IM1", "IM2"]),
+    ],
+)
+def test_the_patients_of_files_in_folders_are_exported(tmp_path, files, expected):
+    for file in files:
+        (tmp_path / "study" / file).parent.mkdir(parents=True, exist_ok=True)
+        write_video(tmp_path / "study" / f"{file}.avi")
+    states = {(f"{file.replace('/', '_')}.avi", 2): FrameState(None, "accepted") for file in files}
+    with reviewed(tmp_path, [tmp_path / "study"], states) as (clips, corrections):
+        export_session(clips, corrections, tmp_path / "out")
+    read = {recording.name: recording.patient for recording in read_echonet(tmp_path / "out").recordings}
+    assert [read[name] for name in sorted(read)] == expected
+
+
 def test_the_patients_of_a_data_set_are_exported(tmp_path):
     data = write_folder(tmp_path / "data")
     edit_lines(data / "FileList.csv", lambda lines: lines.__setitem__(slice(0, 4), _with_patients(lines[:4])))

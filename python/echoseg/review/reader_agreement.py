@@ -26,6 +26,7 @@ from echoseg.metrics.landmark_error import landmark_error
 from echoseg.review.clip_states import chosen_beats, states_of
 from echoseg.review.clips import Clips, LoadedClip
 from echoseg.review.corrections_folder import CorrectionsFolder
+from echoseg.review.sources import find_patients
 from echoseg.utils.files import new_folder
 
 FIRST_READER = "first reader"
@@ -63,6 +64,7 @@ def reader_agreement(clips: Clips, readers: Mapping[str, CorrectionsFolder]) -> 
         DataError: No frame was corrected or accepted by two readers, or a file cannot be read.
     """
     frames, volumes = [], []
+    patients = find_patients(clips.sources)
     for number, source in enumerate(clips.sources):
         kept = {
             name: {frame for frame, (state, _) in corrections.states(source.name).items() if state.is_kept}
@@ -72,6 +74,7 @@ def reader_agreement(clips: Clips, readers: Mapping[str, CorrectionsFolder]) -> 
         if not pairs:
             continue
         loaded = clips.open(number)
+        patient = patients[source.name] or patient_of_name(stem_of(source.name))
         names = [name for name in readers if any(name in pair for pair in pairs)]
         states = {name: states_of(loaded, readers[name]) for name in names}
         kept = {name: {frame for frame, state in states[name].items() if state.is_kept} for name in names}
@@ -81,12 +84,11 @@ def reader_agreement(clips: Clips, readers: Mapping[str, CorrectionsFolder]) -> 
             if not len(both):
                 continue
             table = _compare(loaded, both, predictions[first].take(both), predictions[second].take(both))
-            frames.append(table.assign(first=first, second=second))
+            frames.append(table.assign(patient=patient, first=first, second=second))
         if np.isnan(loaded.clip.thickness):
-            volumes += [
-                _volumes(clips, loaded, predictions[name], readers[name], kept[name]) | {"reader": name}
-                for name in names
-            ]
+            for name in names:
+                measured = _volumes(clips, loaded, predictions[name], readers[name], kept[name])
+                volumes.append(measured | {"patient": patient, "reader": name})
     if not frames:
         raise DataError(
             "no frame was corrected or accepted by two readers; let a second person review the same files with --reader"
@@ -122,7 +124,7 @@ def write_agreement(found: ReaderAgreement, out: Path) -> None:
 
 def _compare(loaded: LoadedClip, frames: np.ndarray, first: Prediction, second: Prediction) -> pd.DataFrame:
     spacing_y, spacing_x = loaded.clip.spacing
-    samples = pd.DataFrame({"video": loaded.source.name, "frame": frames, "patient": _patient(loaded)})
+    samples = pd.DataFrame({"video": loaded.source.name, "frame": frames, "patient": ""})
     samples = samples.assign(phase="", view="", spacing_y=spacing_y, spacing_x=spacing_x)
     table = measure_images(first, second.masks, samples).drop(columns=_NOT_OF_READERS)
     if first.landmarks is not None and second.landmarks is not None:
@@ -140,7 +142,6 @@ def _volumes(
     measured = clips.measure(loaded, prediction, beats=beats)
     return {
         "file": loaded.source.name,
-        "patient": _patient(loaded),
         "unit": measured.unit,
         "beats": len(beats),
         "edv": measured.mean_edv,
@@ -161,8 +162,3 @@ def _volume_agreement(volumes: pd.DataFrame, first: str, second: str) -> dict[st
                 part[name].to_numpy(), part[f"{name}_other"].to_numpy(), part["patient"].to_list()
             )
     return entries
-
-
-def _patient(loaded: LoadedClip) -> str:
-    recording = loaded.source.recording
-    return patient_of_name(stem_of(loaded.source.name)) if recording is None else recording.patient

@@ -19,6 +19,7 @@ from echoseg.errors import DataError
 from echoseg.review.clip_states import states_of
 from echoseg.review.clips import Clips
 from echoseg.review.corrections_folder import CorrectionsFolder
+from echoseg.review.sources import find_patients
 from echoseg.utils.files import naming, new_folder
 
 
@@ -50,6 +51,7 @@ def export_session(clips: Clips, corrections: CorrectionsFolder, out: Path) -> E
         OSError: A file cannot be copied.
     """
     left_out, files, tracings, frames = [], [], list[str](), 0
+    patients = find_patients(clips.sources)
     with new_folder(out) as folder:
         (folder / VIDEOS).mkdir()
         for number, source in enumerate(clips.sources):
@@ -72,8 +74,7 @@ def export_session(clips: Clips, corrections: CorrectionsFolder, out: Path) -> E
             for frame in kept:
                 axis = None if prediction.axes is None else prediction.axes[frame]
                 tracings += corrections.tracing_rows(name, frame, prediction.contours[frame], axis)
-            recording = source.recording
-            files.append((name, *(("", None) if recording is None else (recording.split, recording.patient))))
+            files.append((name, "" if source.recording is None else source.recording.split, patients[source.name]))
             frames += len(kept)
         if not files:
             raise DataError(left_out[0] if left_out else f"{corrections.folder}: no frame is corrected or accepted yet")

@@ -7,7 +7,7 @@ of tracings have no folders. Other files have their file name.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from echoseg.datasets.clips import read_recording
 from echoseg.datasets.corrections import name_in_tables
 from echoseg.datasets.file_contents import hash_content
 from echoseg.datasets.formats import FORMATS, read_dataset
+from echoseg.datasets.patients import Folder, patients_of_folders
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.tracings import check_name, stem_of
 from echoseg.errors import DataError
@@ -118,6 +119,33 @@ def separate_unreadable(
     if len(lines) == len(review_clips):
         raise DataError(lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""))
     return [clip for clip in review_clips if clip not in problems], lines
+
+
+def find_patients(sources: Sequence[ReviewClip]) -> dict[str, str | None]:
+    """Find the patient of each file: that of the data set, else that of the folder in which the file was found.
+
+    Args:
+        sources: The files, as `find_review_clips` returns them.
+
+    Returns:
+        The patients by the names of the files in the tables; None if only the name can show the patient.
+    """
+    folders = {source.name: _folder_in_input(source) for source in sources if source.recording is None}
+    stems = defaultdict(list)
+    for source in sources:
+        if folder := folders.get(source.name):
+            stems[folder].append(stem_of(source.path.name))
+    of_folder = patients_of_folders(stems)
+    return {
+        source.name: of_folder.get(folders[source.name]) if source.recording is None else source.recording.patient
+        for source in sources
+    }
+
+
+def _folder_in_input(source: ReviewClip) -> Folder:
+    """The parts of the path that the name of a file has before its file name; see `find_review_clips`."""
+    parts = source.path.parts
+    return next((parts[-n:-1] for n in range(1, len(parts) + 1) if "_".join(parts[-n:]) == source.name), ())
 
 
 def _loose_clips(path: Path) -> Iterable[ReviewClip]:
