@@ -17,6 +17,7 @@ import uvicorn
 
 from _folders import write_folder
 from _predictions import of_landmarks, of_probabilities
+from echoseg.datasets.file_contents import hash_content
 from echoseg.inference.predictor import Prediction, load
 from echoseg.io.clip import Clip
 from echoseg.metrics.calibration import Calibration
@@ -133,6 +134,8 @@ def reviewed(folder, inputs, states, approach="landmark", predictor=None):
     kind = kind or ("chords" if approach == "landmark" else "points")
     opened = CorrectionsFolder(folder / "corrections", clips.drawing, kind=kind, files=clips.files)
     with contextlib.closing(opened) as corrections:
+        for file, path in clips.files.items():
+            corrections.check_content(file, hash_content(path))
         for (file, frame), state in states.items():
             corrections.save(file, frame, state, version=0, before=outlines(frame + 1)[frame], effort=EFFORT)
         yield clips, corrections

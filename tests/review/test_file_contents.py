@@ -12,7 +12,7 @@ import pytest
 from _folders import write_folder, write_video
 from _reviewing import CODEC, EFFORT, drawing_of_weights, handles_of, outlines, reviewed
 from echoseg.cli import main
-from echoseg.datasets.file_contents import FILES, read_hashes
+from echoseg.datasets.file_contents import FILES, hash_content, read_hashes
 from echoseg.errors import DataError
 from echoseg.review.corrections_folder import CorrectionsFolder
 from echoseg.review.handles import drawing_of
@@ -34,7 +34,10 @@ def two_files(tmp_path):
 
 def opened(folder, *paths, reader="", drawing=DRAWING):
     files = {path.name: path for path in paths}
-    return contextlib.closing(CorrectionsFolder(folder, drawing, kind="chords", reader=reader, files=files))
+    corrections = CorrectionsFolder(folder, drawing, kind="chords", reader=reader, files=files)
+    for name, path in files.items():
+        corrections.check_content(name, hash_content(path))
+    return contextlib.closing(corrections)
 
 
 def save(corrections, frame, state, *, file="IM1.avi", version=0):
@@ -76,6 +79,29 @@ def test_a_file_without_anything_saved_takes_the_name(tmp_path, two_files):
     with opened(tmp_path, second) as corrections:
         save(corrections, 2, ACCEPTED)
     assert read_hashes(tmp_path) == {"IM1.avi": hash_file(second)}
+
+
+def test_a_file_that_is_replaced_while_it_is_open_keeps_the_hash_of_what_was_shown(tmp_path, two_files):
+    first, second = two_files
+    shown = hash_content(first)
+    with opened(tmp_path, first) as corrections:
+        shutil.copy(second, first)
+        save(corrections, 2, ACCEPTED)
+        assert read_hashes(tmp_path) == {"IM1.avi": shown}
+        corrections.check_content("IM1.avi", shown)
+        with pytest.raises(DataError, match=r"IM1\.avi: was replaced since it was reviewed; close the page"):
+            corrections.check_content("IM1.avi", hash_content(first))
+        save(corrections, 2, FrameState(), version=1)
+        corrections.check_content("IM1.avi", hash_content(first))
+        save(corrections, 2, ACCEPTED, version=2)
+    assert read_hashes(tmp_path) == {"IM1.avi": hash_content(second)}
+
+
+def test_files_that_were_only_opened_have_no_row(tmp_path, two_files):
+    other = write_video(tmp_path / "b.avi", frames=3)
+    with opened(tmp_path, two_files[0], other) as corrections:
+        save(corrections, 2, ACCEPTED)
+    assert set(read_hashes(tmp_path)) == {"IM1.avi"}
 
 
 def test_corrections_of_an_earlier_version_are_accepted_and_recorded(tmp_path, two_files):

@@ -15,9 +15,10 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
-from _folders import write_folder
+from _folders import write_folder, write_video
 from _reviewing import CODEC, outlines, request, review_server
 from echoseg.datasets.echonet import read_echonet
+from echoseg.datasets.file_contents import hash_content, read_hashes
 from echoseg.geometry.contour import order_contour
 from echoseg.ops import fill_polygons
 from echoseg.review import corrections_folder as module
@@ -319,14 +320,38 @@ def test_verdicts_are_saved_and_beats_of_rejected_frames_are_left_out(page, cook
         assert change(page, cookie, frame, None, clip=2, version=version + 1)[0] == 200
 
 
+@pytest.mark.slow
+def test_a_file_that_was_replaced_is_not_shown_with_the_corrections_of_the_other(tmp_path):
+    with review_server(tmp_path) as served:
+        link = served.links[0].split(str(served.port))[1]
+        cookie = request(served.port, "GET", link)[1]["set-cookie"].split(";")[0]
+        before = hash_content(served.clips.sources[0].path)
+        request(served.port, "GET", "/api/clips/0", Cookie=cookie)
+        write_video(served.clips.sources[0].path, frames=7)
+        assert change(served, cookie, 1, points_of(1))[0] == 200
+        assert read_hashes(served.corrections.folder) == {"a.avi": before}
+        served.clips._loaded.clear()
+        status, _, body = request(served.port, "GET", "/api/clips/0", Cookie=cookie)
+        assert (status, change(served, cookie, 1, points_of(1), version=1)[0]) == (422, 422)
+        assert "a.avi: was replaced since it was reviewed" in json.loads(body)["detail"]
+
+
 def test_beats_are_chosen(page, cookie):
     assert post(page, cookie, "/api/clips/1/beats", version=0, beats=[[0, 2]]) == (200, {"version": 1})
     facts = json.loads(request(page.port, "GET", "/api/clips/1", Cookie=cookie)[2])
     assert facts["chosen_beats"] == {"version": 1, "beats": [[0, 2]]}
     assert post(page, cookie, "/api/clips/1/beats", version=0, beats=None) == (409, facts["chosen_beats"])
     many = [[frame, frame + 1] for frame in range(1001)]
-    for beats in ([[0, 8]], [[-1, 2]], [[3, 3]], [[1]], [[0, 1], [2, 1], [0, 1]], many):
-        assert post(page, cookie, "/api/clips/1/beats", version=1, beats=beats)[0] == 422
+    frames = "ED and ES of a beat must be two frames of the clip"
+    for beats, detail in (
+        ([[0, 8]], frames),
+        ([[-1, 2]], frames),
+        ([[3, 3]], frames),
+        ([[1]], "the request does not have the format that the page sends"),
+        ([[0, 1], [2, 1], [0, 1]], "a beat is listed twice"),
+        (many, "the request does not have the format that the page sends"),
+    ):
+        assert post(page, cookie, "/api/clips/1/beats", version=1, beats=beats) == (422, {"detail": detail})
     assert post(page, cookie, "/api/clips/1/beats", version=1, beats=None)[0] == 200
 
 

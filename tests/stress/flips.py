@@ -30,6 +30,7 @@ import torch
 
 from _reviewing import CODEC, outlines
 from echoseg.datasets.corrections import verify_checksums
+from echoseg.datasets.file_contents import hash_content
 from echoseg.datasets.store import Store, open_store
 from echoseg.datasets.tracings import read_tracings
 from echoseg.errors import DataError
@@ -71,10 +72,8 @@ def make_files(work: Path) -> dict[str, StoredFile]:
     write_evaluation(evaluate(load(run, device="cpu"), store, "test"), store, "test", run)
     _write_archive(work / "out")
     corrections = work / "corrections"
-    reviewed = CorrectionsFolder(
-        corrections, drawing_of(CODEC), kind="chords", files={"a.avi": store.path / "frames.npy"}
-    )
-    with contextlib.closing(reviewed) as opened:
+    with _open_corrections(corrections) as opened:
+        opened.check_content("a.avi", hash_content(_reviewed_file(corrections)))
         for frame in range(3):
             handles = Handles(outlines(8)[frame], np.arange(5), np.zeros(5, bool))
             opened.save("a.avi", frame, FrameState(handles), version=0, before=outlines(8)[frame], effort={})
@@ -191,6 +190,16 @@ def _describe_resumed(run: Path) -> str:
     return repr((hash(tuple(tensor.numpy().tobytes() for tensor in tensors)), state["progress"], state["data"], config))
 
 
+def _reviewed_file(corrections: Path) -> Path:
+    """The file beside a folder of corrections that stands for the one that was reviewed."""
+    return corrections.parent / "store" / "frames.npy"
+
+
+def _open_corrections(folder: Path) -> contextlib.closing[CorrectionsFolder]:
+    files = {"a.avi": _reviewed_file(folder)}
+    return contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords", files=files))
+
+
 def _describe_corrections(folder: Path) -> str:
     """The corrections that training and the page would read; the page may rewrite a table, which is undone."""
     table = folder / "VolumeTracings.csv"
@@ -198,7 +207,7 @@ def _describe_corrections(folder: Path) -> str:
     rows = {name: [t.coordinates.tolist() for t in traced.tracings] for name, traced in read_tracings(table)[1].items()}
     before = {path: path.read_bytes() for path in folder.iterdir()}
     try:
-        with contextlib.closing(CorrectionsFolder(folder, drawing_of(CODEC), kind="chords")) as kept:
+        with _open_corrections(folder) as kept:
             points = {frame: found.points.tolist() for frame, (found, _) in kept.of("a.avi").items()}
     finally:
         for path, content in before.items():

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from echoseg.datasets.file_contents import hash_content
 from echoseg.errors import DataError
 from echoseg.geometry.contour import order_contour
 from echoseg.inference.measure import Measurement, measure, volume_deviations
@@ -34,6 +35,7 @@ class LoadedClip:
 
     Attributes:
         source: The file.
+        content: What `hash_content` gave for the file before it was read.
         clip: The clip that was read from it, with T frames.
         prediction: The prediction of the clip.
         measurement: The measurement of the prediction.
@@ -43,6 +45,7 @@ class LoadedClip:
     """
 
     source: ReviewClip
+    content: str
     clip: Clip
     prediction: Prediction
     measurement: Measurement
@@ -125,7 +128,7 @@ class Clips:
 
     def _load(self, source: ReviewClip) -> LoadedClip:
         recording = source.recording
-        clip = read_source(source)
+        content, clip = hash_content(source.path), read_source(source)
         prediction = self.predictor(clip)
         handles = predicted_handles(prediction, self.drawing)
         measurement = measure(prediction, clip)
@@ -154,7 +157,7 @@ class Clips:
             "listed_ef": None if recording is None else _or_none(recording.ef),
         }
         probabilities = (prediction.probabilities * 255).round().astype(np.uint8)
-        return LoadedClip(source, clip, prediction, measurement, probabilities, handles, facts)
+        return LoadedClip(source, content, clip, prediction, measurement, probabilities, handles, facts)
 
     def update_others(self, loaded: LoadedClip, frame: int, handles: Handles) -> Handles:
         """Move the landmarks that are not pinned to their expected positions, given the pinned landmarks.

@@ -31,7 +31,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from echoseg.datasets.corrections import CHECKSUMS, read_checksums
-from echoseg.datasets.file_contents import FILES, hash_content, hash_table, read_hashes, verify_contents
+from echoseg.datasets.file_contents import FILES, hash_table, read_hashes, verify_contents
 from echoseg.datasets.tracings import TRACINGS
 from echoseg.errors import DataError
 from echoseg.geometry.chords import cut_chords
@@ -141,7 +141,7 @@ class CorrectionsFolder:
     @property
     def other_files(self) -> list[str]:
         """The files of which something is saved that are not in the session, by their names in the tables."""
-        return sorted(({file for file, _ in self._states} | set(self._beats)) - set(self._paths))
+        return sorted(self._saved(self._states, self._beats) - self._paths.keys())
 
     def of(self, file: str) -> dict[int, tuple[Handles, int]]:
         """The corrected frames of a file, each with its version."""
@@ -156,6 +156,27 @@ class CorrectionsFolder:
         with self._lock:
             keys = [key for key in self._versions if key[0] == file and key[1] != _ALL_FRAMES]
             return {key[1]: (self._state(key), self._versions[key]) for key in keys}
+
+    def check_content(self, file: str, content: str) -> None:
+        """Check that a file that was opened is the one for which something is saved.
+
+        Args:
+            file: The file, by its name in the tables.
+            content: What `hash_content` gave for it before it was read. It is saved with the first change of the file.
+
+        Raises:
+            DataError: The file was replaced since the folder was opened, or since the first change.
+        """
+        with self._lock:
+            is_saved = file in self._saved(self._states, self._beats)
+            if is_saved and content and self._contents.get(file, content) != content:
+                path = self._paths.get(file, file)
+                raise DataError(
+                    f"{path}: was replaced since it was reviewed; close the page, and restore the file or give another"
+                    " folder by --corrections"
+                )
+            if content:
+                self._contents[file] = content
 
     def beats(self, file: str) -> tuple[Beats | None, int]:
         """The beats that a person chose, and their version; None: those found in the prediction."""
@@ -199,7 +220,6 @@ class CorrectionsFolder:
             after = None if state.handles is None else state.handles.points.round(4).tolist()
             judged = {"verdict": state.verdict, "note": state.note} if state.verdict or state.note else {}
             line = {"frame": frame, "before": before.round(4).tolist(), "after": after, **judged}
-            self._hash_content(file)
             with self._logged(file, line | effort):
                 self._write(states, self._beats)
             self._states = states
@@ -228,7 +248,6 @@ class CorrectionsFolder:
             if beats is not None:
                 chosen[file] = beats
             line = {"beats_before": self._beats.get(file), "beats_after": beats}
-            self._hash_content(file)
             with self._logged(file, line | effort):
                 self._write(self._states, chosen)
             self._beats = chosen
@@ -240,17 +259,15 @@ class CorrectionsFolder:
         Raises:
             DataError: The corrections of a file of the session were made for another file.
         """
-        saved = {file for file, _ in self._states} | set(self._beats)
+        saved = self._saved(self._states, self._beats)
         contents = {name: content for name, content in read_hashes(self.folder).items() if name in saved}
         paths = {name: path for name, path in self._paths.items() if name in saved}
         return verify_contents(self.folder, contents, paths) | contents
 
-    def _hash_content(self, file: str) -> None:
-        """Hash a file of which nothing was saved yet."""
-        if file in self._paths and file not in self._contents:
-            content = hash_content(self._paths[file])
-            if content:
-                self._contents[file] = content
+    @staticmethod
+    def _saved(states: Iterable[tuple[str, int]], beats: Iterable[str]) -> set[str]:
+        """The files of which something is saved."""
+        return {file for file, _ in states} | set(beats)
 
     def _state(self, key: tuple[str, int]) -> FrameState:
         return self._states[key].state if key in self._states else FrameState()
@@ -306,8 +323,9 @@ class CorrectionsFolder:
         after = {name: hashlib.sha256(table).hexdigest() for name, table in tables.items()}
         # until all tables are replaced, each may have its old or its new content
         self._hashes = {name: [*self._hashes.get(name, []), new] for name, new in after.items()}
-        # `Files.csv` comes first, so that a file with corrections has its row; rows of other files are not read
-        contents = {FILES: hash_table(self._contents), CHECKSUMS: self._checksums_json(), **tables}
+        # `Files.csv` comes first, so that a file with corrections has its row
+        hashes = {name: self._contents[name] for name in self._saved(states, beats) & self._contents.keys()}
+        contents = {FILES: hash_table(hashes), CHECKSUMS: self._checksums_json(), **tables}
         replace_files({self.folder / name: partial(Path.write_bytes, data=text) for name, text in contents.items()})
         self._hashes = {name: [new] for name, new in after.items()}
         with contextlib.suppress(OSError):  # the changes are saved, and the checksums of before hold too

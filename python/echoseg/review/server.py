@@ -136,7 +136,7 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
 
     @app.get("/api/clips/{number}")
     def facts(number: int) -> dict[str, Any]:
-        found = _open(clips, number)
+        found = _open(clips, corrections, number)
         measured = _measured(clips, found, corrections)
         current = {
             frame: {**_state_json(state, version), **_frame_json(clips, found, frame, state.handles, measured)}
@@ -146,7 +146,7 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
 
     @app.get("/api/clips/{number}/carried")
     def carried(number: int) -> dict[str, Any] | None:
-        found = _open(clips, number)
+        found = _open(clips, corrections, number)
         states = states_of(found, corrections)
         if found.facts["thickness"] or all(state.handles is None for state in states.values()):
             return None
@@ -161,7 +161,7 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
 
     @app.get("/api/clips/{number}/export")
     def exported(number: int, carry: bool) -> Response:
-        found = _open(clips, number)
+        found = _open(clips, corrections, number)
         try:
             archive, note = zip_clip(clips, found, corrections, carry=carry)
         except DataError as error:
@@ -171,19 +171,19 @@ def _serve_clips(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> 
 
     @app.get("/api/clips/{number}/frames")
     def frames(number: int, start: int, stop: int) -> Response:
-        found = _open(clips, number, start).clip.frames
+        found = _open(clips, corrections, number, start).clip.frames
         limit = start + max(1, MAX_FRAME_BYTES // found[0].size)
         return Response(found[start : min(stop, limit)].tobytes(), media_type=_BINARY)
 
     @app.get("/api/clips/{number}/frames/{frame}/probabilities")
     def probabilities(number: int, frame: int) -> Response:
-        return Response(_open(clips, number, frame).probabilities[frame].tobytes(), media_type=_BINARY)
+        return Response(_open(clips, corrections, number, frame).probabilities[frame].tobytes(), media_type=_BINARY)
 
 
 def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -> None:
     @app.post("/api/clips/{number}/frames/{frame}")
     def save(number: int, frame: int, change: Change) -> Any:
-        found = _open(clips, number, frame)
+        found = _open(clips, corrections, number, frame)
         file = found.source.name
         handles = None if change.points is None else _checked(change.points, clips.drawing, found)
         if handles is not None and change.verdict == "rejected":
@@ -204,7 +204,7 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
 
     @app.post("/api/clips/{number}/beats")
     def save_beats(number: int, change: BeatsChange) -> Any:
-        found = _open(clips, number)
+        found = _open(clips, corrections, number)
         for beat in change.beats or ():
             if beat[0] == beat[1] or not all(0 <= frame < len(found.clip.frames) for frame in beat):
                 raise HTTPException(422, "ED and ES of a beat must be two frames of the clip")
@@ -222,7 +222,7 @@ def _serve_changes(app: FastAPI, clips: Clips, corrections: CorrectionsFolder) -
 
     @app.post("/api/clips/{number}/frames/{frame}/update-others")
     def update_others(number: int, frame: int, points: Points) -> dict[str, Any]:
-        found = _open(clips, number, frame)
+        found = _open(clips, corrections, number, frame)
         try:
             handles = clips.update_others(found, frame, _checked(points, clips.drawing, found))
         except DataError as error:
@@ -270,9 +270,10 @@ def server_config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(app, log_level="error", access_log=False, server_header=False, ws="none", lifespan="off")
 
 
-def _open(clips: Clips, number: int, frame: int = 0) -> LoadedClip:
+def _open(clips: Clips, corrections: CorrectionsFolder, number: int, frame: int = 0) -> LoadedClip:
     try:
         found = clips.open(number)
+        corrections.check_content(found.source.name, found.content)
     except KeyError:
         raise HTTPException(404, f"there is no clip {number}") from None
     except DataError as error:
