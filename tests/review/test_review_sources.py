@@ -184,6 +184,7 @@ def test_only_the_same_file_gets_the_tracings_of_a_data_set(tmp_path):
         "PA1_a.avi": False,
         "b.avi": True,
     }
+    assert len(find_review_clips([study, data / "Videos" / "b.avi"], data)[0]) == 3
     with pytest.raises(
         DataError, match=r"data/Videos/a\.avi and .*study/PA1/a\.avi have the same name, a; review them"
     ):

@@ -49,9 +49,13 @@ def find_review_clips(
 ) -> tuple[list[ReviewClip], str | None]:
     """Find the files to review and their tracings; folders are searched with their subfolders.
 
+    A file that several inputs contain comes once, with the name by the first of them; those of a data set may not be
+    inputs of their own too.
+
     Args:
         inputs: Videos, folders of videos, data sets, or tables that `echoseg suggest` wrote.
-        data: A data set with tracings of the videos; None if there is none.
+        data: A data set with tracings of the videos; None if there is none. A video gets those of the data set's file
+            of its name, if that is the same file or has the same content.
         structure: The name of the structure whose tracings are read; see `echoseg.datasets.formats.read_dataset`.
 
     Returns:
@@ -77,12 +81,13 @@ def find_review_clips(
             kinds.append(kind)
             review_clips += of_dataset
             continue
-        for review_clip in _loose_clips(path):
+        for loose in _loose_clips(path):
+            review_clip = _with_tracings(loose, by_name)
             file = review_clip.path
             place = file.resolve() if file.is_dir() else file.parent.resolve() / file.name
             if place not in places:
                 places.add(place)
-                review_clips.append(_with_tracings(review_clip, by_name))
+                review_clips.append(review_clip)
     if not review_clips:
         raise DataError(f"{inputs[0]}: the folder contains no file with frames; give videos, or a folder of videos")
     _check_names(review_clips)
