@@ -235,6 +235,18 @@ def test_stacks_of_two_visits_are_paired_within_a_visit():
     assert apart["ef"].isna().all()
 
 
+def test_a_pair_without_ef_is_not_called_unknown_and_a_visit_without_a_pair_is_named(caplog):
+    rows = [("p", "p_v1_ED", "ED", 0, 10, 0, 8.0), ("p", "p_v1_ES", "ES", 5, 6, 5, 8.0)]
+    with caplog.at_level("WARNING", logger="echoseg"):
+        table = measure_stacks(slices_of(rows))
+        assert caplog.messages == []
+        assert table["ef"].isna().all()
+        np.testing.assert_allclose(table["true_ef"], 40)
+        measure_stacks(slices_of([*rows, ("p", "p_v2_a_ED", *rows[0][2:]), ("p", "p_v2_b_ES", *rows[1][2:])]))
+    (message,) = caplog.messages
+    assert message.startswith("no EF of p: which ED")
+
+
 class BrightnessPredictor(Predictor):
     """Segments bright pixels, so that prediction and ground truth agree on the images of `write_patients`."""
 

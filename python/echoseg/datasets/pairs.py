@@ -27,8 +27,8 @@ from echoseg.datasets.structure import LEFT_VENTRICLE, structure_name
 from echoseg.io.description import DESCRIPTION
 
 _SUFFIX = re.compile(rf"({'|'.join(map(re.escape, MASK_SUFFIXES))})$", re.IGNORECASE)
-_MASKS = ("masks", "mask", "labels", "label", "gt", "segmentations", "annotations")
-_IMAGES = ("images", "image", "imgs", "frames", "img")
+MASK_FOLDERS = ("masks", "mask", "labels", "label", "gt", "segmentations", "annotations")
+IMAGE_FOLDERS = ("images", "image", "imgs", "frames", "img")
 _OBSERVER = re.compile(r"[_-]((observer|reader|rater|expert)[_-]?[a-z0-9]+)$", re.IGNORECASE)
 
 
@@ -164,10 +164,10 @@ def _sort(folder: Path) -> tuple[dict[_Key, list[Path]], dict[_Key, list[Path]]]
         if path.suffix in (".json", ".cfg"):
             continue
         parents = path.relative_to(folder).parts[:-1]
-        group = tuple(part for part in parents if part.lower() not in (*_MASKS, *_IMAGES))
+        group = tuple(part for part in parents if part.lower() not in (*MASK_FOLDERS, *IMAGE_FOLDERS))
         stem = _SUFFIX.sub("", stem_of(path))
         is_marked = stem != stem_of(path) or _SUFFIX.search(_OBSERVER.sub("", stem)) is not None
-        is_mask = is_marked or any(part.lower() in _MASKS for part in parents)
+        is_mask = is_marked or any(part.lower() in MASK_FOLDERS for part in parents)
         (masks if is_mask else images)[_Key(group, stem)].append(path)
     for key in [key for key in masks if key not in images]:
         own = key._replace(stem=_without_observer(key.stem))

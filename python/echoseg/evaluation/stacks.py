@@ -91,10 +91,12 @@ def measure_stacks(images: pd.DataFrame) -> pd.DataFrame:
         {"slices": "sum", "dice": "mean", **dict.fromkeys(("volume_dice", "area_sum", *_VOLUMES), "sum")}
     )
     table["volume_dice"] /= table.pop("area_sum")
-    table[["ef", "true_ef"]] = _ejection_fractions(table).reindex(_examinations(table)).to_numpy()
-    of_patient = table[table["phase"].isin(["ED", "ES"])].groupby("patient")
-    has_both, paired = of_patient["phase"].nunique() == 2, of_patient["ef"].count() > 0
-    warn_of_missing_ef(has_both.index[has_both & ~paired], UNKNOWN_PAIR)
+    examinations = pd.Series(_examinations(table), table.index, dtype=str)
+    fractions = _ejection_fractions(table.assign(examination=examinations))
+    table[["ef", "true_ef"]] = fractions.reindex(examinations).to_numpy()
+    unpaired = table[table["phase"].isin(["ED", "ES"]) & ~examinations.isin(fractions.index)]
+    phases = unpaired.groupby("patient")["phase"].nunique()
+    warn_of_missing_ef(phases.index[phases == 2], UNKNOWN_PAIR)
     return table
 
 
@@ -103,10 +105,11 @@ def _examinations(table: pd.DataFrame) -> list[str]:
 
 
 def _ejection_fractions(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns ef and true_ef, indexed by examination."""
-    named = table.assign(examination=_examinations(table))
-    phases = [named[named["phase"] == phase].drop_duplicates("examination", keep=False) for phase in ("ED", "ES")]
+    """The columns ef and true_ef, indexed by those examinations with one stack at ED and one at ES."""
+    phases = [table[table["phase"] == phase].drop_duplicates("examination", keep=False) for phase in ("ED", "ES")]
     end_diastole, end_systole = (phase.set_index("examination")[list(_VOLUMES)] for phase in phases)
+    both = end_diastole.index.intersection(end_systole.index)
+    end_diastole, end_systole = end_diastole.loc[both], end_systole.loc[both]
     return (100 * (1 - end_systole / end_diastole.where(end_diastole > 0))).set_axis(["ef", "true_ef"], axis=1)
 
 

@@ -189,7 +189,12 @@ def name_in_folder(path: Path, folder: Path) -> str:
         The parts of the path in the folder, with "_" between them; the folder's name if its slices are the input.
     """
     own = folder.resolve().name if folder.name in ("", "..") else folder.name
-    return "_".join(path.relative_to(folder).parts) or own
+    return join_parts(path.relative_to(folder).parts) or own
+
+
+def join_parts(parts: Sequence[str]) -> str:
+    """The parts of a path as a name; folders may have commas and quotation marks, which tables cannot contain."""
+    return "_".join([*(re.sub('[,"]', "_", part) for part in parts[:-1]), *parts[-1:]])
 
 
 def walk_inputs(folder: Path, out: Path | None = None) -> Iterator[Path]:

@@ -7,7 +7,7 @@ of tracings have no folders. Other files have their file name.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,15 +16,19 @@ from echoseg.datasets.clips import read_recording
 from echoseg.datasets.corrections import name_in_tables
 from echoseg.datasets.file_contents import hash_content
 from echoseg.datasets.formats import FORMATS, read_dataset
-from echoseg.datasets.patients import Folder, patients_of_folders
+from echoseg.datasets.pairs import IMAGE_FOLDERS, MASK_FOLDERS
+from echoseg.datasets.patients import Folder, patients_of_folders, patients_of_names
 from echoseg.datasets.recording import Recording
+from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.tracings import check_name, stem_of
 from echoseg.errors import DataError
-from echoseg.inference.input_files import name_in_folder, walk_inputs
+from echoseg.inference.input_files import join_parts, name_in_folder, walk_inputs
 from echoseg.io.clip import Clip
 from echoseg.io.reading import read_clip
 from echoseg.utils.parallel import map_in_order
 from echoseg.utils.table import quote, read_numbers, read_table
+
+_NOT_OF_A_PATIENT = {*SPLIT_WORDS, *IMAGE_FOLDERS, *MASK_FOLDERS, "video", "videos", "films", "cines", "dicom", "dcm"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +74,10 @@ def find_review_clips(
     if data is not None:
         traced, kind = _read_data(data, structure)
         kinds.append(kind)
-    counts = Counter(review_clip.path.name for review_clip in traced)
-    by_name = {review_clip.path.name: review_clip for review_clip in traced if counts[review_clip.path.name] == 1}
-    places = set[Path]()  # several inputs may contain a file
+    by_name = defaultdict(list)
+    for review_clip in traced:
+        by_name[review_clip.path.name].append(review_clip)
+    places: dict[Path, int] = {}  # several inputs may contain a file
     for path in inputs:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder; check the path")
@@ -85,9 +90,12 @@ def find_review_clips(
             review_clip = _with_tracings(loose, by_name)
             file = review_clip.path
             place = file.resolve() if file.is_dir() else file.parent.resolve() / file.name
-            if place not in places:
-                places.add(place)
+            number = places.setdefault(place, len(review_clips))
+            if number == len(review_clips):
                 review_clips.append(review_clip)
+                continue
+            frames = dict.fromkeys((*review_clips[number].suggested, *review_clip.suggested))
+            review_clips[number] = replace(review_clips[number], suggested=tuple(frames))
     if not review_clips:
         raise DataError(f"{inputs[0]}: the folder contains no file with frames; give videos, or a folder of videos")
     _check_names(review_clips)
@@ -126,31 +134,36 @@ def separate_unreadable(
     return [clip for clip in review_clips if clip not in problems], lines
 
 
-def find_patients(sources: Sequence[ReviewClip]) -> dict[str, str | None]:
-    """Find the patient of each file: that of the data set, else that of the folder in which the file was found.
+def find_patients(sources: Sequence[ReviewClip]) -> dict[str, str]:
+    """Find the patient of each file: that of the data set, else of the folder in which it was found, else of its name.
 
     Args:
         sources: The files, as `find_review_clips` returns them.
 
     Returns:
-        The patients by the names of the files in the tables; None if only the name can show the patient.
+        The patients by the names of the files in the tables.
     """
-    folders = {source.name: _folder_in_input(source) for source in sources if source.recording is None}
-    stems = defaultdict(list)
-    for source in sources:
-        if folder := folders.get(source.name):
+    loose = {source.name: source for source in sources if source.recording is None}
+    folders, stems = {}, defaultdict(list)
+    for name, source in loose.items():
+        if folder := _folder_in_input(source):
+            folders[name] = folder
             stems[folder].append(stem_of(source.path.name))
     of_folder = patients_of_folders(stems)
-    return {
-        source.name: of_folder.get(folders[source.name]) if source.recording is None else source.recording.patient
-        for source in sources
-    }
+    of_name = patients_of_names({stem_of(source.path.name) for source in loose.values()})
+    patients = {name: of_folder.get(folders.get(name, ()), of_name[stem_of(loose[name].path.name)]) for name in loose}
+    return patients | {source.name: source.recording.patient for source in sources if source.recording is not None}
 
 
 def _folder_in_input(source: ReviewClip) -> Folder:
-    """The parts of the path that the name of a file has before its file name; see `find_review_clips`."""
+    """The folders that the name of a file has before its file name, without those that are no patient's.
+
+    See `find_review_clips`.
+    """
     parts = source.path.parts
-    return next((parts[-n:-1] for n in range(1, len(parts) + 1) if "_".join(parts[-n:]) == source.name), ())
+    lengths = range(1, len(parts) + 1)
+    folder = next((parts[-n:-1] for n in lengths if join_parts(parts[-n:]) == source.name), ())
+    return tuple(part for part in folder if part.lower() not in _NOT_OF_A_PATIENT)
 
 
 def _loose_clips(path: Path) -> Iterable[ReviewClip]:
@@ -160,21 +173,23 @@ def _loose_clips(path: Path) -> Iterable[ReviewClip]:
     return _read_suggestions(path) if path.suffix.lower() == ".csv" else [ReviewClip(path, path.name)]
 
 
-def _with_tracings(review_clip: ReviewClip, traced: Mapping[str, ReviewClip]) -> ReviewClip:
-    """A file with the tracings of a data set, if the data set's file of this name is the same one, or an equal one.
+def _with_tracings(review_clip: ReviewClip, traced: Mapping[str, Sequence[ReviewClip]]) -> ReviewClip:
+    """A file with the tracings of a data set, if one of the data set's files of this name is the same, or the only
+    equal one.
 
     Args:
         review_clip: The file.
         traced: The files of the data set by their file names.
     """
-    found = traced.get(review_clip.path.name)
-    is_same = False
-    if found is not None:
+    same, equal = [], []
+    for candidate in traced.get(review_clip.path.name, ()):
         with contextlib.suppress(OSError):  # of a video that the data set lists, but does not have
-            is_same = review_clip.path.samefile(found.path) or (
-                hash_content(review_clip.path) == hash_content(found.path) != ""
-            )
-    return replace(found, suggested=review_clip.suggested) if found is not None and is_same else review_clip
+            if review_clip.path.samefile(candidate.path):
+                same.append(candidate)
+            elif hash_content(review_clip.path) == hash_content(candidate.path) != "":
+                equal.append(candidate)
+    found = same or equal
+    return replace(found[0], suggested=review_clip.suggested) if len(found) == 1 else review_clip
 
 
 def _read_suggestions(path: Path) -> list[ReviewClip]:
