@@ -28,7 +28,7 @@ def test_training_and_review_do_not_leak(tmp_path):
     random = np.random.default_rng(0)
     frames = random.integers(0, 255, (12, 112, 112)).astype(np.uint8)
     # the requests take more than a second on any machine, so that samples are of different numbers of them
-    for samples in (soak.train(tmp_path, 120), soak.review(tmp_path, tmp_path / "run", frames, 120, rate=100)):
+    for samples in (soak.train(tmp_path, 120), soak.review(tmp_path, tmp_path / "run", frames, 240, rate=100)):
         growth = soak.measure_growth(samples)
         assert all(growth[name] < limit for name, limit in MAX_GROWTH.items()), (growth, samples[0], samples[-1])
 
