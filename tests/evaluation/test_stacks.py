@@ -235,16 +235,18 @@ def test_stacks_of_two_visits_are_paired_within_a_visit():
     assert apart["ef"].isna().all()
 
 
-def test_a_pair_without_ef_is_not_called_unknown_and_a_visit_without_a_pair_is_named(caplog):
-    rows = [("p", "p_v1_ED", "ED", 0, 10, 0, 8.0), ("p", "p_v1_ES", "ES", 5, 6, 5, 8.0)]
+def test_a_pair_without_ef_and_an_incomplete_visit_are_not_called_unknown(caplog):
+    pair = [("p", "p_v1_ED", "ED", 0, 10, 0, 8.0), ("p", "p_v1_ES", "ES", 5, 6, 5, 8.0)]
+    incomplete = [("p", "p_v2_ED", "ED", 1, 1, 1, 8.0), ("p", "p_v3_ES", "ES", 1, 1, 1, 8.0)]
+    several = [("p", f"p_v4_{name}_frame{i}", name, 1, 1, 1, 8.0) for i, name in enumerate(("ED", "ES", "ES"))]
     with caplog.at_level("WARNING", logger="echoseg"):
-        table = measure_stacks(slices_of(rows))
+        table = measure_stacks(slices_of([*pair, *incomplete]))
         assert caplog.messages == []
         assert table["ef"].isna().all()
-        np.testing.assert_allclose(table["true_ef"], 40)
-        measure_stacks(slices_of([*rows, ("p", "p_v2_a_ED", *rows[0][2:]), ("p", "p_v2_b_ES", *rows[1][2:])]))
-    (message,) = caplog.messages
-    assert message.startswith("no EF of p: which ED")
+        np.testing.assert_allclose(table["true_ef"].dropna(), 40)
+        measure_stacks(slices_of([*pair, *several]))
+        measure_stacks(slices_of(incomplete))
+    assert [message.split(":")[0] for message in caplog.messages] == ["no EF of p/p_v4", "no EF of p"]
 
 
 class BrightnessPredictor(Predictor):

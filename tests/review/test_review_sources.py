@@ -211,6 +211,12 @@ def test_a_file_of_a_data_set_with_repeated_names_gets_its_own_tracings(tmp_path
 
 
 @pytest.mark.slow
+def test_folders_of_series_may_have_commas(tmp_path):
+    write_series(tmp_path / "study" / "DOE, J", pixels())
+    assert list(names_in(tmp_path / "study")) == list(names_in(tmp_path / "study" / "DOE, J")) == ["DOE_ J"]
+
+
+@pytest.mark.slow
 def test_series_are_named_by_their_path_too(tmp_path, monkeypatch):
     for patient in ("PA1", "PA2"):
         write_series(tmp_path / patient / "SE1", pixels())

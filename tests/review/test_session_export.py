@@ -115,8 +115,10 @@ def test_files_without_a_contour_are_left_out_by_name(tmp_path):
         (("anna/IM1", "anna/IM2"), ["anna", "anna"]),
         (("A4C/p1_x", "A2C/p1_y", "A4C/p2"), ["p1", "p1", "p2"]),
         (("IM1", "IM2"), ["IM1", "IM2"]),
-        (("Videos/0X1A", "Videos/0X2B"), ["0X1A", "0X2B"]),
+        (("Videos/0X1A", "Videos/0X2B"), ["Videos_0X1A", "Videos_0X2B"]),
+        (("clips/avi/anna", "clips/avi/bert"), ["clips_avi_anna", "clips_avi_bert"]),
         (("test/p1", "test/p2", "train/p1", "train/p3"), ["p1", "p2", "p1", "p3"]),
+        (("test/001", "train/001"), ["test_001", "train_001"]),
     ],
 )
 def test_the_patients_of_files_in_folders_are_exported(tmp_path, files, expected):

@@ -94,10 +94,16 @@ def measure_stacks(images: pd.DataFrame) -> pd.DataFrame:
     examinations = pd.Series(_examinations(table), table.index, dtype=str)
     fractions = _ejection_fractions(table.assign(examination=examinations))
     table[["ef", "true_ef"]] = fractions.reindex(examinations).to_numpy()
-    unpaired = table[table["phase"].isin(["ED", "ES"]) & ~examinations.isin(fractions.index)]
-    phases = unpaired.groupby("patient")["phase"].nunique()
-    warn_of_missing_ef(phases.index[phases == 2], UNKNOWN_PAIR)
+    phased = table[table["phase"].isin(["ED", "ES"])].assign(examination=examinations)
+    paired = set(table["patient"][examinations.isin(fractions.index)])
+    several = _with_both_phases(phased, "examination") - set(fractions.index)
+    warn_of_missing_ef(several | (_with_both_phases(phased, "patient") - paired), UNKNOWN_PAIR)
     return table
+
+
+def _with_both_phases(stacks: pd.DataFrame, name: str) -> set[str]:
+    phases = stacks.groupby(name)["phase"].nunique()
+    return set(phases.index[phases == 2])
 
 
 def _examinations(table: pd.DataFrame) -> list[str]:

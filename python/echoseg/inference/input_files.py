@@ -186,15 +186,22 @@ def name_in_folder(path: Path, folder: Path) -> str:
         folder: The folder.
 
     Returns:
-        The parts of the path in the folder, with "_" between them; the folder's name if its slices are the input.
+        The parts of the path in the folder, by `join_parts`; the folder's name if its slices are the input.
     """
     own = folder.resolve().name if folder.name in ("", "..") else folder.name
-    return join_parts(path.relative_to(folder).parts) or own
+    return join_parts(path.relative_to(folder).parts or (own,), is_folder=path.is_dir())
 
 
-def join_parts(parts: Sequence[str]) -> str:
-    """The parts of a path as a name; folders may have commas and quotation marks, which tables cannot contain."""
-    return "_".join([*(re.sub('[,"]', "_", part) for part in parts[:-1]), *parts[-1:]])
+def join_parts(parts: Sequence[str], *, is_folder: bool) -> str:
+    """Join the parts of a path to a name.
+
+    Args:
+        parts: The parts.
+        is_folder: Whether the last part is a folder too. In the names of folders, "_" replaces commas and quotation
+            marks, which tables cannot contain.
+    """
+    folders = len(parts) if is_folder else len(parts) - 1
+    return "_".join([*(re.sub('[,"]', "_", part) for part in parts[:folders]), *parts[folders:]])
 
 
 def walk_inputs(folder: Path, out: Path | None = None) -> Iterator[Path]:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from echoseg.datasets.patients import patient_of_name
+from echoseg.datasets.tracings import stem_of
 from echoseg.errors import DataError
 from echoseg.evaluation.image_table import measure_images
 from echoseg.evaluation.observers import summarise_pair
@@ -72,7 +74,7 @@ def reader_agreement(clips: Clips, readers: Mapping[str, CorrectionsFolder]) -> 
         if not pairs:
             continue
         loaded = clips.open(number)
-        patient = patients[source.name]
+        patient = patients[source.name] or patient_of_name(stem_of(source.name))
         names = [name for name in readers if any(name in pair for pair in pairs)]
         states = {name: states_of(loaded, readers[name]) for name in names}
         kept = {name: {frame for frame, state in states[name].items() if state.is_kept} for name in names}

@@ -6,9 +6,9 @@ of tracings have no folders. Other files have their file name.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from echoseg.datasets.corrections import name_in_tables
 from echoseg.datasets.file_contents import hash_content
 from echoseg.datasets.formats import FORMATS, read_dataset
 from echoseg.datasets.pairs import IMAGE_FOLDERS, MASK_FOLDERS
-from echoseg.datasets.patients import Folder, patients_of_folders, patients_of_names
+from echoseg.datasets.patients import Folder, names_patient, patient_of_name, patients_of_folders
 from echoseg.datasets.recording import Recording
 from echoseg.datasets.split import SPLIT_WORDS
 from echoseg.datasets.tracings import check_name, stem_of
@@ -28,7 +28,8 @@ from echoseg.io.reading import read_clip
 from echoseg.utils.parallel import map_in_order
 from echoseg.utils.table import quote, read_numbers, read_table
 
-_NOT_OF_A_PATIENT = {*SPLIT_WORDS, *IMAGE_FOLDERS, *MASK_FOLDERS, "video", "videos", "films", "cines", "dicom", "dcm"}
+_OF_FILMS = [word + ending for word in ("video", "film", "cine", "clip", "movie") for ending in ("", "s")]
+_NOT_OF_A_PATIENT = {*SPLIT_WORDS, *IMAGE_FOLDERS, *MASK_FOLDERS, *_OF_FILMS, "dicom", "dcm", "avi", "mp4"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ def find_review_clips(
     Args:
         inputs: Videos, folders of videos, data sets, or tables that `echoseg suggest` wrote.
         data: A data set with tracings of the videos; None if there is none. A video gets those of the data set's file
-            of its name, if that is the same file or has the same content.
+            of its name that is the same file, else of the only one with the same content.
         structure: The name of the structure whose tracings are read; see `echoseg.datasets.formats.read_dataset`.
 
     Returns:
@@ -77,6 +78,7 @@ def find_review_clips(
     by_name = defaultdict(list)
     for review_clip in traced:
         by_name[review_clip.path.name].append(review_clip)
+    hashed = functools.cache(hash_content)
     places: dict[Path, int] = {}  # several inputs may contain a file
     for path in inputs:
         if not path.exists():
@@ -87,7 +89,7 @@ def find_review_clips(
             review_clips += of_dataset
             continue
         for loose in _loose_clips(path):
-            review_clip = _with_tracings(loose, by_name)
+            review_clip = _with_tracings(loose, by_name, hashed)
             file = review_clip.path
             place = file.resolve() if file.is_dir() else file.parent.resolve() / file.name
             number = places.setdefault(place, len(review_clips))
@@ -134,36 +136,40 @@ def separate_unreadable(
     return [clip for clip in review_clips if clip not in problems], lines
 
 
-def find_patients(sources: Sequence[ReviewClip]) -> dict[str, str]:
-    """Find the patient of each file: that of the data set, else of the folder in which it was found, else of its name.
+def find_patients(sources: Sequence[ReviewClip]) -> dict[str, str | None]:
+    """Find the patient of each file: that of the data set, else of the folder in which it was found.
 
     Args:
         sources: The files, as `find_review_clips` returns them.
 
     Returns:
-        The patients by the names of the files in the tables.
+        The patients by the names of the files in the tables. In a folder that is no patient's, that in the file's own
+        name; None if only the name in the tables can show the patient.
     """
-    loose = {source.name: source for source in sources if source.recording is None}
-    folders, stems = {}, defaultdict(list)
-    for name, source in loose.items():
-        if folder := _folder_in_input(source):
-            folders[name] = folder
-            stems[folder].append(stem_of(source.path.name))
-    of_folder = patients_of_folders(stems)
-    of_name = patients_of_names({stem_of(source.path.name) for source in loose.values()})
-    patients = {name: of_folder.get(folders.get(name, ()), of_name[stem_of(loose[name].path.name)]) for name in loose}
-    return patients | {source.name: source.recording.patient for source in sources if source.recording is not None}
+    folders = {source.name: _folder_in_input(source) for source in sources if source.recording is None}
+    parts = {name: tuple(part for part in folders[name] if part.lower() not in _NOT_OF_A_PATIENT) for name in folders}
+    stems = {source.name: stem_of(source.path.name) for source in sources}
+    in_folders = defaultdict(list)
+    for name, folder in parts.items():
+        if folder:
+            in_folders[folder].append(stems[name])
+    of_folder = patients_of_folders(in_folders)
+
+    def patient_of(source: ReviewClip) -> str | None:
+        name = source.name
+        if source.recording is not None:
+            return source.recording.patient
+        in_name = patient_of_name(stems[name]) if folders[name] and names_patient(stems[name]) else None
+        return of_folder.get(parts[name], in_name)
+
+    return {source.name: patient_of(source) for source in sources}
 
 
 def _folder_in_input(source: ReviewClip) -> Folder:
-    """The folders that the name of a file has before its file name, without those that are no patient's.
-
-    See `find_review_clips`.
-    """
-    parts = source.path.parts
+    """The folders that the name of a file has before its file name; see `find_review_clips`."""
+    parts, is_folder = source.path.parts, source.path.is_dir()
     lengths = range(1, len(parts) + 1)
-    folder = next((parts[-n:-1] for n in lengths if join_parts(parts[-n:]) == source.name), ())
-    return tuple(part for part in folder if part.lower() not in _NOT_OF_A_PATIENT)
+    return next((parts[-n:-1] for n in lengths if join_parts(parts[-n:], is_folder=is_folder) == source.name), ())
 
 
 def _loose_clips(path: Path) -> Iterable[ReviewClip]:
@@ -173,23 +179,27 @@ def _loose_clips(path: Path) -> Iterable[ReviewClip]:
     return _read_suggestions(path) if path.suffix.lower() == ".csv" else [ReviewClip(path, path.name)]
 
 
-def _with_tracings(review_clip: ReviewClip, traced: Mapping[str, Sequence[ReviewClip]]) -> ReviewClip:
-    """A file with the tracings of a data set, if one of the data set's files of this name is the same, or the only
-    equal one.
+def _with_tracings(
+    review_clip: ReviewClip, traced: Mapping[str, Sequence[ReviewClip]], hashed: Callable[[Path], str]
+) -> ReviewClip:
+    """A file with the tracings of a data set.
 
     Args:
         review_clip: The file.
-        traced: The files of the data set by their file names.
+        traced: The files of the data set by their file names. The same file is taken, else the only equal one.
+        hashed: `hash_content`, which remembers.
     """
-    same, equal = [], []
-    for candidate in traced.get(review_clip.path.name, ()):
-        with contextlib.suppress(OSError):  # of a video that the data set lists, but does not have
-            if review_clip.path.samefile(candidate.path):
-                same.append(candidate)
-            elif hash_content(review_clip.path) == hash_content(candidate.path) != "":
-                equal.append(candidate)
-    found = same or equal
+    path, candidates = review_clip.path, traced.get(review_clip.path.name, ())
+    found = [candidate for candidate in candidates if _is_same(path, candidate.path)]
+    found = found or [candidate for candidate in candidates if hashed(path) == hashed(candidate.path) != ""]
     return replace(found[0], suggested=review_clip.suggested) if len(found) == 1 else review_clip
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:  # of a video that the data set lists, but does not have
+        return False
 
 
 def _read_suggestions(path: Path) -> list[ReviewClip]:
