@@ -34,7 +34,7 @@ def test_another_recording_of_the_same_name_does_not_get_the_corrections(folder,
         write_video(folder / "Videos" / f"{name}.avi", frames=7)
     message = (
         f"b.avi: the corrections of b.avi in {corrections} (and those of 1 more file) were made for another file of"
-        " this name; give another folder by --corrections; if the file is the same recording, saved anew, delete its"
+        " this name; give another folder by --corrections; if the file is the same recording, saved again, delete its"
         f" row in {corrections / FILES}"
     )
     for given in (corrections, corrections / "VolumeTracings.csv"):

@@ -77,7 +77,7 @@ def test_a_dot_may_stand_before_the_mark_of_a_mask(tmp_path, image, mask):
     for name in ("p1", "p2"):
         save_nifti(tmp_path / image.format(name), make_image(STACK), thickness=8.0)
         save_nifti(tmp_path / mask.format(name), STACK, thickness=8.0)
-    save_nifti(tmp_path / image.format("p3 useg"), make_image(STACK), thickness=8.0)  # an image, whatever precedes it
+    save_nifti(tmp_path / image.format("p3 xseg"), make_image(STACK), thickness=8.0)  # an image, whatever precedes it
     dataset = read_dataset(tmp_path)
     assert [recording.name for recording in dataset.recordings] == ["p1", "p2"]
     assert [fault.reason for fault in dataset.faults] == ["has no mask"]

@@ -57,7 +57,7 @@ def test_another_file_of_the_same_name_does_not_get_the_corrections(tmp_path, tw
     before = {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}
     message = (
         f"{second}: the corrections of IM1.avi in {place} were made for another file of this name; give another folder"
-        f" by --corrections; if the file is the same recording, saved anew, delete its row in {place / FILES}"
+        f" by --corrections; if the file is the same recording, saved again, delete its row in {place / FILES}"
     )
     with pytest.raises(DataError, match=re.escape(message)):
         opened(tmp_path / "c", second, reader=reader)
