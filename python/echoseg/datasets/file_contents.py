@@ -80,8 +80,8 @@ def verify_contents(folder: Path, contents: Mapping[str, str], paths: Mapping[st
         more = f" (and those of {counted(len(others) - 1, 'more file')})" if len(others) > 1 else ""
         raise DataError(
             f"{paths[others[0]]}: the corrections of {others[0]} in {folder}{more} were made for another file of this"
-            " name; give another folder by --corrections; if the file is the same recording, saved again, delete its row"
-            f" in {folder / FILES}"
+            " name; give another folder by --corrections; if the file is the same recording, saved again, delete its"
+            f" row in {folder / FILES}"
         )
     return {name: content for name, content in found.items() if content}
 
