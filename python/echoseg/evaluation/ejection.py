@@ -237,14 +237,14 @@ def _phase_frames(samples: pd.DataFrame) -> pd.DataFrame:
     frames = frames[frames["thickness"].isna() & frames["phase"].isin(["ED", "ES"])]
     frames = frames[~frames["view"].isin(SHORT_AXIS_VIEWS)]
     names = list(zip(frames["patient"], frames["video"], strict=True))
-    of = pd.Series([examination(*each) for each in names], frames.index, dtype=str)
+    examinations = pd.Series([examination(*each) for each in names], frames.index, dtype=str)
     says_phase = pd.Series([parse_stem(video)[1] != "" for _, video in names], frames.index, dtype=bool)
     place = frames["patient"] + "/" + frames["view"]
-    of_name = place + "/" + of
+    of_name = place + "/" + examinations
     pair = place.mask(says_phase, of_name)
     for key in (of_name, frames["video"]):
         pair = pair.mask(frames["phase"].groupby(key).transform("nunique") == 2, key)
-    return frames.assign(examination=of, place=place, pair=pair)
+    return frames.assign(examination=examinations, place=place, pair=pair)
 
 
 def _is_ambiguous(frames: pd.DataFrame) -> pd.Series:

@@ -172,8 +172,8 @@ def _find_image(
     sectors = find_sectors(frames)
     images = []
     for region in regions:
-        scale = math.ceil(max((region.box[2] - 1) / size[0], (region.box[3] - 1) / size[1]))
         # some regions name the first pixel beyond them
+        scale = math.ceil(max((region.box[2] - 1) / size[0], (region.box[3] - 1) / size[1]))
         fitted = _Region(
             tuple(edge / scale for edge in region.box), (region.spacing[0] * scale, region.spacing[1] * scale)
         )
